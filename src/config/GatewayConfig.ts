@@ -1,0 +1,111 @@
+import type { Redacted } from "effect"
+
+/**
+ * What the gateway routes to and how, after the YAML file, the built-in defaults and the environment were merged
+ * and checked. Everything downstream reads this value; nothing else reads files or the environment for it.
+ */
+export interface GatewayConfig {
+  readonly providers: ReadonlyArray<ProviderConfig>
+  /** Route name -> route. `auto` is always there. */
+  readonly routes: ReadonlyMap<string, RouteConfig>
+  readonly timeouts: Timeouts
+  readonly limits: Limits
+}
+
+interface ProviderBase {
+  /** Unique, `[a-z0-9-]+`; the part before the slash in `provider/model`. */
+  readonly name: string
+  readonly models: ReadonlyArray<ModelConfig>
+}
+
+export interface HttpProviderConfig extends ProviderBase {
+  readonly kind: "openai" | "gemini" | "openai-compatible"
+  /** Origin and path prefix without a trailing slash. Only operators set it, never a request. */
+  readonly baseUrl: string
+  /** Absent only for openai-compatible endpoints that ask for none. */
+  readonly apiKey?: Redacted.Redacted
+}
+
+export interface SimulatedProviderConfig extends ProviderBase {
+  readonly kind: "simulated"
+  readonly simulation: Simulation
+}
+
+export type ProviderConfig = HttpProviderConfig | SimulatedProviderConfig
+
+/** Behaviour of a simulated provider; all randomness comes from Effect's `Random`, all time from its `Clock`. */
+export interface Simulation {
+  /** Latency is log-normal around the median; p95/median sets its spread. */
+  readonly medianMs: number
+  readonly p95Ms: number
+  /** Milliseconds added for each output token. */
+  readonly msPerOutputToken: number
+  /** Shares of calls, each 0..1, drawn in this order. */
+  readonly serverErrorRate: number
+  readonly rateLimitRate: number
+  readonly contentFilterRate: number
+  /** Sent with every simulated 429. */
+  readonly retryAfterMs: number
+  /** Periodic outage: down for the first `downMs` of every `everyMs`. Absent = never. */
+  readonly outage?: { readonly everyMs: number; readonly downMs: number }
+}
+
+export interface ModelConfig {
+  readonly name: string
+  readonly contextWindow?: number
+  readonly maxOutputTokens?: number
+  /** Absent = unknown price: cost is null with a reason. */
+  readonly price?: Price
+}
+
+/** One price row. Nano-dollars per million tokens (0.05 USD per million = 50_000_000), all integers. */
+export interface Price {
+  readonly inputNanoPer1M: number
+  readonly cachedInputNanoPer1M: number
+  readonly outputNanoPer1M: number
+  /** Where the row comes from and the day it was read, e.g. `third-party list` and `2026-11-23`. */
+  readonly source: string
+  readonly asOf: string
+}
+
+export interface RouteConfig {
+  readonly name: string
+  readonly candidates: ReadonlyArray<CandidateRef>
+  /** Asked only after `context_length_exceeded`. */
+  readonly largerContext: ReadonlyArray<CandidateRef>
+  /** Both >= 0, sum 1. */
+  readonly weights: { readonly latency: number; readonly cost: number }
+  /** Share of requests, 0..0.5, sent to a candidate that is not the best, so that a recovered one is found. */
+  readonly exploration: number
+  /** A challenger must beat the incumbent's score by this share, 0..1. */
+  readonly hysteresis: number
+}
+
+export interface CandidateRef {
+  readonly provider: string
+  readonly model: string
+}
+
+/** Milliseconds. */
+export interface Timeouts {
+  readonly connectMs: number
+  /** Request sent to response headers, and between body chunks. */
+  readonly headersMs: number
+  readonly bodyMs: number
+  /** Everything for one client request: retries, waits and fallbacks together. */
+  readonly deadlineMs: number
+}
+
+export interface Limits {
+  /** Upstream attempts for one request, retries and fallbacks together. */
+  readonly maxAttempts: number
+  /** Retries per provider as a share of its requests. */
+  readonly retryRatio: number
+  /** For keys without a limit of their own. */
+  readonly requestsPerMinute: number
+  /** Above either, new work is shed with 503. */
+  readonly maxInFlight: number
+  readonly maxEventLoopDelayMs: number
+  /** Largest upstream body the gateway reads. */
+  readonly maxUpstreamBytes: number
+}

@@ -1,0 +1,16 @@
+import { Schema } from "effect"
+
+/**
+ * Money inside the gateway: whole nano-dollars (1 USD = 1e9). Never a float, never negative.
+ * A safe integer holds 9 million dollars, far above any single request.
+ */
+export const NanoUsd = Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)).pipe(Schema.brand("NanoUsd"))
+export type NanoUsd = typeof NanoUsd.Type
+
+const NANO_PER_USD = 1_000_000_000
+
+/** USD for people and JSON. Only the last step before output. */
+export const toUsd = (nano: number | bigint): number => Number(nano) / NANO_PER_USD
+
+/** Nearest nano-dollar. Input must be finite and >= 0. */
+export const fromUsd = (usd: number): NanoUsd => NanoUsd.make(Math.round(usd * NANO_PER_USD))

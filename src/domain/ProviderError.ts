@@ -1,0 +1,80 @@
+import { Data } from "effect"
+
+/**
+ * Everything that can go wrong with one upstream attempt, as a closed union of kinds, and what each kind means
+ * for the request. Protocols classify (pure functions); inference only reads the disposition.
+ */
+export type ProviderErrorKind =
+  | "bad_request" // the client's own mistake: nobody else would accept it either
+  | "context_length_exceeded"
+  | "content_filter"
+  | "auth" // our key, region or permission at the provider: never the client's 401
+  | "model_not_found"
+  | "quota_exhausted" // money or per-day quota: waiting seconds does not help
+  | "rate_limited"
+  | "overloaded"
+  | "request_conflict" // upstream 408/409
+  | "server_error"
+  | "server_error_once" // provider's 500/504 that its docs call possibly deterministic
+  | "bad_response" // HTML, empty, cut or invalid JSON, redirect, too large
+  | "timeout" // no answer within the time given to the attempt
+  | "connect" // refused, DNS, TLS: never dispatched
+  | "reset" // connection lost after the request was sent: may have been billed
+
+export interface Disposition {
+  /** Same target again: never, at most once, or with backoff as long as budget and deadline allow. */
+  readonly retry: "never" | "once" | "backoff"
+  /** Whether another target may be asked; `larger_context` only one configured for longer prompts. */
+  readonly fallback: "yes" | "no" | "larger_context"
+  /** What the circuit breaker learns: nothing, one failure, or open at once for the cooldown. */
+  readonly breaker: "ignore" | "count" | "open"
+}
+
+export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
+  bad_request: { retry: "never", fallback: "no", breaker: "ignore" },
+  context_length_exceeded: { retry: "never", fallback: "larger_context", breaker: "ignore" },
+  content_filter: { retry: "never", fallback: "no", breaker: "ignore" },
+  auth: { retry: "never", fallback: "yes", breaker: "open" },
+  model_not_found: { retry: "never", fallback: "yes", breaker: "open" },
+  quota_exhausted: { retry: "never", fallback: "yes", breaker: "open" },
+  rate_limited: { retry: "backoff", fallback: "yes", breaker: "open" },
+  overloaded: { retry: "backoff", fallback: "yes", breaker: "count" },
+  request_conflict: { retry: "backoff", fallback: "yes", breaker: "count" },
+  server_error: { retry: "backoff", fallback: "yes", breaker: "count" },
+  server_error_once: { retry: "once", fallback: "yes", breaker: "count" },
+  bad_response: { retry: "once", fallback: "yes", breaker: "count" },
+  timeout: { retry: "never", fallback: "yes", breaker: "count" },
+  connect: { retry: "once", fallback: "yes", breaker: "count" },
+  reset: { retry: "once", fallback: "yes", breaker: "count" },
+}
+
+/** Milliseconds a target stays out after an error whose breaker disposition is `open`, without a Retry-After. */
+export const openCooldownMs = (kind: ProviderErrorKind): number => {
+  switch (kind) {
+    case "auth":
+    case "model_not_found":
+    case "quota_exhausted":
+      return 5 * 60_000
+    default:
+      return 5_000
+  }
+}
+
+/** Errors whose text and `param` are about the client's own request, so the client may read them. */
+export const isClientFault = (kind: ProviderErrorKind): boolean =>
+  kind === "bad_request" || kind === "context_length_exceeded" || kind === "content_filter"
+
+export class ProviderError extends Data.TaggedError("ProviderError")<{
+  readonly kind: ProviderErrorKind
+  readonly provider: string
+  readonly model: string
+  /** Upstream HTTP status, when there was one. */
+  readonly status?: number
+  /** What the provider asked us to wait, clamped to >= 0. */
+  readonly retryAfterMs?: number
+  /** Only for client faults: the provider's message and parameter name. Other texts may quote our key. */
+  readonly message?: string
+  readonly param?: string | null
+  /** For our log, never for a client and never with upstream text of an auth failure. */
+  readonly detail?: string
+}> {}

@@ -1,0 +1,47 @@
+import type { KeyId, RequestId } from "../domain/Ids.ts"
+import type { ProviderErrorKind } from "../domain/ProviderError.ts"
+import type { Usage } from "../domain/Usage.ts"
+
+/** One finished request with all its upstream attempts: the unit that is journaled, shipped and counted once. */
+export interface LedgerRecord {
+  readonly id: RequestId
+  /** Epoch milliseconds. */
+  readonly startedAt: number
+  readonly latencyMs: number
+  readonly keyId: KeyId
+  /** Path template, e.g. `/infer`. */
+  readonly endpoint: string
+  /** Route that was planned; null when the request was refused before. */
+  readonly route: string | null
+  readonly requestedModel: string
+  /** Who answered; null when nobody did. */
+  readonly provider: string | null
+  readonly model: string | null
+  /** HTTP status given to the client. */
+  readonly status: number
+  readonly errorCode: string | null
+  readonly stream: boolean
+  readonly finishReason: string | null
+  readonly usage: Usage | null
+  /** The provider's usage block as received, JSON. */
+  readonly rawUsage: unknown
+  readonly costNanoUsd: number | null
+  /** Why the cost is null, or null. */
+  readonly costReason: string | null
+  readonly priceVersion: string | null
+  /** The routing decision, JSON. */
+  readonly decision: unknown
+  readonly attempts: ReadonlyArray<AttemptRecord>
+}
+
+/** One upstream call, whether or not its answer reached anyone. */
+export interface AttemptRecord {
+  readonly provider: string
+  readonly model: string
+  readonly startedAt: number
+  readonly latencyMs: number
+  readonly outcome: "success" | "cancelled" | ProviderErrorKind
+  readonly upstreamStatus: number | null
+  readonly usage: Usage | null
+  readonly costNanoUsd: number | null
+}
