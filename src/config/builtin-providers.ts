@@ -1,0 +1,84 @@
+import { fromUsd } from "../domain/Money.ts"
+import { geminiModels, openaiModels } from "./builtin-models.ts"
+import type { ModelConfig, SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
+
+/** Providers the gateway knows without a file. A vendor is on when its key is in the environment. */
+export type Vendor = "openai" | "gemini"
+
+export const vendors: ReadonlyArray<Vendor> = ["openai", "gemini"]
+
+interface BuiltinVendor {
+  readonly apiKeyEnv: string
+  readonly models: ReadonlyArray<ModelConfig>
+  /** Models of the default `auto` route: comparable in kind and price from one vendor to the next. */
+  readonly auto: ReadonlyArray<string>
+  /** Asked by the default `auto` route for prompts that those cannot hold. */
+  readonly largerContext: ReadonlyArray<string>
+}
+
+export const builtinVendors: Readonly<Record<Vendor, BuiltinVendor>> = {
+  openai: {
+    apiKeyEnv: "OPENAI_API_KEY",
+    models: openaiModels,
+    auto: ["gpt-5.4-mini"],
+    largerContext: ["gpt-5.4"],
+  },
+  gemini: {
+    apiKeyEnv: "GEMINI_API_KEY",
+    models: geminiModels,
+    auto: ["gemini-3.8-flash"],
+    largerContext: [],
+  },
+}
+
+/** What a simulated provider does unless told otherwise; it never fails on its own. */
+export const defaultSimulation: Simulation = {
+  medianMs: 300,
+  p95Ms: 900,
+  msPerOutputToken: 2,
+  serverErrorRate: 0,
+  rateLimitRate: 0,
+  contentFilterRate: 0,
+  retryAfterMs: 1_000,
+}
+
+const simulated = (
+  name: string,
+  model: string,
+  simulation: Simulation,
+  usd: { readonly input: number; readonly output: number },
+): SimulatedProviderConfig => ({
+  name,
+  kind: "simulated",
+  simulation,
+  models: [
+    {
+      name: model,
+      contextWindow: 128_000,
+      maxOutputTokens: 8_192,
+      price: {
+        inputNanoPer1M: fromUsd(usd.input),
+        cachedInputNanoPer1M: fromUsd(usd.input),
+        outputNanoPer1M: fromUsd(usd.output),
+        source: "simulated",
+        asOf: "2026-11-23",
+      },
+    },
+  ],
+})
+
+/** On when nothing real is: fast and dear against slow and cheap, so that a first user sees routing choose. */
+export const simulatedProviders: ReadonlyArray<SimulatedProviderConfig> = [
+  simulated(
+    "sim-swift",
+    "swift-1",
+    { ...defaultSimulation, medianMs: 180, p95Ms: 420, msPerOutputToken: 1 },
+    { input: 0.6, output: 2.4 },
+  ),
+  simulated(
+    "sim-thrift",
+    "thrift-1",
+    { ...defaultSimulation, medianMs: 420, p95Ms: 900, msPerOutputToken: 2 },
+    { input: 0.15, output: 0.6 },
+  ),
+]

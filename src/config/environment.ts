@@ -1,0 +1,35 @@
+import { NodeFileSystem } from "@effect/platform-node"
+import { ConfigProvider, Effect, FileSystem, Layer } from "effect"
+import { SettingsError } from "./SettingsError.ts"
+
+/**
+ * A provider of flat names: what has no value of its own is unknown here. Without this an environment variable
+ * such as `HOST_NAME`, which reads as a group under `HOST`, would hide the `HOST` of a `.env` file.
+ */
+const flat = (provider: ConfigProvider.ConfigProvider): ConfigProvider.ConfigProvider =>
+  ConfigProvider.make((path) =>
+    Effect.map(provider.load(path), (node) => (node?.value === undefined ? undefined : node)),
+  )
+
+const readDotEnv = Effect.gen(function* () {
+  const fs = yield* FileSystem.FileSystem
+  const contents = yield* fs.readFileString(".env")
+  return flat(ConfigProvider.fromDotEnvContents(contents))
+}).pipe(
+  Effect.catch((error) =>
+    error.reason._tag === "NotFound"
+      ? Effect.undefined
+      : Effect.fail(new SettingsError({ faults: [".env is present but cannot be read"] })),
+  ),
+)
+
+const load = Effect.gen(function* () {
+  const environment = flat(ConfigProvider.fromEnv())
+  const dotEnv = yield* readDotEnv
+  return dotEnv === undefined ? environment : ConfigProvider.orElse(environment, dotEnv)
+})
+
+/** Where settings come from: the environment, then `.env` in the working directory. An empty value is unset. */
+export const layerEnvironment: Layer.Layer<never, SettingsError> = ConfigProvider.layer(load).pipe(
+  Layer.provide(NodeFileSystem.layer),
+)

@@ -1,0 +1,74 @@
+import { builtinVendors, vendors } from "./builtin-providers.ts"
+import type { CandidateRef, RouteConfig } from "./GatewayConfig.ts"
+import type { FileRoute, ReportFault } from "./GatewayFile.ts"
+import type { EnabledProvider } from "./merge-providers.ts"
+
+/**
+ * The routes of the file over a default `auto`. A route that the file spells out holds exactly what it says: a
+ * candidate that cannot serve is a fault, never dropped, since a fallback that silently is not there is found
+ * out in an outage.
+ */
+const AUTO = "auto"
+
+const defaults = { weights: { latency: 0.6, cost: 0.4 }, exploration: 0.02, hysteresis: 0.1 }
+
+/** No slash, so that a route is never taken for `provider/model`. */
+const ROUTE_NAME = /^[A-Za-z0-9._-]{1,64}$/
+
+export const mergeRoutes = (
+  file: Readonly<Record<string, FileRoute>>,
+  enabled: ReadonlyArray<EnabledProvider>,
+  report: ReportFault,
+): ReadonlyMap<string, RouteConfig> => {
+  const routes = new Map<string, RouteConfig>()
+  for (const [name, route] of [[AUTO, file[AUTO] ?? {}] as const, ...Object.entries(file)]) {
+    if (routes.has(name)) continue
+    const path = ["routes", name]
+    if (!ROUTE_NAME.test(name)) report(path, "must be named with 1 to 64 letters, digits, '.', '_' or '-'")
+    if (route.candidates === undefined && name !== AUTO) report([...path, "candidates"], "is missing")
+    // Default candidates come with a default larger context; a list of one's own never gains a stranger.
+    const isDefault = route.candidates === undefined && name === AUTO
+    const resolve = (field: "candidates" | "larger_context", absent: ReadonlyArray<CandidateRef>) =>
+      route[field] === undefined
+        ? absent
+        : resolveAll(route[field], enabled, (at, rule) => report([...path, field, ...at], rule))
+    routes.set(name, {
+      name,
+      candidates: resolve("candidates", isDefault ? refs(enabled, "auto") : []),
+      largerContext: resolve("larger_context", isDefault ? refs(enabled, "largerContext") : []),
+      weights: route.weights ?? defaults.weights,
+      exploration: route.exploration ?? defaults.exploration,
+      hysteresis: route.hysteresis ?? defaults.hysteresis,
+    })
+  }
+  return routes
+}
+
+const refs = (
+  enabled: ReadonlyArray<EnabledProvider>,
+  choice: "auto" | "largerContext",
+): ReadonlyArray<CandidateRef> =>
+  enabled.flatMap((entry) => entry[choice].map((model) => ({ provider: entry.provider.name, model })))
+
+const resolveAll = (
+  candidates: ReadonlyArray<string>,
+  enabled: ReadonlyArray<EnabledProvider>,
+  report: ReportFault,
+): ReadonlyArray<CandidateRef> =>
+  candidates.map((candidate, index) => {
+    if (candidates.indexOf(candidate) < index) report([index], "repeats an earlier entry")
+    // Model names may hold slashes themselves; provider names never do.
+    const slash = candidate.indexOf("/")
+    const provider = candidate.slice(0, slash)
+    const model = candidate.slice(slash + 1)
+    const found = enabled.find((entry) => entry.provider.name === provider)?.provider
+    const off = vendors.find((vendor) => vendor === provider)
+    if (found === undefined && off !== undefined) {
+      report([index], `needs provider ${off}, which is off: ${builtinVendors[off].apiKeyEnv} is not set`)
+    } else if (found === undefined) {
+      report([index], "names no provider")
+    } else if (!found.models.some(({ name }) => name === model)) {
+      report([index], `names no model of provider ${provider}`)
+    }
+    return { provider, model }
+  })

@@ -1,0 +1,232 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Redacted, Result } from "effect"
+import type { CandidateRef, GatewayConfig } from "../../src/config/GatewayConfig.ts"
+import { parseGatewayFile } from "../../src/config/GatewayFile.ts"
+import { mergeGatewayConfig } from "../../src/config/merge-gateway-config.ts"
+
+const merge = (yaml: string, ...variables: ReadonlyArray<string>) =>
+  mergeGatewayConfig(
+    Result.getOrThrowWith(parseGatewayFile(yaml), (faults) => new Error(faults.join("\n"))),
+    {
+      apiKeys: new Map(variables.map((name) => [name, Redacted.make(`value of ${name}`)])),
+      baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+    },
+  )
+
+const config = (yaml: string, ...variables: ReadonlyArray<string>): GatewayConfig =>
+  Result.getOrThrowWith(merge(yaml, ...variables), (faults) => new Error(faults.join("\n")))
+
+const faults = (yaml: string, ...variables: ReadonlyArray<string>): ReadonlyArray<string> =>
+  Result.match(merge(yaml, ...variables), { onSuccess: () => [], onFailure: (lines) => lines })
+
+const names = (found: GatewayConfig) => found.providers.map(({ name }) => name)
+const show = (refs: ReadonlyArray<CandidateRef> | undefined) =>
+  refs?.map(({ provider, model }) => `${provider}/${model}`)
+
+const candidates = (found: GatewayConfig, route = "auto") => show(found.routes.get(route)?.candidates)
+
+const VLLM = `
+providers:
+  - { name: my-vllm, kind: openai-compatible, base_url: "http://x/v1/", models: [{ name: org/a }, { name: b }] }
+`
+
+describe("which providers are on", () => {
+  it("without keys and file: two simulated ones, both in auto, one several times cheaper, neither failing", () => {
+    const found = config("")
+    assert.deepStrictEqual(candidates(found), ["sim-swift/swift-1", "sim-thrift/thrift-1"])
+    assert.deepStrictEqual(found.routes.get("auto")?.largerContext, [])
+    const [swift, thrift] = found.providers
+    assert(swift?.kind === "simulated" && thrift?.kind === "simulated")
+    assert.isBelow(swift.simulation.medianMs, thrift.simulation.medianMs)
+    const price = (provider: typeof swift) => provider.models[0]?.price?.outputNanoPer1M ?? Number.NaN
+    assert.isAbove(price(swift), 2 * price(thrift))
+    for (const { simulation, models } of [swift, thrift]) {
+      const { serverErrorRate, rateLimitRate, contentFilterRate, outage } = simulation
+      assert.deepStrictEqual(
+        [serverErrorRate, rateLimitRate, contentFilterRate, outage],
+        [0, 0, 0, undefined],
+      )
+      assert.strictEqual(models[0]?.price?.source, "simulated")
+    }
+  })
+
+  it("a key turns its vendor on and the simulated ones off", () => {
+    const found = config("", "OPENAI_API_KEY", "GEMINI_API_KEY")
+    assert.deepStrictEqual(names(found), ["openai", "gemini"])
+    assert.deepStrictEqual(candidates(found), ["openai/gpt-5.4-mini", "gemini/gemini-3.8-flash"])
+    assert.deepStrictEqual(show(found.routes.get("auto")?.largerContext), ["openai/gpt-5.4"])
+    const [openai] = found.providers
+    assert(openai?.kind === "openai")
+    assert.strictEqual(openai.baseUrl, "https://openai.test/v1")
+    assert.strictEqual(openai.apiKey && Redacted.value(openai.apiKey), "value of OPENAI_API_KEY")
+    assert.deepStrictEqual(names(config("", "GEMINI_API_KEY")), ["gemini"])
+    assert.deepStrictEqual(config("", "GEMINI_API_KEY").routes.get("auto")?.largerContext, [])
+  })
+
+  it("a provider in the file turns the simulated ones off and joins the vendors; its first model is in auto", () => {
+    assert.deepStrictEqual(names(config(VLLM)), ["my-vllm"])
+    assert.deepStrictEqual(candidates(config(VLLM)), ["my-vllm/org/a"])
+    const found = config(VLLM, "GEMINI_API_KEY")
+    assert.deepStrictEqual(names(found), ["gemini", "my-vllm"])
+    assert.deepStrictEqual(candidates(found), ["gemini/gemini-3.8-flash", "my-vllm/org/a"])
+    const vllm = found.providers[1]
+    assert(vllm?.kind === "openai-compatible")
+    assert.strictEqual(vllm.baseUrl, "http://x/v1")
+    assert.isFalse("apiKey" in vllm)
+  })
+
+  it("a listed vendor takes the built-in's place: its models alone, known facts filled in", () => {
+    const found = config(
+      "providers: [{ name: openai, kind: openai, models: [{ name: gpt-5.4-nano, context_window: 9 }, { name: new }] }]",
+      "OPENAI_API_KEY",
+    )
+    assert.deepStrictEqual(names(found), ["openai"])
+    const [nano, unknown] = found.providers[0]?.models ?? []
+    assert.strictEqual(nano?.contextWindow, 9)
+    assert.strictEqual(nano?.price?.inputNanoPer1M, 200_000_000)
+    assert.deepStrictEqual(unknown, { name: "new" })
+    assert.deepStrictEqual(candidates(found), ["openai/gpt-5.4-nano"])
+  })
+
+  it("a vendor's kind under another name has its own key and address and every known model", () => {
+    const found = config(
+      "providers: [{ name: openai-eu, kind: openai, base_url: 'https://eu.test/', api_key_env: EU_KEY }]",
+      "EU_KEY",
+      "OPENAI_API_KEY",
+    )
+    assert.deepStrictEqual(names(found), ["openai", "openai-eu"])
+    const eu = found.providers[1]
+    assert(eu?.kind === "openai")
+    assert.strictEqual(eu.baseUrl, "https://eu.test")
+    assert.strictEqual(eu.apiKey && Redacted.value(eu.apiKey), "value of EU_KEY")
+    assert.deepStrictEqual(candidates(found), ["openai/gpt-5.4-mini", "openai-eu/gpt-5.4-mini"])
+  })
+
+  it("a simulated provider of the file keeps what it says over the defaults", () => {
+    const [found] = config(
+      "providers: [{ name: s, kind: simulated, simulation: { p95_ms: 400, outage: { every_ms: 9, down_ms: 3 } }, models: [{ name: m }] }]",
+    ).providers
+    assert(found?.kind === "simulated")
+    assert.strictEqual(found.simulation.medianMs, 300)
+    assert.strictEqual(found.simulation.p95Ms, 400)
+    assert.deepStrictEqual(found.simulation.outage, { everyMs: 9, downMs: 3 })
+  })
+})
+
+describe("prices", () => {
+  const row = (provider: string, model: string) =>
+    `{ provider: ${provider}, model: ${model}, input_usd_per_1m: 0.15, output_usd_per_1m: 0.000000001, source: contract, as_of: 2026-11-01 }`
+
+  it("a row of the file replaces the built-in one, cached input at the input price unless said", () => {
+    const found = config(`prices: [${row("openai", "gpt-5.4-mini")}]`, "OPENAI_API_KEY")
+    const model = found.providers[0]?.models.find(({ name }) => name === "gpt-5.4-mini")
+    assert.deepStrictEqual(model?.price, {
+      inputNanoPer1M: 150_000_000,
+      cachedInputNanoPer1M: 150_000_000,
+      outputNanoPer1M: 1,
+      source: "contract",
+      asOf: "2026-11-01",
+    })
+    assert.strictEqual(model?.contextWindow, 400_000)
+  })
+
+  it("a row for a vendor that is off is kept quiet about, so that one file serves many environments", () => {
+    assert.deepStrictEqual(faults(`prices: [${row("gemini", "gemini-2.5-pro")}]`), [])
+  })
+
+  it("a row that hits nothing, or hits twice, is a fault", () => {
+    assert.deepStrictEqual(
+      faults(
+        `prices: [${row("nobody", "m")}, ${row("gemini", "m")}, ${row("openai", "o3")}, ${row("openai", "o3")}, ${row("v", "m")}]
+providers: [{ name: v, kind: openai-compatible, base_url: http://x, models: [{ name: m, price: { input_usd_per_1m: 1, output_usd_per_1m: 1, source: s, as_of: 2026-01-01 } }] }]`,
+      ),
+      [
+        "prices[0].provider names no provider",
+        "prices[1].model names no model of provider gemini",
+        "prices[3] prices openai/o3 a second time",
+        "prices[4] prices v/m a second time",
+      ],
+    )
+  })
+})
+
+describe("routes", () => {
+  it("have the documented defaults", () => {
+    const auto = config("").routes.get("auto")
+    assert.deepStrictEqual(auto?.weights, { latency: 0.6, cost: 0.4 })
+    assert.strictEqual(auto?.exploration, 0.02)
+    assert.strictEqual(auto?.hysteresis, 0.1)
+  })
+
+  it("auto is there beside the file's routes, and can be tuned without listing candidates", () => {
+    const found = config(
+      `${VLLM}routes: { auto: { weights: { latency: 1, cost: 0 } }, long: { candidates: [my-vllm/b], larger_context: [my-vllm/org/a] } }`,
+    )
+    assert.deepStrictEqual([...found.routes.keys()], ["auto", "long"])
+    assert.deepStrictEqual(candidates(found), ["my-vllm/org/a"])
+    assert.deepStrictEqual(found.routes.get("auto")?.weights, { latency: 1, cost: 0 })
+    assert.deepStrictEqual(candidates(found, "long"), ["my-vllm/b"])
+    assert.deepStrictEqual(show(found.routes.get("long")?.largerContext), ["my-vllm/org/a"])
+  })
+
+  it("an auto with candidates of its own never gains another, not even for long prompts", () => {
+    const found = config(`${VLLM}routes: { auto: { candidates: [my-vllm/b] } }`, "OPENAI_API_KEY")
+    assert.deepStrictEqual(candidates(found), ["my-vllm/b"])
+    assert.deepStrictEqual(found.routes.get("auto")?.largerContext, [])
+  })
+
+  it("what cannot serve is a fault, each by its place", () => {
+    assert.deepStrictEqual(
+      faults(`${VLLM}routes:
+  auto: { candidates: [openai/gpt-5.4-mini, nobody/x, my-vllm/c, my-vllm/b, my-vllm/b], larger_context: [my-vllm/z] }
+  none: {}
+  a/b: { candidates: [my-vllm/b] }`),
+      [
+        "routes.auto.candidates[0] needs provider openai, which is off: OPENAI_API_KEY is not set",
+        "routes.auto.candidates[1] names no provider",
+        "routes.auto.candidates[2] names no model of provider my-vllm",
+        "routes.auto.candidates[4] repeats an earlier entry",
+        "routes.auto.larger_context[0] names no model of provider my-vllm",
+        "routes.none.candidates is missing",
+        `routes["a/b"] must be named with 1 to 64 letters, digits, '.', '_' or '-'`,
+      ],
+    )
+  })
+})
+
+describe("other rules between settings", () => {
+  it("names are unique, keys that are named exist, simulations make sense", () => {
+    assert.deepStrictEqual(
+      faults(`providers:
+  - { name: a, kind: simulated, simulation: { median_ms: 10, p95_ms: 9, outage: { every_ms: 5, down_ms: 6 } }, models: [{ name: m }, { name: m }] }
+  - { name: a, kind: openai }
+  - { name: b, kind: gemini, api_key_env: OTHER }`),
+      [
+        "providers[1].name repeats the name of providers[0]",
+        "providers[0].models[1].name repeats an earlier model",
+        "providers[0].simulation.p95_ms must not be below the median (10)",
+        "providers[0].simulation.outage.down_ms must not be above every_ms",
+        "providers[1].api_key_env needs the environment variable OPENAI_API_KEY, which is not set",
+        "providers[2].api_key_env needs the environment variable OTHER, which is not set",
+      ],
+    )
+  })
+
+  it("timeouts and limits: the file's over the documented defaults", () => {
+    const found = config("timeouts: { body_ms: 5 }\nlimits: { max_attempts: 2 }")
+    assert.deepStrictEqual(found.timeouts, {
+      connectMs: 3_000,
+      headersMs: 120_000,
+      bodyMs: 5,
+      deadlineMs: 300_000,
+    })
+    assert.deepStrictEqual(found.limits, {
+      maxAttempts: 2,
+      retryRatio: 0.2,
+      requestsPerMinute: 600,
+      maxInFlight: 1_000,
+      maxEventLoopDelayMs: 500,
+      maxUpstreamBytes: 8_388_608,
+    })
+  })
+})

@@ -1,0 +1,16 @@
+import { Effect, Redacted } from "effect"
+import { Settings } from "../../src/config/Settings.ts"
+
+// Run as a process of its own: prints what `Settings.layer` makes of this environment and working directory.
+const print = (value: unknown) => process.stdout.write(JSON.stringify(value))
+
+await Effect.runPromise(
+  Settings.use((found) =>
+    Effect.sync(() =>
+      print({ ...found, databaseUrl: found.databaseUrl && Redacted.value(found.databaseUrl) }),
+    ),
+  ).pipe(
+    Effect.provide(Settings.layer),
+    Effect.catchTag("SettingsError", ({ faults }) => Effect.sync(() => print({ faults }))),
+  ),
+)
