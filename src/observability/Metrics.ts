@@ -1,0 +1,180 @@
+import { Effect, Layer, Metric, type Scope } from "effect"
+import { constVoid } from "effect/Function"
+import { version } from "../config/version.ts"
+import type { ProviderErrorKind } from "../domain/ProviderError.ts"
+
+/**
+ * Every metric of the service. Names are `gateway_<noun>_<unit>`; labels come from closed sets (path templates,
+ * configured providers and models, outcomes), never from a request or a key.
+ *
+ * On the hot path: `Metric.update(requests("/infer", "2xx"), 1)`. A labelled metric is a function from its label
+ * values to a series that is built once, so an update costs two map look-ups; `Metric.withAttributes` would build
+ * and key the series anew each time. Levels that something already keeps are not pushed at all: `observe` reads
+ * them when they are scraped.
+ */
+
+/** Label sets are closed, so this is never reached; if one is not, memory stays bounded and the metric says so. */
+export const MAX_SERIES = 1_000
+
+const labelled =
+  <M>(make: (attributes: Record<string, string>) => M) =>
+  <Values extends ReadonlyArray<string>>(names: Names<Values>) => {
+    const series = new Map<string, M>()
+    const build = (values: ReadonlyArray<string>) =>
+      make(Object.fromEntries(names.map((name, i) => [name, values[i] ?? ""])))
+    const overflow = build(names.map(() => "other"))
+    return (...values: Values): M => {
+      let key = ""
+      for (const value of values) key += `${value}\n`
+      const known = series.get(key)
+      if (known !== undefined) return known
+      if (series.size >= MAX_SERIES) return overflow
+      const added = build(values)
+      series.set(key, added)
+      return added
+    }
+  }
+
+type Names<Values extends ReadonlyArray<string>> = { readonly [I in keyof Values]: string }
+
+const counter = (name: string, description: string, attributes: Record<string, string> = {}) =>
+  Metric.counter(name, { description, incremental: true, attributes })
+
+const gauge = (name: string, description: string, attributes: Record<string, string> = {}) =>
+  Metric.gauge(name, { description, attributes })
+
+/** Doubling from 1 ms to 262 s: an answer from the cache and the longest deadline both land inside. */
+const SECONDS = Metric.exponentialBoundaries({ start: 0.001, factor: 2, count: 20 })
+
+/** Takes milliseconds, as all code here counts time; shows seconds, as Prometheus wants it. */
+const duration = (name: string, description: string, attributes: Record<string, string>) =>
+  Metric.histogram(name, { description, boundaries: SECONDS, attributes }).pipe(
+    Metric.mapInput((ms: number) => ms / 1000),
+  )
+
+const counters = <Values extends ReadonlyArray<string>>(
+  name: string,
+  description: string,
+  names: Names<Values>,
+) => labelled((attributes) => counter(name, description, attributes))<Values>(names)
+
+const gauges = <Values extends ReadonlyArray<string>>(
+  name: string,
+  description: string,
+  names: Names<Values>,
+) => labelled((attributes) => gauge(name, description, attributes))<Values>(names)
+
+const durations = <Values extends ReadonlyArray<string>>(
+  name: string,
+  description: string,
+  names: Names<Values>,
+) => labelled((attributes) => duration(name, description, attributes))<Values>(names)
+
+// Requests
+
+export type RequestOutcome = "2xx" | "3xx" | "4xx" | "5xx"
+
+export const requestOutcome = (status: number): RequestOutcome =>
+  status >= 500 ? "5xx" : status >= 400 ? "4xx" : status >= 300 ? "3xx" : "2xx"
+
+/** `endpoint` is a path template such as `/infer`, or `unmatched`. */
+export const requests = counters<readonly [endpoint: string, outcome: RequestOutcome]>(
+  "gateway_requests_total",
+  "HTTP requests answered",
+  ["endpoint", "outcome"],
+)
+
+export const requestDuration = durations<readonly [endpoint: string]>(
+  "gateway_request_duration_seconds",
+  "Time from request to complete response",
+  ["endpoint"],
+)
+
+export const inFlight = gauge("gateway_in_flight_requests", "Requests being worked on")
+
+export const eventLoopDelay = gauge("gateway_event_loop_delay_seconds", "Recent delay of the event loop")
+
+export const rateLimited = counter("gateway_rate_limited_total", "Requests refused by a key's rate limit")
+
+export const shed = counters<readonly [reason: "in_flight" | "event_loop_delay"]>(
+  "gateway_shed_total",
+  "Requests refused because the process was saturated",
+  ["reason"],
+)
+
+// Upstream
+
+export type UpstreamOutcome = "success" | "cancelled" | ProviderErrorKind
+
+export const upstreamAttempts = counters<
+  readonly [provider: string, model: string, outcome: UpstreamOutcome]
+>("gateway_upstream_attempts_total", "Calls to providers, retries and fallbacks included", [
+  "provider",
+  "model",
+  "outcome",
+])
+
+export const upstreamDuration = durations<readonly [provider: string, model: string]>(
+  "gateway_upstream_duration_seconds",
+  "Time of one call to a provider",
+  ["provider", "model"],
+)
+
+/** 1 while the breaker keeps traffic away, else 0. */
+export const breakerOpen = gauges<readonly [provider: string, model: string]>(
+  "gateway_breaker_open",
+  "Whether the circuit breaker is open",
+  ["provider", "model"],
+)
+
+// Keys and claims
+
+export type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable"
+
+export const authResults = counters<readonly [result: AuthResult]>(
+  "gateway_auth_results_total",
+  "API key checks by result",
+  ["result"],
+)
+
+export const bcryptRunning = gauge("gateway_bcrypt_running_hashes", "bcrypt computations running")
+
+export type IdempotencyOutcome = "run" | "joined" | "replayed" | "in_progress" | "reused" | "unavailable"
+
+export const idempotencyOutcomes = counters<readonly [outcome: IdempotencyOutcome]>(
+  "gateway_idempotency_outcomes_total",
+  "Requests with an Idempotency-Key by outcome",
+  ["outcome"],
+)
+
+// Ledger
+
+export const ledgerQueue = gauge("gateway_ledger_queue_records", "Records not yet in the database")
+export const ledgerWritten = counter("gateway_ledger_written_total", "Records committed to the database")
+export const ledgerDropped = counter("gateway_ledger_dropped_total", "Records lost: queue full or unwritable")
+export const ledgerWriteFailures = counter(
+  "gateway_ledger_write_failures_total",
+  "Batches that the database refused; they are retried",
+)
+
+/** Reads a level when metrics are scraped, for as long as the scope lasts. */
+export const observe = (
+  level: Metric.Gauge<number>,
+  read: () => number,
+): Effect.Effect<void, never, Scope.Scope> =>
+  Effect.contextWith((context) =>
+    Effect.acquireRelease(
+      Effect.sync(() =>
+        Metric.registerUnsafe(level, context, {
+          get: () => ({ value: read() }),
+          update: constVoid,
+          modify: constVoid,
+        }),
+      ),
+      (registration) => Effect.sync(() => registration.remove()),
+    ),
+  )
+
+const buildInfo = gauge("gateway_build_info", "Always 1; what is running", { version, node: process.version })
+
+export const layerBuildInfo: Layer.Layer<never> = Layer.effectDiscard(Metric.update(buildInfo, 1))
