@@ -1,7 +1,38 @@
-import { Context } from "effect"
+import { Context, Effect, Layer } from "effect"
+import type { ProviderConfig } from "../config/GatewayConfig.ts"
+import { Settings } from "../config/Settings.ts"
 import type { Provider } from "./Provider.ts"
+import { makeTransport, type Transport } from "./transport.ts"
+import { makeGemini } from "./vendors/gemini.ts"
+import { makeOpenAi } from "./vendors/openai.ts"
+import { makeOpenAiCompatible } from "./vendors/openai-compatible.ts"
+import { makeSimulated } from "./vendors/simulated.ts"
 
 /** Every configured provider by name, in configuration order. */
 export class Providers extends Context.Service<Providers, ReadonlyMap<string, Provider>>()(
   "gateway/providers/Providers",
-) {}
+) {
+  static readonly layer = Layer.effect(
+    Providers,
+    Effect.gen(function* () {
+      const { gateway } = yield* Settings
+      const { timeouts, limits } = gateway
+      const transport = yield* makeTransport({ ...timeouts, maxUpstreamBytes: limits.maxUpstreamBytes })
+      const providers = yield* Effect.forEach(gateway.providers, (config) => makeProvider(config, transport))
+      return new Map(providers.map((provider) => [provider.name, provider]))
+    }),
+  )
+}
+
+const makeProvider = (config: ProviderConfig, transport: Transport): Effect.Effect<Provider> => {
+  switch (config.kind) {
+    case "openai":
+      return Effect.succeed(makeOpenAi(config, transport))
+    case "gemini":
+      return Effect.succeed(makeGemini(config, transport))
+    case "openai-compatible":
+      return Effect.succeed(makeOpenAiCompatible(config, transport))
+    case "simulated":
+      return makeSimulated(config)
+  }
+}

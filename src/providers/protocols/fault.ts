@@ -1,0 +1,42 @@
+import { isClientFault, type ProviderErrorKind } from "../../domain/ProviderError.ts"
+import type { Fault } from "./Protocol.ts"
+
+/**
+ * What of a provider's error may be kept. Free text is kept only where it is about the client's own request, in
+ * one line and bounded; the log gets identifiers alone, and of an auth failure nothing: such answers quote keys.
+ */
+export const upstreamFault = (
+  kind: ProviderErrorKind,
+  said: {
+    readonly message?: string | undefined
+    readonly param?: string | undefined
+    readonly identifiers: ReadonlyArray<string | undefined>
+    readonly retryAfterMs?: number | undefined
+  },
+): Fault => {
+  if (isClientFault(kind)) {
+    return {
+      kind,
+      message: oneLine(said.message, 1000) || "The provider refused the request.",
+      param: oneLine(said.param, 200) || null,
+    }
+  }
+  const detail = kind === "auth" ? "" : said.identifiers.filter(isIdentifier).join(" ")
+  return { kind, retryAfterMs: said.retryAfterMs, detail: detail || undefined }
+}
+
+export const badResponse = (detail: string): Fault => ({ kind: "bad_response", detail })
+
+export const badRequest = (message: string, param: string): Fault => ({ kind: "bad_request", message, param })
+
+/** Control characters and line separators become a space; no half of a surrogate pair is left at the cut. */
+const oneLine = (text: string | undefined, max: number): string =>
+  text === undefined
+    ? ""
+    : text
+        .slice(0, max)
+        .replace(/[\p{Cc}\p{Zl}\p{Zp}]+/gu, " ")
+        .toWellFormed()
+        .trim()
+
+const isIdentifier = (text: string | undefined): boolean => text !== undefined && /^[\w.-]{1,64}$/.test(text)

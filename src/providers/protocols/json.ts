@@ -1,0 +1,33 @@
+/**
+ * Readers over a provider's JSON. They take anything, never throw, and read a missing or mistyped value as
+ * undefined, so that a strange answer is a classified fault and not a crash.
+ */
+export type JsonObject = Readonly<Record<string, unknown>>
+
+export const isObject = (value: unknown): value is JsonObject =>
+  typeof value === "object" && value !== null && !Array.isArray(value)
+
+export const objectAt = (parent: JsonObject | undefined, key: string): JsonObject | undefined => {
+  const value = parent?.[key]
+  return isObject(value) ? value : undefined
+}
+
+export const stringAt = (parent: JsonObject | undefined, key: string): string | undefined => {
+  const value = parent?.[key]
+  return typeof value === "string" ? value : undefined
+}
+
+/** The objects of an array, or none; other elements are skipped. */
+export const objectsAt = (parent: JsonObject | undefined, key: string): ReadonlyArray<JsonObject> => {
+  const value = parent?.[key]
+  return Array.isArray(value) ? value.filter(isObject) : []
+}
+
+/** Undefined when the bytes are not JSON. */
+export const parseJson = (body: Buffer): unknown => {
+  try {
+    return JSON.parse(body.toString())
+  } catch {
+    return undefined
+  }
+}

@@ -1,0 +1,86 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, Redacted } from "effect"
+import type { GatewayConfig, ProviderConfig } from "../../src/config/GatewayConfig.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { Providers } from "../../src/providers/Providers.ts"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+
+const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => ({
+  providers,
+  routes: new Map(),
+  timeouts: { connectMs: 500, headersMs: 5000, bodyMs: 5000, deadlineMs: 5000 },
+  limits: {
+    maxAttempts: 4,
+    retryRatio: 0.2,
+    requestsPerMinute: 60,
+    maxInFlight: 100,
+    maxEventLoopDelayMs: 100,
+    maxUpstreamBytes: 100_000,
+  },
+})
+
+const layerOf = (providers: ReadonlyArray<ProviderConfig>) =>
+  Providers.layer.pipe(
+    Layer.provide(
+      Layer.succeed(Settings, {
+        host: "127.0.0.1",
+        port: 0,
+        dataDir: "",
+        adminJwtSecret: Redacted.make(""),
+        maxBodyBytes: 1,
+        gateway: gatewayOf(providers),
+      }),
+    ),
+  )
+
+describe("Providers.layer", () => {
+  it.live("builds every configured provider, in order, each with its own way to ask", () =>
+    Effect.gen(function* () {
+      const upstream = yield* FakeUpstream.make
+      const apiKey = Redacted.make("k")
+      const models = [{ name: "m" }]
+      yield* Effect.gen(function* () {
+        const providers = yield* Providers
+        assert.deepStrictEqual([...providers.keys()], ["zeta", "openai", "gemini", "pretend"])
+        assert.deepStrictEqual(
+          [...providers.values()].map(({ simulated }) => simulated),
+          [false, false, false, true],
+        )
+        for (const provider of providers.values()) {
+          yield* provider.complete({ model: "m", request: { messages: [], max_tokens: 1 }, timeoutMs: 5000 })
+        }
+        assert.deepStrictEqual(
+          upstream.calls.map(({ path, json }) => [path, json]),
+          [
+            ["/v1/chat/completions", { messages: [], max_tokens: 1, model: "m" }],
+            ["/v1/chat/completions", { messages: [], max_completion_tokens: 1, model: "m" }],
+            ["/v1beta/models/m:generateContent", { contents: [], generationConfig: { maxOutputTokens: 1 } }],
+          ],
+        )
+      }).pipe(
+        Effect.provide(
+          layerOf([
+            { kind: "openai-compatible", name: "zeta", baseUrl: upstream.openAiBaseUrl, models },
+            { kind: "openai", name: "openai", baseUrl: upstream.openAiBaseUrl, apiKey, models },
+            { kind: "gemini", name: "gemini", baseUrl: upstream.url, apiKey, models },
+            {
+              kind: "simulated",
+              name: "pretend",
+              models,
+              simulation: {
+                medianMs: 1,
+                p95Ms: 1,
+                msPerOutputToken: 0,
+                serverErrorRate: 0,
+                rateLimitRate: 0,
+                contentFilterRate: 0,
+                retryAfterMs: 0,
+              },
+            },
+          ]),
+        ),
+      )
+      yield* Effect.promise(() => upstream.until(({ sockets }) => sockets.closed === sockets.opened))
+    }),
+  )
+})
