@@ -1,0 +1,213 @@
+import { Clock, Context, Effect, Layer, Random } from "effect"
+import { Settings } from "../config/Settings.ts"
+import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "../domain/Chat.ts"
+import { expectedCost } from "../pricing/cost.ts"
+import { Providers } from "../providers/Providers.ts"
+import { Breakers } from "./Breakers.ts"
+import {
+  type Candidate,
+  type ChosenBy,
+  describe,
+  type Excluded,
+  ModelNotAllowed,
+  ModelNotFound,
+  NoCandidate,
+  type Plan,
+} from "./plan.ts"
+import { type Observation, Statistics } from "./Statistics.ts"
+import { rank, type Tier } from "./score.ts"
+import { isAllowed, misfit, type Route, routesByName, type Target } from "./targets.ts"
+
+export interface PlanInput {
+  readonly requestedModel: string
+  readonly request: ChatRequest
+  readonly mode: CallMode
+  /** The key's allow-list; undefined = everything. */
+  readonly allowed: ReadonlySet<string> | undefined
+}
+
+/** Below this share of successes a candidate comes after every healthy one, whatever its score. */
+const HEALTHY_AVAILABILITY = 0.8
+
+const NOT_ALLOWED = "not_allowed: the key's model list does not name it"
+
+/**
+ * Puts the candidates for one request in order: availability tier, then score, then two deliberate deviations.
+ * Hysteresis keeps the leader of a route until another is better by a margin, so that two close candidates do not
+ * take turns. Exploration sends a small share of requests to another candidate, so that one that got better is
+ * found. A candidate whose circuit or cooldown time has ended is no longer tripped: it competes again by its
+ * availability, and its next call is the circuit's probe.
+ */
+export class Router extends Context.Service<
+  Router,
+  {
+    readonly plan: (input: PlanInput) => Effect.Effect<Plan, ModelNotFound | ModelNotAllowed | NoCandidate>
+    readonly observe: (observation: Observation) => Effect.Effect<void>
+  }
+>()("gateway/routing/Router") {
+  static readonly layerNoDeps = Layer.effect(
+    Router,
+    Effect.suspend(() => make()),
+  )
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide(Statistics.layer))
+}
+
+const make = Effect.fnUntraced(function* () {
+  const { gateway } = yield* Settings
+  const routes = routesByName(gateway, yield* Providers)
+  const statistics = yield* Statistics
+  const breakers = yield* Breakers
+  /** Route name -> key of its leader. Only configured names get here, so both are bounded. */
+  const incumbents: Readonly<Record<CallMode, Map<string, string>>> = { whole: new Map(), stream: new Map() }
+
+  const tierOf = (key: string, availability: number, nowMs: number): Tier => {
+    if (breakers.trippedForMs(key, nowMs) > 0) return 2
+    return availability >= HEALTHY_AVAILABILITY ? 0 : 1
+  }
+
+  const byScore = (
+    targets: ReadonlyArray<Target>,
+    { rules }: Route,
+    { mode, request }: PlanInput,
+    inputTokens: number,
+    nowMs: number,
+  ): Array<Candidate> => {
+    const asked = maxOutputTokens(request)
+    const estimates = targets.map((target) => {
+      const cap = Math.min(
+        asked ?? Number.POSITIVE_INFINITY,
+        target.model.maxOutputTokens ?? Number.POSITIVE_INFINITY,
+      )
+      const prediction = statistics.predict(target.key, mode, nowMs, cap)
+      return {
+        target,
+        prediction,
+        tier: tierOf(target.key, prediction.availability, nowMs),
+        expectedMs: prediction.ms,
+        expectedNanoUsd: expectedCost(target.model.price, inputTokens, prediction.outputTokens),
+      }
+    })
+    const { scores, order } = rank(estimates, rules.weights)
+    const candidates: Array<Candidate> = []
+    for (const position of order) {
+      const estimate = estimates[position]
+      const score = scores[position]
+      if (estimate === undefined || score === undefined) continue
+      candidates.push({
+        provider: estimate.target.provider,
+        model: estimate.target.model,
+        key: estimate.target.key,
+        expectedMs: estimate.expectedMs,
+        expectedNanoUsd: estimate.expectedNanoUsd,
+        expectedOutputTokens: estimate.prediction.outputTokens,
+        availability: estimate.prediction.availability,
+        tier: estimate.tier,
+        score,
+      })
+    }
+    return candidates
+  }
+
+  const plan = Effect.fnUntraced(function* (input: PlanInput) {
+    const { allowed, mode, request, requestedModel } = input
+    const route = routes.get(requestedModel)
+    if (route === undefined) return yield* new ModelNotFound({ requestedModel })
+    const nowMs = (yield* Clock.Clock).currentTimeMillisUnsafe()
+    const random = yield* Random.Random
+    const inputTokens = estimateInputTokens(request)
+    const asked = maxOutputTokens(request)
+
+    const excluded: Array<Excluded> = []
+    const fitting = (targets: ReadonlyArray<Target>, into: Array<Excluded>): ReadonlyArray<Target> =>
+      targets.filter((target) => {
+        const reason = isAllowed(allowed, requestedModel, target)
+          ? misfit(target, inputTokens, asked)
+          : NOT_ALLOWED
+        if (reason !== undefined) {
+          into.push({ provider: target.provider.name, model: target.model.name, reason })
+        }
+        return reason === undefined
+      })
+    const excludedLarger: Array<Excluded> = []
+    let targets = fitting(route.targets, excluded)
+    let larger = fitting(route.largerContext, excludedLarger)
+    if (targets.length === 0) {
+      // Nobody would take it: what the larger ones are there for is known before asking.
+      excluded.push(...excludedLarger)
+      if (excluded.every(({ reason }) => reason === NOT_ALLOWED) && larger.length === 0) {
+        return yield* new ModelNotAllowed({ requestedModel })
+      }
+      targets = larger
+      larger = []
+    }
+    if (targets.length === 0) return yield* new NoCandidate({ route: route.name, excluded })
+
+    const candidates = byScore(targets, route, input, inputTokens, nowMs)
+    let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : "score"
+    let exploredProbability: number | undefined
+    if (candidates.length > 1) {
+      if (keepIncumbent(candidates, incumbents[mode], route)) chosenBy = "hysteresis"
+      const explorable = countExplorable(candidates)
+      if (explorable > 0 && random.nextDoubleUnsafe() < route.rules.exploration) {
+        moveToFront(candidates, 1 + Math.floor(random.nextDoubleUnsafe() * explorable))
+        chosenBy = "exploration"
+        exploredProbability = route.rules.exploration / explorable
+      }
+    }
+    return {
+      route: route.name,
+      candidates,
+      largerContext: larger.length === 0 ? [] : byScore(larger, route, input, inputTokens, nowMs),
+      decision: {
+        route: route.name,
+        mode,
+        weights: route.rules.weights,
+        estimated_input_tokens: inputTokens,
+        candidates: candidates.map(describe),
+        excluded,
+        chosen_by: chosenBy,
+        ...(exploredProbability === undefined ? {} : { explored_probability: exploredProbability }),
+      },
+    } satisfies Plan
+  })
+
+  return Router.of({ plan, observe: statistics.observe })
+})
+
+const moveToFront = (candidates: Array<Candidate>, index: number): void => {
+  candidates.unshift(...candidates.splice(index, 1))
+}
+
+/**
+ * Moves the route's leader back to the front unless it was beaten by the margin or fell to a worse tier. True when
+ * that changed the order. A leader that this request cannot use (allow-list, size) stays leader for the others.
+ */
+const keepIncumbent = (
+  candidates: Array<Candidate>,
+  incumbents: Map<string, string>,
+  { name, rules }: Route,
+): boolean => {
+  const best = candidates[0]
+  if (best === undefined) return false
+  const incumbentKey = incumbents.get(name)
+  if (incumbentKey === undefined) {
+    incumbents.set(name, best.key)
+    return false
+  }
+  const index = candidates.findIndex((candidate) => candidate.key === incumbentKey)
+  const incumbent = candidates[index]
+  if (index <= 0 || incumbent === undefined) return false
+  if (best.tier < incumbent.tier || best.score < incumbent.score * (1 - rules.hysteresis)) {
+    incumbents.set(name, best.key)
+    return false
+  }
+  moveToFront(candidates, index)
+  return true
+}
+
+/** Candidates behind the first that are not tripped. The order keeps tripped ones last, so they are a prefix. */
+const countExplorable = (candidates: ReadonlyArray<Candidate>): number => {
+  let count = 0
+  while ((candidates[count + 1]?.tier ?? 2) < 2) count++
+  return count
+}

@@ -1,0 +1,92 @@
+import { Clock, Context, Effect, Layer } from "effect"
+import type { CallMode } from "../domain/Chat.ts"
+import { dispositions, type ProviderErrorKind } from "../domain/ProviderError.ts"
+import * as observations from "./observations.ts"
+
+/** What one upstream attempt taught. `ms` is the whole answer or the first token, by mode. */
+export interface Observation {
+  /** `provider/model`. */
+  readonly key: string
+  readonly mode: CallMode
+  readonly outcome:
+    | { readonly _tag: "success"; readonly ms: number; readonly outputTokens: number | null }
+    | { readonly _tag: "failure"; readonly kind: ProviderErrorKind }
+}
+
+export interface Prediction {
+  readonly ms: number
+  readonly outputTokens: number
+  /** 0..1 */
+  readonly availability: number
+}
+
+/** Keys come from the configuration; the bound only says so. The longest-known key makes room. */
+const MAX_KEYS = 4096
+
+/**
+ * The live statistics per candidate and mode, in this process only: every replica sees its own latency.
+ * `predict` is synchronous because planning asks it for every candidate of every request.
+ */
+export class Statistics extends Context.Service<
+  Statistics,
+  {
+    readonly observe: (observation: Observation) => Effect.Effect<void>
+    readonly predict: (
+      key: string,
+      mode: CallMode,
+      nowMs: number,
+      maxOutputTokens: number | undefined,
+    ) => Prediction
+  }
+>()("gateway/routing/Statistics") {
+  static readonly layer = Layer.sync(Statistics, () => {
+    const byMode: Readonly<Record<CallMode, Map<string, observations.Observations>>> = {
+      whole: new Map(),
+      stream: new Map(),
+    }
+    // Lengths over every candidate: how long answers are depends on what clients ask more than on who answers,
+    // so it is the prior of a candidate that has not answered yet.
+    let pool = observations.empty(0)
+    const unknown = observations.empty(0)
+
+    return Statistics.of({
+      observe: ({ key, mode, outcome }) =>
+        Clock.clockWith((clock) =>
+          Effect.sync(() => {
+            if (outcome._tag === "failure" && dispositions[outcome.kind].breaker === "ignore") return
+            const nowMs = clock.currentTimeMillisUnsafe()
+            const entries = byMode[mode]
+            const before = entries.get(key) ?? observations.empty(nowMs)
+            if (entries.size >= MAX_KEYS && !entries.has(key)) {
+              for (const oldest of entries.keys()) {
+                entries.delete(oldest)
+                break
+              }
+            }
+            if (outcome._tag === "failure") {
+              entries.set(key, observations.failure(before, nowMs))
+              return
+            }
+            entries.set(key, observations.success(before, nowMs, outcome.ms, outcome.outputTokens))
+            if (outcome.outputTokens !== null) {
+              pool = observations.success(pool, nowMs, outcome.ms, outcome.outputTokens)
+            }
+          }),
+        ),
+      predict: (key, mode, nowMs, maxOutputTokens) => {
+        const seen = byMode[mode].get(key) ?? unknown
+        const usual = observations.expectedOutputTokens(
+          seen,
+          nowMs,
+          observations.expectedOutputTokens(pool, nowMs, observations.PRIOR_OUTPUT_TOKENS),
+        )
+        const outputTokens = maxOutputTokens === undefined ? usual : Math.min(usual, maxOutputTokens)
+        return {
+          ms: observations.expectedMs(seen, nowMs, mode, outputTokens),
+          outputTokens,
+          availability: observations.availability(seen, nowMs),
+        }
+      },
+    })
+  })
+}

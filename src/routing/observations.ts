@@ -1,0 +1,152 @@
+import type { CallMode } from "../domain/Chat.ts"
+
+/**
+ * What was seen of one candidate, folded into time-decayed sums, and what they predict for the next request.
+ * Old evidence fades two ways: by half-life, so that a candidate nobody asks drifts back to the prior, and by a
+ * limit on its total weight, so that a busy candidate's new behaviour shows within tens of requests however many
+ * good ones came before.
+ */
+export interface Observations {
+  /** The sums below are decayed to this instant. */
+  readonly atMs: number
+  /** Over successes: total weight, sums of output tokens and milliseconds, and their products. */
+  readonly weight: number
+  readonly tokens: number
+  readonly ms: number
+  readonly tokensTokens: number
+  readonly tokensMs: number
+  /** Over attempts that count for or against availability. */
+  readonly attempts: number
+  readonly succeeded: number
+  /** How the latest of them ended. */
+  readonly working: boolean
+}
+
+const LATENCY_HALF_LIFE_MS = 60_000
+/**
+ * Time heals quickly what has been seen to work again, and slowly what failed when last asked: otherwise a
+ * provider that always fails would be forgiven between two requests of a quiet gateway, and be asked first again.
+ */
+const WORKING_HALF_LIFE_MS = 30_000
+const FAILING_HALF_LIFE_MS = 10 * 60_000
+
+const MAX_LATENCY_WEIGHT = 100
+const MAX_AVAILABILITY_WEIGHT = 50
+
+/** Weight of the latency and length priors in observations: enough to decide for an unknown candidate, no more. */
+const PRIOR_WEIGHT = 0.1
+const PRIOR_OVERHEAD_MS = 800
+/** A whole answer takes longer the longer it is; a first token does not. */
+const PRIOR_MS_PER_TOKEN: Readonly<Record<CallMode, number>> = { whole: 10, stream: 0 }
+/** Spread of output tokens (as a variance) that the prior slope counts as having been seen at. */
+const PRIOR_TOKEN_VARIANCE = 100 ** 2
+export const PRIOR_OUTPUT_TOKENS = 300
+
+/** A candidate starts as available, with enough weight that one failure alone leaves it at 0.8. */
+const PRIOR_AVAILABILITY_WEIGHT = 4
+
+export const empty = (atMs: number): Observations => ({
+  atMs,
+  weight: 0,
+  tokens: 0,
+  ms: 0,
+  tokensTokens: 0,
+  tokensMs: 0,
+  attempts: 0,
+  succeeded: 0,
+  working: true,
+})
+
+/** Clocks may step back; evidence then keeps its weight instead of growing. */
+const decay = (fromMs: number, nowMs: number, halfLifeMs: number): number =>
+  nowMs > fromMs ? 2 ** ((fromMs - nowMs) / halfLifeMs) : 1
+
+const availabilityDecay = (self: Observations, nowMs: number): number =>
+  decay(self.atMs, nowMs, self.working ? WORKING_HALF_LIFE_MS : FAILING_HALF_LIFE_MS)
+
+const latest = (self: Observations, nowMs: number): number => Math.max(self.atMs, nowMs)
+
+/** Factor that decays a sum and leaves room for one more observation under the limit. */
+const fade = (factor: number, weight: number, limit: number): number =>
+  weight * factor > limit - 1 ? (limit - 1) / weight : factor
+
+/** `outputTokens` null = the provider did not say: the time counts, at the average length. */
+export const success = (
+  self: Observations,
+  nowMs: number,
+  ms: number,
+  outputTokens: number | null,
+): Observations => {
+  const latency = fade(decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS), self.weight, MAX_LATENCY_WEIGHT)
+  const availability = fade(availabilityDecay(self, nowMs), self.attempts, MAX_AVAILABILITY_WEIGHT)
+  const tokens = outputTokens ?? meanTokens(self)
+  return {
+    atMs: latest(self, nowMs),
+    weight: self.weight * latency + 1,
+    tokens: self.tokens * latency + tokens,
+    ms: self.ms * latency + ms,
+    tokensTokens: self.tokensTokens * latency + tokens * tokens,
+    tokensMs: self.tokensMs * latency + tokens * ms,
+    attempts: self.attempts * availability + 1,
+    succeeded: self.succeeded * availability + 1,
+    working: true,
+  }
+}
+
+/** Never feeds latency: a fast failure is not a fast answer. */
+export const failure = (self: Observations, nowMs: number): Observations => {
+  const latency = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
+  const availability = fade(availabilityDecay(self, nowMs), self.attempts, MAX_AVAILABILITY_WEIGHT)
+  return {
+    atMs: latest(self, nowMs),
+    weight: self.weight * latency,
+    tokens: self.tokens * latency,
+    ms: self.ms * latency,
+    tokensTokens: self.tokensTokens * latency,
+    tokensMs: self.tokensMs * latency,
+    attempts: self.attempts * availability + 1,
+    succeeded: self.succeeded * availability,
+    working: false,
+  }
+}
+
+const meanTokens = (self: Observations): number =>
+  self.weight > 0 ? self.tokens / self.weight : PRIOR_OUTPUT_TOKENS
+
+/** Share of attempts that succeed, 0..1. */
+export const availability = (self: Observations, nowMs: number): number => {
+  const factor = availabilityDecay(self, nowMs)
+  return (
+    (self.succeeded * factor + PRIOR_AVAILABILITY_WEIGHT) /
+    (self.attempts * factor + PRIOR_AVAILABILITY_WEIGHT)
+  )
+}
+
+export const expectedOutputTokens = (self: Observations, nowMs: number, prior: number): number => {
+  const factor = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
+  return (self.tokens * factor + PRIOR_WEIGHT * prior) / (self.weight * factor + PRIOR_WEIGHT)
+}
+
+/**
+ * Milliseconds = overhead + perToken * tokens, by weighted least squares through the mean of what was seen. The
+ * slope is drawn to the prior as far as the token counts seen have no spread of their own, and kept where neither
+ * it nor the overhead is negative. Always > 0 and finite.
+ */
+export const expectedMs = (
+  self: Observations,
+  nowMs: number,
+  mode: CallMode,
+  outputTokens: number,
+): number => {
+  const factor = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
+  const weight = self.weight * factor
+  const priorSlope = PRIOR_MS_PER_TOKEN[mode]
+  const x = meanTokens(self)
+  const y = (self.ms * factor + PRIOR_WEIGHT * (PRIOR_OVERHEAD_MS + priorSlope * x)) / (weight + PRIOR_WEIGHT)
+  const spread = self.tokensTokens * factor - weight * x * x
+  const covariance = self.tokensMs * factor - x * self.ms * factor
+  const ridge = PRIOR_WEIGHT * PRIOR_TOKEN_VARIANCE
+  const slope = (covariance + ridge * priorSlope) / (spread + ridge)
+  const perToken = Math.max(0, x > 0 ? Math.min(slope, y / x) : slope)
+  return Math.max(1, y + perToken * (outputTokens - x))
+}

@@ -1,0 +1,100 @@
+import { Data } from "effect"
+import type { ModelConfig } from "../config/GatewayConfig.ts"
+import type { CallMode } from "../domain/Chat.ts"
+import { toUsd } from "../domain/Money.ts"
+import type { Provider } from "../providers/Provider.ts"
+import type { Tier, Weights } from "./score.ts"
+
+/** What the router answers: whom to ask in which order, and why in a form that people and replays can read. */
+export interface Plan {
+  /** The route's name, or the requested model when no route was named. */
+  readonly route: string
+  /** Best first, never empty. */
+  readonly candidates: ReadonlyArray<Candidate>
+  /** For a request that turned out too long for the candidates; best first. */
+  readonly largerContext: ReadonlyArray<Candidate>
+  readonly decision: Decision
+}
+
+export interface Candidate {
+  readonly provider: Provider
+  readonly model: ModelConfig
+  /** `provider/model`. */
+  readonly key: string
+  readonly expectedMs: number
+  readonly expectedNanoUsd: number | undefined
+  readonly expectedOutputTokens: number
+  readonly availability: number
+  readonly tier: Tier
+  readonly score: number
+}
+
+/** Plain JSON with the names of the public API; logged with every request, so numbers are rounded. */
+export interface Decision {
+  readonly route: string
+  readonly mode: CallMode
+  readonly weights: Weights
+  readonly estimated_input_tokens: number
+  readonly candidates: ReadonlyArray<DecisionCandidate>
+  readonly excluded: ReadonlyArray<Excluded>
+  readonly chosen_by: ChosenBy
+  /** With `exploration`: the chance this very candidate had of being explored. */
+  readonly explored_probability?: number
+}
+
+export interface DecisionCandidate {
+  readonly provider: string
+  readonly model: string
+  readonly predicted_ms: number
+  readonly predicted_cost_usd: number | null
+  readonly predicted_output_tokens: number
+  readonly availability: number
+  readonly tier: "healthy" | "degraded" | "tripped"
+  readonly score: number
+  /** From 1, the first to be asked. */
+  readonly rank: number
+}
+
+export interface Excluded {
+  readonly provider: string
+  readonly model: string
+  readonly reason: string
+}
+
+export type ChosenBy = "score" | "hysteresis" | "exploration" | "only_candidate"
+
+/** No route, `provider/model` or model has this name. */
+export class ModelNotFound extends Data.TaggedError("ModelNotFound")<{ readonly requestedModel: string }> {}
+
+/** The key's allow-list admits neither the name nor any candidate behind it. */
+export class ModelNotAllowed extends Data.TaggedError("ModelNotAllowed")<{
+  readonly requestedModel: string
+}> {}
+
+/** The name is known and allowed, but nobody behind it can take this request. */
+export class NoCandidate extends Data.TaggedError("NoCandidate")<{
+  readonly route: string
+  readonly excluded: ReadonlyArray<Excluded>
+}> {
+  override get message(): string {
+    const reasons = this.excluded.map(({ provider, model, reason }) => `${provider}/${model}: ${reason}`)
+    return `No model of ${this.route} can take this request. ${reasons.join("; ")}`
+  }
+}
+
+const TIER_NAMES = ["healthy", "degraded", "tripped"] as const
+
+const thousandths = (n: number): number => Math.round(n * 1000) / 1000
+
+export const describe = (candidate: Candidate, index: number): DecisionCandidate => ({
+  provider: candidate.provider.name,
+  model: candidate.model.name,
+  predicted_ms: Math.round(candidate.expectedMs),
+  predicted_cost_usd:
+    candidate.expectedNanoUsd === undefined ? null : toUsd(Math.round(candidate.expectedNanoUsd)),
+  predicted_output_tokens: Math.round(candidate.expectedOutputTokens),
+  availability: thousandths(candidate.availability),
+  tier: TIER_NAMES[candidate.tier],
+  score: thousandths(candidate.score),
+  rank: index + 1,
+})

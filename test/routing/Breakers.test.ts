@@ -1,0 +1,243 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import { CircuitBreaker } from "effect/persistence"
+import { TestClock } from "effect/testing"
+import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import { Breakers, MAX_COOLDOWN_MS } from "../../src/routing/Breakers.ts"
+
+const KEY = "a/m"
+const error = (kind: ProviderErrorKind, retryAfterMs?: number) =>
+  new ProviderError({
+    kind,
+    provider: "a",
+    model: "m",
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
+
+const setup = Effect.gen(function* () {
+  const breakers = yield* Breakers
+  const clock = yield* Effect.clockWith(Effect.succeed)
+  let calls = 0
+  const call = <A>(attempt: Effect.Effect<A, ProviderError>) =>
+    Effect.result(
+      breakers.run(
+        KEY,
+        Effect.suspend(() => {
+          calls++
+          return attempt
+        }),
+      ),
+    )
+  return {
+    succeed: call(Effect.succeed("answer")),
+    fail: (kind: ProviderErrorKind, retryAfterMs?: number) => call(Effect.fail(error(kind, retryAfterMs))),
+    hang: call(Effect.never),
+    call,
+    times: (count: number, attempt: Effect.Effect<unknown>) => Effect.repeat(attempt, { times: count - 1 }),
+    trippedForMs: () => breakers.trippedForMs(KEY, clock.currentTimeMillisUnsafe()),
+    calls: () => calls,
+  }
+})
+
+const test = (name: string, body: () => Effect.Effect<void, never, Breakers>) =>
+  it.effect(name, () => body().pipe(Effect.provide(Breakers.layer)))
+
+describe("circuit", () => {
+  test("opens after five failures in a row, not before", () =>
+    Effect.gen(function* () {
+      const { fail, succeed, times, trippedForMs } = yield* setup
+      yield* times(4, fail("server_error"))
+      yield* succeed
+      yield* times(4, fail("timeout"))
+      assert.strictEqual(trippedForMs(), 0)
+      yield* fail("connect")
+      assert.strictEqual(trippedForMs(), 5_000)
+    }))
+
+  test("is not moved by errors that are the client's", () =>
+    Effect.gen(function* () {
+      const { fail, times, trippedForMs } = yield* setup
+      yield* times(20, fail("bad_request"))
+      yield* times(20, fail("content_filter"))
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+
+  test("stays open longer each time its probe fails, up to a minute", () =>
+    Effect.gen(function* () {
+      const { fail, times, trippedForMs } = yield* setup
+      yield* times(5, fail("server_error"))
+      const openings: Array<number> = []
+      for (let i = 0; i < 6; i++) {
+        openings.push(trippedForMs())
+        yield* TestClock.adjust(trippedForMs())
+        assert.strictEqual(trippedForMs(), 0)
+        yield* fail("server_error")
+      }
+      assert.deepStrictEqual(openings, [5_000, 10_000, 20_000, 40_000, 60_000, 60_000])
+    }))
+
+  test("honours a longer Retry-After of the failure that opens it", () =>
+    Effect.gen(function* () {
+      const { fail, times, trippedForMs } = yield* setup
+      yield* times(4, fail("overloaded"))
+      yield* fail("overloaded", 30_000)
+      assert.strictEqual(trippedForMs(), 30_000)
+    }))
+
+  test("is tripped while its one probe is out, and closes when that succeeds", () =>
+    Effect.gen(function* () {
+      const { call, fail, times, trippedForMs } = yield* setup
+      yield* times(5, fail("server_error"))
+      yield* TestClock.adjust("5 seconds")
+      assert.strictEqual(trippedForMs(), 0)
+      const answer = yield* Deferred.make<string>()
+      const probe = yield* Effect.forkChild(call(Deferred.await(answer)), { startImmediately: true })
+      assert.isAbove(trippedForMs(), 0)
+      yield* Deferred.succeed(answer, "up again")
+      yield* Fiber.join(probe)
+      assert.strictEqual(trippedForMs(), 0)
+      yield* times(4, fail("server_error"))
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+
+  test("frees the probe's place when the probe is interrupted", () =>
+    Effect.gen(function* () {
+      const { fail, hang, times, trippedForMs } = yield* setup
+      yield* times(5, fail("server_error"))
+      yield* TestClock.adjust("5 seconds")
+      const probe = yield* Effect.forkChild(hang, { startImmediately: true })
+      assert.isAbove(trippedForMs(), 0)
+      yield* Fiber.interrupt(probe)
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+
+  test("learns nothing from interruption", () =>
+    Effect.gen(function* () {
+      const { hang, trippedForMs } = yield* setup
+      for (let i = 0; i < 10; i++) {
+        const fiber = yield* Effect.forkChild(hang, { startImmediately: true })
+        yield* Fiber.interrupt(fiber)
+      }
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+})
+
+describe("last resort", () => {
+  test("really calls a candidate whose circuit is open, and a success makes it ordinary at once", () =>
+    Effect.gen(function* () {
+      const { calls, fail, succeed, times, trippedForMs } = yield* setup
+      yield* times(5, fail("server_error"))
+      assert.strictEqual((yield* succeed)._tag, "Success")
+      assert.strictEqual(calls(), 6)
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+
+  test("goes back to the open circuit when the candidate fails again", () =>
+    Effect.gen(function* () {
+      const { fail, succeed, times, trippedForMs } = yield* setup
+      yield* times(5, fail("server_error"))
+      yield* TestClock.adjust("1 second")
+      yield* succeed
+      const failed = yield* fail("server_error")
+      assert.strictEqual(failed._tag, "Failure")
+      assert.strictEqual(trippedForMs(), 4_000)
+    }))
+
+  test("trusts a candidate that answered only until its circuit opens again", () =>
+    Effect.gen(function* () {
+      const { fail, succeed, times, trippedForMs } = yield* setup
+      yield* times(5, fail("server_error"))
+      yield* succeed
+      yield* fail("bad_request")
+      assert.strictEqual(trippedForMs(), 0)
+      yield* TestClock.adjust("5 seconds")
+      yield* fail("server_error")
+      assert.strictEqual(trippedForMs(), 10_000)
+    }))
+
+  test("does not take a client's error for recovery", () =>
+    Effect.gen(function* () {
+      const { fail, times, trippedForMs } = yield* setup
+      yield* times(5, fail("server_error"))
+      yield* fail("bad_request")
+      assert.strictEqual(trippedForMs(), 5_000)
+    }))
+
+  test("calls beside the half-open probe instead of refusing", () =>
+    Effect.gen(function* () {
+      const { fail, hang, succeed, times } = yield* setup
+      yield* times(5, fail("server_error"))
+      yield* TestClock.adjust("5 seconds")
+      yield* Effect.forkChild(hang, { startImmediately: true })
+      assert.strictEqual((yield* succeed)._tag, "Success")
+    }))
+})
+
+describe("replicas that share a store", () => {
+  const store = CircuitBreaker.layerStoreMemory()
+  const replica = Effect.map(Layer.build(Layer.fresh(Breakers.layerNoDeps)), Context.get(Breakers))
+
+  it.effect("learn of an open circuit with the first call it rejects, and make that call", () =>
+    Effect.gen(function* () {
+      const [here, there] = [yield* replica, yield* replica]
+      const fail = Effect.fail(error("server_error"))
+      yield* Effect.repeat(Effect.ignore(here.run(KEY, fail)), { times: 4 })
+      assert.strictEqual(there.trippedForMs(KEY, 0), 0)
+      assert.strictEqual((yield* Effect.flip(there.run(KEY, fail))).kind, "server_error")
+      assert.strictEqual(there.trippedForMs(KEY, 0), 5_000)
+      assert.strictEqual(yield* there.run(KEY, Effect.succeed("answer")), "answer")
+      assert.strictEqual(there.trippedForMs(KEY, 0), 0)
+    }).pipe(Effect.scoped, Effect.provide(store)),
+  )
+})
+
+describe("cooldown", () => {
+  test("starts with the first error that says to stay away, for as long as it says", () =>
+    Effect.gen(function* () {
+      const { fail, trippedForMs } = yield* setup
+      yield* fail("rate_limited", 2_000)
+      assert.strictEqual(trippedForMs(), 2_000)
+      yield* TestClock.adjust("2 seconds")
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+
+  test("has a length of its own per kind when the provider gives none", () =>
+    Effect.gen(function* () {
+      const { fail, trippedForMs } = yield* setup
+      yield* fail("rate_limited")
+      assert.strictEqual(trippedForMs(), 5_000)
+      yield* fail("auth")
+      assert.strictEqual(trippedForMs(), 300_000)
+    }))
+
+  test("is never shortened by a later hint and never longer than the limit", () =>
+    Effect.gen(function* () {
+      const { fail, trippedForMs } = yield* setup
+      yield* fail("rate_limited", 60_000)
+      yield* fail("rate_limited", 1_000)
+      assert.strictEqual(trippedForMs(), 60_000)
+      yield* fail("quota_exhausted", 86_400_000)
+      assert.strictEqual(trippedForMs(), MAX_COOLDOWN_MS)
+    }))
+
+  test("does not open the circuit, however many calls were in flight", () =>
+    Effect.gen(function* () {
+      const { fail, times, trippedForMs } = yield* setup
+      yield* times(20, fail("rate_limited", 1_000))
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+
+  test("ends with the success of a call made during it, not of one that was already in flight", () =>
+    Effect.gen(function* () {
+      const { call, fail, succeed, trippedForMs } = yield* setup
+      const answer = yield* Deferred.make<string>()
+      const inFlight = yield* Effect.forkChild(call(Deferred.await(answer)), { startImmediately: true })
+      yield* fail("rate_limited", 60_000)
+      yield* Deferred.succeed(answer, "sent before")
+      yield* Fiber.join(inFlight)
+      assert.strictEqual(trippedForMs(), 60_000)
+      yield* succeed
+      assert.strictEqual(trippedForMs(), 0)
+    }))
+})

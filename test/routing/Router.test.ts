@@ -1,0 +1,389 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, type Layer, Random, Result } from "effect"
+import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
+import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import { Breakers } from "../../src/routing/Breakers.ts"
+import { Router } from "../../src/routing/Router.ts"
+import { ask, price, refs, route, simulated, world } from "./world.ts"
+
+interface Wish {
+  readonly model?: string
+  readonly request?: ChatRequest
+  readonly mode?: CallMode
+  readonly allowed?: ReadonlyArray<string>
+}
+
+const plan = ({ allowed, mode = "whole", model = "auto", request = ask() }: Wish = {}) =>
+  Router.use((router) =>
+    router.plan({ requestedModel: model, request, mode, allowed: allowed && new Set(allowed) }),
+  )
+const keys = (wish?: Wish) => Effect.map(plan(wish), ({ candidates }) => candidates.map(({ key }) => key))
+const refusal = (wish: Wish) => Effect.flip(plan(wish))
+
+const answered = (key: string, ms: number, times = 20) =>
+  Router.use((router) =>
+    Effect.repeat(
+      router.observe({ key, mode: "whole", outcome: { _tag: "success", ms, outputTokens: 100 } }),
+      { times: times - 1 },
+    ),
+  )
+const failed = (key: string, times: number) =>
+  Router.use((router) =>
+    Effect.repeat(
+      router.observe({ key, mode: "whole", outcome: { _tag: "failure", kind: "server_error" } }),
+      {
+        times: times - 1,
+      },
+    ),
+  )
+const trip = (key: string, kind: ProviderErrorKind = "rate_limited") =>
+  Breakers.use((breakers) =>
+    Effect.ignore(
+      breakers.run(
+        key,
+        Effect.fail(new ProviderError({ kind, provider: key, model: key, retryAfterMs: 60_000 })),
+      ),
+    ),
+  )
+
+/** Everything a test can wish for: two providers with a model in common, and one on its own. */
+const providers = [
+  simulated("a", [{ name: "m", price: price(1), contextWindow: 1_000, maxOutputTokens: 500 }]),
+  simulated("b", [
+    { name: "m", price: price(2), contextWindow: 8_000 },
+    { name: "vendor/big", price: price(9), contextWindow: 1_000_000 },
+  ]),
+  simulated("c", [{ name: "only-c" }]),
+]
+const auto = route(refs("a/m", "b/m"))
+
+const test = <E>(
+  name: string,
+  body: () => Effect.Effect<unknown, E, Router | Breakers>,
+  layer: Layer.Layer<Router | Breakers> = world(providers, [auto]),
+) => it.effect(name, () => body().pipe(Effect.provide(layer), Random.withSeed("router")))
+
+const autoWith = (rules: Parameters<typeof route>[1]) => world(providers, [route(refs("a/m", "b/m"), rules)])
+
+describe("names", () => {
+  test("a route, provider/model, and a bare model with every provider that serves it", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* keys({ model: "auto" }), ["a/m", "b/m"])
+      assert.deepStrictEqual(yield* keys({ model: "b/m" }), ["b/m"])
+      assert.deepStrictEqual(yield* keys({ model: "m" }), ["a/m", "b/m"])
+      assert.deepStrictEqual(yield* keys({ model: "only-c" }), ["c/only-c"])
+      assert.deepStrictEqual(yield* keys({ model: "b/vendor/big" }), ["b/vendor/big"])
+      assert.strictEqual((yield* plan({ model: "m" })).route, "m")
+    }))
+
+  test("an unknown name is not found", () =>
+    Effect.gen(function* () {
+      for (const model of ["nothing", "a/only-c", "a/", ""]) {
+        assert.strictEqual((yield* refusal({ model }))._tag, "ModelNotFound")
+      }
+    }))
+
+  test(
+    "a route wins over a model of the same name",
+    () => Effect.map(keys({ model: "m" }), (found) => assert.deepStrictEqual(found, ["c/only-c"])),
+    world(providers, [auto, { ...route(refs("c/only-c")), name: "m" }]),
+  )
+})
+
+describe("allow-list", () => {
+  test("admits by route, by provider/model and by bare model name", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* keys({ allowed: ["auto"] }), ["a/m", "b/m"])
+      assert.deepStrictEqual(yield* keys({ allowed: ["b/m"] }), ["b/m"])
+      assert.deepStrictEqual(yield* keys({ allowed: ["m"] }), ["a/m", "b/m"])
+    }))
+
+  test("excludes the other candidates and says so", () =>
+    Effect.gen(function* () {
+      const { decision } = yield* plan({ allowed: ["b/m"] })
+      assert.deepStrictEqual(decision.excluded, [
+        { provider: "a", model: "m", reason: "not_allowed: the key's model list does not name it" },
+      ])
+      assert.strictEqual(decision.chosen_by, "only_candidate")
+    }))
+
+  test("refuses when nothing is left, also past a route that the key may use", () =>
+    Effect.gen(function* () {
+      assert.strictEqual((yield* refusal({ allowed: [] }))._tag, "ModelNotAllowed")
+      assert.strictEqual((yield* refusal({ allowed: ["only-c"] }))._tag, "ModelNotAllowed")
+      assert.strictEqual((yield* refusal({ model: "a/m", allowed: ["auto"] }))._tag, "ModelNotAllowed")
+    }))
+})
+
+describe("fit", () => {
+  const long = ask("word ".repeat(2_000)) // about 2,500 tokens
+
+  test("excludes a model whose context is clearly too small", () =>
+    Effect.gen(function* () {
+      const { candidates, decision } = yield* plan({ request: long })
+      assert.deepStrictEqual(
+        candidates.map(({ key }) => key),
+        ["b/m"],
+      )
+      assert.match(
+        decision.excluded[0]?.reason ?? "",
+        /^context_window: about 2504 input tokens do not fit 1000/,
+      )
+    }))
+
+  test("leaves a close case to the provider", () =>
+    Effect.map(keys({ request: ask("word ".repeat(1_100)) }), (found) => assert.include(found, "a/m")))
+
+  test("excludes a model that cannot give the tokens asked for", () =>
+    Effect.gen(function* () {
+      const { decision } = yield* plan({ request: ask("Hello", { max_tokens: 501 }) })
+      assert.strictEqual(decision.excluded[0]?.reason, "max_output_tokens: 501 asked, at most 500 possible")
+      assert.deepStrictEqual(yield* keys({ request: ask("Hello", { max_tokens: 500 }) }), ["a/m", "b/m"])
+    }))
+
+  test("counts the tokens asked for into the context", () =>
+    Effect.map(
+      keys({ request: ask("Hello", { max_tokens: 8_100 }), model: "b/m" }).pipe(Effect.result),
+      (result) => assert.isTrue(Result.isFailure(result)),
+    ))
+
+  test("names the rule for each candidate when nobody is left", () =>
+    Effect.gen(function* () {
+      const error = yield* refusal({ request: ask("word ".repeat(50_000)), allowed: ["a/m"] })
+      assert.strictEqual(error._tag, "NoCandidate")
+      assert.match(error.message, /a\/m: context_window: .* do not fit 1000; b\/m: not_allowed/)
+    }))
+
+  test(
+    "asks the larger models at once when the prompt can only fit there",
+    () =>
+      Effect.gen(function* () {
+        const { candidates, largerContext } = yield* plan({ request: ask("word ".repeat(50_000)) })
+        assert.deepStrictEqual(
+          candidates.map(({ key }) => key),
+          ["b/vendor/big"],
+        )
+        assert.deepStrictEqual(largerContext, [])
+      }),
+    autoWith({ largerContext: refs("b/vendor/big") }),
+  )
+
+  test(
+    "holds the larger models ready otherwise, unless the key may not use them",
+    () =>
+      Effect.gen(function* () {
+        const [larger] = (yield* plan()).largerContext
+        assert.strictEqual(larger?.key, "b/vendor/big")
+        assert.deepStrictEqual((yield* plan({ allowed: ["m"] })).largerContext, [])
+        assert.deepStrictEqual((yield* plan({ allowed: ["m"] })).decision.excluded, [])
+      }),
+    autoWith({ largerContext: refs("b/vendor/big") }),
+  )
+})
+
+describe("order", () => {
+  test("prefers the faster and cheaper by this request's milliseconds and dollars", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* keys(), ["a/m", "b/m"])
+      yield* answered("a/m", 3_000)
+      yield* answered("b/m", 300)
+      assert.deepStrictEqual(yield* keys(), ["b/m", "a/m"])
+    }))
+
+  test("puts a candidate that fails after every healthy one, however fast and cheap", () =>
+    Effect.gen(function* () {
+      yield* answered("a/m", 10)
+      yield* failed("a/m", 20)
+      const { candidates, decision } = yield* plan()
+      assert.deepStrictEqual(
+        candidates.map(({ key, tier }) => [key, tier]),
+        [
+          ["b/m", 0],
+          ["a/m", 1],
+        ],
+      )
+      assert.strictEqual(decision.candidates[1]?.tier, "degraded")
+    }))
+
+  test("puts a tripped candidate last and still offers it", () =>
+    Effect.gen(function* () {
+      yield* trip("a/m")
+      yield* failed("b/m", 20)
+      const { candidates } = yield* plan()
+      assert.deepStrictEqual(
+        candidates.map(({ key, tier }) => [key, tier]),
+        [
+          ["b/m", 1],
+          ["a/m", 2],
+        ],
+      )
+      yield* trip("b/m")
+      assert.deepStrictEqual(yield* keys(), ["a/m", "b/m"])
+    }))
+})
+
+describe("hysteresis", () => {
+  const layer = autoWith({ weights: { latency: 1, cost: 0 }, hysteresis: 0.2 })
+
+  test(
+    "keeps the leader until a challenger is better by the margin",
+    () =>
+      Effect.gen(function* () {
+        yield* answered("a/m", 1_000, 100)
+        yield* answered("b/m", 1_100, 100)
+        assert.strictEqual((yield* plan()).decision.chosen_by, "score")
+        yield* answered("b/m", 850, 1_000)
+        const kept = yield* plan()
+        assert.deepStrictEqual([kept.candidates[0]?.key, kept.decision.chosen_by], ["a/m", "hysteresis"])
+        yield* answered("b/m", 700, 1_000)
+        const moved = yield* plan()
+        assert.deepStrictEqual([moved.candidates[0]?.key, moved.decision.chosen_by], ["b/m", "score"])
+        yield* answered("b/m", 1_100, 1_000)
+        assert.strictEqual((yield* keys())[0], "b/m")
+      }),
+    layer,
+  )
+
+  test(
+    "does not protect a leader that fell to a worse tier",
+    () =>
+      Effect.gen(function* () {
+        yield* answered("a/m", 100)
+        assert.strictEqual((yield* keys())[0], "a/m")
+        yield* failed("a/m", 20)
+        assert.strictEqual((yield* keys())[0], "b/m")
+      }),
+    layer,
+  )
+
+  test(
+    "does not let a request with fewer choices depose the leader of the others",
+    () =>
+      Effect.gen(function* () {
+        for (const key of ["a/m", "b/m", "c/only-c"]) yield* answered(key, 1_000, 100)
+        assert.strictEqual((yield* keys())[0], "a/m")
+        assert.strictEqual((yield* keys({ allowed: ["b/m", "c/only-c"] }))[0], "b/m")
+        yield* answered("b/m", 950, 1_000)
+        assert.strictEqual((yield* keys())[0], "a/m")
+      }),
+    world(providers, [
+      route(refs("a/m", "b/m", "c/only-c"), { weights: { latency: 1, cost: 0 }, hysteresis: 0.2 }),
+    ]),
+  )
+
+  test(
+    "keeps a leader per mode",
+    () =>
+      Effect.gen(function* () {
+        yield* answered("b/m", 10)
+        assert.strictEqual((yield* keys())[0], "b/m")
+        assert.strictEqual((yield* keys({ mode: "stream" }))[0], "a/m")
+      }),
+    layer,
+  )
+})
+
+describe("exploration", () => {
+  const first = (count: number) =>
+    Effect.map(
+      Effect.forEach(Array.from({ length: count }), () => plan()),
+      (plans) => plans.map(({ candidates, decision }) => ({ key: candidates[0]?.key, decision })),
+    )
+
+  test(
+    "sends its share to a candidate that is not the best, and says with which chance",
+    () =>
+      Effect.gen(function* () {
+        const explored = (yield* first(2_000)).filter(({ key }) => key === "b/m")
+        assert.approximately(explored.length, 200, 50)
+        assert.isTrue(
+          explored.every(
+            ({ decision }) => decision.chosen_by === "exploration" && decision.explored_probability === 0.1,
+          ),
+        )
+      }),
+    autoWith({ exploration: 0.1 }),
+  )
+
+  test(
+    "divides its share between the others and keeps the rest in order",
+    () =>
+      Effect.gen(function* () {
+        const counts = new Map<string, number>()
+        for (let i = 0; i < 2_000; i++) {
+          const order = (yield* keys()).join(" ")
+          counts.set(order, (counts.get(order) ?? 0) + 1)
+        }
+        assert.sameMembers([...counts.keys()], ["a/m b/m c/only-c", "b/m a/m c/only-c", "c/only-c a/m b/m"])
+        assert.approximately(counts.get("b/m a/m c/only-c") ?? 0, 200, 60)
+        assert.approximately(counts.get("c/only-c a/m b/m") ?? 0, 200, 60)
+      }),
+    world(providers, [route(refs("a/m", "b/m", "c/only-c"), { exploration: 0.2 })]),
+  )
+
+  test(
+    "leaves a tripped candidate alone",
+    () =>
+      Effect.gen(function* () {
+        yield* trip("b/m")
+        assert.isTrue((yield* first(200)).every(({ key }) => key === "a/m"))
+      }),
+    autoWith({ exploration: 0.5 }),
+  )
+
+  test(
+    "makes nobody the leader",
+    () =>
+      Effect.gen(function* () {
+        const unexplored = (yield* first(200)).filter(({ decision }) => decision.chosen_by !== "exploration")
+        assert.isBelow(unexplored.length, 150)
+        assert.isTrue(unexplored.every(({ key }) => key === "a/m"))
+      }),
+    autoWith({ exploration: 0.5, hysteresis: 0.9 }),
+  )
+})
+
+describe("decision", () => {
+  test("explains everything in plain rounded JSON", () =>
+    Effect.gen(function* () {
+      yield* answered("b/m", 300)
+      const { decision } = yield* plan({ request: ask("Hello", { max_tokens: 100 }), allowed: ["m"] })
+      assert.deepStrictEqual(JSON.parse(JSON.stringify(decision)), {
+        route: "auto",
+        mode: "whole",
+        weights: { latency: 0.6, cost: 0.4 },
+        estimated_input_tokens: 6,
+        candidates: [
+          {
+            provider: "b",
+            model: "m",
+            predicted_ms: 307,
+            predicted_cost_usd: 0.000212,
+            predicted_output_tokens: 100,
+            availability: 1,
+            tier: "healthy",
+            score: 1.4,
+            rank: 1,
+          },
+          {
+            provider: "a",
+            model: "m",
+            predicted_ms: 1800,
+            predicted_cost_usd: 0.000106,
+            predicted_output_tokens: 100,
+            availability: 1,
+            tier: "healthy",
+            score: 3.913,
+            rank: 2,
+          },
+        ],
+        excluded: [],
+        chosen_by: "score",
+      })
+    }))
+
+  test("says null, not 0, for an unknown price", () =>
+    Effect.map(plan({ model: "only-c" }), ({ decision }) =>
+      assert.isNull(decision.candidates[0]?.predicted_cost_usd),
+    ))
+})

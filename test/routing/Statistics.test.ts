@@ -1,0 +1,92 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import type { CallMode } from "../../src/domain/Chat.ts"
+import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import { Statistics } from "../../src/routing/Statistics.ts"
+
+const setup = Effect.gen(function* () {
+  const statistics = yield* Statistics
+  const clock = yield* Effect.clockWith(Effect.succeed)
+  return {
+    answered: (key: string, ms: number, outputTokens: number | null, times = 1, mode: CallMode = "whole") =>
+      Effect.repeat(statistics.observe({ key, mode, outcome: { _tag: "success", ms, outputTokens } }), {
+        times: times - 1,
+      }),
+    failed: (key: string, kind: ProviderErrorKind, times = 1) =>
+      Effect.repeat(statistics.observe({ key, mode: "whole", outcome: { _tag: "failure", kind } }), {
+        times: times - 1,
+      }),
+    predict: (key: string, maxTokens?: number, mode: CallMode = "whole") =>
+      statistics.predict(key, mode, clock.currentTimeMillisUnsafe(), maxTokens),
+  }
+})
+
+const test = (name: string, body: () => Effect.Effect<void, never, Statistics>) =>
+  it.effect(name, () => body().pipe(Effect.provide(Statistics.layer)))
+
+describe("statistics", () => {
+  test("predict the same for every candidate nobody has asked yet", () =>
+    Effect.gen(function* () {
+      const { predict } = yield* setup
+      assert.deepStrictEqual(predict("a/m"), predict("b/m"))
+      assert.approximately(predict("a/m").ms, 3_800, 1e-6)
+      assert.approximately(predict("a/m").outputTokens, 300, 1e-6)
+      assert.strictEqual(predict("a/m").availability, 1)
+    }))
+
+  test("expect of a new candidate the lengths that the others answer with", () =>
+    Effect.gen(function* () {
+      const { answered, predict } = yield* setup
+      yield* answered("a/m", 400, 50, 50)
+      assert.approximately(predict("b/m").outputTokens, 50, 2)
+      assert.approximately(predict("b/m").ms, 800 + 10 * predict("b/m").outputTokens, 1e-6)
+    }))
+
+  test("cap the expected length, and with it the time, by what the request allows", () =>
+    Effect.gen(function* () {
+      const { predict } = yield* setup
+      assert.strictEqual(predict("a/m", 20).outputTokens, 20)
+      assert.approximately(predict("a/m", 20).ms, 1_000, 1e-6)
+    }))
+
+  test("keep the modes apart", () =>
+    Effect.gen(function* () {
+      const { answered, predict } = yield* setup
+      yield* answered("a/m", 120, 100, 50, "stream")
+      assert.approximately(predict("a/m", 100, "stream").ms, 120, 10)
+      assert.isAbove(predict("a/m", 100, "whole").ms, 1_000)
+    }))
+
+  test("forget with time, back to the prior", () =>
+    Effect.gen(function* () {
+      const { answered, failed, predict } = yield* setup
+      yield* answered("a/m", 30_000, 300, 100)
+      yield* failed("a/m", "server_error", 50)
+      yield* TestClock.adjust("1 minute")
+      assert.isAbove(predict("a/m").ms, 29_000)
+      assert.isBelow(predict("a/m").availability, 0.8)
+      yield* TestClock.adjust("2 hours")
+      assert.approximately(predict("a/m").ms, 3_800, 10)
+      assert.isAbove(predict("a/m").availability, 0.99)
+    }))
+
+  test("hold against a candidate only what is its own trouble", () =>
+    Effect.gen(function* () {
+      const { failed, predict } = yield* setup
+      yield* failed("a/m", "bad_request", 50)
+      yield* failed("a/m", "context_length_exceeded", 50)
+      assert.strictEqual(predict("a/m").availability, 1)
+      yield* failed("a/m", "rate_limited", 5)
+      assert.isBelow(predict("a/m").availability, 0.8)
+    }))
+
+  test("stay bounded whatever keys they are fed", () =>
+    Effect.gen(function* () {
+      const { answered, predict } = yield* setup
+      yield* answered("first/m", 100, 300, 50)
+      assert.isBelow(predict("first/m").ms, 200)
+      for (let i = 0; i < 4_096; i++) yield* answered(`key-${i}/m`, 500, 300)
+      assert.isAbove(predict("first/m").ms, 3_000)
+    }))
+})

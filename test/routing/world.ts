@@ -1,0 +1,128 @@
+import { type Clock, Duration, Effect, Layer, Redacted } from "effect"
+import type {
+  CandidateRef,
+  GatewayConfig,
+  ModelConfig,
+  Price,
+  RouteConfig,
+  SimulatedProviderConfig,
+} from "../../src/config/GatewayConfig.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import type { ChatRequest } from "../../src/domain/Chat.ts"
+import type { Provider } from "../../src/providers/Provider.ts"
+import { Providers } from "../../src/providers/Providers.ts"
+import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
+import { Breakers } from "../../src/routing/Breakers.ts"
+import { RetryBudget } from "../../src/routing/RetryBudget.ts"
+import { Router } from "../../src/routing/Router.ts"
+
+/** A small gateway for routing tests: one model `m` per provider unless told otherwise. */
+
+export const price = (usdPer1M: number): Price => ({
+  inputNanoPer1M: usdPer1M * 1e9,
+  cachedInputNanoPer1M: usdPer1M * 1e9,
+  outputNanoPer1M: usdPer1M * 1e9,
+  source: "test",
+  asOf: "2026-11-23",
+})
+
+export const simulated = (
+  name: string,
+  models: ReadonlyArray<ModelConfig>,
+  simulation: Partial<SimulatedProviderConfig["simulation"]> = {},
+): SimulatedProviderConfig => ({
+  kind: "simulated",
+  name,
+  models,
+  simulation: {
+    medianMs: 500,
+    p95Ms: 1_000,
+    msPerOutputToken: 0,
+    serverErrorRate: 0,
+    rateLimitRate: 0,
+    contentFilterRate: 0,
+    retryAfterMs: 1_000,
+    ...simulation,
+  },
+})
+
+export const route = (
+  candidates: ReadonlyArray<CandidateRef>,
+  rules: Partial<RouteConfig> = {},
+): RouteConfig => ({
+  name: "auto",
+  candidates,
+  largerContext: [],
+  weights: { latency: 0.6, cost: 0.4 },
+  exploration: 0,
+  hysteresis: 0,
+  ...rules,
+})
+
+/** `a/m` -> a reference to it. */
+export const refs = (...keys: ReadonlyArray<string>): ReadonlyArray<CandidateRef> =>
+  keys.map((key) => {
+    const slash = key.indexOf("/")
+    return { provider: key.slice(0, slash), model: key.slice(slash + 1) }
+  })
+
+export const world = (
+  providers: ReadonlyArray<SimulatedProviderConfig>,
+  routes: ReadonlyArray<RouteConfig>,
+) => {
+  const gateway: GatewayConfig = {
+    providers,
+    routes: new Map(routes.map((each) => [each.name, each])),
+    timeouts: { connectMs: 3_000, headersMs: 60_000, bodyMs: 60_000, deadlineMs: 60_000 },
+    limits: {
+      maxAttempts: 4,
+      retryRatio: 0.2,
+      requestsPerMinute: 60,
+      maxInFlight: 100,
+      maxEventLoopDelayMs: 100,
+      maxUpstreamBytes: 1_000_000,
+    },
+  }
+  const settings = Layer.succeed(Settings, {
+    host: "127.0.0.1",
+    port: 0,
+    dataDir: "unused",
+    adminJwtSecret: Redacted.make("unused"),
+    maxBodyBytes: 1_000_000,
+    gateway,
+  })
+  const made = Layer.effect(
+    Providers,
+    Effect.map(
+      Effect.forEach(providers, makeSimulated),
+      (all): ReadonlyMap<string, Provider> => new Map(all.map((provider) => [provider.name, provider])),
+    ),
+  )
+  return Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
+    Layer.provideMerge(Layer.mergeAll(Breakers.layer, made)),
+    Layer.provide(settings),
+  )
+}
+
+export const ask = (prompt = "Hello", extra: Partial<ChatRequest> = {}): ChatRequest => ({
+  messages: [{ role: "user", content: prompt }],
+  ...extra,
+})
+
+/** A clock for one fiber at a time: a sleep is over at once and moves the time. Thousands of requests take no time. */
+export const steppingClock = (startMs = 0): Clock.Clock => {
+  let nowMs = startMs
+  const nanos = () => BigInt(Math.round(nowMs)) * 1_000_000n
+  return {
+    currentTimeMillisUnsafe: () => nowMs,
+    currentTimeMillis: Effect.sync(() => nowMs),
+    currentTimeNanosUnsafe: nanos,
+    currentTimeNanos: Effect.sync(nanos),
+    monotonicTimeNanosUnsafe: nanos,
+    monotonicTimeNanos: Effect.sync(nanos),
+    sleep: (duration) =>
+      Effect.sync(() => {
+        nowMs += Duration.toMillis(duration)
+      }),
+  }
+}
