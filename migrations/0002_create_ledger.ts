@@ -32,6 +32,10 @@ export default Effect.gen(function* () {
     )`
   yield* sql`CREATE INDEX requests_started ON requests (started_at DESC, id DESC)`
   yield* sql`CREATE INDEX requests_key_started ON requests (key_id, started_at DESC, id DESC)`
+  yield* sql`CREATE INDEX requests_provider_started ON requests (provider, started_at DESC, id DESC)`
+  yield* sql`
+    CREATE INDEX requests_failed ON requests (started_at DESC, id DESC)
+    WHERE status >= 400 OR error_code IS NOT NULL`
   yield* sql`
     CREATE TABLE attempts (
       request_id uuid NOT NULL,
@@ -47,7 +51,8 @@ export default Effect.gen(function* () {
       cost_nano_usd bigint,
       PRIMARY KEY (request_id, ordinal)
     )`
-  // Provider and model are '' for requests that nobody answered.
+  // Provider and model are '' for requests that nobody answered. The rows of the current hour change with every
+  // batch: room left in their pages keeps the new versions there, out of the indexes.
   yield* sql`
     CREATE TABLE usage_rollups (
       hour timestamptz NOT NULL,
@@ -64,8 +69,8 @@ export default Effect.gen(function* () {
       unpriced_requests bigint NOT NULL,
       latency_ms bigint NOT NULL,
       PRIMARY KEY (hour, key_id, provider, model)
-    )`
-  // Latencies of successes in logarithmic buckets; bucket = ceil(20 * log2(ms)), about 3.5 % wide.
+    ) WITH (fillfactor = 70)`
+  // Latencies of successes in logarithmic buckets; bucket = ceil(20 * log2(ms)), 0 up to 1 ms, about 3.5 % wide.
   yield* sql`
     CREATE TABLE latency_rollups (
       hour timestamptz NOT NULL,
@@ -75,5 +80,5 @@ export default Effect.gen(function* () {
       bucket smallint NOT NULL,
       requests bigint NOT NULL,
       PRIMARY KEY (hour, key_id, provider, model, bucket)
-    )`
+    ) WITH (fillfactor = 70)`
 })

@@ -1,7 +1,11 @@
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 
-/** A claim is running while `response_status` is null. Leases and expiry use the database's clock alone. */
+/**
+ * A claim is running while `response_status` is null. A finished claim without `response_body` had an answer that
+ * was too large to keep. `runs` counts the owners the claim has had: above 1, an earlier one vanished before it
+ * finished. Leases and expiry use the database's clock alone. Headers are text: jsonb would reorder them.
+ */
 export default Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`
@@ -10,11 +14,11 @@ export default Effect.gen(function* () {
       key_hash bytea NOT NULL,
       fingerprint bytea NOT NULL,
       owner uuid NOT NULL,
+      runs integer NOT NULL DEFAULT 1,
       lease_until timestamptz NOT NULL,
       response_status smallint,
-      response_headers jsonb,
+      response_headers text,
       response_body bytea,
-      created_at timestamptz NOT NULL DEFAULT now(),
       expires_at timestamptz NOT NULL,
       PRIMARY KEY (key_id, key_hash)
     )`

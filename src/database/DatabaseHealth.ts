@@ -1,0 +1,33 @@
+import { Context, Effect, Layer, Schedule } from "effect"
+import { SqlClient } from "effect/sql"
+import { answerWithin } from "./answer-within.ts"
+
+const PROBE_EVERY = "2 seconds"
+const PROBE_TIMEOUT = "1 second"
+
+/** Whether the database answered its last probe. Only reports; nothing is admitted or refused by it. */
+export class DatabaseHealth extends Context.Service<DatabaseHealth, { readonly reachable: () => boolean }>()(
+  "gateway/database/DatabaseHealth",
+) {
+  static readonly layer = Layer.effect(
+    DatabaseHealth,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      let reachable = false
+      const probe = sql`SELECT 1`.pipe(
+        answerWithin(PROBE_TIMEOUT),
+        Effect.match({
+          onSuccess: () => {
+            reachable = true
+          },
+          onFailure: () => {
+            reachable = false
+          },
+        }),
+      )
+      yield* probe
+      yield* probe.pipe(Effect.repeat(Schedule.spaced(PROBE_EVERY)), Effect.forkScoped)
+      return DatabaseHealth.of({ reachable: () => reachable })
+    }),
+  )
+}

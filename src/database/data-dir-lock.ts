@@ -1,0 +1,35 @@
+import { DatabaseSync } from "node:sqlite"
+import { Data, Effect, type Scope } from "effect"
+
+export class LockFileUnusable extends Data.TaggedError("LockFileUnusable")<{ readonly cause: unknown }> {}
+
+/**
+ * One owner of a directory among all processes of the machine. The lock is an open exclusive transaction on a SQLite
+ * file, so the kernel frees it however its holder ends, `kill -9` included, and there is no stale lock to judge.
+ * Nothing else may open the file: closing any other descriptor of it would drop the lock.
+ */
+export const tryLock = (path: string): Effect.Effect<boolean, LockFileUnusable, Scope.Scope> =>
+  Effect.map(
+    Effect.acquireRelease(
+      Effect.try({ try: () => open(path), catch: (cause) => new LockFileUnusable({ cause }) }),
+      (file) => Effect.sync(() => file?.close()),
+    ),
+    (file) => file !== undefined,
+  )
+
+function open(path: string): DatabaseSync | undefined {
+  const file = new DatabaseSync(path)
+  try {
+    file.exec("BEGIN EXCLUSIVE")
+    return file
+  } catch (cause) {
+    file.close()
+    if (isBusy(cause)) return undefined
+    throw cause
+  }
+}
+
+/** SQLITE_BUSY: somebody else holds the transaction. */
+function isBusy(cause: unknown): boolean {
+  return cause instanceof Error && "errcode" in cause && cause.errcode === 5
+}

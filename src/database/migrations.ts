@@ -1,0 +1,55 @@
+import { Effect, Schedule } from "effect"
+import { Migrator, SqlError } from "effect/sql"
+import createApiKeys from "../../migrations/0001_create_api_keys.ts"
+import createLedger from "../../migrations/0002_create_ledger.ts"
+import createIdempotencyClaims from "../../migrations/0003_create_idempotency_claims.ts"
+import { Database } from "./Database.ts"
+import { isUnavailable } from "./is-unavailable.ts"
+
+/**
+ * The schema this version of the code expects. A new migration is a new file and a new line here; a file that has
+ * shipped never changes.
+ */
+export const migrations = {
+  "0001_create_api_keys": createApiKeys,
+  "0002_create_ledger": createLedger,
+  "0003_create_idempotency_claims": createIdempotencyClaims,
+}
+
+/**
+ * Applies what is missing and returns it; a `MigrationError` names the migration that failed. Safe in any number of
+ * processes at once, and on the embedded database where session advisory locks exclude nobody: the migrator holds
+ * `LOCK TABLE … ACCESS EXCLUSIVE` on its own table from reading the latest id to the commit, so the others wait and
+ * then find nothing to do. Everything is one transaction: a failed migration leaves the schema as it was.
+ */
+export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0]) =>
+  Migrator.make({})({ loader: Migrator.fromRecord(record) })
+
+export const migrate = applyMigrations(migrations)
+
+/** On a connection of its own without a statement timeout: an index on a large table takes the time it takes. */
+export const migrateDatabase = migrate.pipe(
+  Effect.provide(
+    Database.layerPool({
+      applicationName: "llm-gateway migrations",
+      maxConnections: 1,
+      statementTimeoutMs: 0,
+    }),
+  ),
+)
+
+/** For the gateway, which starts while its server is down: waits for the server, fails only on a bad migration. */
+export const migrateWhenAvailable = migrateDatabase.pipe(
+  Effect.tapError((error) =>
+    mustWait(error) ? Effect.logWarning("The database is unavailable, migrations wait.") : Effect.void,
+  ),
+  Effect.retry({
+    schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]),
+    while: mustWait,
+  }),
+)
+
+function mustWait(error: Migrator.MigrationError | SqlError.SqlError): boolean {
+  const cause = error._tag === "MigrationError" ? error.cause : error
+  return SqlError.isSqlError(cause) && isUnavailable(cause)
+}
