@@ -1,5 +1,9 @@
-import { Context, Data, type DateTime, type Effect, type Redacted } from "effect"
-import type { KeyId } from "../domain/Ids.ts"
+import { randomBytes } from "node:crypto"
+import { Context, Data, type DateTime, Effect, Layer, Redacted, Schema } from "effect"
+import { SqlClient } from "effect/sql"
+import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../domain/ApiKeyFormat.ts"
+import { KeyId } from "../domain/Ids.ts"
+import { SecretHasher } from "./SecretHasher.ts"
 
 /** An API key as operators see it. The secret is shown once at creation and stored only as a bcrypt hash. */
 export interface ApiKey {
@@ -22,10 +26,18 @@ export interface IssuedKey {
 
 export class ApiKeyNotFound extends Data.TaggedError("ApiKeyNotFound")<{ readonly id: string }> {}
 export class ApiKeyRevoked extends Data.TaggedError("ApiKeyRevoked")<{ readonly id: string }> {}
-/** The database did not answer. */
+/** The database did not answer, or too many secrets are being hashed. */
 export class ApiKeysUnavailable extends Data.TaggedError("ApiKeysUnavailable")<{ readonly cause: unknown }> {}
 
-/** Operators' view of API keys: the CLI and `/admin/keys` are thin over this. Owns the table `api_keys`. */
+const QUERY_TIMEOUT = "5 seconds"
+const MAX_PAGE = 500
+/** `timestamptz` ends there; a longer grace period would fail instead of lasting. */
+const MAX_GRACE_MS = 10 * 365 * 86_400_000
+
+/**
+ * Operators' view of API keys: the CLI and `/admin/keys` are thin over this. Owns the table `api_keys`. Servers hear
+ * of every change through the table's trigger.
+ */
 export class ApiKeys extends Context.Service<
   ApiKeys,
   {
@@ -52,4 +64,125 @@ export class ApiKeys extends Context.Service<
     /** Final and idempotent. Every replica refuses the key within a second. */
     readonly revoke: (id: string) => Effect.Effect<ApiKey, ApiKeyNotFound | ApiKeysUnavailable>
   }
->()("gateway/auth/ApiKeys") {}
+>()("gateway/auth/ApiKeys") {
+  static readonly layerNoDeps = Layer.effect(
+    ApiKeys,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const hasher = yield* SecretHasher
+
+      const columns = sql.literal(`
+        id,
+        name,
+        requests_per_minute AS "requestsPerMinute",
+        models,
+        created_at AS "createdAt",
+        expires_at AS "expiresAt",
+        revoked_at AS "revokedAt",
+        CASE WHEN previous_secret_until > now() THEN previous_secret_until END AS "previousSecretUntil"`)
+
+      const newSecret = Effect.gen(function* () {
+        const secret = generateApiKeySecret(randomBytes)
+        return { secret, hash: yield* hasher.hash(secret) }
+      })
+
+      const issued = (key: ApiKey, secret: string): IssuedKey => ({
+        key,
+        secret: Redacted.make(formatApiKey({ id: key.id, secret })),
+      })
+
+      const create: ApiKeys["Service"]["create"] = Effect.fn("ApiKeys.create")(function* (options) {
+        const { name, requestsPerMinute = null, models = null, expiresAt } = options
+        const id = generateApiKeyId(randomBytes)
+        const { secret, hash } = yield* newSecret
+        const rows = yield* sql`
+          INSERT INTO api_keys (id, name, secret_hash, requests_per_minute, models, expires_at)
+          VALUES (
+            ${id}, ${name}, ${hash}, ${requestsPerMinute}::integer, ${models}::text[],
+            ${expiresAt === undefined ? null : new Date(expiresAt.epochMilliseconds)}::timestamptz
+          )
+          RETURNING ${columns}`
+        const [key] = yield* decodeOne(rows)
+        return issued(key, secret)
+      }, answered)
+
+      const list: ApiKeys["Service"]["list"] = Effect.fn("ApiKeys.list")(function* ({ limit, cursor }) {
+        const size = Math.min(Math.max(Math.trunc(limit), 1), MAX_PAGE)
+        // A cursor that is no key's id has no page after it.
+        if (cursor !== undefined && !isKeyId(cursor)) return { keys: [], nextCursor: null }
+        const after = sql`WHERE (created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = ${cursor ?? ""})`
+        const rows = yield* sql`
+          SELECT ${columns} FROM api_keys ${cursor === undefined ? sql.literal("") : after}
+          ORDER BY created_at DESC, id DESC
+          LIMIT ${size + 1}`
+        const keys = yield* decodeMany(rows)
+        const page = keys.slice(0, size)
+        return { keys: page, nextCursor: keys.length > size ? (page.at(-1)?.id ?? null) : null }
+      }, answered)
+
+      const find = Effect.fnUntraced(function* (id: string) {
+        if (!isKeyId(id)) return yield* new ApiKeyNotFound({ id })
+        const [key] = yield* decodeMany(yield* sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`)
+        return key ?? (yield* new ApiKeyNotFound({ id }))
+      })
+
+      const show: ApiKeys["Service"]["show"] = Effect.fn("ApiKeys.show")(find, answered)
+
+      const rotate: ApiKeys["Service"]["rotate"] = Effect.fn("ApiKeys.rotate")(function* (id, { graceMs }) {
+        // Before a second of bcrypt is spent on a key that cannot be rotated.
+        if ((yield* find(id)).revokedAt !== null) return yield* new ApiKeyRevoked({ id })
+        const { secret, hash } = yield* newSecret
+        const grace = Math.min(Math.max(graceMs, 0), MAX_GRACE_MS) / 1000
+        const rows = yield* sql`
+          UPDATE api_keys SET
+            previous_secret_hash = CASE WHEN ${grace}::float8 > 0 THEN secret_hash END,
+            previous_secret_until = CASE WHEN ${grace}::float8 > 0 THEN now() + make_interval(secs => ${grace}::float8) END,
+            secret_hash = ${hash}
+          WHERE id = ${id} AND revoked_at IS NULL
+          RETURNING ${columns}`
+        const [key] = yield* decodeMany(rows)
+        return key === undefined ? yield* new ApiKeyRevoked({ id }) : issued(key, secret)
+      }, answered)
+
+      const revoke: ApiKeys["Service"]["revoke"] = Effect.fn("ApiKeys.revoke")(function* (id) {
+        if (!isKeyId(id)) return yield* new ApiKeyNotFound({ id })
+        const rows = yield* sql`
+          UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = ${id} RETURNING ${columns}`
+        const [key] = yield* decodeMany(rows)
+        return key ?? (yield* new ApiKeyNotFound({ id }))
+      }, answered)
+
+      return ApiKeys.of({ create, list, show, rotate, revoke })
+    }),
+  )
+
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide(SecretHasher.layer))
+}
+
+const isKeyId = Schema.is(KeyId)
+
+const row = Schema.Struct({
+  id: KeyId,
+  name: Schema.String,
+  requestsPerMinute: Schema.NullOr(Schema.Int),
+  models: Schema.NullOr(Schema.Array(Schema.String)),
+  createdAt: Schema.DateTimeUtcFromDate,
+  expiresAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  revokedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  previousSecretUntil: Schema.NullOr(Schema.DateTimeUtcFromDate),
+})
+
+const decodeOne = Schema.decodeUnknownEffect(Schema.Tuple([row]))
+const decodeMany = Schema.decodeUnknownEffect(Schema.Array(row))
+
+/** Answers of the service pass; all other failures are the database's or the hasher's. */
+function answered<A, E, R>(effect: Effect.Effect<A, E, R>) {
+  return effect.pipe(
+    Effect.timeout(QUERY_TIMEOUT),
+    Effect.mapError((error) =>
+      error instanceof ApiKeyNotFound || error instanceof ApiKeyRevoked
+        ? error
+        : new ApiKeysUnavailable({ cause: error }),
+    ),
+  )
+}

@@ -1,0 +1,62 @@
+/** Values by token digest, each belonging to a key id; the least recently used goes first above the capacity. */
+export class TokenMap<V> {
+  readonly #capacity: number
+  readonly #entries = new Map<string, { readonly id: string; readonly value: V }>()
+  readonly #digests = new Map<string, Set<string>>()
+
+  constructor(capacity: number) {
+    this.#capacity = capacity
+  }
+
+  get(digest: string): V | undefined {
+    const entry = this.#entries.get(digest)
+    if (entry === undefined) return undefined
+    this.#entries.delete(digest)
+    this.#entries.set(digest, entry)
+    return entry.value
+  }
+
+  set(digest: string, id: string, value: V): void {
+    this.delete(digest)
+    this.#entries.set(digest, { id, value })
+    const digests = this.#digests.get(id)
+    if (digests === undefined) this.#digests.set(id, new Set([digest]))
+    else digests.add(digest)
+    if (this.#entries.size <= this.#capacity) return
+    for (const oldest of this.#entries.keys()) {
+      this.delete(oldest)
+      return
+    }
+  }
+
+  delete(digest: string): void {
+    const entry = this.#entries.get(digest)
+    if (entry === undefined) return
+    this.#entries.delete(digest)
+    const digests = this.#digests.get(entry.id)
+    digests?.delete(digest)
+    if (digests?.size === 0) this.#digests.delete(entry.id)
+  }
+
+  deleteId(id: string): void {
+    for (const digest of this.#digests.get(id) ?? []) this.#entries.delete(digest)
+    this.#digests.delete(id)
+  }
+
+  ids(): IterableIterator<string> {
+    return this.#digests.keys()
+  }
+
+  *entries(): IterableIterator<readonly [id: string, value: V]> {
+    for (const { id, value } of this.#entries.values()) yield [id, value]
+  }
+
+  get size(): number {
+    return this.#entries.size
+  }
+
+  clear(): void {
+    this.#entries.clear()
+    this.#digests.clear()
+  }
+}

@@ -1,0 +1,83 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Fiber } from "effect"
+import { vi } from "vitest"
+import { SecretHasher } from "../../src/auth/SecretHasher.ts"
+
+/** bcrypt itself, with a count of what runs at the same time. */
+const running = vi.hoisted(() => ({ now: 0, most: 0 }))
+vi.mock(import("bcrypt"), async (original) => {
+  const bcrypt = await original()
+  const counted = async <A>(work: () => Promise<A>) => {
+    running.now += 1
+    running.most = Math.max(running.most, running.now)
+    try {
+      return await work()
+    } finally {
+      running.now -= 1
+    }
+  }
+  return {
+    ...bcrypt,
+    compare: ((secret: string, hash: string) => counted(() => bcrypt.compare(secret, hash))) as never,
+    hash: ((secret: string, cost: number) => counted(() => bcrypt.hash(secret, cost))) as never,
+  }
+})
+
+const secret = "s".repeat(43)
+
+describe("secret hasher", () => {
+  it.live("matches what it hashed and nothing else", () =>
+    Effect.gen(function* () {
+      const hasher = yield* SecretHasher
+      const hash = yield* hasher.hash(secret)
+      assert.isTrue(yield* hasher.matches(secret, hash))
+      assert.isFalse(yield* hasher.matches(`${secret.slice(1)}t`, hash))
+      assert.isFalse(yield* hasher.matches(secret, "no hash"))
+    }).pipe(Effect.provide(SecretHasher.layer)),
+  )
+
+  it.live("runs two at a time, lets 62 wait and refuses the rest at once", () =>
+    Effect.gen(function* () {
+      const hasher = yield* SecretHasher
+      const hash = yield* hasher.hash(secret)
+      running.most = 0
+      const asked = yield* Effect.forEach(Array.from({ length: 200 }), () =>
+        Effect.forkChild(Effect.exit(hasher.matches(secret, hash)), { startImmediately: true }),
+      )
+      const refusedAtOnce = asked.filter((fiber) => fiber.pollUnsafe() !== undefined).length
+      assert.strictEqual(refusedAtOnce, 136)
+      const exits = yield* Effect.forEach(asked, Fiber.join)
+      assert.strictEqual(exits.filter(Exit.isSuccess).length, 64)
+      assert.strictEqual(running.most, 2)
+      assert.isTrue(yield* hasher.matches(secret, hash), "every place was given back")
+    }).pipe(Effect.provide(SecretHasher.layer)),
+  )
+
+  it.live("does not start another computation in place of one that was abandoned but still runs", () =>
+    Effect.gen(function* () {
+      const hasher = yield* SecretHasher
+      const hash = yield* hasher.hash(secret)
+      running.most = 0
+      for (let i = 0; i < 5; i++) {
+        const asked = yield* Effect.forEach([1, 2, 3], () =>
+          Effect.forkChild(hasher.matches(secret, hash), { startImmediately: true }),
+        )
+        yield* Effect.forEach(asked, Fiber.interrupt, { concurrency: "unbounded" })
+      }
+      assert.strictEqual(running.most, 2)
+      assert.strictEqual(running.now, 0)
+      yield* hasher.matches(secret, hash)
+    }).pipe(Effect.provide(SecretHasher.layer)),
+  )
+
+  it.live("refuses a secret that bcrypt would cut", () =>
+    Effect.gen(function* () {
+      const hasher = yield* SecretHasher
+      yield* hasher.hash("s".repeat(72))
+      for (const long of ["s".repeat(73), "é".repeat(37)]) {
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(hasher.hash(long))))
+        assert.isTrue(Exit.hasDies(yield* Effect.exit(hasher.matches(long, "x"))))
+      }
+    }).pipe(Effect.provide(SecretHasher.layer)),
+  )
+})

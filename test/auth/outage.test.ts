@@ -1,0 +1,193 @@
+import { assert, describe, it, layer } from "@effect/vitest"
+import { Clock, Effect, Layer, Redacted, Schedule } from "effect"
+import { SqlClient } from "effect/sql"
+import { ApiKeys } from "../../src/auth/ApiKeys.ts"
+import type { Authenticator } from "../../src/auth/Authenticator.ts"
+import { KeyChanges } from "../../src/auth/KeyChanges.ts"
+import { Database } from "../../src/database/Database.ts"
+import { layerPostgres, migratedPostgresUrl } from "../support/Databases.ts"
+import { freezableProxy, replica } from "./databases.ts"
+import { makeToken } from "./world.ts"
+
+type Replica = Authenticator["Service"]
+
+const pool = Database.layerPool({ applicationName: "test", maxConnections: 8, statementTimeoutMs: 30_000 })
+
+const timed = Effect.fnUntraced(function* <A, E, R>(effect: Effect.Effect<A, E, R>) {
+  const started = yield* Clock.currentTimeMillis
+  const value = yield* effect
+  return { value, ms: (yield* Clock.currentTimeMillis) - started }
+})
+
+const reason = ({ authenticate }: Replica, token: string) =>
+  Effect.match(authenticate(token), { onSuccess: () => "valid", onFailure: (error) => error.reason })
+
+const untilItSays = (expected: string, auth: Replica, token: string) =>
+  timed(
+    Effect.repeat(reason(auth, token), {
+      until: (said) => said === expected,
+      schedule: Schedule.spaced("5 millis"),
+    }).pipe(Effect.timeout("15 seconds")),
+  )
+
+/** A replica whose listener is up: a check that overlaps its start is answered, but not cached. */
+const listeningReplica = Effect.gen(function* () {
+  const auth = yield* replica(KeyChanges.layerListen)
+  const sql = yield* SqlClient.SqlClient
+  const listeners = sql`
+    SELECT 1 FROM pg_stat_activity
+    WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ILIKE 'LISTEN%'`
+  yield* Effect.repeat(listeners, {
+    until: (rows) => rows.length > 0,
+    schedule: Schedule.spaced("20 millis"),
+  })
+  yield* Effect.sleep("100 millis")
+  return auth
+})
+
+/**
+ * Verifies and caches. The first check may still meet the announcement of the key's creation, and is then answered
+ * but not cached.
+ */
+const learn = (auth: Replica, token: string) =>
+  auth
+    .authenticate(token)
+    .pipe(
+      Effect.andThen(Effect.sleep("100 millis")),
+      Effect.andThen(Effect.suspend(() => auth.authenticate(token))),
+    )
+
+const createKey = Effect.gen(function* () {
+  const { key, secret } = yield* (yield* ApiKeys).create({ name: "a key" })
+  return { id: key.id, token: Redacted.value(secret) }
+})
+
+layer(ApiKeys.layer.pipe(Layer.provideMerge(layerPostgres)), { excludeTestServices: true })(
+  "a lost listener",
+  (it) => {
+    /** Ends every listening session; says how many there were. */
+    const killListeners = Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const rows = yield* sql`
+        SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid() AND query ILIKE 'LISTEN%'`
+      return rows.length
+    })
+
+    it.effect("misses no revocation: not one from just before, nor one from just after", () =>
+      Effect.gen(function* () {
+        const auth = yield* listeningReplica
+        const kept = yield* createKey
+        yield* learn(auth, kept.token)
+        for (let round = 0; round < 3; round++) {
+          const before = yield* createKey
+          const after = yield* createKey
+          yield* learn(auth, before.token)
+          yield* learn(auth, after.token)
+          const keys = yield* ApiKeys
+          yield* Effect.repeat(killListeners, { until: (n) => n > 0, schedule: Schedule.spaced("20 millis") })
+          yield* Effect.all([keys.revoke(before.id), keys.revoke(after.id)], { concurrency: 2 })
+          assert.isBelow((yield* untilItSays("invalid", auth, before.token)).ms, 1_000)
+          assert.isBelow((yield* untilItSays("invalid", auth, after.token)).ms, 1_000)
+          assert.strictEqual(yield* reason(auth, kept.token), "valid")
+        }
+      }),
+    )
+
+    it.effect("that is only deaf is noticed", () =>
+      Effect.gen(function* () {
+        const auth = yield* listeningReplica
+        const { id, token } = yield* createKey
+        yield* learn(auth, token)
+        const sql = yield* SqlClient.SqlClient
+        // The row changes without a notification, as if it had been lost on the way.
+        yield* sql`ALTER TABLE api_keys DISABLE TRIGGER api_keys_announce`
+        yield* sql`
+          UPDATE api_keys SET revoked_at = now(), change_seq = nextval('api_key_changes') WHERE id = ${id}`
+        yield* sql`ALTER TABLE api_keys ENABLE TRIGGER api_keys_announce`
+        assert.isBelow((yield* untilItSays("invalid", auth, token)).ms, 7_000)
+      }),
+    )
+  },
+)
+
+/** A migrated database whose only way is a proxy that can freeze, and the way around it. */
+const behindProxy = Effect.gen(function* () {
+  const url = yield* migratedPostgresUrl
+  const server = new URL(Redacted.value(url))
+  const proxy = yield* freezableProxy({ host: server.hostname, port: Number(server.port) })
+  server.host = `127.0.0.1:${proxy.port}`
+  const keysOver = (database: Redacted.Redacted) =>
+    ApiKeys.layer.pipe(Layer.provideMerge(pool.pipe(Layer.provide(Database.layerServer(database)))))
+  return { proxy, proxied: keysOver(Redacted.make(server.href)), direct: keysOver(url) }
+})
+
+describe("a database", () => {
+  it.live("that is dead: unknown tokens are unavailable in less than a second", () =>
+    Effect.gen(function* () {
+      const auth = yield* replica(KeyChanges.layerListen)
+      const { value, ms } = yield* timed(reason(auth, makeToken().token))
+      assert.strictEqual(value, "unavailable")
+      assert.isBelow(ms, 1_000)
+    }).pipe(
+      Effect.provide(
+        pool.pipe(Layer.provide(Database.layerServer(Redacted.make("postgres://nobody:x@127.0.0.1:1/none")))),
+      ),
+    ),
+  )
+
+  it.live("that hangs: known keys do not notice, unknown ones are unavailable, and it is found again", () =>
+    Effect.gen(function* () {
+      const { proxy, proxied, direct } = yield* behindProxy
+      yield* Effect.gen(function* () {
+        const auth = yield* listeningReplica
+        const known = yield* createKey
+        const revoked = yield* createKey
+        yield* learn(auth, known.token)
+        yield* learn(auth, revoked.token)
+
+        proxy.frozen = true
+        // Long enough for the change feed to ask in vain.
+        const ends = (yield* Clock.currentTimeMillis) + 7_000
+        let slowest = 0
+        while ((yield* Clock.currentTimeMillis) < ends) {
+          const { ms } = yield* timed(auth.authenticate(known.token))
+          slowest = Math.max(slowest, ms)
+          yield* Effect.sleep("10 millis")
+        }
+        assert.isBelow(slowest, 500)
+        const unknown = yield* timed(reason(auth, makeToken().token))
+        assert.strictEqual(unknown.value, "unavailable")
+        assert.isBelow(unknown.ms, 2_500)
+
+        // Revoked past the frozen path, by a replica that reaches the database.
+        yield* ApiKeys.use((keys) => keys.revoke(revoked.id)).pipe(Effect.provide(direct, { local: true }))
+        assert.strictEqual(yield* reason(auth, revoked.token), "valid")
+        proxy.frozen = false
+        assert.isBelow((yield* untilItSays("invalid", auth, revoked.token)).ms, 1_000)
+        assert.strictEqual(yield* reason(auth, known.token), "valid")
+        assert.strictEqual(yield* reason(auth, makeToken().token), "invalid")
+      }).pipe(Effect.provide(proxied))
+    }),
+  )
+
+  it.live("that cuts the listener and then hangs holds readers for a second, no longer and only once", () =>
+    Effect.gen(function* () {
+      const { proxy, proxied } = yield* behindProxy
+      yield* Effect.gen(function* () {
+        const auth = yield* listeningReplica
+        const { token } = yield* createKey
+        yield* learn(auth, token)
+        proxy.cut()
+        yield* Effect.sleep("200 millis")
+        const held = yield* timed(auth.authenticate(token))
+        assert.isAbove(held.ms, 400)
+        assert.isBelow(held.ms, 1_500)
+        for (let i = 0; i < 20; i++) {
+          assert.isBelow((yield* timed(auth.authenticate(token))).ms, 300)
+          yield* Effect.sleep("100 millis")
+        }
+      }).pipe(Effect.provide(proxied))
+    }),
+  )
+})

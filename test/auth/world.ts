@@ -1,0 +1,93 @@
+import { randomBytes } from "node:crypto"
+import { Deferred, Effect, Layer } from "effect"
+import { Authenticator } from "../../src/auth/Authenticator.ts"
+import { KeyCache } from "../../src/auth/KeyCache.ts"
+import { KeyChanges } from "../../src/auth/KeyChanges.ts"
+import { type KeyRecord, KeyRecords, KeyRecordsUnavailable } from "../../src/auth/KeyRecords.ts"
+import { SecretHasher } from "../../src/auth/SecretHasher.ts"
+import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../../src/domain/ApiKeyFormat.ts"
+import { KeyId } from "../../src/domain/Ids.ts"
+
+/** Everything around the authenticator, scripted: a table, a hasher that counts, and a change feed the test plays. */
+export class World {
+  readonly rows = new Map<string, KeyRecord>()
+  finds = 0
+  compares = 0
+  /** What the database does when it is asked. */
+  database: "up" | "down" | "hangs" = "up"
+  #gate: Deferred.Deferred<void> | undefined
+  cache: KeyCache = new KeyCache()
+  #changes = 0n
+
+  readonly layer = Authenticator.layerNoDeps.pipe(
+    Layer.provide([
+      Layer.succeed(KeyRecords, {
+        find: (id) =>
+          Effect.suspend(() => {
+            this.finds += 1
+            if (this.database === "hangs") return Effect.never
+            if (this.database === "down") return new KeyRecordsUnavailable({ cause: "down" })
+            return Effect.succeed(this.rows.get(id))
+          }),
+        changeSeqs: () => Effect.die("not asked here"),
+        changesAfter: () => Effect.die("not asked here"),
+        lastChange: Effect.die("not asked here"),
+      }),
+      Layer.succeed(SecretHasher, {
+        hash: (secret) => Effect.succeed(`hash of ${secret}`),
+        matches: (secret, hash) =>
+          Effect.suspend(() => {
+            this.compares += 1
+            const matches = Effect.succeed(hash === `hash of ${secret}`)
+            return this.#gate === undefined ? matches : Effect.andThen(Deferred.await(this.#gate), matches)
+          }),
+      }),
+      Layer.succeed(KeyChanges, {
+        follow: (cache) =>
+          Effect.sync(() => {
+            this.cache = cache
+          }),
+      }),
+    ]),
+  )
+
+  /** From now on comparisons wait for it. */
+  closeGate(): Deferred.Deferred<void> {
+    this.#gate = Deferred.makeUnsafe<void>()
+    return this.#gate
+  }
+
+  /** A row and its token. */
+  addKey(row: Partial<KeyRecord> = {}): { readonly id: KeyId; readonly token: string } {
+    const { id, token, secret } = makeToken()
+    this.put({ ...blank, id, secretHash: `hash of ${secret}`, ...row })
+    return { id, token }
+  }
+
+  put(row: KeyRecord): void {
+    this.#changes += 1n
+    this.rows.set(row.id, { ...row, changeSeq: this.#changes })
+  }
+
+  row(id: string): KeyRecord {
+    const row = this.rows.get(id)
+    if (row === undefined) throw new Error(`no row ${id}`)
+    return row
+  }
+}
+
+export const makeToken = (id = KeyId.make(generateApiKeyId(randomBytes))) => {
+  const secret = generateApiKeySecret(randomBytes)
+  return { id, secret, token: formatApiKey({ id, secret }) }
+}
+
+const blank = {
+  name: "a key",
+  previousSecretHash: null,
+  previousSecretLeftMs: null,
+  requestsPerMinute: null,
+  models: null,
+  revoked: false,
+  leftMs: null,
+  changeSeq: 0n,
+}
