@@ -1,5 +1,10 @@
-import { Context, Data, type Effect } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Metric, type Redacted } from "effect"
+import { RateLimiter } from "effect/persistence"
+import { Settings } from "../config/Settings.ts"
 import type { KeyId } from "../domain/Ids.ts"
+import * as Metrics from "../observability/Metrics.ts"
+import { makeBucketStore } from "./bucket-store.ts"
+import { connectRedisLimiter } from "./redis-limiter.ts"
 
 /** Where a key stands in its minute, for the `RateLimit` headers. */
 export interface RateLimitState {
@@ -15,10 +20,131 @@ export class RateLimited extends Data.TaggedError("RateLimited")<{
   readonly retryAfterMs: number
 }> {}
 
-/** Requests per minute per API key, a token bucket; in memory or shared through Redis. */
-export class RateLimits extends Context.Service<
-  RateLimits,
-  {
-    readonly consume: (keyId: KeyId, requestsPerMinute: number) => Effect.Effect<RateLimitState, RateLimited>
-  }
->()("gateway/limits/RateLimits") {}
+type Consume = (keyId: KeyId, requestsPerMinute: number) => Effect.Effect<RateLimitState, RateLimited>
+
+const WINDOW = Duration.minutes(1)
+/** A request does not wait longer for Redis. */
+const REDIS_TIMEOUT_MS = 250
+/** After a failure one request in this time asks Redis again; the others do not. */
+const REDIS_PROBE_EVERY_MS = 1_000
+
+/**
+ * Requests per minute per API key: a token bucket that holds a minute's worth and refills evenly.
+ *
+ * In memory the limit holds for the process; with `REDIS_URL` it holds for all replicas together. While Redis does
+ * not answer every replica keeps the limit on its own: at most `replicas` times the limit passes, nothing is
+ * refused because of the outage and no request waits for it.
+ */
+export class RateLimits extends Context.Service<RateLimits, { readonly consume: Consume }>()(
+  "gateway/limits/RateLimits",
+) {
+  static readonly layerMemory = Layer.effect(
+    RateLimits,
+    Effect.suspend(() =>
+      RateLimiter.make.pipe(
+        Effect.provideService(RateLimiter.RateLimiterStore, makeBucketStore().store),
+        Effect.map((limiter) => {
+          const consume = consumeFrom(limiter)
+          return RateLimits.of({
+            // The memory store never fails.
+            consume: (keyId, requestsPerMinute) =>
+              Effect.catchTag(consume(keyId, requestsPerMinute), "RateLimiterError", Effect.die),
+          })
+        }),
+      ),
+    ),
+  )
+
+  static readonly layerRedis = (url: Redacted.Redacted) =>
+    Layer.effect(
+      RateLimits,
+      Effect.gen(function* () {
+        const alone = (yield* Layer.build(RateLimits.layerMemory)).pipe(Context.get(RateLimits))
+        const shared = yield* connectRedisLimiter(url)
+        let failedAtMs: number | undefined
+
+        const consume: Consume = Effect.fnUntraced(function* (keyId, requestsPerMinute) {
+          const limiter = shared.current()
+          const nowMs = yield* Clock.currentTimeMillis
+          if (limiter === undefined) return yield* alone.consume(keyId, requestsPerMinute)
+          if (failedAtMs !== undefined) {
+            if (nowMs - failedAtMs < REDIS_PROBE_EVERY_MS)
+              return yield* alone.consume(keyId, requestsPerMinute)
+            failedAtMs = nowMs
+          }
+          return yield* consumeFrom(limiter)(keyId, requestsPerMinute).pipe(
+            Effect.timeout(REDIS_TIMEOUT_MS),
+            Effect.tap(() => {
+              if (failedAtMs === undefined) return Effect.void
+              failedAtMs = undefined
+              return Effect.logInfo("rate limits are shared through Redis again")
+            }),
+            Effect.catchTag(["RateLimiterError", "TimeoutError"], (error) => {
+              const first = failedAtMs === undefined
+              failedAtMs = nowMs
+              const fallback = alone.consume(keyId, requestsPerMinute)
+              if (!first) return fallback
+              return Effect.andThen(
+                Effect.logWarning(
+                  "Redis does not answer; each replica keeps rate limits on its own",
+                  error._tag,
+                ),
+                fallback,
+              )
+            }),
+          )
+        })
+
+        return RateLimits.of({ consume })
+      }),
+    )
+
+  static readonly layer = Layer.unwrap(
+    Effect.map(Settings, ({ redisUrl }) =>
+      redisUrl === undefined ? RateLimits.layerMemory : RateLimits.layerRedis(redisUrl),
+    ),
+  )
+}
+
+function consumeFrom(limiter: RateLimiter.RateLimiter) {
+  return (
+    keyId: KeyId,
+    requestsPerMinute: number,
+  ): Effect.Effect<RateLimitState, RateLimited | RateLimiter.RateLimiterError> =>
+    Effect.matchEffect(
+      limiter.consume({
+        // The limit is part of the key: after a change the new limit holds at once, with a bucket of its own.
+        key: `${keyId}:${requestsPerMinute}`,
+        limit: requestsPerMinute,
+        window: WINDOW,
+        algorithm: "token-bucket",
+        onExceeded: "fail",
+      }),
+      {
+        onSuccess: ({ remaining, resetAfter }) =>
+          Effect.succeed({
+            limit: requestsPerMinute,
+            remaining,
+            resetMs: Math.ceil(Duration.toMillis(resetAfter)),
+          }),
+        onFailure: (error): Effect.Effect<never, RateLimited | RateLimiter.RateLimiterError> =>
+          error.reason._tag === "RateLimitExceeded" ? refuse(error.reason) : Effect.fail(error),
+      },
+    )
+}
+
+function refuse({ limit, retryAfter }: RateLimiter.RateLimitExceeded) {
+  const nextTokenMs = Duration.toMillis(retryAfter)
+  return Effect.andThen(
+    Metric.update(Metrics.rateLimited, 1),
+    new RateLimited({
+      state: {
+        limit,
+        remaining: 0,
+        resetMs: Math.ceil(nextTokenMs + ((limit - 1) * Duration.toMillis(WINDOW)) / limit),
+      },
+      // One more than rounding up: the bucket counts in fractions of a millisecond and may stop short of the token.
+      retryAfterMs: Math.ceil(nextTokenMs) + 1,
+    }),
+  )
+}

@@ -1,0 +1,61 @@
+import { NodeRedis } from "@effect/platform-node"
+import { Context, Effect, Exit, Layer, Redacted, Schedule, Scope } from "effect"
+import { RateLimiter } from "effect/persistence"
+
+const CONNECT_EVERY = "2 seconds"
+const CONNECT_TIMEOUT_MS = 2_000
+const MAX_RECONNECT_DELAY_MS = 2_000
+const MAX_QUEUED_COMMANDS = 10_000
+
+/**
+ * A rate limiter on Redis that connects in the background, for as long as it takes: a gateway that starts while
+ * Redis is down must start. `current` is undefined until the first connection. Later losses are the client's to
+ * mend; meanwhile commands fail at once instead of queueing.
+ */
+export const connectRedisLimiter = (
+  url: Redacted.Redacted,
+): Effect.Effect<{ readonly current: () => RateLimiter.RateLimiter | undefined }, never, Scope.Scope> =>
+  Effect.gen(function* () {
+    let limiter: RateLimiter.RateLimiter | undefined
+
+    // Ends the first attempt at its first error, so that the build fails and is repeated; never gives up later.
+    const reconnectStrategy = (retries: number, cause: Error) =>
+      limiter === undefined ? cause : Math.min(50 * 2 ** retries, MAX_RECONNECT_DELAY_MS)
+
+    const layer = RateLimiter.layer.pipe(
+      Layer.provide(RateLimiter.layerStoreRedis({ prefix: "gateway:rate:" })),
+      Layer.provideMerge(
+        NodeRedis.layer({
+          url: Redacted.value(url),
+          disableOfflineQueue: true,
+          commandsQueueMaxLength: MAX_QUEUED_COMMANDS,
+          socket: { connectTimeout: CONNECT_TIMEOUT_MS, reconnectStrategy },
+        }),
+      ),
+    )
+
+    // Closing the client waits for its unanswered commands, for ever when Redis hangs: nobody waits for the closing.
+    const abandon = (scope: Scope.Closeable) => Effect.forkDetach(Scope.close(scope, Exit.void))
+
+    // A scope per attempt: what a failed attempt leaves to clean up must not pile up for the length of an outage.
+    const attempt = Effect.acquireUseRelease(
+      Scope.make(),
+      (scope) =>
+        Effect.gen(function* () {
+          const context = yield* Layer.buildWithScope(layer, scope)
+          const { client } = Context.get(context, NodeRedis.NodeRedis)
+          limiter = Context.get(context, RateLimiter.RateLimiter)
+          return yield* Effect.onExit(Effect.never, () =>
+            Effect.sync(() => {
+              if (client.isOpen) client.destroy()
+            }),
+          )
+        }),
+      abandon,
+    )
+    yield* attempt.pipe(
+      Effect.retry(Schedule.spaced(CONNECT_EVERY)),
+      Effect.forkScoped({ startImmediately: true }),
+    )
+    return { current: () => limiter }
+  })

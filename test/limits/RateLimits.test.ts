@@ -1,0 +1,189 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit } from "effect"
+import type { RateLimiter } from "effect/persistence"
+import { TestClock } from "effect/testing"
+import fc from "fast-check"
+import { KeyId } from "../../src/domain/Ids.ts"
+import { makeBucketStore } from "../../src/limits/bucket-store.ts"
+import { RateLimits } from "../../src/limits/RateLimits.ts"
+
+const key = KeyId.make("abcdefghijkl")
+const other = KeyId.make("ABCDEFGHIJKL")
+
+const countAdmitted = (rpm: number, tries: number, keyId = key) =>
+  Effect.gen(function* () {
+    const { consume } = yield* RateLimits
+    let admitted = 0
+    for (let i = 0; i < tries; i++) if (Exit.isSuccess(yield* Effect.exit(consume(keyId, rpm)))) admitted += 1
+    return admitted
+  })
+
+describe("rate limits in memory", () => {
+  it.effect("admits a minute's worth at once and then one per interval", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* countAdmitted(6, 20), 6)
+      yield* TestClock.adjust("9999 millis")
+      assert.strictEqual(yield* countAdmitted(6, 5), 0)
+      yield* TestClock.adjust("1 millis")
+      assert.strictEqual(yield* countAdmitted(6, 5), 1)
+      yield* TestClock.adjust("1 hour")
+      assert.strictEqual(yield* countAdmitted(6, 20), 6)
+    }).pipe(Effect.provide(RateLimits.layerMemory)),
+  )
+
+  it.effect("says where the key stands", () =>
+    Effect.gen(function* () {
+      const { consume } = yield* RateLimits
+      assert.deepStrictEqual(yield* consume(key, 3), { limit: 3, remaining: 2, resetMs: 20_000 })
+      yield* TestClock.adjust("5 seconds")
+      assert.deepStrictEqual(yield* consume(key, 3), { limit: 3, remaining: 1, resetMs: 35_000 })
+      assert.deepStrictEqual(yield* consume(key, 3), { limit: 3, remaining: 0, resetMs: 55_000 })
+      const refused = yield* Effect.flip(consume(key, 3))
+      assert.deepStrictEqual(refused.state, { limit: 3, remaining: 0, resetMs: 55_000 })
+      assert.strictEqual(refused.retryAfterMs, 15_001)
+    }).pipe(Effect.provide(RateLimits.layerMemory)),
+  )
+
+  it.effect("keys do not share a bucket", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* countAdmitted(2, 5), 2)
+      assert.strictEqual(yield* countAdmitted(2, 5, other), 2)
+    }).pipe(Effect.provide(RateLimits.layerMemory)),
+  )
+
+  it.effect("a changed limit holds for the next request, up and down", () =>
+    Effect.gen(function* () {
+      assert.strictEqual(yield* countAdmitted(2, 5), 2)
+      assert.strictEqual(yield* countAdmitted(10, 20), 10)
+      assert.strictEqual(yield* countAdmitted(1, 5), 1)
+    }).pipe(Effect.provide(RateLimits.layerMemory)),
+  )
+
+  it.effect("a clock that is set back locks nobody out for longer than an interval", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(10 * 3_600_000)
+      assert.strictEqual(yield* countAdmitted(1, 2), 1)
+      yield* TestClock.setTime(9 * 3_600_000)
+      const refused = yield* Effect.flip((yield* RateLimits).consume(key, 1))
+      assert.isAtMost(refused.retryAfterMs, 60_001)
+      yield* TestClock.adjust(refused.retryAfterMs)
+      assert.strictEqual(yield* countAdmitted(1, 1), 1)
+    }).pipe(Effect.provide(RateLimits.layerMemory)),
+  )
+
+  // For any limit and any history: no window admits too many, and Retry-After is honest.
+  const histories = fc.record({
+    startMs: fc.integer({ min: 0, max: 2_000_000_000_000 }),
+    limit: fc.integer({ min: 1, max: 700 }),
+    waits: fc.array(fc.oneof(fc.nat({ max: 50 }), fc.nat({ max: 70_000 })), { maxLength: 30 }),
+  })
+
+  it.effect("waiting Retry-After makes the next request succeed, whatever happened before", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(histories, ({ startMs, limit, waits }) =>
+          Effect.gen(function* () {
+            yield* TestClock.setTime(startMs)
+            const { consume } = yield* RateLimits
+            for (const waitMs of waits) {
+              yield* TestClock.adjust(waitMs)
+              const refused = yield* exhaust(consume(key, limit))
+              assert.isAbove(refused.retryAfterMs, 0)
+              assert.isAtMost(refused.retryAfterMs, Math.ceil(60_000 / limit) + 1)
+              // Not before: two milliseconds earlier it is still refused.
+              if (refused.retryAfterMs > 2) {
+                yield* TestClock.adjust(refused.retryAfterMs - 3)
+                assert.isTrue(Exit.isFailure(yield* Effect.exit(consume(key, limit))))
+                yield* TestClock.adjust(3)
+              } else {
+                yield* TestClock.adjust(refused.retryAfterMs)
+              }
+              yield* consume(key, limit)
+            }
+          }).pipe(
+            Effect.provide([RateLimits.layerMemory, TestClock.layer()], { local: true }),
+            Effect.runPromise,
+          ),
+        ),
+        { numRuns: 200 },
+      ),
+    ),
+  )
+
+  it.effect("no history admits more than the bucket plus its refill", () =>
+    Effect.promise(() =>
+      fc.assert(
+        fc.asyncProperty(histories, ({ startMs, limit, waits }) =>
+          Effect.gen(function* () {
+            yield* TestClock.setTime(startMs)
+            const { consume } = yield* RateLimits
+            let admitted = 0
+            let elapsedMs = 0
+            for (const waitMs of waits) {
+              yield* TestClock.adjust(waitMs)
+              elapsedMs += waitMs
+              for (let i = 0; i < 40; i++) {
+                if (Exit.isSuccess(yield* Effect.exit(consume(key, limit)))) admitted += 1
+              }
+            }
+            assert.isAtMost(admitted, limit + Math.floor((elapsedMs * limit) / 60_000 + 1e-6))
+          }).pipe(
+            Effect.provide([RateLimits.layerMemory, TestClock.layer()], { local: true }),
+            Effect.runPromise,
+          ),
+        ),
+        { numRuns: 200 },
+      ),
+    ),
+  )
+})
+
+/** Takes until refused. */
+const exhaust = <E>(consume: Effect.Effect<unknown, E>): Effect.Effect<E> =>
+  Effect.flatMap(Effect.result(consume), (result) =>
+    result._tag === "Failure" ? Effect.succeed(result.failure) : exhaust(consume),
+  )
+
+describe("bucket store", () => {
+  const take = (store: RateLimiter.RateLimiterStore["Service"], key: string, limit = 1) =>
+    store.tokenBucket({
+      key,
+      tokens: 1,
+      limit,
+      refillRate: Duration.millis(60_000 / limit),
+      allowOverflow: false,
+    })
+
+  it.effect("forgets a bucket only when it is full again", () =>
+    Effect.gen(function* () {
+      const { store, size } = makeBucketStore()
+      for (let i = 0; i < 1_000; i++) yield* take(store, `key ${i}`)
+      yield* TestClock.adjust("59 seconds")
+      assert.deepStrictEqual(yield* take(store, "key 0"), [-1, 59_000])
+      assert.strictEqual(size(), 1_000)
+      yield* TestClock.adjust("1 second")
+      for (let i = 0; i < 200; i++) yield* take(store, "one")
+      assert.strictEqual(size(), 1)
+    }),
+  )
+
+  it.effect("never holds more buckets than its cap", () =>
+    Effect.gen(function* () {
+      const { store, size } = makeBucketStore(50)
+      for (let i = 0; i < 500; i++) yield* take(store, `key ${i}`)
+      assert.strictEqual(size(), 50)
+      // The newest are the ones that stay.
+      assert.strictEqual((yield* take(store, "key 499"))[0], -1)
+    }),
+  )
+
+  it.effect("fails what it does not support instead of admitting everything", () =>
+    Effect.gen(function* () {
+      const { store } = makeBucketStore()
+      const error = yield* Effect.flip(
+        store.fixedWindow({ key: "k", tokens: 1, refillRate: Duration.millis(1), limit: 1 }),
+      )
+      assert.strictEqual(error.reason._tag, "RateLimitStoreError")
+    }),
+  )
+})

@@ -1,0 +1,114 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Redacted, References, Schedule } from "effect"
+import { KeyId } from "../../src/domain/Ids.ts"
+import { RateLimits } from "../../src/limits/RateLimits.ts"
+import { type FakeRedis, makeFakeRedis } from "./FakeRedis.ts"
+
+const key = KeyId.make("abcdefghijkl")
+
+const withLimits = <A, E>(
+  url: string,
+  body: (consume: RateLimits["Service"]["consume"]) => Effect.Effect<A, E>,
+) =>
+  Effect.flatMap(RateLimits, ({ consume }) => body(consume)).pipe(
+    Effect.provide(RateLimits.layerRedis(Redacted.make(url)), { local: true }),
+    // The client logs every lost connection with its stack.
+    Effect.provideService(References.MinimumLogLevel, "None"),
+  )
+
+/** Consumes until Redis was asked, as happens when the connection is up. */
+const untilAsked = (redis: FakeRedis, consume: RateLimits["Service"]["consume"]) => {
+  const before = redis.evaluations.length
+  return Effect.exit(consume(key, 1_000_000)).pipe(
+    Effect.repeat({ until: () => redis.evaluations.length > before, schedule: Schedule.spaced("20 millis") }),
+    Effect.timeout("8 seconds"),
+  )
+}
+
+const elapsed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const started = yield* Clock.currentTimeMillis
+    const value = yield* effect
+    return [value, (yield* Clock.currentTimeMillis) - started] as const
+  })
+
+describe("rate limits in Redis", () => {
+  it.live("asks with the key, its limit and the refill interval, and reports the answer", () =>
+    Effect.gen(function* () {
+      const redis = yield* makeFakeRedis
+      yield* withLimits(redis.url, (consume) =>
+        Effect.gen(function* () {
+          yield* untilAsked(redis, consume)
+          redis.answer = ["7", "1500"]
+          assert.deepStrictEqual(yield* consume(key, 10), { limit: 10, remaining: 7, resetMs: 16_500 })
+          const [keys, bucket, refill, tokens, refillMs, limit] = redis.evaluations.at(-1) ?? []
+          assert.deepStrictEqual(
+            [keys, bucket, refill, tokens, refillMs, limit],
+            ["2", "gateway:rate:abcdefghijkl:10", "gateway:rate:abcdefghijkl:10:refill", "1", "6000", "10"],
+          )
+          redis.answer = ["-1", "2000"]
+          const refused = yield* Effect.flip(consume(key, 10))
+          assert.deepStrictEqual(refused.state, { limit: 10, remaining: 0, resetMs: 58_000 })
+          assert.strictEqual(refused.retryAfterMs, 4_001)
+        }),
+      )
+    }),
+  )
+
+  it.live("starts without Redis, limits alone, and shares as soon as Redis is there", () =>
+    Effect.gen(function* () {
+      const redis = yield* makeFakeRedis
+      yield* redis.stop
+      yield* withLimits(redis.url, (consume) =>
+        Effect.gen(function* () {
+          assert.strictEqual((yield* consume(key, 1)).remaining, 0)
+          yield* Effect.flip(consume(key, 1))
+          yield* redis.start
+          yield* untilAsked(redis, consume)
+        }),
+      )
+    }),
+  )
+
+  it.live("a lost Redis refuses nobody, delays nobody, and is found again", () =>
+    Effect.gen(function* () {
+      const redis = yield* makeFakeRedis
+      yield* withLimits(redis.url, (consume) =>
+        Effect.gen(function* () {
+          yield* untilAsked(redis, consume)
+          yield* redis.stop
+          yield* Effect.sleep("50 millis")
+          const [exits, lostMs] = yield* elapsed(
+            Effect.forEach(Array.from({ length: 50 }), () => Effect.exit(consume(key, 10))),
+          )
+          assert.strictEqual(exits.filter(Exit.isSuccess).length, 10, "the replica's own limit holds")
+          assert.isBelow(lostMs, 200, "no request waits for its timeout")
+          yield* redis.start
+          yield* untilAsked(redis, consume)
+        }),
+      )
+    }),
+  )
+
+  it.live("a hanging Redis delays one request, by no more than its timeout", () =>
+    Effect.gen(function* () {
+      const redis = yield* makeFakeRedis
+      yield* withLimits(redis.url, (consume) =>
+        Effect.gen(function* () {
+          yield* untilAsked(redis, consume)
+          redis.answer = undefined
+          const [, firstMs] = yield* elapsed(consume(key, 10))
+          assert.isBelow(firstMs, 600)
+          const asked = redis.evaluations.length
+          const [, nextMs] = yield* elapsed(
+            Effect.forEach(Array.from({ length: 100 }), () => Effect.exit(consume(key, 10))),
+          )
+          assert.isBelow(nextMs, 200)
+          assert.strictEqual(redis.evaluations.length, asked)
+          redis.answer = ["5", "0"]
+          yield* untilAsked(redis, consume)
+        }),
+      )
+    }),
+  )
+})
