@@ -1,5 +1,21 @@
-import { Context, Data, type Effect } from "effect"
+import { randomUUID } from "node:crypto"
+import {
+  Cause,
+  Clock,
+  Context,
+  Data,
+  Deferred,
+  Effect,
+  Exit,
+  FiberSet,
+  Layer,
+  Option,
+  Schedule,
+} from "effect"
 import type { KeyId } from "../domain/Ids.ts"
+import { type ClaimId, ClaimStore } from "./ClaimStore.ts"
+import { hashKey } from "./fingerprint.ts"
+import { IdempotencyLimits } from "./IdempotencyLimits.ts"
 
 /** What is kept and replayed byte for byte. Header names are lower-case. */
 export interface StoredResponse {
@@ -16,11 +32,24 @@ export interface IdempotencyClaim {
   readonly fingerprint: Uint8Array
 }
 
+/** One run of a claim: its response, and whether that is final (stored) or releases the claim (retryable). */
+export interface Outcome {
+  readonly response: StoredResponse
+  readonly keep: boolean
+}
+
+export interface IdempotentReply {
+  readonly response: StoredResponse
+  /** True for everyone but the caller that started the run. */
+  readonly replayed: boolean
+}
+
 export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
   readonly reason:
     | "reused" // same key, other request: 422
     | "in_progress" // running elsewhere, still after the bounded wait: 409
-    | "unavailable" // the database cannot keep the promise: 503
+    | "not_stored" // finished, but the answer was too large to keep: final, and never run again
+    | "unavailable" // the database cannot keep the promise, or the process is stopping: 503
   readonly retryAfterMs?: number
 }> {}
 
@@ -28,17 +57,204 @@ export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
  * At most one upstream call per API key and Idempotency-Key. Protocol: claim by one INSERT … ON CONFLICT with a
  * lease on the database's clock; the owner runs `work` in a fiber of its own (a leaving client does not stop it),
  * renews the lease, then stores the response or, when it is retryable, releases the claim.
+ *
+ * An owner that finds its claim taken over (it was stalled for longer than its lease) stops, and its callers are
+ * told to come back: a key has one answer, and that is now the other owner's.
  */
 export class Idempotency extends Context.Service<
   Idempotency,
   {
     /**
      * Runs `work` once per claim and answers every caller with its response. `work` never fails: errors are
-     * responses too; `keep` says which are final (stored) and which release the claim (retryable).
+     * responses too. It may outlive the request that brought it, so it must hold nothing that closes with it.
      */
     readonly run: <R>(
       claim: IdempotencyClaim,
-      work: Effect.Effect<{ readonly response: StoredResponse; readonly keep: boolean }, never, R>,
-    ) => Effect.Effect<{ readonly response: StoredResponse; readonly replayed: boolean }, IdempotencyError, R>
+      work: Effect.Effect<Outcome, never, R>,
+    ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
+    /**
+     * Refuses new claims, waits for running work, and interrupts what exceeds the grace period. Whoever owns what
+     * `work` needs runs this before closing it; the layer runs it at its own end in any case.
+     */
+    readonly drain: Effect.Effect<void>
   }
->()("gateway/idempotency/Idempotency") {}
+>()("gateway/idempotency/Idempotency") {
+  static readonly layerNoDeps = Layer.effect(
+    Idempotency,
+    Effect.gen(function* () {
+      const store = yield* ClaimStore
+      const limits = yield* IdempotencyLimits
+      const fibers = yield* FiberSet.make<void>()
+      /** One entry per call in this process, for its duplicates to join. As many as there are calls in flight. */
+      const calls = new Map<string, Deferred.Deferred<IdempotentReply, IdempotencyError>>()
+      let draining = false
+
+      const unavailable = new IdempotencyError({ reason: "unavailable", retryAfterMs: limits.retryAfterMs })
+      const inProgress = new IdempotencyError({ reason: "in_progress", retryAfterMs: limits.retryAfterMs })
+
+      /**
+       * Entries are keyed by the fingerprint too: whether a key belongs to another request is for the claim to
+       * say, since until then neither of two requests in this process has a better right to it.
+       */
+      const run = <R>(claim: IdempotencyClaim, work: Effect.Effect<Outcome, never, R>) =>
+        // Uninterruptible from the entry to the fiber that removes it.
+        Effect.uninterruptibleMask((restore) => {
+          const name = `${claim.keyId} ${Buffer.from(claim.fingerprint).toString("hex")} ${claim.key}`
+          const joined = calls.get(name)
+          if (joined !== undefined) {
+            return Effect.map(restore(Deferred.await(joined)), ({ response }) => ({
+              response,
+              replayed: true,
+            }))
+          }
+          if (draining) return Effect.fail(unavailable)
+          const call = Deferred.makeUnsafe<IdempotentReply, IdempotencyError>()
+          calls.set(name, call)
+          // Gone before the answer is out: whoever asks again after an answer asks the database.
+          const settle = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
+            Effect.sync(() => {
+              if (calls.get(name) === call) calls.delete(name)
+              Deferred.doneUnsafe(call, exit)
+            })
+          const answerEarly = (response: StoredResponse) =>
+            Deferred.succeed(call, { response, replayed: false })
+          const id = { keyId: claim.keyId, keyHash: hashKey(claim.key) }
+          return attend(id, claim.fingerprint, work, answerEarly).pipe(
+            Effect.onExit((exit) => settle(withoutInterrupts(exit))),
+            Effect.exit,
+            Effect.asVoid,
+            (call) => FiberSet.run(fibers, call),
+            Effect.andThen(restore(Deferred.await(call))),
+          )
+        })
+
+      /** The life of one call: claim, run, keep or release. */
+      const attend = Effect.fnUntraced(function* <R>(
+        id: ClaimId,
+        fingerprint: Uint8Array,
+        work: Effect.Effect<Outcome, never, R>,
+        answerEarly: (response: StoredResponse) => Effect.Effect<unknown>,
+      ): Effect.fn.Return<IdempotentReply, IdempotencyError, R> {
+        const owner = randomUUID()
+        const stored = yield* obtain(id, fingerprint, owner)
+        if (stored !== undefined) return { response: stored, replayed: true }
+
+        const outcome = yield* Effect.raceFirst(work, renewUntilLost(id, owner)).pipe(
+          // A defect, or the end of the grace period: nothing is running any more, a retry may start at once.
+          Effect.onExit((exit) => (Exit.isFailure(exit) ? release(id, owner) : Effect.void)),
+        )
+        if (outcome === undefined) return yield* lost(id, owner)
+        const { response, keep } = outcome
+        if (!keep) {
+          yield* release(id, owner)
+          return { response, replayed: false }
+        }
+
+        const complete = store.complete(id, owner, response)
+        const kept = yield* complete.pipe(
+          Effect.catch(() =>
+            answerEarly(response).pipe(
+              Effect.andThen(Effect.sleep(limits.retryEveryMs)),
+              Effect.andThen(
+                Effect.retry(
+                  complete,
+                  Schedule.spaced(limits.retryEveryMs).pipe(Schedule.upTo({ duration: limits.leaseMs })),
+                ),
+              ),
+            ),
+          ),
+          Effect.catch((error) =>
+            Effect.as(log(id, owner, "an answer was delivered but could not be stored", error.message), true),
+          ),
+        )
+        return kept ? { response, replayed: false } : yield* lost(id, owner)
+      })
+
+      /** Claims, waiting (bounded) for a run in another process. Undefined: claimed. */
+      const obtain = Effect.fnUntraced(function* (id: ClaimId, fingerprint: Uint8Array, owner: string) {
+        const giveUpAt = (yield* Clock.monotonicTimeNanos) + BigInt(limits.waitMs) * 1_000_000n
+        while (true) {
+          const state = yield* store.claim(id, fingerprint, owner).pipe(
+            Effect.catch((error) =>
+              Effect.gen(function* () {
+                yield* log(id, owner, "an idempotency claim could not be made", error.message)
+                // It may have been made all the same, and its lease would block the key.
+                yield* FiberSet.run(fibers, Effect.ignore(store.release(id, owner)))
+                return yield* unavailable
+              }),
+            ),
+          )
+          switch (state._tag) {
+            case "Claimed":
+              if (state.run > 1) {
+                yield* log(
+                  id,
+                  owner,
+                  "a claim was taken over after its lease; its earlier run's outcome is unknown",
+                )
+              }
+              return undefined
+            case "Finished":
+              if (state.response === null) return yield* new IdempotencyError({ reason: "not_stored" })
+              return state.response
+            case "Reused":
+              return yield* new IdempotencyError({ reason: "reused" })
+            case "Running":
+              if ((yield* Clock.monotonicTimeNanos) >= giveUpAt) return yield* inProgress
+              yield* Effect.sleep(limits.pollEveryMs)
+          }
+        }
+      })
+
+      /** Ends, without a value, when the claim is somebody else's. Without the database nobody can tell: it goes on. */
+      const renewUntilLost = Effect.fnUntraced(function* (id: ClaimId, owner: string) {
+        let pauseMs = limits.renewEveryMs
+        while (true) {
+          yield* Effect.sleep(pauseMs)
+          const renewed = yield* Effect.option(store.renew(id, owner))
+          if (Option.isSome(renewed) && !renewed.value) return undefined
+          pauseMs = Option.isSome(renewed) ? limits.renewEveryMs : limits.retryEveryMs
+        }
+      })
+
+      const release = (id: ClaimId, owner: string) =>
+        Effect.catch(store.release(id, owner), (error) =>
+          log(id, owner, "a claim is left to its lease", error.message),
+        )
+
+      const lost = (id: ClaimId, owner: string) =>
+        Effect.andThen(
+          log(id, owner, "a claim was lost to another owner after its lease"),
+          Effect.fail(inProgress),
+        )
+
+      const log = (id: ClaimId, owner: string, message: string, cause?: string) =>
+        Effect.annotateLogs(Effect.logWarning(message), { keyId: id.keyId, owner, ...(cause && { cause }) })
+
+      const withoutInterrupts = <A>(exit: Exit.Exit<A, IdempotencyError>) =>
+        Exit.isFailure(exit) && Cause.hasInterruptsOnly(exit.cause) ? Exit.fail(unavailable) : exit
+
+      const drain = Effect.gen(function* () {
+        draining = true
+        const drained = yield* Effect.timeoutOption(FiberSet.awaitEmpty(fibers), limits.drainMs)
+        if (Option.isSome(drained)) return
+        yield* Effect.logWarning(`${yield* FiberSet.size(fibers)} calls with an Idempotency-Key are cut off`)
+        yield* FiberSet.clear(fibers)
+      })
+      yield* Effect.addFinalizer(() => drain)
+
+      const cleanup = store.cleanup(limits.cleanupBatch).pipe(
+        Effect.repeat({ while: (removed) => removed === limits.cleanupBatch }),
+        Effect.catch((error) =>
+          Effect.logWarning(`expired idempotency claims could not be removed: ${error.message}`),
+        ),
+      )
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(limits.cleanupEveryMs), cleanup)))
+
+      return Idempotency.of({ run, drain })
+    }),
+  )
+
+  static readonly layer = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layer))
+  static readonly layerMemory = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layerMemory))
+}

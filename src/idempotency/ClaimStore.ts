@@ -1,0 +1,179 @@
+import { Context, Data, Effect, Fiber, Layer, Schema } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import type { KeyId } from "../domain/Ids.ts"
+import type { StoredResponse } from "./Idempotency.ts"
+import { IdempotencyLimits } from "./IdempotencyLimits.ts"
+import { makeMemoryClaims } from "./memory-claims.ts"
+
+/** Where a claim lives: the key is scoped to the API key that sent it. */
+export interface ClaimId {
+  readonly keyId: KeyId
+  /** SHA-256 of the Idempotency-Key. */
+  readonly keyHash: Uint8Array
+}
+
+export type ClaimState =
+  /** Ours now. `run` above 1: an earlier owner vanished, and what became of its run is unknown. */
+  | { readonly _tag: "Claimed"; readonly run: number }
+  | { readonly _tag: "Running" }
+  /** Null: the answer was too large to keep. */
+  | { readonly _tag: "Finished"; readonly response: StoredResponse | null }
+  /** The key belongs to a request with another fingerprint. */
+  | { readonly _tag: "Reused" }
+
+/** The database did not do it, or did not say so in time: the statement may still have taken effect. */
+export class ClaimStoreUnavailable extends Data.TaggedError("ClaimStoreUnavailable")<{
+  readonly message: string
+}> {}
+
+/**
+ * Owns the table `idempotency_claims`. Each method is one statement, atomic on READ COMMITTED, on the database's
+ * clock.
+ *
+ * A row is free to be claimed when nobody holds its lease and it has either expired or was never finished (the
+ * latter for the same fingerprint alone). Every claim has an owner id of its own; `renew`, `complete` and `release`
+ * touch the row only while that owner holds it, so whoever lost the claim can change nothing.
+ */
+export class ClaimStore extends Context.Service<
+  ClaimStore,
+  {
+    readonly claim: (
+      id: ClaimId,
+      fingerprint: Uint8Array,
+      owner: string,
+    ) => Effect.Effect<ClaimState, ClaimStoreUnavailable>
+    /** False: the claim is no longer this owner's. */
+    readonly renew: (id: ClaimId, owner: string) => Effect.Effect<boolean, ClaimStoreUnavailable>
+    /**
+     * Finishes the claim; may be repeated. A body above `maxStoredBytes` is left out, and the claim says so. False:
+     * the claim is no longer this owner's.
+     */
+    readonly complete: (
+      id: ClaimId,
+      owner: string,
+      response: StoredResponse,
+    ) => Effect.Effect<boolean, ClaimStoreUnavailable>
+    /** Removes an unfinished claim of this owner. */
+    readonly release: (id: ClaimId, owner: string) => Effect.Effect<void, ClaimStoreUnavailable>
+    /** Removes at most `limit` expired claims and says how many. */
+    readonly cleanup: (limit: number) => Effect.Effect<number, ClaimStoreUnavailable>
+  }
+>()("gateway/idempotency/ClaimStore") {
+  static readonly layer = Layer.effect(
+    ClaimStore,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const { leaseMs, expireMs, statementMs, maxStoredBytes } = yield* IdempotencyLimits
+
+      const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`
+      const at = (id: ClaimId) => sql`key_id = ${id.keyId} AND key_hash = ${id.keyHash}`
+
+      /**
+       * Cancelling a statement waits for the server, which may hang: whoever asked does not wait for that, but
+       * leaves the statement to end by itself.
+       */
+      const bounded = <A>(statement: Effect.Effect<A, SqlError.SqlError>) =>
+        Effect.flatMap(Effect.forkDetach(statement), (fiber) =>
+          Fiber.join(fiber).pipe(
+            Effect.timeout(statementMs),
+            Effect.mapError(({ message }) => new ClaimStoreUnavailable({ message })),
+            Effect.onExit(() => Effect.sync(() => fiber.interruptUnsafe())),
+          ),
+        )
+
+      /**
+       * The row that is there decides, if the statement's snapshot has one that is not free; otherwise the row is
+       * inserted or taken over. `ON CONFLICT` locks and re-reads the row, so of several claims exactly one sees it
+       * free. A claim that lost this race to a row newer than its snapshot gets no result: somebody else is
+       * running, which the next look will tell more about.
+       */
+      const claim = Effect.fnUntraced(function* (id: ClaimId, fingerprint: Uint8Array, owner: string) {
+        const free = sql`c.lease_until <= clock_timestamp() AND (c.expires_at <= clock_timestamp()
+          OR (c.response_status IS NULL AND c.fingerprint = ${fingerprint}))`
+        const [row] = yield* bounded(sql`
+          WITH held AS (
+            SELECT c.fingerprint = ${fingerprint} AS same, c.response_status, c.response_headers, c.response_body
+            FROM idempotency_claims AS c
+            WHERE ${at(id)} AND NOT (${free})
+          ), claimed AS (
+            INSERT INTO idempotency_claims AS c (key_id, key_hash, fingerprint, owner, lease_until, expires_at)
+            SELECT ${id.keyId}, ${id.keyHash}, ${fingerprint}, ${owner}::uuid, ${inMs(leaseMs)}, ${inMs(expireMs)}
+            WHERE NOT EXISTS (SELECT FROM held)
+            ON CONFLICT (key_id, key_hash) DO UPDATE SET
+              fingerprint = excluded.fingerprint,
+              owner = excluded.owner,
+              runs = CASE WHEN c.expires_at <= clock_timestamp() THEN 1 ELSE c.runs + 1 END,
+              lease_until = ${inMs(leaseMs)},
+              expires_at = ${inMs(expireMs)},
+              response_status = NULL,
+              response_headers = NULL,
+              response_body = NULL
+            WHERE ${free}
+            RETURNING c.runs
+          )
+          SELECT runs AS run, NULL AS same, NULL AS status, NULL AS headers, NULL AS body FROM claimed
+          UNION ALL
+          SELECT NULL, same, response_status, response_headers, response_body FROM held`)
+        return row === undefined ? running : toState(yield* Effect.orDie(decodeRow(row)))
+      })
+
+      const renew = (id: ClaimId, owner: string) =>
+        bounded(sql`
+          UPDATE idempotency_claims SET lease_until = ${inMs(leaseMs)}
+          WHERE ${at(id)} AND owner = ${owner}::uuid AND response_status IS NULL
+          RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length > 0))
+
+      const complete = (id: ClaimId, owner: string, { status, headers, body }: StoredResponse) =>
+        bounded(sql`
+          UPDATE idempotency_claims SET
+            response_status = ${status},
+            response_headers = ${JSON.stringify(headers)},
+            response_body = ${body.byteLength > maxStoredBytes ? null : body}
+          WHERE ${at(id)} AND owner = ${owner}::uuid
+          RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length > 0))
+
+      const release = (id: ClaimId, owner: string) =>
+        bounded(sql`
+          DELETE FROM idempotency_claims
+          WHERE ${at(id)} AND owner = ${owner}::uuid AND response_status IS NULL`).pipe(Effect.asVoid)
+
+      /** Replicas that clean at once skip each other's rows; a row that is being claimed again is left alone. */
+      const cleanup = (limit: number) =>
+        bounded(sql`
+          WITH expired AS MATERIALIZED (
+            SELECT key_id, key_hash FROM idempotency_claims
+            WHERE expires_at <= clock_timestamp() AND lease_until <= clock_timestamp()
+            ORDER BY expires_at LIMIT ${limit} FOR UPDATE SKIP LOCKED
+          )
+          DELETE FROM idempotency_claims AS c USING expired
+          WHERE c.key_id = expired.key_id AND c.key_hash = expired.key_hash
+          RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length))
+
+      return ClaimStore.of({ claim, renew, complete, release, cleanup })
+    }),
+  )
+
+  /** Follows Effect's clock, and forgets everything at the end. Two services on one such layer are two replicas. */
+  static readonly layerMemory = Layer.effect(ClaimStore, makeMemoryClaims)
+}
+
+const running: ClaimState = { _tag: "Running" }
+
+const decodeRow = Schema.decodeUnknownEffect(
+  Schema.Struct({
+    run: Schema.NullOr(Schema.Int),
+    same: Schema.NullOr(Schema.Boolean),
+    status: Schema.NullOr(Schema.Int),
+    headers: Schema.NullOr(Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))),
+    body: Schema.NullOr(Schema.Uint8Array),
+  }),
+)
+
+const toState = (row: Effect.Success<ReturnType<typeof decodeRow>>): ClaimState => {
+  const { run, same, status, headers, body } = row
+  if (run !== null) return { _tag: "Claimed", run }
+  if (same !== true) return { _tag: "Reused" }
+  if (status === null) return running
+  const response = headers === null || body === null ? null : { status, headers, body }
+  return { _tag: "Finished", response }
+}

@@ -1,0 +1,79 @@
+/** `ClaimStore` in a map, on Effect's clock: the same rules as the SQL, for deterministic tests. */
+import { Clock, Effect } from "effect"
+import type { ClaimId, ClaimState, ClaimStore } from "./ClaimStore.ts"
+import type { StoredResponse } from "./Idempotency.ts"
+import { IdempotencyLimits } from "./IdempotencyLimits.ts"
+
+interface Row {
+  fingerprint: string
+  owner: string
+  runs: number
+  leaseUntil: number
+  expiresAt: number
+  finished?: { readonly response: StoredResponse | null }
+}
+
+export const makeMemoryClaims = Effect.gen(function* () {
+  const { leaseMs, expireMs, maxStoredBytes } = yield* IdempotencyLimits
+  const rows = new Map<string, Row>()
+
+  const address = (id: ClaimId) => `${id.keyId}:${hex(id.keyHash)}`
+  const ownRow = (id: ClaimId, owner: string) => {
+    const row = rows.get(address(id))
+    return row?.owner === owner ? row : undefined
+  }
+
+  const service: ClaimStore["Service"] = {
+    claim: (id, fingerprint, owner) =>
+      Effect.map(Clock.currentTimeMillis, (now): ClaimState => {
+        const row = rows.get(address(id))
+        const same = row?.fingerprint === hex(fingerprint)
+        const expired = row !== undefined && row.expiresAt <= now
+        const free =
+          row === undefined || (row.leaseUntil <= now && (expired || (row.finished === undefined && same)))
+        if (free) {
+          const runs = row === undefined || expired ? 1 : row.runs + 1
+          rows.set(address(id), {
+            fingerprint: hex(fingerprint),
+            owner,
+            runs,
+            leaseUntil: now + leaseMs,
+            expiresAt: now + expireMs,
+          })
+          return { _tag: "Claimed", run: runs }
+        }
+        if (!same) return { _tag: "Reused" }
+        return row.finished === undefined ? { _tag: "Running" } : { _tag: "Finished", ...row.finished }
+      }),
+    renew: (id, owner) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const row = ownRow(id, owner)
+        if (row === undefined || row.finished !== undefined) return false
+        row.leaseUntil = now + leaseMs
+        return true
+      }),
+    complete: (id, owner, response) =>
+      Effect.sync(() => {
+        const row = ownRow(id, owner)
+        if (row === undefined) return false
+        row.finished = { response: response.body.byteLength > maxStoredBytes ? null : response }
+        return true
+      }),
+    release: (id, owner) =>
+      Effect.sync(() => {
+        const row = ownRow(id, owner)
+        if (row !== undefined && row.finished === undefined) rows.delete(address(id))
+      }),
+    cleanup: (limit) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const expired = [...rows]
+          .filter(([, row]) => row.expiresAt <= now && row.leaseUntil <= now)
+          .slice(0, limit)
+        for (const [key] of expired) rows.delete(key)
+        return expired.length
+      }),
+  }
+  return service
+})
+
+const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

@@ -1,0 +1,452 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
+import { Idempotency, type IdempotencyError, type Outcome } from "../../src/idempotency/Idempotency.ts"
+import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
+import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
+
+const limits = IdempotencyLimits.defaultValue()
+const { leaseMs, renewEveryMs, waitMs, drainMs, expireMs, cleanupEveryMs } = limits
+
+/** Another service over the store of the test: another process, or the same one started again. */
+const replica = Effect.map(Layer.build(Layer.fresh(Idempotency.layerNoDeps)), Context.get(Idempotency))
+
+/** Work that a test ends by hand, and that counts its runs. */
+const gated = Effect.gen(function* () {
+  const gate = yield* Deferred.make<Outcome>()
+  const seen = { runs: 0, interrupted: 0 }
+  const work = Effect.suspend(() => {
+    seen.runs++
+    return Deferred.await(gate)
+  }).pipe(Effect.onInterrupt(() => Effect.sync(() => void seen.interrupted++)))
+  return { work, seen, finish: (outcome: Outcome) => Deferred.succeed(gate, outcome) }
+})
+
+/** Starts a call and lets it get as far as it can without time passing. */
+const start = <A, E, R>(call: Effect.Effect<A, E, R>) =>
+  Effect.forkChild(call, { startImmediately: true }).pipe(Effect.tap(() => settled))
+const settled = TestClock.adjust(0)
+
+/** Calls that a test leaves behind hold its end up for their grace period: time passes for them. */
+const letTimePass = Effect.forkDetach(Effect.repeat(TestClock.adjust(drainMs), { times: 100 }))
+
+const test = (name: string, body: Effect.Effect<unknown, unknown, Idempotency | ClaimStore | Scope.Scope>) =>
+  it.effect(name, () =>
+    body.pipe(
+      Effect.onExit(() => letTimePass),
+      Effect.provide(Idempotency.layerNoDeps.pipe(Layer.provideMerge(ClaimStore.layerMemory))),
+    ),
+  )
+
+const reasonOf = (exit: Exit.Exit<unknown, IdempotencyError>) =>
+  Option.getOrUndefined(Exit.findErrorOption(exit))?.reason
+
+describe("duplicates in one process", () => {
+  test(
+    "join the running call: one run, equal answers, one of them not a replay",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, seen, finish } = yield* gated
+      const callers = yield* start(
+        Effect.forEach(Array.from({ length: 50 }), () => run(request("k"), work), {
+          concurrency: "unbounded",
+        }),
+      )
+      yield* finish(kept("once"))
+      const replies = yield* Fiber.join(callers)
+      assert.strictEqual(seen.runs, 1)
+      assert.deepStrictEqual(new Set(replies.map(text)), new Set(["once"]))
+      assert.strictEqual(replies.filter((reply) => !reply.replayed).length, 1)
+      const later = yield* run(request("k"), work)
+      assert.deepStrictEqual([text(later), later.replayed, seen.runs], ["once", true, 1])
+    }),
+  )
+
+  test(
+    "with another body are refused while it runs and afterwards; another API key is another claim",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, seen, finish } = yield* gated
+      const first = yield* start(run(request("k"), work))
+      const reused = { reason: "reused" } as const
+      assert.include(yield* Effect.flip(run(request("k", "other"), work)), reused)
+      assert.strictEqual(text(yield* run(request("k", "hello", bob), Effect.succeed(kept("bob's")))), "bob's")
+      yield* finish(kept("once"))
+      yield* Fiber.join(first)
+      assert.include(yield* Effect.flip(run(request("k", "other"), work)), reused)
+      assert.strictEqual(seen.runs, 1)
+    }),
+  )
+
+  test(
+    "share a retryable answer, and the next request runs again at once",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, finish } = yield* gated
+      const both = yield* start(
+        Effect.all([run(request("k"), work), run(request("k"), work)], { concurrency: 2 }),
+      )
+      yield* finish(retryable("busy"))
+      assert.deepStrictEqual((yield* Fiber.join(both)).map(text), ["busy", "busy"])
+      const again = yield* run(request("k"), Effect.succeed(kept("fine")))
+      assert.deepStrictEqual([text(again), again.replayed], ["fine", false])
+    }),
+  )
+})
+
+describe("a caller", () => {
+  test(
+    "that leaves does not stop the run, whose answer the next one gets",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, seen, finish } = yield* gated
+      const caller = yield* start(run(request("k"), work))
+      const joined = yield* start(run(request("k"), work))
+      yield* Fiber.interrupt(caller)
+      yield* Fiber.interrupt(joined)
+      yield* finish(kept("finished alone"))
+      yield* settled
+      const later = yield* run(request("k"), work)
+      assert.deepStrictEqual(
+        [text(later), later.replayed, seen],
+        ["finished alone", true, { runs: 1, interrupted: 0 }],
+      )
+    }),
+  )
+
+  test(
+    "gets a defect of the run, and its claim is free again",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const exit = yield* Effect.exit(run(request("k"), Effect.die(new Error("bug"))))
+      assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
+      assert.isFalse((yield* run(request("k"), Effect.succeed(kept("fine")))).replayed)
+    }),
+  )
+
+  test(
+    "gets the large answer of its own run; a repetition is told that it was not kept, and does not run",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const body = new Uint8Array(limits.maxStoredBytes + 1)
+      const first = yield* run(
+        request("k"),
+        Effect.succeed({ response: { ...answer(""), body }, keep: true }),
+      )
+      assert.strictEqual(first.response.body.byteLength, body.byteLength)
+      const { work, seen } = yield* gated
+      assert.include(yield* Effect.flip(run(request("k"), work)), { reason: "not_stored" })
+      assert.strictEqual(seen.runs, 0)
+    }),
+  )
+
+  class Greeting extends Context.Service<Greeting, string>()("test/Greeting") {}
+
+  test(
+    "lends its services to the run",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const reply = yield* run(request("k"), Effect.map(Greeting, kept)).pipe(
+        Effect.provideService(Greeting, "hi"),
+      )
+      assert.strictEqual(text(reply), "hi")
+    }),
+  )
+})
+
+describe("two processes", () => {
+  test(
+    "make one run; the other process waits for its answer",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const other = yield* replica
+      const { work, seen, finish } = yield* gated
+      const first = yield* start(run(request("k"), work))
+      const waiting = yield* start(other.run(request("k"), work))
+      yield* TestClock.adjust(waitMs - 1_000)
+      assert.include(yield* Effect.flip(other.run(request("k", "other"), work)), { reason: "reused" })
+      yield* finish(kept("once"))
+      yield* TestClock.adjust(limits.pollEveryMs)
+      const replies = [yield* Fiber.join(first), yield* Fiber.join(waiting)]
+      assert.deepStrictEqual(
+        replies.map((reply) => [text(reply), reply.replayed]),
+        [
+          ["once", false],
+          ["once", true],
+        ],
+      )
+      assert.strictEqual(seen.runs, 1)
+    }),
+  )
+
+  test(
+    "give up waiting in time and say when to come back",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const other = yield* replica
+      const { work, seen, finish } = yield* gated
+      const first = yield* start(run(request("k"), work))
+      const waiting = yield* start(Effect.flip(other.run(request("k"), work)))
+      yield* TestClock.adjust(waitMs - 1)
+      assert.isUndefined(waiting.pollUnsafe())
+      yield* TestClock.adjust(limits.pollEveryMs + 1)
+      assert.include(yield* Fiber.join(waiting), { reason: "in_progress", retryAfterMs: limits.retryAfterMs })
+      yield* finish(kept("once"))
+      yield* Fiber.join(first)
+      assert.isTrue((yield* other.run(request("k"), work)).replayed)
+      assert.strictEqual(seen.runs, 1)
+    }),
+  )
+
+  test(
+    "hand a released claim on: the waiting one runs",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const other = yield* replica
+      const { work, finish } = yield* gated
+      const first = yield* start(run(request("k"), work))
+      const waiting = yield* start(other.run(request("k"), Effect.succeed(kept("second try"))))
+      yield* finish(retryable("busy"))
+      yield* TestClock.adjust(limits.pollEveryMs)
+      assert.strictEqual(text(yield* Fiber.join(first)), "busy")
+      const second = yield* Fiber.join(waiting)
+      assert.deepStrictEqual([text(second), second.replayed], ["second try", false])
+    }),
+  )
+
+  test(
+    "keep a run that outlasts its lease many times, by renewal",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const other = yield* replica
+      const { work, seen, finish } = yield* gated
+      const first = yield* start(run(request("k"), work))
+      for (let passed = 0; passed < 5 * leaseMs; passed += renewEveryMs) {
+        yield* TestClock.adjust(renewEveryMs)
+        const waiting = yield* start(Effect.exit(other.run(request("k"), work)))
+        yield* TestClock.adjust(waitMs + limits.pollEveryMs)
+        assert.strictEqual(reasonOf(yield* Fiber.join(waiting)), "in_progress")
+      }
+      yield* finish(kept("slow"))
+      assert.strictEqual(text(yield* Fiber.join(first)), "slow")
+      assert.strictEqual(seen.runs, 1)
+    }),
+  )
+
+  test(
+    "after a crash: refused until the lease is over, then exactly one run",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const other = yield* replica
+      const store = yield* ClaimStore
+      yield* store.claim(claimId("k"), bodyPrint("hello"), "crashed owner")
+      const early = yield* start(Effect.exit(run(request("k"), Effect.succeed(kept("too early")))))
+      yield* TestClock.adjust(leaseMs - 1_000)
+      assert.strictEqual(reasonOf(yield* Fiber.join(early)), "in_progress")
+      const { work, seen, finish } = yield* gated
+      const logged: Array<string> = []
+      const logger = Logger.make(({ message }) => void logged.push(String(message)))
+      const callers = yield* start(
+        Effect.forEach([run, other.run, run, other.run], (each) => each(request("k"), work), {
+          concurrency: "unbounded",
+        }).pipe(Effect.provide(Logger.layer([logger]))),
+      )
+      assert.strictEqual(seen.runs, 0)
+      yield* TestClock.adjust(1_000 + limits.pollEveryMs)
+      yield* finish(kept("again"))
+      yield* TestClock.adjust(limits.pollEveryMs)
+      const replies = yield* Fiber.join(callers)
+      assert.strictEqual(seen.runs, 1)
+      assert.strictEqual(logged.filter((message) => message.includes("outcome is unknown")).length, 1)
+      assert.deepStrictEqual(replies.map(text), ["again", "again", "again", "again"])
+      assert.strictEqual(replies.filter((reply) => !reply.replayed).length, 1)
+    }),
+  )
+})
+
+/** The test's store with a fault: what `broken` holds replaces its methods. */
+const withStore = Effect.fnUntraced(function* (
+  broken: (store: ClaimStore["Service"]) => Partial<ClaimStore["Service"]>,
+) {
+  const store = yield* ClaimStore
+  return yield* replica.pipe(Effect.provideService(ClaimStore, { ...store, ...broken(store) }))
+})
+const down = Effect.fail(new ClaimStoreUnavailable({ message: "test" }))
+
+describe("an owner that lost its claim", () => {
+  test(
+    "is stopped as soon as it learns so, and its callers are sent to the new owner's answer",
+    Effect.gen(function* () {
+      let stalled = true
+      const late = yield* withStore((store) => ({
+        renew: (id, owner) => (stalled ? down : store.renew(id, owner)),
+      }))
+      const { run } = yield* Idempotency
+      const first = yield* gated
+      const second = yield* gated
+      const stale = yield* start(Effect.exit(late.run(request("k"), first.work)))
+      yield* TestClock.adjust(leaseMs + 500)
+      const fresh = yield* start(run(request("k"), second.work))
+      assert.strictEqual(second.seen.runs, 1)
+      assert.strictEqual(first.seen.interrupted, 0)
+      stalled = false
+      yield* TestClock.adjust(limits.retryEveryMs)
+      assert.strictEqual(first.seen.interrupted, 1)
+      assert.strictEqual(reasonOf(yield* Fiber.join(stale)), "in_progress")
+      yield* second.finish(kept("the new owner's"))
+      assert.strictEqual(text(yield* Fiber.join(fresh)), "the new owner's")
+      assert.strictEqual(text(yield* late.run(request("k"), first.work)), "the new owner's")
+    }),
+  )
+
+  test(
+    "cannot put its answer over the new owner's, nor deliver it",
+    Effect.gen(function* () {
+      const late = yield* withStore(() => ({ renew: () => down }))
+      const { run } = yield* Idempotency
+      const { work, finish } = yield* gated
+      const stale = yield* start(Effect.exit(late.run(request("k"), work)))
+      yield* TestClock.adjust(leaseMs + 500)
+      yield* run(request("k"), Effect.succeed(kept("the new owner's")))
+      yield* finish(kept("late"))
+      assert.strictEqual(reasonOf(yield* Fiber.join(stale)), "in_progress")
+      assert.strictEqual(text(yield* run(request("k"), work)), "the new owner's")
+    }),
+  )
+})
+
+describe("without the database", () => {
+  test(
+    "nothing runs",
+    Effect.gen(function* () {
+      const { run } = yield* withStore(() => ({ claim: () => down, release: () => down }))
+      const { work, seen } = yield* gated
+      assert.include(yield* Effect.flip(run(request("k"), work)), {
+        reason: "unavailable",
+        retryAfterMs: limits.retryAfterMs,
+      })
+      assert.strictEqual(seen.runs, 0)
+    }),
+  )
+
+  test(
+    "a claim whose reply was lost does not block its key",
+    Effect.gen(function* () {
+      let lossy = true
+      const { run } = yield* withStore((store) => ({
+        claim: (...claim) => (lossy ? Effect.andThen(store.claim(...claim), down) : store.claim(...claim)),
+      }))
+      assert.include(yield* Effect.flip(run(request("k"), Effect.succeed(kept("")))), {
+        reason: "unavailable",
+      })
+      yield* settled
+      lossy = false
+      assert.strictEqual(text(yield* run(request("k"), Effect.succeed(kept("fine")))), "fine")
+    }),
+  )
+
+  test(
+    "a finished run is delivered at once, to duplicates too, and stored when the database is back",
+    Effect.gen(function* () {
+      let away = true
+      const { run } = yield* withStore((store) => ({
+        complete: (...finished) => Effect.suspend(() => (away ? down : store.complete(...finished))),
+      }))
+      const other = yield* Idempotency
+      const { work, seen, finish } = yield* gated
+      yield* finish(kept("once"))
+      const first = yield* run(request("k"), work)
+      const joined = yield* run(request("k"), work)
+      assert.deepStrictEqual([text(first), text(joined), joined.replayed], ["once", "once", true])
+      yield* TestClock.adjust(leaseMs / 2)
+      away = false
+      yield* TestClock.adjust(limits.retryEveryMs)
+      assert.isTrue((yield* other.run(request("k"), work)).replayed)
+      assert.strictEqual(seen.runs, 1)
+    }),
+  )
+
+  test(
+    "a finished run that can never be stored is forgotten with its lease",
+    Effect.gen(function* () {
+      const { run } = yield* withStore(() => ({ complete: () => down }))
+      const { work, seen, finish } = yield* gated
+      yield* finish(kept("once"))
+      yield* run(request("k"), work)
+      yield* TestClock.adjust(leaseMs + 5 * limits.retryEveryMs)
+      assert.isFalse((yield* run(request("k"), work)).replayed)
+      assert.strictEqual(seen.runs, 2)
+    }),
+  )
+
+  test(
+    "a run goes on while its lease cannot be renewed",
+    Effect.gen(function* () {
+      const { run } = yield* withStore(() => ({ renew: () => down }))
+      const { work, seen, finish } = yield* gated
+      const call = yield* start(run(request("k"), work))
+      yield* TestClock.adjust(3 * leaseMs)
+      yield* finish(kept("late but ours"))
+      assert.strictEqual(text(yield* Fiber.join(call)), "late but ours")
+      assert.deepStrictEqual(seen, { runs: 1, interrupted: 0 })
+    }),
+  )
+})
+
+describe("a stopping process", () => {
+  const stoppable = Effect.gen(function* () {
+    const scope = yield* Scope.make()
+    return { idempotency: yield* Scope.provide(replica, scope), stop: Scope.close(scope, Exit.void) }
+  })
+
+  test(
+    "waits for running work, whose client may be gone, and takes no more",
+    Effect.gen(function* () {
+      const { idempotency, stop } = yield* stoppable
+      const other = yield* Idempotency
+      const { work, seen, finish } = yield* gated
+      const client = yield* start(idempotency.run(request("k"), work))
+      yield* Fiber.interrupt(client)
+      const stopping = yield* start(stop)
+      yield* TestClock.adjust(drainMs - 1_000)
+      assert.isUndefined(stopping.pollUnsafe())
+      assert.include(yield* Effect.flip(idempotency.run(request("new"), work)), { reason: "unavailable" })
+      yield* finish(kept("in time"))
+      yield* Fiber.join(stopping)
+      assert.strictEqual(text(yield* other.run(request("k"), work)), "in time")
+      assert.strictEqual(seen.runs, 1)
+    }),
+  )
+
+  test(
+    "cuts off what exceeds the grace period, tells its callers, and frees its claim",
+    Effect.gen(function* () {
+      const idempotency = yield* replica
+      const other = yield* Idempotency
+      const { work, seen } = yield* gated
+      const caller = yield* start(Effect.exit(idempotency.run(request("k"), work)))
+      const draining = yield* start(idempotency.drain)
+      yield* TestClock.adjust(drainMs)
+      yield* Fiber.join(draining)
+      assert.strictEqual(reasonOf(yield* Fiber.join(caller)), "unavailable")
+      assert.strictEqual(seen.interrupted, 1)
+      assert.isFalse((yield* other.run(request("k"), Effect.succeed(kept("elsewhere")))).replayed)
+    }),
+  )
+})
+
+test(
+  "expired answers are removed, batch after batch",
+  Effect.gen(function* () {
+    const store = yield* ClaimStore
+    const { run } = yield* Idempotency
+    const keys = Array.from({ length: limits.cleanupBatch + 1 }, (_, i) => `k${i}`)
+    yield* Effect.forEach(keys, (key) => run(request(key), Effect.succeed(kept("old"))), { concurrency: 50 })
+    yield* TestClock.adjust(expireMs - 1)
+    assert.isTrue((yield* run(request("k0"), Effect.succeed(kept("new")))).replayed)
+    yield* TestClock.adjust(cleanupEveryMs)
+    assert.strictEqual(yield* store.cleanup(1), 0)
+    assert.isFalse((yield* run(request("k0"), Effect.succeed(kept("new")))).replayed)
+  }),
+)
