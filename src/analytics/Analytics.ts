@@ -1,0 +1,212 @@
+import { Clock, Context, Data, Effect, Layer, Option } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { toUsd } from "../domain/Money.ts"
+import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
+import { requestsQuery } from "./requests-query.ts"
+import { type Bucket, type TimeRange, timeRange, widen } from "./time-range.ts"
+import { storedText, usageQuery } from "./usage-query.ts"
+import { type UsageTotals, usageTotals } from "./usage-totals.ts"
+
+const DEFAULT_LIMIT = 100
+const MAX_LIMIT = 1000
+const QUERY_TIMEOUT = "10 seconds"
+
+/** What all listings are asked. */
+export interface AnalyticsQuery {
+  /** Epoch milliseconds, inclusive; 24 hours before `toMs` when absent. Usage widens the span to whole buckets. */
+  readonly fromMs?: number | undefined
+  /** Exclusive; now when absent. */
+  readonly toMs?: number | undefined
+  readonly keyId?: string | undefined
+  readonly provider?: string | undefined
+  readonly model?: string | undefined
+  /** Rows per page: 1 to 1000, 100 when absent. */
+  readonly limit?: number | undefined
+  /** `next_cursor` of the previous page. It also fixes the span; the filters must be repeated. */
+  readonly cursor?: string | undefined
+}
+
+export interface RequestsQuery extends AnalyticsQuery {
+  /** First digit of the status, e.g. 5. */
+  readonly statusClass?: number | undefined
+  readonly errorCode?: string | undefined
+}
+
+/** `from` and `to` are ISO instants of the span that the rows are about. */
+export interface Page<Row> {
+  readonly data: ReadonlyArray<Row>
+  readonly from: string
+  readonly to: string
+  readonly next_cursor: string | null
+}
+
+export interface UsageByKey extends UsageTotals {
+  readonly key_id: string
+  /** Null when the key is unknown to the key store. */
+  readonly key_name: string | null
+}
+
+export interface UsageByProvider extends UsageTotals {
+  /** Both empty for requests that nobody answered. */
+  readonly provider: string
+  readonly model: string
+}
+
+/** Buckets without a request have no row. */
+export interface UsageInTime extends UsageTotals {
+  readonly start: string
+  readonly bucket: Bucket
+}
+
+export interface RequestRow {
+  readonly request_id: string
+  readonly key_id: string
+  readonly endpoint: string
+  readonly route: string | null
+  readonly provider: string | null
+  readonly model: string | null
+  readonly status: number
+  readonly stream: boolean
+  readonly finish_reason: string | null
+  readonly input_tokens: number | null
+  readonly output_tokens: number | null
+  readonly cost_usd: number | null
+  readonly latency_ms: number
+  readonly attempts: number
+  readonly started_at: string
+  readonly error_code: string | null
+}
+
+/** The database did not answer, or not in time. */
+export class AnalyticsUnavailable extends Data.TaggedError("AnalyticsUnavailable")<{
+  readonly cause: unknown
+}> {}
+export class InvalidCursor extends Data.TaggedError("InvalidCursor") {}
+/** The span is empty, backwards or outside the years 1970 to 9999. */
+export class InvalidRange extends Data.TaggedError("InvalidRange") {}
+
+export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
+
+/** Reads of what the ledger wrote: usage from the hourly rollups, single requests through their indexes. */
+export class Analytics extends Context.Service<
+  Analytics,
+  {
+    /** In order of `key_id`. */
+    readonly usageByKey: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByKey>, AnalyticsError>
+    /** In order of `provider`, `model`. */
+    readonly usageByProvider: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByProvider>, AnalyticsError>
+    /** In order of `start`. */
+    readonly timeseries: (
+      query: AnalyticsQuery & { readonly bucket: Bucket },
+    ) => Effect.Effect<Page<UsageInTime>, AnalyticsError>
+    /** Newest first. */
+    readonly requests: (query: RequestsQuery) => Effect.Effect<Page<RequestRow>, AnalyticsError>
+  }
+>()("gateway/analytics/Analytics") {
+  static readonly layer = Layer.effect(
+    Analytics,
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+
+      const usageByKey = Effect.fn("Analytics.usageByKey")(function* (query: AnalyticsQuery) {
+        const place = yield* placeOf(query, keyCursor, "hour")
+        const after = place.after && sql`key_id > ${storedText(place.after[0])}`
+        const rows = yield* answered(usageQuery(sql, { ...place, grouping: "key", bucket: "hour", after }))
+        return page(rows, place, {
+          row: (row): UsageByKey => ({ key_id: row.key_id, key_name: row.key_name, ...usageTotals(row) }),
+          cursor: (row) => keyCursor.encode(place.range, [row.key_id]),
+        })
+      })
+
+      const usageByProvider = Effect.fn("Analytics.usageByProvider")(function* (query: AnalyticsQuery) {
+        const place = yield* placeOf(query, providerCursor, "hour")
+        const after =
+          place.after &&
+          sql`(provider, model) > (${storedText(place.after[0])}, ${storedText(place.after[1])})`
+        const rows = yield* answered(
+          usageQuery(sql, { ...place, grouping: "provider", bucket: "hour", after }),
+        )
+        return page(rows, place, {
+          row: (row): UsageByProvider => ({ provider: row.provider, model: row.model, ...usageTotals(row) }),
+          cursor: (row) => providerCursor.encode(place.range, [row.provider, row.model]),
+        })
+      })
+
+      const timeseries = Effect.fn("Analytics.timeseries")(function* (
+        query: AnalyticsQuery & { readonly bucket: Bucket },
+      ) {
+        const { bucket } = query
+        const place = yield* placeOf(query, timeCursor, bucket)
+        const after = place.after && sql`start > ${new Date(place.after[0])}`
+        const rows = yield* answered(usageQuery(sql, { ...place, grouping: "time", bucket, after }))
+        return page(rows, place, {
+          row: (row): UsageInTime => ({ start: row.start.toISOString(), bucket, ...usageTotals(row) }),
+          cursor: (row) => timeCursor.encode(place.range, [row.start.getTime()]),
+        })
+      })
+
+      const requests = Effect.fn("Analytics.requests")(function* (query: RequestsQuery) {
+        const place = yield* placeOf(query, requestCursor, undefined)
+        const rows = yield* answered(requestsQuery(sql, place, query))
+        return page(rows, place, {
+          row: ({ cost_nano_usd, started_at, ...row }): RequestRow => ({
+            ...row,
+            cost_usd: cost_nano_usd === null ? null : toUsd(cost_nano_usd),
+            started_at: started_at.toISOString(),
+          }),
+          cursor: (row) => requestCursor.encode(place.range, [row.started_at.getTime(), row.request_id]),
+        })
+      })
+
+      return Analytics.of({ usageByKey, usageByProvider, timeseries, requests })
+    }),
+  )
+}
+
+/** Where in a listing a page starts. */
+interface Place<Key> {
+  readonly filters: AnalyticsQuery
+  readonly range: TimeRange
+  readonly after: Key | undefined
+  readonly limit: number
+}
+
+const placeOf = Effect.fnUntraced(function* <Key>(
+  query: AnalyticsQuery,
+  codec: CursorCodec<Key>,
+  bucket: Bucket | undefined,
+): Effect.fn.Return<Place<Key>, InvalidCursor | InvalidRange> {
+  const limit = Math.min(Math.max(1, query.limit ?? DEFAULT_LIMIT), MAX_LIMIT)
+  if (query.cursor !== undefined) {
+    const cursor = codec.decode(query.cursor)
+    if (Option.isNone(cursor)) return yield* new InvalidCursor()
+    const { fromMs, toMs, after } = cursor.value
+    return { filters: query, range: { fromMs, toMs }, after, limit }
+  }
+  const range = timeRange(query, yield* Clock.currentTimeMillis)
+  if (range === undefined) return yield* new InvalidRange()
+  return { filters: query, range: bucket ? widen(range, bucket) : range, after: undefined, limit }
+})
+
+/** Rows are one more than the page when there is a next one. */
+const page = <Row, Out>(
+  rows: ReadonlyArray<Row>,
+  { range, limit }: Place<unknown>,
+  to: { readonly row: (row: Row) => Out; readonly cursor: (last: Row) => string },
+): Page<Out> => {
+  const last = rows.length > limit ? rows[limit - 1] : undefined
+  return {
+    data: rows.slice(0, limit).map(to.row),
+    from: new Date(range.fromMs).toISOString(),
+    to: new Date(range.toMs).toISOString(),
+    next_cursor: last === undefined ? null : to.cursor(last),
+  }
+}
+
+const answered = <Row>(
+  query: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>,
+): Effect.Effect<ReadonlyArray<Row>, AnalyticsUnavailable> =>
+  query.pipe(
+    Effect.timeout(QUERY_TIMEOUT),
+    Effect.mapError((cause) => new AnalyticsUnavailable({ cause })),
+  )

@@ -1,0 +1,419 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, layer } from "@effect/vitest"
+import { Clock, Effect, Layer, Redacted } from "effect"
+import { SqlClient, type SqlError } from "effect/sql"
+import { TestClock } from "effect/testing"
+import fc from "fast-check"
+import {
+  Analytics,
+  type AnalyticsError,
+  type AnalyticsQuery,
+  type Page,
+} from "../../src/analytics/Analytics.ts"
+import type { UsageTotals } from "../../src/analytics/usage-totals.ts"
+import { KeyId } from "../../src/domain/Ids.ts"
+import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { writeBatch } from "../../src/ledger/write-batch.ts"
+import { anyRecord, anyRecords, DAY, foldUsage, HOUR_MS, record, type Usage } from "../ledger/records.ts"
+import { emptyTables } from "../ledger/rows.ts"
+import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+
+const write = (records: ReadonlyArray<LedgerRecord>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
+
+/** Every page of a listing, one after the other, with something done in between. */
+const walk = <Row, Query extends AnalyticsQuery>(
+  listing: (query: Query) => Effect.Effect<Page<Row>, AnalyticsError>,
+  query: Query,
+  between: Effect.Effect<unknown, SqlError.SqlError, SqlClient.SqlClient> = Effect.void,
+) =>
+  Effect.gen(function* () {
+    const rows: Array<Row> = []
+    let page = yield* listing(query)
+    while (true) {
+      rows.push(...page.data)
+      if (page.next_cursor === null) return rows
+      assert.isAtMost(page.data.length, query.limit ?? 100)
+      yield* between
+      page = yield* listing({ ...query, cursor: page.next_cursor })
+    }
+  })
+
+const p95 = (latencies: ReadonlyArray<number>) =>
+  latencies.toSorted((a, b) => a - b)[Math.ceil(0.95 * latencies.length) - 1] ?? Number.NaN
+
+const assertTotals = (row: UsageTotals, usage: Usage) => {
+  const { latencies, cost_nano_usd, ...sums } = usage
+  assert.deepInclude(row, sums)
+  const unknown = latencies.length > 0 && usage.unpriced_requests === latencies.length && cost_nano_usd === 0
+  assert.strictEqual(row.cost_usd, unknown ? null : cost_nano_usd / 1e9)
+  if (latencies.length === 0) {
+    assert.deepInclude(row, { avg_latency_ms: null, p95_latency_ms: null })
+    return
+  }
+  const sum = latencies.reduce((sum, ms) => sum + ms, 0)
+  assert.closeTo(row.avg_latency_ms ?? Number.NaN, sum / latencies.length, 0.006)
+  const exact = Math.max(1, p95(latencies))
+  assert.isAtMost(Math.abs((row.p95_latency_ms ?? Number.NaN) - exact) / exact, 0.04)
+}
+
+const assertUsage = <Row extends UsageTotals>(
+  rows: ReadonlyArray<Row>,
+  nameOf: (row: Row) => string,
+  expected: Map<string, Usage>,
+) => {
+  assert.deepStrictEqual(rows.map(nameOf), [...expected.keys()].toSorted())
+  for (const row of rows) {
+    const usage = expected.get(nameOf(row))
+    if (usage !== undefined) assertTotals(row, usage)
+  }
+}
+
+const start = (record: LedgerRecord, sizeMs: number) =>
+  new Date(Math.floor(record.startedAt / sizeMs) * sizeMs).toISOString()
+
+/** All of what `anyRecord` generates. */
+const span = { fromMs: DAY - 3 * HOUR_MS, toMs: DAY + 3 * HOUR_MS }
+
+describe.each([
+  { name: "PostgreSQL", database: layerPostgres, numRuns: 25 },
+  { name: "the embedded database", database: layerEmbedded, numRuns: 4 },
+])("analytics of $name", ({ database, numRuns }) => {
+  layer(Analytics.layer.pipe(Layer.provideMerge(database)))((it) => {
+    /** A property over a database of random records. */
+    const property = <A, E>(
+      name: string,
+      arbitrary: fc.Arbitrary<A>,
+      body: (given: A) => Effect.Effect<unknown, E, Analytics | SqlClient.SqlClient>,
+    ) =>
+      it.effect(name, () =>
+        Effect.gen(function* () {
+          const context = yield* Effect.context<Analytics | SqlClient.SqlClient>()
+          const run = (given: A) =>
+            Effect.andThen(emptyTables, body(given)).pipe(Effect.runPromiseWith(context))
+          yield* Effect.promise(() =>
+            fc.assert(
+              fc.asyncProperty(arbitrary, async (given) => {
+                await run(given)
+              }),
+              { numRuns },
+            ),
+          )
+        }),
+      )
+
+    property(
+      "usage is the fold of the records in the span, whatever the filters and the page size",
+      fc.record({
+        records: anyRecords(60),
+        limit: fc.integer({ min: 1, max: 5 }),
+        hours: fc.tuple(fc.nat(2), fc.nat(2)),
+        keyId: fc.option(fc.constantFrom("AdaAdaAdaAda", "NoKeyNoKeyNo"), { nil: undefined }),
+        provider: fc.option(fc.constantFrom("openai", ""), { nil: undefined }),
+        model: fc.option(fc.constant("gpt-5"), { nil: undefined }),
+      }),
+      ({ records, limit, hours, ...filters }) =>
+        Effect.gen(function* () {
+          yield* write(records)
+          const analytics = yield* Analytics
+          const fromMs = DAY - (1 + hours[0]) * HOUR_MS
+          const toMs = DAY + (1 + hours[1]) * HOUR_MS
+          const wanted = records.filter(
+            ({ startedAt, keyId, provider, model }) =>
+              startedAt >= fromMs &&
+              startedAt < toMs &&
+              (filters.keyId === undefined || keyId === filters.keyId) &&
+              (filters.provider === undefined || (provider ?? "") === filters.provider) &&
+              (filters.model === undefined || (model ?? "") === filters.model),
+          )
+          const query = { fromMs, toMs, limit, ...filters }
+          assertUsage(
+            yield* walk(analytics.usageByKey, query),
+            ({ key_id }) => key_id,
+            foldUsage(wanted, ({ keyId }) => keyId),
+          )
+          assertUsage(
+            yield* walk(analytics.usageByProvider, query),
+            ({ provider, model }) => `${provider}/${model}`,
+            foldUsage(wanted, ({ provider, model }) => `${provider ?? ""}/${model ?? ""}`),
+          )
+          assertUsage(
+            yield* walk(analytics.timeseries, { ...query, bucket: "hour" }),
+            ({ start }) => start,
+            foldUsage(wanted, (record) => start(record, HOUR_MS)),
+          )
+          const days = { ...query, fromMs: DAY - 24 * HOUR_MS, toMs: DAY + 24 * HOUR_MS, limit: 1 }
+          const ofDays = yield* walk(analytics.timeseries, { ...days, bucket: "day" })
+          assert.isTrue(ofDays.every(({ bucket }) => bucket === "day"))
+          const filtered = records.filter(
+            ({ keyId, provider, model }) =>
+              (filters.keyId === undefined || keyId === filters.keyId) &&
+              (filters.provider === undefined || (provider ?? "") === filters.provider) &&
+              (filters.model === undefined || (model ?? "") === filters.model),
+          )
+          assertUsage(
+            ofDays,
+            ({ start }) => start,
+            foldUsage(filtered, (record) => start(record, 24 * HOUR_MS)),
+          )
+        }),
+    )
+
+    property(
+      "pages of requests have no gap and no duplicate while rows arrive",
+      fc.record({
+        records: anyRecords(30),
+        arriving: fc.array(anyRecord, { maxLength: 10 }),
+        limit: fc.integer({ min: 1, max: 7 }),
+      }),
+      ({ records, arriving, limit }) =>
+        Effect.gen(function* () {
+          // Ties in time are decided by id.
+          const coarse = records.map((record) => ({
+            ...record,
+            startedAt: Math.floor(record.startedAt / HOUR_MS) * HOUR_MS + 1,
+          }))
+          yield* write(coarse)
+          const analytics = yield* Analytics
+          const waiting = [...arriving]
+          const rows = yield* walk(
+            analytics.requests,
+            { ...span, limit },
+            Effect.suspend(() => write(waiting.splice(0, 2))),
+          )
+          const ids = rows.map(({ request_id }) => request_id)
+          assert.strictEqual(new Set(ids).size, ids.length)
+          const before = new Set<string>(coarse.map(({ id }) => id))
+          assert.deepStrictEqual(
+            ids.filter((id) => before.has(id)),
+            coarse
+              .toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1))
+              .map(({ id }): string => id),
+          )
+        }),
+    )
+
+    it.effect("names keys, and leaves unknown ones without a name", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`INSERT INTO api_keys (id, name, secret_hash) VALUES ('AdaAdaAdaAda', 'Ada', 'x')`
+        yield* write([record(), record({ keyId: KeyId.make("BobBobBobBob") })])
+        const { data } = yield* (yield* Analytics).usageByKey(span)
+        assert.deepStrictEqual(
+          data.map(({ key_id, key_name }) => [key_id, key_name]),
+          [
+            ["AdaAdaAdaAda", "Ada"],
+            ["BobBobBobBob", null],
+          ],
+        )
+      }),
+    )
+
+    it.effect("shows a request under the contract's names", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const answered = record({ startedAt: DAY + 7 })
+        const refused = record({
+          provider: null,
+          model: null,
+          route: null,
+          status: 503,
+          errorCode: "all_providers_failed",
+          finishReason: null,
+          usage: null,
+          costNanoUsd: null,
+          attempts: [],
+        })
+        yield* write([answered, refused])
+        const { data } = yield* (yield* Analytics).requests(span)
+        assert.deepStrictEqual(data, [
+          {
+            request_id: answered.id,
+            key_id: "AdaAdaAdaAda",
+            endpoint: "/infer",
+            route: "auto",
+            provider: "openai",
+            model: "gpt-5-mini",
+            status: 200,
+            stream: false,
+            finish_reason: "stop",
+            input_tokens: 120,
+            output_tokens: 55,
+            latency_ms: 812,
+            attempts: 1,
+            error_code: null,
+            cost_usd: 0.00014,
+            started_at: "2026-11-23T00:00:00.007Z",
+          },
+          {
+            request_id: refused.id,
+            key_id: "AdaAdaAdaAda",
+            endpoint: "/infer",
+            route: null,
+            provider: null,
+            model: null,
+            status: 503,
+            stream: false,
+            finish_reason: null,
+            input_tokens: null,
+            output_tokens: null,
+            latency_ms: 812,
+            attempts: 0,
+            error_code: "all_providers_failed",
+            cost_usd: null,
+            started_at: "2026-11-23T00:00:00.000Z",
+          },
+        ])
+      }),
+    )
+
+    it.effect("filters requests", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const odd = record({
+          status: 504,
+          errorCode: "deadline",
+          provider: "a\0b",
+          keyId: KeyId.make("BobBobBobBob"),
+        })
+        yield* write([record(), record({ status: 400, errorCode: "bad_request" }), odd])
+        const analytics = yield* Analytics
+        for (const filter of [
+          { statusClass: 5 },
+          { errorCode: "deadline" },
+          { provider: "a\0b" },
+          { keyId: "BobBobBobBob" },
+          { provider: "a\0b", model: "gpt-5-mini", statusClass: 5 },
+        ]) {
+          const { data } = yield* analytics.requests({ ...span, ...filter })
+          assert.deepStrictEqual(
+            data.map(({ request_id }) => request_id),
+            [odd.id],
+          )
+        }
+        assert.deepStrictEqual((yield* analytics.requests({ ...span, statusClass: 3 })).data, [])
+      }),
+    )
+
+    it.effect("is about the last 24 hours, in whole buckets for usage", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const analytics = yield* Analytics
+        yield* TestClock.setTime(DAY + 90 * 60_000)
+        const spanOf = <Row>({ from, to }: Page<Row>) => [from, to]
+        assert.deepStrictEqual(spanOf(yield* analytics.requests({})), [
+          "2026-11-22T01:30:00.000Z",
+          "2026-11-23T01:30:00.000Z",
+        ])
+        assert.deepStrictEqual(spanOf(yield* analytics.usageByKey({})), [
+          "2026-11-22T01:00:00.000Z",
+          "2026-11-23T02:00:00.000Z",
+        ])
+        assert.deepStrictEqual(spanOf(yield* analytics.timeseries({ bucket: "day" })), [
+          "2026-11-22T00:00:00.000Z",
+          "2026-11-24T00:00:00.000Z",
+        ])
+      }),
+    )
+
+    it.effect("keeps the span of the first page when time goes on", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        yield* TestClock.setTime(DAY + HOUR_MS)
+        yield* write([record(), record(), record({ startedAt: DAY + 1 })])
+        const analytics = yield* Analytics
+        const first = yield* analytics.requests({ limit: 2 })
+        yield* TestClock.adjust("2 days")
+        const second = yield* analytics.requests({ limit: 2, cursor: first.next_cursor ?? "" })
+        assert.deepStrictEqual([second.from, second.to], [first.from, first.to])
+        assert.strictEqual(second.data.length, 1)
+      }),
+    )
+
+    it.effect("refuses cursors that it did not give for this listing", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        yield* write([record(), record({ keyId: KeyId.make("BobBobBobBob"), startedAt: DAY + HOUR_MS })])
+        const analytics = yield* Analytics
+        const own = (yield* analytics.requests({ ...span, limit: 1 })).next_cursor ?? ""
+        const ofKeys = (yield* analytics.usageByKey({ ...span, limit: 1 })).next_cursor ?? ""
+        const nil = "00000000-0000-4000-8000-000000000000"
+        const forged = (change: object) => {
+          const cursor = { listing: "requests", ...span, after: [DAY, nil], ...change }
+          return Buffer.from(JSON.stringify(cursor)).toString("base64url")
+        }
+        const bad = [
+          "",
+          "%%%",
+          own.slice(3),
+          forged({ after: [DAY, "1 OR true"] }),
+          forged({ after: [1.5, nil] }),
+          forged({ after: [DAY] }),
+          forged({ fromMs: -1 }),
+          forged({ toMs: 1e300 }),
+        ]
+        for (const cursor of [...bad, ofKeys]) {
+          assert.strictEqual((yield* Effect.flip(analytics.requests({ cursor })))._tag, "InvalidCursor")
+        }
+        for (const cursor of [...bad, own]) {
+          const asked = [
+            analytics.usageByKey({ cursor }),
+            analytics.usageByProvider({ cursor }),
+            analytics.timeseries({ cursor, bucket: "hour" }),
+          ]
+          for (const refused of asked) {
+            assert.strictEqual(
+              (yield* Effect.flip<unknown, AnalyticsError, never>(refused))._tag,
+              "InvalidCursor",
+            )
+          }
+        }
+        assert.strictEqual((yield* analytics.requests({ cursor: forged({}) })).data.length, 0)
+        const odd = Buffer.from(
+          JSON.stringify({ listing: "usage-by-key", ...span, after: ["\0\ud800"] }),
+        ).toString("base64url")
+        assert.strictEqual((yield* analytics.usageByKey({ cursor: odd })).data.length, 0)
+      }),
+    )
+
+    it.effect("refuses spans that are no spans", () =>
+      Effect.gen(function* () {
+        const analytics = yield* Analytics
+        for (const span of [
+          { fromMs: DAY, toMs: DAY },
+          { fromMs: DAY + 1, toMs: DAY },
+          { fromMs: -1, toMs: DAY },
+          { fromMs: DAY, toMs: 8.64e15 },
+          { fromMs: Number.NaN, toMs: DAY },
+        ]) {
+          assert.strictEqual((yield* Effect.flip(analytics.requests(span)))._tag, "InvalidRange")
+          assert.strictEqual((yield* Effect.flip(analytics.usageByKey(span)))._tag, "InvalidRange")
+        }
+        const everything = { fromMs: 0, toMs: Date.UTC(9999, 11, 31, 23, 59, 59, 999) }
+        yield* analytics.timeseries({ ...everything, bucket: "day" })
+        yield* analytics.requests(everything)
+      }),
+    )
+  })
+})
+
+const unreachable = PgClient.layer({ url: Redacted.make("postgres://nobody@127.0.0.1:1/nothing") }).pipe(
+  Layer.provide(Layer.succeed(Clock.Clock, Clock.Clock.defaultValue())),
+)
+
+layer(Analytics.layer.pipe(Layer.provide(unreachable)))("analytics without a database", (it) => {
+  it.effect("is unavailable", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(DAY)
+      const analytics = yield* Analytics
+      for (const asked of [analytics.requests({}), analytics.usageByKey({})]) {
+        assert.strictEqual(
+          (yield* Effect.flip<unknown, AnalyticsError, never>(asked))._tag,
+          "AnalyticsUnavailable",
+        )
+      }
+    }),
+  )
+})

@@ -1,0 +1,41 @@
+import { assert, describe, it } from "@effect/vitest"
+import { usageTotals } from "../../src/analytics/usage-totals.ts"
+
+const sums = {
+  requests: 10,
+  errors: 4,
+  input_tokens: 0,
+  output_tokens: 0,
+  cached_tokens: 0,
+  reasoning_tokens: 0,
+  cost_nano_usd: 0,
+  unpriced_requests: 0,
+  latency_ms: 601,
+  histogram: [[100, 6] as const],
+}
+
+describe("usageTotals", () => {
+  it("has no cost when no success has one", () => {
+    assert.isNull(usageTotals({ ...sums, unpriced_requests: 6 }).cost_usd)
+  })
+
+  it("sums the known costs beside unknown ones", () => {
+    const totals = usageTotals({ ...sums, unpriced_requests: 5, cost_nano_usd: 3 })
+    assert.deepInclude(totals, { cost_usd: 3e-9, unpriced_requests: 5 })
+  })
+
+  it("keeps the cost of failures when every success is unpriced", () => {
+    assert.strictEqual(usageTotals({ ...sums, unpriced_requests: 6, cost_nano_usd: 5e9 }).cost_usd, 5)
+  })
+
+  it("costs nothing where nothing was answered or all of it was free", () => {
+    assert.strictEqual(usageTotals({ ...sums, errors: 10 }).cost_usd, 0)
+    assert.strictEqual(usageTotals(sums).cost_usd, 0)
+  })
+
+  it("averages latency over successes", () => {
+    assert.strictEqual(usageTotals(sums).avg_latency_ms, 100.17)
+    assert.isNull(usageTotals({ ...sums, errors: 10, latency_ms: 0, histogram: null }).avg_latency_ms)
+    assert.isNull(usageTotals({ ...sums, errors: 10, latency_ms: 0, histogram: null }).p95_latency_ms)
+  })
+})

@@ -1,0 +1,148 @@
+import { randomUUID } from "node:crypto"
+import fc from "fast-check"
+import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import type { AttemptRecord, LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+
+/** Records for the tests of ledger and analytics, and the usage that a database must show for them. */
+
+export const HOUR_MS = 3_600_000
+
+/** A whole UTC day, so that expectations about hours and days are easy to read. */
+export const DAY = Date.UTC(2026, 10, 23)
+
+export const attempt: AttemptRecord = {
+  provider: "openai",
+  model: "gpt-5-mini",
+  startedAt: DAY + 5,
+  latencyMs: 790,
+  outcome: "success",
+  upstreamStatus: 200,
+  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, reasoningTokens: 5 },
+  costNanoUsd: 140_000,
+}
+
+export const record = (changes: Partial<LedgerRecord> = {}): LedgerRecord => ({
+  id: RequestId.make(randomUUID()),
+  startedAt: DAY,
+  latencyMs: 812,
+  keyId: KeyId.make("AdaAdaAdaAda"),
+  endpoint: "/infer",
+  route: "auto",
+  requestedModel: "auto",
+  provider: "openai",
+  model: "gpt-5-mini",
+  status: 200,
+  errorCode: null,
+  stream: false,
+  finishReason: "stop",
+  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, reasoningTokens: 5 },
+  rawUsage: { prompt_tokens: 120, completion_tokens: 55 },
+  costNanoUsd: 140_000,
+  costReason: null,
+  priceVersion: "list@2026-11-23",
+  decision: { route: "auto", chosen: "openai/gpt-5-mini" },
+  attempts: [attempt],
+  ...changes,
+})
+
+const usage = fc.option(
+  fc
+    .tuple(fc.nat(1_000_000_000), fc.nat(1_000_000_000), fc.nat(100), fc.nat(100))
+    .map(([inputTokens, outputTokens, cachedTokens, reasoningTokens]) => ({
+      inputTokens: inputTokens + cachedTokens,
+      outputTokens: outputTokens + reasoningTokens,
+      cachedTokens,
+      reasoningTokens,
+    })),
+)
+
+const cost = fc.option(fc.oneof(fc.nat(), fc.nat({ max: 2 ** 40 })))
+
+const answeredBy = fc.constantFrom(
+  { provider: "openai", model: "gpt-5-mini" },
+  { provider: "openai", model: "gpt-5" },
+  { provider: "gemini", model: "gemini-3-flash" },
+)
+
+/** What can happen: answers, refusals before anyone was asked, failures with and without tokens. */
+export const anyRecord: fc.Arbitrary<LedgerRecord> = fc
+  .record({
+    id: fc.uuid().map((id) => RequestId.make(id)),
+    // Six hours around a midnight.
+    startedAt: fc.integer({ min: DAY - 3 * HOUR_MS, max: DAY + 3 * HOUR_MS - 1 }),
+    latencyMs: fc.oneof(fc.nat(20), fc.nat(5_000), fc.nat(2 ** 31 - 1)),
+    keyId: fc.constantFrom("AdaAdaAdaAda", "BobBobBobBob", "EveEveEveEve").map((id) => KeyId.make(id)),
+    answer: fc.oneof(
+      fc.record({ status: fc.constant(200), by: answeredBy, usage, costNanoUsd: cost }),
+      fc.record({
+        status: fc.constantFrom(400, 499, 502),
+        by: fc.option(answeredBy),
+        usage,
+        costNanoUsd: cost,
+      }),
+    ),
+    attempts: fc.array(fc.record({ usage, costNanoUsd: cost }), { maxLength: 4 }),
+  })
+  .map(({ answer, attempts, ...rest }) =>
+    record({
+      ...rest,
+      status: answer.status,
+      errorCode: answer.status === 200 ? null : "failed",
+      provider: answer.by?.provider ?? null,
+      model: answer.by?.model ?? null,
+      usage: answer.usage,
+      costNanoUsd: answer.costNanoUsd,
+      costReason: answer.costNanoUsd === null ? "missing_usage" : null,
+      attempts: attempts.map((change) => ({ ...attempt, ...change })),
+    }),
+  )
+
+/** No two records with one id. */
+export const anyRecords = (maxLength: number): fc.Arbitrary<ReadonlyArray<LedgerRecord>> =>
+  fc.uniqueArray(anyRecord, { maxLength, selector: ({ id }) => id })
+
+/** Usage of one group, in nano-dollars, with the latency of every success. */
+export interface Usage {
+  requests: number
+  errors: number
+  input_tokens: number
+  output_tokens: number
+  cached_tokens: number
+  reasoning_tokens: number
+  cost_nano_usd: number
+  unpriced_requests: number
+  latencies: Array<number>
+}
+
+/** The definition of usage: every record counted once into the group that `groupOf` names. */
+export const foldUsage = (
+  records: ReadonlyArray<LedgerRecord>,
+  groupOf: (record: LedgerRecord) => string,
+): Map<string, Usage> => {
+  const groups = new Map<string, Usage>()
+  for (const record of records) {
+    const group = groups.get(groupOf(record)) ?? {
+      requests: 0,
+      errors: 0,
+      input_tokens: 0,
+      output_tokens: 0,
+      cached_tokens: 0,
+      reasoning_tokens: 0,
+      cost_nano_usd: 0,
+      unpriced_requests: 0,
+      latencies: [],
+    }
+    groups.set(groupOf(record), group)
+    const failed = record.status >= 400
+    group.requests += 1
+    if (failed) group.errors += 1
+    else group.latencies.push(record.latencyMs)
+    group.input_tokens += record.usage?.inputTokens ?? 0
+    group.output_tokens += record.usage?.outputTokens ?? 0
+    group.cached_tokens += record.usage?.cachedTokens ?? 0
+    group.reasoning_tokens += record.usage?.reasoningTokens ?? 0
+    group.cost_nano_usd += record.costNanoUsd ?? 0
+    if (!failed && record.costNanoUsd === null) group.unpriced_requests += 1
+  }
+  return groups
+}

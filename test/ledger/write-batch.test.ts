@@ -1,0 +1,171 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import fc from "fast-check"
+import { RequestId } from "../../src/domain/Ids.ts"
+import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { failureCode, isRecordAtFault, writeBatch } from "../../src/ledger/write-batch.ts"
+import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { anyRecords, attempt, DAY, record } from "./records.ts"
+import { assertHoldsExactly, emptyTables } from "./rows.ts"
+
+const write = (records: ReadonlyArray<LedgerRecord>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
+
+/** Records in batches, some batches written again, some records in several batches or twice in one. */
+const history = anyRecords(40).chain((records) =>
+  fc.record({
+    records: fc.constant(records),
+    batches: fc
+      .tuple(
+        fc.array(fc.nat(9), { minLength: records.length, maxLength: records.length }),
+        fc.array(fc.tuple(fc.nat(9), fc.nat(Math.max(0, records.length - 1))), { maxLength: 20 }),
+        fc.array(fc.nat(9), { maxLength: 5 }),
+      )
+      .map(([places, duplicates, again]) => {
+        const batches: Array<Array<LedgerRecord>> = Array.from({ length: 10 }, () => [])
+        records.forEach((record, i) => {
+          batches[places[i] ?? 0]?.push(record)
+        })
+        for (const [place, i] of duplicates) batches[place]?.push(...records.slice(i, i + 1))
+        return [...batches, ...again.map((i) => batches[i] ?? [])]
+      }),
+  }),
+)
+
+describe.each([
+  { name: "PostgreSQL", database: layerPostgres, numRuns: 40 },
+  { name: "the embedded database", database: layerEmbedded, numRuns: 6 },
+])("a batch in $name", ({ database, numRuns }) => {
+  layer(database)((it) => {
+    it.effect("counts every record once, however batches repeat and overlap", () =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context<SqlClient.SqlClient>()
+        yield* Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(history, ({ records, batches }) =>
+              Effect.gen(function* () {
+                yield* emptyTables
+                yield* Effect.forEach(batches, write)
+                yield* assertHoldsExactly(records)
+              }).pipe(Effect.runPromiseWith(context)),
+            ),
+            { numRuns },
+          ),
+        )
+      }),
+    )
+
+    it.effect("keeps every field", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const given = record({
+          startedAt: DAY + 123,
+          errorCode: "e",
+          costNanoUsd: null,
+          costReason: "unknown_model",
+        })
+        yield* write([given])
+        const sql = yield* SqlClient.SqlClient
+        const rows = yield* sql`
+          SELECT id, started_at, latency_ms, key_id, endpoint, route, requested_model, provider, model, status,
+            error_code, stream, finish_reason, input_tokens::int, output_tokens::int, cached_tokens::int,
+            reasoning_tokens::int, raw_usage, cost_nano_usd, cost_reason, price_version, decision, attempts
+          FROM requests`
+        assert.deepStrictEqual(rows, [
+          {
+            id: given.id,
+            started_at: new Date(DAY + 123),
+            latency_ms: 812,
+            key_id: "AdaAdaAdaAda",
+            endpoint: "/infer",
+            route: "auto",
+            requested_model: "auto",
+            provider: "openai",
+            model: "gpt-5-mini",
+            status: 200,
+            error_code: "e",
+            stream: false,
+            finish_reason: "stop",
+            input_tokens: 120,
+            output_tokens: 55,
+            cached_tokens: 20,
+            reasoning_tokens: 5,
+            raw_usage: given.rawUsage,
+            cost_nano_usd: null,
+            cost_reason: "unknown_model",
+            price_version: "list@2026-11-23",
+            decision: given.decision,
+            attempts: 1,
+          },
+        ])
+        assert.deepStrictEqual(
+          yield* sql`
+            SELECT request_id, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status,
+              input_tokens::int, output_tokens::int, cost_nano_usd::int FROM attempts`,
+          [
+            {
+              request_id: given.id,
+              ordinal: 1,
+              provider: "openai",
+              model: "gpt-5-mini",
+              started_at: new Date(attempt.startedAt),
+              latency_ms: 790,
+              outcome: "success",
+              upstream_status: 200,
+              input_tokens: 120,
+              output_tokens: 55,
+              cost_nano_usd: 140_000,
+            },
+          ],
+        )
+      }),
+    )
+
+    it.effect("takes any text and any number", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const text = '\0 \ud800 \\ " \u{1f600} \n'
+        const n = Number.NaN
+        const nonsense = record({
+          startedAt: n,
+          latencyMs: n,
+          endpoint: text,
+          requestedModel: text,
+          provider: text,
+          model: text,
+          status: 70_000,
+          errorCode: text,
+          usage: { inputTokens: n, outputTokens: -1, cachedTokens: 0.5, reasoningTokens: 2 ** 80 },
+          rawUsage: { [text]: [text, 1e300, n] },
+          costNanoUsd: n,
+          decision: text,
+          attempts: [{ ...attempt, provider: text, startedAt: 1e30, latencyMs: 1e30, upstreamStatus: -5 }],
+        })
+        yield* write([record(), nonsense])
+        const sql = yield* SqlClient.SqlClient
+        const held = '\ufffd \ufffd \\ " \u{1f600} \n'
+        assert.deepStrictEqual(
+          yield* sql`SELECT provider, decision, raw_usage FROM requests WHERE id = ${nonsense.id}`,
+          [{ provider: held, decision: held, raw_usage: { [held]: [held, 1e300, null] } }],
+        )
+      }),
+    )
+
+    it.effect("tells a record at fault from a database in trouble", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const refused = yield* Effect.flip(write([record({ id: RequestId.make("not-a-uuid") })]))
+        assert.strictEqual(failureCode(refused), "22P02")
+        assert.isTrue(isRecordAtFault(refused))
+        for (const trouble of [
+          sql`SELECT * FROM no_such_table`,
+          sql`DO $$ BEGIN RAISE SQLSTATE '53100'; END $$`,
+        ]) {
+          assert.isFalse(isRecordAtFault(yield* Effect.flip(trouble)))
+        }
+      }),
+    )
+  })
+})
