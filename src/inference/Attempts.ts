@@ -1,0 +1,141 @@
+import { Context, Effect, Exit, Layer, Metric, Random, Result } from "effect"
+import { Settings } from "../config/Settings.ts"
+import type { ChatRequest, Completion } from "../domain/Chat.ts"
+import type { GatewayError } from "../domain/GatewayError.ts"
+import type { ProviderError } from "../domain/ProviderError.ts"
+import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
+import { upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
+import { costOf } from "../pricing/cost.ts"
+import { Breakers } from "../routing/Breakers.ts"
+import type { Candidate, Plan } from "../routing/plan.ts"
+import { RetryBudget } from "../routing/RetryBudget.ts"
+import { Router } from "../routing/Router.ts"
+import { fromProviders } from "./failures.ts"
+import { nextStep } from "./next-step.ts"
+import type { Trace } from "./Trace.ts"
+
+/** A tripped target is asked only as a last resort, and then it may not hold the client for long. */
+const LAST_RESORT_TIMEOUT_MS = 10_000
+
+/** Carries a plan out: one attempt after another until one succeeds or nothing sensible is left to try. */
+export class Attempts extends Context.Service<
+  Attempts,
+  {
+    readonly run: (
+      plan: Plan,
+      request: ChatRequest,
+      trace: Trace,
+    ) => Effect.Effect<{ readonly candidate: Candidate; readonly completion: Completion }, GatewayError>
+  }
+>()("gateway/inference/Attempts") {
+  static readonly layer = Layer.effect(
+    Attempts,
+    Effect.gen(function* () {
+      const { limits, timeouts } = (yield* Settings).gateway
+      const breakers = yield* Breakers
+      const retryBudget = yield* RetryBudget
+      const router = yield* Router
+
+      /** One upstream call, recorded and learned from however it ends. */
+      const attempt = (candidate: Candidate, request: ChatRequest, timeoutMs: number, trace: Trace) => {
+        const { provider, model, key } = candidate
+        const startedAt = trace.now()
+        return breakers.run(key, provider.complete({ model: model.name, request, timeoutMs })).pipe(
+          Effect.onExit((exit) => {
+            const record = attemptRecord(candidate, startedAt, trace.now() - startedAt, exit)
+            trace.attempts.push(record)
+            return Effect.andThen(measure(record), learn(key, record))
+          }),
+        )
+      }
+
+      const learn = (key: string, { outcome, latencyMs, usage }: AttemptRecord): Effect.Effect<void> => {
+        if (outcome === "cancelled") return Effect.void
+        return router.observe({
+          key,
+          mode: "whole",
+          outcome:
+            outcome === "success"
+              ? { _tag: "success", ms: latencyMs, outputTokens: usage?.outputTokens ?? null }
+              : { _tag: "failure", kind: outcome },
+        })
+      }
+
+      const run = Effect.fnUntraced(function* (plan: Plan, request: ChatRequest, trace: Trace) {
+        const deadlineAt = trace.startedAt + timeouts.deadlineMs
+        const failures: Array<ProviderError> = []
+        const queue = plan.candidates.slice()
+        const larger = plan.largerContext.slice()
+        let candidate = queue.shift()
+        let attemptsHere = 0
+
+        while (candidate !== undefined) {
+          const tripped = candidate.tier === 2
+          const remainingMs = deadlineAt - trace.now()
+          if (attemptsHere === 0) retryBudget.deposit(candidate.provider.name)
+          attemptsHere++
+          const timeoutMs = tripped ? Math.min(remainingMs, LAST_RESORT_TIMEOUT_MS) : remainingMs
+          const result = yield* Effect.result(attempt(candidate, request, timeoutMs, trace))
+          if (Result.isSuccess(result)) return { candidate, completion: result.success }
+
+          failures.push(result.failure)
+          const step = nextStep({
+            error: result.failure,
+            attempts: trace.attempts.length,
+            attemptsHere,
+            maxAttempts: limits.maxAttempts,
+            remainingMs: deadlineAt - trace.now(),
+            expectedMs: candidate.expectedMs,
+            next: queue[0],
+            nextLarger: larger[0],
+            tripped,
+            random: yield* Random.next,
+          })
+          if (step._tag === "Retry" && retryBudget.withdraw(candidate.provider.name)) {
+            yield* Effect.sleep(step.waitMs)
+            continue
+          }
+          const move = step._tag === "Retry" ? step.otherwise : step._tag
+          candidate = move === "Next" ? queue.shift() : move === "NextLarger" ? larger.shift() : undefined
+          attemptsHere = 0
+        }
+        return yield* fromProviders(failures)
+      })
+
+      return Attempts.of({ run })
+    }),
+  )
+}
+
+const measure = ({ provider, model, outcome, latencyMs }: AttemptRecord): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(upstreamAttempts(provider, model, outcome), 1),
+    Metric.update(upstreamDuration(provider, model), latencyMs),
+  )
+
+const attemptRecord = (
+  { provider, model }: Candidate,
+  startedAt: number,
+  latencyMs: number,
+  exit: Exit.Exit<Completion, ProviderError>,
+): AttemptRecord => {
+  const base = { provider: provider.name, model: model.name, startedAt, latencyMs }
+  if (Exit.isSuccess(exit)) {
+    const { usage } = exit.value
+    return {
+      ...base,
+      outcome: "success",
+      upstreamStatus: 200,
+      usage,
+      costNanoUsd: costOf(model.price, usage).nanoUsd,
+    }
+  }
+  const failure = Exit.findErrorOption(exit)
+  return {
+    ...base,
+    outcome: failure._tag === "Some" ? failure.value.kind : "cancelled",
+    upstreamStatus: failure._tag === "Some" ? (failure.value.status ?? null) : null,
+    usage: null,
+    costNanoUsd: null,
+  }
+}

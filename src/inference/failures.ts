@@ -1,0 +1,181 @@
+/** What the trouble of each room means for the client. Pure; the one place where inference's errors get codes. */
+import type { AuthError } from "../auth/Authenticator.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
+import { openCooldownMs, type ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
+import type { IdempotencyError } from "../idempotency/Idempotency.ts"
+import type { Overloaded } from "../limits/LoadShedder.ts"
+import type { RateLimited } from "../limits/RateLimits.ts"
+import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"
+
+export const fromAuth = (error: AuthError): GatewayError => {
+  switch (error.reason) {
+    case "missing":
+      return new GatewayError({
+        code: "invalid_api_key",
+        detail: "Send an API key in X-API-Key or Authorization: Bearer.",
+      })
+    case "invalid":
+      return new GatewayError({
+        code: "invalid_api_key",
+        detail: "The API key is unknown, revoked, expired or mistyped.",
+      })
+    case "unavailable":
+      return new GatewayError({
+        code: "auth_unavailable",
+        detail: "The key could not be checked; this says nothing about the key. Retry shortly.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
+  }
+}
+
+export const fromRateLimit = (error: RateLimited): GatewayError =>
+  new GatewayError({
+    code: "rate_limited",
+    detail: `This key may send ${error.state.limit} requests per minute.`,
+    retryAfterMs: error.retryAfterMs,
+  })
+
+export const fromOverload = (error: Overloaded): GatewayError =>
+  new GatewayError({
+    code: "overloaded",
+    detail: "The gateway handles as many requests as it can. Retry shortly.",
+    retryAfterMs: error.retryAfterMs,
+  })
+
+export const fromIdempotency = (error: IdempotencyError): GatewayError => {
+  switch (error.reason) {
+    case "reused":
+      return new GatewayError({
+        code: "idempotency_key_reused",
+        detail: "This Idempotency-Key was sent with a different request. Use a new key for a new request.",
+      })
+    case "in_progress":
+      return new GatewayError({
+        code: "idempotency_in_progress",
+        detail: "The first request with this Idempotency-Key is still running. Retry to get its answer.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
+    case "not_stored":
+      return new GatewayError({
+        code: "idempotency_answer_not_stored",
+        detail:
+          "The request ran once; its answer was too large to keep for replay. Use a new key to run it again.",
+      })
+    case "unavailable":
+      return new GatewayError({
+        code: "idempotency_unavailable",
+        detail: "The database is not available, so one execution cannot be promised. Retry, or send no key.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
+  }
+}
+
+export const fromRouting = (error: ModelNotFound | ModelNotAllowed | NoCandidate): GatewayError => {
+  switch (error._tag) {
+    case "ModelNotFound":
+      return new GatewayError({
+        code: "model_not_found",
+        param: "model",
+        detail: "No route, provider/model or model has this name.",
+      })
+    case "ModelNotAllowed":
+      return new GatewayError({
+        code: "model_not_allowed",
+        param: "model",
+        detail: "This API key's model list does not include the model.",
+      })
+    case "NoCandidate":
+      return error.excluded.every(({ reason }) => reason.startsWith("max_output_tokens"))
+        ? new GatewayError({ code: "invalid_request", param: "max_tokens", detail: error.message })
+        : new GatewayError({ code: "context_length_exceeded", detail: error.message })
+  }
+}
+
+const timedOut = () =>
+  new GatewayError({ code: "upstream_timeout", detail: "No provider answered in the time this request has." })
+
+/**
+ * The client's view of a request that no provider answered. Its own mistakes come back as the provider put them;
+ * our trouble with a provider (credentials, quota, outages) is never shown as the client's.
+ */
+export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayError => {
+  const last = failures.at(-1)
+  if (last === undefined) return timedOut()
+  const retryAfterMs = Math.min(
+    ...failures.map((failure) => failure.retryAfterMs ?? openCooldownMs(failure.kind)),
+  )
+  const clientFault = clientFaults[last.kind]
+  if (clientFault !== undefined) {
+    return new GatewayError({
+      code: clientFault,
+      detail: last.message ?? "The provider refused the request.",
+      ...(last.param ? { param: last.param } : {}),
+    })
+  }
+  const targets = new Set(failures.map((failure) => `${failure.provider}/${failure.model}`))
+  const kinds = new Set(failures.map((failure) => failure.kind))
+  if (targets.size > 1 && kinds.size > 1) {
+    return new GatewayError({
+      code: "no_provider_available",
+      detail: "Every candidate for this request failed. Retry shortly.",
+      retryAfterMs,
+    })
+  }
+  return ourTrouble(last.kind, targets.size > 1, retryAfterMs)
+}
+
+const clientFaults: Partial<
+  Record<ProviderErrorKind, "invalid_request" | "context_length_exceeded" | "content_filter">
+> = {
+  bad_request: "invalid_request",
+  context_length_exceeded: "context_length_exceeded",
+  content_filter: "content_filter",
+}
+
+const ourTrouble = (kind: ProviderErrorKind, several: boolean, retryAfterMs: number): GatewayError => {
+  switch (kind) {
+    case "rate_limited":
+      return new GatewayError({
+        code: "upstream_rate_limited",
+        detail: "Every provider for this model limits the gateway's rate right now.",
+        retryAfterMs,
+      })
+    case "quota_exhausted":
+      return new GatewayError({
+        code: "upstream_quota",
+        detail: "The gateway's quota at the provider is used up. Its operator has to act.",
+        retryAfterMs,
+      })
+    case "auth":
+      return new GatewayError({
+        code: "upstream_auth",
+        detail: "The provider refused the gateway's own credentials. Its operator has to act.",
+      })
+    case "model_not_found":
+      return new GatewayError({
+        code: "upstream_error",
+        detail: "The provider does not know a model that the gateway is configured with.",
+      })
+    case "timeout":
+      return timedOut()
+    case "overloaded":
+      return new GatewayError({
+        code: "upstream_overloaded",
+        detail: "The provider is overloaded. Retry shortly.",
+        retryAfterMs,
+      })
+    case "bad_response":
+      return new GatewayError({
+        code: "upstream_bad_response",
+        detail: "The provider's answer was incomplete or not understood.",
+      })
+    default:
+      return several
+        ? new GatewayError({
+            code: "no_provider_available",
+            detail: "Every candidate for this request failed. Retry shortly.",
+            retryAfterMs,
+          })
+        : new GatewayError({ code: "upstream_error", detail: "The provider failed. Retry shortly." })
+  }
+}

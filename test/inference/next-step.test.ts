@@ -1,0 +1,151 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import { dispositions, ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import { type AttemptState, fullJitter, nextStep } from "../../src/inference/next-step.ts"
+
+const failure = (kind: ProviderErrorKind, retryAfterMs?: number) =>
+  new ProviderError({
+    kind,
+    provider: "a",
+    model: "m",
+    ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+  })
+
+const state = (kind: ProviderErrorKind, overrides: Partial<AttemptState> = {}): AttemptState => ({
+  error: failure(kind),
+  attempts: 1,
+  attemptsHere: 1,
+  maxAttempts: 4,
+  remainingMs: 60_000,
+  expectedMs: 500,
+  next: { expectedMs: 500 },
+  nextLarger: undefined,
+  tripped: false,
+  random: 0.5,
+  ...overrides,
+})
+
+const kinds = Object.keys(dispositions) as Array<ProviderErrorKind>
+
+describe("nextStep", () => {
+  it.each([
+    ["bad_request", "GiveUp"],
+    ["content_filter", "GiveUp"],
+    ["context_length_exceeded", "GiveUp"],
+    ["auth", "Next"],
+    ["model_not_found", "Next"],
+    ["quota_exhausted", "Next"],
+    ["rate_limited", "Next"],
+    ["overloaded", "Retry"],
+    ["request_conflict", "Retry"],
+    ["server_error", "Retry"],
+    ["server_error_once", "Retry"],
+    ["bad_response", "Retry"],
+    ["timeout", "Next"],
+    ["connect", "Retry"],
+    ["reset", "Retry"],
+  ] as const)("after a first %s with another candidate: %s", (kind, expected) => {
+    assert.strictEqual(nextStep(state(kind))._tag, expected)
+  })
+
+  it("asks only a larger model after a prompt that is too long", () => {
+    const larger = { expectedMs: 900 }
+    assert.strictEqual(nextStep(state("context_length_exceeded", { nextLarger: larger }))._tag, "NextLarger")
+  })
+
+  it("waits for a rate limit only when nobody else can be asked and the wait fits", () => {
+    const alone = { next: undefined, error: failure("rate_limited", 2_000) }
+    const fits = nextStep(state("rate_limited", alone))
+    assert.strictEqual(fits._tag, "Retry")
+    if (fits._tag === "Retry") assert.isAtLeast(fits.waitMs, 2_000)
+    assert.strictEqual(nextStep(state("rate_limited", { ...alone, remainingMs: 2_100 }))._tag, "GiveUp")
+  })
+
+  it("retries a target once, then moves on to the next", () => {
+    assert.strictEqual(nextStep(state("server_error", { attempts: 2, attemptsHere: 2 }))._tag, "Next")
+    assert.strictEqual(
+      nextStep(state("server_error", { attempts: 3, attemptsHere: 3, next: undefined }))._tag,
+      "Retry",
+    )
+    assert.strictEqual(
+      nextStep(state("reset", { attempts: 2, attemptsHere: 2, next: undefined }))._tag,
+      "GiveUp",
+    )
+  })
+
+  it("gives a tripped target one attempt", () => {
+    assert.strictEqual(nextStep(state("server_error", { tripped: true }))._tag, "Next")
+    assert.strictEqual(nextStep(state("server_error", { tripped: true, next: undefined }))._tag, "GiveUp")
+  })
+
+  const anyState: fc.Arbitrary<AttemptState> = fc
+    .record({
+      kind: fc.constantFrom(...kinds),
+      retryAfterMs: fc.option(fc.integer({ min: 0, max: 100_000 }), { nil: undefined }),
+      attempts: fc.integer({ min: 1, max: 6 }),
+      attemptsHere: fc.integer({ min: 1, max: 6 }),
+      remainingMs: fc.integer({ min: -1_000, max: 100_000 }),
+      expectedMs: fc.integer({ min: 1, max: 20_000 }),
+      next: fc.option(fc.record({ expectedMs: fc.integer({ min: 1, max: 20_000 }) }), { nil: undefined }),
+      nextLarger: fc.option(fc.record({ expectedMs: fc.integer({ min: 1, max: 20_000 }) }), {
+        nil: undefined,
+      }),
+      tripped: fc.boolean(),
+      random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+    })
+    .map(({ kind, retryAfterMs, ...rest }) => ({
+      ...rest,
+      error: failure(kind, retryAfterMs),
+      maxAttempts: 4,
+    }))
+
+  it("never goes beyond the attempt budget or the deadline", () => {
+    fc.assert(
+      fc.property(anyState, (any) => {
+        const step = nextStep(any)
+        if (any.attempts >= any.maxAttempts) assert.strictEqual(step._tag, "GiveUp")
+        if (step._tag === "Retry") assert.isAtMost(step.waitMs + any.expectedMs / 4, any.remainingMs)
+        if (step._tag === "Next") assert.isAtMost((any.next?.expectedMs ?? Number.NaN) / 4, any.remainingMs)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it("never retries or moves on when the kind forbids it", () => {
+    fc.assert(
+      fc.property(anyState, (any) => {
+        const step = nextStep(any)
+        const { retry, fallback } = dispositions[any.error.kind]
+        if (retry === "never") assert.notStrictEqual(step._tag, "Retry")
+        if (fallback !== "yes") assert.notStrictEqual(step._tag, "Next")
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+
+  it("honours Retry-After in every retry", () => {
+    fc.assert(
+      fc.property(anyState, (any) => {
+        const step = nextStep(any)
+        if (step._tag === "Retry") assert.isAtLeast(step.waitMs, any.error.retryAfterMs ?? 0)
+      }),
+      { numRuns: 2_000 },
+    )
+  })
+})
+
+describe("fullJitter", () => {
+  it("stays between nothing and the capped exponential", () => {
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 40 }),
+        fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
+        (attempt, random) => {
+          const wait = fullJitter(attempt, random)
+          assert.isAtLeast(wait, 0)
+          assert.isAtMost(wait, Math.min(8_000, 100 * 2 ** (attempt - 1)))
+        },
+      ),
+    )
+  })
+})
