@@ -1,0 +1,36 @@
+#!/usr/bin/env node
+import "effect/schema/SchemaJITCompiler/enable"
+import { NodeRuntime, NodeServices } from "@effect/platform-node"
+import { Effect } from "effect"
+import { Command } from "effect/cli"
+import { operatorDatabase, operatorKeys, operatorTokens, serve } from "./App.ts"
+import { admin } from "./cli/admin.ts"
+import { keys } from "./cli/keys.ts"
+import { migrate } from "./cli/migrate.ts"
+import { exitCode, reportFailure } from "./cli/report-failure.ts"
+import { root } from "./cli/root.ts"
+import { route } from "./cli/route.ts"
+import { version } from "./config/version.ts"
+import { layerLogging } from "./observability/Logging.ts"
+
+const serveCommand = Command.make("serve", {}, () => serve).pipe(
+  Command.withDescription("Run the gateway; what `npm start` does"),
+)
+
+const cli = root.pipe(
+  Command.withSubcommands([
+    serveCommand,
+    migrate.pipe(Command.provide(operatorDatabase)),
+    keys.pipe(Command.provide(operatorKeys)),
+    admin.pipe(Command.provide(operatorTokens)),
+    route,
+  ]),
+)
+
+NodeRuntime.runMain(
+  Command.run(cli, { version }).pipe(
+    Effect.tapCause(reportFailure),
+    Effect.provide([layerLogging, NodeServices.layer]),
+  ),
+  { disableErrorReporting: true, teardown: exitCode },
+)

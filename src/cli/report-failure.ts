@@ -1,0 +1,43 @@
+import { Cause, Console, Effect, Runtime } from "effect"
+import { CliError } from "effect/cli"
+
+/**
+ * Last words on stderr of a process that could not start or finish: one line for each thing to mend. Expected
+ * failures explain themselves; only a defect comes with its stack.
+ */
+export const reportFailure = (cause: Cause.Cause<unknown>): Effect.Effect<void> => {
+  if (Cause.hasInterruptsOnly(cause)) return Effect.void
+  const error = Cause.squash(cause)
+  // The parser has shown its help and message already.
+  if (CliError.isCliError(error)) return Effect.void
+  const lines = explain(error)
+  return lines === undefined
+    ? Console.error(Cause.pretty(cause))
+    : Effect.forEach(lines, (line) => Console.error(line), { discard: true })
+}
+
+const explain = (error: unknown): ReadonlyArray<string> | undefined => {
+  if (!(error instanceof Error) || !("_tag" in error)) return undefined
+  switch (error._tag) {
+    case "SettingsError":
+      return error.message.split("\n").map((fault) => `Wrong setting: ${fault}`)
+    case "ServeError":
+      return [`The port cannot be opened: ${reasonOf(error.cause)}. Set HOST and PORT.`]
+    case "MigrationError":
+      return [`The database schema could not be brought up to date: ${error.message}`]
+    case "SqlError":
+      return [`The database did not answer: ${error.message}. Check DATABASE_URL or DATA_DIR.`]
+    case "DataDirInUse":
+    case "EmbeddedDatabaseError":
+    case "CommandFailed":
+      return [error.message]
+    default:
+      return undefined
+  }
+}
+
+const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "unknown reason")
+
+/** Being told to stop is a normal end. */
+export const exitCode: Runtime.Teardown = (exit, onExit) =>
+  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code))

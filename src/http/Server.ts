@@ -1,0 +1,147 @@
+import { randomUUIDv7 } from "node:crypto"
+import { createServer, type Server } from "node:http"
+import { NodeHttpServer } from "@effect/platform-node"
+import { ByteSize, Cause, Effect, Layer, Metric } from "effect"
+import {
+  HttpIncomingMessage,
+  HttpMiddleware,
+  HttpRouter,
+  HttpServerRequest,
+  HttpServerResponse,
+} from "effect/http"
+import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
+import { GatewayApi } from "../api/GatewayApi.ts"
+import { Settings } from "../config/Settings.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
+import { RequestId } from "../domain/Ids.ts"
+import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
+import { AnalyticsHandlers } from "./AnalyticsApi.ts"
+import { CurrentRequestId } from "./CurrentRequestId.ts"
+import { invalidRequest } from "./decode.ts"
+import { InferHandlers } from "./InferApi.ts"
+import { KeysHandlers } from "./KeysApi.ts"
+import { allowedMethods, endpointOf } from "./known-paths.ts"
+import { problemResponse } from "./problem.ts"
+import { SystemHandlers } from "./SystemApi.ts"
+
+/** Streams and slow models hold sockets for long; only the arrival of the request itself is timed. */
+const HEADERS_TIMEOUT_MS = 10_000
+const REQUEST_TIMEOUT_MS = 30_000
+const CONNECTIONS_CHECK_MS = 2_000
+const KEEP_ALIVE_MS = 65_000
+
+/** In-flight work may take this long after SIGTERM before it is cut. */
+const DRAIN_GRACE = "20 seconds"
+
+/**
+ * Outermost middleware: every exchange has an id, and whatever was not answered by a handler becomes a problem
+ * document. A defect is logged with its cause and the id, and the client learns only the id.
+ */
+const exchange = HttpRouter.middleware(
+  (app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => {
+      const requestId = RequestId.make(randomUUIDv7())
+      const startedAt = performance.now()
+      return app.pipe(
+        Effect.provideService(CurrentRequestId, requestId),
+        Effect.catchCauseIf(
+          (cause) => !Cause.hasInterruptsOnly(cause),
+          (cause) => unhandled(cause, requestId),
+        ),
+        Effect.map((response) =>
+          HttpServerResponse.setHeaders(response, {
+            "x-request-id": response.headers["x-request-id"] ?? requestId,
+            "x-content-type-options": "nosniff",
+            "cache-control": "no-store",
+          }),
+        ),
+        Effect.tap(({ status }) => measure(endpointOf(url), status, performance.now() - startedAt)),
+      )
+    }),
+  { global: true },
+)
+
+const measure = (endpoint: string, status: number, ms: number): Effect.Effect<void> =>
+  Effect.andThen(
+    Metric.update(requests(endpoint, requestOutcome(status)), 1),
+    Metric.update(requestDuration(endpoint), ms),
+  )
+
+const unhandled = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, requestId: RequestId) {
+  const defect = Cause.squash(cause)
+  if (
+    HttpApiError.HttpApiSchemaError.is(defect) &&
+    defect.kind !== "Body" &&
+    defect.kind !== "ResponseHeaders"
+  ) {
+    return problemResponse(invalidRequest(defect.cause.issue), requestId)
+  }
+  yield* Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), {
+    request_id: requestId,
+  })
+  return problemResponse(
+    new GatewayError({
+      code: "internal_error",
+      detail: "An unexpected error happened; it was logged under this request_id.",
+    }),
+    requestId,
+  )
+})
+
+/** 404, or 405 with Allow when the path exists under another method. */
+const notHere = Effect.gen(function* () {
+  const requestId = yield* CurrentRequestId
+  const { method, url } = yield* HttpServerRequest.HttpServerRequest
+  const allowed = allowedMethods(url)
+  if (allowed.length === 0) {
+    return problemResponse(
+      new GatewayError({ code: "not_found", detail: "No route has this path. GET /docs lists the routes." }),
+      requestId,
+    )
+  }
+  const response = problemResponse(
+    new GatewayError({
+      code: "method_not_allowed",
+      detail: `${method} is not one of: ${allowed.join(", ")}.`,
+    }),
+    requestId,
+  )
+  return HttpServerResponse.setHeader(response, "allow", allowed.join(", "))
+})
+
+const routes = Layer.mergeAll(
+  HttpApiBuilder.layer(GatewayApi, { openapiPath: "/openapi.json" }).pipe(
+    Layer.provide([InferHandlers, AnalyticsHandlers, KeysHandlers, SystemHandlers]),
+  ),
+  HttpApiScalar.layer(GatewayApi, { path: "/docs" }),
+  HttpRouter.add("*", "*", notHere),
+).pipe(Layer.provide(exchange))
+
+/** A request cut at the end of the grace period leaves its keep-alive socket open; nothing may outlive the server. */
+const closeSocketsLast = (server: Server) =>
+  Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
+
+/** The HTTP server. Stateful services must be provided to it from outside: `serve` builds its routes anew. */
+export const layer = Layer.unwrap(
+  Effect.gen(function* () {
+    const { host, port, maxBodyBytes, otlpEndpoint } = yield* Settings
+    const server = createServer({
+      headersTimeout: HEADERS_TIMEOUT_MS,
+      requestTimeout: REQUEST_TIMEOUT_MS,
+      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+      keepAliveTimeout: KEEP_ALIVE_MS,
+    })
+    return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+      Layer.provide(
+        Layer.mergeAll(
+          Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBodyBytes)),
+          Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => otlpEndpoint === undefined),
+        ),
+      ),
+      Layer.provideMerge(
+        NodeHttpServer.layer(() => server, { host, port, gracefulShutdownTimeout: DRAIN_GRACE }),
+      ),
+      Layer.provide(closeSocketsLast(server)),
+    )
+  }),
+)

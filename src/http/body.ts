@@ -1,0 +1,54 @@
+import { isUtf8 } from "node:buffer"
+import { Effect } from "effect"
+import type { HttpServerError, HttpServerRequest } from "effect/http"
+import { GatewayError } from "../domain/GatewayError.ts"
+
+const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
+
+/** The bytes of a JSON request body, refused early when they are not JSON, compressed, or too many. */
+export const readBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  maxBytes: number,
+): Effect.Effect<Buffer, GatewayError> => {
+  const { headers } = request
+  if (!JSON_TYPE.test(headers["content-type"] ?? "")) {
+    return Effect.fail(
+      new GatewayError({ code: "unsupported_media_type", detail: "Send Content-Type: application/json." }),
+    )
+  }
+  const encoding = headers["content-encoding"]
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    return Effect.fail(
+      new GatewayError({ code: "unsupported_media_type", detail: "Send the body without Content-Encoding." }),
+    )
+  }
+  if (Number(headers["content-length"] ?? 0) > maxBytes) return Effect.fail(tooLarge(maxBytes))
+  return request.arrayBuffer.pipe(
+    Effect.map((bytes) => Buffer.from(bytes)),
+    Effect.mapError((error) => unreadable(error, maxBytes)),
+  )
+}
+
+const tooLarge = (maxBytes: number) =>
+  new GatewayError({
+    code: "payload_too_large",
+    detail: `A body may have ${maxBytes} bytes (MAX_BODY_BYTES).`,
+  })
+
+const unreadable = (error: HttpServerError.HttpServerError, maxBytes: number): GatewayError =>
+  error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
+    ? tooLarge(maxBytes)
+    : new GatewayError({ code: "invalid_request", detail: "The body could not be read to its end." })
+
+/** Strict: valid UTF-8, no byte order mark, one JSON value. */
+export const parseJson = (bytes: Buffer): Effect.Effect<unknown, GatewayError> => {
+  if (!isUtf8(bytes)) return Effect.fail(invalidJson("The body is not valid UTF-8."))
+  if (bytes.length === 0) return Effect.fail(invalidJson("The body is empty."))
+  return Effect.try({
+    try: (): unknown => JSON.parse(bytes.toString("utf8")),
+    // V8's message quotes the input, so it is not repeated.
+    catch: () => invalidJson("The body is not one valid JSON value."),
+  })
+}
+
+const invalidJson = (detail: string) => new GatewayError({ code: "invalid_json", detail })

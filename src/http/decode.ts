@@ -1,0 +1,36 @@
+import { Effect, Result, Schema, SchemaIssue } from "effect"
+import { GatewayError } from "../domain/GatewayError.ts"
+
+const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
+
+/** `messages[0].role` from a schema path. */
+const fieldName = (path: ReadonlyArray<PropertyKey>): string =>
+  path.reduce<string>(
+    (name, key) =>
+      typeof key === "number" ? `${name}[${key}]` : name === "" ? String(key) : `${name}.${String(key)}`,
+    "",
+  )
+
+/** The first fault of an input, naming the field and the rule; the value itself is never repeated. */
+export const invalidRequest = (issue: SchemaIssue.Issue): GatewayError => {
+  const [first] = formatIssue(issue).issues
+  const path = first?.path?.map((segment) => (typeof segment === "object" ? segment.key : segment)) ?? []
+  const param = fieldName(path)
+  const rule = first?.message ?? "Expected a valid value"
+  return new GatewayError({
+    code: "invalid_request",
+    detail: param === "" ? `${rule}.` : `${param}: ${rule}.`,
+    ...(param === "" ? {} : { param }),
+  })
+}
+
+/** A strict decoder: unknown fields are refused by name. Build it once, outside the request. */
+export const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => {
+  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
+  return (input: unknown): Effect.Effect<S["Type"], GatewayError> => {
+    const result = decode(input)
+    return Result.isSuccess(result)
+      ? Effect.succeed(result.success)
+      : Effect.fail(invalidRequest(result.failure.issue))
+  }
+}

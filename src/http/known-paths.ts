@@ -1,0 +1,39 @@
+import { GatewayApi } from "../api/GatewayApi.ts"
+
+const compile = (path: string): RegExp =>
+  new RegExp(`^${path.replace(/[.*+?^$()[\]\\|]/g, "\\$&").replace(/:[A-Za-z]+/g, "[^/]+")}$`)
+
+interface KnownPath {
+  readonly template: string
+  readonly pattern: RegExp
+  readonly method: string
+}
+
+const knownPath = (template: string, method: string): KnownPath => ({
+  template,
+  pattern: compile(template),
+  method,
+})
+
+/** Every path of the API with its method. */
+const known: ReadonlyArray<KnownPath> = [
+  ...Object.values(GatewayApi.groups).flatMap((group) =>
+    Object.values(group.endpoints).map((endpoint) => knownPath(endpoint.path, endpoint.method)),
+  ),
+  knownPath("/openapi.json", "GET"),
+  knownPath("/docs", "GET"),
+]
+
+const pathOf = (target: string): string => target.split("?", 1)[0] ?? ""
+
+/** The path template behind a request target, a closed set fit for a metric label. */
+export const endpointOf = (target: string): string => {
+  const path = pathOf(target)
+  return known.find(({ pattern }) => pattern.test(path))?.template ?? "unmatched"
+}
+
+/** Methods that a request target's path answers to; empty when nothing has this path. */
+export const allowedMethods = (target: string): ReadonlyArray<string> => {
+  const path = pathOf(target)
+  return [...new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))]
+}
