@@ -9,6 +9,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
  * two parties read different credentials from one request.
  */
 export const rawHeader = (request: HttpServerRequest.HttpServerRequest, name: string): Array<string> => {
+  if (request.headers[name] === undefined) return []
   const { rawHeaders } = NodeHttpServerRequest.toIncomingMessage(request)
   const values: Array<string> = []
   for (let i = 0; i < rawHeaders.length; i += 2) {

@@ -64,9 +64,10 @@ export class Attempts extends Context.Service<
       const run = Effect.fnUntraced(function* (plan: Plan, request: ChatRequest, trace: Trace) {
         const deadlineAt = trace.startedAt + timeouts.deadlineMs
         const failures: Array<ProviderError> = []
-        const queue = plan.candidates.slice()
+        let queue = plan.candidates.slice()
         const larger = plan.largerContext.slice()
-        let candidate = queue.shift()
+        // A slow upload or a wait for another replica may have used up the request's time already.
+        let candidate = trace.now() < deadlineAt ? queue.shift() : undefined
         let attemptsHere = 0
 
         while (candidate !== undefined) {
@@ -96,7 +97,9 @@ export class Attempts extends Context.Service<
             continue
           }
           const move = step._tag === "Retry" ? step.otherwise : step._tag
-          candidate = move === "Next" ? queue.shift() : move === "NextLarger" ? larger.shift() : undefined
+          // Too long for one of them: nobody but the larger ones is asked from here on.
+          if (move === "NextLarger") queue = larger
+          candidate = move === "GiveUp" ? undefined : queue.shift()
           attemptsHere = 0
         }
         return yield* fromProviders(failures)

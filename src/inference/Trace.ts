@@ -81,7 +81,7 @@ export class Trace {
       stream: call?.mode === "stream",
       finishReason: answer?.completion.finishReason ?? null,
       usage: answer?.completion.usage ?? null,
-      rawUsage: smallEnough(answer?.completion.rawUsage),
+      rawUsage: answer?.completion.rawUsage ?? null,
       costNanoUsd: answer?.cost.nanoUsd ?? null,
       costReason: answer?.cost.reason ?? null,
       priceVersion: answer?.cost.priceVersion ?? null,
@@ -90,9 +90,3 @@ export class Trace {
     }
   }
 }
-
-/** A usage block has a dozen numbers; a provider that sends a novel there does not get it stored. */
-const MAX_RAW_USAGE_CHARACTERS = 4_096
-
-const smallEnough = (rawUsage: unknown): unknown =>
-  rawUsage !== undefined && JSON.stringify(rawUsage).length <= MAX_RAW_USAGE_CHARACTERS ? rawUsage : null

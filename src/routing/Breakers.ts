@@ -55,6 +55,8 @@ interface Trouble {
 interface Troubles {
   readonly find: (key: string) => Trouble | undefined
   readonly at: (key: string) => Trouble
+  /** After a success that the circuit counted: nothing is left to remember once every time is up. */
+  readonly forgetWhenOver: (key: string, nowMs: number) => void
 }
 
 const makeTroubles = (): Troubles => {
@@ -67,6 +69,11 @@ const makeTroubles = (): Troubles => {
       const fresh: Trouble = { openUntilMs: 0, cooldownUntilMs: 0, probe: undefined, forgiven: false }
       troubles.set(key, fresh)
       return fresh
+    },
+    forgetWhenOver: (key, nowMs) => {
+      const trouble = troubles.get(key)
+      if (trouble === undefined || trouble.forgiven || trouble.probe !== undefined) return
+      if (trouble.cooldownUntilMs <= nowMs && trouble.openUntilMs <= nowMs) troubles.delete(key)
     },
   }
 }
@@ -109,15 +116,31 @@ const make = Effect.fnUntraced(function* () {
     trouble.cooldownUntilMs = Math.max(trouble.cooldownUntilMs, clock.currentTimeMillisUnsafe() + waitMs)
   }
 
+  const throughCircuit = <A, R>(key: string, attempt: Effect.Effect<A, ProviderError, R>) =>
+    Clock.clockWith((clock) => {
+      const cooldownAtStartMs = troubles.find(key)?.cooldownUntilMs ?? 0
+      return breaker.execute(attempt, { key, classify }).pipe(
+        Effect.catchTag("CircuitBreakerError", () => pastTheCircuit(key, attempt)),
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            learnCooldown(key, exit, clock, cooldownAtStartMs)
+            if (Exit.isSuccess(exit)) troubles.forgetWhenOver(key, clock.currentTimeMillisUnsafe())
+            // The circuit has begun to count: the next success has to reach it.
+            else if (classify(exit)._tag === "Failure") troubles.at(key)
+          }),
+        ),
+      )
+    })
+
   return Breakers.of({
+    // A candidate without trouble has a closed circuit that counts nothing, so its successes have nothing to tell
+    // it; only a failure is taken there.
     run: (key, attempt) =>
-      Clock.clockWith((clock) => {
-        const cooldownAtStartMs = troubles.find(key)?.cooldownUntilMs ?? 0
-        return breaker.execute(attempt, { key, classify }).pipe(
-          Effect.catchTag("CircuitBreakerError", () => pastTheCircuit(key, attempt)),
-          Effect.onExit((exit) => Effect.sync(() => learnCooldown(key, exit, clock, cooldownAtStartMs))),
-        )
-      }),
+      Effect.suspend(() =>
+        troubles.find(key) === undefined
+          ? Effect.catch(attempt, (error) => throughCircuit(key, Effect.fail(error)))
+          : throughCircuit(key, attempt),
+      ),
     trippedForMs: (key, nowMs) => {
       const trouble = troubles.find(key)
       if (trouble === undefined) return 0
