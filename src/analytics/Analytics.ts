@@ -1,5 +1,6 @@
 import { Clock, Context, Data, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { answerWithin } from "../database/answer-within.ts"
 import { toUsd } from "../domain/Money.ts"
 import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
 import { requestsQuery } from "./requests-query.ts"
@@ -207,6 +208,6 @@ const answered = <Row>(
   query: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>,
 ): Effect.Effect<ReadonlyArray<Row>, AnalyticsUnavailable> =>
   query.pipe(
-    Effect.timeout(QUERY_TIMEOUT),
+    answerWithin(QUERY_TIMEOUT),
     Effect.mapError((cause) => new AnalyticsUnavailable({ cause })),
   )
