@@ -1,6 +1,7 @@
 import { randomBytes } from "node:crypto"
 import { Context, Data, type DateTime, Effect, Layer, Redacted, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { answerWithin } from "../database/answer-within.ts"
 import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../domain/ApiKeyFormat.ts"
 import { KeyId } from "../domain/Ids.ts"
 import { SecretHasher } from "./SecretHasher.ts"
@@ -178,7 +179,7 @@ const decodeMany = Schema.decodeUnknownEffect(Schema.Array(row))
 /** Answers of the service pass; all other failures are the database's or the hasher's. */
 function answered<A, E, R>(effect: Effect.Effect<A, E, R>) {
   return effect.pipe(
-    Effect.timeout(QUERY_TIMEOUT),
+    answerWithin(QUERY_TIMEOUT),
     Effect.mapError((error) =>
       error instanceof ApiKeyNotFound || error instanceof ApiKeyRevoked
         ? error

@@ -1,5 +1,6 @@
-import { Context, Data, Effect, Fiber, Layer, Schema } from "effect"
+import { Context, Data, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { answerWithin } from "../database/answer-within.ts"
 import type { KeyId } from "../domain/Ids.ts"
 import type { StoredResponse } from "./Idempotency.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
@@ -68,17 +69,10 @@ export class ClaimStore extends Context.Service<
       const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`
       const at = (id: ClaimId) => sql`key_id = ${id.keyId} AND key_hash = ${id.keyHash}`
 
-      /**
-       * Cancelling a statement waits for the server, which may hang: whoever asked does not wait for that, but
-       * leaves the statement to end by itself.
-       */
       const bounded = <A>(statement: Effect.Effect<A, SqlError.SqlError>) =>
-        Effect.flatMap(Effect.forkDetach(statement), (fiber) =>
-          Fiber.join(fiber).pipe(
-            Effect.timeout(statementMs),
-            Effect.mapError(({ message }) => new ClaimStoreUnavailable({ message })),
-            Effect.onExit(() => Effect.sync(() => fiber.interruptUnsafe())),
-          ),
+        Effect.mapError(
+          answerWithin(statementMs)(statement),
+          ({ message }) => new ClaimStoreUnavailable({ message }),
         )
 
       /**
