@@ -4,6 +4,37 @@ import { InferApi } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 
+const securitySchemes = {
+  apiKey: { type: "apiKey", in: "header", name: "X-API-Key" },
+  apiKeyBearer: { type: "http", scheme: "bearer", description: "The same API key" },
+  adminToken: { type: "http", scheme: "bearer", bearerFormat: "JWT" },
+} as const
+
+const credentials = (path: string): ReadonlyArray<Record<string, ReadonlyArray<string>>> => {
+  if (path === "/infer") return [{ apiKey: [] }, { apiKeyBearer: [] }]
+  return /^\/(?:admin|analytics)\//.test(path) ? [{ adminToken: [] }] : []
+}
+
+/** Credentials are checked by the handlers, which tell two different ones apart; here they are only described. */
+const withSecurity = (spec: Record<string, unknown>): Record<string, unknown> => {
+  const { paths, components } = spec as { paths: Record<string, Record<string, object>>; components: object }
+  return {
+    ...spec,
+    components: { ...components, securitySchemes },
+    paths: Object.fromEntries(
+      Object.entries(paths).map(([path, operations]) => [
+        path,
+        Object.fromEntries(
+          Object.entries(operations).map(([method, operation]) => [
+            method,
+            { ...operation, security: credentials(path) },
+          ]),
+        ),
+      ]),
+    ),
+  }
+}
+
 /** The public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
 export class GatewayApi extends HttpApi.make("llm-gateway")
   .add(InferApi)
@@ -15,5 +46,6 @@ export class GatewayApi extends HttpApi.make("llm-gateway")
       title: "LLM Inference Gateway",
       version: "0.1.0",
       description: "One HTTP service between applications and LLM providers.",
+      transform: withSecurity,
     }),
   ) {}
