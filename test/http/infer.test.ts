@@ -260,6 +260,51 @@ describe("a wrong request", () => {
   )
 })
 
+describe("a URL in a request", () => {
+  const names = [
+    "api_base",
+    "base_url",
+    "baseURL",
+    "url",
+    "host",
+    "proxy",
+    "endpoint",
+    "user_config",
+    "custom-host",
+  ]
+
+  it("is never followed, wherever it stands", async () => {
+    const attacker = await FakeUpstream.start()
+    try {
+      const target = attacker.openAiBaseUrl
+      for (const name of names) {
+        const message = { role: "user", content: "Hi" }
+        const part = { type: "text", text: "Hi" }
+        const bodies = [
+          { prompt: "Hi", [name]: target },
+          { prompt: "Hi", [name]: { api_base: target } },
+          { messages: [{ ...message, [name]: target }] },
+          { messages: [{ role: "user", content: [{ ...part, [name]: target }] }] },
+          { messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: target } }] }] },
+        ]
+        for (const body of bodies) {
+          assert.strictEqual((await gateway.infer(key, body)).status, 400, JSON.stringify(body))
+        }
+        const headers = { [name]: target, [`x-${name}`]: target, "x-forwarded-host": target }
+        if (name !== "host") await gateway.infer(key, { model: "p0/m", prompt: target }, { headers })
+        await fetch(`${gateway.url}/infer?${name}=${encodeURIComponent(target)}`, {
+          method: "POST",
+          headers: { "content-type": "application/json", "x-api-key": key },
+          body: JSON.stringify({ model: "p0/m", prompt: "Hi" }),
+        })
+      }
+      assert.strictEqual(attacker.sockets.opened, 0)
+    } finally {
+      await attacker.stop()
+    }
+  })
+})
+
 describe("paths and methods", () => {
   it.each([
     ["GET", "/infer", 405, "POST"],
