@@ -1,5 +1,6 @@
 import { Cause, Console, Effect, Runtime } from "effect"
 import { CliError } from "effect/cli"
+import { SqlError } from "effect/sql"
 
 /**
  * Last words on stderr of a process that could not start or finish: one line for each thing to mend. Expected
@@ -17,6 +18,9 @@ export const reportFailure = (cause: Cause.Cause<unknown>): Effect.Effect<void> 
 }
 
 const explain = (error: unknown): ReadonlyArray<string> | undefined => {
+  if (SqlError.isSqlError(error)) {
+    return [`The database did not answer (${error.reason._tag}). Check DATABASE_URL or DATA_DIR.`]
+  }
   if (!(error instanceof Error) || !("_tag" in error)) return undefined
   switch (error._tag) {
     case "SettingsError":
@@ -25,8 +29,6 @@ const explain = (error: unknown): ReadonlyArray<string> | undefined => {
       return [`The port cannot be opened: ${reasonOf(error.cause)}. Set HOST and PORT.`]
     case "MigrationError":
       return [`The database schema could not be brought up to date: ${error.message}`]
-    case "SqlError":
-      return [`The database did not answer: ${error.message}. Check DATABASE_URL or DATA_DIR.`]
     case "DataDirInUse":
     case "EmbeddedDatabaseError":
     case "CommandFailed":

@@ -72,7 +72,8 @@ export class ClaimStore extends Context.Service<
       const bounded = <A>(statement: Effect.Effect<A, SqlError.SqlError>) =>
         Effect.mapError(
           answerWithin(statementMs)(statement),
-          ({ message }) => new ClaimStoreUnavailable({ message }),
+          // Not the error's own words: PostgreSQL may quote a value in them, and the values are clients' data.
+          ({ reason }) => new ClaimStoreUnavailable({ message: reason._tag }),
         )
 
       /**
