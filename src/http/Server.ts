@@ -22,6 +22,7 @@ import { InferHandlers } from "./InferApi.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
 import { problemResponse } from "./problem.ts"
+import { Readiness } from "./Readiness.ts"
 import { SystemHandlers } from "./SystemApi.ts"
 
 /** Streams and slow models hold sockets for long; only the arrival of the request itself is timed. */
@@ -35,29 +36,34 @@ const DRAIN_GRACE = "20 seconds"
 
 /**
  * Outermost middleware: every exchange has an id, and whatever was not answered by a handler becomes a problem
- * document. A defect is logged with its cause and the id, and the client learns only the id.
+ * document. A defect is logged with its cause and the id, and the client learns only the id. While draining, each
+ * answer is its connection's last: a closed server waits for every connection, and a kept one would take requests on.
  */
 const exchange = HttpRouter.middleware(
-  (app) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => {
-      const requestId = RequestId.make(randomUUIDv7())
-      const startedAt = performance.now()
-      return app.pipe(
-        Effect.provideService(CurrentRequestId, requestId),
-        Effect.catchCauseIf(
-          (cause) => !Cause.hasInterruptsOnly(cause),
-          (cause) => unhandled(cause, requestId),
-        ),
-        Effect.map((response) =>
-          HttpServerResponse.setHeaders(response, {
-            "x-request-id": response.headers["x-request-id"] ?? requestId,
-            "x-content-type-options": "nosniff",
-            "cache-control": "no-store",
-          }),
-        ),
-        Effect.tap(({ status }) => measure(endpointOf(url), status, performance.now() - startedAt)),
-      )
-    }),
+  Effect.map(
+    Readiness,
+    (readiness) => (app) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => {
+        const requestId = RequestId.make(randomUUIDv7())
+        const startedAt = performance.now()
+        return app.pipe(
+          Effect.provideService(CurrentRequestId, requestId),
+          Effect.catchCauseIf(
+            (cause) => !Cause.hasInterruptsOnly(cause),
+            (cause) => unhandled(cause, requestId),
+          ),
+          Effect.map((response) =>
+            HttpServerResponse.setHeaders(response, {
+              "x-request-id": response.headers["x-request-id"] ?? requestId,
+              "x-content-type-options": "nosniff",
+              "cache-control": "no-store",
+              ...(readiness.phase() === "draining" ? { connection: "close" } : {}),
+            }),
+          ),
+          Effect.tap(({ status }) => measure(endpointOf(url), status, performance.now() - startedAt)),
+        )
+      }),
+  ),
   { global: true },
 )
 

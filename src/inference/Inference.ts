@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, Exit, Layer, Result } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Metric, Result } from "effect"
 import { Authenticator } from "../auth/Authenticator.ts"
 import type { Principal } from "../auth/Principal.ts"
 import { Settings } from "../config/Settings.ts"
@@ -6,6 +6,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { Idempotency, type StoredResponse } from "../idempotency/Idempotency.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
+import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { costOf } from "../pricing/cost.ts"
 import { Router } from "../routing/Router.ts"
 import { Attempts } from "./Attempts.ts"
@@ -49,16 +50,22 @@ export class Inference extends Context.Service<
         const principal = yield* Effect.mapError(authenticator.authenticate(token), fromAuth)
         trace.authenticated()
 
-        const refused = (error: GatewayError) => ledger.record(trace.record(principal, undefined, error))
-        const call = yield* Effect.tapError(exchange.call, refused)
+        const call = yield* Effect.onError(exchange.call, (cause) =>
+          ledger.record(trace.record(principal, undefined, outcomeOf(Exit.failCause(cause)))),
+        )
 
         const work = settle(exchange, trace, principal, call)
         if (call.idempotency === undefined) {
           return { response: (yield* work).response, replayed: false }
         }
-        return yield* idempotency
-          .run({ keyId: principal.keyId, ...call.idempotency }, work)
-          .pipe(Effect.mapError(fromIdempotency), Effect.tapError(refused))
+        return yield* idempotency.run({ keyId: principal.keyId, ...call.idempotency }, work).pipe(
+          Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
+          Effect.tapError(({ reason }) => Metric.update(idempotencyOutcomes(reason), 1)),
+          Effect.mapError(fromIdempotency),
+          Effect.tapError((error) =>
+            call.dryRun ? Effect.void : ledger.record(trace.record(principal, call, error)),
+          ),
+        )
       })
 
       const answer = Effect.fnUntraced(function* (trace: Trace, principal: Principal, call: Call) {

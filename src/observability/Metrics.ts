@@ -139,7 +139,8 @@ export const authResults = counters<readonly [result: AuthResult]>(
 
 export const bcryptRunning = gauge("gateway_bcrypt_running_hashes", "bcrypt computations running")
 
-export type IdempotencyOutcome = "run" | "joined" | "replayed" | "in_progress" | "reused" | "unavailable"
+/** `run`: the answer was made for this request; `replayed`: it was another's. */
+export type IdempotencyOutcome = "run" | "replayed" | "in_progress" | "reused" | "not_stored" | "unavailable"
 
 export const idempotencyOutcomes = counters<readonly [outcome: IdempotencyOutcome]>(
   "gateway_idempotency_outcomes_total",

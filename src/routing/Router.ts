@@ -1,6 +1,7 @@
 import { Clock, Context, Effect, Layer, Random } from "effect"
 import { Settings } from "../config/Settings.ts"
 import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "../domain/Chat.ts"
+import { breakerOpen, observe } from "../observability/Metrics.ts"
 import { expectedCost } from "../pricing/cost.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
@@ -54,9 +55,18 @@ export class Router extends Context.Service<
 
 const make = Effect.fnUntraced(function* () {
   const { gateway } = yield* Settings
-  const routes = routesByName(gateway, yield* Providers)
+  const providers = yield* Providers
+  const routes = routesByName(gateway, providers)
   const statistics = yield* Statistics
   const breakers = yield* Breakers
+  const clock = yield* Clock.Clock
+  for (const provider of providers.values()) {
+    for (const model of provider.models.keys()) {
+      yield* observe(breakerOpen(provider.name, model), () =>
+        breakers.trippedForMs(`${provider.name}/${model}`, clock.currentTimeMillisUnsafe()) > 0 ? 1 : 0,
+      )
+    }
+  }
   /** Route name -> key of its leader. Only configured names get here, so both are bounded. */
   const incumbents: Readonly<Record<CallMode, Map<string, string>>> = { whole: new Map(), stream: new Map() }
 

@@ -97,19 +97,21 @@ describe("a request with a key is refused in time, and does not run", () => {
   live(
     "when the database hangs",
     Effect.gen(function* () {
-      const { port } = yield* hanging
+      const { port, cut } = yield* hanging
       yield* refusedInTime(yield* onDatabase(`postgres://postgres@127.0.0.1:${port}/none`))
+      yield* cut
     }),
   )
 
   live(
     "when the database stops answering on open connections",
     Effect.gen(function* () {
-      const { url, freeze } = yield* reachable
+      const { url, freeze, cut } = yield* reachable
       const idempotency = yield* onDatabase(url)
       yield* idempotency.run(request("before"), Effect.succeed(kept("fine")))
       yield* freeze
       yield* refusedInTime(idempotency)
+      yield* cut
     }),
   )
 

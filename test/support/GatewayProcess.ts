@@ -63,16 +63,20 @@ export class GatewayProcess {
     })
     const output = { stdout: "", stderr: "" }
     const ended = new Promise<number | null>((resolve) => child.once("exit", (code) => resolve(code)))
-    const url = await new Promise<string>((resolve, reject) => {
+    const listening = new Promise<string>((resolve, reject) => {
       child.stderr.on("data", (chunk: Buffer) => {
         output.stderr += chunk
       })
       child.stdout.on("data", (chunk: Buffer) => {
         output.stdout += chunk
-        const listening = /listening on (http:\S+)/.exec(output.stdout)?.[1]
-        if (listening !== undefined) resolve(listening)
+        const url = /listening on (http:\S+)/.exec(output.stdout)?.[1]
+        if (url !== undefined) resolve(url)
       })
       ended.then((code) => reject(new Error(`gateway ended with ${code}: ${output.stderr}`)))
+    })
+    const url = await listening.catch(async (cause: unknown) => {
+      await rm(folder, { recursive: true, force: true })
+      throw cause
     })
     return new GatewayProcess(child, folder, output, ended, url, await issueAdminToken())
   }

@@ -1,0 +1,276 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Clock, Effect, Exit, Fiber, Layer, Random } from "effect"
+import { TestClock } from "effect/testing"
+import { RequestId } from "../../src/domain/Ids.ts"
+import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import { Attempts } from "../../src/inference/Attempts.ts"
+import { Trace } from "../../src/inference/Trace.ts"
+import { Breakers } from "../../src/routing/Breakers.ts"
+import { Router } from "../../src/routing/Router.ts"
+import { ask } from "../routing/world.ts"
+import { attempts, type Fate, makeUpstream, settings, timeouts } from "./world.ts"
+
+const answers: Fate = { afterMs: 500 }
+const hangs: Fate = { afterMs: Number.POSITIVE_INFINITY }
+const fails = (kind: ProviderErrorKind, retryAfterMs?: number): Fate => ({
+  afterMs: 100,
+  fails: { kind, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+})
+
+/** Each target's calls go as listed; the last entry repeats. */
+const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
+  const upstream = makeUpstream(({ target }) =>
+    Effect.sync(() => {
+      const fates = script[target] ?? [answers]
+      const earlier = upstream.calls.filter((call) => call.target === target).length - 1
+      return fates[Math.min(earlier, fates.length - 1)] ?? answers
+    }),
+  )
+
+  const traces: Array<Trace> = []
+
+  const infer = (requestedModel: string, heldUpMs = 0) =>
+    Effect.gen(function* () {
+      const request = ask()
+      const trace = new Trace(
+        {
+          requestId: RequestId.make("request"),
+          endpoint: "/infer",
+          credential: Effect.die("unused"),
+          call: Effect.die("unused"),
+          write: () => ({ status: 200, headers: {}, body: new Uint8Array() }),
+        },
+        yield* Clock.Clock,
+      )
+      traces.push(trace)
+      yield* Effect.sleep(heldUpMs)
+      const plan = yield* (yield* Router).plan({ requestedModel, request, mode: "whole", allowed: undefined })
+      const exit = yield* Effect.exit((yield* Attempts).run(plan, request, trace))
+      const error = Exit.findErrorOption(exit)
+      return {
+        answeredBy: Exit.isSuccess(exit) ? exit.value.candidate.key : undefined,
+        code: error._tag === "Some" ? error.value.code : undefined,
+        endedAt: yield* Clock.currentTimeMillis,
+      }
+    })
+
+  /** Starts one request, lets two minutes pass and says how it ended. */
+  const settled = (requestedModel: string, heldUpMs?: number) =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(infer(requestedModel, heldUpMs))
+      yield* TestClock.adjust("2 minutes")
+      return yield* Fiber.join(fiber)
+    })
+
+  const recorded = () => traces.flatMap(({ attempts }) => attempts.map(({ outcome }) => outcome))
+  const asked = () => upstream.calls.map((call) => `${call.target} ${call.outcome}`)
+  const world = attempts.pipe(Layer.provide([upstream.layer, settings]))
+  return { calls: upstream.calls, asked, recorded, infer, settled, world }
+}
+
+/** No jitter, and no exploration. */
+const steadyRandom = Effect.provideService(Random.Random, {
+  nextIntUnsafe: () => 0,
+  nextDoubleUnsafe: () => 0.5,
+})
+
+describe("a rate limit of the only candidate", () => {
+  it.effect("is waited for exactly as long as the provider asked", () => {
+    const { calls, settled, world } = scripted({ "a/m": [fails("rate_limited", 7_000), answers] })
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* settled("only-a")).answeredBy, "a/m")
+      assert.deepStrictEqual(
+        calls.map((call) => call.startedAt),
+        [0, 100 + 7_000],
+      )
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("is told to the client at once when the wait goes beyond the deadline", () => {
+    const { asked, settled, world } = scripted({ "a/m": [fails("rate_limited", timeouts.deadlineMs)] })
+    return Effect.gen(function* () {
+      const { code, endedAt } = yield* settled("only-a")
+      assert.strictEqual(code, "upstream_rate_limited")
+      assert.strictEqual(endedAt, 100)
+      assert.deepStrictEqual(asked(), ["a/m rate_limited"])
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
+describe("a rate limit with somebody else to ask", () => {
+  it.effect("is not waited for", () => {
+    const { asked, calls, settled, world } = scripted({ "a/m": [fails("rate_limited", 1_000)] })
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* settled("a-then-b")).answeredBy, "b/m")
+      assert.deepStrictEqual(asked(), ["a/m rate_limited", "b/m success"])
+      assert.strictEqual(calls[1]?.startedAt, 100)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
+describe("a failing candidate", () => {
+  it.effect("is retried once after the backoff, then the next one is asked", () => {
+    const { asked, calls, recorded, settled, world } = scripted({ "a/m": [fails("server_error")] })
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* settled("a-then-b")).answeredBy, "b/m")
+      assert.deepStrictEqual(asked(), ["a/m server_error", "a/m server_error", "b/m success"])
+      // 100 ms for each failure, and half of the first backoff's 100 ms between them.
+      assert.deepStrictEqual(
+        calls.map((call) => call.startedAt),
+        [0, 150, 250],
+      )
+      assert.deepStrictEqual(recorded(), ["server_error", "server_error", "success"])
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("and its fallback share one attempt budget", () => {
+    const { asked, settled, world } = scripted({
+      "a/m": [fails("server_error")],
+      "b/m": [fails("server_error")],
+      "c/m": [fails("server_error")],
+    })
+    return Effect.gen(function* () {
+      const { code } = yield* settled("auto")
+      assert.deepStrictEqual(asked(), [
+        "a/m server_error",
+        "a/m server_error",
+        "b/m server_error",
+        "b/m server_error",
+      ])
+      assert.strictEqual(code, "no_provider_available")
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("that dislikes the gateway's credentials is left at once, without a retry", () => {
+    const { asked, settled, world } = scripted({ "a/m": [fails("auth")] })
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* settled("a-then-b")).answeredBy, "b/m")
+      assert.deepStrictEqual(asked(), ["a/m auth", "b/m success"])
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("is not retried once the provider's retry budget is used up", () => {
+    const { asked, settled, world } = scripted({ "a/m": [fails("server_error_once")] })
+    return Effect.gen(function* () {
+      // Three to start with, and a fifth of one for each request: not yet a fourth after four requests.
+      for (let i = 0; i < 4; i++) yield* settled("only-a")
+      assert.strictEqual(asked().length, 4 + 3)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
+describe("a prompt that is too long", () => {
+  const tooLong = fails("context_length_exceeded")
+
+  it.effect("goes to the larger model and not to the next candidate", () => {
+    const { asked, settled, world } = scripted({ "a/m": [tooLong], "b/m": [tooLong] })
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* settled("a-then-b")).answeredBy, "b/big")
+      assert.deepStrictEqual(asked(), ["a/m context_length_exceeded", "b/big success"])
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect(
+    "does not go back to the smaller ones when the larger fails: that is not the client's fault",
+    () => {
+      const { asked, settled, world } = scripted({
+        "a/m": [tooLong],
+        "b/m": [tooLong],
+        "b/big": [fails("timeout")],
+      })
+      return Effect.gen(function* () {
+        const { code } = yield* settled("a-then-b")
+        assert.deepStrictEqual(asked(), ["a/m context_length_exceeded", "b/big timeout"])
+        assert.strictEqual(code, "no_provider_available")
+      }).pipe(Effect.provide(world), steadyRandom)
+    },
+  )
+})
+
+describe("when every candidate is tripped", () => {
+  it.effect("the best one is still tried, and an answer makes it ordinary again", () => {
+    const { asked, settled, world } = scripted({
+      "a/m": [fails("auth"), answers],
+      "b/m": [fails("auth")],
+    })
+    return Effect.gen(function* () {
+      yield* settled("a-then-b")
+      const breakers = yield* Breakers
+      const now = yield* Clock.currentTimeMillis
+      assert.isAbove(breakers.trippedForMs("a/m", now), 0)
+      assert.isAbove(breakers.trippedForMs("b/m", now), 0)
+      assert.strictEqual((yield* settled("a-then-b")).answeredBy, "a/m")
+      assert.deepStrictEqual(asked(), ["a/m auth", "b/m auth", "a/m success"])
+      assert.strictEqual(breakers.trippedForMs("a/m", now), 0)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("each gets one attempt: no retries at a target that is in trouble", () => {
+    const { asked, settled, world } = scripted({
+      "a/m": [fails("auth"), fails("server_error")],
+      "b/m": [fails("auth"), fails("server_error")],
+    })
+    return Effect.gen(function* () {
+      yield* settled("a-then-b")
+      yield* settled("a-then-b")
+      assert.deepStrictEqual(asked().slice(2), ["a/m server_error", "b/m server_error"])
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("a silent one holds the client for ten seconds, not for the deadline", () => {
+    const { calls, settled, world } = scripted({ "a/m": [fails("auth"), hangs] })
+    return Effect.gen(function* () {
+      yield* settled("only-a")
+      yield* settled("only-a")
+      assert.strictEqual(calls[1]?.timeoutMs, 10_000)
+      assert.strictEqual(calls.length, 2)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
+describe("the deadline", () => {
+  it.effect("spans all attempts: each gets what the earlier ones left", () => {
+    const { calls, settled, world } = scripted({ "a/m": [hangs], "b/m": [hangs], "c/m": [hangs] })
+    return Effect.gen(function* () {
+      const { code } = yield* settled("auto")
+      assert.strictEqual(code, "upstream_timeout")
+      assert.deepStrictEqual(
+        calls.map((call) => call.timeoutMs),
+        [0, 1, 2].map((n) => timeouts.deadlineMs - n * timeouts.headersMs),
+      )
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("that passed before the first attempt leaves no attempt", () => {
+    const { asked, settled, world } = scripted({})
+    return Effect.gen(function* () {
+      assert.strictEqual((yield* settled("auto", timeouts.deadlineMs)).code, "upstream_timeout")
+      assert.deepStrictEqual(asked(), [])
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
+describe("a client that leaves", () => {
+  it.effect("aborts the attempt under way, which is recorded as cancelled and held against nobody", () => {
+    const { calls, infer, recorded, world } = scripted({ "a/m": [hangs] })
+    return Effect.gen(function* () {
+      // As many as would open the circuit if they counted.
+      for (let i = 0; i < 5; i++) {
+        const fiber = yield* Effect.forkChild(infer("only-a"))
+        yield* TestClock.adjust("2 seconds")
+        assert.strictEqual(calls[i]?.endedAt, undefined)
+        yield* Fiber.interrupt(fiber)
+        assert.strictEqual(calls[i]?.endedAt, (i + 1) * 2_000)
+      }
+      assert.deepStrictEqual(recorded(), Array(5).fill("cancelled"))
+      assert.strictEqual((yield* Breakers).trippedForMs("a/m", yield* Clock.currentTimeMillis), 0)
+      const { candidates } = yield* (yield* Router).plan({
+        requestedModel: "only-a",
+        request: ask(),
+        mode: "whole",
+        allowed: undefined,
+      })
+      assert.strictEqual(candidates[0]?.availability, 1)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})

@@ -1,0 +1,177 @@
+import { Clock, Context, Effect, Exit, Layer, Redacted } from "effect"
+import type { GatewayConfig, ModelConfig } from "../../src/config/GatewayConfig.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import type { Usage } from "../../src/domain/Usage.ts"
+import { Idempotency } from "../../src/idempotency/Idempotency.ts"
+import { Attempts } from "../../src/inference/Attempts.ts"
+import { Inference } from "../../src/inference/Inference.ts"
+import { Ledger } from "../../src/ledger/Ledger.ts"
+import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { RateLimits } from "../../src/limits/RateLimits.ts"
+import type { Provider, ProviderCall } from "../../src/providers/Provider.ts"
+import { Providers } from "../../src/providers/Providers.ts"
+import { Breakers } from "../../src/routing/Breakers.ts"
+import { RetryBudget } from "../../src/routing/RetryBudget.ts"
+import { Router } from "../../src/routing/Router.ts"
+import { price, refs, route, simulated } from "../routing/world.ts"
+
+/**
+ * The whole story of a request between doubles at its edges. Three providers serve the route `auto`: `a` is the
+ * cheapest and goes first while nothing is known, then `b`; `c` has no price. `b/big` takes longer prompts.
+ */
+
+export const timeouts = { connectMs: 3_000, headersMs: 15_000, bodyMs: 15_000, deadlineMs: 60_000 }
+
+export const limits = {
+  maxAttempts: 4,
+  retryRatio: 0.2,
+  requestsPerMinute: 120,
+  maxInFlight: 1_000,
+  maxEventLoopDelayMs: 100,
+  maxUpstreamBytes: 1_000_000,
+}
+
+export const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
+  a: [{ name: "m", price: price(1) }],
+  b: [
+    { name: "m", price: price(2) },
+    { name: "big", price: price(8) },
+  ],
+  c: [{ name: "m" }],
+}
+
+const gateway: GatewayConfig = {
+  providers: Object.entries(models).map(([name, ofProvider]) => simulated(name, ofProvider)),
+  routes: new Map([
+    [
+      "auto",
+      route(refs("a/m", "b/m", "c/m"), {
+        largerContext: refs("b/big"),
+        // Much, so that the ones in trouble keep being asked.
+        exploration: 0.25,
+        hysteresis: 0.1,
+      }),
+    ],
+    ["only-a", route(refs("a/m"), { name: "only-a" })],
+    ["a-then-b", route(refs("a/m", "b/m"), { name: "a-then-b", largerContext: refs("b/big") })],
+  ]),
+  timeouts,
+  limits,
+}
+
+export const settings = Layer.succeed(Settings, {
+  host: "127.0.0.1",
+  port: 0,
+  dataDir: "unused",
+  adminJwtSecret: Redacted.make("unused"),
+  maxBodyBytes: 1_000_000,
+  gateway,
+})
+
+/** How one upstream call goes: an answer after a time, or an error, or (`Infinity`) silence. */
+export interface Fate {
+  readonly afterMs: number
+  readonly fails?: { readonly kind: ProviderErrorKind; readonly retryAfterMs?: number }
+  /** Of an answer; null = the provider did not say. */
+  readonly usage?: Usage | null
+}
+
+/** One upstream call as the provider saw it. */
+export interface UpstreamCall {
+  /** `provider/model`. */
+  readonly target: string
+  /** `ChatRequest.user`: tells the provider which request it serves. */
+  readonly user: unknown
+  readonly startedAt: number
+  readonly timeoutMs: number
+  /** Undefined while it runs. */
+  endedAt: number | undefined
+  outcome: "success" | "cancelled" | ProviderErrorKind | undefined
+  retryAfterMs: number | undefined
+  usage: Usage | null
+}
+
+/** The three providers, doing what `fateOf` says and writing down what was asked of them. */
+export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>) => {
+  const calls: Array<UpstreamCall> = []
+
+  const complete = (provider: string) => (call: ProviderCall) =>
+    Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const seen: UpstreamCall = {
+        target: `${provider}/${call.model}`,
+        user: call.request.user,
+        startedAt: clock.currentTimeMillisUnsafe(),
+        timeoutMs: call.timeoutMs,
+        endedAt: undefined,
+        outcome: undefined,
+        retryAfterMs: undefined,
+        usage: null,
+      }
+      calls.push(seen)
+      const fail = (error: { readonly kind: ProviderErrorKind; readonly retryAfterMs?: number }) =>
+        new ProviderError({ provider, model: call.model, ...error })
+
+      return yield* Effect.gen(function* () {
+        const fate = yield* fateOf(seen)
+        const timeoutMs = Math.min(call.timeoutMs, timeouts.headersMs)
+        yield* Effect.sleep(Math.min(fate.afterMs, timeoutMs))
+        if (fate.afterMs > timeoutMs) return yield* fail({ kind: "timeout" })
+        if (fate.fails) return yield* fail(fate.fails)
+        const usage = fate.usage ?? null
+        return { text: "hello", finishReason: "stop" as const, model: call.model, usage, rawUsage: usage }
+      }).pipe(
+        Effect.onExit((exit) =>
+          Effect.sync(() => {
+            const error = Exit.findErrorOption(exit)
+            seen.endedAt = clock.currentTimeMillisUnsafe()
+            seen.retryAfterMs = error._tag === "Some" ? error.value.retryAfterMs : undefined
+            seen.usage = Exit.isSuccess(exit) ? exit.value.usage : null
+            seen.outcome = Exit.isSuccess(exit)
+              ? "success"
+              : error._tag === "Some"
+                ? error.value.kind
+                : "cancelled"
+          }),
+        ),
+      )
+    })
+
+  const providers = Object.entries(models).map(([name, ofProvider]): readonly [string, Provider] => [
+    name,
+    {
+      name,
+      simulated: true,
+      models: new Map(ofProvider.map((model) => [model.name, model])),
+      complete: complete(name),
+    },
+  ])
+  return { calls, layer: Layer.succeed(Providers, new Map(providers)) }
+}
+
+/** A ledger that keeps what it is given. */
+export const makeLedger = () => {
+  const records: Array<LedgerRecord> = []
+  const layer = Layer.succeed(Ledger, {
+    record: (record) => Effect.sync(() => void records.push(record)),
+    flush: () => Effect.succeed(true),
+  })
+  return { records, layer }
+}
+
+/** Everything between planning and the providers. */
+export const attempts = Attempts.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Router.layer, RetryBudget.layer)),
+  Layer.provideMerge(Breakers.layer),
+)
+
+/** One process: shares the claims, the ledger and the providers with others, and nothing else. */
+export const replica = Effect.map(
+  Layer.build(
+    Layer.fresh(
+      Inference.layer.pipe(Layer.provide([attempts, Idempotency.layerNoDeps, RateLimits.layerMemory])),
+    ),
+  ),
+  Context.get(Inference),
+)
