@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 import "effect/schema/SchemaJITCompiler/enable"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
-import { Effect } from "effect"
+import { Effect, Runtime } from "effect"
 import { Command } from "effect/cli"
 import { operatorDatabase, operatorKeys, operatorTokens, serve } from "./App.ts"
 import { admin } from "./cli/admin.ts"
@@ -10,6 +10,7 @@ import { migrate } from "./cli/migrate.ts"
 import { exitCode, reportFailure } from "./cli/report-failure.ts"
 import { root } from "./cli/root.ts"
 import { route } from "./cli/route.ts"
+import { layerEnvironment } from "./config/environment.ts"
 import { version } from "./config/version.ts"
 import { layerLogging } from "./observability/Logging.ts"
 
@@ -29,8 +30,12 @@ const cli = root.pipe(
 
 NodeRuntime.runMain(
   Command.run(cli, { version }).pipe(
+    Effect.provide(layerEnvironment),
     Effect.tapCause(reportFailure),
     Effect.provide([layerLogging, NodeServices.layer]),
   ),
-  { disableErrorReporting: true, teardown: exitCode },
+  {
+    disableErrorReporting: true, // A service that is told to stop ends well; a command that was cut off did not do its work.
+    teardown: process.argv.includes("serve") ? exitCode : Runtime.defaultTeardown,
+  },
 )

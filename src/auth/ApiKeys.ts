@@ -31,7 +31,7 @@ export class ApiKeyRevoked extends Data.TaggedError("ApiKeyRevoked")<{ readonly 
 export class ApiKeysUnavailable extends Data.TaggedError("ApiKeysUnavailable")<{ readonly cause: unknown }> {}
 
 const QUERY_TIMEOUT = "5 seconds"
-const MAX_PAGE = 500
+const MAX_PAGE = 1000
 /** `timestamptz` ends there; a longer grace period would fail instead of lasting. */
 const MAX_GRACE_MS = 10 * 365 * 86_400_000
 

@@ -1,6 +1,6 @@
 import { Console, DateTime, Duration, Effect, Redacted } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AdminTokens } from "../auth/AdminTokens.ts"
+import { AdminTokens, MAX_ADMIN_TOKEN_TTL } from "../auth/AdminTokens.ts"
 import { durationFlag } from "./duration.ts"
 import { root } from "./root.ts"
 
@@ -8,7 +8,11 @@ const token = Command.make(
   "token",
   {
     ttl: durationFlag("ttl").pipe(
-      Flag.withDescription("Lifetime, such as 15m or 12h"),
+      Flag.withDescription("Lifetime, such as 15m or 12h; at most 30d"),
+      Flag.filter(
+        (ttl) => Duration.isLessThanOrEqualTo(ttl, MAX_ADMIN_TOKEN_TTL),
+        () => "Expected at most 30d",
+      ),
       Flag.withDefault(Duration.hours(1)),
     ),
   },

@@ -3,11 +3,13 @@ import { Flag } from "effect/cli"
 
 const SECONDS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3_600, d: 86_400 }
 
-/** `45s`, `30m`, `12h` or `30d`. */
+/** `45s`, `30m`, `12h` or `30d`; never nothing. */
 const parse = (text: string): Option.Option<Duration.Duration> => {
   const [, amount, unit] = /^(\d{1,6})([smhd])$/.exec(text) ?? []
   const seconds = SECONDS[unit ?? ""]
-  return seconds === undefined ? Option.none() : Option.some(Duration.seconds(Number(amount) * seconds))
+  return seconds === undefined || Number(amount) === 0
+    ? Option.none()
+    : Option.some(Duration.seconds(Number(amount) * seconds))
 }
 
 /** A flag that takes a length of time. */

@@ -79,6 +79,11 @@ const create = Command.make(
     ),
     models: Flag.String("models").pipe(
       Flag.withDescription("Comma-separated route names, provider/model or model names; all when absent"),
+      Flag.map((list) => list.split(",").map((name) => name.trim())),
+      Flag.filter(
+        (names) => names.every((name) => name !== ""),
+        () => "Expected names separated by commas",
+      ),
       Flag.optional,
     ),
     expires: durationFlag("expires").pipe(
@@ -89,16 +94,10 @@ const create = Command.make(
   Effect.fn(function* ({ name, rpm, models, expires }) {
     const keys = yield* ApiKeys
     const now = yield* DateTime.now
-    const names = Option.map(models, (list) =>
-      list
-        .split(",")
-        .map((model) => model.trim())
-        .filter(Boolean),
-    )
     const issued = yield* keys.create({
       name,
       ...Option.match(rpm, { onNone: () => ({}), onSome: (requestsPerMinute) => ({ requestsPerMinute }) }),
-      ...Option.match(names, { onNone: () => ({}), onSome: (models) => ({ models }) }),
+      ...Option.match(models, { onNone: () => ({}), onSome: (models) => ({ models }) }),
       ...Option.match(expires, {
         onNone: () => ({}),
         onSome: (lifetime) => ({ expiresAt: DateTime.addDuration(now, lifetime) }),

@@ -16,13 +16,13 @@ export class DatabaseHealth extends Context.Service<DatabaseHealth, { readonly r
       let reachable = false
       const probe = sql`SELECT 1`.pipe(
         answerWithin(PROBE_TIMEOUT),
-        Effect.match({
-          onSuccess: () => {
-            reachable = true
-          },
-          onFailure: () => {
-            reachable = false
-          },
+        Effect.isSuccess,
+        Effect.flatMap((answered) => {
+          if (answered === reachable) return Effect.void
+          reachable = answered
+          return answered
+            ? Effect.logInfo("The database answers")
+            : Effect.logWarning("The database does not answer")
         }),
       )
       yield* probe

@@ -63,12 +63,15 @@ const analyticsQuery = Effect.fnUntraced(function* (query: QueryParams) {
   return filters
 })
 
+/** With a zone: an instant without one would mean something else on every machine. */
+const ISO_INSTANT = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}(?::\d{2}(?:\.\d+)?)?(?:Z|[+-]\d{2}:\d{2})$/
+
 const instant = (
   param: string,
   text: string | undefined,
 ): Effect.Effect<number | undefined, GatewayError> => {
   if (text === undefined) return Effect.undefined
-  const parsed = DateTime.make(text)
+  const parsed = ISO_INSTANT.test(text) ? DateTime.make(text) : Option.none()
   return Option.isSome(parsed)
     ? Effect.succeed(DateTime.toEpochMillis(parsed.value))
     : Effect.fail(wrong(param, "Expected an ISO 8601 instant such as 2026-11-23T00:00:00Z"))

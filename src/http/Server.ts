@@ -6,13 +6,14 @@ import {
   HttpIncomingMessage,
   HttpMiddleware,
   HttpRouter,
+  HttpServerError,
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
 import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
-import { GatewayError } from "../domain/GatewayError.ts"
+import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { RequestId } from "../domain/Ids.ts"
 import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
@@ -30,6 +31,9 @@ const HEADERS_TIMEOUT_MS = 10_000
 const REQUEST_TIMEOUT_MS = 30_000
 const CONNECTIONS_CHECK_MS = 2_000
 const KEEP_ALIVE_MS = 65_000
+
+/** Status of an exchange whose client left; never sent. */
+const CLIENT_LEFT = errorCatalogue.client_closed_request.status
 
 /** In-flight work may take this long after SIGTERM before it is cut. */
 const DRAIN_GRACE = "20 seconds"
@@ -61,6 +65,7 @@ const exchange = HttpRouter.middleware(
             }),
           ),
           Effect.tap(({ status }) => measure(endpointOf(url), status, performance.now() - startedAt)),
+          Effect.onInterrupt(() => measure(endpointOf(url), CLIENT_LEFT, performance.now() - startedAt)),
         )
       }),
   ),
@@ -82,6 +87,8 @@ const unhandled = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, requ
   ) {
     return problemResponse(invalidRequest(defect.cause.issue), requestId)
   }
+  if (HttpServerError.isHttpServerError(defect) && defect.reason._tag === "RouteNotFound")
+    return yield* notHere
   yield* Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), {
     request_id: requestId,
   })
@@ -99,7 +106,8 @@ const notHere = Effect.gen(function* () {
   const requestId = yield* CurrentRequestId
   const { method, url } = yield* HttpServerRequest.HttpServerRequest
   const allowed = allowedMethods(url)
-  if (allowed.length === 0) {
+  // A known path under the right method is here because it cannot be decoded.
+  if (allowed.length === 0 || allowed.includes(method)) {
     return problemResponse(
       new GatewayError({ code: "not_found", detail: "No route has this path. GET /docs lists the routes." }),
       requestId,

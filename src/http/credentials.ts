@@ -19,8 +19,11 @@ export const rawHeader = (request: HttpServerRequest.HttpServerRequest, name: st
   return values
 }
 
-const bearerToken = (authorization: string): string =>
-  /^bearer /i.test(authorization) ? authorization.slice(7).trim() : ""
+/** Other schemes, which a proxy may add, are none of ours. */
+const bearerTokens = (request: HttpServerRequest.HttpServerRequest): Array<string> =>
+  rawHeader(request, "authorization")
+    .filter((value) => /^bearer /i.test(value))
+    .map((value) => value.slice(7).trim())
 
 const oneOf = (tokens: ReadonlyArray<string>, where: string): Effect.Effect<string, GatewayError> => {
   const distinct = new Set(tokens)
@@ -37,15 +40,12 @@ const oneOf = (tokens: ReadonlyArray<string>, where: string): Effect.Effect<stri
 
 /** The API key in `X-API-Key` or `Authorization: Bearer`; empty when there is none. */
 export const apiKey = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string, GatewayError> =>
-  oneOf(
-    [...rawHeader(request, "x-api-key"), ...rawHeader(request, "authorization").map(bearerToken)],
-    "X-API-Key and Authorization",
-  )
+  oneOf([...rawHeader(request, "x-api-key"), ...bearerTokens(request)], "X-API-Key and Authorization")
 
 /** Runs a handler only for the bearer of a valid admin token. */
 export const requireAdmin = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
   const tokens = yield* AdminTokens
-  const token = yield* oneOf(rawHeader(request, "authorization").map(bearerToken), "Authorization")
+  const token = yield* oneOf(bearerTokens(request), "Authorization")
   yield* Effect.mapError(
     tokens.verify(token),
     () =>

@@ -49,6 +49,7 @@ export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
     | "reused" // same key, other request: 422
     | "in_progress" // running elsewhere, still after the bounded wait: 409
     | "not_stored" // finished, but the answer was too large to keep: final, and never run again
+    | "overloaded" // as many keyed requests run as this process allows: 503
     | "unavailable" // the database cannot keep the promise, or the process is stopping: 503
   readonly retryAfterMs?: number
 }> {}
@@ -85,11 +86,12 @@ export class Idempotency extends Context.Service<
       const store = yield* ClaimStore
       const limits = yield* IdempotencyLimits
       const fibers = yield* FiberSet.make<void>()
-      /** One entry per call in this process, for its duplicates to join. As many as there are calls in flight. */
+      /** One entry per call in this process, for its duplicates to join. */
       const calls = new Map<string, Deferred.Deferred<IdempotentReply, IdempotencyError>>()
       let draining = false
 
       const unavailable = new IdempotencyError({ reason: "unavailable", retryAfterMs: limits.retryAfterMs })
+      const overloaded = new IdempotencyError({ reason: "overloaded", retryAfterMs: limits.retryAfterMs })
       const inProgress = new IdempotencyError({ reason: "in_progress", retryAfterMs: limits.retryAfterMs })
 
       /**
@@ -108,6 +110,7 @@ export class Idempotency extends Context.Service<
             }))
           }
           if (draining) return Effect.fail(unavailable)
+          if (calls.size >= limits.maxRunning) return Effect.fail(overloaded)
           const call = Deferred.makeUnsafe<IdempotentReply, IdempotencyError>()
           calls.set(name, call)
           // Gone before the answer is out: whoever asks again after an answer asks the database.

@@ -25,6 +25,8 @@ export const IdempotencyLimits = Context.Reference<{
   readonly statementMs: number
   /** Larger answers are delivered once and not stored. */
   readonly maxStoredBytes: number
+  /** Keyed runs in this process at once; they outlive their clients, so no connection bounds them. */
+  readonly maxRunning: number
   /** How long a stopping process waits for running work. */
   readonly drainMs: number
 }>("gateway/idempotency/IdempotencyLimits", {
@@ -38,6 +40,7 @@ export const IdempotencyLimits = Context.Reference<{
     expireMs: 24 * 60 * 60 * 1000,
     cleanupEveryMs: 5 * 60 * 1000,
     cleanupBatch: 500,
+    maxRunning: 500,
     statementMs: 1_500,
     maxStoredBytes: 1024 * 1024,
     drainMs: 25_000,

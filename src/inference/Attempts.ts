@@ -2,7 +2,7 @@ import { Context, Effect, Exit, Layer, Metric, Random, Result } from "effect"
 import { Settings } from "../config/Settings.ts"
 import type { ChatRequest, Completion } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
-import type { ProviderError } from "../domain/ProviderError.ts"
+import { isClientFault, type ProviderError } from "../domain/ProviderError.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
 import { costOf } from "../pricing/cost.ts"
@@ -14,8 +14,11 @@ import { fromProviders } from "./failures.ts"
 import { nextStep } from "./next-step.ts"
 import type { Trace } from "./Trace.ts"
 
-/** A tripped target is asked only as a last resort, and then it may not hold the client for long. */
-const LAST_RESORT_TIMEOUT_MS = 10_000
+/** A tripped target is a last resort that may well hang: it gets a few times what its answers take, not everything. */
+const lastResortTimeoutMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
+
+/** One line per target in this time: an outage must be visible in the log, not fill it. */
+const LOG_EVERY_MS = 10_000
 
 /** Carries a plan out: one attempt after another until one succeeds or nothing sensible is left to try. */
 export class Attempts extends Context.Service<
@@ -50,7 +53,7 @@ export class Attempts extends Context.Service<
       }
 
       const learn = (key: string, { outcome, latencyMs, usage }: AttemptRecord): Effect.Effect<void> => {
-        if (outcome === "cancelled") return Effect.void
+        if (outcome === "cancelled" || outcome === "defect") return Effect.void
         return router.observe({
           key,
           mode: "whole",
@@ -58,6 +61,27 @@ export class Attempts extends Context.Service<
             outcome === "success"
               ? { _tag: "success", ms: latencyMs, outputTokens: usage?.outputTokens ?? null }
               : { _tag: "failure", kind: outcome },
+        })
+      }
+
+      const reportedAt = new Map<string, number>()
+
+      /** For operators: trouble that is ours or the provider's. The client's own mistakes are its own to see. */
+      const report = (
+        key: string,
+        { kind, status, detail }: ProviderError,
+        trace: Trace,
+      ): Effect.Effect<void> => {
+        const nowMs = trace.now()
+        if (isClientFault(kind) || nowMs - (reportedAt.get(key) ?? -LOG_EVERY_MS) < LOG_EVERY_MS)
+          return Effect.void
+        reportedAt.set(key, nowMs)
+        return Effect.annotateLogs(Effect.logWarning("An upstream attempt failed"), {
+          target: key,
+          kind,
+          request_id: trace.requestId,
+          ...(status === undefined ? {} : { status }),
+          ...(detail === undefined ? {} : { detail }),
         })
       }
 
@@ -75,11 +99,14 @@ export class Attempts extends Context.Service<
           const remainingMs = deadlineAt - trace.now()
           if (attemptsHere === 0) retryBudget.deposit(candidate.provider.name)
           attemptsHere++
-          const timeoutMs = tripped ? Math.min(remainingMs, LAST_RESORT_TIMEOUT_MS) : remainingMs
+          const timeoutMs = tripped
+            ? Math.min(remainingMs, lastResortTimeoutMs(candidate.expectedMs))
+            : remainingMs
           const result = yield* Effect.result(attempt(candidate, request, timeoutMs, trace))
           if (Result.isSuccess(result)) return { candidate, completion: result.success }
 
           failures.push(result.failure)
+          yield* report(candidate.key, result.failure, trace)
           const step = nextStep({
             error: result.failure,
             attempts: trace.attempts.length,
@@ -89,6 +116,7 @@ export class Attempts extends Context.Service<
             expectedMs: candidate.expectedMs,
             next: queue[0],
             nextLarger: larger[0],
+            untried: queue.length,
             tripped,
             random: yield* Random.next,
           })
@@ -136,7 +164,7 @@ const attemptRecord = (
   const failure = Exit.findErrorOption(exit)
   return {
     ...base,
-    outcome: failure._tag === "Some" ? failure.value.kind : "cancelled",
+    outcome: failure._tag === "Some" ? failure.value.kind : Exit.hasDies(exit) ? "defect" : "cancelled",
     upstreamStatus: failure._tag === "Some" ? (failure.value.status ?? null) : null,
     usage: null,
     costNanoUsd: null,

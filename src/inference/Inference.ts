@@ -51,7 +51,7 @@ export class Inference extends Context.Service<
         trace.authenticated()
 
         const call = yield* Effect.onError(exchange.call, (cause) =>
-          ledger.record(trace.record(principal, undefined, outcomeOf(Exit.failCause(cause)))),
+          record(trace, principal, undefined, outcomeOf(Exit.failCause(cause))),
         )
 
         const work = settle(exchange, trace, principal, call)
@@ -62,9 +62,7 @@ export class Inference extends Context.Service<
           Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
           Effect.tapError(({ reason }) => Metric.update(idempotencyOutcomes(reason), 1)),
           Effect.mapError(fromIdempotency),
-          Effect.tapError((error) =>
-            call.dryRun ? Effect.void : ledger.record(trace.record(principal, call, error)),
-          ),
+          Effect.tapError((error) => record(trace, principal, call, error)),
         )
       })
 
@@ -107,15 +105,24 @@ export class Inference extends Context.Service<
       /** Every way an answer can end becomes a ledger record; answers and typed errors become a response too. */
       const settle = (exchange: Exchange, trace: Trace, principal: Principal, call: Call) =>
         answer(trace, principal, call).pipe(
-          Effect.onExit((exit) =>
-            call.dryRun ? Effect.void : ledger.record(trace.record(principal, call, outcomeOf(exit))),
-          ),
+          Effect.onExit((exit) => record(trace, principal, call, outcomeOf(exit))),
           Effect.result,
           Effect.map((result) => ({
             response: exchange.write(trace.settled(principal, call, result)),
             keep: Result.isSuccess(result) || (result.failure.final && result.failure.status < 500),
           })),
         )
+
+      const record = (
+        trace: Trace,
+        principal: Principal,
+        call: Call | undefined,
+        outcome: Answer | GatewayError | undefined,
+      ): Effect.Effect<void> => {
+        if (trace.recorded || call?.dryRun === true) return Effect.void
+        trace.recorded = true
+        return ledger.record(trace.record(principal, call, outcome))
+      }
 
       return Inference.of({ infer })
     }),

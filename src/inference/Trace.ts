@@ -1,6 +1,7 @@
 import type { Clock, Result } from "effect"
 import type { Principal } from "../auth/Principal.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
+import type { RequestId } from "../domain/Ids.ts"
 import type { AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
 import type { Plan } from "../routing/plan.ts"
@@ -11,6 +12,8 @@ export class Trace {
   readonly attempts: Array<AttemptRecord> = []
   plan: Plan | undefined
   rateLimit: RateLimitState | undefined
+  /** A request has one record: of its run when there was one, even if its client was then told something else. */
+  recorded = false
   readonly startedAt: number
   private readonly exchange: Exchange
   private readonly clock: Clock.Clock
@@ -21,6 +24,10 @@ export class Trace {
     this.exchange = exchange
     this.clock = clock
     this.startedAt = this.now()
+  }
+
+  get requestId(): RequestId {
+    return this.exchange.requestId
   }
 
   now(): number {

@@ -61,6 +61,12 @@ export const fromIdempotency = (error: IdempotencyError): GatewayError => {
         detail:
           "The request ran once; its answer was too large to keep for replay. Use a new key to run it again.",
       })
+    case "overloaded":
+      return new GatewayError({
+        code: "overloaded",
+        detail: "As many requests with an Idempotency-Key run as the gateway allows. Retry shortly.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
     case "unavailable":
       return new GatewayError({
         code: "idempotency_unavailable",
@@ -85,10 +91,18 @@ export const fromRouting = (error: ModelNotFound | ModelNotAllowed | NoCandidate
         detail: "This API key's model list does not include the model.",
       })
     case "NoCandidate":
-      return error.excluded.every(({ reason }) => reason.startsWith("max_output_tokens"))
-        ? new GatewayError({ code: "invalid_request", param: "max_tokens", detail: error.message })
-        : new GatewayError({ code: "context_length_exceeded", detail: error.message })
+      return tooLarge(error)
   }
+}
+
+/** Models that the key may not use anyway are none of the client's business here. */
+const tooLarge = ({ route, excluded }: NoCandidate): GatewayError => {
+  const misfits = excluded.filter(({ reason }) => !reason.startsWith("not_allowed"))
+  const reasons = misfits.map(({ provider, model, reason }) => `${provider}/${model}: ${reason}`).join("; ")
+  const detail = `No model of ${route} can take this request. ${reasons}`
+  return misfits.every(({ reason }) => reason.startsWith("max_output_tokens"))
+    ? new GatewayError({ code: "invalid_request", param: "max_tokens", detail })
+    : new GatewayError({ code: "context_length_exceeded", detail })
 }
 
 const timedOut = () =>

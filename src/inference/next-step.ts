@@ -17,6 +17,8 @@ export interface AttemptState {
   /** The targets that could be asked next, after an ordinary failure and after a prompt too long for this one. */
   readonly next: { readonly expectedMs: number } | undefined
   readonly nextLarger: { readonly expectedMs: number } | undefined
+  /** How many targets have not been asked yet. */
+  readonly untried: number
   /** A tripped target is only a last resort: it gets one attempt. */
   readonly tripped: boolean
   /** 0 <= random < 1, for the jitter. */
@@ -60,11 +62,14 @@ export const nextStep = (state: AttemptState): NextStep => {
   const canMove = fallback === "yes" && state.next !== undefined && canFinish(state.next, remainingMs)
   const otherwise = canMove ? "Next" : "GiveUp"
   if (retry === "never" || state.tripped) return { _tag: otherwise }
-  // With somebody else to ask, one retry is enough, and waiting for a rate limit is a waste of the client's time.
-  if (canMove && (state.attemptsHere > 1 || error.kind === "rate_limited")) return { _tag: "Next" }
+  // With somebody else to ask, one retry is enough, waiting for a rate limit is a waste of the client's time, and no
+  // retry may take the attempt that an untried target would need.
+  const scarce = state.maxAttempts - state.attempts <= state.untried
+  if (canMove && (scarce || state.attemptsHere > 1 || error.kind === "rate_limited")) return { _tag: "Next" }
   if (retry === "once" && state.attemptsHere > 1) return { _tag: otherwise }
 
-  const waitMs = Math.max(error.retryAfterMs ?? 0, fullJitter(state.attemptsHere, state.random))
+  // On top of Retry-After too: everybody was told the same time.
+  const waitMs = (error.retryAfterMs ?? 0) + fullJitter(state.attemptsHere, state.random)
   if (!canFinish(state, remainingMs - waitMs)) return { _tag: otherwise }
   return { _tag: "Retry", waitMs, otherwise }
 }

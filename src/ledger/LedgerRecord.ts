@@ -40,7 +40,7 @@ export interface AttemptRecord {
   readonly model: string
   readonly startedAt: number
   readonly latencyMs: number
-  readonly outcome: "success" | "cancelled" | ProviderErrorKind
+  readonly outcome: "success" | "cancelled" | "defect" | ProviderErrorKind
   readonly upstreamStatus: number | null
   readonly usage: Usage | null
   readonly costNanoUsd: number | null

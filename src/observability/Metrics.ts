@@ -104,7 +104,7 @@ export const shed = counters<readonly [reason: "in_flight" | "event_loop_delay"]
 
 // Upstream
 
-export type UpstreamOutcome = "success" | "cancelled" | ProviderErrorKind
+export type UpstreamOutcome = "success" | "cancelled" | "defect" | ProviderErrorKind
 
 export const upstreamAttempts = counters<
   readonly [provider: string, model: string, outcome: UpstreamOutcome]
@@ -140,7 +140,14 @@ export const authResults = counters<readonly [result: AuthResult]>(
 export const bcryptRunning = gauge("gateway_bcrypt_running_hashes", "bcrypt computations running")
 
 /** `run`: the answer was made for this request; `replayed`: it was another's. */
-export type IdempotencyOutcome = "run" | "replayed" | "in_progress" | "reused" | "not_stored" | "unavailable"
+export type IdempotencyOutcome =
+  | "run"
+  | "replayed"
+  | "in_progress"
+  | "reused"
+  | "not_stored"
+  | "overloaded"
+  | "unavailable"
 
 export const idempotencyOutcomes = counters<readonly [outcome: IdempotencyOutcome]>(
   "gateway_idempotency_outcomes_total",

@@ -17,7 +17,8 @@ export class Providers extends Context.Service<Providers, ReadonlyMap<string, Pr
     Effect.gen(function* () {
       const { gateway } = yield* Settings
       const { timeouts, limits } = gateway
-      const transport = yield* makeTransport({ ...timeouts, maxUpstreamBytes: limits.maxUpstreamBytes })
+      const { maxUpstreamBytes, maxInFlight } = limits
+      const transport = yield* makeTransport({ ...timeouts, maxUpstreamBytes, maxCalls: maxInFlight })
       const providers = yield* Effect.forEach(gateway.providers, (config) => makeProvider(config, transport))
       return new Map(providers.map((provider) => [provider.name, provider]))
     }),

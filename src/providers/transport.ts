@@ -22,7 +22,7 @@ export interface UpstreamRequest {
   /** Name, value, name, value, … in lower case. `accept-encoding: identity` must be among them. */
   readonly headers: ReadonlyArray<string>
   readonly body: string
-  /** Bound of the whole attempt, the wait for a free connection included. */
+  /** Bound of the whole attempt, connecting included. */
   readonly timeoutMs: number
 }
 
@@ -60,9 +60,13 @@ export interface TransportOptions {
   readonly headersMs: number
   readonly bodyMs: number
   readonly maxUpstreamBytes: number
+  /**
+   * Calls of one origin at a time, each on a connection of its own. More are refused, not queued: undici keeps a
+   * cancelled call, body and all, until its turn comes, so a queue behind a hanging provider would only grow.
+   */
+  readonly maxCalls: number
 }
 
-const CONNECTIONS_PER_ORIGIN = 256
 const KEEP_ALIVE_MS = 30_000
 const MAX_HEADER_BYTES = 16 * 1024
 
@@ -77,7 +81,7 @@ export const makeTransport = Effect.fnUntraced(function* (
     let pool = pools.get(origin)
     if (pool === undefined) {
       pool = new Pool(origin, {
-        connections: CONNECTIONS_PER_ORIGIN,
+        connections: options.maxCalls,
         pipelining: 1,
         allowH2: false,
         connectTimeout: options.connectMs,
@@ -89,14 +93,23 @@ export const makeTransport = Effect.fnUntraced(function* (
       })
       pools.set(origin, pool)
     }
-    return { post: postTo(pool) }
+    return { post: postTo(pool, options.maxCalls) }
   }
   return { upstream }
 })
 
-const postTo = (pool: Pool) => (request: UpstreamRequest) =>
+const postTo = (pool: Pool, maxCalls: number) => {
+  /** Handed to undici and not given back yet, cancelled ones included. */
+  const calls = { open: 0 }
+  return (request: UpstreamRequest) =>
+    calls.open >= maxCalls ? Effect.fail(busy) : post(pool, calls, request)
+}
+
+const busy = new TransportError({ failure: "connect", code: "ALL_CONNECTIONS_BUSY", status: undefined })
+
+const post = (pool: Pool, calls: { open: number }, request: UpstreamRequest) =>
   Effect.callback<UpstreamResponse, TransportError>((resume) => {
-    const exchange = new Exchange(resume, request.timeoutMs)
+    const exchange = new Exchange(resume, request.timeoutMs, calls)
     pool.dispatch(
       {
         method: "POST",
@@ -116,6 +129,7 @@ type Resume = (effect: Effect.Effect<UpstreamResponse, TransportError>) => void
 class Exchange implements Dispatcher.DispatchHandler {
   readonly #resume: Resume
   readonly #deadline: NodeJS.Timeout
+  readonly #calls: { open: number }
   #settled = false
   #controller: Dispatcher.DispatchController | undefined
   #status: number | undefined
@@ -123,8 +137,10 @@ class Exchange implements Dispatcher.DispatchHandler {
   #body: Buffer = empty
   #length = 0
 
-  constructor(resume: Resume, timeoutMs: number) {
+  constructor(resume: Resume, timeoutMs: number, calls: { open: number }) {
     this.#resume = resume
+    this.#calls = calls
+    calls.open += 1
     this.#deadline = setTimeout(onDeadline, timeoutMs, this)
   }
 
@@ -180,6 +196,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseEnd(): void {
+    this.#calls.open -= 1
     if (this.#settled || this.#status === undefined) return
     this.#settle()
     this.#finish(
@@ -192,6 +209,7 @@ class Exchange implements Dispatcher.DispatchHandler {
   }
 
   onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#calls.open -= 1
     if (this.#settled) return
     this.#settle()
     const code = "code" in error && typeof error.code === "string" ? error.code : error.name

@@ -75,12 +75,7 @@ export class ModelNotAllowed extends Data.TaggedError("ModelNotAllowed")<{
 export class NoCandidate extends Data.TaggedError("NoCandidate")<{
   readonly route: string
   readonly excluded: ReadonlyArray<Excluded>
-}> {
-  override get message(): string {
-    const reasons = this.excluded.map(({ provider, model, reason }) => `${provider}/${model}: ${reason}`)
-    return `No model of ${this.route} can take this request. ${reasons.join("; ")}`
-  }
-}
+}> {}
 
 const TIER_NAMES = ["healthy", "degraded", "tripped"] as const
 

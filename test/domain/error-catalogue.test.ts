@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { errorCatalogue } from "../../src/domain/GatewayError.ts"
 
 const documented = new Map(
-  [...readFileSync("docs/errors.md", "utf8").matchAll(/^\| `(\w+)` \| (\d{3}) \| (yes|no|–) \|/gm)].map(
+  [...readFileSync("docs/errors.md", "utf8").matchAll(/^\| `(\w+)` *\| (\d{3}) *\| (yes|no|–) *\|/gm)].map(
     ([, code = "", status = "", retry = ""]) => [code, { status: Number(status), retry }],
   ),
 )

@@ -129,6 +129,22 @@ describe("POST /infer", () => {
     assert.strictEqual(response.status, 200)
   })
 
+  it("takes no notice of another scheme that a proxy may add", async () => {
+    const basic = { authorization: "Basic dXNlcjpwYXNz" }
+    assert.strictEqual(
+      (await gateway.infer(key, { model: "p0/m", prompt: "Hi" }, { headers: basic })).status,
+      200,
+    )
+  })
+
+  it("names max_tokens when that is what no allowed model can do", async () => {
+    const { key } = await gateway.createKey({ models: ["p0/m"] })
+    const response = await gateway.infer(key, { prompt: "Hi", max_tokens: 5_000 })
+    const problem = (await response.json()) as Record<string, unknown>
+    assert.deepInclude(problem, { status: 400, code: "invalid_request", param: "max_tokens" })
+    assert.notInclude(String(problem.detail), "p1/m")
+  })
+
   it("refuses two different credentials and takes the same one twice", async () => {
     const other = (await gateway.createKey()).key
     const both = (second: string) =>
@@ -313,6 +329,7 @@ describe("paths and methods", () => {
     ["POST", "/livez", 405, "GET"],
     ["GET", "/nothing", 404, null],
     ["GET", "/admin", 404, null],
+    ["GET", "/admin/keys/%E0%A4%A", 404, null],
   ])("%s %s is %i", async (method, path, status, allow) => {
     const response = await fetch(`${gateway.url}${path}`, { method })
     const problem = (await response.json()) as Record<string, unknown>
@@ -344,6 +361,17 @@ describe("paths and methods", () => {
       const response = await fetch(`${gateway.url}${path}`, { method, headers })
       assert.strictEqual(response.status, 401)
     }
+  })
+
+  it.each([
+    ["from=1", "from"],
+    ["to=2026-11-23T00:00:00", "to"],
+    ["limit=0", "limit"],
+    ["cursor=x", "cursor"],
+    ["from=2026-11-23T00:00:00Z&to=2026-11-22T00:00:00Z", "from"],
+  ])("analytics refuses ?%s and names %s", async (query, param) => {
+    const response = await gateway.admin(`/analytics/usage-by-key?${query}`)
+    assert.deepInclude((await response.json()) as object, { status: 400, code: "invalid_request", param })
   })
 
   it("serves the specification with every route, and a page to read it", async () => {

@@ -42,6 +42,28 @@ const test = (name: string, body: Effect.Effect<unknown, unknown, Idempotency | 
 const reasonOf = (exit: Exit.Exit<unknown, IdempotencyError>) =>
   Option.getOrUndefined(Exit.findErrorOption(exit))?.reason
 
+describe("runs that outlive their clients", () => {
+  it.effect("are bounded in number: one more is refused until one has ended", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, finish } = yield* gated
+      const left = yield* start(run(request("one"), work))
+      yield* Fiber.interrupt(left)
+      const refused = yield* Effect.flip(run(request("two"), Effect.succeed(kept("two"))))
+      assert.strictEqual(refused.reason, "overloaded")
+      yield* finish(kept("one"))
+      yield* settled
+      assert.strictEqual(text(yield* run(request("two"), Effect.succeed(kept("two")))), "two")
+    }).pipe(
+      Effect.provide(
+        Idempotency.layerMemory.pipe(
+          Layer.provide(Layer.succeed(IdempotencyLimits, { ...limits, maxRunning: 1 })),
+        ),
+      ),
+    ),
+  )
+})
+
 describe("duplicates in one process", () => {
   test(
     "join the running call: one run, equal answers, one of them not a replay",

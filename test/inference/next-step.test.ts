@@ -20,6 +20,7 @@ const state = (kind: ProviderErrorKind, overrides: Partial<AttemptState> = {}): 
   expectedMs: 500,
   next: { expectedMs: 500 },
   nextLarger: undefined,
+  untried: 1,
   tripped: false,
   random: 0.5,
   ...overrides,
@@ -73,6 +74,12 @@ describe("nextStep", () => {
     )
   })
 
+  it("leaves an attempt for every target that was not asked yet", () => {
+    assert.strictEqual(nextStep(state("server_error", { attempts: 1, untried: 2 }))._tag, "Retry")
+    assert.strictEqual(nextStep(state("server_error", { attempts: 1, untried: 3 }))._tag, "Next")
+    assert.strictEqual(nextStep(state("server_error", { attempts: 3, untried: 1 }))._tag, "Next")
+  })
+
   it("gives a tripped target one attempt", () => {
     assert.strictEqual(nextStep(state("server_error", { tripped: true }))._tag, "Next")
     assert.strictEqual(nextStep(state("server_error", { tripped: true, next: undefined }))._tag, "GiveUp")
@@ -90,6 +97,7 @@ describe("nextStep", () => {
       nextLarger: fc.option(fc.record({ expectedMs: fc.integer({ min: 1, max: 20_000 }) }), {
         nil: undefined,
       }),
+      untried: fc.integer({ min: 0, max: 6 }),
       tripped: fc.boolean(),
       random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
     })

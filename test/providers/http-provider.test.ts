@@ -39,6 +39,7 @@ const setUp = Effect.fnUntraced(function* (kind: Kind, overrides: Partial<HttpPr
     headersMs: 10_000,
     bodyMs: 10_000,
     maxUpstreamBytes: 100_000,
+    maxCalls: 32,
   })
   const provider = vendors[kind](
     {
@@ -260,6 +261,7 @@ describe("endpoints", () => {
         headersMs: 1000,
         bodyMs: 1000,
         maxUpstreamBytes: 9999,
+        maxCalls: 32,
       })
       const provider = makeOpenAiCompatible(
         { kind: "openai-compatible", name: "local", baseUrl: upstream.openAiBaseUrl, models: [] },

@@ -15,7 +15,13 @@ import { failure, ok } from "../support/fake-upstream-behaviours.ts"
  */
 const apiKey = "a-key-for-the-fake-upstream"
 
-const transport = makeTransport({ connectMs: 500, headersMs: 5000, bodyMs: 5000, maxUpstreamBytes: 100_000 })
+const transport = makeTransport({
+  connectMs: 500,
+  headersMs: 5000,
+  bodyMs: 5000,
+  maxUpstreamBytes: 100_000,
+  maxCalls: 32,
+})
 
 /** What a promise was rejected with; the answer itself when it was not. */
 const rejection = (ask: () => Promise<unknown>) =>

@@ -25,6 +25,7 @@ const options: TransportOptions = {
   headersMs: 10_000,
   bodyMs: 10_000,
   maxUpstreamBytes: 100_000,
+  maxCalls: 32,
 }
 
 const request = {
@@ -301,25 +302,23 @@ describe("the attempt's own bound", () => {
     }),
   )
 
-  it.live("counts the wait for a connection, and what was given up is never sent", () =>
+  it.live("refuses a call when every connection is busy, and takes calls again when they are free", () =>
     Effect.gen(function* () {
       const { upstream, post } = yield* setUp()
       upstream.respond(hang())
       const holders = yield* Effect.forkChild(
         Effect.all(
-          Array.from({ length: 256 }, () => post(request)),
+          Array.from({ length: options.maxCalls }, () => post(request)),
           { concurrency: "unbounded" },
         ),
       )
-      yield* Effect.promise(() => upstream.until(({ count }) => count === 256, 9000))
-      assert.strictEqual(yield* failureOf(post({ ...bounded, path: "/v1/late/chat/completions" })), "timeout")
+      yield* Effect.promise(() => upstream.until(({ count }) => count === options.maxCalls, 9000))
+      const refused = yield* Effect.flip(post({ ...request, path: "/v1/late/chat/completions" }))
+      assert.deepInclude(refused, { failure: "connect", code: "ALL_CONNECTIONS_BUSY" })
       upstream.respond(ok())
       yield* Fiber.interrupt(holders)
-      yield* post(request)
-      assert.deepStrictEqual(
-        upstream.calls.filter(({ path }) => path.includes("late")),
-        [],
-      )
+      assert.strictEqual((yield* post(request)).status, 200)
+      assert.strictEqual(upstream.count, options.maxCalls + 1)
     }),
   )
 })

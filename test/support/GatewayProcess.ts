@@ -167,6 +167,7 @@ export const providersYaml = (
     models:
       - name: m
         context_window: 8000
+        max_output_tokens: 4000
         price: { input_usd_per_1m: ${inputUsdPer1M(i)}, output_usd_per_1m: ${2 * inputUsdPer1M(i)}, source: test, as_of: 2026-11-01 }`,
     ),
     rest,
