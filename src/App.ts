@@ -84,7 +84,7 @@ const DRAIN_NOTICE = "500 millis"
  */
 export const serve = Effect.gen(function* () {
   const services = yield* Layer.build(service)
-  yield* Effect.provide(running, services)
+  return yield* Effect.provide(running, services)
 }).pipe(Effect.scoped)
 
 const running = Effect.gen(function* () {
