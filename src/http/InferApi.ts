@@ -15,11 +15,11 @@ import { fromOverload } from "../inference/failures.ts"
 import { Inference } from "../inference/Inference.ts"
 import { LoadShedder } from "../limits/LoadShedder.ts"
 import { parseJson, readBody } from "./body.ts"
-import { CurrentRequestId } from "./CurrentRequestId.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
 import { decoder } from "./decode.ts"
 import { outcomeHeaders } from "./outcome-headers.ts"
 import { answeringProblems, problemBody, problemHeaders, toServerResponse } from "./problem.ts"
+import { requestIdOf } from "./request-id.ts"
 
 const ENDPOINT = "/infer"
 
@@ -48,15 +48,13 @@ export const InferHandlers = HttpApiBuilder.group(
     })
 
     const infer = (request: HttpServerRequest.HttpServerRequest) =>
-      Effect.flatMap(CurrentRequestId, (requestId) =>
-        inference.infer({
-          requestId,
-          endpoint: ENDPOINT,
-          credential: apiKey(request),
-          call: readCall(request),
-          write: writeSettled,
-        }),
-      )
+      inference.infer({
+        requestId: requestIdOf(request),
+        endpoint: ENDPOINT,
+        credential: apiKey(request),
+        call: readCall(request),
+        write: writeSettled,
+      })
 
     return handlers.handleRaw("infer", ({ request }) =>
       shedder.withSlot(infer(request)).pipe(

@@ -1,4 +1,3 @@
-import { randomUUIDv7 } from "node:crypto"
 import { createServer, type Server } from "node:http"
 import { NodeHttpServer } from "@effect/platform-node"
 import { ByteSize, Cause, Effect, Layer, Metric } from "effect"
@@ -14,16 +13,16 @@ import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
-import { RequestId } from "../domain/Ids.ts"
+import type { RequestId } from "../domain/Ids.ts"
 import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
-import { CurrentRequestId } from "./CurrentRequestId.ts"
 import { invalidRequest } from "./decode.ts"
 import { InferHandlers } from "./InferApi.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
 import { problemResponse } from "./problem.ts"
 import { Readiness } from "./Readiness.ts"
+import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
 
 /** Streams and slow models hold sockets for long; only the arrival of the request itself is timed. */
@@ -47,18 +46,17 @@ const exchange = HttpRouter.middleware(
   Effect.map(
     Readiness,
     (readiness) => (app) =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, ({ url }) => {
-        const requestId = RequestId.make(randomUUIDv7())
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const { url } = request
         const startedAt = performance.now()
         return app.pipe(
-          Effect.provideService(CurrentRequestId, requestId),
           Effect.catchCauseIf(
             (cause) => !Cause.hasInterruptsOnly(cause),
-            (cause) => unhandled(cause, requestId),
+            (cause) => unhandled(cause, requestIdOf(request)),
           ),
           Effect.map((response) =>
             HttpServerResponse.setHeaders(response, {
-              "x-request-id": response.headers["x-request-id"] ?? requestId,
+              "x-request-id": response.headers["x-request-id"] ?? requestIdOf(request),
               "x-content-type-options": "nosniff",
               "cache-control": "no-store",
               ...(readiness.phase() === "draining" ? { connection: "close" } : {}),
@@ -103,8 +101,9 @@ const unhandled = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, requ
 
 /** 404, or 405 with Allow when the path exists under another method. */
 const notHere = Effect.gen(function* () {
-  const requestId = yield* CurrentRequestId
-  const { method, url } = yield* HttpServerRequest.HttpServerRequest
+  const request = yield* HttpServerRequest.HttpServerRequest
+  const { method, url } = request
+  const requestId = requestIdOf(request)
   const allowed = allowedMethods(url)
   // A known path under the right method is here because it cannot be decoded.
   if (allowed.length === 0 || allowed.includes(method)) {

@@ -1,4 +1,6 @@
 import { isUtf8 } from "node:buffer"
+import type { Readable } from "node:stream"
+import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { GatewayError } from "../domain/GatewayError.ts"
@@ -23,11 +25,36 @@ export const readBody = (
     )
   }
   if (Number(headers["content-length"] ?? 0) > maxBytes) return Effect.fail(tooLarge(maxBytes))
+  // Only the library's reader tells a client that waits for it to go on.
+  if (headers.expect === undefined) return collect(NodeHttpServerRequest.toIncomingMessage(request), maxBytes)
   return request.arrayBuffer.pipe(
     Effect.map((bytes) => Buffer.from(bytes)),
     Effect.mapError((error) => unreadable(error, maxBytes)),
   )
 }
+
+/**
+ * The library's reader wraps every body in stream bookkeeping that costs as much as parsing it. Most bodies here are
+ * one chunk, and the server interrupts the fiber of a client that leaves, so the events themselves are enough.
+ */
+const collect = (message: Readable, maxBytes: number): Effect.Effect<Buffer, GatewayError> =>
+  Effect.callback((resume) => {
+    const chunks: Array<Buffer> = []
+    let length = 0
+    const onData = (chunk: Buffer): void => {
+      length += chunk.length
+      chunks.push(chunk)
+      if (length <= maxBytes) return
+      // The server closes the connection of a request that was answered before its end.
+      message.off("data", onData)
+      resume(Effect.fail(tooLarge(maxBytes)))
+    }
+    message.on("data", onData)
+    message.once("end", () =>
+      resume(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))),
+    )
+    message.once("error", () => resume(Effect.fail(unfinished())))
+  })
 
 const tooLarge = (maxBytes: number) =>
   new GatewayError({
@@ -38,7 +65,10 @@ const tooLarge = (maxBytes: number) =>
 const unreadable = (error: HttpServerError.HttpServerError, maxBytes: number): GatewayError =>
   error.reason._tag === "RequestParseError" && error.reason.reason === "BodyTooLarge"
     ? tooLarge(maxBytes)
-    : new GatewayError({ code: "invalid_request", detail: "The body could not be read to its end." })
+    : unfinished()
+
+const unfinished = () =>
+  new GatewayError({ code: "invalid_request", detail: "The body could not be read to its end." })
 
 /** Strict: valid UTF-8, no byte order mark, one JSON value. */
 export const parseJson = (bytes: Buffer): Effect.Effect<unknown, GatewayError> => {

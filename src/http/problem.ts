@@ -1,10 +1,10 @@
 /** Errors on the wire: RFC 9457 problem documents with our stable `code` and the request's id. */
 import { Effect } from "effect"
-import { HttpServerResponse } from "effect/http"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { errorCatalogue, type GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import type { StoredResponse } from "../idempotency/Idempotency.ts"
-import { CurrentRequestId } from "./CurrentRequestId.ts"
+import { requestIdOf } from "./request-id.ts"
 
 /** Whole seconds, at least one: never early, never zero, never a fraction (RFC 9110, 10.2.3). */
 const retryAfterSeconds = (ms: number): string => String(Math.max(1, Math.ceil(ms / 1000)))
@@ -39,11 +39,15 @@ export const problemBody = (error: GatewayError, requestId: RequestId): Uint8Arr
   )
 
 export const toServerResponse = (response: StoredResponse): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.uint8Array(response.body, {
-    status: response.status,
-    headers: response.headers,
-    contentType: response.headers["content-type"] ?? "application/json",
-  })
+  // As text: Node then writes head and body in one piece, where bytes would cost a second one.
+  HttpServerResponse.text(
+    Buffer.from(response.body.buffer, response.body.byteOffset, response.body.length).toString(),
+    {
+      status: response.status,
+      headers: response.headers,
+      contentType: response.headers["content-type"] ?? "application/json",
+    },
+  )
 
 export const problemResponse = (
   error: GatewayError,
@@ -58,7 +62,9 @@ export const problemResponse = (
 /** Turns a handler's typed error into its problem document. */
 export const answeringProblems = <A, R>(
   handler: Effect.Effect<A, GatewayError, R>,
-): Effect.Effect<A | HttpServerResponse.HttpServerResponse, never, R> =>
+): Effect.Effect<A | HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
   Effect.catch(handler, (error) =>
-    Effect.map(CurrentRequestId, (requestId) => problemResponse(error, requestId)),
+    Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
+      problemResponse(error, requestIdOf(request)),
+    ),
   )
