@@ -28,6 +28,9 @@ export const freePort = (): Promise<number> =>
     })
   })
 
+/** As `npm start` runs the gateway; whatever it is compared with gets the same. */
+const NODE_FLAGS = ["--max-semi-space-size=64"]
+
 /** Starts a script under this Node and waits for a line on stdout. */
 export const start = (
   script: string,
@@ -35,7 +38,7 @@ export const start = (
   options: { readonly core: number; readonly env?: Record<string, string>; readonly ready: string },
 ): Promise<ChildProcess> =>
   new Promise((resolve, reject) => {
-    const node = [process.execPath, script, ...args]
+    const node = [process.execPath, ...NODE_FLAGS, script, ...args]
     const [command = "", ...rest] = hasTaskset ? ["taskset", "-c", String(options.core), ...node] : node
     const child = spawn(command, rest, {
       env: { ...process.env, ...options.env },

@@ -15,8 +15,16 @@ const credentials = (path: string): ReadonlyArray<Record<string, ReadonlyArray<s
   return /^\/(?:admin|analytics)\//.test(path) ? [{ adminToken: [] }] : []
 }
 
-/** Credentials are checked by the handlers, which tell two different ones apart; here they are only described. */
-const withSecurity = (spec: Record<string, unknown>): Record<string, unknown> => {
+const idempotencyKey = {
+  name: "Idempotency-Key",
+  in: "header",
+  required: false,
+  schema: { type: "string", minLength: 1, maxLength: 255 },
+  description: "Visible ASCII; a retry with the same key and body is answered once",
+}
+
+/** Request headers are read raw by the handlers, which tell repeated ones apart; here they are only described. */
+const described = (spec: Record<string, unknown>): Record<string, unknown> => {
   const { paths, components } = spec as { paths: Record<string, Record<string, object>>; components: object }
   return {
     ...spec,
@@ -27,7 +35,11 @@ const withSecurity = (spec: Record<string, unknown>): Record<string, unknown> =>
         Object.fromEntries(
           Object.entries(operations).map(([method, operation]) => [
             method,
-            { ...operation, security: credentials(path) },
+            {
+              ...operation,
+              security: credentials(path),
+              ...(path === "/infer" ? { parameters: [idempotencyKey] } : {}),
+            },
           ]),
         ),
       ]),
@@ -46,6 +58,6 @@ export class GatewayApi extends HttpApi.make("llm-gateway")
       title: "LLM Inference Gateway",
       version: "0.1.0",
       description: "One HTTP service between applications and LLM providers.",
-      transform: withSecurity,
+      transform: described,
     }),
   ) {}

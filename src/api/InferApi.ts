@@ -65,11 +65,6 @@ export const DryRunResponse = Schema.Struct({
 export class InferApi extends HttpApiGroup.make("inference")
   .add(
     HttpApiEndpoint.post("infer", "/infer", {
-      headers: Schema.Struct({
-        "idempotency-key": Schema.optionalKey(
-          Schema.String.annotate({ description: "1-255 visible ASCII; a retry with it is answered once" }),
-        ),
-      }),
       payload: InferRequest,
       success: [InferResponse, DryRunResponse],
       error: [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504].map(problem),

@@ -3,6 +3,7 @@ import { OpenApi } from "effect/http-api"
 import { GatewayApi } from "../../src/api/GatewayApi.ts"
 
 interface Operation {
+  readonly parameters?: ReadonlyArray<{ readonly name: string }>
   readonly security?: ReadonlyArray<Record<string, unknown>>
   readonly responses: Record<number, { readonly content?: Record<string, unknown> }>
 }
@@ -42,6 +43,16 @@ describe("the specification", () => {
         path === "/infer" ? ["apiKey", "apiKeyBearer"] : /admin|analytics/.test(path) ? ["adminToken"] : []
       assert.deepStrictEqual(schemes, expected, path)
     }
+  })
+
+  it("tells of the Idempotency-Key where it is heeded", () => {
+    const withKey = operations.filter(({ operation }) =>
+      operation.parameters?.some(({ name }) => name === "Idempotency-Key"),
+    )
+    assert.deepStrictEqual(
+      withKey.map(({ path }) => path),
+      ["/infer"],
+    )
   })
 
   it("names the fields of the answer to POST /infer and of the analytics rows", () => {
