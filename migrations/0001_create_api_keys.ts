@@ -3,7 +3,7 @@ import { SqlClient } from "effect/sql"
 
 /**
  * `change_seq` grows with every change of a row. Servers hear of a change by NOTIFY from the trigger; where
- * NOTIFY reaches nobody (the embedded database) the maximum of `change_seq` is polled instead.
+ * connections share one LISTEN (the embedded database) the maximum of `change_seq` is polled instead.
  */
 export default Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient

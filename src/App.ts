@@ -43,7 +43,7 @@ const readPool = Database.layerPool({
   statementTimeoutMs: 15_000,
 })
 
-/** NOTIFY reaches nobody on the embedded database. */
+/** All connections of the embedded database are one session: an UNLISTEN of any would deafen the others. */
 const keyChanges = Layer.unwrap(
   Effect.map(Database, ({ kind }) => (kind === "server" ? KeyChanges.layerListen : KeyChanges.layerPoll)),
 )

@@ -35,7 +35,8 @@ NodeRuntime.runMain(
     Effect.provide([layerLogging, NodeServices.layer]),
   ),
   {
-    disableErrorReporting: true, // A service that is told to stop ends well; a command that was cut off did not do its work.
+    disableErrorReporting: true,
+    // A service that is told to stop ends well; a command that was cut off did not do its work.
     teardown: process.argv.includes("serve") ? exitCode : Runtime.defaultTeardown,
   },
 )

@@ -101,7 +101,7 @@ export class KeyChanges extends Context.Service<
   ).pipe(Layer.provide(KeyRecords.layer))
 
   /**
-   * For the embedded database, where NOTIFY reaches nobody. It runs one transaction at a time, so that change
+   * For the embedded database, whose connections share one LISTEN. It runs one transaction at a time, so that change
    * numbers become visible in their order and a poll can miss none.
    */
   static readonly layerPoll = Layer.effect(
