@@ -74,7 +74,11 @@ prepared.resolve({
   start: () => start(50),
   kill: async () => {
     const [pid] = (await readFile(join(databaseDir, "postmaster.pid"), "utf8")).split("\n")
-    process.kill(Number(pid), "SIGKILL")
+    // Its sessions too, which would otherwise go on committing for a moment.
+    const sessions = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "")
+    for (const each of [pid, ...sessions.trim().split(" ")]) {
+      if (each) process.kill(Number(each), "SIGKILL")
+    }
     running = false
     // Only awaits the end: the signal above came first.
     await server.stop()

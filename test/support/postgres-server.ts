@@ -6,9 +6,7 @@ import { fileURLToPath } from "node:url"
 export interface PostgresServer {
   readonly url: string
   readonly start: () => Promise<void>
-  /**
-   * `kill -9`, as a crash does it; `start` brings it back with the data it had. Open sessions notice a moment later.
-   */
+  /** `kill -9` of the server and every session, as a crash does it; `start` brings it back with the data it had. */
   readonly kill: () => Promise<void>
   /** Stops it and removes its files. */
   readonly remove: () => Promise<void>
