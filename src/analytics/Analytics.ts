@@ -1,6 +1,7 @@
 import { Clock, Context, Data, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
+import { failureCode } from "../database/failure-code.ts"
 import { toUsd } from "../domain/Money.ts"
 import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
 import { requestsQuery } from "./requests-query.ts"
@@ -21,6 +22,8 @@ export interface AnalyticsQuery {
   readonly keyId?: string | undefined
   readonly provider?: string | undefined
   readonly model?: string | undefined
+  /** Streamed answers alone, or whole ones alone. */
+  readonly stream?: boolean | undefined
   /** Rows per page: 1 to 1000, 100 when absent. */
   readonly limit?: number | undefined
   /** `next_cursor` of the previous page. It also fixes the span; the filters must be repeated. */
@@ -28,6 +31,8 @@ export interface AnalyticsQuery {
 }
 
 export interface RequestsQuery extends AnalyticsQuery {
+  /** Path template, e.g. `/v1/chat/completions`. */
+  readonly endpoint?: string | undefined
   /** First digit of the status, e.g. 5. */
   readonly statusClass?: number | undefined
   readonly errorCode?: string | undefined
@@ -68,9 +73,13 @@ export interface RequestRow {
   readonly model: string | null
   readonly status: number
   readonly stream: boolean
+  /** Until a streamed answer said something; null for whole answers and where nothing was said. */
+  readonly first_token_ms: number | null
   readonly finish_reason: string | null
   readonly input_tokens: number | null
   readonly output_tokens: number | null
+  /** Tokens and cost are not (all of) the provider's own count. */
+  readonly usage_estimated: boolean
   readonly cost_usd: number | null
   readonly latency_ms: number
   readonly attempts: number
@@ -78,9 +87,10 @@ export interface RequestRow {
   readonly error_code: string | null
 }
 
-/** The database did not answer, or not in time. */
+/** The database did not answer, or not in time: the kind of its error and its code, no message. */
 export class AnalyticsUnavailable extends Data.TaggedError("AnalyticsUnavailable")<{
-  readonly cause: unknown
+  readonly reason: SqlError.SqlError["reason"]["_tag"]
+  readonly code: string | undefined
 }> {}
 export class InvalidCursor extends Data.TaggedError("InvalidCursor") {}
 /** The span is empty, backwards or outside the years 1970 to 9999. */
@@ -209,5 +219,7 @@ const answered = <Row>(
 ): Effect.Effect<ReadonlyArray<Row>, AnalyticsUnavailable> =>
   query.pipe(
     answerWithin(QUERY_TIMEOUT),
-    Effect.mapError((cause) => new AnalyticsUnavailable({ cause })),
+    Effect.mapError(
+      (error) => new AnalyticsUnavailable({ reason: error.reason._tag, code: failureCode(error) }),
+    ),
   )

@@ -20,17 +20,18 @@ export const requestsQuery = (
   place: RequestsPlace,
   filters: RequestsQuery,
 ): Statement.Statement<StoredRequest> => {
-  const { statusClass, errorCode } = filters
+  const { endpoint, statusClass, errorCode } = filters
   return sql<StoredRequest>`
     SELECT
-      id AS request_id, key_id, endpoint, route, provider, model, status, stream, finish_reason,
-      input_tokens::float8 AS input_tokens, output_tokens::float8 AS output_tokens,
+      id AS request_id, key_id, endpoint, route, provider, model, status, stream, first_token_ms,
+      finish_reason, input_tokens::float8 AS input_tokens, output_tokens::float8 AS output_tokens, usage_estimated,
       cost_nano_usd::float8 AS cost_nano_usd, latency_ms, attempts, started_at, error_code
     FROM requests
     WHERE ${sql.and([
       sql`started_at >= ${new Date(place.range.fromMs)}`,
       before(sql, place),
       ...filterConditions(sql, filters),
+      ...(endpoint === undefined ? [] : [sql`endpoint = ${storedText(endpoint)}`]),
       ...(statusClass === undefined
         ? []
         : [sql`status BETWEEN ${statusClass * 100} AND ${statusClass * 100 + 99}`]),

@@ -74,11 +74,12 @@ export const usageQuery = <Grouping extends keyof Groupings>(
 /** Equality filters, shared by rollups and requests. */
 export const filterConditions = (
   sql: SqlClient.SqlClient,
-  filters: Pick<AnalyticsQuery, "keyId" | "provider" | "model">,
+  filters: Pick<AnalyticsQuery, "keyId" | "provider" | "model" | "stream">,
 ): ReadonlyArray<Statement.Fragment> => [
   ...(filters.keyId === undefined ? [] : [sql`key_id = ${storedText(filters.keyId)}`]),
   ...(filters.provider === undefined ? [] : [sql`provider = ${storedText(filters.provider)}`]),
   ...(filters.model === undefined ? [] : [sql`model = ${storedText(filters.model)}`]),
+  ...(filters.stream === undefined ? [] : [sql`stream = ${filters.stream}`]),
 ]
 
 /** As the ledger stores text: PostgreSQL refuses NUL, and no UTF-8 encodes half a surrogate pair. */

@@ -2,6 +2,7 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { AnalyticsApi } from "./AnalyticsApi.ts"
 import { InferApi } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
+import { OpenAiApi } from "./OpenAiApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 
 const securitySchemes = {
@@ -11,9 +12,12 @@ const securitySchemes = {
 } as const
 
 const credentials = (path: string): ReadonlyArray<Record<string, ReadonlyArray<string>>> => {
-  if (path === "/infer") return [{ apiKey: [] }, { apiKeyBearer: [] }]
+  if (path === "/infer" || path.startsWith("/v1/")) return [{ apiKey: [] }, { apiKeyBearer: [] }]
   return /^\/(?:admin|analytics)\//.test(path) ? [{ adminToken: [] }] : []
 }
+
+/** Routes that infer, and answer a retried request once. */
+const idempotent: ReadonlySet<string> = new Set(["/infer", "/v1/chat/completions", "/v1/embeddings"])
 
 const idempotencyKey = {
   name: "Idempotency-Key",
@@ -38,7 +42,7 @@ const described = (spec: Record<string, unknown>): Record<string, unknown> => {
             {
               ...operation,
               security: credentials(path),
-              ...(path === "/infer" ? { parameters: [idempotencyKey] } : {}),
+              ...(idempotent.has(path) ? { parameters: [idempotencyKey] } : {}),
             },
           ]),
         ),
@@ -50,6 +54,7 @@ const described = (spec: Record<string, unknown>): Record<string, unknown> => {
 /** The public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
 export class GatewayApi extends HttpApi.make("llm-gateway")
   .add(InferApi)
+  .add(OpenAiApi)
   .add(AnalyticsApi)
   .add(KeysApi)
   .add(SystemApi)

@@ -20,7 +20,10 @@ export const InferRequest = Schema.Struct({
   max_tokens: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))),
   temperature: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   stream: Schema.optionalKey(
-    Schema.Literal(false).annotate({ description: "Streaming is not available on this route yet" }),
+    Schema.Boolean.annotate({
+      description:
+        'Server-sent events: `{"delta"}` for each piece of text, one event with the fields of a whole answer, `[DONE]`; or `{"error"}` and no `[DONE]`',
+    }),
   ),
   explain: Schema.optionalKey(
     Schema.Boolean.annotate({ description: "Adds the routing decision to the answer" }),

@@ -44,6 +44,8 @@ export interface Simulation {
   readonly serverErrorRate: number
   readonly rateLimitRate: number
   readonly contentFilterRate: number
+  /** Share of streamed answers that break off after their first words. */
+  readonly midStreamErrorRate: number
   /** Sent with every simulated 429. */
   readonly retryAfterMs: number
   /** Periodic outage: down for the first `downMs` of every `everyMs`. Absent = never. */
@@ -52,6 +54,8 @@ export interface Simulation {
 
 export interface ModelConfig {
   readonly name: string
+  /** What the model is for; a request of one kind is never sent to a model of the other. */
+  readonly kind: "chat" | "embedding"
   readonly contextWindow?: number
   readonly maxOutputTokens?: number
   /** Absent = unknown price: cost is null with a reason. */
@@ -70,6 +74,7 @@ export interface Price {
 
 export interface RouteConfig {
   readonly name: string
+  /** All of one kind; empty only for an `auto` that nobody listed when no provider has a chat model. */
   readonly candidates: ReadonlyArray<CandidateRef>
   /** Asked only after `context_length_exceeded`. */
   readonly largerContext: ReadonlyArray<CandidateRef>
@@ -94,6 +99,12 @@ export interface Timeouts {
   readonly bodyMs: number
   /** Everything for one client request: retries, waits and fallbacks together. */
   readonly deadlineMs: number
+  /** The same for a streamed answer, to its last event. */
+  readonly streamMs: number
+  /** Until an attempt at a streamed answer has said something; `bodyMs` then bounds its silences. */
+  readonly firstTokenMs: number
+  /** Silence on a client's stream after which it gets a comment. */
+  readonly keepAliveMs: number
 }
 
 export interface Limits {

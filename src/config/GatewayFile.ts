@@ -83,8 +83,11 @@ const providerName = text("must be 1 to 64 of a-z, 0-9 and -", /^[a-z0-9-]{1,64}
 const modelName = text("must be 1 to 200 printable characters without spaces", /^[!-~]{1,200}$/)
 const candidate = text("must be provider/model", /^[a-z0-9-]{1,64}\/[!-~]{1,200}$/)
 
+const MODEL_KIND_RULE = "must be chat or embedding"
+
 const model = mapping({
   name: modelName,
+  kind: Schema.optionalKey(Schema.Literals(["chat", "embedding"]).annotate({ message: MODEL_KIND_RULE })),
   context_window: Schema.optionalKey(tokens),
   max_output_tokens: Schema.optionalKey(tokens),
   price: Schema.optionalKey(mapping(priceFields)),
@@ -124,6 +127,7 @@ const provider = Schema.Union([
         server_error_rate: Schema.optionalKey(share),
         rate_limit_rate: Schema.optionalKey(share),
         content_filter_rate: Schema.optionalKey(share),
+        mid_stream_error_rate: Schema.optionalKey(share),
         retry_after_ms: Schema.optionalKey(pause),
         outage: Schema.optionalKey(mapping({ every_ms: milliseconds, down_ms: milliseconds })),
       }),
@@ -159,6 +163,9 @@ const GatewayFile = mapping({
       headers_ms: Schema.optionalKey(milliseconds),
       body_ms: Schema.optionalKey(milliseconds),
       deadline_ms: Schema.optionalKey(milliseconds),
+      stream_ms: Schema.optionalKey(milliseconds),
+      first_token_ms: Schema.optionalKey(milliseconds),
+      keep_alive_ms: Schema.optionalKey(milliseconds),
     }),
   ),
   limits: Schema.optionalKey(

@@ -7,6 +7,7 @@ import type { ModelConfig } from "./GatewayConfig.ts"
  * are not modelled: a deployment that uses them states its own prices.
  */
 const SOURCE = "third-party model list, unverified"
+const OPENAI_SOURCE = "OpenAI model page, indexed copy"
 const AS_OF = "2026-11-23"
 
 const row = (
@@ -18,6 +19,7 @@ const row = (
   maxOutputTokens: number,
 ): ModelConfig => ({
   name,
+  kind: "chat",
   contextWindow,
   maxOutputTokens,
   price: {
@@ -25,6 +27,25 @@ const row = (
     cachedInputNanoPer1M: fromUsd(cachedInputUsd),
     outputNanoPer1M: fromUsd(outputUsd),
     source: SOURCE,
+    asOf: AS_OF,
+  },
+})
+
+/** Nothing is cached or put out. The window holds each input of a request, not all of them together. */
+const embedding = (
+  name: string,
+  inputUsd: number,
+  contextWindow: number,
+  source: string = SOURCE,
+): ModelConfig => ({
+  name,
+  kind: "embedding",
+  contextWindow,
+  price: {
+    inputNanoPer1M: fromUsd(inputUsd),
+    cachedInputNanoPer1M: fromUsd(inputUsd),
+    outputNanoPer1M: fromUsd(0),
+    source,
     asOf: AS_OF,
   },
 })
@@ -99,6 +120,9 @@ export const openaiModels: ReadonlyArray<ModelConfig> = [
   row("gpt-4o-mini", 0.15, 0.075, 0.6, 128_000, 16_384),
   row("gpt-4o-mini-2024-07-18", 0.15, 0.075, 0.6, 128_000, 16_384),
   row("chatgpt-4o-latest", 5, 2.5, 15, 128_000, 16_384),
+  embedding("text-embedding-3-small", 0.02, 8_192, OPENAI_SOURCE),
+  embedding("text-embedding-3-large", 0.13, 8_192, OPENAI_SOURCE),
+  embedding("text-embedding-ada-002", 0.1, 8_192),
 ]
 
 export const geminiModels: ReadonlyArray<ModelConfig> = [
@@ -115,4 +139,5 @@ export const geminiModels: ReadonlyArray<ModelConfig> = [
   row("gemini-flash-latest", 0.3, 0.075, 2.5, 1_048_576, 65_536),
   row("gemini-2.5-flash", 0.3, 0.075, 2.5, 1_048_576, 65_536),
   row("gemini-2.5-flash-lite-preview-09-2025", 0.1, 0.025, 0.4, 65_536, 32_768),
+  embedding("gemini-embedding-001", 0.15, 2_048),
 ]

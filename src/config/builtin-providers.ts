@@ -1,6 +1,6 @@
 import { fromUsd } from "../domain/Money.ts"
 import { geminiModels, openaiModels } from "./builtin-models.ts"
-import type { ModelConfig, SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
+import type { ModelConfig, Price, SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
 
 /** Providers the gateway knows without a file. A vendor is on when its key is in the environment. */
 export type Vendor = "openai" | "gemini"
@@ -39,6 +39,7 @@ export const defaultSimulation: Simulation = {
   serverErrorRate: 0,
   rateLimitRate: 0,
   contentFilterRate: 0,
+  midStreamErrorRate: 0,
   retryAfterMs: 1_000,
 }
 
@@ -46,7 +47,7 @@ const simulated = (
   name: string,
   model: string,
   simulation: Simulation,
-  usd: { readonly input: number; readonly output: number },
+  usd: { readonly input: number; readonly output: number; readonly embedding: number },
 ): SimulatedProviderConfig => ({
   name,
   kind: "simulated",
@@ -54,17 +55,27 @@ const simulated = (
   models: [
     {
       name: model,
+      kind: "chat",
       contextWindow: 128_000,
       maxOutputTokens: 8_192,
-      price: {
-        inputNanoPer1M: fromUsd(usd.input),
-        cachedInputNanoPer1M: fromUsd(usd.input),
-        outputNanoPer1M: fromUsd(usd.output),
-        source: "simulated",
-        asOf: "2026-11-23",
-      },
+      price: simulatedPrice(usd.input, usd.output),
+    },
+    // The same name at both, so that its bare name fails over.
+    {
+      name: "sim-embed-1",
+      kind: "embedding",
+      contextWindow: 8_192,
+      price: simulatedPrice(usd.embedding, 0),
     },
   ],
+})
+
+const simulatedPrice = (inputUsd: number, outputUsd: number): Price => ({
+  inputNanoPer1M: fromUsd(inputUsd),
+  cachedInputNanoPer1M: fromUsd(inputUsd),
+  outputNanoPer1M: fromUsd(outputUsd),
+  source: "simulated",
+  asOf: "2026-11-23",
 })
 
 /** On when nothing real is: fast and dear against slow and cheap, so that a first user sees routing choose. */
@@ -73,12 +84,12 @@ export const simulatedProviders: ReadonlyArray<SimulatedProviderConfig> = [
     "sim-swift",
     "swift-1",
     { ...defaultSimulation, medianMs: 180, p95Ms: 420, msPerOutputToken: 1 },
-    { input: 0.6, output: 2.4 },
+    { input: 0.6, output: 2.4, embedding: 0.04 },
   ),
   simulated(
     "sim-thrift",
     "thrift-1",
     { ...defaultSimulation, medianMs: 420, p95Ms: 900, msPerOutputToken: 2 },
-    { input: 0.15, output: 0.6 },
+    { input: 0.15, output: 0.6, embedding: 0.01 },
   ),
 ]

@@ -13,6 +13,9 @@ const defaultTimeouts: Timeouts = {
   headersMs: 120_000,
   bodyMs: 60_000,
   deadlineMs: 300_000,
+  streamMs: 600_000,
+  firstTokenMs: 60_000,
+  keepAliveMs: 15_000,
 }
 
 const defaultLimits: Limits = {
@@ -29,6 +32,9 @@ const mergeTimeouts = (file: GatewayFile["timeouts"] = {}): Timeouts => ({
   headersMs: file.headers_ms ?? defaultTimeouts.headersMs,
   bodyMs: file.body_ms ?? defaultTimeouts.bodyMs,
   deadlineMs: file.deadline_ms ?? defaultTimeouts.deadlineMs,
+  streamMs: file.stream_ms ?? defaultTimeouts.streamMs,
+  firstTokenMs: file.first_token_ms ?? defaultTimeouts.firstTokenMs,
+  keepAliveMs: file.keep_alive_ms ?? defaultTimeouts.keepAliveMs,
 })
 
 const mergeLimits = (file: GatewayFile["limits"] = {}): Limits => ({

@@ -74,13 +74,14 @@ export const mergeProviders = (
   })
 }
 
-/** The vendor's own choice where its models are served, else the first model listed. */
+/** The vendor's own choice where its models are served, else the first chat model listed, if there is one. */
 const defaultChoice = ({ kind, models }: ProviderConfig): Omit<EnabledProvider, "provider"> => {
-  const served = (name: string) => models.some((model) => model.name === name)
+  const chat = models.filter((model) => model.kind === "chat").map(({ name }) => name)
+  const served = (name: string) => chat.includes(name)
   const isVendor = kind === "openai" || kind === "gemini"
   const auto = isVendor ? builtinVendors[kind].auto.filter(served) : []
   return {
-    auto: auto.length > 0 ? auto : models.slice(0, 1).map(({ name }) => name),
+    auto: auto.length > 0 ? auto : chat.slice(0, 1),
     largerContext: isVendor ? builtinVendors[kind].largerContext.filter(served) : [],
   }
 }
@@ -91,9 +92,12 @@ const fromFile = (
   report: ReportFault,
 ): ProviderConfig => {
   const names = new Set<string>()
-  provider.models?.forEach(({ name }, index) => {
+  provider.models?.forEach(({ name, kind, max_output_tokens }, index) => {
     if (names.has(name)) report(["models", index, "name"], "repeats an earlier model")
     names.add(name)
+    if (kind === "embedding" && max_output_tokens !== undefined) {
+      report(["models", index, "max_output_tokens"], "means nothing for an embedding model")
+    }
   })
   return provider.kind === "simulated"
     ? simulatedFrom(provider, report)
@@ -137,6 +141,7 @@ const simulatedFrom = (
     serverErrorRate: simulation.server_error_rate ?? defaultSimulation.serverErrorRate,
     rateLimitRate: simulation.rate_limit_rate ?? defaultSimulation.rateLimitRate,
     contentFilterRate: simulation.content_filter_rate ?? defaultSimulation.contentFilterRate,
+    midStreamErrorRate: simulation.mid_stream_error_rate ?? defaultSimulation.midStreamErrorRate,
     retryAfterMs: simulation.retry_after_ms ?? defaultSimulation.retryAfterMs,
     ...(outage && { outage: { everyMs: outage.every_ms, downMs: outage.down_ms } }),
   }
@@ -151,8 +156,10 @@ const simulatedFrom = (
 
 /** What the file says of a model over what is known of one with that name. */
 const toModel = (model: FileModel, known: ReadonlyArray<ModelConfig>): ModelConfig => ({
+  kind: "chat",
   ...known.find(({ name }) => name === model.name),
   name: model.name,
+  ...(model.kind !== undefined && { kind: model.kind }),
   ...(model.context_window !== undefined && { contextWindow: model.context_window }),
   ...(model.max_output_tokens !== undefined && { maxOutputTokens: model.max_output_tokens }),
   ...(model.price !== undefined && { price: toPrice(model.price) }),

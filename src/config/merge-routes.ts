@@ -1,12 +1,12 @@
 import { builtinVendors, vendors } from "./builtin-providers.ts"
-import type { CandidateRef, RouteConfig } from "./GatewayConfig.ts"
+import type { CandidateRef, ModelConfig, RouteConfig } from "./GatewayConfig.ts"
 import type { FileRoute, ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
 
 /**
  * The routes of the file over a default `auto`. A route that the file spells out holds exactly what it says: a
  * candidate that cannot serve is a fault, never dropped, since a fallback that silently is not there is found
- * out in an outage.
+ * out in an outage. All that a route names is of one kind, since no request could use both.
  */
 const AUTO = "auto"
 
@@ -32,10 +32,15 @@ export const mergeRoutes = (
       route[field] === undefined
         ? absent
         : resolveAll(route[field], enabled, (at, rule) => report([...path, field, ...at], rule))
+    const candidates = resolve("candidates", isDefault ? refs(enabled, "auto") : [])
+    const largerContext = resolve("larger_context", isDefault ? refs(enabled, "largerContext") : [])
+    requireOneKind({ candidates, larger_context: largerContext }, enabled, (at, rule) =>
+      report([...path, ...at], rule),
+    )
     routes.set(name, {
       name,
-      candidates: resolve("candidates", isDefault ? refs(enabled, "auto") : []),
-      largerContext: resolve("larger_context", isDefault ? refs(enabled, "largerContext") : []),
+      candidates,
+      largerContext,
       weights: route.weights ?? defaults.weights,
       exploration: route.exploration ?? defaults.exploration,
       hysteresis: route.hysteresis ?? defaults.hysteresis,
@@ -49,6 +54,32 @@ const refs = (
   choice: "auto" | "largerContext",
 ): ReadonlyArray<CandidateRef> =>
   enabled.flatMap((entry) => entry[choice].map((model) => ({ provider: entry.provider.name, model })))
+
+const requireOneKind = (
+  lists: Readonly<Record<string, ReadonlyArray<CandidateRef>>>,
+  enabled: ReadonlyArray<EnabledProvider>,
+  report: ReportFault,
+): void => {
+  let first: ModelConfig["kind"] | undefined
+  for (const [field, list] of Object.entries(lists)) {
+    list.forEach((ref, index) => {
+      // A target that does not exist has been reported, and is of no kind.
+      const kind = kindOf(ref, enabled)
+      first ??= kind
+      if (kind !== undefined && kind !== first) {
+        report([field, index], `has kind ${kind}, but the first model of the route has kind ${first}`)
+      }
+    })
+  }
+}
+
+const kindOf = (
+  { provider, model }: CandidateRef,
+  enabled: ReadonlyArray<EnabledProvider>,
+): ModelConfig["kind"] | undefined =>
+  enabled
+    .find((entry) => entry.provider.name === provider)
+    ?.provider.models.find(({ name }) => name === model)?.kind
 
 const resolveAll = (
   candidates: ReadonlyArray<string>,

@@ -3,6 +3,7 @@ import { Migrator, SqlError } from "effect/sql"
 import createApiKeys from "../../migrations/0001_create_api_keys.ts"
 import createLedger from "../../migrations/0002_create_ledger.ts"
 import createIdempotencyClaims from "../../migrations/0003_create_idempotency_claims.ts"
+import addStreamAccounting from "../../migrations/0004_add_stream_accounting.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 
@@ -14,6 +15,7 @@ export const migrations = {
   "0001_create_api_keys": createApiKeys,
   "0002_create_ledger": createLedger,
   "0003_create_idempotency_claims": createIdempotencyClaims,
+  "0004_add_stream_accounting": addStreamAccounting,
 }
 
 /**

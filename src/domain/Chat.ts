@@ -7,12 +7,12 @@ import type { Usage } from "./Usage.ts"
  */
 export interface ChatRequest {
   readonly messages: ReadonlyArray<ChatMessage>
-  readonly max_tokens?: number
-  readonly max_completion_tokens?: number
-  readonly temperature?: number
-  readonly top_p?: number
-  readonly stop?: string | ReadonlyArray<string>
-  readonly seed?: number
+  readonly max_tokens?: number | null
+  readonly max_completion_tokens?: number | null
+  readonly temperature?: number | null
+  readonly top_p?: number | null
+  readonly stop?: string | ReadonlyArray<string> | null
+  readonly seed?: number | null
   readonly [field: string]: unknown
 }
 
@@ -22,7 +22,7 @@ export interface ChatMessage {
   readonly [field: string]: unknown
 }
 
-export type ChatRole = "system" | "developer" | "user" | "assistant" | "tool"
+export type ChatRole = "system" | "developer" | "user" | "assistant" | "tool" | "function"
 
 export interface ContentPart {
   readonly type: string
@@ -36,22 +36,56 @@ export type CallMode = "whole" | "stream"
 /** Why the model stopped. `other` keeps an unknown provider value from crashing anything. */
 export type FinishReason = "stop" | "length" | "content_filter" | "tool_calls" | "other"
 
-/** One whole answer of a provider, translated. */
-export interface Completion {
+/** What the gateway knows of an answer, whole or streamed. Embeddings are one too: without text and without an end. */
+export interface AnswerSummary {
   /** Text of the first choice; empty when the model gave none. */
   readonly text: string
-  readonly finishReason: FinishReason
+  /** Null for an answer that does not stop, such as embeddings. */
+  readonly finishReason: FinishReason | null
   /** Model name as the provider reports it. */
   readonly model: string
   /** Null when the provider sent none or nonsense. */
   readonly usage: Usage | null
+  /** The usage is not (all of) the provider's own count: its stream broke, or its protocol counts nothing. */
+  readonly usageEstimated: boolean
   /** The provider's usage block, untouched, for the ledger. */
   readonly rawUsage: unknown
 }
 
+/** One whole answer of a provider, translated. */
+export interface Completion extends AnswerSummary {
+  /** The answer as OpenAI's JSON body: the provider's own bytes when it speaks OpenAI. */
+  readonly body: () => string | Uint8Array
+}
+
+/** One event of a streamed answer, and what the gateway understood of it. */
+export interface ChatChunk {
+  /**
+   * A complete server-sent event, blank line included, with OpenAI's `chat.completion.chunk` as data: the provider's
+   * own bytes when it speaks OpenAI. The terminal `[DONE]` is never among them.
+   */
+  readonly event: Uint8Array
+  /** Text of the first choice that it adds. */
+  readonly text: string
+  /** Characters that all choices gained: text, refusals, reasoning, tool-call arguments. For estimates. */
+  readonly generated: number
+  /**
+   * False while nothing of an answer has been said: a role, an empty delta, a prompt-filter report. Such chunks may be
+   * held back, and a failure after them can still go to another provider. An end (`finish_reason`) says something.
+   */
+  readonly semantic: boolean
+  /** Nothing but the usage that the gateway asked for: left out for a client that did not ask. */
+  readonly usageOnly: boolean
+  readonly model: string | undefined
+  /** Of the first choice, once it is there. */
+  readonly finishReason: FinishReason | undefined
+  /** The provider's count so far; `usage` null = nonsense. */
+  readonly usage: { readonly usage: Usage | null; readonly raw: unknown } | undefined
+}
+
 /** The most tokens this request may produce, when the client said so. */
 export const maxOutputTokens = (request: ChatRequest): number | undefined =>
-  request.max_completion_tokens ?? request.max_tokens
+  request.max_completion_tokens ?? request.max_tokens ?? undefined
 
 /** The text of a message, parts joined; parts without text count as nothing. */
 export const messageText = (message: ChatMessage): string => {

@@ -41,6 +41,7 @@ export const errorCatalogue = {
   database_unavailable: { status: 503, final: false, title: "The database is not available" },
   idempotency_unavailable: { status: 503, final: false, title: "Idempotency cannot be guaranteed right now" },
   overloaded: { status: 503, final: false, title: "The gateway is at its limit" },
+  gateway_stopping: { status: 503, final: false, title: "The gateway is stopping" },
   no_provider_available: { status: 503, final: false, title: "No provider could answer" },
   upstream_overloaded: { status: 503, final: false, title: "The provider is overloaded" },
   upstream_quota: { status: 503, final: true, title: "The gateway's quota at the provider is used up" },

@@ -1,12 +1,22 @@
-import { DateTime, Effect, Option } from "effect"
-import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Clock, DateTime, Effect, Option } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { Analytics, type AnalyticsError, type AnalyticsQuery } from "../analytics/Analytics.ts"
+import {
+  Analytics,
+  type AnalyticsError,
+  type AnalyticsQuery,
+  type AnalyticsUnavailable,
+} from "../analytics/Analytics.ts"
+import { requestsParameters, timeseriesParameters, usageParameters } from "../api/AnalyticsApi.ts"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { requireAdmin } from "./credentials.ts"
-import { answeringProblems } from "./problem.ts"
+import { answeringErrors } from "./error-response.ts"
 import { pageLimit } from "./query.ts"
+import { requestIdOf } from "./request-id.ts"
+
+/** Dashboards ask again and again while the database is away. */
+const LOG_INTERVAL_MS = 10_000
 
 /** Reads for operators; every number comes from rollups or an index. */
 export const AnalyticsHandlers = HttpApiBuilder.group(
@@ -14,31 +24,68 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
   "analytics",
   Effect.fn(function* (handlers) {
     const analytics = yield* Analytics
+    let lastLogMs = Number.NEGATIVE_INFINITY
+
+    const logUnavailable = Effect.fnUntraced(function* (
+      request: HttpServerRequest.HttpServerRequest,
+      { reason, code }: AnalyticsUnavailable,
+    ) {
+      const nowMs = yield* Clock.currentTimeMillis
+      if (nowMs - lastLogMs < LOG_INTERVAL_MS) return
+      lastLogMs = nowMs
+      yield* Effect.annotateLogs(Effect.logWarning("Analytics could not be read"), {
+        request_id: requestIdOf(request),
+        reason,
+        ...(code !== undefined && { code }),
+      })
+    })
 
     const read = <Query extends QueryParams, Page>(
       request: HttpServerRequest.HttpServerRequest,
+      parameters: object,
       query: Query,
       list: (query: AnalyticsQuery) => Effect.Effect<Page, AnalyticsError | GatewayError>,
     ) =>
       requireAdmin(request).pipe(
+        Effect.andThen(onlyKnown(Object.keys(parameters))),
         Effect.andThen(analyticsQuery(query)),
         Effect.flatMap(list),
+        Effect.tapError((error) =>
+          error._tag === "AnalyticsUnavailable" ? logUnavailable(request, error) : Effect.void,
+        ),
         Effect.mapError(analyticsError),
         Effect.map((page) => HttpServerResponse.jsonUnsafe(page)),
-        answeringProblems,
+        answeringErrors,
       )
 
     return handlers
-      .handleRaw("usageByKey", ({ request, query }) => read(request, query, analytics.usageByKey))
-      .handleRaw("usageByProvider", ({ request, query }) => read(request, query, analytics.usageByProvider))
+      .handleRaw("usageByKey", ({ request, query }) =>
+        read(request, usageParameters, query, analytics.usageByKey),
+      )
+      .handleRaw("usageByProvider", ({ request, query }) =>
+        read(request, usageParameters, query, analytics.usageByProvider),
+      )
       .handleRaw("timeseries", ({ request, query }) =>
-        read(request, query, (filters) =>
+        read(request, timeseriesParameters, query, (filters) =>
           Effect.flatMap(bucketOf(query.bucket), (bucket) => analytics.timeseries({ ...filters, bucket })),
         ),
       )
-      .handleRaw("requests", ({ request, query }) => read(request, query, analytics.requests))
+      .handleRaw("requests", ({ request, query }) =>
+        read(request, requestsParameters, query, (filters) =>
+          analytics.requests({ ...filters, endpoint: query.endpoint }),
+        ),
+      )
   }),
 )
+
+/** Ignoring a misspelt filter would answer another question than was asked. */
+const onlyKnown = Effect.fnUntraced(function* (known: ReadonlyArray<string>) {
+  const asked = yield* HttpServerRequest.ParsedSearchParams
+  const unknown = Object.keys(asked).find((name) => !known.includes(name))
+  if (unknown !== undefined) {
+    return yield* wrong(unknown, `Unknown parameter; known are ${known.join(", ")}`)
+  }
+})
 
 interface QueryParams {
   readonly from?: string
@@ -46,6 +93,7 @@ interface QueryParams {
   readonly key_id?: string
   readonly provider?: string
   readonly model?: string
+  readonly stream?: string
   readonly limit?: string
   readonly cursor?: string
 }
@@ -57,6 +105,7 @@ const analyticsQuery = Effect.fnUntraced(function* (query: QueryParams) {
     keyId: query.key_id,
     provider: query.provider,
     model: query.model,
+    stream: yield* streamOf(query.stream),
     limit: yield* pageLimit(query.limit),
     cursor: query.cursor,
   }
@@ -75,6 +124,13 @@ const instant = (
   return Option.isSome(parsed)
     ? Effect.succeed(DateTime.toEpochMillis(parsed.value))
     : Effect.fail(wrong(param, "Expected an ISO 8601 instant such as 2026-11-23T00:00:00Z"))
+}
+
+const streamOf = (text: string | undefined): Effect.Effect<boolean | undefined, GatewayError> => {
+  if (text === undefined) return Effect.undefined
+  return text === "true" || text === "false"
+    ? Effect.succeed(text === "true")
+    : Effect.fail(wrong("stream", "Expected true or false"))
 }
 
 const bucketOf = (text: string | undefined): Effect.Effect<"hour" | "day", GatewayError> =>

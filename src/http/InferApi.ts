@@ -1,82 +1,47 @@
 import { Effect, Result } from "effect"
-import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { InferRequest } from "../api/InferApi.ts"
-import { Settings } from "../config/Settings.ts"
 import type { ChatRequest } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { toUsd } from "../domain/Money.ts"
-import { fingerprint } from "../idempotency/fingerprint.ts"
-import { parseIdempotencyKey } from "../idempotency/header.ts"
 import type { StoredResponse } from "../idempotency/Idempotency.ts"
-import type { Answer, Call, Settled } from "../inference/Exchange.ts"
-import { fromOverload } from "../inference/failures.ts"
-import { Inference } from "../inference/Inference.ts"
-import { LoadShedder } from "../limits/LoadShedder.ts"
-import { parseJson, readBody } from "./body.ts"
-import { apiKey, rawHeader } from "./credentials.ts"
+import type { Answer, Call, Settled, StreamWriter } from "../inference/Exchange.ts"
 import { decoder } from "./decode.ts"
-import { outcomeHeaders } from "./outcome-headers.ts"
-import { answeringProblems, problemBody, problemHeaders, toServerResponse } from "./problem.ts"
-import { requestIdOf } from "./request-id.ts"
-
-const ENDPOINT = "/infer"
+import { problemFormat, storedError } from "./error-response.ts"
+import { outcomeHeaders, progressHeaders, rateLimitFields } from "./outcome-headers.ts"
+import { serveExchange } from "./serve-exchange.ts"
+import { DONE, EVENT_STREAM, sseEvent } from "./sse.ts"
 
 export const InferHandlers = HttpApiBuilder.group(
   GatewayApi,
   "inference",
   Effect.fn(function* (handlers) {
-    const { maxBodyBytes } = yield* Settings
-    const inference = yield* Inference
-    const shedder = yield* LoadShedder
-
-    const readCall = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-      const key = yield* idempotencyKey(request)
-      const bytes = yield* readBody(request, maxBodyBytes)
-      const body = yield* Effect.flatMap(parseJson(bytes), decodeInferRequest)
-      const call: Call = {
-        requestedModel: body.model,
-        request: yield* toChatRequest(body),
-        mode: "whole",
-        dryRun: body.dry_run === true,
-        explain: body.explain === true,
-        idempotency:
-          key === undefined ? undefined : { key, fingerprint: fingerprint("POST", ENDPOINT, bytes) },
-      }
-      return call
-    })
-
-    const infer = (request: HttpServerRequest.HttpServerRequest) =>
-      inference.infer({
-        requestId: requestIdOf(request),
-        endpoint: ENDPOINT,
-        credential: apiKey(request),
-        call: readCall(request),
-        write: writeSettled,
-      })
-
+    const serve = yield* serveExchange
     return handlers.handleRaw("infer", ({ request }) =>
-      shedder.withSlot(infer(request)).pipe(
-        Effect.catchTag("Overloaded", (error) => Effect.fail(fromOverload(error))),
-        Effect.map(({ response, replayed }) =>
-          replayed
-            ? HttpServerResponse.setHeader(toServerResponse(response), "idempotent-replayed", "true")
-            : toServerResponse(response),
-        ),
-        answeringProblems,
-      ),
+      serve(request, { endpoint: "/infer", decode: decodeCall, write: writeSettled }),
     )
   }),
 )
 
-const idempotencyKey = (request: HttpServerRequest.HttpServerRequest) =>
-  Effect.mapError(
-    Effect.fromResult(parseIdempotencyKey(rawHeader(request, "idempotency-key"))),
-    ({ message }) => new GatewayError({ code: "invalid_idempotency_key", detail: message }),
-  )
-
 const decodeInferRequest = decoder(InferRequest)
+
+const decodeCall = Effect.fnUntraced(function* (input: unknown) {
+  const body = yield* decodeInferRequest(input)
+  const dryRun = body.dry_run === true
+  const streamed = body.stream === true && !dryRun
+  return {
+    requestedModel: body.model,
+    task: {
+      _tag: "Chat",
+      request: yield* toChatRequest(body),
+      mode: body.stream === true ? "stream" : "whole",
+    },
+    stream: streamed ? streamWriter : undefined,
+    dryRun,
+    explain: body.explain === true,
+  } satisfies Omit<Call, "idempotency">
+})
 
 const toChatRequest = (body: InferRequest): Effect.Effect<ChatRequest, GatewayError> => {
   const { prompt, messages, max_tokens, temperature } = body
@@ -98,14 +63,10 @@ const toChatRequest = (body: InferRequest): Effect.Effect<ChatRequest, GatewayEr
 }
 
 const writeSettled = (settled: Settled): StoredResponse => {
-  const headers = outcomeHeaders(settled)
+  const headers = outcomeHeaders(settled, rateLimitFields)
   if (Result.isFailure(settled.result)) {
-    const error = settled.result.failure
-    return {
-      status: error.status,
-      headers: { ...headers, ...problemHeaders(error, settled.requestId) },
-      body: problemBody(error, settled.requestId),
-    }
+    const stored = storedError(settled.result.failure, settled.requestId, problemFormat)
+    return { ...stored, headers: { ...headers, ...stored.headers } }
   }
   const answer = settled.result.success
   const body =
@@ -119,19 +80,35 @@ const writeSettled = (settled: Settled): StoredResponse => {
   }
 }
 
-const inferResponse = (settled: Settled, { candidate, completion, cost }: Answer) => ({
-  output: completion.text,
+/** Deltas, then one event with the fields of a whole answer, then `[DONE]`. */
+const streamWriter: StreamWriter = {
+  headers: (progress) => ({ ...progressHeaders(progress, rateLimitFields), "content-type": EVENT_STREAM }),
+  needsText: true,
+  chunk: ({ text }) => (text === "" ? undefined : sseEvent({ delta: text })),
+  end: (settled) => {
+    const { result } = settled
+    if (Result.isFailure(result)) {
+      return sseEvent({ error: problemFormat.body(result.failure, settled.requestId) })
+    }
+    return result.success === undefined
+      ? DONE
+      : Buffer.concat([sseEvent(inferResponse(settled, result.success)), DONE])
+  },
+}
+
+const inferResponse = (settled: Settled, { candidate, summary, cost }: Answer) => ({
+  output: summary.text,
   provider: candidate.provider.name,
   latency_ms: settled.latencyMs,
   cost: cost.nanoUsd === null ? null : toUsd(cost.nanoUsd),
   model: candidate.model.name,
-  usage: completion.usage && {
-    input_tokens: completion.usage.inputTokens,
-    output_tokens: completion.usage.outputTokens,
-    cached_tokens: completion.usage.cachedTokens,
-    reasoning_tokens: completion.usage.reasoningTokens,
+  usage: summary.usage && {
+    input_tokens: summary.usage.inputTokens,
+    output_tokens: summary.usage.outputTokens,
+    cached_tokens: summary.usage.cachedTokens,
+    reasoning_tokens: summary.usage.reasoningTokens,
   },
-  finish_reason: completion.finishReason,
+  finish_reason: summary.finishReason,
   request_id: settled.requestId,
   attempts: settled.attempts.length,
   ...(candidate.provider.simulated ? { simulated: true } : {}),

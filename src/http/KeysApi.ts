@@ -10,7 +10,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { parseJson, readBody } from "./body.ts"
 import { requireAdmin } from "./credentials.ts"
 import { decoder } from "./decode.ts"
-import { answeringProblems } from "./problem.ts"
+import { answeringErrors } from "./error-response.ts"
 import { pageLimit } from "./query.ts"
 
 /** The operators' key routes: the same service the command line uses. */
@@ -34,7 +34,7 @@ export const KeysHandlers = HttpApiBuilder.group(
         Effect.andThen(answer),
         Effect.mapError(keyError),
         Effect.map((body) => HttpServerResponse.jsonUnsafe(body)),
-        answeringProblems,
+        answeringErrors,
       )
 
     return handlers

@@ -13,14 +13,15 @@ import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
-import type { RequestId } from "../domain/Ids.ts"
 import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { invalidRequest } from "./decode.ts"
+import { errorResponse } from "./error-response.ts"
+import { serveHalfOpen } from "./half-open.ts"
 import { InferHandlers } from "./InferApi.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
-import { problemResponse } from "./problem.ts"
+import { OpenAiHandlers } from "./OpenAiApi.ts"
 import { Readiness } from "./Readiness.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -52,7 +53,7 @@ const exchange = HttpRouter.middleware(
         return app.pipe(
           Effect.catchCauseIf(
             (cause) => !Cause.hasInterruptsOnly(cause),
-            (cause) => unhandled(cause, requestIdOf(request)),
+            (cause) => unhandled(cause, request),
           ),
           Effect.map((response) =>
             HttpServerResponse.setHeaders(response, {
@@ -62,7 +63,13 @@ const exchange = HttpRouter.middleware(
               ...(readiness.phase() === "draining" ? { connection: "close" } : {}),
             }),
           ),
-          Effect.tap(({ status }) => measure(endpointOf(url), status, performance.now() - startedAt)),
+          Effect.tap(({ body, status }) => {
+            const measured = Effect.suspend(() =>
+              measure(endpointOf(url), status, performance.now() - startedAt),
+            )
+            // A stream has only begun; its exchange ends with the request's scope.
+            return body._tag === "Raw" ? Effect.addFinalizer(() => measured) : measured
+          }),
           Effect.onInterrupt(() => measure(endpointOf(url), CLIENT_LEFT, performance.now() - startedAt)),
         )
       }),
@@ -76,26 +83,29 @@ const measure = (endpoint: string, status: number, ms: number): Effect.Effect<vo
     Metric.update(requestDuration(endpoint), ms),
   )
 
-const unhandled = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, requestId: RequestId) {
+const unhandled = Effect.fnUntraced(function* (
+  cause: Cause.Cause<unknown>,
+  request: HttpServerRequest.HttpServerRequest,
+) {
   const defect = Cause.squash(cause)
   if (
     HttpApiError.HttpApiSchemaError.is(defect) &&
     defect.kind !== "Body" &&
     defect.kind !== "ResponseHeaders"
   ) {
-    return problemResponse(invalidRequest(defect.cause.issue), requestId)
+    return errorResponse(invalidRequest(defect.cause.issue), request)
   }
   if (HttpServerError.isHttpServerError(defect) && defect.reason._tag === "RouteNotFound")
     return yield* notHere
   yield* Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), {
-    request_id: requestId,
+    request_id: requestIdOf(request),
   })
-  return problemResponse(
+  return errorResponse(
     new GatewayError({
       code: "internal_error",
       detail: "An unexpected error happened; it was logged under this request_id.",
     }),
-    requestId,
+    request,
   )
 })
 
@@ -103,28 +113,27 @@ const unhandled = Effect.fnUntraced(function* (cause: Cause.Cause<unknown>, requ
 const notHere = Effect.gen(function* () {
   const request = yield* HttpServerRequest.HttpServerRequest
   const { method, url } = request
-  const requestId = requestIdOf(request)
   const allowed = allowedMethods(url)
   // A known path under the right method is here because it cannot be decoded.
   if (allowed.length === 0 || allowed.includes(method)) {
-    return problemResponse(
+    return errorResponse(
       new GatewayError({ code: "not_found", detail: "No route has this path. GET /docs lists the routes." }),
-      requestId,
+      request,
     )
   }
-  const response = problemResponse(
+  const response = errorResponse(
     new GatewayError({
       code: "method_not_allowed",
       detail: `${method} is not one of: ${allowed.join(", ")}.`,
     }),
-    requestId,
+    request,
   )
   return HttpServerResponse.setHeader(response, "allow", allowed.join(", "))
 })
 
 const routes = Layer.mergeAll(
   HttpApiBuilder.layer(GatewayApi, { openapiPath: "/openapi.json" }).pipe(
-    Layer.provide([InferHandlers, AnalyticsHandlers, KeysHandlers, SystemHandlers]),
+    Layer.provide([InferHandlers, OpenAiHandlers, AnalyticsHandlers, KeysHandlers, SystemHandlers]),
   ),
   HttpApiScalar.layer(GatewayApi, { path: "/docs" }),
   HttpRouter.add("*", "*", notHere),
@@ -144,6 +153,7 @@ export const layer = Layer.unwrap(
       connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     })
+    serveHalfOpen(server)
     return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
       Layer.provide(
         Layer.mergeAll(

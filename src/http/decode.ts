@@ -25,8 +25,13 @@ export const invalidRequest = (issue: SchemaIssue.Issue): GatewayError => {
 }
 
 /** A strict decoder: unknown fields are refused by name. Build it once, outside the request. */
-export const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => {
-  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty: "error" })
+export const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => decoding(schema, "error")
+
+/** For schemas that take unknown fields, and keep them. */
+export const openDecoder = <S extends Schema.Decoder<unknown>>(schema: S) => decoding(schema, "ignore")
+
+const decoding = <S extends Schema.Decoder<unknown>>(schema: S, onExcessProperty: "error" | "ignore") => {
+  const decode = Schema.decodeUnknownResult(schema, { onExcessProperty })
   return (input: unknown): Effect.Effect<S["Type"], GatewayError> => {
     const result = decode(input)
     return Result.isSuccess(result)

@@ -1,36 +1,68 @@
 import { Result } from "effect"
 import { toUsd } from "../domain/Money.ts"
-import type { Settled } from "../inference/Exchange.ts"
+import type { Progress, Settled } from "../inference/Exchange.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
 
-/** What every inference answer says about itself, whether it succeeded or not. Header names are lower-case. */
-export const outcomeHeaders = (settled: Settled): Record<string, string> => {
+/** A route family's header fields for a rate limit. Header names are lower-case. */
+export type RateLimitFields = (state: RateLimitState) => Readonly<Record<string, string>>
+
+/** What every inference answer says about itself, also before a stream's first byte. */
+export const progressHeaders = (
+  progress: Progress,
+  rateLimitFields: RateLimitFields,
+): Record<string, string> => {
   const headers: Record<string, string> = {
-    "x-request-id": settled.requestId,
-    "x-gateway-attempts": String(settled.attempts.length),
-    "server-timing": serverTiming(settled),
+    "x-request-id": progress.requestId,
+    "x-gateway-attempts": String(progress.attemptCount),
+    "server-timing": serverTiming(progress),
   }
-  if (settled.rateLimit !== undefined) Object.assign(headers, rateLimitHeaders(settled.rateLimit))
+  if (progress.rateLimit !== undefined) Object.assign(headers, rateLimitFields(progress.rateLimit))
+  if (progress.candidate !== undefined) {
+    headers["x-gateway-provider"] = progress.candidate.provider.name
+    headers["x-gateway-model"] = progress.candidate.model.name
+  }
+  return headers
+}
+
+/** The same of a whole answer, whose cost is known, or a failure. */
+export const outcomeHeaders = (
+  settled: Settled,
+  rateLimitFields: RateLimitFields,
+): Record<string, string> => {
+  const headers = progressHeaders(settled, rateLimitFields)
   if (Result.isSuccess(settled.result) && settled.result.success !== undefined) {
-    const { candidate, cost } = settled.result.success
-    headers["x-gateway-provider"] = candidate.provider.name
-    headers["x-gateway-model"] = candidate.model.name
-    headers["x-gateway-cost"] = cost.nanoUsd === null ? "unknown" : decimalUsd(cost.nanoUsd)
+    const { nanoUsd } = settled.result.success.cost
+    headers["x-gateway-cost"] = nanoUsd === null ? "unknown" : decimalUsd(nanoUsd)
   }
   return headers
 }
 
 /** `auth`, `route` and `upstream` as measured; `gateway` is everything but the upstream. */
-const serverTiming = ({ timings, latencyMs }: Settled): string => {
+const serverTiming = ({ timings, latencyMs }: Progress): string => {
   const gatewayMs = Math.max(0, latencyMs - timings.upstreamMs)
   return `auth;dur=${timings.authMs}, route;dur=${timings.routeMs}, upstream;dur=${timings.upstreamMs}, gateway;dur=${gatewayMs}`
 }
 
 /** RateLimit header fields, draft-ietf-httpapi-ratelimit-headers-11. */
-const rateLimitHeaders = ({ limit, remaining, resetMs }: RateLimitState): Record<string, string> => ({
+export const rateLimitFields: RateLimitFields = ({ limit, remaining, resetMs }) => ({
   "ratelimit-policy": `"default";q=${limit};w=60`,
   ratelimit: `"default";r=${Math.max(0, Math.floor(remaining))};t=${Math.max(0, Math.ceil(resetMs / 1000))}`,
 })
+
+/** OpenAI's fields; its times are Go durations. */
+export const openAiRateLimitFields: RateLimitFields = ({ limit, remaining, resetMs }) => ({
+  "x-ratelimit-limit-requests": String(limit),
+  "x-ratelimit-remaining-requests": String(Math.max(0, Math.floor(remaining))),
+  "x-ratelimit-reset-requests": goDuration(Math.max(0, Math.ceil(resetMs))),
+})
+
+/** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */
+export const goDuration = (ms: number): string => {
+  if (ms < 1000) return `${ms}ms`
+  const minutes = Math.floor(ms / 60_000)
+  const seconds = (ms - minutes * 60_000) / 1000
+  return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds}s`
+}
 
 /** Plain decimal dollars, at most nine places: never exponent notation. */
 const decimalUsd = (nanoUsd: number): string =>

@@ -22,6 +22,11 @@ export type ClaimState =
   /** The key belongs to a request with another fingerprint. */
   | { readonly _tag: "Reused" }
 
+/** A response to keep; without its body when that was too long to hold. */
+export interface FinishedResponse extends Omit<StoredResponse, "body"> {
+  readonly body: Uint8Array | undefined
+}
+
 /** The database did not do it, or did not say so in time: the statement may still have taken effect. */
 export class ClaimStoreUnavailable extends Data.TaggedError("ClaimStoreUnavailable")<{
   readonly message: string
@@ -46,13 +51,13 @@ export class ClaimStore extends Context.Service<
     /** False: the claim is no longer this owner's. */
     readonly renew: (id: ClaimId, owner: string) => Effect.Effect<boolean, ClaimStoreUnavailable>
     /**
-     * Finishes the claim; may be repeated. A body above `maxStoredBytes` is left out, and the claim says so. False:
-     * the claim is no longer this owner's.
+     * Finishes the claim; may be repeated. A body above `maxStoredBytes`, or one that is not there any more, is left
+     * out, and the claim says so. False: the claim is no longer this owner's.
      */
     readonly complete: (
       id: ClaimId,
       owner: string,
-      response: StoredResponse,
+      response: FinishedResponse,
     ) => Effect.Effect<boolean, ClaimStoreUnavailable>
     /** Removes an unfinished claim of this owner. */
     readonly release: (id: ClaimId, owner: string) => Effect.Effect<void, ClaimStoreUnavailable>
@@ -118,12 +123,12 @@ export class ClaimStore extends Context.Service<
           WHERE ${at(id)} AND owner = ${owner}::uuid AND response_status IS NULL
           RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length > 0))
 
-      const complete = (id: ClaimId, owner: string, { status, headers, body }: StoredResponse) =>
+      const complete = (id: ClaimId, owner: string, { status, headers, body }: FinishedResponse) =>
         bounded(sql`
           UPDATE idempotency_claims SET
             response_status = ${status},
             response_headers = ${JSON.stringify(headers)},
-            response_body = ${body.byteLength > maxStoredBytes ? null : body}
+            response_body = ${body === undefined || body.byteLength > maxStoredBytes ? null : body}
           WHERE ${at(id)} AND owner = ${owner}::uuid
           RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length > 0))
 

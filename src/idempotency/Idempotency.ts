@@ -16,12 +16,18 @@ import type { KeyId } from "../domain/Ids.ts"
 import { type ClaimId, ClaimStore } from "./ClaimStore.ts"
 import { hashKey } from "./fingerprint.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
+import { StreamedBody } from "./StreamedBody.ts"
 
 /** What is kept and replayed byte for byte. Header names are lower-case. */
 export interface StoredResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
+}
+
+/** What callers get: whole, or still being written. */
+export interface IdempotentResponse extends Omit<StoredResponse, "body"> {
+  readonly body: Uint8Array | StreamedBody
 }
 
 export interface IdempotencyClaim {
@@ -34,12 +40,12 @@ export interface IdempotencyClaim {
 
 /** One run of a claim: its response, and whether that is final (stored) or releases the claim (retryable). */
 export interface Outcome {
-  readonly response: StoredResponse
+  readonly response: IdempotentResponse
   readonly keep: boolean
 }
 
 export interface IdempotentReply {
-  readonly response: StoredResponse
+  readonly response: IdempotentResponse
   /** True for everyone but the caller that started the run. */
   readonly replayed: boolean
 }
@@ -53,6 +59,9 @@ export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
     | "unavailable" // the database cannot keep the promise, or the process is stopping: 503
   readonly retryAfterMs?: number
 }> {}
+
+/** Hands a streamed response to every caller as soon as it begins; the run goes on and ends as any other. */
+export type Begin = (response: IdempotentResponse) => void
 
 /**
  * At most one upstream call per API key and Idempotency-Key. Protocol: claim by one INSERT … ON CONFLICT with a
@@ -71,7 +80,7 @@ export class Idempotency extends Context.Service<
      */
     readonly run: <R>(
       claim: IdempotencyClaim,
-      work: Effect.Effect<Outcome, never, R>,
+      work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
     /**
      * Refuses new claims, waits for running work, and interrupts what exceeds the grace period. Whoever owns what
@@ -98,16 +107,15 @@ export class Idempotency extends Context.Service<
        * Entries are keyed by the fingerprint too: whether a key belongs to another request is for the claim to
        * say, since until then neither of two requests in this process has a better right to it.
        */
-      const run = <R>(claim: IdempotencyClaim, work: Effect.Effect<Outcome, never, R>) =>
+      const run = <R>(claim: IdempotencyClaim, work: (begin: Begin) => Effect.Effect<Outcome, never, R>) =>
         // Uninterruptible from the entry to the fiber that removes it.
         Effect.uninterruptibleMask((restore) => {
           const name = `${claim.keyId} ${Buffer.from(claim.fingerprint).toString("hex")} ${claim.key}`
           const joined = calls.get(name)
           if (joined !== undefined) {
-            return Effect.map(restore(Deferred.await(joined)), ({ response }) => ({
-              response,
-              replayed: true,
-            }))
+            return Effect.flatMap(restore(Deferred.await(joined)), ({ response }) =>
+              canBeJoined(response) ? Effect.succeed({ response, replayed: true }) : Effect.fail(notStored),
+            )
           }
           if (draining) return Effect.fail(unavailable)
           if (calls.size >= limits.maxRunning) return Effect.fail(overloaded)
@@ -119,10 +127,10 @@ export class Idempotency extends Context.Service<
               if (calls.get(name) === call) calls.delete(name)
               Deferred.doneUnsafe(call, exit)
             })
-          const answerEarly = (response: StoredResponse) =>
-            Deferred.succeed(call, { response, replayed: false })
+          const begin: Begin = (response) =>
+            void Deferred.doneUnsafe(call, Exit.succeed({ response, replayed: false }))
           const id = { keyId: claim.keyId, keyHash: hashKey(claim.key) }
-          return attend(id, claim.fingerprint, work, answerEarly).pipe(
+          return attend(id, claim.fingerprint, work, begin).pipe(
             Effect.onExit((exit) => settle(withoutInterrupts(exit))),
             Effect.exit,
             Effect.asVoid,
@@ -135,14 +143,14 @@ export class Idempotency extends Context.Service<
       const attend = Effect.fnUntraced(function* <R>(
         id: ClaimId,
         fingerprint: Uint8Array,
-        work: Effect.Effect<Outcome, never, R>,
-        answerEarly: (response: StoredResponse) => Effect.Effect<unknown>,
+        work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
+        begin: Begin,
       ): Effect.fn.Return<IdempotentReply, IdempotencyError, R> {
         const owner = randomUUID()
         const stored = yield* obtain(id, fingerprint, owner)
         if (stored !== undefined) return { response: stored, replayed: true }
 
-        const outcome = yield* Effect.raceFirst(work, renewUntilLost(id, owner)).pipe(
+        const outcome = yield* Effect.raceFirst(work(begin), renewUntilLost(id, owner)).pipe(
           // A defect, or the end of the grace period: nothing is running any more, a retry may start at once.
           Effect.onExit((exit) => (Exit.isFailure(exit) ? release(id, owner) : Effect.void)),
         )
@@ -153,10 +161,10 @@ export class Idempotency extends Context.Service<
           return { response, replayed: false }
         }
 
-        const complete = store.complete(id, owner, response)
+        const complete = store.complete(id, owner, { ...response, body: storable(response) })
         const kept = yield* complete.pipe(
           Effect.catch(() =>
-            answerEarly(response).pipe(
+            Effect.sync(() => begin(response)).pipe(
               Effect.andThen(Effect.sleep(limits.retryEveryMs)),
               Effect.andThen(
                 Effect.retry(
@@ -198,7 +206,7 @@ export class Idempotency extends Context.Service<
               }
               return undefined
             case "Finished":
-              if (state.response === null) return yield* new IdempotencyError({ reason: "not_stored" })
+              if (state.response === null) return yield* notStored
               return state.response
             case "Reused":
               return yield* new IdempotencyError({ reason: "reused" })
@@ -261,3 +269,12 @@ export class Idempotency extends Context.Service<
   static readonly layer = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layer))
   static readonly layerMemory = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layerMemory))
 }
+
+const notStored = new IdempotencyError({ reason: "not_stored" })
+
+const canBeJoined = ({ body }: IdempotentResponse): boolean =>
+  !(body instanceof StreamedBody) || body.replayable
+
+/** Undefined: too long for its buffer, as the claim will say. */
+const storable = ({ body }: IdempotentResponse): Uint8Array | undefined =>
+  body instanceof StreamedBody ? body.bytes() : body

@@ -52,11 +52,12 @@ export const makeMemoryClaims = Effect.gen(function* () {
         row.leaseUntil = now + leaseMs
         return true
       }),
-    complete: (id, owner, response) =>
+    complete: (id, owner, { status, headers, body }) =>
       Effect.sync(() => {
         const row = ownRow(id, owner)
         if (row === undefined) return false
-        row.finished = { response: response.body.byteLength > maxStoredBytes ? null : response }
+        const kept = body !== undefined && body.byteLength <= maxStoredBytes
+        row.finished = { response: kept ? { status, headers, body } : null }
         return true
       }),
     release: (id, owner) =>

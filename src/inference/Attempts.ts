@@ -1,6 +1,6 @@
 import { Context, Effect, Exit, Layer, Metric, Random, Result } from "effect"
 import { Settings } from "../config/Settings.ts"
-import type { ChatRequest, Completion } from "../domain/Chat.ts"
+import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { isClientFault, type ProviderError } from "../domain/ProviderError.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
@@ -10,12 +10,13 @@ import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
+import type { Asking } from "./asking.ts"
 import { fromProviders } from "./failures.ts"
 import { nextStep } from "./next-step.ts"
 import type { Trace } from "./Trace.ts"
 
 /** A tripped target is a last resort that may well hang: it gets a few times what its answers take, not everything. */
-const lastResortTimeoutMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
+const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 
 /** One line per target in this time: an outage must be visible in the log, not fill it. */
 const LOG_EVERY_MS = 10_000
@@ -24,42 +25,57 @@ const LOG_EVERY_MS = 10_000
 export class Attempts extends Context.Service<
   Attempts,
   {
-    readonly run: (
+    readonly run: <A extends AnswerSummary>(
       plan: Plan,
-      request: ChatRequest,
+      asking: Asking<A>,
       trace: Trace,
-    ) => Effect.Effect<{ readonly candidate: Candidate; readonly completion: Completion }, GatewayError>
+    ) => Effect.Effect<{ readonly candidate: Candidate; readonly answer: A }, GatewayError>
   }
 >()("gateway/inference/Attempts") {
   static readonly layer = Layer.effect(
     Attempts,
     Effect.gen(function* () {
-      const { limits, timeouts } = (yield* Settings).gateway
+      const { limits } = (yield* Settings).gateway
       const breakers = yield* Breakers
       const retryBudget = yield* RetryBudget
       const router = yield* Router
 
       /** One upstream call, recorded and learned from however it ends. */
-      const attempt = (candidate: Candidate, request: ChatRequest, timeoutMs: number, trace: Trace) => {
-        const { provider, model, key } = candidate
+      const attempt = <A extends AnswerSummary>(
+        candidate: Candidate,
+        asking: Asking<A>,
+        trace: Trace,
+        remainingMs: number,
+        patienceMs: number,
+      ) => {
         const startedAt = trace.now()
-        return breakers.run(key, provider.complete({ model: model.name, request, timeoutMs })).pipe(
+        const call = asking.ask(candidate, remainingMs, patienceMs)
+        return breakers.run(candidate.key, call).pipe(
           Effect.onExit((exit) => {
-            const record = attemptRecord(candidate, startedAt, trace.now() - startedAt, exit)
+            const endedAt = trace.now()
+            const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, asking)
             trace.attempts.push(record)
-            return Effect.andThen(measure(record), learn(key, record))
+            const ms = (asking.firstTokenAt() ?? endedAt) - startedAt
+            return Effect.andThen(measure(record), learn(candidate, asking.mode, record, ms))
           }),
         )
       }
 
-      const learn = (key: string, { outcome, latencyMs, usage }: AttemptRecord): Effect.Effect<void> => {
+      const learn = (
+        { key, model }: Candidate,
+        mode: CallMode,
+        { outcome, usage }: AttemptRecord,
+        ms: number,
+      ): Effect.Effect<void> => {
         if (outcome === "cancelled" || outcome === "defect") return Effect.void
+        // What embeddings produce says nothing about the length of answers.
+        const outputTokens = model.kind === "chat" ? (usage?.outputTokens ?? null) : null
         return router.observe({
           key,
-          mode: "whole",
+          mode,
           outcome:
             outcome === "success"
-              ? { _tag: "success", ms: latencyMs, outputTokens: usage?.outputTokens ?? null }
+              ? { _tag: "success", ms, outputTokens }
               : { _tag: "failure", kind: outcome },
         })
       }
@@ -85,8 +101,12 @@ export class Attempts extends Context.Service<
         })
       }
 
-      const run = Effect.fnUntraced(function* (plan: Plan, request: ChatRequest, trace: Trace) {
-        const deadlineAt = trace.startedAt + timeouts.deadlineMs
+      const run = Effect.fnUntraced(function* <A extends AnswerSummary>(
+        plan: Plan,
+        asking: Asking<A>,
+        trace: Trace,
+      ) {
+        const deadlineAt = trace.startedAt + asking.deadlineMs
         const failures: Array<ProviderError> = []
         let queue = plan.candidates.slice()
         const larger = plan.largerContext.slice()
@@ -99,14 +119,14 @@ export class Attempts extends Context.Service<
           const remainingMs = deadlineAt - trace.now()
           if (attemptsHere === 0) retryBudget.deposit(candidate.provider.name)
           attemptsHere++
-          const timeoutMs = tripped
-            ? Math.min(remainingMs, lastResortTimeoutMs(candidate.expectedMs))
-            : remainingMs
-          const result = yield* Effect.result(attempt(candidate, request, timeoutMs, trace))
-          if (Result.isSuccess(result)) return { candidate, completion: result.success }
+          const patienceMs = tripped ? lastResortPatienceMs(candidate.expectedMs) : remainingMs
+          const result = yield* Effect.result(attempt(candidate, asking, trace, remainingMs, patienceMs))
+          if (Result.isSuccess(result)) return { candidate, answer: result.success }
 
           failures.push(result.failure)
           yield* report(candidate.key, result.failure, trace)
+          // The client's answer is this one, as far as it came.
+          if (asking.committed()) return yield* fromProviders([result.failure])
           const step = nextStep({
             error: result.failure,
             attempts: trace.attempts.length,
@@ -148,25 +168,31 @@ const attemptRecord = (
   { provider, model }: Candidate,
   startedAt: number,
   latencyMs: number,
-  exit: Exit.Exit<Completion, ProviderError>,
+  exit: Exit.Exit<AnswerSummary, ProviderError>,
+  asking: Asking<AnswerSummary>,
 ): AttemptRecord => {
-  const base = { provider: provider.name, model: model.name, startedAt, latencyMs }
-  if (Exit.isSuccess(exit)) {
-    const { usage } = exit.value
-    return {
-      ...base,
-      outcome: "success",
-      upstreamStatus: 200,
-      usage,
-      costNanoUsd: costOf(model.price, usage).nanoUsd,
-    }
-  }
+  const summary = Exit.isSuccess(exit) ? exit.value : asking.partial()
+  const usage = summary?.usage ?? null
   const failure = Exit.findErrorOption(exit)
   return {
-    ...base,
-    outcome: failure._tag === "Some" ? failure.value.kind : Exit.hasDies(exit) ? "defect" : "cancelled",
-    upstreamStatus: failure._tag === "Some" ? (failure.value.status ?? null) : null,
-    usage: null,
-    costNanoUsd: null,
+    provider: provider.name,
+    model: model.name,
+    startedAt,
+    latencyMs,
+    outcome: Exit.isSuccess(exit)
+      ? "success"
+      : failure._tag === "Some"
+        ? failure.value.kind
+        : Exit.hasDies(exit)
+          ? "defect"
+          : "cancelled",
+    upstreamStatus: Exit.isSuccess(exit)
+      ? 200
+      : failure._tag === "Some"
+        ? (failure.value.status ?? null)
+        : null,
+    usage,
+    usageEstimated: usage !== null && summary?.usageEstimated === true,
+    costNanoUsd: costOf(model.price, usage).nanoUsd,
   }
 }

@@ -1,39 +1,53 @@
-import { Clock, Context, Effect, Exit, Layer, Metric, Result } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Metric, Result } from "effect"
 import { Authenticator } from "../auth/Authenticator.ts"
 import type { Principal } from "../auth/Principal.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import { Idempotency, type StoredResponse } from "../idempotency/Idempotency.ts"
+import { inputTokensOf } from "../domain/Task.ts"
+import { type Begin, Idempotency, type IdempotentResponse, type Outcome } from "../idempotency/Idempotency.ts"
+import { IdempotencyLimits } from "../idempotency/IdempotencyLimits.ts"
+import { StreamedBody } from "../idempotency/StreamedBody.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { costOf } from "../pricing/cost.ts"
 import { Router } from "../routing/Router.ts"
+import type { ListedModel } from "../routing/targets.ts"
 import { Attempts } from "./Attempts.ts"
-import type { Answer, Call, Exchange } from "./Exchange.ts"
+import { askStreamed, askWhole } from "./asking.ts"
+import type { Answer, Call, Exchange, StreamWriter } from "./Exchange.ts"
 import { fromAuth, fromIdempotency, fromRateLimit, fromRouting } from "./failures.ts"
+import { QUIET_TICKS, StreamedAnswer } from "./StreamedAnswer.ts"
 import { Trace } from "./Trace.ts"
 
-/** What goes back to the client. */
+/** What goes back to the client. A streamed body may be read before its end is known. */
 export interface Reply {
-  readonly response: StoredResponse
+  readonly response: IdempotentResponse
   readonly replayed: boolean
 }
 
 /**
  * The story of one request: authenticate, claim, admit, plan, attempt, settle, record.
  *
- * Every authenticated request that is not a replay or a dry run gets exactly one ledger record, however it ends.
- * A client that leaves interrupts the story, unless an idempotency claim keeps it running in the background.
+ * Every authenticated request that is not a replay or a dry run gets exactly one ledger record, however it ends, and
+ * before its answer or the end of its stream goes out. A client that leaves interrupts the story, unless an
+ * idempotency claim keeps it running in the background.
  */
 export class Inference extends Context.Service<
   Inference,
-  { readonly infer: (exchange: Exchange) => Effect.Effect<Reply, GatewayError> }
+  {
+    readonly infer: (exchange: Exchange) => Effect.Effect<Reply, GatewayError>
+    /** The names that the credential's owner may ask for. */
+    readonly models: (
+      credential: Exchange["credential"],
+    ) => Effect.Effect<ReadonlyArray<ListedModel>, GatewayError>
+  }
 >()("gateway/inference/Inference") {
   static readonly layer = Layer.effect(
     Inference,
     Effect.gen(function* () {
       const { gateway } = yield* Settings
+      const { maxStoredBytes } = yield* IdempotencyLimits
       const authenticator = yield* Authenticator
       const idempotency = yield* Idempotency
       const rateLimits = yield* RateLimits
@@ -43,20 +57,37 @@ export class Inference extends Context.Service<
       // Claims run on when their clients leave; they must end before what they use is closed.
       yield* Effect.addFinalizer(() => idempotency.drain)
 
+      /** One clock for all of them: a silence is noticed without a timer per stream. */
+      const streams = new Set<StreamedAnswer>()
+      yield* Effect.sleep(gateway.timeouts.keepAliveMs / QUIET_TICKS).pipe(
+        Effect.andThen(
+          Effect.sync(() => {
+            for (const stream of streams) stream.tick()
+          }),
+        ),
+        Effect.forever,
+        Effect.forkScoped,
+      )
+
+      const authenticate = (credential: Exchange["credential"]) =>
+        Effect.flatMap(credential, (token) => Effect.mapError(authenticator.authenticate(token), fromAuth))
+
       const infer = Effect.fnUntraced(function* (exchange: Exchange) {
         const trace = new Trace(exchange, yield* Clock.Clock)
 
-        const token = yield* exchange.credential
-        const principal = yield* Effect.mapError(authenticator.authenticate(token), fromAuth)
+        const principal = yield* authenticate(exchange.credential)
         trace.authenticated()
 
         const call = yield* Effect.onError(exchange.call, (cause) =>
           record(trace, principal, undefined, outcomeOf(Exit.failCause(cause))),
         )
 
-        const work = settle(exchange, trace, principal, call)
+        const work = (begin: Begin) =>
+          call.stream === undefined
+            ? settle(exchange, trace, principal, call)
+            : settleStream(exchange, trace, principal, call, call.stream, begin)
         if (call.idempotency === undefined) {
-          return { response: (yield* work).response, replayed: false }
+          return { response: yield* runUnclaimed(call, work), replayed: false }
         }
         return yield* idempotency.run({ keyId: principal.keyId, ...call.idempotency }, work).pipe(
           Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
@@ -66,29 +97,51 @@ export class Inference extends Context.Service<
         )
       })
 
-      const answer = Effect.fnUntraced(function* (trace: Trace, principal: Principal, call: Call) {
+      /** A stream goes on in a child fiber when its response has begun: it ends with the client's request. */
+      const runUnclaimed = (
+        call: Call,
+        work: (begin: Begin) => Effect.Effect<Outcome>,
+      ): Effect.Effect<IdempotentResponse> => {
+        if (call.stream === undefined) return Effect.map(work(unused), ({ response }) => response)
+        const begun = Deferred.makeUnsafe<IdempotentResponse>()
+        return work((response) => void Deferred.doneUnsafe(begun, Exit.succeed(response))).pipe(
+          Effect.onExit((exit) =>
+            Deferred.done(
+              begun,
+              Exit.map(exit, ({ response }) => response),
+            ),
+          ),
+          Effect.forkChild({ startImmediately: true }),
+          Effect.andThen(Deferred.await(begun)),
+        )
+      }
+
+      const answer = Effect.fnUntraced(function* (
+        trace: Trace,
+        principal: Principal,
+        call: Call,
+        stream: StreamedAnswer | undefined,
+      ) {
         yield* admit(trace, principal)
 
         const planningAt = trace.now()
+        const { requestedModel, task } = call
         const plan = yield* Effect.mapError(
-          router.plan({
-            requestedModel: call.requestedModel,
-            request: call.request,
-            mode: call.mode,
-            allowed: principal.models,
-          }),
+          router.plan({ requestedModel, task, allowed: principal.models }),
           fromRouting,
         )
         trace.planned(plan, planningAt)
         if (call.dryRun) return undefined
 
-        const { candidate, completion } = yield* attempts.run(plan, call.request, trace)
-        const answer: Answer = {
-          candidate,
-          completion,
-          cost: costOf(candidate.model.price, completion.usage),
+        if (stream !== undefined && task._tag === "Chat") {
+          const asking = askStreamed(task.request, stream, gateway.timeouts)
+          const { candidate, answer } = yield* attempts.run(plan, asking, trace)
+          const cost = costOf(candidate.model.price, answer.usage)
+          return { candidate, summary: answer, completion: undefined, cost } satisfies Answer
         }
-        return answer
+        const { candidate, answer } = yield* attempts.run(plan, askWhole(task, gateway.timeouts), trace)
+        const cost = costOf(candidate.model.price, answer.usage)
+        return { candidate, summary: answer, completion: answer, cost } satisfies Answer
       })
 
       const admit = Effect.fnUntraced(function* (trace: Trace, principal: Principal) {
@@ -104,14 +157,67 @@ export class Inference extends Context.Service<
 
       /** Every way an answer can end becomes a ledger record; answers and typed errors become a response too. */
       const settle = (exchange: Exchange, trace: Trace, principal: Principal, call: Call) =>
-        answer(trace, principal, call).pipe(
+        answer(trace, principal, call, undefined).pipe(
           Effect.onExit((exit) => record(trace, principal, call, outcomeOf(exit))),
           Effect.result,
           Effect.map((result) => ({
             response: exchange.write(trace.settled(principal, call, result)),
-            keep: Result.isSuccess(result) || (result.failure.final && result.failure.status < 500),
+            keep: Result.isSuccess(result) || isFinal(result.failure),
           })),
         )
+
+      /**
+       * The same for a stream, which is a response as soon as something is said. What ends too early after that ends
+       * with an error in the stream; what fails before is answered like anything else.
+       */
+      const settleStream = (
+        exchange: Exchange,
+        trace: Trace,
+        principal: Principal,
+        call: Call,
+        writer: StreamWriter,
+        begin: Begin,
+      ): Effect.Effect<Outcome> =>
+        Effect.suspend(() => {
+          const body = new StreamedBody(call.idempotency === undefined ? 0 : maxStoredBytes)
+          let response: IdempotentResponse | undefined
+          const stream = new StreamedAnswer({
+            inputTokens: inputTokensOf(call.task),
+            writer,
+            body,
+            now: () => trace.now(),
+            open: (candidate) => {
+              const headers = writer.headers(trace.progress(candidate, stream.attemptStartedAt))
+              response = { status: 200, headers, body }
+              begin(response)
+            },
+          })
+          trace.stream = stream
+          streams.add(stream)
+          return answer(trace, principal, call, stream).pipe(
+            Effect.onExit((exit) => {
+              streams.delete(stream)
+              return record(trace, principal, call, outcomeOf(exit))
+            }),
+            // Whatever else happens, whoever still reads is not left waiting.
+            Effect.onError((cause) =>
+              Cause.hasFails(cause) || !stream.opened
+                ? Effect.void
+                : Effect.sync(() =>
+                    stream.end(writer.end(trace.settled(principal, call, Result.fail(brokenBy(cause))))),
+                  ),
+            ),
+            Effect.result,
+            Effect.map((result) => {
+              const settled = trace.settled(principal, call, result)
+              if (Result.isFailure(result) && response === undefined) {
+                return { response: exchange.write(settled), keep: isFinal(result.failure) }
+              }
+              stream.end(writer.end(settled))
+              return { response: response ?? exchange.write(settled), keep: Result.isSuccess(result) }
+            }),
+          )
+        })
 
       const record = (
         trace: Trace,
@@ -124,10 +230,30 @@ export class Inference extends Context.Service<
         return ledger.record(trace.record(principal, call, outcome))
       }
 
-      return Inference.of({ infer })
+      return Inference.of({
+        infer,
+        models: (credential) =>
+          Effect.map(authenticate(credential), (principal) => router.models(principal.models)),
+      })
     }),
   )
 }
+
+const unused: Begin = () => {}
+
+/** Repeating the request would bring the same answer, so that this one may be kept. */
+const isFinal = ({ final, status }: GatewayError): boolean => final && status < 500
+
+const brokenBy = (cause: Cause.Cause<unknown>): GatewayError =>
+  Cause.hasDies(cause)
+    ? new GatewayError({
+        code: "internal_error",
+        detail: "An unexpected error broke the stream; it was logged.",
+      })
+    : new GatewayError({
+        code: "gateway_stopping",
+        detail: "The gateway stops before the answer was complete. Send the request again.",
+      })
 
 const outcomeOf = (exit: Exit.Exit<Answer | undefined, GatewayError>): Answer | GatewayError | undefined => {
   if (Exit.isSuccess(exit)) return exit.value

@@ -2,16 +2,21 @@ import type { Clock, Result } from "effect"
 import type { Principal } from "../auth/Principal.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
+import { modeOf } from "../domain/Task.ts"
 import type { AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
-import type { Plan } from "../routing/plan.ts"
-import type { Answer, Call, Exchange, Settled } from "./Exchange.ts"
+import { costOf } from "../pricing/cost.ts"
+import type { Candidate, Plan } from "../routing/plan.ts"
+import type { Answer, Call, Exchange, Progress, Settled } from "./Exchange.ts"
+import type { StreamedAnswer } from "./StreamedAnswer.ts"
 
 /** Notes taken while one request runs: mutable, owned by its fiber, read once it is settled. */
 export class Trace {
   readonly attempts: Array<AttemptRecord> = []
   plan: Plan | undefined
   rateLimit: RateLimitState | undefined
+  /** When the answer is a stream. */
+  stream: StreamedAnswer | undefined
   /** A request has one record: of its run when there was one, even if its client was then told something else. */
   recorded = false
   readonly startedAt: number
@@ -43,6 +48,18 @@ export class Trace {
     this.routeMs = this.now() - sinceMs
   }
 
+  /** While an attempt that began at `sinceMs` is under way. */
+  progress(candidate: Candidate | undefined, sinceMs: number): Progress {
+    return {
+      requestId: this.exchange.requestId,
+      candidate,
+      attemptCount: this.attempts.length + 1,
+      rateLimit: this.rateLimit,
+      latencyMs: this.now() - this.startedAt,
+      timings: this.timings(this.now() - sinceMs),
+    }
+  }
+
   settled(
     principal: Principal,
     call: Call,
@@ -53,15 +70,13 @@ export class Trace {
       principal,
       call,
       result,
+      candidate: result._tag === "Success" ? result.success?.candidate : undefined,
       plan: this.plan,
       attempts: this.attempts,
+      attemptCount: this.attempts.length,
       rateLimit: this.rateLimit,
       latencyMs: this.now() - this.startedAt,
-      timings: {
-        authMs: this.authMs,
-        routeMs: this.routeMs,
-        upstreamMs: this.attempts.reduce((sum, attempt) => sum + attempt.latencyMs, 0),
-      },
+      timings: this.timings(0),
     }
   }
 
@@ -71,8 +86,10 @@ export class Trace {
     call: Call | undefined,
     outcome: Answer | GatewayError | undefined,
   ): LedgerRecord {
-    const answer = outcome !== undefined && "completion" in outcome ? outcome : undefined
+    const answer = outcome !== undefined && "summary" in outcome ? outcome : this.brokenOff()
     const error = outcome !== undefined && "code" in outcome ? outcome : undefined
+    const { stream } = this
+    const begun = stream?.opened === true && error?.code !== "client_closed_request"
     return {
       id: this.exchange.requestId,
       startedAt: this.startedAt,
@@ -83,17 +100,34 @@ export class Trace {
       requestedModel: call?.requestedModel ?? "",
       provider: answer?.candidate.provider.name ?? null,
       model: answer?.candidate.model.name ?? null,
-      status: error?.status ?? 200,
+      // A stream that broke had its status long before.
+      status: begun ? 200 : (error?.status ?? 200),
       errorCode: error?.code ?? null,
-      stream: call?.mode === "stream",
-      finishReason: answer?.completion.finishReason ?? null,
-      usage: answer?.completion.usage ?? null,
-      rawUsage: answer?.completion.rawUsage ?? null,
+      stream: call !== undefined && modeOf(call.task) === "stream",
+      firstTokenMs: stream?.firstTokenAt === undefined ? null : stream.firstTokenAt - this.startedAt,
+      finishReason: answer?.summary.finishReason ?? null,
+      usage: answer?.summary.usage ?? null,
+      usageEstimated: answer !== undefined && answer.summary.usage !== null && answer.summary.usageEstimated,
+      rawUsage: answer?.summary.rawUsage ?? null,
       costNanoUsd: answer?.cost.nanoUsd ?? null,
       costReason: answer?.cost.reason ?? null,
       priceVersion: answer?.cost.priceVersion ?? null,
       decision: this.plan?.decision ?? null,
       attempts: this.attempts,
     }
+  }
+
+  /** What the client got of a stream that ended too early: it was produced, and will be billed. */
+  private brokenOff(): Answer | undefined {
+    const { stream } = this
+    if (stream?.committed !== true || stream.candidate === undefined) return undefined
+    const summary = stream.partial()
+    const cost = costOf(stream.candidate.model.price, summary.usage)
+    return { candidate: stream.candidate, summary, completion: undefined, cost }
+  }
+
+  private timings(runningMs: number): Progress["timings"] {
+    const upstreamMs = this.attempts.reduce((sum, attempt) => sum + attempt.latencyMs, runningMs)
+    return { authMs: this.authMs, routeMs: this.routeMs, upstreamMs }
   }
 }

@@ -91,18 +91,29 @@ export const fromRouting = (error: ModelNotFound | ModelNotAllowed | NoCandidate
         detail: "This API key's model list does not include the model.",
       })
     case "NoCandidate":
-      return tooLarge(error)
+      return nobodyFits(error)
   }
 }
 
-/** Models that the key may not use anyway are none of the client's business here. */
-const tooLarge = ({ route, excluded }: NoCandidate): GatewayError => {
+/**
+ * Models that the key may not use anyway are none of the client's business here. Of the others, whoever came closest
+ * to taking the request says what is wrong with it.
+ */
+const nobodyFits = ({ route, excluded }: NoCandidate): GatewayError => {
   const misfits = excluded.filter(({ reason }) => !reason.startsWith("not_allowed"))
+  const closest = (rule: string) => misfits.find(({ reason }) => reason.startsWith(rule))
+  const { code, misfit } = closest("context_window")
+    ? { code: "context_length_exceeded" as const, misfit: closest("context_window") }
+    : {
+        code: "invalid_request" as const,
+        misfit: closest("max_output_tokens") ?? closest("unsupported") ?? misfits[0],
+      }
   const reasons = misfits.map(({ provider, model, reason }) => `${provider}/${model}: ${reason}`).join("; ")
-  const detail = `No model of ${route} can take this request. ${reasons}`
-  return misfits.every(({ reason }) => reason.startsWith("max_output_tokens"))
-    ? new GatewayError({ code: "invalid_request", param: "max_tokens", detail })
-    : new GatewayError({ code: "context_length_exceeded", detail })
+  return new GatewayError({
+    code,
+    detail: `No model of ${route} can take this request. ${reasons}`,
+    ...(misfit?.param == null ? {} : { param: misfit.param }),
+  })
 }
 
 const timedOut = () =>

@@ -1,5 +1,6 @@
 import { Clock, Context, Effect, Latch, Layer, Metric, Schedule } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
+import { failureCode } from "../database/failure-code.ts"
 import {
   ledgerDropped,
   ledgerQueue,
@@ -10,7 +11,7 @@ import {
 import { type Journal, makeMemoryJournal } from "./Journal.ts"
 import type { LedgerRecord } from "./LedgerRecord.ts"
 import { type LedgerEntry, ledgerEntry } from "./ledger-entry.ts"
-import { failureCode, isRecordAtFault, writeBatch } from "./write-batch.ts"
+import { isRecordAtFault, writeBatch } from "./write-batch.ts"
 
 /** About 50,000 records of the usual size. */
 const JOURNAL_CHARACTERS = 64 * 1024 * 1024
@@ -158,7 +159,6 @@ interface Flush {
   readonly resume: () => void
 }
 
-/** Only the kind of failure and its code: messages of the driver and the server quote the data. */
 const reportFailure = (error: SqlError.SqlError) =>
   Effect.andThen(
     Metric.update(ledgerWriteFailures, 1),

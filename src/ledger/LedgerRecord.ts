@@ -21,8 +21,12 @@ export interface LedgerRecord {
   readonly status: number
   readonly errorCode: string | null
   readonly stream: boolean
+  /** Until the first thing that a streamed answer said; null for whole answers and where nothing was said. */
+  readonly firstTokenMs: number | null
   readonly finishReason: string | null
   readonly usage: Usage | null
+  /** The usage, and with it the cost, is not (all of) the provider's own count. */
+  readonly usageEstimated: boolean
   /** The provider's usage block as received, JSON. */
   readonly rawUsage: unknown
   readonly costNanoUsd: number | null
@@ -43,5 +47,6 @@ export interface AttemptRecord {
   readonly outcome: "success" | "cancelled" | "defect" | ProviderErrorKind
   readonly upstreamStatus: number | null
   readonly usage: Usage | null
+  readonly usageEstimated: boolean
   readonly costNanoUsd: number | null
 }

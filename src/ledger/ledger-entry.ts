@@ -31,7 +31,9 @@ export const ledgerEntry = (record: LedgerRecord): LedgerEntry => {
 
 const encode = (record: LedgerRecord, rawUsage: unknown, decision: unknown): string => {
   const latencyMs = clampInt4(record.latencyMs)
-  const success = record.provider !== null && record.status >= 200 && record.status < 300
+  // A stream that broke had its 200 long before.
+  const success =
+    record.provider !== null && record.status >= 200 && record.status < 300 && record.errorCode === null
   const cost = count(record.costNanoUsd)
   const costReason = record.costNanoUsd === cost ? record.costReason : "invalid_cost"
   return JSON.stringify({
@@ -49,11 +51,13 @@ const encode = (record: LedgerRecord, rawUsage: unknown, decision: unknown): str
     status: httpStatus(record.status),
     error_code: cut(record.errorCode),
     stream: record.stream,
+    first_token_ms: duration(record.firstTokenMs),
     finish_reason: cut(record.finishReason),
     input_tokens: count(record.usage?.inputTokens),
     output_tokens: count(record.usage?.outputTokens),
     cached_tokens: count(record.usage?.cachedTokens),
     reasoning_tokens: count(record.usage?.reasoningTokens),
+    usage_estimated: record.usageEstimated,
     raw_usage: rawUsage,
     cost_nano_usd: cost,
     cost_reason: cut(costReason),
@@ -72,6 +76,7 @@ const encodeAttempt = (attempt: AttemptRecord) => ({
   upstream_status: attempt.upstreamStatus === null ? null : httpStatus(attempt.upstreamStatus),
   input_tokens: count(attempt.usage?.inputTokens),
   output_tokens: count(attempt.usage?.outputTokens),
+  usage_estimated: attempt.usageEstimated,
   cost_nano_usd: count(attempt.costNanoUsd),
 })
 
@@ -85,6 +90,9 @@ const count = (n: number | null | undefined): number | null =>
 const clamp = (n: number, max: number): number => (n > 0 ? Math.min(Math.round(n), max) : 0)
 
 const clampInt4 = (n: number): number => clamp(n, MAX_INT4)
+
+/** Not negative, else unknown. */
+const duration = (ms: number | null): number | null => (ms !== null && ms >= 0 ? clampInt4(ms) : null)
 
 const httpStatus = (n: number): number => clamp(n, 999)
 

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import { failureCode } from "../database/failure-code.ts"
 import type { LedgerEntry } from "./ledger-entry.ts"
 
 /**
@@ -20,22 +21,24 @@ export const writeBatch = (
       FROM jsonb_to_recordset(${batch}::jsonb) AS record (
         id uuid, started_at_ms double precision, latency_ms integer, latency_bucket smallint, key_id text,
         endpoint text, route text, requested_model text, provider text, model text, status smallint,
-        error_code text, stream boolean, finish_reason text, input_tokens bigint, output_tokens bigint,
-        cached_tokens bigint, reasoning_tokens bigint, raw_usage jsonb, cost_nano_usd bigint, cost_reason text,
-        price_version text, decision jsonb, attempts jsonb
+        error_code text, stream boolean, first_token_ms integer, finish_reason text, input_tokens bigint,
+        output_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, usage_estimated boolean,
+        raw_usage jsonb, cost_nano_usd bigint, cost_reason text, price_version text, decision jsonb,
+        attempts jsonb
       )
       ORDER BY id
     ), inserted AS (
       INSERT INTO requests (
         id, started_at, latency_ms, key_id, endpoint, route, requested_model, provider, model, status,
-        error_code, stream, finish_reason, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
-        raw_usage, cost_nano_usd, cost_reason, price_version, decision, attempts
+        error_code, stream, first_token_ms, finish_reason, input_tokens, output_tokens, cached_tokens,
+        reasoning_tokens, usage_estimated, raw_usage, cost_nano_usd, cost_reason, price_version, decision,
+        attempts
       )
       SELECT
         id, to_timestamp(started_at_ms / 1000), latency_ms, key_id, endpoint, route, requested_model, provider,
-        model, status, error_code, stream, finish_reason, input_tokens, output_tokens, cached_tokens,
-        reasoning_tokens, raw_usage, cost_nano_usd, cost_reason, price_version, decision,
-        jsonb_array_length(attempts)
+        model, status, error_code, stream, first_token_ms, finish_reason, input_tokens, output_tokens,
+        cached_tokens, reasoning_tokens, usage_estimated, raw_usage, cost_nano_usd, cost_reason,
+        price_version, decision, jsonb_array_length(attempts)
       FROM input
       ORDER BY id
       ON CONFLICT (id) DO NOTHING
@@ -46,33 +49,36 @@ export const writeBatch = (
     ), inserted_attempts AS (
       INSERT INTO attempts (
         request_id, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status, input_tokens,
-        output_tokens, cost_nano_usd
+        output_tokens, usage_estimated, cost_nano_usd
       )
       SELECT
         counted.id, attempt.ordinality, attempt.provider, attempt.model,
         to_timestamp(attempt.started_at_ms / 1000), attempt.latency_ms, attempt.outcome,
-        attempt.upstream_status, attempt.input_tokens, attempt.output_tokens, attempt.cost_nano_usd
+        attempt.upstream_status, attempt.input_tokens, attempt.output_tokens, attempt.usage_estimated,
+        attempt.cost_nano_usd
       FROM counted CROSS JOIN ROWS FROM (
         jsonb_to_recordset(counted.attempts) AS (
           provider text, model text, started_at_ms double precision, latency_ms integer, outcome text,
-          upstream_status smallint, input_tokens bigint, output_tokens bigint, cost_nano_usd bigint
+          upstream_status smallint, input_tokens bigint, output_tokens bigint, usage_estimated boolean,
+          cost_nano_usd bigint
         )
       ) WITH ORDINALITY AS attempt
     ), updated_usage AS (
       INSERT INTO usage_rollups AS rollup (
-        hour, key_id, provider, model, requests, errors, input_tokens, output_tokens, cached_tokens,
+        hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
         reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms
       )
       SELECT
-        hour, key_id, answered_by, answering_model, count(*), count(*) FILTER (WHERE latency_bucket IS NULL),
+        hour, key_id, answered_by, answering_model, stream, count(*),
+        count(*) FILTER (WHERE latency_bucket IS NULL),
         coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0),
         coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_nano_usd), 0),
         count(*) FILTER (WHERE latency_bucket IS NOT NULL AND cost_nano_usd IS NULL),
         coalesce(sum(latency_ms) FILTER (WHERE latency_bucket IS NOT NULL), 0)
       FROM counted
-      GROUP BY hour, key_id, answered_by, answering_model
-      ORDER BY hour, key_id, answered_by, answering_model
-      ON CONFLICT (hour, key_id, provider, model) DO UPDATE SET
+      GROUP BY hour, key_id, answered_by, answering_model, stream
+      ORDER BY hour, key_id, answered_by, answering_model, stream
+      ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
         requests = rollup.requests + excluded.requests,
         errors = rollup.errors + excluded.errors,
         input_tokens = rollup.input_tokens + excluded.input_tokens,
@@ -83,22 +89,14 @@ export const writeBatch = (
         unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests,
         latency_ms = rollup.latency_ms + excluded.latency_ms
     )
-    INSERT INTO latency_rollups AS rollup (hour, key_id, provider, model, bucket, requests)
-    SELECT hour, key_id, answered_by, answering_model, latency_bucket, count(*)
+    INSERT INTO latency_rollups AS rollup (hour, key_id, provider, model, stream, bucket, requests)
+    SELECT hour, key_id, answered_by, answering_model, stream, latency_bucket, count(*)
     FROM counted
     WHERE latency_bucket IS NOT NULL
-    GROUP BY hour, key_id, answered_by, answering_model, latency_bucket
-    ORDER BY hour, key_id, answered_by, answering_model, latency_bucket
-    ON CONFLICT (hour, key_id, provider, model, bucket) DO UPDATE SET
+    GROUP BY hour, key_id, answered_by, answering_model, stream, latency_bucket
+    ORDER BY hour, key_id, answered_by, answering_model, stream, latency_bucket
+    ON CONFLICT (hour, key_id, provider, model, stream, bucket) DO UPDATE SET
       requests = rollup.requests + excluded.requests`)
-}
-
-/** SQLSTATE of what the server said, or the code of the system call that failed (`ECONNREFUSED`). */
-export const failureCode = (error: SqlError.SqlError): string | undefined => {
-  const { cause } = error.reason
-  return typeof cause === "object" && cause !== null && "code" in cause && typeof cause.code === "string"
-    ? cause.code
-    : undefined
 }
 
 /**

@@ -1,4 +1,4 @@
-import { Context, Data, Effect, Layer, Metric, Schedule } from "effect"
+import { Context, Data, Effect, Layer, Metric, Schedule, type Scope } from "effect"
 import { Settings } from "../config/Settings.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { EventLoopDelay } from "./EventLoopDelay.ts"
@@ -15,8 +15,8 @@ const RETRY_AFTER_MS = 1_000
 export class LoadShedder extends Context.Service<
   LoadShedder,
   {
-    /** Runs the effect in one in-flight slot, given back however it ends. Refused: the effect does not start. */
-    readonly withSlot: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | Overloaded, R>
+    /** Takes one in-flight slot for as long as the scope lasts: a request's, which ends with its response. */
+    readonly slot: Effect.Effect<void, Overloaded, Scope.Scope>
     readonly inFlight: () => number
   }
 >()("gateway/limits/LoadShedder") {
@@ -42,21 +42,19 @@ export class LoadShedder extends Context.Service<
           new Overloaded({ reason, retryAfterMs: RETRY_AFTER_MS }),
         )
 
-      const release = () => {
+      const release = Effect.sync(() => {
         inFlight -= 1
-        return Effect.void
-      }
+      })
 
-      const withSlot = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E | Overloaded, R> =>
-        Effect.uninterruptibleMask((restore): Effect.Effect<A, E | Overloaded, R> => {
-          if (inFlight >= maxInFlight) return refuse("in_flight")
-          // Two periods in a row: one long task delays everyone once, and shedding would not undo it.
-          if (Math.min(previousMs, currentMs) > maxEventLoopDelayMs) return refuse("event_loop_delay")
-          inFlight += 1
-          return Effect.onExit(restore(effect), release)
-        })
+      const slot = Effect.suspend((): Effect.Effect<void, Overloaded, Scope.Scope> => {
+        if (inFlight >= maxInFlight) return refuse("in_flight")
+        // Two periods in a row: one long task delays everyone once, and shedding would not undo it.
+        if (Math.min(previousMs, currentMs) > maxEventLoopDelayMs) return refuse("event_loop_delay")
+        inFlight += 1
+        return Effect.addFinalizer(() => release)
+      }).pipe(Effect.uninterruptible)
 
-      return LoadShedder.of({ withSlot, inFlight: () => inFlight })
+      return LoadShedder.of({ slot, inFlight: () => inFlight })
     }),
   )
 

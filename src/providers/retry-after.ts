@@ -1,4 +1,4 @@
-import type { UpstreamHeaders } from "./transport.ts"
+import type { UpstreamHeaders } from "./exchange.ts"
 
 /**
  * How long a provider asks us to wait, in milliseconds: header forms and Google's duration strings. What is not a

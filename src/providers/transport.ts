@@ -1,12 +1,12 @@
-import { Data, Effect, type Scope } from "effect"
-import { type Dispatcher, Pool } from "undici"
+import { Effect, type Scope } from "effect"
+import { Pool } from "undici"
+import { Exchange, type OpenBody, TransportError, type UpstreamResponse } from "./exchange.ts"
 
 /**
  * Sockets to providers: one tuned undici pool per origin, one Effect per attempt, nothing global.
  *
- * A response is read whole and only the headers that classification needs leave this file. Redirects are answers
- * like any other. Interrupting the Effect closes the upstream socket; closing the scope closes them all.
- * `Exchange` is the only place that talks to the parser: a streaming variant is another handler beside it.
+ * Redirects are answers like any other. Interrupting an Effect closes the upstream socket; closing the scope closes
+ * them all. Timeouts hold for streams too: silence is bounded by `bodyMs`, except while the reader has paused it.
  */
 export interface Transport {
   /** `origin` is scheme, host and port. Callers of the same origin share its pool. */
@@ -15,6 +15,13 @@ export interface Transport {
 
 export interface Upstream {
   readonly post: (request: UpstreamRequest) => Effect.Effect<UpstreamResponse, TransportError>
+  /** An answer whose body `open` takes succeeds with what comes of it; any other is read whole. */
+  readonly stream: <A>(
+    request: UpstreamRequest,
+    open: OpenBody<A>,
+  ) => Effect.Effect<UpstreamResponse | A, TransportError>
+  /** The most that is read of a whole body. Streams have no bound here: their reader sets one for each event. */
+  readonly maxBytes: number
 }
 
 export interface UpstreamRequest {
@@ -25,35 +32,6 @@ export interface UpstreamRequest {
   /** Bound of the whole attempt, connecting included. */
   readonly timeoutMs: number
 }
-
-export interface UpstreamResponse {
-  readonly status: number
-  readonly headers: UpstreamHeaders
-  readonly body: Buffer
-}
-
-/** Everything of the provider's headers that anybody may see. */
-export interface UpstreamHeaders {
-  readonly contentType: string | undefined
-  readonly contentEncoding: string | undefined
-  readonly retryAfter: string | undefined
-  readonly retryAfterMs: string | undefined
-}
-
-export type TransportFailure =
-  | "connect" // refused, DNS, TLS, connect timeout: no byte was sent
-  | "reset" // lost after dispatch, a reused idle socket included
-  | "timeout" // headers, body silence, or the attempt's own bound
-  | "too_large" // body above the cap
-  | "malformed" // not HTTP/1.1: bad header, header section too large
-
-export class TransportError extends Data.TaggedError("TransportError")<{
-  readonly failure: TransportFailure
-  /** Error code of undici or the system. Never text of the upstream. */
-  readonly code: string
-  /** When the status line had arrived. */
-  readonly status: number | undefined
-}> {}
 
 export interface TransportOptions {
   readonly connectMs: number
@@ -73,14 +51,14 @@ const MAX_HEADER_BYTES = 16 * 1024
 export const makeTransport = Effect.fnUntraced(function* (
   options: TransportOptions,
 ): Effect.fn.Return<Transport, never, Scope.Scope> {
-  const pools = new Map<string, Pool>()
-  yield* Effect.addFinalizer(() =>
-    Effect.promise(() => Promise.all(Array.from(pools.values(), (pool) => pool.destroy()))),
-  )
-  const upstream = (origin: string): Upstream => {
-    let pool = pools.get(origin)
-    if (pool === undefined) {
-      pool = new Pool(origin, {
+  const pools: Array<Pool> = []
+  const upstreams = new Map<string, Upstream>()
+  yield* Effect.addFinalizer(() => Effect.promise(() => Promise.all(pools.map((pool) => pool.destroy()))))
+  return {
+    upstream: (origin) => {
+      const known = upstreams.get(origin)
+      if (known !== undefined) return known
+      const pool = new Pool(origin, {
         connections: options.maxCalls,
         pipelining: 1,
         allowH2: false,
@@ -89,178 +67,38 @@ export const makeTransport = Effect.fnUntraced(function* (
         bodyTimeout: options.bodyMs,
         keepAliveTimeout: KEEP_ALIVE_MS,
         maxHeaderSize: MAX_HEADER_BYTES,
-        maxResponseSize: options.maxUpstreamBytes,
       })
-      pools.set(origin, pool)
-    }
-    return { post: postTo(pool, options.maxCalls) }
+      pools.push(pool)
+      const upstream = makeUpstream(pool, options)
+      upstreams.set(origin, upstream)
+      return upstream
+    },
   }
-  return { upstream }
 })
 
-const postTo = (pool: Pool, maxCalls: number) => {
+const makeUpstream = (pool: Pool, { maxCalls, maxUpstreamBytes: maxBytes }: TransportOptions): Upstream => {
   /** Handed to undici and not given back yet, cancelled ones included. */
   const calls = { open: 0 }
-  return (request: UpstreamRequest) =>
-    calls.open >= maxCalls ? Effect.fail(busy) : post(pool, calls, request)
+  const send = <A>(request: UpstreamRequest, open: OpenBody<A> | undefined) =>
+    Effect.callback<UpstreamResponse | A, TransportError>((resume) => {
+      if (calls.open >= maxCalls) {
+        resume(Effect.fail(busy))
+        return
+      }
+      const exchange = new Exchange({ open, timeoutMs: request.timeoutMs, maxBytes, calls, resume })
+      pool.dispatch(
+        {
+          method: "POST",
+          path: request.path,
+          // undici reads the array and never writes to it.
+          headers: request.headers as Array<string>,
+          body: request.body,
+        },
+        exchange,
+      )
+      return Effect.sync(() => exchange.cancel())
+    })
+  return { post: (request) => send<never>(request, undefined), stream: send, maxBytes }
 }
 
 const busy = new TransportError({ failure: "connect", code: "ALL_CONNECTIONS_BUSY", status: undefined })
-
-const post = (pool: Pool, calls: { open: number }, request: UpstreamRequest) =>
-  Effect.callback<UpstreamResponse, TransportError>((resume) => {
-    const exchange = new Exchange(resume, request.timeoutMs, calls)
-    pool.dispatch(
-      {
-        method: "POST",
-        path: request.path,
-        // undici reads the array and never writes to it.
-        headers: request.headers as Array<string>,
-        body: request.body,
-      },
-      exchange,
-    )
-    return Effect.sync(() => exchange.cancel())
-  })
-
-type Resume = (effect: Effect.Effect<UpstreamResponse, TransportError>) => void
-
-/** One request on the wire. Resumes its fiber at most once, and never after it was cancelled. */
-class Exchange implements Dispatcher.DispatchHandler {
-  readonly #resume: Resume
-  readonly #deadline: NodeJS.Timeout
-  readonly #calls: { open: number }
-  #settled = false
-  #controller: Dispatcher.DispatchController | undefined
-  #status: number | undefined
-  #headers = noHeaders
-  #body: Buffer = empty
-  #length = 0
-
-  constructor(resume: Resume, timeoutMs: number, calls: { open: number }) {
-    this.#resume = resume
-    this.#calls = calls
-    calls.open += 1
-    this.#deadline = setTimeout(onDeadline, timeoutMs, this)
-  }
-
-  /** Stops the exchange from our side; a request still queued is dropped the moment undici picks it up. */
-  cancel(): void {
-    this.#settle()
-    this.#controller?.abort(cancelled)
-  }
-
-  expire(): void {
-    if (this.#settled) return
-    this.cancel()
-    this.#fail("timeout", "ATTEMPT_TIMEOUT")
-  }
-
-  onRequestStart(controller: Dispatcher.DispatchController): void {
-    this.#controller = controller
-    if (this.#settled) controller.abort(cancelled)
-  }
-
-  onResponseStart(
-    _controller: Dispatcher.DispatchController,
-    status: number,
-    headers: Readonly<Record<string, string | Array<string> | undefined>>,
-  ): void {
-    if (status < 200) return
-    this.#status = status
-    this.#headers = {
-      contentType: single(headers["content-type"]),
-      contentEncoding: single(headers["content-encoding"]),
-      retryAfter: single(headers["retry-after"]),
-      retryAfterMs: single(headers["retry-after-ms"]),
-    }
-  }
-
-  /**
-   * Most answers are one chunk and stay uncopied; more are copied into one growing buffer, so that a body sent
-   * byte by byte costs its size and not an object per byte.
-   */
-  onResponseData(_controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    const length = this.#length + chunk.length
-    if (this.#length === 0) {
-      this.#body = chunk
-    } else {
-      if (length > this.#body.length) {
-        const grown = Buffer.allocUnsafe(Math.max(2 * length, 4096))
-        this.#body.copy(grown, 0, 0, this.#length)
-        this.#body = grown
-      }
-      chunk.copy(this.#body, this.#length)
-    }
-    this.#length = length
-  }
-
-  onResponseEnd(): void {
-    this.#calls.open -= 1
-    if (this.#settled || this.#status === undefined) return
-    this.#settle()
-    this.#finish(
-      Effect.succeed({
-        status: this.#status,
-        headers: this.#headers,
-        body: this.#body.subarray(0, this.#length),
-      }),
-    )
-  }
-
-  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
-    this.#calls.open -= 1
-    if (this.#settled) return
-    this.#settle()
-    const code = "code" in error && typeof error.code === "string" ? error.code : error.name
-    this.#fail(failureOf(code, this.#controller !== undefined, this.#status !== undefined), code)
-  }
-
-  #fail(failure: TransportFailure, code: string): void {
-    this.#finish(Effect.fail(new TransportError({ failure, code, status: this.#status })))
-  }
-
-  /** Not from within undici's callback: the fiber's next request would enter a parser that is not done. */
-  #finish(effect: Effect.Effect<UpstreamResponse, TransportError>): void {
-    queueMicrotask(() => this.#resume(effect))
-  }
-
-  #settle(): void {
-    this.#settled = true
-    clearTimeout(this.#deadline)
-  }
-}
-
-/** undici wants a reason; nobody hears it. */
-const cancelled = new Error("cancelled by the gateway")
-
-const onDeadline = (exchange: Exchange): void => exchange.expire()
-
-const empty = Buffer.alloc(0)
-
-const noHeaders: UpstreamHeaders = {
-  contentType: undefined,
-  contentEncoding: undefined,
-  retryAfter: undefined,
-  retryAfterMs: undefined,
-}
-
-const single = (value: string | Array<string> | undefined): string | undefined =>
-  Array.isArray(value) ? value[0] : value
-
-const failureOf = (code: string, dispatched: boolean, answering: boolean): TransportFailure => {
-  switch (code) {
-    case "UND_ERR_HEADERS_TIMEOUT":
-    case "UND_ERR_BODY_TIMEOUT":
-      return "timeout"
-    case "UND_ERR_RES_EXCEEDED_MAX_SIZE":
-      return "too_large"
-    case "UND_ERR_HEADERS_OVERFLOW":
-    case "UND_ERR_RES_CONTENT_LENGTH_MISMATCH":
-    case "HTTPParserError":
-      // With the headers read, broken framing is what a connection lost in the body looks like.
-      return answering ? "reset" : "malformed"
-    default:
-      return dispatched ? "reset" : "connect"
-  }
-}

@@ -1,6 +1,8 @@
 import { Clock, Context, Effect, Layer, Random } from "effect"
 import { Settings } from "../config/Settings.ts"
-import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "../domain/Chat.ts"
+import type { CallMode } from "../domain/Chat.ts"
+import { estimateLongestInputTokens } from "../domain/Embedding.ts"
+import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
 import { expectedCost } from "../pricing/cost.ts"
 import { Providers } from "../providers/Providers.ts"
@@ -9,7 +11,7 @@ import {
   type Candidate,
   type ChosenBy,
   describe,
-  type Excluded,
+  type Exclusion,
   ModelNotAllowed,
   ModelNotFound,
   NoCandidate,
@@ -17,12 +19,19 @@ import {
 } from "./plan.ts"
 import { type Observation, Statistics } from "./Statistics.ts"
 import { rank, type Tier } from "./score.ts"
-import { isAllowed, misfit, type Route, routesByName, type Target } from "./targets.ts"
+import {
+  isAllowed,
+  type ListedModel,
+  listModels,
+  misfit,
+  type Route,
+  routesByName,
+  type Target,
+} from "./targets.ts"
 
 export interface PlanInput {
   readonly requestedModel: string
-  readonly request: ChatRequest
-  readonly mode: CallMode
+  readonly task: Task
   /** The key's allow-list; undefined = everything. */
   readonly allowed: ReadonlySet<string> | undefined
 }
@@ -30,7 +39,7 @@ export interface PlanInput {
 /** Below this share of successes a candidate comes after every healthy one, whatever its score. */
 const HEALTHY_AVAILABILITY = 0.8
 
-const NOT_ALLOWED = "not_allowed: the key's model list does not name it"
+const NOT_ALLOWED = { reason: "not_allowed: the key's model list does not name it", param: null }
 
 /**
  * Puts the candidates for one request in order: availability tier, then score, then two deliberate deviations.
@@ -44,6 +53,8 @@ export class Router extends Context.Service<
   {
     readonly plan: (input: PlanInput) => Effect.Effect<Plan, ModelNotFound | ModelNotAllowed | NoCandidate>
     readonly observe: (observation: Observation) => Effect.Effect<void>
+    /** Every name that a key with this allow-list may ask for. */
+    readonly models: (allowed: ReadonlySet<string> | undefined) => ReadonlyArray<ListedModel>
   }
 >()("gateway/routing/Router") {
   static readonly layerNoDeps = Layer.effect(
@@ -60,15 +71,22 @@ const make = Effect.fnUntraced(function* () {
   const statistics = yield* Statistics
   const breakers = yield* Breakers
   const clock = yield* Clock.Clock
+  const withoutOutput = new Set<string>()
   for (const provider of providers.values()) {
-    for (const model of provider.models.keys()) {
-      yield* observe(breakerOpen(provider.name, model), () =>
-        breakers.trippedForMs(`${provider.name}/${model}`, clock.currentTimeMillisUnsafe()) > 0 ? 1 : 0,
+    for (const model of provider.models.values()) {
+      const key = `${provider.name}/${model.name}`
+      if (model.kind === "embedding") withoutOutput.add(key)
+      yield* observe(breakerOpen(provider.name, model.name), () =>
+        breakers.trippedForMs(key, clock.currentTimeMillisUnsafe()) > 0 ? 1 : 0,
       )
     }
   }
-  /** Route name -> key of its leader. Only configured names get here, so both are bounded. */
-  const incumbents: Readonly<Record<CallMode, Map<string, string>>> = { whole: new Map(), stream: new Map() }
+  /** Route name -> key of its leader. Only configured names get here, so all are bounded. */
+  const incumbents: Readonly<Record<Contest, Map<string, string>>> = {
+    whole: new Map(),
+    stream: new Map(),
+    embedding: new Map(),
+  }
 
   const tierOf = (key: string, availability: number, nowMs: number): Tier => {
     if (breakers.trippedForMs(key, nowMs) > 0) return 2
@@ -78,17 +96,17 @@ const make = Effect.fnUntraced(function* () {
   const byScore = (
     targets: ReadonlyArray<Target>,
     { rules }: Route,
-    { mode, request }: PlanInput,
+    task: Task,
     inputTokens: number,
     nowMs: number,
   ): Array<Candidate> => {
-    const asked = maxOutputTokens(request)
+    const asked = outputLimitOf(task)
     const estimates = targets.map((target) => {
       const cap = Math.min(
         asked ?? Number.POSITIVE_INFINITY,
         target.model.maxOutputTokens ?? Number.POSITIVE_INFINITY,
       )
-      const prediction = statistics.predict(target.key, mode, nowMs, cap)
+      const prediction = statistics.predict(target.key, modeOf(task), nowMs, cap)
       return {
         target,
         prediction,
@@ -119,32 +137,35 @@ const make = Effect.fnUntraced(function* () {
   }
 
   const plan = Effect.fnUntraced(function* (input: PlanInput) {
-    const { allowed, mode, request, requestedModel } = input
+    const { allowed, requestedModel, task } = input
     const route = routes.get(requestedModel)
-    if (route === undefined) return yield* new ModelNotFound({ requestedModel })
+    // An `auto` without anyone behind it is a name for nothing too.
+    if (route === undefined || (route.targets.length === 0 && route.largerContext.length === 0)) {
+      return yield* new ModelNotFound({ requestedModel })
+    }
     const nowMs = (yield* Clock.Clock).currentTimeMillisUnsafe()
     const random = yield* Random.Random
-    const inputTokens = estimateInputTokens(request)
-    const asked = maxOutputTokens(request)
+    const inputTokens = inputTokensOf(task)
+    const windowTokens = task._tag === "Chat" ? inputTokens : estimateLongestInputTokens(task.request)
 
-    const excluded: Array<Excluded> = []
-    const fitting = (targets: ReadonlyArray<Target>, into: Array<Excluded>): ReadonlyArray<Target> =>
+    const excluded: Array<Exclusion> = []
+    const fitting = (targets: ReadonlyArray<Target>, into: Array<Exclusion>): ReadonlyArray<Target> =>
       targets.filter((target) => {
-        const reason = isAllowed(allowed, requestedModel, target)
-          ? misfit(target, inputTokens, asked)
+        const obstacle = isAllowed(allowed, requestedModel, target)
+          ? misfit(target, task, windowTokens)
           : NOT_ALLOWED
-        if (reason !== undefined) {
-          into.push({ provider: target.provider.name, model: target.model.name, reason })
+        if (obstacle !== undefined) {
+          into.push({ provider: target.provider.name, model: target.model.name, ...obstacle })
         }
-        return reason === undefined
+        return obstacle === undefined
       })
-    const excludedLarger: Array<Excluded> = []
+    const excludedLarger: Array<Exclusion> = []
     let targets = fitting(route.targets, excluded)
     let larger = fitting(route.largerContext, excludedLarger)
     if (targets.length === 0) {
       // Nobody would take it: what the larger ones are there for is known before asking.
       excluded.push(...excludedLarger)
-      if (excluded.every(({ reason }) => reason === NOT_ALLOWED) && larger.length === 0) {
+      if (excluded.every(({ reason }) => reason === NOT_ALLOWED.reason) && larger.length === 0) {
         return yield* new ModelNotAllowed({ requestedModel })
       }
       targets = larger
@@ -152,11 +173,11 @@ const make = Effect.fnUntraced(function* () {
     }
     if (targets.length === 0) return yield* new NoCandidate({ route: route.name, excluded })
 
-    const candidates = byScore(targets, route, input, inputTokens, nowMs)
+    const candidates = byScore(targets, route, task, inputTokens, nowMs)
     let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : "score"
     let exploredProbability: number | undefined
     if (candidates.length > 1) {
-      if (keepIncumbent(candidates, incumbents[mode], route)) chosenBy = "hysteresis"
+      if (keepIncumbent(candidates, incumbents[contestOf(task)], route)) chosenBy = "hysteresis"
       const explorable = countExplorable(candidates)
       if (explorable > 0 && random.nextDoubleUnsafe() < route.rules.exploration) {
         moveToFront(candidates, 1 + Math.floor(random.nextDoubleUnsafe() * explorable))
@@ -167,22 +188,37 @@ const make = Effect.fnUntraced(function* () {
     return {
       route: route.name,
       candidates,
-      largerContext: larger.length === 0 ? [] : byScore(larger, route, input, inputTokens, nowMs),
+      largerContext: larger.length === 0 ? [] : byScore(larger, route, task, inputTokens, nowMs),
       decision: {
         route: route.name,
-        mode,
+        mode: modeOf(task),
         weights: route.rules.weights,
         estimated_input_tokens: inputTokens,
         candidates: candidates.map(describe),
-        excluded,
+        excluded: excluded.map(({ provider, model, reason }) => ({ provider, model, reason })),
         chosen_by: chosenBy,
         ...(exploredProbability === undefined ? {} : { explored_probability: exploredProbability }),
       },
     } satisfies Plan
   })
 
-  return Router.of({ plan, observe: statistics.observe })
+  return Router.of({
+    plan,
+    // No output is a length too, and an unknown one would be taken for the usual length of a chat's answer.
+    observe: (observation) =>
+      statistics.observe(
+        observation.outcome._tag === "success" && withoutOutput.has(observation.key)
+          ? { ...observation, outcome: { ...observation.outcome, outputTokens: 0 } }
+          : observation,
+      ),
+    models: (allowed) => listModels(routes, allowed),
+  })
 })
+
+/** What candidates are leaders in: a bare name may stand for models of both kinds, which never compete. */
+type Contest = CallMode | "embedding"
+
+const contestOf = (task: Task): Contest => (task._tag === "Chat" ? task.mode : "embedding")
 
 const moveToFront = (candidates: Array<Candidate>, index: number): void => {
   candidates.unshift(...candidates.splice(index, 1))

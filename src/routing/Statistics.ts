@@ -68,7 +68,8 @@ export class Statistics extends Context.Service<
               return
             }
             entries.set(key, observations.success(before, nowMs, outcome.ms, outcome.outputTokens))
-            if (outcome.outputTokens !== null) {
+            // No output at all says nothing of how long answers are: embeddings have none.
+            if (outcome.outputTokens !== null && outcome.outputTokens > 0) {
               pool = observations.success(pool, nowMs, outcome.ms, outcome.outputTokens)
             }
           }),

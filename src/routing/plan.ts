@@ -61,6 +61,11 @@ export interface Excluded {
   readonly reason: string
 }
 
+/** With the field of the request that is to blame; null where none is. Inference words an error with it. */
+export interface Exclusion extends Excluded {
+  readonly param: string | null
+}
+
 export type ChosenBy = "score" | "hysteresis" | "exploration" | "only_candidate"
 
 /** No route, `provider/model` or model has this name. */
@@ -74,7 +79,8 @@ export class ModelNotAllowed extends Data.TaggedError("ModelNotAllowed")<{
 /** The name is known and allowed, but nobody behind it can take this request. */
 export class NoCandidate extends Data.TaggedError("NoCandidate")<{
   readonly route: string
-  readonly excluded: ReadonlyArray<Excluded>
+  /** Everyone behind the name, never empty. */
+  readonly excluded: ReadonlyArray<Exclusion>
 }> {}
 
 const TIER_NAMES = ["healthy", "degraded", "tripped"] as const

@@ -1,4 +1,5 @@
 import type { CandidateRef, GatewayConfig, ModelConfig, RouteConfig } from "../config/GatewayConfig.ts"
+import { outputLimitOf, type Task } from "../domain/Task.ts"
 import type { Provider } from "../providers/Provider.ts"
 
 /** Which targets a requested model name stands for, and which of them may and can take a request. */
@@ -9,8 +10,12 @@ export interface Target {
   readonly key: string
 }
 
+const GATEWAY = "llm-gateway"
+
 export interface Route {
   readonly name: string
+  /** In lists of models: the one provider behind the name, or the gateway. */
+  readonly ownedBy: string
   readonly targets: ReadonlyArray<Target>
   readonly largerContext: ReadonlyArray<Target>
   readonly rules: Pick<RouteConfig, "weights" | "exploration" | "hysteresis">
@@ -19,6 +24,7 @@ export interface Route {
 /**
  * Every name a client may ask for. On a clash a route wins over `provider/model`, and that over a bare model name;
  * a bare name stands for every provider that serves it. Names that are no route follow the rules of `auto`.
+ * In the order of a list: routes, bare names, `provider/model`.
  * Throws when `auto` or the target of a route does not exist: the configuration was checked before, so it is a bug.
  */
 export const routesByName = (
@@ -44,21 +50,43 @@ export const routesByName = (
   const rules = config.routes.get("auto")
   if (rules === undefined) throw new Error("Route auto does not exist")
   const routes = new Map<string, Route>()
-  for (const [name, candidates] of byModel) {
-    routes.set(name, { name, targets: candidates, largerContext: [], rules })
-  }
-  for (const target of targets.values()) {
-    routes.set(target.key, { name: target.key, targets: [target], largerContext: [], rules })
-  }
   for (const route of config.routes.values()) {
     routes.set(route.name, {
       name: route.name,
+      ownedBy: GATEWAY,
       targets: route.candidates.map(find),
       largerContext: route.largerContext.map(find),
       rules: route,
     })
   }
+  const add = (name: string, behind: ReadonlyArray<Target>) => {
+    if (routes.has(name)) return
+    const [only, ...others] = behind
+    const ownedBy = only === undefined || others.length > 0 ? GATEWAY : only.provider.name
+    routes.set(name, { name, ownedBy, targets: behind, largerContext: [], rules })
+  }
+  for (const [name, behind] of byModel) if (!targets.has(name)) add(name, behind)
+  for (const target of targets.values()) add(target.key, [target])
   return routes
+}
+
+/** A name that a client may ask for, in a list of models. */
+export interface ListedModel {
+  readonly id: string
+  readonly ownedBy: string
+}
+
+/** The names behind which a key with this allow-list finds at least one target. */
+export const listModels = (
+  routes: ReadonlyMap<string, Route>,
+  allowed: ReadonlySet<string> | undefined,
+): ReadonlyArray<ListedModel> => {
+  const listed: Array<ListedModel> = []
+  for (const { name, ownedBy, targets, largerContext } of routes.values()) {
+    const admitted = (target: Target) => isAllowed(allowed, name, target)
+    if (targets.some(admitted) || largerContext.some(admitted)) listed.push({ id: name, ownedBy })
+  }
+  return listed
 }
 
 /** An allow-list names routes, `provider/model` or bare models; a route on it admits everything behind it. */
@@ -78,19 +106,36 @@ export const isAllowed = (
  */
 const ESTIMATE_SLACK = 1.5
 
-/** Why a target cannot take the request, or undefined when it can. */
-export const misfit = (
-  { model }: Target,
-  inputTokens: number,
-  maxOutputTokens: number | undefined,
-): string | undefined => {
-  const { contextWindow, maxOutputTokens: limit } = model
-  if (maxOutputTokens !== undefined && limit !== undefined && maxOutputTokens > limit) {
-    return `max_output_tokens: ${maxOutputTokens} asked, at most ${limit} possible`
+export interface Misfit {
+  /** Starts with the rule: `kind`, `unsupported`, `max_output_tokens` or `context_window`. */
+  readonly reason: string
+  /** The field of the request that is to blame. */
+  readonly param: string
+}
+
+/** Why a target cannot take the task, or undefined when it can. */
+export const misfit = ({ provider, model }: Target, task: Task, windowTokens: number): Misfit | undefined => {
+  const { contextWindow, kind, maxOutputTokens: limit } = model
+  if ((kind === "embedding") !== (task._tag === "Embedding")) {
+    return { reason: `kind: a model of kind ${kind} cannot take this request`, param: "model" }
   }
-  if (contextWindow !== undefined && inputTokens / ESTIMATE_SLACK + (maxOutputTokens ?? 0) > contextWindow) {
-    const output = maxOutputTokens === undefined ? "" : ` plus ${maxOutputTokens} of output`
-    return `context_window: about ${inputTokens} input tokens${output} do not fit ${contextWindow}`
+  const unable = provider.unable(task)
+  if (unable !== undefined) {
+    return { reason: `unsupported: ${unable.param}: ${unable.reason}`, param: unable.param }
+  }
+  const asked = outputLimitOf(task)
+  if (asked !== undefined && limit !== undefined && asked > limit) {
+    return {
+      reason: `max_output_tokens: ${asked} asked, at most ${limit} possible`,
+      param: task.request.max_completion_tokens === undefined ? "max_tokens" : "max_completion_tokens",
+    }
+  }
+  if (contextWindow !== undefined && windowTokens / ESTIMATE_SLACK + (asked ?? 0) > contextWindow) {
+    const output = asked ? ` plus ${asked} of output` : ""
+    return {
+      reason: `context_window: about ${windowTokens} input tokens${output} do not fit ${contextWindow}`,
+      param: task._tag === "Chat" ? "messages" : "input",
+    }
   }
   return undefined
 }

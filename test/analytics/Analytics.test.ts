@@ -112,6 +112,7 @@ describe.each([
         keyId: fc.option(fc.constantFrom("AdaAdaAdaAda", "NoKeyNoKeyNo"), { nil: undefined }),
         provider: fc.option(fc.constantFrom("openai", ""), { nil: undefined }),
         model: fc.option(fc.constant("gpt-5"), { nil: undefined }),
+        stream: fc.option(fc.boolean(), { nil: undefined }),
       }),
       ({ records, limit, hours, ...filters }) =>
         Effect.gen(function* () {
@@ -119,14 +120,14 @@ describe.each([
           const analytics = yield* Analytics
           const fromMs = DAY - (1 + hours[0]) * HOUR_MS
           const toMs = DAY + (1 + hours[1]) * HOUR_MS
-          const wanted = records.filter(
-            ({ startedAt, keyId, provider, model }) =>
-              startedAt >= fromMs &&
-              startedAt < toMs &&
+          const filtered = records.filter(
+            ({ keyId, provider, model, stream }) =>
               (filters.keyId === undefined || keyId === filters.keyId) &&
               (filters.provider === undefined || (provider ?? "") === filters.provider) &&
-              (filters.model === undefined || (model ?? "") === filters.model),
+              (filters.model === undefined || (model ?? "") === filters.model) &&
+              (filters.stream === undefined || stream === filters.stream),
           )
+          const wanted = filtered.filter(({ startedAt }) => startedAt >= fromMs && startedAt < toMs)
           const query = { fromMs, toMs, limit, ...filters }
           assertUsage(
             yield* walk(analytics.usageByKey, query),
@@ -146,12 +147,6 @@ describe.each([
           const days = { ...query, fromMs: DAY - 24 * HOUR_MS, toMs: DAY + 24 * HOUR_MS, limit: 1 }
           const ofDays = yield* walk(analytics.timeseries, { ...days, bucket: "day" })
           assert.isTrue(ofDays.every(({ bucket }) => bucket === "day"))
-          const filtered = records.filter(
-            ({ keyId, provider, model }) =>
-              (filters.keyId === undefined || keyId === filters.keyId) &&
-              (filters.provider === undefined || (provider ?? "") === filters.provider) &&
-              (filters.model === undefined || (model ?? "") === filters.model),
-          )
           assertUsage(
             ofDays,
             ({ start }) => start,
@@ -214,7 +209,7 @@ describe.each([
     it.effect("shows a request under the contract's names", () =>
       Effect.gen(function* () {
         yield* emptyTables
-        const answered = record({ startedAt: DAY + 7 })
+        const answered = record({ startedAt: DAY + 7, stream: true, firstTokenMs: 90, usageEstimated: true })
         const refused = record({
           provider: null,
           model: null,
@@ -237,10 +232,12 @@ describe.each([
             provider: "openai",
             model: "gpt-5-mini",
             status: 200,
-            stream: false,
+            stream: true,
+            first_token_ms: 90,
             finish_reason: "stop",
             input_tokens: 120,
             output_tokens: 55,
+            usage_estimated: true,
             latency_ms: 812,
             attempts: 1,
             error_code: null,
@@ -256,9 +253,11 @@ describe.each([
             model: null,
             status: 503,
             stream: false,
+            first_token_ms: null,
             finish_reason: null,
             input_tokens: null,
             output_tokens: null,
+            usage_estimated: false,
             latency_ms: 812,
             attempts: 0,
             error_code: "all_providers_failed",
@@ -277,6 +276,8 @@ describe.each([
           errorCode: "deadline",
           provider: "a\0b",
           keyId: KeyId.make("BobBobBobBob"),
+          endpoint: "/v1/chat/completions",
+          stream: true,
         })
         yield* write([record(), record({ status: 400, errorCode: "bad_request" }), odd])
         const analytics = yield* Analytics
@@ -285,6 +286,8 @@ describe.each([
           { errorCode: "deadline" },
           { provider: "a\0b" },
           { keyId: "BobBobBobBob" },
+          { endpoint: "/v1/chat/completions" },
+          { stream: true },
           { provider: "a\0b", model: "gpt-5-mini", statusClass: 5 },
         ]) {
           const { data } = yield* analytics.requests({ ...span, ...filter })
@@ -293,7 +296,13 @@ describe.each([
             [odd.id],
           )
         }
-        assert.deepStrictEqual((yield* analytics.requests({ ...span, statusClass: 3 })).data, [])
+        for (const filter of [
+          { statusClass: 3 },
+          { endpoint: "/v1\0" },
+          { stream: false, errorCode: "deadline" },
+        ]) {
+          assert.deepStrictEqual((yield* analytics.requests({ ...span, ...filter })).data, [])
+        }
       }),
     )
 
@@ -404,15 +413,16 @@ const unreachable = PgClient.layer({ url: Redacted.make("postgres://nobody@127.0
 )
 
 layer(Analytics.layer.pipe(Layer.provide(unreachable)))("analytics without a database", (it) => {
-  it.effect("is unavailable", () =>
+  it.effect("is unavailable, and says why without a message", () =>
     Effect.gen(function* () {
       yield* TestClock.setTime(DAY)
       const analytics = yield* Analytics
       for (const asked of [analytics.requests({}), analytics.usageByKey({})]) {
-        assert.strictEqual(
-          (yield* Effect.flip<unknown, AnalyticsError, never>(asked))._tag,
-          "AnalyticsUnavailable",
-        )
+        assert.deepInclude(yield* Effect.flip<unknown, AnalyticsError, never>(asked), {
+          _tag: "AnalyticsUnavailable",
+          reason: "ConnectionError",
+          code: "ECONNREFUSED",
+        })
       }
     }),
   )

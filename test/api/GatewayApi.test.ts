@@ -29,10 +29,15 @@ describe("the specification", () => {
       "GET /livez",
       "GET /metrics",
       "GET /readyz",
+      "GET /v1/models",
+      "GET /v1/models/{model}",
+      "GET /v1/models/{provider}/{model}",
       "POST /admin/keys",
       "POST /admin/keys/{id}/revoke",
       "POST /admin/keys/{id}/rotate",
       "POST /infer",
+      "POST /v1/chat/completions",
+      "POST /v1/embeddings",
     ])
   })
 
@@ -40,7 +45,11 @@ describe("the specification", () => {
     for (const { path, operation } of operations) {
       const schemes = (operation.security ?? []).flatMap((requirement) => Object.keys(requirement))
       const expected =
-        path === "/infer" ? ["apiKey", "apiKeyBearer"] : /admin|analytics/.test(path) ? ["adminToken"] : []
+        path === "/infer" || path.startsWith("/v1/")
+          ? ["apiKey", "apiKeyBearer"]
+          : /admin|analytics/.test(path)
+            ? ["adminToken"]
+            : []
       assert.deepStrictEqual(schemes, expected, path)
     }
   })
@@ -49,10 +58,11 @@ describe("the specification", () => {
     const withKey = operations.filter(({ operation }) =>
       operation.parameters?.some(({ name }) => name === "Idempotency-Key"),
     )
-    assert.deepStrictEqual(
-      withKey.map(({ path }) => path),
-      ["/infer"],
-    )
+    assert.deepStrictEqual(withKey.map(({ path }) => path).sort(), [
+      "/infer",
+      "/v1/chat/completions",
+      "/v1/embeddings",
+    ])
   })
 
   it("names the fields of the answer to POST /infer and of the analytics rows", () => {

@@ -14,20 +14,21 @@ providers:
     api_key_env: VLLM_API_KEY
     models:
       - name: meta-llama/llama-4
+        kind: chat
         context_window: 128000
         max_output_tokens: 8192
         price: { input_usd_per_1m: 0.2, cached_input_usd_per_1m: 0.02, output_usd_per_1m: 0.6, source: contract, as_of: 2026-11-01 }
   - name: sim-a
     kind: simulated
-    simulation: { median_ms: 300, p95_ms: 900, ms_per_output_token: 2, server_error_rate: 0, rate_limit_rate: 0, content_filter_rate: 0, retry_after_ms: 1000, outage: { every_ms: 60000, down_ms: 5000 } }
-    models: [{ name: m }]
+    simulation: { median_ms: 300, p95_ms: 900, ms_per_output_token: 2, server_error_rate: 0, rate_limit_rate: 0, content_filter_rate: 0, mid_stream_error_rate: 1, retry_after_ms: 1000, outage: { every_ms: 60000, down_ms: 5000 } }
+    models: [{ name: m }, { name: e, kind: embedding }]
   - { name: openai, kind: openai }
   - { name: gemini-eu, kind: gemini, base_url: "https://eu.example.com", models: [{ name: g }] }
 prices:
   - { provider: openai, model: gpt-5.4-mini, input_usd_per_1m: 1, output_usd_per_1m: 2, source: contract, as_of: 2026-11-01 }
 routes:
   auto: { candidates: [openai/gpt-5.4-mini, my-vllm/meta-llama/llama-4], larger_context: [], weights: { latency: 0.6, cost: 0.4 }, exploration: 0.02, hysteresis: 0.1 }
-timeouts: { connect_ms: 1, headers_ms: 2, body_ms: 3, deadline_ms: 4 }
+timeouts: { connect_ms: 1, headers_ms: 2, body_ms: 3, deadline_ms: 4, stream_ms: 5, first_token_ms: 6, keep_alive_ms: 7 }
 limits: { max_attempts: 1, retry_ratio: 0.5, requests_per_minute: 7, max_in_flight: 8, max_event_loop_delay_ms: 9, max_upstream_bytes: 1024 }
 `
 
@@ -66,6 +67,7 @@ describe("a file that is wrong", () => {
     ["limits: { maxAttempts: 4 }", "limits.maxAttempts is not a known setting"],
     ["timeouts: { deadline_ms: 0 }", "timeouts.deadline_ms must be a whole number from 1 to 3600000"],
     ["timeouts: { deadline_ms: 3600001 }", "timeouts.deadline_ms must be a whole number from 1 to 3600000"],
+    ["timeouts: { keep_alive_ms: 0 }", "timeouts.keep_alive_ms must be a whole number from 1 to 3600000"],
     [auto("candidates: []"), "routes.auto.candidates must be a list with at least one entry"],
     [auto("candidates: [gpt]"), "routes.auto.candidates[0] must be provider/model"],
     [auto("weights: { latency: 0.6 }"), "routes.auto.weights.cost is missing"],
@@ -87,6 +89,7 @@ describe("a file that is wrong", () => {
     [provider("kind: openai-compatible, models: [{ name: m }]"), "providers[0].base_url is missing"],
     ["providers: [{ name: Open AI, kind: openai }]", "providers[0].name must be 1 to 64 of a-z, 0-9 and -"],
     [model("context_window: 0"), `${MODEL}.context_window must be a whole number from 1 to 1000000000`],
+    [model("kind: image"), `${MODEL}.kind must be chat or embedding`],
     [
       model(`price: { ${price}, cached_input_usd_per_1m: -1 }`),
       `${MODEL}.price.cached_input_usd_per_1m ${USD}`,

@@ -3,14 +3,17 @@ import { geminiModels, openaiModels } from "../../src/config/builtin-models.ts"
 import { builtinVendors } from "../../src/config/builtin-providers.ts"
 
 const all = [...openaiModels, ...geminiModels]
+const embeddings = all.filter(({ kind }) => kind === "embedding")
 
 describe("built-in models", () => {
   it("are each named once, and priced with source and date", () => {
     for (const models of [openaiModels, geminiModels]) {
       assert.strictEqual(new Set(models.map(({ name }) => name)).size, models.length)
     }
-    for (const { name, price } of all) {
+    for (const { name, price, kind } of all) {
       assert(price !== undefined, name)
+      assert.strictEqual(price.asOf, "2026-11-23")
+      if (kind === "embedding") continue
       for (const nano of [price.inputNanoPer1M, price.cachedInputNanoPer1M, price.outputNanoPer1M]) {
         assert(Number.isSafeInteger(nano) && nano > 0, name)
       }
@@ -18,8 +21,26 @@ describe("built-in models", () => {
       assert(price.cachedInputNanoPer1M <= price.inputNanoPer1M, name)
       assert(price.inputNanoPer1M <= price.outputNanoPer1M, name)
       assert.strictEqual(price.source, "third-party model list, unverified")
-      assert.strictEqual(price.asOf, "2026-11-23")
     }
+  })
+
+  it("of embeddings put nothing out and say which price was read where", () => {
+    assert.deepStrictEqual(
+      embeddings.map(({ name, contextWindow, maxOutputTokens, price }) => [
+        name,
+        contextWindow,
+        maxOutputTokens,
+        price?.inputNanoPer1M,
+        price?.outputNanoPer1M,
+        price?.source,
+      ]),
+      [
+        ["text-embedding-3-small", 8_192, undefined, 20_000_000, 0, "OpenAI model page, indexed copy"],
+        ["text-embedding-3-large", 8_192, undefined, 130_000_000, 0, "OpenAI model page, indexed copy"],
+        ["text-embedding-ada-002", 8_192, undefined, 100_000_000, 0, "third-party model list, unverified"],
+        ["gemini-embedding-001", 2_048, undefined, 150_000_000, 0, "third-party model list, unverified"],
+      ],
+    )
   })
 
   it("have an undated alias beside every dated snapshot, with the same facts", () => {
@@ -48,6 +69,7 @@ describe("built-in models", () => {
       all.find(({ name }) => name === "gpt-5.4-mini"),
       {
         name: "gpt-5.4-mini",
+        kind: "chat",
         contextWindow: 400_000,
         maxOutputTokens: 128_000,
         price: {

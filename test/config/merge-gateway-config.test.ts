@@ -41,13 +41,25 @@ describe("which providers are on", () => {
     const price = (provider: typeof swift) => provider.models[0]?.price?.outputNanoPer1M ?? Number.NaN
     assert.isAbove(price(swift), 2 * price(thrift))
     for (const { simulation, models } of [swift, thrift]) {
-      const { serverErrorRate, rateLimitRate, contentFilterRate, outage } = simulation
+      const { serverErrorRate, rateLimitRate, contentFilterRate, midStreamErrorRate, outage } = simulation
       assert.deepStrictEqual(
-        [serverErrorRate, rateLimitRate, contentFilterRate, outage],
-        [0, 0, 0, undefined],
+        [serverErrorRate, rateLimitRate, contentFilterRate, midStreamErrorRate, outage],
+        [0, 0, 0, 0, undefined],
       )
-      assert.strictEqual(models[0]?.price?.source, "simulated")
+      assert.deepStrictEqual(
+        models.map(({ kind, price }) => [kind, price?.source]),
+        [
+          ["chat", "simulated"],
+          ["embedding", "simulated"],
+        ],
+      )
     }
+  })
+
+  it("the simulated ones share an embedding model by name, so that its bare name fails over", () => {
+    const [swift, thrift] = config("").providers.map(({ models }) => models[1])
+    assert.strictEqual(swift?.name, thrift?.name)
+    assert.isAbove(swift?.price?.inputNanoPer1M ?? 0, thrift?.price?.inputNanoPer1M ?? Number.NaN)
   })
 
   it("a key turns its vendor on and the simulated ones off", () => {
@@ -84,7 +96,7 @@ describe("which providers are on", () => {
     const [nano, unknown] = found.providers[0]?.models ?? []
     assert.strictEqual(nano?.contextWindow, 9)
     assert.strictEqual(nano?.price?.inputNanoPer1M, 200_000_000)
-    assert.deepStrictEqual(unknown, { name: "new" })
+    assert.deepStrictEqual(unknown, { name: "new", kind: "chat" })
     assert.deepStrictEqual(candidates(found), ["openai/gpt-5.4-nano"])
   })
 
@@ -104,11 +116,12 @@ describe("which providers are on", () => {
 
   it("a simulated provider of the file keeps what it says over the defaults", () => {
     const [found] = config(
-      "providers: [{ name: s, kind: simulated, simulation: { p95_ms: 400, outage: { every_ms: 9, down_ms: 3 } }, models: [{ name: m }] }]",
+      "providers: [{ name: s, kind: simulated, simulation: { p95_ms: 400, mid_stream_error_rate: 0.5, outage: { every_ms: 9, down_ms: 3 } }, models: [{ name: m }] }]",
     ).providers
     assert(found?.kind === "simulated")
     assert.strictEqual(found.simulation.medianMs, 300)
     assert.strictEqual(found.simulation.p95Ms, 400)
+    assert.strictEqual(found.simulation.midStreamErrorRate, 0.5)
     assert.deepStrictEqual(found.simulation.outage, { everyMs: 9, downMs: 3 })
   })
 })
@@ -146,6 +159,65 @@ providers: [{ name: v, kind: openai-compatible, base_url: http://x, models: [{ n
         "prices[3] prices openai/o3 a second time",
         "prices[4] prices v/m a second time",
       ],
+    )
+  })
+})
+
+describe("kinds of models", () => {
+  const EMBEDDER = `providers:
+  - { name: v, kind: openai-compatible, base_url: "http://x", models: [{ name: e, kind: embedding }, { name: c }, { name: d }] }
+  - { name: w, kind: openai-compatible, base_url: "http://y", models: [{ name: e, kind: embedding }] }
+`
+
+  it("are chat unless the file or the built-in row says otherwise", () => {
+    const found = config(
+      "providers: [{ name: openai, kind: openai, models: [{ name: text-embedding-3-small }, { name: gpt-4o }] }]",
+      "OPENAI_API_KEY",
+    )
+    assert.deepStrictEqual(
+      found.providers[0]?.models.map(({ kind }) => kind),
+      ["embedding", "chat"],
+    )
+    assert.deepStrictEqual(candidates(found), ["openai/gpt-4o"])
+  })
+
+  it("keep embeddings out of the default auto: the first chat model stands in, or nothing", () => {
+    assert.deepStrictEqual(candidates(config(EMBEDDER)), ["v/c"])
+    const onlyEmbeddings =
+      "providers: [{ name: w, kind: openai-compatible, base_url: http://y, models: [{ name: e, kind: embedding }] }]"
+    assert.deepStrictEqual(candidates(config(onlyEmbeddings)), [])
+  })
+
+  it("are never mixed in a route, though a route may be all embeddings", () => {
+    assert.deepStrictEqual(
+      candidates(config(`${EMBEDDER}routes: { vectors: { candidates: [v/e, w/e] } }`), "vectors"),
+      ["v/e", "w/e"],
+    )
+    const chatFirst = "has kind embedding, but the first model of the route has kind chat"
+    assert.deepStrictEqual(
+      faults(`${EMBEDDER}routes:
+  auto: { larger_context: [w/e] }
+  mixed: { candidates: [v/c, v/e, v/d, w/e] }
+  larger: { candidates: [v/c], larger_context: [v/d, v/e] }
+  other: { candidates: [v/e, v/c] }
+  unknown: { candidates: [v/x, v/e] }`),
+      [
+        `routes.auto.larger_context[0] ${chatFirst}`,
+        `routes.mixed.candidates[1] ${chatFirst}`,
+        `routes.mixed.candidates[3] ${chatFirst}`,
+        `routes.larger.larger_context[1] ${chatFirst}`,
+        "routes.other.candidates[1] has kind chat, but the first model of the route has kind embedding",
+        "routes.unknown.candidates[0] names no model of provider v",
+      ],
+    )
+  })
+
+  it("with embeddings have no output to limit", () => {
+    assert.deepStrictEqual(
+      faults(
+        "providers: [{ name: v, kind: openai-compatible, base_url: http://x, models: [{ name: e, kind: embedding, max_output_tokens: 5 }] }]",
+      ),
+      ["providers[0].models[0].max_output_tokens means nothing for an embedding model"],
     )
   })
 })
@@ -213,12 +285,15 @@ describe("other rules between settings", () => {
   })
 
   it("timeouts and limits: the file's over the documented defaults", () => {
-    const found = config("timeouts: { body_ms: 5 }\nlimits: { max_attempts: 2 }")
+    const found = config("timeouts: { body_ms: 5, first_token_ms: 6 }\nlimits: { max_attempts: 2 }")
     assert.deepStrictEqual(found.timeouts, {
       connectMs: 3_000,
       headersMs: 120_000,
       bodyMs: 5,
       deadlineMs: 300_000,
+      streamMs: 600_000,
+      firstTokenMs: 6,
+      keepAliveMs: 15_000,
     })
     assert.deepStrictEqual(found.limits, {
       maxAttempts: 2,

@@ -4,6 +4,9 @@ import { Effect, Layer } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { Database } from "../../src/database/Database.ts"
 import { applyMigrations, migrate, migrations } from "../../src/database/migrations.ts"
+import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { writeBatch } from "../../src/ledger/write-batch.ts"
+import { DAY, record } from "../ledger/records.ts"
 import { freshPostgresUrl, migratedDataDir } from "../support/Databases.ts"
 
 const kinds = {
@@ -28,6 +31,14 @@ const tables = Effect.gen(function* () {
   return rows.map(({ name }) => name)
 })
 
+/** Where each ledger table lies on disk: a rewritten table lies elsewhere. */
+const ledgerFiles = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  return yield* sql`
+    SELECT relname::text AS name, pg_relation_filenode(oid)::int AS file FROM pg_class
+    WHERE relname IN ('requests', 'attempts', 'usage_rollups', 'latency_rollups') ORDER BY 1`
+})
+
 it("every file in migrations/ is registered under its name", async () => {
   const files = await readdir(new URL("../../migrations", import.meta.url))
   assert.deepStrictEqual(
@@ -44,7 +55,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       const first = yield* migrate
       assert.deepStrictEqual(
         first.map(([, name]) => name),
-        ["create_api_keys", "create_ledger", "create_idempotency_claims"],
+        ["create_api_keys", "create_ledger", "create_idempotency_claims", "add_stream_accounting"],
       )
       const made = yield* tables
       assert.includeMembers(made, ["api_keys", "requests", "attempts", "usage_rollups", "idempotency_claims"])
@@ -57,13 +68,61 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
     Effect.gen(function* () {
       const migrators = Array.from({ length: 4 }, () => migrate.pipe(Effect.provide(pool(), { local: true })))
       const applied = yield* Effect.all(migrators, { concurrency: "unbounded" })
-      assert.deepStrictEqual(applied.map((names) => names.length).sort(), [0, 0, 0, 3])
+      assert.deepStrictEqual(applied.map((names) => names.length).sort(), [0, 0, 0, 4])
       const recorded = yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         return yield* sql`SELECT migration_id FROM effect_sql_migrations ORDER BY 1`
       }).pipe(Effect.provide(pool()))
-      assert.deepStrictEqual(recorded, [{ migration_id: 1 }, { migration_id: 2 }, { migration_id: 3 }])
+      assert.deepStrictEqual(
+        recorded,
+        [1, 2, 3, 4].map((id) => ({ migration_id: id })),
+      )
     }).pipe(Effect.provide(fresh)),
+  )
+
+  it.live("keep the books of a database from before streams, and rewrite none of them", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const { "0004_add_stream_accounting": _, ...before } = migrations
+      yield* applyMigrations(before)
+      const old = record()
+      const hour = new Date(DAY)
+      yield* sql`
+        INSERT INTO requests (
+          id, started_at, latency_ms, key_id, endpoint, requested_model, provider, model, status, stream, attempts
+        ) VALUES (${old.id}, ${hour}, 812, ${old.keyId}, '/infer', 'auto', 'openai', 'gpt-5-mini', 200, false, 1)`
+      yield* sql`
+        INSERT INTO attempts (request_id, ordinal, provider, model, started_at, latency_ms, outcome)
+        VALUES (${old.id}, 1, 'openai', 'gpt-5-mini', ${hour}, 812, 'success')`
+      yield* sql`
+        INSERT INTO usage_rollups VALUES
+          (${hour}, ${old.keyId}, 'openai', 'gpt-5-mini', 10, 0, 1200, 550, 0, 0, 1400000, 0, 8120)`
+      yield* sql`
+        INSERT INTO latency_rollups VALUES (${hour}, ${old.keyId}, 'openai', 'gpt-5-mini', 194, 10)`
+      const files = yield* ledgerFiles
+      assert.deepStrictEqual(yield* migrate, [[4, "add_stream_accounting"]])
+      assert.deepStrictEqual(yield* ledgerFiles, files)
+      yield* writeBatch(sql, [record(), record({ stream: true }), record({ stream: true })].map(ledgerEntry))
+      assert.deepStrictEqual(
+        yield* sql`SELECT first_token_ms, usage_estimated FROM requests WHERE id = ${old.id}`,
+        [{ first_token_ms: null, usage_estimated: false }],
+      )
+      assert.deepStrictEqual(yield* sql`SELECT usage_estimated FROM attempts WHERE request_id = ${old.id}`, [
+        { usage_estimated: false },
+      ])
+      const perMode = [
+        { stream: false, requests: 11 },
+        { stream: true, requests: 2 },
+      ]
+      assert.deepStrictEqual(
+        yield* sql`SELECT stream, requests::int AS requests FROM usage_rollups ORDER BY stream`,
+        perMode,
+      )
+      assert.deepStrictEqual(
+        yield* sql`SELECT stream, requests::int AS requests FROM latency_rollups ORDER BY stream`,
+        perMode,
+      )
+    }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
   )
 
   it.live("name the one that failed and change nothing", () =>
@@ -78,7 +137,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       assert.instanceOf(error, Migrator.MigrationError)
       assert.include(error.message, "2_break_thing")
       assert.notInclude(yield* tables, "thing")
-      assert.lengthOf(yield* migrate, 3)
+      assert.lengthOf(yield* migrate, 4)
     }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
   )
 })

@@ -4,6 +4,7 @@ import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure, ok } from "../support/fake-upstream-behaviours.ts"
+import { streamThenReset } from "../support/fake-upstream-streams.ts"
 import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
 
 /** What a client sees of one whole answer, over HTTP against a real process and real PostgreSQL. */
@@ -172,6 +173,53 @@ describe("POST /infer", () => {
   })
 })
 
+describe("POST /infer with stream: true", () => {
+  /** The data of each event. */
+  const events = async (response: Response): Promise<ReadonlyArray<unknown>> =>
+    (await response.text())
+      .split("\n\n")
+      .filter((event) => event.startsWith("data: "))
+      .map((event) => (event === "data: [DONE]" ? "[DONE]" : JSON.parse(event.slice(6))))
+
+  it("sends deltas, then the fields of the whole answer, then the end", async () => {
+    a.respond(ok({ text: "Hello there, friend", usage: { input: 11, output: 7 } }))
+    const response = await gateway.infer(key, { model: "p0/m", prompt: "Say hello", stream: true })
+    assert.strictEqual(response.headers.get("content-type"), "text/event-stream; charset=utf-8")
+    assert.strictEqual(response.headers.get("x-gateway-provider"), "p0")
+    const all = await events(response)
+    const [final, done] = all.slice(-2)
+    assert.strictEqual(done, "[DONE]")
+    const deltas = all.slice(0, -2) as ReadonlyArray<{ delta: string }>
+    assert.isAbove(deltas.length, 1)
+    assert.strictEqual(deltas.map(({ delta }) => delta).join(""), "Hello there, friend")
+    assert.deepInclude(final as object, {
+      output: "Hello there, friend",
+      provider: "p0",
+      model: "m",
+      cost: 0.000025,
+      usage: { input_tokens: 11, output_tokens: 7, cached_tokens: 0, reasoning_tokens: 0 },
+      finish_reason: "stop",
+      request_id: response.headers.get("x-request-id"),
+      attempts: 1,
+    })
+  })
+
+  it("ends a broken stream with the problem and without the end mark", async () => {
+    a.respond(streamThenReset(2))
+    const all = await events(await gateway.infer(key, { model: "p0/m", prompt: "Hi there", stream: true }))
+    const { error } = all.at(-1) as { error: Record<string, unknown> }
+    assert.deepInclude(error, { code: "upstream_error", status: 502 })
+    assert.notInclude(all, "[DONE]")
+  })
+
+  it("answers what fails before the first token like any other request", async () => {
+    a.respond(failure("badRequest"))
+    const response = await gateway.infer(key, { model: "p0/m", prompt: "Hi", stream: true })
+    assert.strictEqual(response.status, 400)
+    assert.strictEqual(response.headers.get("content-type"), "application/problem+json")
+  })
+})
+
 describe("a wrong request", () => {
   const refused = async (body: string | Uint8Array<ArrayBuffer>, headers: Record<string, string> = {}) => {
     const response = await fetch(`${gateway.url}/infer`, {
@@ -214,7 +262,7 @@ describe("a wrong request", () => {
     ["max_tokens 1e400", '{"prompt":"a","max_tokens":1e400}', 400, "invalid_request", "max_tokens"],
     ["max_tokens -0", '{"prompt":"a","max_tokens":-0}', 400, "invalid_request", "max_tokens"],
     ["temperature 9", '{"prompt":"a","temperature":9}', 400, "invalid_request", "temperature"],
-    ["streaming", '{"prompt":"a","stream":true}', 400, "invalid_request", "stream"],
+    ["a stream that is no boolean", '{"prompt":"a","stream":"yes"}', 400, "invalid_request", "stream"],
     [
       "an unknown field",
       '{"prompt":"a","api_base":"http://127.0.0.1:1"}',

@@ -2,8 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
-import { Idempotency, type IdempotencyError, type Outcome } from "../../src/idempotency/Idempotency.ts"
+import {
+  type Begin,
+  Idempotency,
+  type IdempotencyError,
+  type Outcome,
+} from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
+import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
@@ -47,13 +53,13 @@ describe("runs that outlive their clients", () => {
     Effect.gen(function* () {
       const { run } = yield* Idempotency
       const { work, finish } = yield* gated
-      const left = yield* start(run(request("one"), work))
+      const left = yield* start(run(request("one"), () => work))
       yield* Fiber.interrupt(left)
-      const refused = yield* Effect.flip(run(request("two"), Effect.succeed(kept("two"))))
+      const refused = yield* Effect.flip(run(request("two"), () => Effect.succeed(kept("two"))))
       assert.strictEqual(refused.reason, "overloaded")
       yield* finish(kept("one"))
       yield* settled
-      assert.strictEqual(text(yield* run(request("two"), Effect.succeed(kept("two")))), "two")
+      assert.strictEqual(text(yield* run(request("two"), () => Effect.succeed(kept("two")))), "two")
     }).pipe(
       Effect.provide(
         Idempotency.layerMemory.pipe(
@@ -71,7 +77,7 @@ describe("duplicates in one process", () => {
       const { run } = yield* Idempotency
       const { work, seen, finish } = yield* gated
       const callers = yield* start(
-        Effect.forEach(Array.from({ length: 50 }), () => run(request("k"), work), {
+        Effect.forEach(Array.from({ length: 50 }), () => run(request("k"), () => work), {
           concurrency: "unbounded",
         }),
       )
@@ -80,7 +86,7 @@ describe("duplicates in one process", () => {
       assert.strictEqual(seen.runs, 1)
       assert.deepStrictEqual(new Set(replies.map(text)), new Set(["once"]))
       assert.strictEqual(replies.filter((reply) => !reply.replayed).length, 1)
-      const later = yield* run(request("k"), work)
+      const later = yield* run(request("k"), () => work)
       assert.deepStrictEqual([text(later), later.replayed, seen.runs], ["once", true, 1])
     }),
   )
@@ -90,13 +96,16 @@ describe("duplicates in one process", () => {
     Effect.gen(function* () {
       const { run } = yield* Idempotency
       const { work, seen, finish } = yield* gated
-      const first = yield* start(run(request("k"), work))
+      const first = yield* start(run(request("k"), () => work))
       const reused = { reason: "reused" } as const
-      assert.include(yield* Effect.flip(run(request("k", "other"), work)), reused)
-      assert.strictEqual(text(yield* run(request("k", "hello", bob), Effect.succeed(kept("bob's")))), "bob's")
+      assert.include(yield* Effect.flip(run(request("k", "other"), () => work)), reused)
+      assert.strictEqual(
+        text(yield* run(request("k", "hello", bob), () => Effect.succeed(kept("bob's")))),
+        "bob's",
+      )
       yield* finish(kept("once"))
       yield* Fiber.join(first)
-      assert.include(yield* Effect.flip(run(request("k", "other"), work)), reused)
+      assert.include(yield* Effect.flip(run(request("k", "other"), () => work)), reused)
       assert.strictEqual(seen.runs, 1)
     }),
   )
@@ -107,11 +116,11 @@ describe("duplicates in one process", () => {
       const { run } = yield* Idempotency
       const { work, finish } = yield* gated
       const both = yield* start(
-        Effect.all([run(request("k"), work), run(request("k"), work)], { concurrency: 2 }),
+        Effect.all([run(request("k"), () => work), run(request("k"), () => work)], { concurrency: 2 }),
       )
       yield* finish(retryable("busy"))
       assert.deepStrictEqual((yield* Fiber.join(both)).map(text), ["busy", "busy"])
-      const again = yield* run(request("k"), Effect.succeed(kept("fine")))
+      const again = yield* run(request("k"), () => Effect.succeed(kept("fine")))
       assert.deepStrictEqual([text(again), again.replayed], ["fine", false])
     }),
   )
@@ -123,13 +132,13 @@ describe("a caller", () => {
     Effect.gen(function* () {
       const { run } = yield* Idempotency
       const { work, seen, finish } = yield* gated
-      const caller = yield* start(run(request("k"), work))
-      const joined = yield* start(run(request("k"), work))
+      const caller = yield* start(run(request("k"), () => work))
+      const joined = yield* start(run(request("k"), () => work))
       yield* Fiber.interrupt(caller)
       yield* Fiber.interrupt(joined)
       yield* finish(kept("finished alone"))
       yield* settled
-      const later = yield* run(request("k"), work)
+      const later = yield* run(request("k"), () => work)
       assert.deepStrictEqual(
         [text(later), later.replayed, seen],
         ["finished alone", true, { runs: 1, interrupted: 0 }],
@@ -141,9 +150,9 @@ describe("a caller", () => {
     "gets a defect of the run, and its claim is free again",
     Effect.gen(function* () {
       const { run } = yield* Idempotency
-      const exit = yield* Effect.exit(run(request("k"), Effect.die(new Error("bug"))))
+      const exit = yield* Effect.exit(run(request("k"), () => Effect.die(new Error("bug"))))
       assert.isTrue(Exit.isFailure(exit) && Cause.hasDies(exit.cause))
-      assert.isFalse((yield* run(request("k"), Effect.succeed(kept("fine")))).replayed)
+      assert.isFalse((yield* run(request("k"), () => Effect.succeed(kept("fine")))).replayed)
     }),
   )
 
@@ -152,13 +161,12 @@ describe("a caller", () => {
     Effect.gen(function* () {
       const { run } = yield* Idempotency
       const body = new Uint8Array(limits.maxStoredBytes + 1)
-      const first = yield* run(
-        request("k"),
+      const first = yield* run(request("k"), () =>
         Effect.succeed({ response: { ...answer(""), body }, keep: true }),
       )
-      assert.strictEqual(first.response.body.byteLength, body.byteLength)
+      assert.strictEqual(first.response.body, body)
       const { work, seen } = yield* gated
-      assert.include(yield* Effect.flip(run(request("k"), work)), { reason: "not_stored" })
+      assert.include(yield* Effect.flip(run(request("k"), () => work)), { reason: "not_stored" })
       assert.strictEqual(seen.runs, 0)
     }),
   )
@@ -169,10 +177,78 @@ describe("a caller", () => {
     "lends its services to the run",
     Effect.gen(function* () {
       const { run } = yield* Idempotency
-      const reply = yield* run(request("k"), Effect.map(Greeting, kept)).pipe(
+      const reply = yield* run(request("k"), () => Effect.map(Greeting, kept)).pipe(
         Effect.provideService(Greeting, "hi"),
       )
       assert.strictEqual(text(reply), "hi")
+    }),
+  )
+})
+
+describe("a streamed answer", () => {
+  /** Begins at once; the test ends it. */
+  const streaming = Effect.gen(function* () {
+    const { work, seen, finish } = yield* gated
+    const body = new StreamedBody(limits.maxStoredBytes)
+    const response = { ...answer(""), body }
+    return {
+      body,
+      seen,
+      work: (begin: Begin) => {
+        begin(response)
+        return work
+      },
+      finish: (keep: boolean) => {
+        body.end()
+        return finish({ response, keep })
+      },
+    }
+  })
+
+  test(
+    "is there for every caller from its first event while it runs, and is replayed afterwards",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, body, seen, finish } = yield* streaming
+      const first = yield* run(request("k"), work)
+      body.write(Buffer.from("one,"))
+      const joined = yield* run(request("k"), work)
+      assert.deepStrictEqual([first.replayed, joined.replayed, text(joined)], [false, true, "one,"])
+      body.write(Buffer.from("two"))
+      assert.deepStrictEqual([text(first), text(joined)], ["one,two", "one,two"])
+      yield* finish(true)
+      yield* settled
+      const later = yield* run(request("k"), work)
+      assert.deepStrictEqual([text(later), later.replayed, seen.runs], ["one,two", true, 1])
+      assert.instanceOf(later.response.body, Uint8Array)
+    }),
+  )
+
+  test(
+    "that breaks is not kept: the next caller runs again",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, finish } = yield* streaming
+      yield* run(request("k"), work)
+      yield* finish(false)
+      yield* settled
+      assert.isFalse((yield* run(request("k"), () => Effect.succeed(kept("second try")))).replayed)
+    }),
+  )
+
+  test(
+    "longer than its buffer goes on for its callers; a repetition is told so during and after it, and does not run",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, body, seen, finish } = yield* streaming
+      yield* run(request("k"), work)
+      body.write(Buffer.alloc(limits.maxStoredBytes))
+      body.write(Buffer.from("more"))
+      assert.include(yield* Effect.flip(run(request("k"), work)), { reason: "not_stored" })
+      yield* finish(true)
+      yield* settled
+      assert.include(yield* Effect.flip(run(request("k"), work)), { reason: "not_stored" })
+      assert.strictEqual(seen.runs, 1)
     }),
   )
 })
@@ -184,10 +260,10 @@ describe("two processes", () => {
       const { run } = yield* Idempotency
       const other = yield* replica
       const { work, seen, finish } = yield* gated
-      const first = yield* start(run(request("k"), work))
-      const waiting = yield* start(other.run(request("k"), work))
+      const first = yield* start(run(request("k"), () => work))
+      const waiting = yield* start(other.run(request("k"), () => work))
       yield* TestClock.adjust(waitMs - 1_000)
-      assert.include(yield* Effect.flip(other.run(request("k", "other"), work)), { reason: "reused" })
+      assert.include(yield* Effect.flip(other.run(request("k", "other"), () => work)), { reason: "reused" })
       yield* finish(kept("once"))
       yield* TestClock.adjust(limits.pollEveryMs)
       const replies = [yield* Fiber.join(first), yield* Fiber.join(waiting)]
@@ -208,15 +284,15 @@ describe("two processes", () => {
       const { run } = yield* Idempotency
       const other = yield* replica
       const { work, seen, finish } = yield* gated
-      const first = yield* start(run(request("k"), work))
-      const waiting = yield* start(Effect.flip(other.run(request("k"), work)))
+      const first = yield* start(run(request("k"), () => work))
+      const waiting = yield* start(Effect.flip(other.run(request("k"), () => work)))
       yield* TestClock.adjust(waitMs - 1)
       assert.isUndefined(waiting.pollUnsafe())
       yield* TestClock.adjust(limits.pollEveryMs + 1)
       assert.include(yield* Fiber.join(waiting), { reason: "in_progress", retryAfterMs: limits.retryAfterMs })
       yield* finish(kept("once"))
       yield* Fiber.join(first)
-      assert.isTrue((yield* other.run(request("k"), work)).replayed)
+      assert.isTrue((yield* other.run(request("k"), () => work)).replayed)
       assert.strictEqual(seen.runs, 1)
     }),
   )
@@ -227,8 +303,8 @@ describe("two processes", () => {
       const { run } = yield* Idempotency
       const other = yield* replica
       const { work, finish } = yield* gated
-      const first = yield* start(run(request("k"), work))
-      const waiting = yield* start(other.run(request("k"), Effect.succeed(kept("second try"))))
+      const first = yield* start(run(request("k"), () => work))
+      const waiting = yield* start(other.run(request("k"), () => Effect.succeed(kept("second try"))))
       yield* finish(retryable("busy"))
       yield* TestClock.adjust(limits.pollEveryMs)
       assert.strictEqual(text(yield* Fiber.join(first)), "busy")
@@ -243,10 +319,10 @@ describe("two processes", () => {
       const { run } = yield* Idempotency
       const other = yield* replica
       const { work, seen, finish } = yield* gated
-      const first = yield* start(run(request("k"), work))
+      const first = yield* start(run(request("k"), () => work))
       for (let passed = 0; passed < 5 * leaseMs; passed += renewEveryMs) {
         yield* TestClock.adjust(renewEveryMs)
-        const waiting = yield* start(Effect.exit(other.run(request("k"), work)))
+        const waiting = yield* start(Effect.exit(other.run(request("k"), () => work)))
         yield* TestClock.adjust(waitMs + limits.pollEveryMs)
         assert.strictEqual(reasonOf(yield* Fiber.join(waiting)), "in_progress")
       }
@@ -263,14 +339,14 @@ describe("two processes", () => {
       const other = yield* replica
       const store = yield* ClaimStore
       yield* store.claim(claimId("k"), bodyPrint("hello"), "crashed owner")
-      const early = yield* start(Effect.exit(run(request("k"), Effect.succeed(kept("too early")))))
+      const early = yield* start(Effect.exit(run(request("k"), () => Effect.succeed(kept("too early")))))
       yield* TestClock.adjust(leaseMs - 1_000)
       assert.strictEqual(reasonOf(yield* Fiber.join(early)), "in_progress")
       const { work, seen, finish } = yield* gated
       const logged: Array<string> = []
       const logger = Logger.make(({ message }) => void logged.push(String(message)))
       const callers = yield* start(
-        Effect.forEach([run, other.run, run, other.run], (each) => each(request("k"), work), {
+        Effect.forEach([run, other.run, run, other.run], (each) => each(request("k"), () => work), {
           concurrency: "unbounded",
         }).pipe(Effect.provide(Logger.layer([logger]))),
       )
@@ -307,9 +383,9 @@ describe("an owner that lost its claim", () => {
       const { run } = yield* Idempotency
       const first = yield* gated
       const second = yield* gated
-      const stale = yield* start(Effect.exit(late.run(request("k"), first.work)))
+      const stale = yield* start(Effect.exit(late.run(request("k"), () => first.work)))
       yield* TestClock.adjust(leaseMs + 500)
-      const fresh = yield* start(run(request("k"), second.work))
+      const fresh = yield* start(run(request("k"), () => second.work))
       assert.strictEqual(second.seen.runs, 1)
       assert.strictEqual(first.seen.interrupted, 0)
       stalled = false
@@ -318,7 +394,7 @@ describe("an owner that lost its claim", () => {
       assert.strictEqual(reasonOf(yield* Fiber.join(stale)), "in_progress")
       yield* second.finish(kept("the new owner's"))
       assert.strictEqual(text(yield* Fiber.join(fresh)), "the new owner's")
-      assert.strictEqual(text(yield* late.run(request("k"), first.work)), "the new owner's")
+      assert.strictEqual(text(yield* late.run(request("k"), () => first.work)), "the new owner's")
     }),
   )
 
@@ -328,12 +404,12 @@ describe("an owner that lost its claim", () => {
       const late = yield* withStore(() => ({ renew: () => down }))
       const { run } = yield* Idempotency
       const { work, finish } = yield* gated
-      const stale = yield* start(Effect.exit(late.run(request("k"), work)))
+      const stale = yield* start(Effect.exit(late.run(request("k"), () => work)))
       yield* TestClock.adjust(leaseMs + 500)
-      yield* run(request("k"), Effect.succeed(kept("the new owner's")))
+      yield* run(request("k"), () => Effect.succeed(kept("the new owner's")))
       yield* finish(kept("late"))
       assert.strictEqual(reasonOf(yield* Fiber.join(stale)), "in_progress")
-      assert.strictEqual(text(yield* run(request("k"), work)), "the new owner's")
+      assert.strictEqual(text(yield* run(request("k"), () => work)), "the new owner's")
     }),
   )
 })
@@ -344,7 +420,7 @@ describe("without the database", () => {
     Effect.gen(function* () {
       const { run } = yield* withStore(() => ({ claim: () => down, release: () => down }))
       const { work, seen } = yield* gated
-      assert.include(yield* Effect.flip(run(request("k"), work)), {
+      assert.include(yield* Effect.flip(run(request("k"), () => work)), {
         reason: "unavailable",
         retryAfterMs: limits.retryAfterMs,
       })
@@ -359,12 +435,12 @@ describe("without the database", () => {
       const { run } = yield* withStore((store) => ({
         claim: (...claim) => (lossy ? Effect.andThen(store.claim(...claim), down) : store.claim(...claim)),
       }))
-      assert.include(yield* Effect.flip(run(request("k"), Effect.succeed(kept("")))), {
+      assert.include(yield* Effect.flip(run(request("k"), () => Effect.succeed(kept("")))), {
         reason: "unavailable",
       })
       yield* settled
       lossy = false
-      assert.strictEqual(text(yield* run(request("k"), Effect.succeed(kept("fine")))), "fine")
+      assert.strictEqual(text(yield* run(request("k"), () => Effect.succeed(kept("fine")))), "fine")
     }),
   )
 
@@ -378,13 +454,13 @@ describe("without the database", () => {
       const other = yield* Idempotency
       const { work, seen, finish } = yield* gated
       yield* finish(kept("once"))
-      const first = yield* run(request("k"), work)
-      const joined = yield* run(request("k"), work)
+      const first = yield* run(request("k"), () => work)
+      const joined = yield* run(request("k"), () => work)
       assert.deepStrictEqual([text(first), text(joined), joined.replayed], ["once", "once", true])
       yield* TestClock.adjust(leaseMs / 2)
       away = false
       yield* TestClock.adjust(limits.retryEveryMs)
-      assert.isTrue((yield* other.run(request("k"), work)).replayed)
+      assert.isTrue((yield* other.run(request("k"), () => work)).replayed)
       assert.strictEqual(seen.runs, 1)
     }),
   )
@@ -395,9 +471,9 @@ describe("without the database", () => {
       const { run } = yield* withStore(() => ({ complete: () => down }))
       const { work, seen, finish } = yield* gated
       yield* finish(kept("once"))
-      yield* run(request("k"), work)
+      yield* run(request("k"), () => work)
       yield* TestClock.adjust(leaseMs + 5 * limits.retryEveryMs)
-      assert.isFalse((yield* run(request("k"), work)).replayed)
+      assert.isFalse((yield* run(request("k"), () => work)).replayed)
       assert.strictEqual(seen.runs, 2)
     }),
   )
@@ -407,7 +483,7 @@ describe("without the database", () => {
     Effect.gen(function* () {
       const { run } = yield* withStore(() => ({ renew: () => down }))
       const { work, seen, finish } = yield* gated
-      const call = yield* start(run(request("k"), work))
+      const call = yield* start(run(request("k"), () => work))
       yield* TestClock.adjust(3 * leaseMs)
       yield* finish(kept("late but ours"))
       assert.strictEqual(text(yield* Fiber.join(call)), "late but ours")
@@ -428,15 +504,17 @@ describe("a stopping process", () => {
       const { idempotency, stop } = yield* stoppable
       const other = yield* Idempotency
       const { work, seen, finish } = yield* gated
-      const client = yield* start(idempotency.run(request("k"), work))
+      const client = yield* start(idempotency.run(request("k"), () => work))
       yield* Fiber.interrupt(client)
       const stopping = yield* start(stop)
       yield* TestClock.adjust(drainMs - 1_000)
       assert.isUndefined(stopping.pollUnsafe())
-      assert.include(yield* Effect.flip(idempotency.run(request("new"), work)), { reason: "unavailable" })
+      assert.include(yield* Effect.flip(idempotency.run(request("new"), () => work)), {
+        reason: "unavailable",
+      })
       yield* finish(kept("in time"))
       yield* Fiber.join(stopping)
-      assert.strictEqual(text(yield* other.run(request("k"), work)), "in time")
+      assert.strictEqual(text(yield* other.run(request("k"), () => work)), "in time")
       assert.strictEqual(seen.runs, 1)
     }),
   )
@@ -447,13 +525,13 @@ describe("a stopping process", () => {
       const idempotency = yield* replica
       const other = yield* Idempotency
       const { work, seen } = yield* gated
-      const caller = yield* start(Effect.exit(idempotency.run(request("k"), work)))
+      const caller = yield* start(Effect.exit(idempotency.run(request("k"), () => work)))
       const draining = yield* start(idempotency.drain)
       yield* TestClock.adjust(drainMs)
       yield* Fiber.join(draining)
       assert.strictEqual(reasonOf(yield* Fiber.join(caller)), "unavailable")
       assert.strictEqual(seen.interrupted, 1)
-      assert.isFalse((yield* other.run(request("k"), Effect.succeed(kept("elsewhere")))).replayed)
+      assert.isFalse((yield* other.run(request("k"), () => Effect.succeed(kept("elsewhere")))).replayed)
     }),
   )
 })
@@ -464,11 +542,13 @@ test(
     const store = yield* ClaimStore
     const { run } = yield* Idempotency
     const keys = Array.from({ length: limits.cleanupBatch + 1 }, (_, i) => `k${i}`)
-    yield* Effect.forEach(keys, (key) => run(request(key), Effect.succeed(kept("old"))), { concurrency: 50 })
+    yield* Effect.forEach(keys, (key) => run(request(key), () => Effect.succeed(kept("old"))), {
+      concurrency: 50,
+    })
     yield* TestClock.adjust(expireMs - 1)
-    assert.isTrue((yield* run(request("k0"), Effect.succeed(kept("new")))).replayed)
+    assert.isTrue((yield* run(request("k0"), () => Effect.succeed(kept("new")))).replayed)
     yield* TestClock.adjust(cleanupEveryMs)
     assert.strictEqual(yield* store.cleanup(1), 0)
-    assert.isFalse((yield* run(request("k0"), Effect.succeed(kept("new")))).replayed)
+    assert.isFalse((yield* run(request("k0"), () => Effect.succeed(kept("new")))).replayed)
   }),
 )

@@ -75,7 +75,7 @@ const refusedInTime = (idempotency: Idempotency["Service"]) =>
       ran = true
       return kept("never")
     })
-    const [took, error] = yield* Effect.timed(Effect.flip(idempotency.run(request("k"), work)))
+    const [took, error] = yield* Effect.timed(Effect.flip(idempotency.run(request("k"), () => work)))
     assert.strictEqual(error.reason, "unavailable")
     assert.isAbove(error.retryAfterMs ?? 0, 0)
     assert.isBelow(Duration.toMillis(took), 2_500)
@@ -108,7 +108,7 @@ describe("a request with a key is refused in time, and does not run", () => {
     Effect.gen(function* () {
       const { url, freeze, cut } = yield* reachable
       const idempotency = yield* onDatabase(url)
-      yield* idempotency.run(request("before"), Effect.succeed(kept("fine")))
+      yield* idempotency.run(request("before"), () => Effect.succeed(kept("fine")))
       yield* freeze
       yield* refusedInTime(idempotency)
       yield* cut
@@ -141,7 +141,7 @@ describe("a request with a key is refused in time, and does not run", () => {
       yield* waiting.pipe(Effect.repeat({ until: (rows) => rows.length === 0 }), Effect.timeout("5 seconds"))
       yield* Fiber.interrupt(transaction)
       assert.strictEqual(
-        text(yield* idempotency.run(request("k"), Effect.succeed(kept("free again")))),
+        text(yield* idempotency.run(request("k"), () => Effect.succeed(kept("free again")))),
         "free again",
       )
     }).pipe(
@@ -167,14 +167,14 @@ live(
       Deferred.succeed(started, undefined),
       Effect.as(Deferred.await(gate), kept("in spite of it")),
     )
-    const call = yield* Effect.forkChild(one.run(request("k"), work))
+    const call = yield* Effect.forkChild(one.run(request("k"), () => work))
     yield* Deferred.await(started)
     yield* cut
     yield* Deferred.succeed(gate, undefined)
     assert.strictEqual(text(yield* Fiber.join(call)), "in spite of it")
-    assert.strictEqual((yield* Effect.flip(two.run(request("k"), work))).reason, "unavailable")
+    assert.strictEqual((yield* Effect.flip(two.run(request("k"), () => work))).reason, "unavailable")
     yield* restore
-    const replay = yield* two.run(request("k"), Effect.succeed(kept("a second run")))
+    const replay = yield* two.run(request("k"), () => Effect.succeed(kept("a second run")))
     assert.deepStrictEqual([text(replay), replay.replayed], ["in spite of it", true])
   }),
 )

@@ -1,7 +1,13 @@
 import { KeyId } from "../../src/domain/Ids.ts"
 import type { ClaimId } from "../../src/idempotency/ClaimStore.ts"
 import { fingerprint, hashKey } from "../../src/idempotency/fingerprint.ts"
-import type { IdempotencyClaim, Outcome, StoredResponse } from "../../src/idempotency/Idempotency.ts"
+import type {
+  IdempotencyClaim,
+  IdempotentResponse,
+  Outcome,
+  StoredResponse,
+} from "../../src/idempotency/Idempotency.ts"
+import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 
 /** Requests and answers for the tests of this room. */
 
@@ -30,5 +36,7 @@ export const retryable = (text: string): Outcome => ({
   keep: false,
 })
 
-export const text = ({ response }: { readonly response: StoredResponse }) =>
-  Buffer.from(response.body).toString()
+export const text = ({ response }: { readonly response: IdempotentResponse }) => {
+  const bytes = response.body instanceof StreamedBody ? response.body.bytes() : response.body
+  return Buffer.from(bytes ?? []).toString()
+}

@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { RequestId } from "../../src/domain/Ids.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
+import { askWhole } from "../../src/inference/asking.ts"
 import { Trace } from "../../src/inference/Trace.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { Router } from "../../src/routing/Router.ts"
@@ -31,7 +32,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
 
   const infer = (requestedModel: string, heldUpMs = 0) =>
     Effect.gen(function* () {
-      const request = ask()
+      const task = { _tag: "Chat" as const, request: ask(), mode: "whole" as const }
       const trace = new Trace(
         {
           requestId: RequestId.make("request"),
@@ -44,8 +45,8 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
       )
       traces.push(trace)
       yield* Effect.sleep(heldUpMs)
-      const plan = yield* (yield* Router).plan({ requestedModel, request, mode: "whole", allowed: undefined })
-      const exit = yield* Effect.exit((yield* Attempts).run(plan, request, trace))
+      const plan = yield* (yield* Router).plan({ requestedModel, task, allowed: undefined })
+      const exit = yield* Effect.exit((yield* Attempts).run(plan, askWhole(task, timeouts), trace))
       const error = Exit.findErrorOption(exit)
       return {
         answeredBy: Exit.isSuccess(exit) ? exit.value.candidate.key : undefined,
@@ -267,8 +268,7 @@ describe("a client that leaves", () => {
       assert.strictEqual((yield* Breakers).trippedForMs("a/m", yield* Clock.currentTimeMillis), 0)
       const { candidates } = yield* (yield* Router).plan({
         requestedModel: "only-a",
-        request: ask(),
-        mode: "whole",
+        task: { _tag: "Chat", request: ask(), mode: "whole" },
         allowed: undefined,
       })
       assert.strictEqual(candidates[0]?.availability, 1)

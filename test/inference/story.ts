@@ -7,6 +7,7 @@ import { GatewayError } from "../../src/domain/GatewayError.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import { dispositions, isClientFault, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
+import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import type { Exchange } from "../../src/inference/Exchange.ts"
 import type { Reply } from "../../src/inference/Inference.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
@@ -209,7 +210,8 @@ interface Written {
   readonly text: string
 }
 
-export const text = (bytes: Uint8Array) => Buffer.from(bytes).toString()
+export const text = (body: Uint8Array | StreamedBody) =>
+  Buffer.from((body instanceof StreamedBody ? body.bytes() : body) ?? []).toString()
 
 export const simulate = (seed: string) =>
   Effect.gen(function* () {
@@ -258,8 +260,8 @@ export const simulate = (seed: string) =>
         const { claim, dryRun, model } = visit
         return {
           requestedModel: model,
-          request: ask("Hello", { user: visit.id }),
-          mode: "whole" as const,
+          task: { _tag: "Chat" as const, request: ask("Hello", { user: visit.id }), mode: "whole" as const },
+          stream: undefined,
           dryRun,
           explain: false,
           idempotency: claim && { key: claim.key, fingerprint: Uint8Array.of(claim.body) },

@@ -1,6 +1,7 @@
 import { Clock, Context, Effect, Exit, Layer, Redacted } from "effect"
 import type { GatewayConfig, ModelConfig } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
+import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import type { Usage } from "../../src/domain/Usage.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
@@ -9,7 +10,7 @@ import { Inference } from "../../src/inference/Inference.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
-import type { Provider, ProviderCall } from "../../src/providers/Provider.ts"
+import type { ChunkSink, Provider, ProviderCall } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
@@ -21,7 +22,15 @@ import { price, refs, route, simulated } from "../routing/world.ts"
  * cheapest and goes first while nothing is known, then `b`; `c` has no price. `b/big` takes longer prompts.
  */
 
-export const timeouts = { connectMs: 3_000, headersMs: 15_000, bodyMs: 15_000, deadlineMs: 60_000 }
+export const timeouts = {
+  connectMs: 3_000,
+  headersMs: 15_000,
+  bodyMs: 15_000,
+  deadlineMs: 60_000,
+  streamMs: 120_000,
+  firstTokenMs: 10_000,
+  keepAliveMs: 15_000,
+}
 
 export const limits = {
   maxAttempts: 4,
@@ -33,12 +42,12 @@ export const limits = {
 }
 
 export const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
-  a: [{ name: "m", price: price(1) }],
+  a: [{ name: "m", kind: "chat", price: price(1) }],
   b: [
-    { name: "m", price: price(2) },
-    { name: "big", price: price(8) },
+    { name: "m", kind: "chat", price: price(2) },
+    { name: "big", kind: "chat", price: price(8) },
   ],
-  c: [{ name: "m" }],
+  c: [{ name: "m", kind: "chat" }],
 }
 
 const gateway: GatewayConfig = {
@@ -75,7 +84,27 @@ export interface Fate {
   readonly fails?: { readonly kind: ProviderErrorKind; readonly retryAfterMs?: number }
   /** Of an answer; null = the provider did not say. */
   readonly usage?: Usage | null
+  /** Of a streamed answer: its pieces, after each of which this time passes. */
+  readonly pieces?: ReadonlyArray<string>
+  readonly pieceMs?: number
+  /** A streamed answer goes this way after its pieces instead of ending well. */
+  readonly breaks?: ProviderErrorKind | "silence"
 }
+
+export const event = (text: string): Buffer => Buffer.from(`data: ${text}\n\n`)
+
+/** One piece of text, as a protocol would have read it. */
+export const piece = (text: string, more: Partial<ChatChunk> = {}): ChatChunk => ({
+  event: event(text),
+  text,
+  generated: text.length,
+  semantic: true,
+  usageOnly: false,
+  model: "m",
+  finishReason: undefined,
+  usage: undefined,
+  ...more,
+})
 
 /** One upstream call as the provider saw it. */
 export interface UpstreamCall {
@@ -96,7 +125,12 @@ export interface UpstreamCall {
 export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>) => {
   const calls: Array<UpstreamCall> = []
 
-  const complete = (provider: string) => (call: ProviderCall) =>
+  /** One call, however its answer travels. */
+  const attempt = <A>(
+    provider: string,
+    call: ProviderCall<ChatRequest>,
+    answer: (fate: Fate, fail: (kind: ProviderErrorKind) => ProviderError) => Effect.Effect<A, ProviderError>,
+  ) =>
     Effect.gen(function* () {
       const clock = yield* Clock.Clock
       const seen: UpstreamCall = {
@@ -119,15 +153,15 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
         yield* Effect.sleep(Math.min(fate.afterMs, timeoutMs))
         if (fate.afterMs > timeoutMs) return yield* fail({ kind: "timeout" })
         if (fate.fails) return yield* fail(fate.fails)
-        const usage = fate.usage ?? null
-        return { text: "hello", finishReason: "stop" as const, model: call.model, usage, rawUsage: usage }
+        seen.usage = fate.usage ?? null
+        return yield* answer(fate, (kind) => fail({ kind }))
       }).pipe(
         Effect.onExit((exit) =>
           Effect.sync(() => {
             const error = Exit.findErrorOption(exit)
             seen.endedAt = clock.currentTimeMillisUnsafe()
             seen.retryAfterMs = error._tag === "Some" ? error.value.retryAfterMs : undefined
-            seen.usage = Exit.isSuccess(exit) ? exit.value.usage : null
+            if (Exit.isFailure(exit)) seen.usage = null
             seen.outcome = Exit.isSuccess(exit)
               ? "success"
               : error._tag === "Some"
@@ -138,13 +172,53 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
       )
     })
 
+  const complete = (provider: string) => (call: ProviderCall<ChatRequest>) =>
+    attempt(provider, call, ({ usage = null }) =>
+      Effect.succeed({
+        text: "hello",
+        finishReason: "stop" as const,
+        model: call.model,
+        usage,
+        usageEstimated: false,
+        rawUsage: usage,
+        body: () => "{}",
+      }),
+    )
+
+  const stream = (provider: string) => (call: ProviderCall<ChatRequest>, sink: ChunkSink) =>
+    attempt(
+      provider,
+      call,
+      Effect.fnUntraced(function* ({ breaks, pieceMs = 0, pieces = ["hel", "lo"], usage = null }, fail) {
+        sink.write(piece("", { event: event("role"), semantic: false }))
+        for (const text of pieces) {
+          sink.write(piece(text))
+          yield* Effect.sleep(pieceMs)
+        }
+        if (breaks === "silence") return yield* Effect.never
+        if (breaks !== undefined) return yield* fail(breaks)
+        sink.write(piece("", { event: event("stop"), finishReason: "stop" }))
+        sink.write(
+          piece("", {
+            event: event("usage"),
+            semantic: false,
+            usageOnly: true,
+            usage: { usage, raw: usage },
+          }),
+        )
+      }),
+    )
+
   const providers = Object.entries(models).map(([name, ofProvider]): readonly [string, Provider] => [
     name,
     {
       name,
       simulated: true,
       models: new Map(ofProvider.map((model) => [model.name, model])),
+      unable: () => undefined,
       complete: complete(name),
+      stream: stream(name),
+      embed: () => Effect.die("not asked in these tests"),
     },
   ])
   return { calls, layer: Layer.succeed(Providers, new Map(providers)) }

@@ -17,7 +17,9 @@ const MINUTE_MS = 60_000
 
 /** Records that spread over some hours, so that every batch touches several rollups. */
 const records = (count: number) =>
-  Array.from({ length: count }, (_, i) => record({ startedAt: DAY + (i % 3) * HOUR_MS, latencyMs: i % 50 }))
+  Array.from({ length: count }, (_, i) =>
+    record({ startedAt: DAY + (i % 3) * HOUR_MS, latencyMs: i % 50, stream: i % 2 === 1 }),
+  )
 
 /** A ledger of its own over the database at hand, gone with the scope; a second one is a second replica. */
 const openLedger: Effect.Effect<Ledger["Service"], never, SqlClient.SqlClient | Scope.Scope> = Effect.map(

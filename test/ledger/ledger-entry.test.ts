@@ -82,6 +82,17 @@ describe("ledgerEntry", () => {
     assert.strictEqual(line.attempts[0].cost_nano_usd, null)
   })
 
+  it.each([
+    [null, null],
+    [0, 0],
+    [90.6, 91],
+    [Number.POSITIVE_INFINITY, 2 ** 31 - 1],
+    [Number.NaN, null],
+    [-1, null],
+  ])("takes a first token after %d ms as %d", (firstTokenMs, expected) => {
+    assert.strictEqual(fields({ firstTokenMs }).first_token_ms, expected)
+  })
+
   it("keeps the reason for an unknown cost, also when there is none to give", () => {
     for (const costReason of ["missing_usage", null]) {
       assert.strictEqual(fields({ costNanoUsd: null, costReason }).cost_reason, costReason)
@@ -92,6 +103,7 @@ describe("ledgerEntry", () => {
     assert.strictEqual(fields({ status: 200, latencyMs: 1024 }).latency_bucket, 200)
     for (const status of [199, 301, 400, 503]) assert.isNull(fields({ status }).latency_bucket)
     assert.isNull(fields({ status: 200, provider: null, model: null }).latency_bucket)
+    assert.isNull(fields({ status: 200, stream: true, errorCode: "upstream_error" }).latency_bucket)
   })
 
   it("cuts names that no index entry could hold", () => {

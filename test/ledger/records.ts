@@ -18,6 +18,7 @@ export const attempt: AttemptRecord = {
   outcome: "success",
   upstreamStatus: 200,
   usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, reasoningTokens: 5 },
+  usageEstimated: false,
   costNanoUsd: 140_000,
 }
 
@@ -34,8 +35,10 @@ export const record = (changes: Partial<LedgerRecord> = {}): LedgerRecord => ({
   status: 200,
   errorCode: null,
   stream: false,
+  firstTokenMs: null,
   finishReason: "stop",
   usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, reasoningTokens: 5 },
+  usageEstimated: false,
   rawUsage: { prompt_tokens: 120, completion_tokens: 55 },
   costNanoUsd: 140_000,
   costReason: null,
@@ -64,7 +67,7 @@ const answeredBy = fc.constantFrom(
   { provider: "gemini", model: "gemini-3-flash" },
 )
 
-/** What can happen: answers, refusals before anyone was asked, failures with and without tokens. */
+/** What can happen: answers, streams that broke, refusals before anyone was asked, failures with and without tokens. */
 export const anyRecord: fc.Arbitrary<LedgerRecord> = fc
   .record({
     id: fc.uuid().map((id) => RequestId.make(id)),
@@ -72,22 +75,35 @@ export const anyRecord: fc.Arbitrary<LedgerRecord> = fc
     startedAt: fc.integer({ min: DAY - 3 * HOUR_MS, max: DAY + 3 * HOUR_MS - 1 }),
     latencyMs: fc.oneof(fc.nat(20), fc.nat(5_000), fc.nat(2 ** 31 - 1)),
     keyId: fc.constantFrom("AdaAdaAdaAda", "BobBobBobBob", "EveEveEveEve").map((id) => KeyId.make(id)),
+    stream: fc.boolean(),
+    usageEstimated: fc.boolean(),
     answer: fc.oneof(
-      fc.record({ status: fc.constant(200), by: answeredBy, usage, costNanoUsd: cost }),
       fc.record({
-        status: fc.constantFrom(400, 499, 502),
+        status: fc.constant(200),
+        errorCode: fc.constant(null),
+        by: answeredBy,
+        usage,
+        costNanoUsd: cost,
+      }),
+      fc.record({
+        // 200: a stream that broke after its start.
+        status: fc.constantFrom(200, 400, 499, 502),
+        errorCode: fc.constant("failed"),
         by: fc.option(answeredBy),
         usage,
         costNanoUsd: cost,
       }),
     ),
-    attempts: fc.array(fc.record({ usage, costNanoUsd: cost }), { maxLength: 4 }),
+    attempts: fc.array(fc.record({ usage, usageEstimated: fc.boolean(), costNanoUsd: cost }), {
+      maxLength: 4,
+    }),
   })
   .map(({ answer, attempts, ...rest }) =>
     record({
       ...rest,
       status: answer.status,
-      errorCode: answer.status === 200 ? null : "failed",
+      firstTokenMs: rest.stream ? Math.floor(rest.latencyMs / 3) : null,
+      errorCode: answer.errorCode,
       provider: answer.by?.provider ?? null,
       model: answer.by?.model ?? null,
       usage: answer.usage,
@@ -114,6 +130,8 @@ export interface Usage {
   latencies: Array<number>
 }
 
+export const isFailure = ({ errorCode }: LedgerRecord) => errorCode !== null
+
 /** The definition of usage: every record counted once into the group that `groupOf` names. */
 export const foldUsage = (
   records: ReadonlyArray<LedgerRecord>,
@@ -133,7 +151,7 @@ export const foldUsage = (
       latencies: [],
     }
     groups.set(groupOf(record), group)
-    const failed = record.status >= 400
+    const failed = isFailure(record)
     group.requests += 1
     if (failed) group.errors += 1
     else group.latencies.push(record.latencyMs)

@@ -2,7 +2,7 @@ import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
-import { foldUsage, HOUR_MS } from "./records.ts"
+import { foldUsage, HOUR_MS, isFailure } from "./records.ts"
 
 /** What a test's database holds. */
 
@@ -19,39 +19,62 @@ export const emptyTables = Effect.gen(function* () {
   yield* sql`TRUNCATE requests, attempts, usage_rollups, latency_rollups`
 })
 
-const rollupKey = (hourMs: number, keyId: string, provider: string, model: string) =>
-  `${new Date(hourMs).toISOString()} ${keyId} ${provider} ${model}`
+const rollupKey = (hourMs: number, keyId: string, provider: string, model: string, stream: boolean) =>
+  `${new Date(hourMs).toISOString()} ${keyId} ${provider} ${model} ${stream ? "stream" : "whole"}`
 
 const hourOf = (record: LedgerRecord) => Math.floor(record.startedAt / HOUR_MS) * HOUR_MS
 
 const groupOf = (record: LedgerRecord) =>
-  rollupKey(hourOf(record), record.keyId, record.provider ?? "", record.model ?? "")
+  rollupKey(hourOf(record), record.keyId, record.provider ?? "", record.model ?? "", record.stream)
 
 /** Every record is there once, and rollups and histogram are their fold, to the token and the nano-dollar. */
 export const assertHoldsExactly = Effect.fnUntraced(function* (records: ReadonlyArray<LedgerRecord>) {
   const sql = yield* SqlClient.SqlClient
-  const requests = yield* sql<{ id: string; attempts: number }>`SELECT id, attempts FROM requests ORDER BY id`
+  const requests = yield* sql<{
+    id: string
+    attempts: number
+    stream: boolean
+    first: number | null
+    estimated: boolean
+  }>`
+    SELECT id, attempts, stream, first_token_ms AS first, usage_estimated AS estimated FROM requests ORDER BY id`
   assert.deepStrictEqual(
-    requests.map(({ id, attempts }) => `${id} ${attempts}`),
-    records.map(({ id, attempts }) => `${id} ${attempts.length}`).toSorted(),
-  )
-  const attempts = yield* sql<{ id: string; ordinal: number; cost: number | null }>`
-    SELECT request_id AS id, ordinal, cost_nano_usd::float8 AS cost FROM attempts`
-  assert.deepStrictEqual(
-    attempts.map(({ id, ordinal, cost }) => `${id} ${ordinal} ${cost}`).toSorted(),
+    requests.map(({ id, attempts, stream, first, estimated }) =>
+      [id, attempts, stream, first, estimated].join(" "),
+    ),
     records
-      .flatMap(({ id, attempts }) => attempts.map(({ costNanoUsd }, i) => `${id} ${i + 1} ${costNanoUsd}`))
+      .map(({ id, attempts, stream, firstTokenMs, usageEstimated }) =>
+        [id, attempts.length, stream, firstTokenMs, usageEstimated].join(" "),
+      )
+      .toSorted(),
+  )
+  const attempts = yield* sql<{ id: string; ordinal: number; cost: number | null; estimated: boolean }>`
+    SELECT request_id AS id, ordinal, cost_nano_usd::float8 AS cost, usage_estimated AS estimated FROM attempts`
+  assert.deepStrictEqual(
+    attempts.map(({ id, ordinal, cost, estimated }) => `${id} ${ordinal} ${cost} ${estimated}`).toSorted(),
+    records
+      .flatMap(({ id, attempts }) =>
+        attempts.map(
+          ({ costNanoUsd, usageEstimated }, i) => `${id} ${i + 1} ${costNanoUsd} ${usageEstimated}`,
+        ),
+      )
       .toSorted(),
   )
   const rollups = yield* sql<
-    Record<string, unknown> & { hour: Date; key_id: string; provider: string; model: string }
+    Record<string, unknown> & {
+      hour: Date
+      key_id: string
+      provider: string
+      model: string
+      stream: boolean
+    }
   >`
-    SELECT hour, key_id, provider, model, requests, errors, input_tokens, output_tokens, cached_tokens,
+    SELECT hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
       reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms
     FROM usage_rollups`
   const stored = new Map(
-    rollups.map(({ hour, key_id, provider, model, ...sums }) => [
-      rollupKey(hour.getTime(), key_id, provider, model),
+    rollups.map(({ hour, key_id, provider, model, stream, ...sums }) => [
+      rollupKey(hour.getTime(), key_id, provider, model, stream),
       Object.fromEntries(Object.entries(sums).map(([name, sum]) => [name, Number(sum)])),
     ]),
   )
@@ -62,7 +85,12 @@ export const assertHoldsExactly = Effect.fnUntraced(function* (records: Readonly
     ]),
   )
   assert.deepStrictEqual(stored, expected)
-  const histogram = yield* sql<{ counted: number }>`
-    SELECT coalesce(sum(requests), 0)::int AS counted FROM latency_rollups`
-  assert.strictEqual(histogram[0]?.counted, records.filter(({ status }) => status === 200).length)
+  const histogram = yield* sql<{ streamed: number; whole: number }>`
+    SELECT
+      coalesce(sum(requests) FILTER (WHERE stream), 0)::int AS streamed,
+      coalesce(sum(requests) FILTER (WHERE NOT stream), 0)::int AS whole
+    FROM latency_rollups`
+  const successes = records.filter((record) => !isFailure(record))
+  const streamed = successes.filter(({ stream }) => stream).length
+  assert.deepStrictEqual(histogram, [{ streamed, whole: successes.length - streamed }])
 })

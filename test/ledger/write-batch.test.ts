@@ -2,10 +2,11 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import fc from "fast-check"
+import { failureCode } from "../../src/database/failure-code.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { failureCode, isRecordAtFault, writeBatch } from "../../src/ledger/write-batch.ts"
+import { isRecordAtFault, writeBatch } from "../../src/ledger/write-batch.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 import { anyRecords, attempt, DAY, record } from "./records.ts"
 import { assertHoldsExactly, emptyTables } from "./rows.ts"
@@ -63,15 +64,19 @@ describe.each([
         const given = record({
           startedAt: DAY + 123,
           errorCode: "e",
+          stream: true,
+          firstTokenMs: 90,
+          usageEstimated: true,
           costNanoUsd: null,
           costReason: "unknown_model",
+          attempts: [{ ...attempt, usageEstimated: true }],
         })
         yield* write([given])
         const sql = yield* SqlClient.SqlClient
         const rows = yield* sql`
           SELECT id, started_at, latency_ms, key_id, endpoint, route, requested_model, provider, model, status,
-            error_code, stream, finish_reason, input_tokens::int, output_tokens::int, cached_tokens::int,
-            reasoning_tokens::int, raw_usage, cost_nano_usd, cost_reason, price_version, decision, attempts
+            error_code, stream, first_token_ms, finish_reason, input_tokens::int, output_tokens::int,
+            cached_tokens::int, reasoning_tokens::int, usage_estimated, raw_usage, cost_nano_usd, cost_reason, price_version, decision, attempts
           FROM requests`
         assert.deepStrictEqual(rows, [
           {
@@ -86,12 +91,14 @@ describe.each([
             model: "gpt-5-mini",
             status: 200,
             error_code: "e",
-            stream: false,
+            stream: true,
+            first_token_ms: 90,
             finish_reason: "stop",
             input_tokens: 120,
             output_tokens: 55,
             cached_tokens: 20,
             reasoning_tokens: 5,
+            usage_estimated: true,
             raw_usage: given.rawUsage,
             cost_nano_usd: null,
             cost_reason: "unknown_model",
@@ -103,7 +110,7 @@ describe.each([
         assert.deepStrictEqual(
           yield* sql`
             SELECT request_id, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status,
-              input_tokens::int, output_tokens::int, cost_nano_usd::int FROM attempts`,
+              input_tokens::int, output_tokens::int, usage_estimated, cost_nano_usd::int FROM attempts`,
           [
             {
               request_id: given.id,
@@ -116,6 +123,7 @@ describe.each([
               upstream_status: 200,
               input_tokens: 120,
               output_tokens: 55,
+              usage_estimated: true,
               cost_nano_usd: 140_000,
             },
           ],
@@ -137,6 +145,7 @@ describe.each([
           model: text,
           status: 70_000,
           errorCode: text,
+          firstTokenMs: n,
           usage: { inputTokens: n, outputTokens: -1, cachedTokens: 0.5, reasoningTokens: 2 ** 80 },
           rawUsage: { [text]: [text, 1e300, n] },
           costNanoUsd: n,

@@ -20,12 +20,18 @@ const shedder = (delay: { ms: number } = { ms: 0 }) =>
     Layer.provide([limited, Layer.succeed(EventLoopDelay, { take: () => delay.ms })]),
   )
 
+/** A request: its slot is its scope's. */
+const holding = Effect.map(LoadShedder, ({ slot, inFlight }) => ({
+  inFlight,
+  withSlot: <A, E>(work: Effect.Effect<A, E>) => Effect.scoped(Effect.andThen(slot, work)),
+}))
+
 const samplePeriods = (n: number) => TestClock.adjust(250 * n)
 
 describe("load shedder", () => {
   it.effect("refuses above the limit without starting the work, and admits again when a slot is free", () =>
     Effect.gen(function* () {
-      const { withSlot, inFlight } = yield* LoadShedder
+      const { withSlot, inFlight } = yield* holding
       const gate = yield* Deferred.make<void>()
       const running = yield* Effect.forEach([1, 2], () =>
         Effect.forkChild(withSlot(Deferred.await(gate)), { startImmediately: true }),
@@ -53,7 +59,7 @@ describe("load shedder", () => {
 
   it.effect("gives the slot back after success, failure, defect and interruption", () =>
     Effect.gen(function* () {
-      const { withSlot, inFlight } = yield* LoadShedder
+      const { withSlot, inFlight } = yield* holding
       for (let i = 0; i < 5; i++) {
         yield* withSlot(Effect.void)
         assert.isTrue(Exit.isFailure(yield* Effect.exit(withSlot(Effect.fail("typed")))))
@@ -70,7 +76,7 @@ describe("load shedder", () => {
   it.effect("sheds while the event loop stays late, and stops when it recovers", () => {
     const delay = { ms: 0 }
     return Effect.gen(function* () {
-      const { withSlot, inFlight } = yield* LoadShedder
+      const { withSlot, inFlight } = yield* holding
       yield* samplePeriods(2)
       yield* withSlot(Effect.void)
       delay.ms = 101
@@ -87,7 +93,7 @@ describe("load shedder", () => {
   it.effect("one late period alone sheds nothing", () => {
     const delay = { ms: 0 }
     return Effect.gen(function* () {
-      const { withSlot } = yield* LoadShedder
+      const { withSlot } = yield* holding
       yield* samplePeriods(2)
       delay.ms = 5_000
       yield* samplePeriods(1)

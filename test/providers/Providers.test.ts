@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
-import type { GatewayConfig, ProviderConfig } from "../../src/config/GatewayConfig.ts"
+import type { GatewayConfig, ModelConfig, ProviderConfig } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
@@ -8,7 +8,15 @@ import { FakeUpstream } from "../support/FakeUpstream.ts"
 const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => ({
   providers,
   routes: new Map(),
-  timeouts: { connectMs: 500, headersMs: 5000, bodyMs: 5000, deadlineMs: 5000 },
+  timeouts: {
+    connectMs: 500,
+    headersMs: 5000,
+    bodyMs: 5000,
+    deadlineMs: 5000,
+    streamMs: 5000,
+    firstTokenMs: 5000,
+    keepAliveMs: 5000,
+  },
   limits: {
     maxAttempts: 4,
     retryRatio: 0.2,
@@ -38,7 +46,8 @@ describe("Providers.layer", () => {
     Effect.gen(function* () {
       const upstream = yield* FakeUpstream.make
       const apiKey = Redacted.make("k")
-      const models = [{ name: "m" }]
+      const models: ReadonlyArray<ModelConfig> = [{ name: "m", kind: "chat" }]
+      const messages = [{ role: "user", content: "hello" }] as const
       yield* Effect.gen(function* () {
         const providers = yield* Providers
         assert.deepStrictEqual([...providers.keys()], ["zeta", "openai", "gemini", "pretend"])
@@ -47,14 +56,20 @@ describe("Providers.layer", () => {
           [false, false, false, true],
         )
         for (const provider of providers.values()) {
-          yield* provider.complete({ model: "m", request: { messages: [], max_tokens: 1 }, timeoutMs: 5000 })
+          yield* provider.complete({ model: "m", request: { messages, max_tokens: 1 }, timeoutMs: 5000 })
         }
         assert.deepStrictEqual(
           upstream.calls.map(({ path, json }) => [path, json]),
           [
-            ["/v1/chat/completions", { messages: [], max_tokens: 1, model: "m" }],
-            ["/v1/chat/completions", { messages: [], max_completion_tokens: 1, model: "m" }],
-            ["/v1beta/models/m:generateContent", { contents: [], generationConfig: { maxOutputTokens: 1 } }],
+            ["/v1/chat/completions", { messages, max_tokens: 1, model: "m" }],
+            ["/v1/chat/completions", { messages, max_tokens: 1, model: "m" }],
+            [
+              "/v1beta/models/m:generateContent",
+              {
+                contents: [{ parts: [{ text: "hello" }], role: "user" }],
+                generationConfig: { maxOutputTokens: 1 },
+              },
+            ],
           ],
         )
       }).pipe(
@@ -74,6 +89,7 @@ describe("Providers.layer", () => {
                 serverErrorRate: 0,
                 rateLimitRate: 0,
                 contentFilterRate: 0,
+                midStreamErrorRate: 0,
                 retryAfterMs: 0,
               },
             },

@@ -47,7 +47,7 @@ const setUp = Effect.fnUntraced(function* (kind: Kind, overrides: Partial<HttpPr
       name: "it",
       baseUrl: kind === "gemini" ? upstream.url : upstream.openAiBaseUrl,
       apiKey: Redacted.make(apiKey),
-      models: [{ name: "a-model" }],
+      models: [{ name: "a-model", kind: "chat" }],
       ...overrides,
     },
     transport,
@@ -67,12 +67,14 @@ for (const kind of kinds) {
         upstream.enqueue(
           ok({ text: "bonjour", usage: { input: 12, output: 8, cached: 4, reasoning: 5 }, finish: "length" }),
         )
-        const { rawUsage, ...completion } = yield* complete()
+        const { rawUsage, body, ...completion } = yield* complete()
+        assert.include(body().toString(), '"bonjour"')
         assert.deepStrictEqual(completion, {
           text: "bonjour",
           finishReason: "length",
           model: "a-model",
           usage: { inputTokens: 12, outputTokens: 8, cachedTokens: 4, reasoningTokens: 5 },
+          usageEstimated: false,
         })
         assert.isObject(rawUsage)
         assert.deepStrictEqual(upstream.billed.get("a-model"), { calls: 1, input: 12, output: 8 })
@@ -245,10 +247,45 @@ describe("endpoints", () => {
     }),
   )
 
+  it.live("differ between whole answers, streams and embeddings as the vendor has it", () =>
+    Effect.gen(function* () {
+      const gemini = "/v1beta/models/a-model"
+      const cases: ReadonlyArray<[Kind, Array<string>]> = [
+        ["openai", ["/v1/chat/completions", "/v1/chat/completions", "/v1/embeddings"]],
+        ["openai-compatible", ["/v1/chat/completions", "/v1/chat/completions", "/v1/embeddings"]],
+        [
+          "gemini",
+          [
+            `${gemini}:generateContent`,
+            `${gemini}:streamGenerateContent?alt=sse`,
+            `${gemini}:batchEmbedContents`,
+          ],
+        ],
+      ]
+      for (const [kind, paths] of cases) {
+        const { upstream, provider, complete } = yield* setUp(kind)
+        const call = { model: "a-model", timeoutMs: 5000 }
+        const messages = [{ role: "user", content: "hello" }] as const
+        yield* complete()
+        yield* provider.stream({ ...call, request: { messages } }, { write: () => true, onRoom: () => {} })
+        yield* provider.embed({ ...call, request: { input: "hello" } })
+        assert.deepStrictEqual(
+          upstream.calls.map(({ path }) => path),
+          paths,
+        )
+        assert.deepStrictEqual(
+          upstream.calls.map(({ headers }) => headers.accept),
+          ["application/json", "text/event-stream", "application/json"],
+        )
+      }
+    }),
+  )
+
   it.live("hold a Gemini model name as one path segment", () =>
     Effect.gen(function* () {
       const { upstream, provider } = yield* setUp("gemini")
-      yield* provider.complete({ model: "../x?key=1#y", request: { messages: [] }, timeoutMs: 5000 })
+      const request: ChatRequest = { messages: [{ role: "user", content: "hello" }] }
+      yield* provider.complete({ model: "../x?key=1#y", request, timeoutMs: 5000 })
       assert.strictEqual(upstream.calls[0]?.path, "/v1beta/models/..%2Fx%3Fkey%3D1%23y:generateContent")
     }),
   )
@@ -284,7 +321,7 @@ describe("what the client may not ask of a protocol", () => {
           timeoutMs: 5000,
         }),
       )
-      assert.deepInclude(error, { kind: "bad_request", param: "messages[0].content[0]" })
+      assert.deepInclude(error, { kind: "bad_request", param: "messages[0].content[0].image_url" })
       assert.strictEqual(upstream.count, 0)
     }),
   )

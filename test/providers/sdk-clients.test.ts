@@ -7,7 +7,8 @@ import { makeTransport } from "../../src/providers/transport.ts"
 import { makeGemini } from "../../src/providers/vendors/gemini.ts"
 import { makeOpenAi } from "../../src/providers/vendors/openai.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
-import { failure, ok } from "../support/fake-upstream-behaviours.ts"
+import { failure, ok, toolCall } from "../support/fake-upstream-behaviours.ts"
+import { streamThenError } from "../support/fake-upstream-streams.ts"
 
 /**
  * The vendors' own clients against the fake upstream: it takes what they send and answers what they read, and
@@ -52,6 +53,94 @@ describe("the openai client", () => {
     }),
   )
 
+  const streamed = {
+    model: "m",
+    messages: [{ role: "user" as const, content: "hello" }],
+    stream: true as const,
+  }
+
+  it.live("streams from the fake", () =>
+    Effect.gen(function* () {
+      const upstream = yield* FakeUpstream.make
+      const text = "bonjour, ça va 😀?"
+      const read = (more: object) =>
+        Effect.promise(async () => {
+          const chunks = await client(upstream).chat.completions.create({ ...streamed, ...more })
+          return Array.fromAsync(chunks)
+        })
+      upstream.enqueue(ok({ text, msBetween: 1 }))
+      const chunks = yield* read({ stream_options: { include_usage: true } })
+      const choices = chunks.flatMap((chunk) => chunk.choices)
+      assert.strictEqual(choices.map(({ delta }) => delta.content ?? "").join(""), text)
+      assert.strictEqual(choices.at(-1)?.finish_reason, "stop")
+      const usage = chunks.at(-1)?.usage
+      assert.deepStrictEqual([usage?.prompt_tokens, usage?.completion_tokens], [2, 5])
+      const without = yield* read({})
+      assert.isTrue(without.every(({ usage }) => usage === undefined))
+      assert.deepStrictEqual(upstream.billed.get("m"), { calls: 2, input: 4, output: 8 })
+    }),
+  )
+
+  it.live("puts streamed tool calls and choices together again", () =>
+    Effect.gen(function* () {
+      const upstream = yield* FakeUpstream.make
+      const args = { city: "Zürich", days: [1, 2] }
+      upstream.respond(toolCall("weather", args))
+      const streamedWhole = yield* Effect.promise(() =>
+        client(upstream)
+          .chat.completions.stream({ ...streamed, n: 2 })
+          .finalChatCompletion(),
+      )
+      const whole = yield* Effect.promise(() =>
+        client(upstream).chat.completions.create({ ...streamed, n: 2, stream: false }),
+      )
+      for (const { choices } of [streamedWhole, whole]) {
+        assert.strictEqual(choices.length, 2)
+        for (const { message, finish_reason } of choices) {
+          const call = message.tool_calls?.[0]
+          if (call?.type !== "function") return assert.fail("no function was called")
+          assert.strictEqual(call.function.name, "weather")
+          assert.deepStrictEqual(JSON.parse(call.function.arguments), args)
+          assert.strictEqual(finish_reason, "tool_calls")
+        }
+      }
+    }),
+  )
+
+  it.live("throws the fake's errors within a stream", () =>
+    Effect.gen(function* () {
+      const upstream = yield* FakeUpstream.make
+      upstream.enqueue(streamThenError(1))
+      const error = yield* rejection(async () =>
+        Array.fromAsync(await client(upstream).chat.completions.create(streamed)),
+      )
+      assert.instanceOf(error, OpenAI.APIError)
+      assert.deepInclude(error, { code: "server_is_overloaded" })
+    }),
+  )
+
+  it.live("reads the fake's embeddings, which it asks for in base64 and in numbers", () =>
+    Effect.gen(function* () {
+      const upstream = yield* FakeUpstream.make
+      const embed = (more: object = {}) =>
+        Effect.promise(() =>
+          client(upstream).embeddings.create({ model: "m", input: ["a", "b", "a"], dimensions: 4, ...more }),
+        )
+      const decoded = yield* embed()
+      const numbers = yield* embed({ encoding_format: "float" })
+      assert.strictEqual(decoded.data.length, 3)
+      assert.strictEqual(decoded.data[0]?.embedding.length, 4)
+      assert.deepStrictEqual(decoded.data[0]?.embedding, decoded.data[2]?.embedding)
+      assert.notDeepEqual(decoded.data[0]?.embedding, decoded.data[1]?.embedding)
+      assert.deepStrictEqual(
+        decoded.data.map(({ embedding }) => Array.from(embedding)),
+        numbers.data.map(({ embedding }) => embedding),
+      )
+      assert.deepInclude(upstream.calls[0]?.json, { encoding_format: "base64" })
+      assert.deepInclude(upstream.calls[1]?.json, { encoding_format: "float" })
+    }),
+  )
+
   it.live("sends what the gateway sends", () =>
     Effect.gen(function* () {
       const upstream = yield* FakeUpstream.make
@@ -84,6 +173,28 @@ describe("the openai client", () => {
         yield* transport,
       )
       yield* provider.complete({ model: "m", request, timeoutMs: 5000 })
+      assertSameCall(upstream, "authorization")
+
+      upstream.reset()
+      yield* Effect.promise(async () =>
+        Array.fromAsync(
+          await client(upstream).chat.completions.create({
+            ...streamed,
+            messages: [...streamed.messages],
+            stream_options: { include_usage: true },
+          }),
+        ),
+      )
+      const sink = { write: () => true, onRoom: () => {} }
+      yield* provider.stream({ model: "m", request: { messages: streamed.messages }, timeoutMs: 5000 }, sink)
+      assertSameCall(upstream, "authorization")
+
+      upstream.reset()
+      const embedding = { input: ["a", "b"], encoding_format: "float", dimensions: 4 } as const
+      yield* Effect.promise(() =>
+        client(upstream).embeddings.create({ ...embedding, input: ["a", "b"], model: "m" }),
+      )
+      yield* provider.embed({ model: "m", request: embedding, timeoutMs: 5000 })
       assertSameCall(upstream, "authorization")
     }),
   )

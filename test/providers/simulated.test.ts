@@ -13,6 +13,7 @@ const simulation: Simulation = {
   serverErrorRate: 0,
   rateLimitRate: 0,
   contentFilterRate: 0,
+  midStreamErrorRate: 0,
   retryAfterMs: 1_500,
 }
 
@@ -26,7 +27,10 @@ const make = (changes: Partial<Simulation> = {}, model: Partial<ModelConfig> = {
   makeSimulated({
     kind: "simulated",
     name: "sim",
-    models: [{ name: "m", ...model }],
+    models: [
+      { name: "m", kind: "chat", ...model },
+      { name: "e", kind: "embedding" },
+    ],
     simulation: { ...simulation, ...changes },
   })
 
@@ -64,6 +68,13 @@ const many = (count: number, changes: Partial<Simulation> = {}) =>
     return yield* Effect.forEach(Array.from({ length: count }), () => call(provider))
   })
 
+/** Calls as values that can be compared. */
+const shown = (calls: ReadonlyArray<Call>) =>
+  calls.map(({ ms, result }) => [
+    ms,
+    result._tag === "Success" ? { ...result.success, body: undefined } : result.failure,
+  ])
+
 const answer = ({ result }: Call): Completion => {
   if (result._tag === "Failure") throw result.failure
   return result.success
@@ -82,8 +93,8 @@ describe("simulated provider", () => {
         yield* many(40, changes).pipe(Random.withSeed("one")),
         yield* many(40, changes).pipe(Random.withSeed("two")),
       ]
-      assert.deepStrictEqual(first, again)
-      assert.notDeepEqual(first, other)
+      assert.deepStrictEqual(shown(first), shown(again))
+      assert.notDeepEqual(shown(first), shown(other))
     }),
   )
 
@@ -113,6 +124,34 @@ describe("simulated provider", () => {
         assert.strictEqual(text.split(" ").length, outputTokens)
       }
     }).pipe(Random.withSeed("usage")),
+  )
+
+  it.effect("gives OpenAI's body of the same answer, marked as simulated", () =>
+    Effect.gen(function* () {
+      yield* TestClock.setTime(1_700_000_000_500)
+      const [first, second] = [answer(yield* call(yield* make())), answer(yield* call(yield* make()))]
+      const body = JSON.parse(String(first.body()))
+      assert.deepStrictEqual(body, {
+        id: body.id,
+        object: "chat.completion",
+        created: 1_700_000_000,
+        model: "m",
+        system_fingerprint: "simulated",
+        choices: [
+          {
+            index: 0,
+            message: { role: "assistant", content: first.text },
+            logprobs: null,
+            finish_reason: "stop",
+          },
+        ],
+        usage: first.rawUsage,
+      })
+      assert.match(body.id, /^chatcmpl-[0-9a-z]{10,}$/)
+      assert.notStrictEqual(body.id, JSON.parse(String(second.body())).id)
+      assert.deepInclude(body.usage, { prompt_tokens: 13, completion_tokens: first.usage?.outputTokens })
+      assert.isFalse(first.usageEstimated)
+    }).pipe(Random.withSeed("body")),
   )
 
   it.effect("stops at the tokens asked for or at the model's own limit", () =>

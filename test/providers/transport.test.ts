@@ -1,7 +1,8 @@
 import { createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
-import { makeTransport, type TransportError, type TransportOptions } from "../../src/providers/transport.ts"
+import type { TransportError } from "../../src/providers/exchange.ts"
+import { makeTransport, type TransportOptions } from "../../src/providers/transport.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import {
   type Behaviour,

@@ -122,6 +122,51 @@ describe("circuit", () => {
     }))
 })
 
+describe("a stream, from its start to its end in one attempt", () => {
+  const speak = (end: Effect.Effect<void, ProviderError>) => Effect.andThen(Effect.sleep("10 seconds"), end)
+
+  test("counts as one failure when it breaks after ten seconds, from then on", () =>
+    Effect.gen(function* () {
+      const { call, calls, fail, times, trippedForMs } = yield* setup
+      yield* times(4, fail("server_error"))
+      const stream = yield* Effect.forkChild(call(speak(Effect.fail(error("reset")))), {
+        startImmediately: true,
+      })
+      yield* TestClock.adjust("9 seconds")
+      assert.strictEqual(trippedForMs(), 0)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(stream)
+      assert.deepStrictEqual([calls(), trippedForMs()], [5, 5_000])
+    }))
+
+  test("is no success before it has ended: what fails meanwhile still counts as in a row", () =>
+    Effect.gen(function* () {
+      const { call, fail, times, trippedForMs } = yield* setup
+      yield* times(4, fail("server_error"))
+      const stream = yield* Effect.forkChild(call(speak(Effect.void)), { startImmediately: true })
+      yield* TestClock.adjust("9 seconds")
+      yield* fail("server_error")
+      assert.strictEqual(trippedForMs(), 5_000)
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(stream)
+    }))
+
+  test("teaches nothing when its client leaves in the middle", () =>
+    Effect.gen(function* () {
+      const { call, fail, times, trippedForMs } = yield* setup
+      yield* times(4, fail("server_error"))
+      for (let i = 0; i < 10; i++) {
+        const stream = yield* Effect.forkChild(call(speak(Effect.void)), { startImmediately: true })
+        yield* TestClock.adjust("5 seconds")
+        yield* Fiber.interrupt(stream)
+      }
+      assert.strictEqual(trippedForMs(), 0)
+      // Neither a failure nor the success that would have started the count anew.
+      yield* fail("server_error")
+      assert.strictEqual(trippedForMs(), 5_000)
+    }))
+})
+
 describe("last resort", () => {
   test("really calls a candidate whose circuit is open, and a success makes it ordinary at once", () =>
     Effect.gen(function* () {

@@ -1,50 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer, Random, Result } from "effect"
-import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
-import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { Breakers } from "../../src/routing/Breakers.ts"
-import { Router } from "../../src/routing/Router.ts"
+import type { Breakers } from "../../src/routing/Breakers.ts"
+import type { Router } from "../../src/routing/Router.ts"
+import { answered, failed, keys, plan, refusal, trip } from "./planning.ts"
 import { ask, price, refs, route, simulated, world } from "./world.ts"
-
-interface Wish {
-  readonly model?: string
-  readonly request?: ChatRequest
-  readonly mode?: CallMode
-  readonly allowed?: ReadonlyArray<string>
-}
-
-const plan = ({ allowed, mode = "whole", model = "auto", request = ask() }: Wish = {}) =>
-  Router.use((router) =>
-    router.plan({ requestedModel: model, request, mode, allowed: allowed && new Set(allowed) }),
-  )
-const keys = (wish?: Wish) => Effect.map(plan(wish), ({ candidates }) => candidates.map(({ key }) => key))
-const refusal = (wish: Wish) => Effect.flip(plan(wish))
-
-const answered = (key: string, ms: number, times = 20) =>
-  Router.use((router) =>
-    Effect.repeat(
-      router.observe({ key, mode: "whole", outcome: { _tag: "success", ms, outputTokens: 100 } }),
-      { times: times - 1 },
-    ),
-  )
-const failed = (key: string, times: number) =>
-  Router.use((router) =>
-    Effect.repeat(
-      router.observe({ key, mode: "whole", outcome: { _tag: "failure", kind: "server_error" } }),
-      {
-        times: times - 1,
-      },
-    ),
-  )
-const trip = (key: string, kind: ProviderErrorKind = "rate_limited") =>
-  Breakers.use((breakers) =>
-    Effect.ignore(
-      breakers.run(
-        key,
-        Effect.fail(new ProviderError({ kind, provider: key, model: key, retryAfterMs: 60_000 })),
-      ),
-    ),
-  )
 
 /** Everything a test can wish for: two providers with a model in common, and one on its own. */
 const providers = [
@@ -183,6 +142,22 @@ describe("fit", () => {
 })
 
 describe("order", () => {
+  test("prefers for a stream the candidate with the faster first token, for a whole answer the faster whole", () =>
+    Effect.gen(function* () {
+      yield* answered("a/m", 3_000, 50)
+      yield* answered("b/m", 1_000, 50)
+      yield* answered("a/m", 100, 50, { mode: "stream" })
+      yield* answered("b/m", 600, 50, { mode: "stream" })
+      assert.deepStrictEqual(yield* keys({ mode: "whole" }), ["b/m", "a/m"])
+      assert.deepStrictEqual(yield* keys({ mode: "stream" }), ["a/m", "b/m"])
+      // However long the answer may get: a first token is not later for it.
+      const long = ask("Hello", { max_tokens: 500 })
+      const { candidates, decision } = yield* plan({ mode: "stream", request: long })
+      assert.strictEqual(decision.mode, "stream")
+      assert.approximately(candidates[0]?.expectedMs ?? 0, 100, 10)
+      assert.approximately(candidates[1]?.expectedMs ?? 0, 600, 10)
+    }))
+
   test("prefers the faster and cheaper by this request's milliseconds and dollars", () =>
     Effect.gen(function* () {
       assert.deepStrictEqual(yield* keys(), ["a/m", "b/m"])

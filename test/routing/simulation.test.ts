@@ -4,7 +4,7 @@ import type { RouteConfig, SimulatedProviderConfig } from "../../src/config/Gate
 import { Breakers } from "../../src/routing/Breakers.ts"
 import type { ChosenBy } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
-import { ask, price, refs, route, simulated, steppingClock, world } from "./world.ts"
+import { ask, chat, price, refs, route, simulated, steppingClock, world } from "./world.ts"
 
 /** Whole routing under virtual time: plan, attempt in plan order until one answers, learn. One request at a time. */
 
@@ -36,7 +36,7 @@ const simulate = (
     for (let i = 0; i < requests; i++) {
       yield* Effect.sleep(gapMs)
       const atMs = yield* Clock.currentTimeMillis
-      const plan = yield* router.plan({ requestedModel: "auto", request, mode: "whole", allowed: undefined })
+      const plan = yield* router.plan({ requestedModel: "auto", task: chat(request), allowed: undefined })
       let answeredBy: string | undefined
       for (const { key, model, provider } of plan.candidates) {
         const startedAt = yield* Clock.currentTimeMillis
@@ -180,8 +180,7 @@ describe("a provider that gets twenty times slower", () => {
       const next = Effect.gen(function* () {
         const { candidates } = yield* router.plan({
           requestedModel: "auto",
-          request,
-          mode: "whole",
+          task: chat(request),
           allowed: undefined,
         })
         const key = candidates[0]?.key ?? ""

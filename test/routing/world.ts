@@ -8,7 +8,8 @@ import type {
   SimulatedProviderConfig,
 } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
-import type { ChatRequest } from "../../src/domain/Chat.ts"
+import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
+import type { Task } from "../../src/domain/Task.ts"
 import type { Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
@@ -28,12 +29,12 @@ export const price = (usdPer1M: number): Price => ({
 
 export const simulated = (
   name: string,
-  models: ReadonlyArray<ModelConfig>,
+  models: ReadonlyArray<Omit<ModelConfig, "kind"> & Partial<Pick<ModelConfig, "kind">>>,
   simulation: Partial<SimulatedProviderConfig["simulation"]> = {},
 ): SimulatedProviderConfig => ({
   kind: "simulated",
   name,
-  models,
+  models: models.map((model) => ({ kind: "chat", ...model })),
   simulation: {
     medianMs: 500,
     p95Ms: 1_000,
@@ -41,6 +42,7 @@ export const simulated = (
     serverErrorRate: 0,
     rateLimitRate: 0,
     contentFilterRate: 0,
+    midStreamErrorRate: 0,
     retryAfterMs: 1_000,
     ...simulation,
   },
@@ -69,11 +71,21 @@ export const refs = (...keys: ReadonlyArray<string>): ReadonlyArray<CandidateRef
 export const world = (
   providers: ReadonlyArray<SimulatedProviderConfig>,
   routes: ReadonlyArray<RouteConfig>,
+  /** By provider: what its protocol has no words for. */
+  unable: Readonly<Record<string, Provider["unable"]>> = {},
 ) => {
   const gateway: GatewayConfig = {
     providers,
     routes: new Map(routes.map((each) => [each.name, each])),
-    timeouts: { connectMs: 3_000, headersMs: 60_000, bodyMs: 60_000, deadlineMs: 60_000 },
+    timeouts: {
+      connectMs: 3_000,
+      headersMs: 60_000,
+      bodyMs: 60_000,
+      deadlineMs: 60_000,
+      streamMs: 60_000,
+      firstTokenMs: 10_000,
+      keepAliveMs: 15_000,
+    },
     limits: {
       maxAttempts: 4,
       retryRatio: 0.2,
@@ -95,7 +107,13 @@ export const world = (
     Providers,
     Effect.map(
       Effect.forEach(providers, makeSimulated),
-      (all): ReadonlyMap<string, Provider> => new Map(all.map((provider) => [provider.name, provider])),
+      (all): ReadonlyMap<string, Provider> =>
+        new Map(
+          all.map((provider) => [
+            provider.name,
+            { ...provider, unable: unable[provider.name] ?? provider.unable },
+          ]),
+        ),
     ),
   )
   return Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
@@ -107,6 +125,13 @@ export const world = (
 export const ask = (prompt = "Hello", extra: Partial<ChatRequest> = {}): ChatRequest => ({
   messages: [{ role: "user", content: prompt }],
   ...extra,
+})
+
+/** The task of a chat. */
+export const chat = (request: ChatRequest, mode: CallMode = "whole"): Task => ({
+  _tag: "Chat",
+  request,
+  mode,
 })
 
 /** A clock for one fiber at a time: a sleep is over at once and moves the time. Thousands of requests take no time. */

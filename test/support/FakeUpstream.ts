@@ -2,11 +2,13 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo, Socket } from "node:net"
 import { Effect, type Scope } from "effect"
 import { type Behaviour, ok, status } from "./fake-upstream-behaviours.ts"
+import { geminiRequestFault } from "./fake-upstream-gemini.ts"
 import { type Asked, readCall, type Tokens } from "./fake-upstream-wire.ts"
 
 /**
  * A provider on loopback that does as a test tells it: OpenAI's and Gemini's shapes on one port, one behaviour
- * per call (see fake-upstream-behaviours.ts), and a record of everything that reached it.
+ * per call (see fake-upstream-behaviours.ts and fake-upstream-streams.ts), and a record of everything that reached
+ * it and of what it streamed.
  *
  * Queued behaviours serve the next calls in order; after them `respond` decides. Without any, every call is `ok`.
  */
@@ -27,7 +29,7 @@ export class FakeUpstream {
   readonly calls: Array<RecordedCall> = []
   count = 0
   readonly sockets = { opened: 0, closed: 0 }
-  /** What whole good answers were sold for, by model. */
+  /** What good answers, sent to their end, were sold for, by model. */
   readonly billed = new Map<string, { calls: number; input: number; output: number }>()
 
   readonly #server: Server
@@ -114,12 +116,7 @@ export class FakeUpstream {
         call.outcome = response.writableFinished ? "answered" : "lost"
         this.#changed()
       })
-      const behaviour =
-        call.asked.shape === "unknown"
-          ? status(404, {
-              error: { message: "no such route", type: "invalid_request_error", param: null, code: null },
-            })
-          : (this.#queue.shift() ?? this.#behaviour)
+      const behaviour = refusal(call.asked) ?? this.#queue.shift() ?? this.#behaviour
       this.#changed()
       behaviour({
         asked: call.asked,
@@ -133,6 +130,11 @@ export class FakeUpstream {
           timers.add(timer)
         },
         bill: (tokens) => this.#bill(call.asked.model, tokens),
+        streamed: (event) => {
+          call.bytesStreamed += Buffer.byteLength(event)
+          if (call.bytesStreamed < 1_000_000) call.streamed.push(event)
+          this.#changed()
+        },
       })
     })
   }
@@ -144,6 +146,19 @@ export class FakeUpstream {
     total.output += tokens.output
     this.billed.set(model, total)
   }
+}
+
+/** What no script makes good: a route that does not exist, a body that Google would not take. */
+const refusal = ({ shape, json }: Asked): Behaviour | undefined => {
+  if (shape === "unknown") {
+    return status(404, {
+      error: { message: "no such route", type: "invalid_request_error", param: null, code: null },
+    })
+  }
+  const fault = shape === "gemini" ? geminiRequestFault(json) : undefined
+  return fault === undefined
+    ? undefined
+    : status(400, { error: { code: 400, message: fault, status: "INVALID_ARGUMENT" } })
 }
 
 /** One request as it arrived. */
@@ -159,6 +174,9 @@ export class RecordedCall {
   readonly asked: Asked
   /** `lost`: the connection ended, by either side, before the answer was complete. */
   outcome: "pending" | "answered" | "lost" = "pending"
+  /** Events handed to the socket, whoever ended the stream: the first megabyte, while `bytesStreamed` goes on. */
+  readonly streamed: Array<string> = []
+  bytesStreamed = 0
 
   constructor(request: IncomingMessage, body: Buffer) {
     this.method = request.method ?? ""

@@ -1,7 +1,16 @@
 import type { IncomingMessage, ServerResponse } from "node:http"
 import { gzipSync } from "node:zlib"
 import { type ErrorSample, errorSamples, type Trouble } from "./fake-upstream-errors.ts"
-import { type Asked, countTokens, type Finish, goodAnswer, type Tokens } from "./fake-upstream-wire.ts"
+import {
+  type Asked,
+  countTokens,
+  type Finish,
+  goodAnswer,
+  goodEvents,
+  type Said,
+  type Tokens,
+  type ToolCall,
+} from "./fake-upstream-wire.ts"
 
 /** What the fake upstream does with one call. Compose your own from these; all are deterministic. */
 export type Behaviour = (exchange: Exchange) => void
@@ -14,20 +23,28 @@ export interface Exchange {
   readonly after: (ms: number, action: () => void) => void
   /** Counts tokens as sold to the caller. */
   readonly bill: (tokens: Tokens) => void
+  /** Notes an event that was handed to the socket. */
+  readonly streamed: (event: string) => void
 }
 
 export interface Good {
   /** Default: `echo: ` and the prompt. */
   readonly text?: string
+  /** Calls of these instead of a text. */
+  readonly toolCalls?: ReadonlyArray<ToolCall>
   /** Default: counted from the texts. Null = the answer carries no usage. */
   readonly usage?: Tokens | null
+  /** Before the headers. */
   readonly delayMs?: number
+  /** Of a stream: from its headers to its first event, and between events. */
+  readonly firstMs?: number
+  readonly msBetween?: number
   readonly finish?: Finish
   /** Added to, or instead of, the usual ones. */
   readonly headers?: Headers
 }
 
-type Headers = Readonly<Record<string, string>>
+export type Headers = Readonly<Record<string, string>>
 
 const answer = (exchange: Exchange, status: number, body: string | Buffer, headers: Headers): void => {
   exchange.response.writeHead(status, { "content-length": Buffer.byteLength(body), ...headers }).end(body)
@@ -35,25 +52,67 @@ const answer = (exchange: Exchange, status: number, body: string | Buffer, heade
 
 const json = { "content-type": "application/json" }
 
-const good = (
-  { asked }: Exchange,
-  options: Good,
-): { readonly body: string; readonly tokens: Tokens | null } => {
+export const said = ({ asked }: Exchange, options: Good): Said => {
+  const toolCalls = options.toolCalls ?? []
   const text = options.text ?? `echo: ${asked.prompt}`
-  const counted = { input: countTokens(asked.prompt), output: countTokens(text) }
+  const output = toolCalls.length > 0 ? JSON.stringify(toolCalls) : text
+  const counted = {
+    input: countTokens(asked.prompt),
+    output: asked.operation === "embedding" ? 0 : countTokens(output),
+  }
   const tokens = options.usage === undefined ? counted : options.usage
-  return { body: JSON.stringify(goodAnswer(asked, text, tokens, options.finish ?? "stop")), tokens }
+  return { text, tokens, finish: options.finish ?? "stop", toolCalls }
 }
 
-/** A whole good answer; the only behaviour that bills. */
+const goodBody = (exchange: Exchange, options: Good = {}): string =>
+  JSON.stringify(goodAnswer(exchange.asked, said(exchange, options)))
+
+/** A good answer, streamed when a stream was asked for; the only behaviour that bills, at its end. */
 export const ok =
   (options: Good = {}): Behaviour =>
   (exchange) =>
     later(exchange, options.delayMs, () => {
-      const { body, tokens } = good(exchange, options)
-      if (tokens !== null) exchange.bill(tokens)
-      answer(exchange, 200, body, { ...json, ...options.headers })
+      const words = said(exchange, options)
+      if (exchange.asked.operation === "stream") {
+        stream(exchange, goodEvents(exchange.asked, words), options, () => {
+          if (words.tokens !== null) exchange.bill(words.tokens)
+          exchange.response.end()
+        })
+        return
+      }
+      if (words.tokens !== null) exchange.bill(words.tokens)
+      answer(exchange, 200, JSON.stringify(goodAnswer(exchange.asked, words)), {
+        ...json,
+        ...options.headers,
+      })
     })
+
+/** Whole or streamed, whichever was asked for. */
+export const toolCall = (name: string, args: ToolCall["args"]): Behaviour =>
+  ok({ toolCalls: [{ name, args }] })
+
+/** The headers of a stream, these events at their pace, and then `end`. */
+export const stream = (
+  exchange: Exchange,
+  events: ReadonlyArray<string>,
+  pace: Pick<Good, "firstMs" | "msBetween" | "headers">,
+  end: () => void,
+): void => {
+  const { response } = exchange
+  response.writeHead(200, { "content-type": "text/event-stream", ...pace.headers })
+  response.flushHeaders()
+  const { msBetween } = pace
+  const send = (from: number): void => {
+    const until = msBetween === undefined ? events.length : from + 1
+    for (const event of events.slice(from, until)) {
+      response.write(event)
+      exchange.streamed(event)
+    }
+    if (until >= events.length) end()
+    else later(exchange, msBetween, () => send(until))
+  }
+  later(exchange, pace.firstMs, () => send(0))
+}
 
 const later = (exchange: Exchange, ms: number | undefined, action: () => void): void =>
   ms === undefined ? action() : exchange.after(ms, action)
@@ -87,12 +146,12 @@ export const redirect =
 
 /** Half of the JSON, correctly framed. */
 export const truncatedJson = (): Behaviour => (exchange) => {
-  const { body } = good(exchange, {})
+  const body = goodBody(exchange)
   answer(exchange, 200, body.slice(0, body.length / 2), json)
 }
 
 const halfBody = (exchange: Exchange): void => {
-  const { body } = good(exchange, {})
+  const body = goodBody(exchange)
   exchange.response.writeHead(200, { ...json, "content-length": Buffer.byteLength(body) })
   exchange.response.write(body.slice(0, body.length / 2))
 }
@@ -119,7 +178,7 @@ export const hangMidBody = (): Behaviour => halfBody
 export const drip =
   (bytes: number, everyMs: number, options: Good = {}): Behaviour =>
   (exchange) => {
-    const body = Buffer.from(good(exchange, options).body)
+    const body = Buffer.from(goodBody(exchange, options))
     exchange.response.writeHead(200, json)
     const next = (from: number): void => {
       exchange.response.write(body.subarray(from, from + bytes))
@@ -133,7 +192,7 @@ export const drip =
 export const gzip =
   (code = 200): Behaviour =>
   (exchange) =>
-    answer(exchange, code, gzipSync(good(exchange, {}).body), { ...json, "content-encoding": "gzip" })
+    answer(exchange, code, gzipSync(goodBody(exchange)), { ...json, "content-encoding": "gzip" })
 
 /** A good answer whose text has this many bytes. */
 export const hugeBody = (bytes: number): Behaviour => ok({ text: "x".repeat(bytes) })

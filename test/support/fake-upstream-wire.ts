@@ -1,14 +1,23 @@
+import { geminiEmbeddings, geminiStreamEvents, geminiToolAnswer, sseEvent } from "./fake-upstream-gemini.ts"
+import { openAiAnswer, openAiEmbeddings, openAiStreamEvents } from "./fake-upstream-openai.ts"
+
 /**
  * The two provider shapes, seen from the provider's side: what a call asks for and what a good answer looks like.
  * Written apart from the gateway's own translation, so that a mistake there is not mirrored here.
  */
 export type Shape = "openai" | "gemini" | "unknown"
 
+/** `chat` is a whole answer. */
+export type Operation = "chat" | "stream" | "embedding"
+
 export interface Asked {
   readonly shape: Shape
+  readonly operation: Operation
   readonly model: string
-  /** All text of the conversation, joined. */
+  /** All text of the conversation, or of the inputs, joined. */
   readonly prompt: string
+  /** The body; undefined when it was no JSON. */
+  readonly json: unknown
 }
 
 /** OpenAI's convention: input includes cached, output includes reasoning. */
@@ -21,47 +30,82 @@ export interface Tokens {
 
 export type Finish = "stop" | "length" | "content_filter"
 
-const GEMINI_PATH = /^\/v1(?:beta)?\/models\/([^/]+):generateContent$/
+export interface ToolCall {
+  readonly name: string
+  readonly args: Readonly<Record<string, unknown>>
+}
+
+/** What a good answer says. */
+export interface Said {
+  readonly text: string
+  /** Null = no usage. */
+  readonly tokens: Tokens | null
+  readonly finish: Finish
+  /** Instead of the text, when there are any. */
+  readonly toolCalls: ReadonlyArray<ToolCall>
+}
+
+const GEMINI_PATH =
+  /^\/v1(?:beta)?\/models\/([^/]+):(generateContent|streamGenerateContent\?alt=sse|batchEmbedContents)$/
 
 export const readCall = (path: string, json: unknown): Asked => {
-  const model = GEMINI_PATH.exec(path)?.[1]
-  if (model !== undefined) {
-    return { shape: "gemini", model: decodeURIComponent(model), prompt: texts(json, "parts") }
+  const gemini = GEMINI_PATH.exec(path)
+  if (gemini !== null) {
+    const [, model = "", method] = gemini
+    const operation =
+      method === "generateContent" ? "chat" : method === "batchEmbedContents" ? "embedding" : "stream"
+    return {
+      shape: "gemini",
+      operation,
+      model: decodeURIComponent(model),
+      prompt: texts(json, "parts"),
+      json,
+    }
   }
+  const model = String(field(json, "model"))
   if (path.endsWith("/chat/completions")) {
-    return { shape: "openai", model: String(field(json, "model")), prompt: texts(json, "content") }
+    const operation = field(json, "stream") === true ? "stream" : "chat"
+    return { shape: "openai", operation, model, prompt: texts(json, "content"), json }
   }
-  return { shape: "unknown", model: "", prompt: "" }
+  if (path.endsWith("/embeddings")) {
+    return { shape: "openai", operation: "embedding", model, prompt: inputs(json).join(""), json }
+  }
+  return { shape: "unknown", operation: "chat", model: "", prompt: "", json }
 }
 
 /** Four characters a token, at least one: enough for totals that must agree to the token. */
 export const countTokens = (text: string): number => Math.max(1, Math.ceil(text.length / 4))
 
-export const goodAnswer = (asked: Asked, text: string, tokens: Tokens | null, finish: Finish): unknown =>
-  asked.shape === "gemini"
-    ? {
-        candidates: [
-          { content: { parts: [{ text }], role: "model" }, finishReason: geminiFinish[finish], index: 0 },
-        ],
-        ...(tokens && { usageMetadata: geminiUsage(tokens) }),
-        modelVersion: asked.model,
-        responseId: "resp_fake",
-      }
-    : {
-        id: "chatcmpl-fake",
-        object: "chat.completion",
-        created: 1_700_000_000,
-        model: asked.model,
-        choices: [
-          {
-            index: 0,
-            message: { role: "assistant", content: text, refusal: null },
-            logprobs: null,
-            finish_reason: finish,
-          },
-        ],
-        ...(tokens && { usage: openAiUsage(tokens) }),
-      }
+/** The body of a whole good answer. */
+export const goodAnswer = (asked: Asked, said: Said): unknown => {
+  if (asked.shape === "openai") {
+    return asked.operation === "embedding"
+      ? openAiEmbeddings(asked, inputs(asked.json), said.tokens)
+      : openAiAnswer(asked, said)
+  }
+  if (asked.operation === "embedding") return geminiEmbeddings(asked.json)
+  if (said.toolCalls.length > 0) return geminiToolAnswer(asked, said.toolCalls, said.tokens)
+  return {
+    candidates: [
+      {
+        content: { parts: [{ text: said.text }], role: "model" },
+        finishReason: geminiFinish[said.finish],
+        index: 0,
+      },
+    ],
+    ...(said.tokens && { usageMetadata: geminiUsage(said.tokens) }),
+    modelVersion: asked.model,
+    responseId: "resp_fake",
+  }
+}
+
+/** The events of a good stream, to the terminal one; each is complete, with its blank line. */
+export const goodEvents = (asked: Asked, said: Said): ReadonlyArray<string> => {
+  if (asked.shape === "openai") return openAiStreamEvents(asked, said)
+  return said.toolCalls.length > 0
+    ? [sseEvent(geminiToolAnswer(asked, said.toolCalls, said.tokens))]
+    : geminiStreamEvents(asked, said.text, said.tokens, said.finish)
+}
 
 const geminiFinish = { stop: "STOP", length: "MAX_TOKENS", content_filter: "SAFETY" } as const
 
@@ -73,16 +117,15 @@ const geminiUsage = ({ input, output, cached, reasoning }: Tokens) => ({
   ...(reasoning !== undefined && { thoughtsTokenCount: reasoning }),
 })
 
-const openAiUsage = ({ input, output, cached, reasoning }: Tokens) => ({
-  prompt_tokens: input,
-  completion_tokens: output,
-  total_tokens: input + output,
-  prompt_tokens_details: { cached_tokens: cached ?? 0 },
-  completion_tokens_details: { reasoning_tokens: reasoning ?? 0 },
-})
-
-const field = (value: unknown, key: string): unknown =>
+export const field = (value: unknown, key: string): unknown =>
   typeof value === "object" && value !== null ? Reflect.get(value, key) : undefined
+
+/** One text per input of an embeddings call; token ids count as their digits. */
+const inputs = (json: unknown): ReadonlyArray<string> => {
+  const input = field(json, "input")
+  if (!Array.isArray(input)) return [String(input)]
+  return input.every((item) => typeof item === "number") ? [input.join(" ")] : input.map(String)
+}
 
 /** Every string under `text`, or under `key` itself, wherever it sits. */
 const texts = (value: unknown, key: string): string => {

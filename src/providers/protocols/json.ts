@@ -23,10 +23,10 @@ export const objectsAt = (parent: JsonObject | undefined, key: string): Readonly
   return Array.isArray(value) ? value.filter(isObject) : []
 }
 
-/** Undefined when the bytes are not JSON. */
-export const parseJson = (body: Buffer): unknown => {
+/** Undefined when the text is not JSON. */
+export const parseJson = (text: string): unknown => {
   try {
-    return JSON.parse(body.toString())
+    return JSON.parse(text)
   } catch {
     return undefined
   }

@@ -1,129 +1,92 @@
 import { Result } from "effect"
-import type { OpenAI } from "openai"
-import type { ChatRequest, Completion, FinishReason } from "../../domain/Chat.ts"
-import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
-import { makeUsage, type Usage } from "../../domain/Usage.ts"
-import { parseRetryAfter } from "../retry-after.ts"
-import { badResponse, upstreamFault } from "./fault.ts"
-import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "./json.ts"
-import type { ErrorAnswer, Fault, Protocol } from "./Protocol.ts"
+import type { CallMode, ChatRequest, Completion } from "../../domain/Chat.ts"
+import type { EmbeddingRequest } from "../../domain/Embedding.ts"
+import { makeUsage } from "../../domain/Usage.ts"
+import { badResponse } from "./fault.ts"
+import { isObject, objectAt, objectsAt, stringAt } from "./json.ts"
+import { classify } from "./openai-chat-errors.ts"
+import { finishReason, readUsage } from "./openai-chat-fields.ts"
+import { streamReader } from "./openai-chat-stream.ts"
+import type { Fault, JsonAnswer, Protocol } from "./Protocol.ts"
 
-/** OpenAI chat completions, as OpenAI and the many servers that imitate it speak it. */
+/**
+ * OpenAI chat completions and embeddings, as OpenAI and the many servers that imitate it speak them. Clients speak
+ * the same, so requests and answers pass as they are but for what the gateway must set; nothing is beyond it.
+ */
 export const openAiChat = (options: {
-  /** OpenAI wants the new name only; imitators may know either, so they get what the client sent. */
+  /** OpenAI's newer models want the new name only; imitators may know either, so they get what the client sent. */
   readonly renameMaxTokens: boolean
 }): Protocol => ({
-  lower: (model, request) => Result.succeed(lower(model, request, options.renameMaxTokens)),
+  unable: () => undefined,
+  lower: (model, request, mode) => Result.succeed(lower(model, request, mode, options.renameMaxTokens)),
   parse,
+  openStream: () => streamReader,
+  lowerEmbedding: (model, request) => Result.succeed(lowerEmbedding(model, request)),
+  parseEmbedding: (model, _request, answer) => parseEmbedding(model, answer),
   classify,
 })
 
+export const openAiPath = (_model: string, call: "chat" | "stream" | "embedding"): string =>
+  call === "embedding" ? "/embeddings" : "/chat/completions"
+
 // --- request lowering
 
-const lower = (model: string, request: ChatRequest, renameMaxTokens: boolean): string => {
-  if (!renameMaxTokens || request.max_tokens === undefined) return JSON.stringify({ ...request, model })
-  const { max_tokens, ...rest } = request
-  return JSON.stringify({ max_completion_tokens: max_tokens, ...rest, model })
+const lower = (model: string, request: ChatRequest, mode: CallMode, renameMaxTokens: boolean): string => {
+  const { stream: _, stream_options, ...said } = request
+  const { max_tokens, ...rest } = said
+  const renamed =
+    renameMaxTokens &&
+    refusesMaxTokens(model) &&
+    isNumber(max_tokens) &&
+    !isNumber(said.max_completion_tokens)
+      ? { ...rest, max_completion_tokens: max_tokens }
+      : said
+  if (mode === "whole") return JSON.stringify({ ...renamed, model })
+  const streamOptions = { ...(isObject(stream_options) && stream_options), include_usage: true }
+  return JSON.stringify({ ...renamed, model, stream: true, stream_options: streamOptions })
 }
+
+/** Reasoning models and everything since: o1, o4-mini, gpt-5, fine-tuned ones too. */
+const refusesMaxTokens = (model: string): boolean => /^(ft:)?(o\d|gpt-([5-9]|\d\d))/.test(model)
+
+/** Clients send null for "not set" too. */
+const isNumber = (value: unknown): boolean => typeof value === "number"
 
 // --- response parsing
 
-const parse = (model: string, body: unknown): Result.Result<Completion, Fault> => {
-  if (!isObject(body)) return Result.fail(badResponse("body is not a JSON object"))
-  const choice = objectsAt(body, "choices")[0]
+const parse = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
+  if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  const choice = objectsAt(json, "choices")[0]
   const message = objectAt(choice, "message")
   if (message === undefined) return Result.fail(badResponse("no choice with a message"))
-  const { usage } = body
+  const { usage } = json
   return Result.succeed({
     text: stringAt(message, "content") || stringAt(message, "refusal") || "",
     finishReason: finishReason(choice?.finish_reason),
-    model: stringAt(body, "model") ?? model,
+    model: stringAt(json, "model") ?? model,
     usage: readUsage(usage),
+    usageEstimated: false,
     rawUsage: usage ?? null,
+    body: () => bytes,
   })
 }
 
-// --- usage
+// --- embeddings
 
-const readUsage = (usage: unknown): Usage | null => {
-  if (!isObject(usage)) return null
-  return makeUsage({
-    inputTokens: usage.prompt_tokens,
-    outputTokens: usage.completion_tokens,
-    cachedTokens: objectAt(usage, "prompt_tokens_details")?.cached_tokens,
-    reasoningTokens: objectAt(usage, "completion_tokens_details")?.reasoning_tokens,
+const lowerEmbedding = (model: string, request: EmbeddingRequest): string =>
+  JSON.stringify({ ...request, model })
+
+const parseEmbedding = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
+  if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  if (!Array.isArray(json.data)) return Result.fail(badResponse("no embeddings"))
+  const { usage } = json
+  return Result.succeed({
+    text: "",
+    finishReason: null,
+    model: stringAt(json, "model") ?? model,
+    usage: isObject(usage) ? makeUsage({ inputTokens: usage.prompt_tokens, outputTokens: 0 }) : null,
+    usageEstimated: false,
+    rawUsage: usage ?? null,
+    body: () => bytes,
   })
 }
-
-// --- finish reasons
-
-const finishReasons = new Map<unknown, FinishReason>(
-  Object.entries({
-    stop: "stop",
-    length: "length",
-    content_filter: "content_filter",
-    tool_calls: "tool_calls",
-    function_call: "tool_calls",
-  } satisfies Record<OpenAI.ChatCompletion.Choice["finish_reason"], FinishReason>),
-)
-
-const finishReason = (value: unknown): FinishReason => finishReasons.get(value) ?? "other"
-
-// --- error classification
-
-const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
-  const error = envelope(answer.body)
-  const code = stringAt(error, "code")
-  const type = stringAt(error, "type")
-  const message = stringAt(error, "message")
-  return upstreamFault(kindOf(answer.status, code, type, message, error), {
-    message,
-    param: stringAt(error, "param"),
-    identifiers: [code, type],
-    retryAfterMs: parseRetryAfter(answer.headers, nowMs),
-  })
-}
-
-/** `{"error": {…}}`, the same in an array, `{"error": "text"}`, or vLLM's flat `{"object": "error", …}`. */
-const envelope = (body: unknown): JsonObject | undefined => {
-  const outer: unknown = Array.isArray(body) ? body[0] : body
-  if (!isObject(outer)) return undefined
-  const { error } = outer
-  return isObject(error) ? error : typeof error === "string" ? { message: error } : outer
-}
-
-const kindOf = (
-  status: number,
-  code: string | undefined,
-  type: string | undefined,
-  message: string | undefined,
-  error: JsonObject | undefined,
-): ProviderErrorKind => {
-  if (status < 400) return "bad_response"
-  if (status >= 500) {
-    return status === 503 || status === 529 || code === "server_is_overloaded" ? "overloaded" : "server_error"
-  }
-  if (status === 402 || isQuota(code) || isQuota(type)) return "quota_exhausted"
-  if (status === 401 || status === 403 || code === "invalid_api_key") return "auth"
-  if (status === 404 || code === "model_not_found") return "model_not_found"
-  if (status === 408 || status === 409) return "request_conflict"
-  if (status === 429) return code === "slow_down" ? "overloaded" : "rate_limited"
-  if (code === "context_length_exceeded" || tellsContextLength(message)) return "context_length_exceeded"
-  if (isContentFilter(code) || isContentFilter(stringAt(objectAt(error, "innererror"), "code"))) {
-    return "content_filter"
-  }
-  return "bad_request"
-}
-
-const isQuota = (word: string | undefined): boolean =>
-  word === "insufficient_quota" ||
-  word === "credit_balance_exhausted" ||
-  word === "organization_usage_limit_exceeded" ||
-  word?.endsWith("_spend_limit_exceeded") === true
-
-/** vLLM and others say it in words only. */
-const tellsContextLength = (message: string | undefined): boolean =>
-  message !== undefined && /maximum context length|exceeds? the context (length|window|size)/i.test(message)
-
-const isContentFilter = (word: string | undefined): boolean =>
-  word === "content_policy_violation" || word === "content_filter" || word === "ResponsibleAIPolicyViolation"

@@ -7,6 +7,13 @@ import type { Transport } from "../transport.ts"
 export const makeGemini = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
     protocol: gemini,
-    path: (model) => `/v1beta/models/${encodeURIComponent(model)}:generateContent`,
+    path: (model, call) => `/v1beta/models/${encodeURIComponent(model)}:${methods[call]}`,
     auth: (apiKey) => ["x-goog-api-key", apiKey],
   })
+
+/** Without `alt=sse` a stream comes as one JSON array, a piece at a time. */
+const methods = {
+  chat: "generateContent",
+  stream: "streamGenerateContent?alt=sse",
+  embedding: "batchEmbedContents",
+} as const

@@ -1,12 +1,12 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { makeHttpProvider } from "../http-provider.ts"
-import { openAiChat } from "../protocols/openai-chat.ts"
+import { openAiChat, openAiPath } from "../protocols/openai-chat.ts"
 import type { Transport } from "../transport.ts"
 
 /** OpenAI itself. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
     protocol: openAiChat({ renameMaxTokens: true }),
-    path: () => "/chat/completions",
+    path: openAiPath,
     auth: (apiKey) => ["authorization", `Bearer ${apiKey}`],
   })

@@ -1,71 +1,154 @@
-import { Clock, Effect, Random } from "effect"
+import { createHash } from "node:crypto"
+import { Clock, Effect, Latch, Random } from "effect"
 import type { ModelConfig, SimulatedProviderConfig, Simulation } from "../../config/GatewayConfig.ts"
-import { type ChatRequest, type Completion, estimateInputTokens, maxOutputTokens } from "../../domain/Chat.ts"
+import {
+  type CallMode,
+  type ChatChunk,
+  type ChatRequest,
+  type Completion,
+  estimateInputTokens,
+  type FinishReason,
+  maxOutputTokens,
+} from "../../domain/Chat.ts"
+import { type EmbeddingRequest, embeddingInputs, estimateEmbeddingTokens } from "../../domain/Embedding.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
-import { makeUsage } from "../../domain/Usage.ts"
-import type { Provider, ProviderCall } from "../Provider.ts"
+import type { Usage } from "../../domain/Usage.ts"
+import type { ChunkSink, Provider, ProviderCall } from "../Provider.ts"
+import {
+  chatChunk,
+  chatCompletion,
+  embeddingList,
+  usageChunk,
+  type WireHead,
+  wireUsage,
+} from "../protocols/openai-wire.ts"
 
 /**
  * A provider that asks nobody: latency, errors and outages as configured, answers marked as simulated. Randomness
  * is Effect's `Random` and time its `Clock`, so a seed and a test clock reproduce every call. Each call makes six
- * draws whatever happens to it, in this order: two for latency, server error, rate limit, content filter, length.
+ * draws whatever happens to it, in this order: two for latency, server error, rate limit, content filter, length;
+ * a streamed one makes a seventh, for breaking off. The same draws give the same answer, streamed or whole.
  */
 export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Provider> =>
   Effect.sync(() => {
+    const { name, simulation } = config
     const models = new Map(config.models.map((model) => [model.name, model]))
-    return {
-      name: config.name,
-      simulated: true,
-      models,
-      complete: Effect.fnUntraced(function* (call: ProviderCall) {
-        const fail = (error: Omit<ConstructorParameters<typeof ProviderError>[0], "provider" | "model">) =>
-          new ProviderError({ provider: config.name, model: call.model, ...error })
-        const { simulation } = config
-        const draws = draw(simulation, yield* Random.Random)
-        const model = models.get(call.model)
-        if (model === undefined) return yield* fail({ kind: "model_not_found", status: 404 })
-        if (isDown(simulation, yield* Clock.currentTimeMillis)) {
-          return yield* fail({ kind: "connect", detail: "simulated outage" })
-        }
-        const failed = draws.serverError || draws.rateLimit || draws.contentFilter
-        const length = answerLength(call.request, model, draws.outputTokens)
-        const ms = Math.round(
-          draws.latencyMs + (failed ? 0 : simulation.msPerOutputToken * length.outputTokens),
-        )
-        yield* Effect.sleep(Math.min(ms, call.timeoutMs))
-        if (ms > call.timeoutMs) return yield* fail({ kind: "timeout", detail: "simulated timeout" })
-        if (draws.serverError)
-          return yield* fail({ kind: "server_error", status: 500, detail: "simulated error" })
-        if (draws.rateLimit) {
-          return yield* fail({ kind: "rate_limited", status: 429, retryAfterMs: simulation.retryAfterMs })
-        }
-        if (draws.contentFilter) {
-          return yield* fail({
-            kind: "content_filter",
-            status: 400,
-            message: "The simulated provider filtered this request.",
-          })
-        }
-        return completion(call.request, model, length)
-      }),
-    }
+
+    const failure = (call: Call, error: Failure) =>
+      new ProviderError({ provider: name, model: call.model, ...error })
+
+    const begin = Effect.fnUntraced(function* (call: Call, kind: ModelConfig["kind"], mode: CallMode) {
+      const draws = draw(simulation, yield* Random.Random, mode)
+      const model = models.get(call.model)
+      if (model?.kind !== kind) return yield* failure(call, { kind: "model_not_found", status: 404 })
+      const startedAtMs = yield* Clock.currentTimeMillis
+      if (isDown(simulation, startedAtMs)) {
+        return yield* failure(call, { kind: "connect", detail: "simulated outage" })
+      }
+      return { draws, model, startedAtMs }
+    })
+
+    const timeout = (call: Call) => failure(call, { kind: "timeout", detail: "simulated timeout" })
+
+    /** Sleeps until so long after the start, unless the call's time is over before. */
+    const reach = Effect.fnUntraced(function* (call: Call, startedAtMs: number, afterMs: number) {
+      const ms = Math.round(afterMs)
+      const elapsedMs = (yield* Clock.currentTimeMillis) - startedAtMs
+      yield* Effect.sleep(Math.max(0, Math.min(ms, call.timeoutMs) - elapsedMs))
+      if (ms > call.timeoutMs) return yield* timeout(call)
+    })
+
+    const complete = Effect.fnUntraced(function* (call: ProviderCall<ChatRequest>) {
+      const { draws, model, startedAtMs } = yield* begin(call, "chat", "whole")
+      const answer = answerTo(call.request, model, draws)
+      const speakingMs = draws.failure === undefined ? simulation.msPerOutputToken * answer.words.length : 0
+      yield* reach(call, startedAtMs, draws.latencyMs + speakingMs)
+      if (draws.failure !== undefined) return yield* failure(call, draws.failure)
+      return completion(wireHead(draws, model, startedAtMs), answer)
+    })
+
+    const stream = Effect.fnUntraced(function* (call: ProviderCall<ChatRequest>, sink: ChunkSink) {
+      const { draws, model, startedAtMs } = yield* begin(call, "chat", "stream")
+      const answer = answerTo(call.request, model, draws)
+      const room = Latch.makeUnsafe(true)
+      sink.onRoom = () => {
+        room.openUnsafe()
+      }
+      const write = Effect.fnUntraced(function* (chunk: ChatChunk) {
+        // Before the sink is asked: it may make room while it answers.
+        room.closeUnsafe()
+        if (sink.write(chunk)) return
+        const leftMs = startedAtMs + call.timeoutMs - (yield* Clock.currentTimeMillis)
+        yield* Effect.timeoutOrElse(room.await, { duration: leftMs, orElse: () => timeout(call) })
+      })
+
+      yield* reach(call, startedAtMs, draws.latencyMs)
+      if (draws.failure !== undefined) return yield* failure(call, draws.failure)
+      const { first, pieces, last } = chunksOf(wireHead(draws, model, startedAtMs), answer)
+      yield* write(first)
+      let spoken = 0
+      for (const piece of draws.breaksOff ? pieces.slice(0, Math.ceil(pieces.length / 2)) : pieces) {
+        yield* write(piece.chunk)
+        spoken += piece.words
+        yield* reach(call, startedAtMs, draws.latencyMs + simulation.msPerOutputToken * spoken)
+      }
+      if (draws.breaksOff) return yield* failure(call, { kind: "reset", detail: "simulated broken stream" })
+      for (const chunk of last) yield* write(chunk)
+    })
+
+    const embed = Effect.fnUntraced(function* (call: ProviderCall<EmbeddingRequest>) {
+      const { draws, model, startedAtMs } = yield* begin(call, "embedding", "whole")
+      const refused = refusal(call.request)
+      if (refused !== undefined) return yield* failure(call, refused)
+      yield* reach(call, startedAtMs, draws.latencyMs)
+      if (draws.failure !== undefined) return yield* failure(call, draws.failure)
+      return embeddings(call.request, model)
+    })
+
+    return { name, simulated: true, models, unable: () => undefined, complete, stream, embed }
   })
+
+type Call = ProviderCall<unknown>
+type Failure = Omit<ConstructorParameters<typeof ProviderError>[0], "provider" | "model">
 
 /** z of the 95th percentile of a normal distribution. */
 const Z95 = 1.6448536269514722
 
-const draw = (simulation: Simulation, random: Random.Random) => {
+interface Draws {
+  /** Tells calls apart. */
+  readonly id: string
+  readonly latencyMs: number
+  /** What comes in place of an answer. */
+  readonly failure: Failure | undefined
+  readonly outputTokens: number
+  readonly breaksOff: boolean
+}
+
+const draw = (simulation: Simulation, random: Random.Random, mode: CallMode): Draws => {
   const { medianMs, p95Ms } = simulation
   const sigma = medianMs > 0 && p95Ms > medianMs ? Math.log(p95Ms / medianMs) / Z95 : 0
+  const [u, v] = [random.nextDoubleUnsafe(), random.nextDoubleUnsafe()]
   // Box-Muller; 1 - u keeps the logarithm away from 0.
-  const radius = Math.sqrt(-2 * Math.log(1 - random.nextDoubleUnsafe()))
-  const z = radius * Math.cos(2 * Math.PI * random.nextDoubleUnsafe())
+  const z = Math.sqrt(-2 * Math.log(1 - u)) * Math.cos(2 * Math.PI * v)
+  const serverError = random.nextDoubleUnsafe() < simulation.serverErrorRate
+  const rateLimit = random.nextDoubleUnsafe() < simulation.rateLimitRate
+  const contentFilter = random.nextDoubleUnsafe() < simulation.contentFilterRate
   return {
+    id: [u, v].map((each) => Math.floor(each * 2 ** 52).toString(36)).join(""),
     latencyMs: medianMs * Math.exp(sigma * z),
-    serverError: random.nextDoubleUnsafe() < simulation.serverErrorRate,
-    rateLimit: random.nextDoubleUnsafe() < simulation.rateLimitRate,
-    contentFilter: random.nextDoubleUnsafe() < simulation.contentFilterRate,
+    failure: serverError
+      ? { kind: "server_error", status: 500, detail: "simulated error" }
+      : rateLimit
+        ? { kind: "rate_limited", status: 429, retryAfterMs: simulation.retryAfterMs }
+        : contentFilter
+          ? {
+              kind: "content_filter",
+              status: 400,
+              message: "The simulated provider filtered this request.",
+            }
+          : undefined,
     outputTokens: 60 + Math.floor(random.nextDoubleUnsafe() * 91),
+    breaksOff: mode === "stream" && random.nextDoubleUnsafe() < simulation.midStreamErrorRate,
   }
 }
 
@@ -73,43 +156,141 @@ const draw = (simulation: Simulation, random: Random.Random) => {
 const isDown = ({ outage }: Simulation, nowMs: number): boolean =>
   outage !== undefined && nowMs % outage.everyMs < outage.downMs
 
-interface AnswerLength {
-  readonly outputTokens: number
-  readonly cut: boolean
+interface Answer {
+  /** About one a token. */
+  readonly words: ReadonlyArray<string>
+  readonly finishReason: FinishReason
+  readonly usage: Usage
 }
 
-const answerLength = (request: ChatRequest, model: ModelConfig, wanted: number): AnswerLength => {
+const answerTo = (request: ChatRequest, model: ModelConfig, draws: Draws): Answer => {
+  const wanted = draws.outputTokens
   const limit = Math.min(maxOutputTokens(request) ?? wanted, model.maxOutputTokens ?? wanted)
-  return { outputTokens: Math.max(1, Math.min(wanted, limit)), cut: limit < wanted }
-}
-
-const completion = (
-  request: ChatRequest,
-  model: ModelConfig,
-  { outputTokens, cut }: AnswerLength,
-): Completion => {
+  const outputTokens = Math.max(1, Math.min(wanted, limit))
   const inputTokens = estimateInputTokens(request)
   return {
-    text: answerText(inputTokens, outputTokens),
-    finishReason: cut ? "length" : "stop",
-    model: model.name,
-    usage: makeUsage({ inputTokens, outputTokens }),
-    rawUsage: {
-      prompt_tokens: inputTokens,
-      completion_tokens: outputTokens,
-      total_tokens: inputTokens + outputTokens,
-    },
+    words: answerWords(inputTokens, outputTokens),
+    finishReason: limit < wanted ? "length" : "stop",
+    usage: { inputTokens, outputTokens, cachedTokens: 0, reasoningTokens: 0 },
+  }
+}
+
+const wireHead = (draws: Draws, model: ModelConfig, nowMs: number): WireHead => ({
+  id: `chatcmpl-${draws.id}`,
+  created: Math.floor(nowMs / 1000),
+  model: model.name,
+  systemFingerprint: "simulated",
+})
+
+const completion = (head: WireHead, { words, finishReason, usage }: Answer): Completion => {
+  const content = words.join(" ")
+  return {
+    text: content,
+    finishReason,
+    model: head.model,
+    usage,
+    usageEstimated: false,
+    rawUsage: wireUsage(usage),
+    body: () => chatCompletion(head, [{ message: { role: "assistant", content }, finishReason }], usage),
+  }
+}
+
+const WORDS_PER_PIECE = 5
+
+const chunksOf = (head: WireHead, { words, finishReason, usage }: Answer) => {
+  const chunk = (event: Uint8Array, said: Partial<ChatChunk>): ChatChunk => ({
+    event,
+    text: "",
+    generated: 0,
+    semantic: false,
+    usageOnly: false,
+    model: head.model,
+    finishReason: undefined,
+    usage: undefined,
+    ...said,
+  })
+  const pieces = []
+  for (let i = 0; i < words.length; i += WORDS_PER_PIECE) {
+    const part = words.slice(i, i + WORDS_PER_PIECE)
+    const text = (i === 0 ? "" : " ") + part.join(" ")
+    pieces.push({
+      words: part.length,
+      chunk: chunk(chatChunk(head, 0, { content: text }, null), {
+        text,
+        generated: text.length,
+        semantic: true,
+      }),
+    })
+  }
+  return {
+    first: chunk(chatChunk(head, 0, { role: "assistant", content: "" }, null), {}),
+    pieces,
+    last: [
+      chunk(chatChunk(head, 0, {}, finishReason), { semantic: true, finishReason }),
+      chunk(usageChunk(head, usage), { usageOnly: true, usage: { usage, raw: wireUsage(usage) } }),
+    ],
   }
 }
 
 const FILLER = "The words that follow only fill the length of a usual answer.".split(" ")
 
-/** About one word a token; the mark comes first, so that it survives any limit. Nothing of the prompt is repeated. */
-const answerText = (inputTokens: number, outputTokens: number): string => {
+/** The mark comes first, so that it survives any limit. Nothing of the prompt is repeated. */
+const answerWords = (inputTokens: number, outputTokens: number): ReadonlyArray<string> => {
   const words =
     `[simulated] No model was asked: this answer comes from the gateway's simulated provider. Your prompt had about ${inputTokens} tokens.`.split(
       " ",
     )
   while (words.length < outputTokens) words.push(...FILLER)
-  return words.slice(0, outputTokens).join(" ")
+  return words.slice(0, outputTokens)
+}
+
+const DEFAULT_DIMENSIONS = 16
+const MAX_DIMENSIONS = 1_536
+/** Over all vectors of an answer: some megabytes of JSON. */
+const MAX_NUMBERS = 262_144
+
+const refusal = (request: EmbeddingRequest): Failure | undefined => {
+  const { dimensions = DEFAULT_DIMENSIONS } = request
+  const refuse = (param: string, message: string): Failure => ({
+    kind: "bad_request",
+    status: 400,
+    param,
+    message,
+  })
+  if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > MAX_DIMENSIONS) {
+    return refuse("dimensions", `The simulated provider gives 1 to ${MAX_DIMENSIONS} dimensions.`)
+  }
+  if (embeddingInputs(request).length * dimensions > MAX_NUMBERS) {
+    return refuse("input", `The simulated provider gives at most ${MAX_NUMBERS} numbers in one answer.`)
+  }
+  return undefined
+}
+
+const embeddings = (request: EmbeddingRequest, model: ModelConfig): Completion => {
+  const { dimensions = DEFAULT_DIMENSIONS, encoding_format: format = "float" } = request
+  const inputTokens = estimateEmbeddingTokens(request)
+  return {
+    text: "",
+    finishReason: null,
+    model: model.name,
+    usage: { inputTokens, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+    usageEstimated: false,
+    rawUsage: { prompt_tokens: inputTokens, total_tokens: inputTokens },
+    body: () => {
+      const vectors = embeddingInputs(request).map((input) => vectorOf(input, dimensions))
+      return embeddingList(model.name, vectors, format, inputTokens)
+    },
+  }
+}
+
+/** A direction of length 1 that means nothing, the same for the same input. */
+const vectorOf = (input: string | ReadonlyArray<number>, dimensions: number): Float32Array => {
+  const text = typeof input === "string" ? input : input.join(" ")
+  const bytes = createHash("shake256", { outputLength: 2 * dimensions })
+    .update(text)
+    .digest()
+  // The half keeps every number, and so the length, away from 0.
+  const raw = Float32Array.from({ length: dimensions }, (_, i) => bytes.readInt16LE(2 * i) + 0.5)
+  const length = Math.hypot(...raw)
+  return raw.map((each) => each / length)
 }

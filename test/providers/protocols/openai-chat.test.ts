@@ -1,13 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import type { ChatRequest } from "../../../src/domain/Chat.ts"
+import type { CallMode, ChatRequest } from "../../../src/domain/Chat.ts"
 import type { ProviderErrorKind } from "../../../src/domain/ProviderError.ts"
 import { openAiChat } from "../../../src/providers/protocols/openai-chat.ts"
 import { errorSamples } from "../../support/fake-upstream-errors.ts"
 
 const protocol = openAiChat({ renameMaxTokens: true })
 const compatible = openAiChat({ renameMaxTokens: false })
+
+const answerOf = (json: unknown) => ({ json, bytes: Buffer.from(JSON.stringify(json) ?? ""), nowMs: 0 })
 
 const none = { retryAfter: undefined, retryAfterMs: undefined }
 const classify = (
@@ -27,33 +29,78 @@ describe("request lowering", () => {
     tools: [{ type: "function", function: { name: "f" } }],
     made_up_field: { deep: [1, null] },
   }
-  const lower = (from: typeof protocol, asked: ChatRequest) =>
-    JSON.parse(Result.getOrThrow(from.lower("the-model", asked)))
+  const lower = (from: typeof protocol, asked: ChatRequest, mode: CallMode = "whole", model = "the-model") =>
+    JSON.parse(Result.getOrThrow(from.lower(model, asked, mode)))
 
   it("sends every field of the client, known or not, and the routed model", () => {
-    const { max_tokens, ...rest } = request
-    assert.deepStrictEqual(lower(protocol, request), {
-      ...rest,
-      max_completion_tokens: max_tokens,
+    assert.deepStrictEqual(lower(protocol, request), { ...request, model: "the-model" })
+  })
+
+  it("does not let a request choose another model or another mode", () => {
+    const asked = { messages: [], model: "dearer", stream: true, stream_options: { include_usage: true } }
+    assert.deepStrictEqual(lower(protocol, asked), { messages: [], model: "the-model" })
+  })
+
+  it("of a stream asks for the usage, and keeps the client's other stream options", () => {
+    assert.deepStrictEqual(lower(protocol, request, "stream"), {
+      ...request,
       model: "the-model",
+      stream: true,
+      stream_options: { include_usage: true },
+    })
+    const asked = { ...request, stream: false, stream_options: { include_usage: false, invented: [1] } }
+    assert.deepStrictEqual(lower(protocol, asked, "stream"), {
+      ...request,
+      model: "the-model",
+      stream: true,
+      stream_options: { include_usage: true, invented: [1] },
+    })
+    assert.deepStrictEqual(lower(protocol, { messages: [], stream_options: null }, "stream").stream_options, {
+      include_usage: true,
     })
   })
 
-  it("keeps max_tokens for compatible servers", () => {
-    assert.deepStrictEqual(lower(compatible, request), { ...request, model: "the-model" })
+  it.each([
+    ["o1", true],
+    ["o3-mini", true],
+    ["o4-mini-2025-04-16", true],
+    ["gpt-5", true],
+    ["gpt-5.1-mini", true],
+    ["gpt-12", true],
+    ["ft:o4-mini:org::id", true],
+    ["gpt-4o", false],
+    ["gpt-4.1-nano", false],
+    ["gpt-3.5-turbo", false],
+    ["omni-5", false],
+    ["my-gpt-5", false],
+  ])("renames max_tokens for %s: %s", (model, renamed) => {
+    for (const mode of ["whole", "stream"] as const) {
+      const { max_tokens, max_completion_tokens } = lower(protocol, request, mode, model)
+      assert.deepStrictEqual([max_tokens, max_completion_tokens], renamed ? [undefined, 5] : [5, undefined])
+    }
   })
 
-  it("lets max_completion_tokens win over max_tokens", () => {
-    const asked = { messages: [], max_tokens: 5, max_completion_tokens: 9 }
-    assert.deepStrictEqual(lower(protocol, asked), {
+  it("keeps max_tokens for compatible servers, whatever the model is called", () => {
+    assert.strictEqual(lower(compatible, request, "whole", "gpt-5").max_tokens, 5)
+  })
+
+  it("renames nothing that the client said under the new name, or did not say", () => {
+    const both = { messages: [], max_tokens: 5, max_completion_tokens: 9 }
+    assert.deepStrictEqual(lower(protocol, both, "whole", "gpt-5"), { ...both, model: "gpt-5" })
+    const unset = { messages: [], max_tokens: null }
+    assert.deepStrictEqual(lower(protocol, unset, "whole", "gpt-5"), { ...unset, model: "gpt-5" })
+    const half = { messages: [], max_tokens: 5, max_completion_tokens: null }
+    assert.deepStrictEqual(lower(protocol, half, "whole", "gpt-5"), {
       messages: [],
-      max_completion_tokens: 9,
-      model: "the-model",
+      max_completion_tokens: 5,
+      model: "gpt-5",
     })
   })
 
-  it("does not let a request choose another model", () => {
-    assert.strictEqual(lower(protocol, { messages: [], model: "dearer" }).model, "the-model")
+  it("finds nothing that it could not say", () => {
+    const everything = { ...request, n: 3, logprobs: true, response_format: { type: "json_schema" } }
+    assert.isUndefined(protocol.unable({ _tag: "Chat", request: everything, mode: "stream" }))
+    assert.isUndefined(protocol.unable({ _tag: "Embedding", request: { input: [1, 2] } }))
   })
 })
 
@@ -64,17 +111,25 @@ describe("response parsing", () => {
     choices: [{ index: 0, message, finish_reason }],
     usage,
   })
-  const parse = (value: unknown) => Result.getOrThrow(protocol.parse("gpt-x", value))
+  const parse = (value: unknown) => Result.getOrThrow(protocol.parse("gpt-x", answerOf(value)))
 
   it("reads text, model, reason and usage, and keeps the usage block as it came", () => {
     const odd = { ...usage, invented: { by: "them" } }
-    assert.deepStrictEqual(parse({ ...body({ content: "hi" }), usage: odd }), {
+    const { body: _, ...completion } = parse({ ...body({ content: "hi" }), usage: odd })
+    assert.deepStrictEqual(completion, {
       text: "hi",
       finishReason: "stop",
       model: "gpt-x-2026",
       usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, reasoningTokens: 0 },
+      usageEstimated: false,
       rawUsage: odd,
     })
+  })
+
+  it("gives the provider's own bytes as the body", () => {
+    const bytes = Buffer.from('{ "choices": [{"message": {}, "invented": 1e400}] }')
+    const completion = protocol.parse("m", { json: JSON.parse(bytes.toString()), bytes, nowMs: 0 })
+    assert.strictEqual(Result.getOrThrow(completion).body(), bytes)
   })
 
   it("gives a refusal as the text", () => {
@@ -116,16 +171,18 @@ describe("response parsing", () => {
     ["a choice without a message", { choices: [{ finish_reason: "stop" }] }],
     ["a message of another type", { choices: [{ message: "hi" }] }],
   ])("%s is a bad response", (_name, value) => {
-    const parsed = protocol.parse("m", value)
+    const parsed = protocol.parse("m", answerOf(value))
     assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "bad_response")
   })
 
   it("never throws, whatever JSON comes", () => {
     fc.assert(
       fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), (message, choice, value) => {
-        protocol.parse("m", value)
-        protocol.parse("m", { choices: [choice], usage: value })
-        protocol.parse("m", { choices: [{ message }], usage: value })
+        protocol.parse("m", answerOf(value))
+        protocol.parse("m", answerOf({ choices: [choice], usage: value }))
+        protocol.parse("m", answerOf({ choices: [{ message }], usage: value }))
+        protocol.parseEmbedding("m", { input: "x" }, answerOf(value))
+        protocol.parseEmbedding("m", { input: "x" }, answerOf({ data: [choice], usage: value }))
         classify(400, value)
         classify(429, { error: value })
       }),
@@ -133,9 +190,54 @@ describe("response parsing", () => {
   })
 })
 
+describe("embeddings", () => {
+  const request = { input: ["a", "b"], dimensions: 3, encoding_format: "base64", user: "u" } as const
+  const answer = {
+    object: "list",
+    data: [{ object: "embedding", index: 0, embedding: "AAAA" }],
+    model: "embed-2026",
+    usage: { prompt_tokens: 7, total_tokens: 7 },
+  }
+  const parse = (value: unknown) => protocol.parseEmbedding("embed", request, answerOf(value))
+
+  it("are asked with the client's body and the routed model", () => {
+    const body = Result.getOrThrow(protocol.lowerEmbedding("embed", { ...request, model: "dearer" }))
+    assert.deepStrictEqual(JSON.parse(body), { ...request, model: "embed" })
+  })
+
+  it("are passed on as they come, with their usage read", () => {
+    const { body, ...completion } = Result.getOrThrow(parse(answer))
+    assert.deepStrictEqual(completion, {
+      text: "",
+      finishReason: null,
+      model: "embed-2026",
+      usage: { inputTokens: 7, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+      usageEstimated: false,
+      rawUsage: answer.usage,
+    })
+    assert.strictEqual(body().toString(), JSON.stringify(answer))
+  })
+
+  it("may come without a usage or a model", () => {
+    const completion = Result.getOrThrow(parse({ data: [] }))
+    assert.deepInclude(completion, { usage: null, rawUsage: null, model: "embed" })
+  })
+
+  it.each<[name: string, value: unknown]>([
+    ["no JSON", undefined],
+    ["an array", []],
+    ["no data", { object: "list" }],
+    ["data of another type", { data: {} }],
+    ["an error", error({})],
+  ])("%s is a bad response", (_name, value) => {
+    const parsed = parse(value)
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "bad_response")
+  })
+})
+
 describe("usage", () => {
   const parse = (usage: unknown) =>
-    Result.getOrThrow(protocol.parse("m", { choices: [{ message: { content: "" } }], usage })).usage
+    Result.getOrThrow(protocol.parse("m", answerOf({ choices: [{ message: { content: "" } }], usage }))).usage
 
   it("reads cached and reasoning tokens as parts of their totals", () => {
     assert.deepStrictEqual(

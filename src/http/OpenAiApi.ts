@@ -1,0 +1,119 @@
+import { Clock, Effect, Result } from "effect"
+import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpApiBuilder } from "effect/http-api"
+import { GatewayApi } from "../api/GatewayApi.ts"
+import { ChatCompletionRequest, EmbeddingsRequest } from "../api/OpenAiApi.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
+import type { StoredResponse } from "../idempotency/Idempotency.ts"
+import type { Call, Settled, StreamWriter } from "../inference/Exchange.ts"
+import { Inference } from "../inference/Inference.ts"
+import { apiKey } from "./credentials.ts"
+import { openDecoder } from "./decode.ts"
+import { answeringErrors, openAiFormat, storedError } from "./error-response.ts"
+import { openAiRateLimitFields, outcomeHeaders, progressHeaders } from "./outcome-headers.ts"
+import { serveExchange } from "./serve-exchange.ts"
+import { DONE, EVENT_STREAM, sseEvent } from "./sse.ts"
+
+/** OpenAI's routes: an OpenAI client needs nothing but another base URL and key. */
+export const OpenAiHandlers = HttpApiBuilder.group(
+  GatewayApi,
+  "openai",
+  Effect.fn(function* (handlers) {
+    const serve = yield* serveExchange
+    const inference = yield* Inference
+    // When a provider made its model is not known here.
+    const created = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+
+    const models = (request: HttpServerRequest.HttpServerRequest) =>
+      Effect.map(inference.models(apiKey(request)), (listed) =>
+        listed.map(({ id, ownedBy }) => ({ id, object: "model", created, owned_by: ownedBy })),
+      )
+
+    const model = (request: HttpServerRequest.HttpServerRequest, id: string) =>
+      models(request).pipe(
+        Effect.flatMap((all) => {
+          const found = all.find((each) => each.id === id)
+          return found === undefined ? Effect.fail(noSuchModel) : Effect.succeed(found)
+        }),
+        Effect.map((found) => HttpServerResponse.jsonUnsafe(found)),
+        answeringErrors,
+      )
+
+    return handlers
+      .handleRaw("chatCompletions", ({ request }) =>
+        serve(request, { endpoint: "/v1/chat/completions", decode: decodeChat, write: writeSettled }),
+      )
+      .handleRaw("embeddings", ({ request }) =>
+        serve(request, { endpoint: "/v1/embeddings", decode: decodeEmbeddings, write: writeSettled }),
+      )
+      .handleRaw("models", ({ request }) =>
+        models(request).pipe(
+          Effect.map((data) => HttpServerResponse.jsonUnsafe({ object: "list", data })),
+          answeringErrors,
+        ),
+      )
+      .handleRaw("model", ({ request, params }) => model(request, params.model))
+      .handleRaw("modelOfProvider", ({ request, params }) =>
+        model(request, `${params.provider}/${params.model}`),
+      )
+  }),
+)
+
+const noSuchModel = new GatewayError({
+  code: "model_not_found",
+  param: "model",
+  detail: "No model of this name is available to this API key. GET /v1/models lists them.",
+})
+
+const decodeChatRequest = openDecoder(ChatCompletionRequest)
+const decodeEmbeddingsRequest = openDecoder(EmbeddingsRequest)
+
+const decodeChat = Effect.fnUntraced(function* (input: unknown) {
+  // Who answers decides whether it streams; the provider's own request is made from the mode.
+  const { model, stream, ...request } = yield* decodeChatRequest(input)
+  const streamed = stream === true
+  return {
+    requestedModel: model,
+    task: { _tag: "Chat", request, mode: streamed ? "stream" : "whole" },
+    stream: streamed ? streamWriter(request.stream_options?.include_usage === true) : undefined,
+    dryRun: false,
+    explain: false,
+  } satisfies Omit<Call, "idempotency">
+})
+
+const decodeEmbeddings = Effect.fnUntraced(function* (input: unknown) {
+  const { model, ...request } = yield* decodeEmbeddingsRequest(input)
+  return {
+    requestedModel: model,
+    task: { _tag: "Embedding", request },
+    stream: undefined,
+    dryRun: false,
+    explain: false,
+  } satisfies Omit<Call, "idempotency">
+})
+
+const writeSettled = (settled: Settled): StoredResponse => {
+  const headers = outcomeHeaders(settled, openAiRateLimitFields)
+  if (Result.isFailure(settled.result)) {
+    const stored = storedError(settled.result.failure, settled.requestId, openAiFormat)
+    return { ...stored, headers: { ...headers, ...stored.headers } }
+  }
+  const body = settled.result.success?.completion?.body() ?? ""
+  return {
+    status: 200,
+    headers: { ...headers, "content-type": "application/json" },
+    body: typeof body === "string" ? Buffer.from(body) : body,
+  }
+}
+
+/** The provider's own events; the usage that only the gateway asked for stays here. */
+const streamWriter = (includeUsage: boolean): StreamWriter => ({
+  headers: (progress) => ({
+    ...progressHeaders(progress, openAiRateLimitFields),
+    "content-type": EVENT_STREAM,
+  }),
+  needsText: false,
+  chunk: (chunk) => (chunk.usageOnly && !includeUsage ? undefined : chunk.event),
+  end: ({ result, requestId }) =>
+    Result.isFailure(result) ? sseEvent(openAiFormat.body(result.failure, requestId)) : DONE,
+})

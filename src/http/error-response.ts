@@ -1,0 +1,95 @@
+/** Errors on the wire: OpenAI's envelope under `/v1`, RFC 9457 problem documents everywhere else. */
+import { Effect } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { errorCatalogue, type GatewayError } from "../domain/GatewayError.ts"
+import type { RequestId } from "../domain/Ids.ts"
+import type { IdempotentResponse, StoredResponse } from "../idempotency/Idempotency.ts"
+import { StreamedBody } from "../idempotency/StreamedBody.ts"
+import { requestIdOf } from "./request-id.ts"
+
+/** One family of routes and how its errors look. */
+export interface ErrorFormat {
+  readonly contentType: string
+  readonly body: (error: GatewayError, requestId: RequestId) => unknown
+}
+
+export const problemFormat: ErrorFormat = {
+  contentType: "application/problem+json",
+  body: (error, requestId) => ({
+    type: "about:blank",
+    title: errorCatalogue[error.code].title,
+    status: error.status,
+    detail: error.detail,
+    code: error.code,
+    ...(error.param === undefined ? {} : { param: error.param }),
+    request_id: requestId,
+  }),
+}
+
+export const openAiFormat: ErrorFormat = {
+  contentType: "application/json",
+  body: (error) => ({
+    error: {
+      message: error.detail,
+      type: openAiType(error.status),
+      param: error.param ?? null,
+      code: error.code,
+    },
+  }),
+}
+
+const openAiType = (status: number): string => {
+  if (status === 401) return "authentication_error"
+  if (status === 403) return "permission_error"
+  if (status === 429) return "rate_limit_error"
+  if (status === 503) return "service_unavailable_error"
+  return status >= 500 ? "server_error" : "invalid_request_error"
+}
+
+const formatOf = (target: string): ErrorFormat => (target.startsWith("/v1/") ? openAiFormat : problemFormat)
+
+/** Whole seconds, at least one: never early, never zero, never a fraction (RFC 9110, 10.2.3). */
+const retryAfterSeconds = (ms: number): string => String(Math.max(1, Math.ceil(ms / 1000)))
+
+/** Statuses that promise the client a time to come back. */
+const RETRY_AFTER_STATUSES: ReadonlySet<number> = new Set([409, 429, 503])
+
+export const storedError = (
+  error: GatewayError,
+  requestId: RequestId,
+  format: ErrorFormat,
+): StoredResponse => {
+  const headers: Record<string, string> = { "content-type": format.contentType, "x-request-id": requestId }
+  if (error.final) headers["x-should-retry"] = "false"
+  else if (RETRY_AFTER_STATUSES.has(error.status)) {
+    headers["retry-after"] = retryAfterSeconds(error.retryAfterMs ?? 1000)
+  }
+  if (error.status === 401) headers["www-authenticate"] = "Bearer"
+  return { status: error.status, headers, body: Buffer.from(JSON.stringify(format.body(error, requestId))) }
+}
+
+export const toServerResponse = ({
+  status,
+  headers,
+  body,
+}: IdempotentResponse): HttpServerResponse.HttpServerResponse => {
+  const options = { status, headers, contentType: headers["content-type"] ?? "application/json" }
+  return body instanceof StreamedBody
+    ? HttpServerResponse.raw(body.read(), options)
+    : // As text: Node then writes head and body in one piece, where bytes would cost a second one.
+      HttpServerResponse.text(Buffer.from(body.buffer, body.byteOffset, body.length).toString(), options)
+}
+
+export const errorResponse = (
+  error: GatewayError,
+  request: HttpServerRequest.HttpServerRequest,
+): HttpServerResponse.HttpServerResponse =>
+  toServerResponse(storedError(error, requestIdOf(request), formatOf(request.url)))
+
+/** Turns a handler's typed error into its answer. */
+export const answeringErrors = <A, R>(
+  handler: Effect.Effect<A, GatewayError, R>,
+): Effect.Effect<A | HttpServerResponse.HttpServerResponse, never, R | HttpServerRequest.HttpServerRequest> =>
+  Effect.catch(handler, (error) =>
+    Effect.map(HttpServerRequest.HttpServerRequest, (request) => errorResponse(error, request)),
+  )

@@ -1,0 +1,78 @@
+/** The ways to put a task to a provider, in one shape: what an attempt needs to know, whatever travels. */
+import { Effect } from "effect"
+import type { Timeouts } from "../config/GatewayConfig.ts"
+import type { AnswerSummary, CallMode, ChatRequest, Completion } from "../domain/Chat.ts"
+import { ProviderError } from "../domain/ProviderError.ts"
+import type { Task } from "../domain/Task.ts"
+import type { Candidate } from "../routing/plan.ts"
+import type { StreamedAnswer } from "./StreamedAnswer.ts"
+
+export interface Asking<A extends AnswerSummary> {
+  readonly mode: CallMode
+  /** Everything together: retries, waits and fallbacks. */
+  readonly deadlineMs: number
+  /** One attempt, which has `remainingMs`; without a sign of life within `patienceMs` it is given up earlier. */
+  readonly ask: (
+    candidate: Candidate,
+    remainingMs: number,
+    patienceMs: number,
+  ) => Effect.Effect<A, ProviderError>
+  /** The client has something of an answer: no other attempt may follow. */
+  readonly committed: () => boolean
+  /** What an attempt that did not succeed had come to. */
+  readonly partial: () => AnswerSummary | undefined
+  /** When the answer began, where that is what its latency means. */
+  readonly firstTokenAt: () => number | undefined
+}
+
+export const askWhole = (task: Task, { deadlineMs }: Timeouts): Asking<Completion> => ({
+  mode: "whole",
+  deadlineMs,
+  ask: ({ provider, model }, remainingMs, patienceMs) => {
+    const timeoutMs = Math.min(remainingMs, patienceMs)
+    return task._tag === "Chat"
+      ? provider.complete({ model: model.name, request: task.request, timeoutMs })
+      : provider.embed({ model: model.name, request: task.request, timeoutMs })
+  },
+  committed: () => false,
+  partial: () => undefined,
+  firstTokenAt: () => undefined,
+})
+
+export const askStreamed = (
+  request: ChatRequest,
+  answer: StreamedAnswer,
+  { firstTokenMs, streamMs }: Timeouts,
+): Asking<AnswerSummary> => ({
+  mode: "stream",
+  deadlineMs: streamMs,
+  ask: (candidate, remainingMs, patienceMs) => {
+    const { provider, model } = candidate
+    answer.begin(candidate)
+    const silence = Effect.andThen(
+      Effect.sleep(Math.min(firstTokenMs, patienceMs)),
+      Effect.suspend(() =>
+        answer.committed
+          ? Effect.never
+          : Effect.fail(
+              new ProviderError({
+                kind: "timeout",
+                provider: provider.name,
+                model: model.name,
+                detail: "no first token",
+              }),
+            ),
+      ),
+    )
+    return Effect.map(
+      Effect.raceFirst(
+        provider.stream({ model: model.name, request, timeoutMs: remainingMs }, answer),
+        silence,
+      ),
+      () => answer.summary(),
+    )
+  },
+  committed: () => answer.committed,
+  partial: () => answer.partial(),
+  firstTokenAt: () => answer.firstTokenAt,
+})

@@ -1,0 +1,59 @@
+import { Result } from "effect"
+import type { Completion } from "../../../domain/Chat.ts"
+import type { Usage } from "../../../domain/Usage.ts"
+import { badResponse } from "../fault.ts"
+import { isObject, type JsonObject, objectAt, objectsAt } from "../json.ts"
+import { chatCompletion, type WireHead } from "../openai-wire.ts"
+import type { Fault, JsonAnswer } from "../Protocol.ts"
+import { answerHead, callId, readCandidate } from "./candidate.ts"
+import { blockedPrompt, classifyInBand } from "./errors.ts"
+import { readFinishReason } from "./finish-reason.ts"
+import { readLogprobs } from "./logprobs.ts"
+import { readUsage } from "./usage.ts"
+
+/** A whole answer. OpenAI's JSON is built when somebody asks for it: only clients of OpenAI's API do. */
+export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Completion, Fault> => {
+  const { json, nowMs } = answer
+  const error = classifyInBand(json)
+  if (error !== undefined) return Result.fail(error)
+  if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  const candidates = objectsAt(json, "candidates")
+  const [first] = candidates
+  if (first === undefined) return Result.fail(blockedPrompt(json) ?? badResponse("no candidate"))
+  if (objectAt(first, "content") === undefined && first.finishReason === undefined) {
+    return Result.fail(badResponse("empty candidate"))
+  }
+  const head = answerHead(model, json, nowMs)
+  const said = readCandidate(first, () => "")
+  const usage = readUsage(json.usageMetadata)
+  return Result.succeed({
+    text: said.text,
+    finishReason: readFinishReason(first.finishReason, said.calls.length > 0),
+    model: head.model,
+    usage,
+    usageEstimated: false,
+    rawUsage: json.usageMetadata ?? null,
+    body: () => openAiBody(head, candidates, usage),
+  })
+}
+
+const openAiBody = (head: WireHead, candidates: ReadonlyArray<JsonObject>, usage: Usage | null): string =>
+  chatCompletion(
+    head,
+    candidates.map((candidate, index) => {
+      const { text, reasoning, calls } = readCandidate(candidate, (nth) => callId(head, index, nth))
+      return {
+        message: {
+          role: "assistant",
+          content: text === "" && calls.length > 0 ? null : text,
+          refusal: null,
+          // What models that show their thoughts call them on OpenAI's wire.
+          ...(reasoning !== "" && { reasoning_content: reasoning }),
+          ...(calls.length > 0 && { tool_calls: calls }),
+        },
+        finishReason: readFinishReason(candidate.finishReason, calls.length > 0),
+        logprobs: readLogprobs(candidate),
+      }
+    }),
+    usage,
+  )

@@ -1,0 +1,86 @@
+import type { Part } from "@google/genai"
+import { Result } from "effect"
+import { isObject, objectAt, stringAt } from "../json.ts"
+import { malformed, type Refusal, unable } from "./wire.ts"
+
+/**
+ * OpenAI's content to Gemini's parts. Data travels within the request only: a URL of a client is never fetched, and
+ * Gemini is not asked to fetch it either.
+ */
+export const lowerContent = (
+  content: unknown,
+  path: string,
+  allowed: "text" | "any",
+): Result.Result<Array<Part>, Refusal> => {
+  if (content === undefined || content === null || content === "") return Result.succeed([])
+  if (typeof content === "string") return Result.succeed([{ text: content }])
+  if (!Array.isArray(content)) return Result.fail(malformed(path, "Content is a text or a list of parts."))
+  const parts: Array<Part> = []
+  for (const [index, each] of content.entries()) {
+    const part = lowerPart(each, `${path}[${index}]`)
+    if (Result.isFailure(part)) return Result.fail(part.failure)
+    if (allowed === "text" && part.success.text === undefined) {
+      return Result.fail(unable(`${path}[${index}]`, "Content other than text is, in this message,"))
+    }
+    parts.push(part.success)
+  }
+  return Result.succeed(parts)
+}
+
+const lowerPart = (part: unknown, path: string): Result.Result<Part, Refusal> => {
+  if (!isObject(part)) return Result.fail(malformed(path, "A content part is an object."))
+  switch (part.type) {
+    case "text":
+    case "refusal": {
+      const text = stringAt(part, part.type)
+      return text === undefined
+        ? Result.fail(malformed(`${path}.${part.type}`, "The text is missing."))
+        : Result.succeed({ text })
+    }
+    case "image_url": {
+      const url = stringAt(objectAt(part, "image_url"), "url")
+      const param = `${path}.image_url`
+      if (url === undefined) return Result.fail(malformed(param, "The URL of the image is missing."))
+      if (!isDataUrl(url)) return Result.fail(unable(param, "Images by URL (other than data: URLs) are"))
+      return inlineData(url, param)
+    }
+    case "input_audio": {
+      const audio = objectAt(part, "input_audio")
+      const data = stringAt(audio, "data")
+      const format = stringAt(audio, "format")
+      const param = `${path}.input_audio`
+      if (data === undefined || format === undefined) {
+        return Result.fail(malformed(param, "Audio needs data and a format."))
+      }
+      if (format !== "wav" && format !== "mp3") return Result.fail(unable(param, "This audio format is"))
+      return Result.succeed({ inlineData: { mimeType: `audio/${format}`, data } })
+    }
+    case "file": {
+      const file = objectAt(part, "file")
+      const data = stringAt(file, "file_data")
+      const param = `${path}.file`
+      if (data !== undefined) return inlineData(data, param)
+      if (stringAt(file, "file_id") !== undefined) return Result.fail(unable(param, "Files by id are"))
+      return Result.fail(malformed(param, "The data of the file is missing."))
+    }
+    default:
+      return Result.fail(
+        typeof part.type === "string"
+          ? unable(path, "This type of content is")
+          : malformed(`${path}.type`, "The type of the content part is missing."),
+      )
+  }
+}
+
+const isDataUrl = (url: string): boolean => /^data:/i.test(url)
+
+/** A media type, any parameters, and base64. */
+const DATA_URL = /^data:([\w.+-]{1,100}\/[\w.+-]{1,100})(?:;[\w.=+"-]{1,100}){0,4};base64,/i
+
+const inlineData = (url: string, param: string): Result.Result<Part, Refusal> => {
+  const header = DATA_URL.exec(url)
+  const mimeType = header?.[1]
+  return header === null || mimeType === undefined
+    ? Result.fail(malformed(param, "This is no data: URL with a media type and base64 data."))
+    : Result.succeed({ inlineData: { mimeType, data: url.slice(header[0].length) } })
+}

@@ -1,0 +1,92 @@
+import { Result } from "effect"
+import type { Completion } from "../../../domain/Chat.ts"
+import { type EmbeddingRequest, estimateEmbeddingTokens } from "../../../domain/Embedding.ts"
+import { makeUsage } from "../../../domain/Usage.ts"
+import { badResponse } from "../fault.ts"
+import { isObject, objectAt, objectsAt } from "../json.ts"
+import { embeddingList } from "../openai-wire.ts"
+import type { Fault, JsonAnswer } from "../Protocol.ts"
+import { classifyInBand } from "./errors.ts"
+import { asked, malformed, type Refusal, unable } from "./wire.ts"
+
+/** The REST body of `:batchEmbedContents`: one request per text, each in a content of its own. */
+interface BatchBody {
+  readonly requests: ReadonlyArray<{
+    readonly model: string
+    readonly content: { readonly parts: ReadonlyArray<{ readonly text: string }> }
+    readonly outputDimensionality?: number
+  }>
+}
+
+/** Gemini's bound of one batch. */
+const MAX_INPUTS = 100
+
+export const lowerEmbedding = (
+  model: string,
+  request: EmbeddingRequest,
+): Result.Result<BatchBody, Refusal> => {
+  const { encoding_format } = request
+  const dimensions = asked(request.dimensions)
+  if (dimensions !== undefined && !Number.isInteger(dimensions)) {
+    return Result.fail(malformed("dimensions", "dimensions is an integer."))
+  }
+  if (asked(encoding_format) !== undefined && encoding_format !== "float" && encoding_format !== "base64") {
+    return Result.fail(malformed("encoding_format", "encoding_format is float or base64."))
+  }
+  const texts = textsOf(request.input)
+  if (Result.isFailure(texts)) return Result.fail(texts.failure)
+  return Result.succeed({
+    requests: texts.success.map((text) => ({
+      model: `models/${model}`,
+      content: { parts: [{ text }] },
+      ...(dimensions !== undefined && { outputDimensionality: dimensions }),
+    })),
+  })
+}
+
+const textsOf = (input: unknown): Result.Result<ReadonlyArray<string>, Refusal> => {
+  if (typeof input === "string") return Result.succeed([input])
+  if (!Array.isArray(input) || input.length === 0) {
+    return Result.fail(malformed("input", "input is a text or a list of texts."))
+  }
+  if (input.every((each) => typeof each === "number" || Array.isArray(each))) {
+    return Result.fail(unable("input", "Input as token ids is"))
+  }
+  const texts = input.filter((each) => typeof each === "string")
+  if (texts.length < input.length)
+    return Result.fail(malformed("input", "input is a text or a list of texts."))
+  if (texts.length > MAX_INPUTS)
+    return Result.fail(unable("input", `More than ${MAX_INPUTS} inputs at once are`))
+  return Result.succeed(texts)
+}
+
+export const parseEmbedding = (
+  model: string,
+  request: EmbeddingRequest,
+  { json }: JsonAnswer,
+): Result.Result<Completion, Fault> => {
+  const error = classifyInBand(json)
+  if (error !== undefined) return Result.fail(error)
+  if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  const vectors = objectsAt(json, "embeddings").map(({ values }) => values)
+  const wanted = typeof request.input === "string" ? 1 : request.input.length
+  if (vectors.length !== wanted) return Result.fail(badResponse("wrong number of embeddings"))
+  if (!vectors.every(isVector)) return Result.fail(badResponse("embedding is not a list of numbers"))
+  // The API counts tokens for some models only.
+  const metadata = objectAt(json, "usageMetadata")
+  const counted = asked(metadata?.promptTokenCount)
+  const usage = makeUsage({ inputTokens: counted ?? estimateEmbeddingTokens(request), outputTokens: 0 })
+  return Result.succeed({
+    text: "",
+    finishReason: null,
+    model,
+    usage,
+    usageEstimated: counted === undefined,
+    rawUsage: metadata ?? null,
+    body: () =>
+      embeddingList(model, vectors, asked(request.encoding_format) ?? "float", usage?.inputTokens ?? 0),
+  })
+}
+
+const isVector = (values: unknown): values is ReadonlyArray<number> =>
+  Array.isArray(values) && values.length > 0 && values.every((each) => typeof each === "number")

@@ -1,0 +1,81 @@
+import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
+import { parseDuration, parseRetryAfter } from "../../retry-after.ts"
+import { upstreamFault } from "../fault.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
+import type { ErrorAnswer, Fault } from "../Protocol.ts"
+
+export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
+  const error = envelope(answer.body)
+  const message = stringAt(error, "message")
+  const details = objectsAt(error, "details")
+  const delay = parseDuration(detail(details, "RetryInfo")?.retryDelay)
+  const reason = stringAt(detail(details, "ErrorInfo"), "reason")
+  return upstreamFault(kindOf(answer.status, stringAt(error, "status"), reason, message, details), {
+    message,
+    param: stringAt(objectsAt(detail(details, "BadRequest"), "fieldViolations")[0], "field"),
+    identifiers: [stringAt(error, "status"), reason],
+    retryAfterMs: delay ?? parseRetryAfter(answer.headers, nowMs),
+  })
+}
+
+/** An error inside of a 200, where it is the only thing that tells a status; undefined when the JSON is no error. */
+export const classifyInBand = (json: unknown): Fault | undefined => {
+  const error = envelope(json)
+  if (error === undefined) return undefined
+  const { code } = error
+  const status = typeof code === "number" && code >= 400 ? code : 500
+  return classify({ status, headers: { retryAfter: undefined, retryAfterMs: undefined }, body: json }, 0)
+}
+
+/** The prompt was not let through: the client's own doing, told in the client's own answer. */
+export const blockedPrompt = (body: JsonObject): Fault | undefined => {
+  const reason = stringAt(objectAt(body, "promptFeedback"), "blockReason")
+  return reason === undefined
+    ? undefined
+    : upstreamFault("content_filter", {
+        message: `The provider blocked the prompt: ${reason}`,
+        identifiers: [],
+      })
+}
+
+/** `{"error": {…}}`, or the same in an array. */
+const envelope = (body: unknown): JsonObject | undefined => {
+  const outer: unknown = Array.isArray(body) ? body[0] : body
+  return isObject(outer) ? objectAt(outer, "error") : undefined
+}
+/** The google.rpc detail of this type, e.g. `type.googleapis.com/google.rpc.RetryInfo`. */
+const detail = (details: ReadonlyArray<JsonObject>, type: string): JsonObject | undefined =>
+  details.find((each) => stringAt(each, "@type")?.endsWith(`.${type}`) === true)
+
+const kindOf = (
+  status: number,
+  name: string | undefined,
+  reason: string | undefined,
+  message: string | undefined,
+  details: ReadonlyArray<JsonObject>,
+): ProviderErrorKind => {
+  if (status < 400) return "bad_response"
+  // Its docs call 500 and 504 possibly deterministic: an input too long for the model or for the deadline.
+  if (status === 500 || status === 504) return "server_error_once"
+  if (status >= 500) return status === 503 ? "overloaded" : "server_error"
+  if (status === 402) return "quota_exhausted"
+  if (status === 401 || status === 403 || reason === "API_KEY_INVALID" || tellsBadKey(message)) return "auth"
+  if (name === "FAILED_PRECONDITION") return "auth"
+  if (status === 404) return "model_not_found"
+  if (status === 408 || status === 409) return "request_conflict"
+  if (status === 429) return isPerDay(details) || tellsNoMoney(message) ? "quota_exhausted" : "rate_limited"
+  if (message !== undefined && /input token count.*exceeds/i.test(message)) return "context_length_exceeded"
+  return "bad_request"
+}
+
+const tellsBadKey = (message: string | undefined): boolean =>
+  message !== undefined && /^API key (not valid|expired)/i.test(message)
+
+/** A per-day quota comes with a RetryInfo of seconds all the same; waiting those does not help. */
+const isPerDay = (details: ReadonlyArray<JsonObject>): boolean =>
+  objectsAt(detail(details, "QuotaFailure"), "violations").some(
+    (violation) => stringAt(violation, "quotaId")?.includes("PerDay") === true,
+  )
+
+const tellsNoMoney = (message: string | undefined): boolean =>
+  message !== undefined && /spend(ing)? cap|prepay(ment)? credits/i.test(message)

@@ -1,0 +1,163 @@
+import { Result } from "effect"
+import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
+import { isObject, type JsonObject } from "../json.ts"
+import { canStopThinking, canThinkMinimally, canThinkModerately, thinkingOf } from "./model-generation.ts"
+import {
+  asked,
+  type GenerationSettings,
+  malformed,
+  type Refusal,
+  type ThinkingSettings,
+  unable,
+} from "./wire.ts"
+
+/** OpenAI's settings in Gemini's names. Ranges are Gemini's to judge: they differ by model. */
+export const lowerSettings = (
+  model: string,
+  request: ChatRequest,
+): Result.Result<GenerationSettings, Refusal> => {
+  const settings: GenerationSettings = {}
+  const refusal =
+    addNumbers(settings, request) ??
+    addStop(settings, request.stop) ??
+    addLogprobs(settings, request) ??
+    addResponseFormat(settings, request.response_format) ??
+    addThinking(settings, model, asked(request.reasoning_effort))
+  return refusal === undefined ? Result.succeed(settings) : Result.fail(refusal)
+}
+
+const numbers = [
+  ["temperature", "temperature"],
+  ["top_p", "topP"],
+  ["frequency_penalty", "frequencyPenalty"],
+  ["presence_penalty", "presencePenalty"],
+  ["n", "candidateCount"],
+  ["seed", "seed"],
+] as const
+
+const addNumbers = (settings: GenerationSettings, request: ChatRequest): Refusal | undefined => {
+  for (const [field, name] of numbers) {
+    const value = asked(request[field])
+    if (value === undefined || value === neutral[field]) continue
+    if (typeof value !== "number") return malformed(field, `${field} is a number.`)
+    if ((field === "n" || field === "seed") && !Number.isInteger(value)) {
+      return malformed(field, `${field} is an integer.`)
+    }
+    // Gemini's seed has 32 bits; folding a longer one keeps it as deterministic as it was.
+    settings[name] = field === "seed" ? value | 0 : value
+  }
+  const maximum = asked(maxOutputTokens(request))
+  if (maximum === undefined) return undefined
+  const param = asked(request.max_completion_tokens) === undefined ? "max_tokens" : "max_completion_tokens"
+  if (!Number.isInteger(maximum)) return malformed(param, `${param} is an integer.`)
+  settings.maxOutputTokens = maximum
+  return undefined
+}
+
+/** Values that ask for nothing and are left out: many models refuse the mere mention of a penalty. */
+const neutral: JsonObject = { n: 1, frequency_penalty: 0, presence_penalty: 0 }
+
+const addStop = (settings: GenerationSettings, stop: unknown): Refusal | undefined => {
+  if (stop === undefined || stop === null) return undefined
+  const sequences: ReadonlyArray<unknown> = Array.isArray(stop) ? stop : [stop]
+  const texts = sequences.filter((each) => typeof each === "string")
+  if (texts.length < sequences.length) return malformed("stop", "stop is a text or a list of texts.")
+  if (texts.length > 0) settings.stopSequences = texts
+  return undefined
+}
+
+const addLogprobs = (settings: GenerationSettings, request: ChatRequest): Refusal | undefined => {
+  const logprobs = asked(request.logprobs)
+  const top = asked(request.top_logprobs)
+  if (logprobs !== undefined && typeof logprobs !== "boolean") {
+    return malformed("logprobs", "logprobs is true or false.")
+  }
+  if (top !== undefined && (typeof top !== "number" || !Number.isInteger(top))) {
+    return malformed("top_logprobs", "top_logprobs is an integer.")
+  }
+  if (logprobs !== true) return undefined
+  settings.responseLogprobs = true
+  if (top !== undefined) settings.logprobs = top
+  return undefined
+}
+
+const addResponseFormat = (settings: GenerationSettings, value: unknown): Refusal | undefined => {
+  const format = asked(value)
+  if (format === undefined) return undefined
+  if (!isObject(format)) return malformed("response_format", "response_format is an object.")
+  switch (format.type) {
+    case "text":
+      return undefined
+    case "json_object":
+      settings.responseMimeType = JSON_TYPE
+      return undefined
+    case "json_schema": {
+      const wanted = format.json_schema
+      if (!isObject(wanted)) return malformed("response_format.json_schema", "The schema is missing.")
+      const schema = asked(wanted.schema)
+      if (schema !== undefined && !isObject(schema)) {
+        return malformed("response_format.json_schema.schema", "A schema is an object.")
+      }
+      settings.responseMimeType = JSON_TYPE
+      if (schema !== undefined) settings.responseJsonSchema = schema
+      return undefined
+    }
+    default:
+      return typeof format.type === "string"
+        ? unable("response_format", "This response format is")
+        : malformed("response_format.type", "The type is missing.")
+  }
+}
+
+const JSON_TYPE = "application/json"
+
+// --- thinking
+
+const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
+type Effort = (typeof efforts)[number]
+
+const addThinking = (settings: GenerationSettings, model: string, value: unknown): Refusal | undefined => {
+  if (value === undefined) return undefined
+  const effort = efforts.find((each) => each === value)
+  if (effort === undefined) return malformed("reasoning_effort", "This effort is unknown.")
+  // Asking a model that does not think for thoughts is refused; to it, any effort is none.
+  const thinking = thinkingOf(model)
+  if (thinking === undefined) return undefined
+  settings.thinkingConfig = {
+    ...(thinking === "level"
+      ? { thinkingLevel: level(model, effort) }
+      : { thinkingBudget: budget(model, effort) }),
+    ...(effort !== "none" && { includeThoughts: true }),
+  }
+  return undefined
+}
+
+/** The budgets of Google's own OpenAI-compatible API; where thinking cannot be turned off, the lowest of them. */
+const budget = (model: string, effort: Effort): number => {
+  switch (effort) {
+    case "none":
+      return canStopThinking(model) ? 0 : 1024
+    case "minimal":
+    case "low":
+      return 1024
+    case "medium":
+      return 8192
+    default:
+      return 24_576
+  }
+}
+
+/** The nearest level that the model knows. */
+const level = (model: string, effort: Effort): NonNullable<ThinkingSettings["thinkingLevel"]> => {
+  switch (effort) {
+    case "none":
+    case "minimal":
+      return canThinkMinimally(model) ? "MINIMAL" : "LOW"
+    case "low":
+      return "LOW"
+    case "medium":
+      return canThinkModerately(model) ? "MEDIUM" : "HIGH"
+    default:
+      return "HIGH"
+  }
+}

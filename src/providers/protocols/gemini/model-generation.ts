@@ -1,0 +1,33 @@
+/**
+ * What a model's name says about its abilities. Gemini refuses settings that a model does not know, and has no way to
+ * ask beforehand. Names without a version (`gemini-flash-latest`) mean the newest.
+ */
+const generationOf = (model: string): number => {
+  if (!model.startsWith("gemini-")) return 0
+  const version = /^gemini-(\d{1,3})(?:\.(\d{1,3}))?(?:-|$)/.exec(model)
+  return version === null ? Number.POSITIVE_INFINITY : generation(Number(version[1]), Number(version[2] ?? 0))
+}
+
+const generation = (major: number, minor: number): number => 1000 * major + minor
+
+/** From Gemini 3 on, a function call in the history must carry the signature of the thoughts that led to it. */
+export const needsSignatures = (model: string): boolean => generationOf(model) >= generation(3, 0)
+
+/** How a model is told to think more or less; undefined when it does not think. */
+export const thinkingOf = (model: string): "level" | "budget" | undefined => {
+  const own = generationOf(model)
+  if (own < generation(2, 5)) return undefined
+  return own >= generation(3, 0) ? "level" : "budget"
+}
+
+/** 2.5 Pro and all of Gemini 3 always think. */
+export const canStopThinking = (model: string): boolean =>
+  thinkingOf(model) === "budget" && !model.includes("-pro")
+
+/** `MINIMAL` is a level of Flash-Lite, and of Flash up to 3.6. */
+export const canThinkMinimally = (model: string): boolean =>
+  thinkingOf(model) === "level" &&
+  (model.includes("flash-lite") || (model.includes("flash") && generationOf(model) <= generation(3, 6)))
+
+/** The first Gemini 3 Pro knew low and high only. */
+export const canThinkModerately = (model: string): boolean => !/^gemini-3-pro(-|$)/.test(model)

@@ -1,0 +1,164 @@
+import type { ChatChunk, FinishReason } from "../../../domain/Chat.ts"
+import { badResponse } from "../fault.ts"
+import { isObject, type JsonObject, objectsAt, parseJson } from "../json.ts"
+import { chatChunk, usageChunk, type WireDelta, type WireHead, type WireLogprobs } from "../openai-wire.ts"
+import type { Reading, StreamReader } from "../Protocol.ts"
+import { answerHead, callId, candidateIndex, readCandidate, type Said } from "./candidate.ts"
+import { blockedPrompt, classifyInBand } from "./errors.ts"
+import { readFinishReason } from "./finish-reason.ts"
+import { readLogprobs } from "./logprobs.ts"
+import { readUsage } from "./usage.ts"
+
+/**
+ * Gemini's events as OpenAI's chunks. Gemini has no terminal event: the answer is complete when every candidate has
+ * told why it stopped and the body then ends. Some models tell it with every event, so the chunks with the reasons
+ * wait for that end too: one each, after everything else.
+ */
+export const openGeminiStream = (model: string, nowMs: number): StreamReader => new GeminiStream(model, nowMs)
+
+interface Choice {
+  /** Tool calls given so far. */
+  calls: number
+  /** Undefined until the candidate has stopped. */
+  finish: unknown
+}
+
+/** More than OpenAI's `n` can ask for; the reader remembers each. */
+const MAX_CHOICES = 128
+
+class GeminiStream implements StreamReader {
+  readonly #model: string
+  readonly #nowMs: number
+  readonly #choices = new Map<number, Choice>()
+  /** Of the first event, kept for all. */
+  #head: WireHead | undefined
+  #usage: ChatChunk["usage"]
+
+  constructor(model: string, nowMs: number) {
+    this.#model = model
+    this.#nowMs = nowMs
+  }
+
+  read({ data }: { readonly data: string }): Reading {
+    if (data.trim() === "") return chunks([])
+    const json = parseJson(data)
+    return json === undefined ? fault(badResponse("event is not JSON")) : this.#take(json)
+  }
+
+  end(rest: string): Reading {
+    // Without its blank line, an event or a bare JSON error is not an event yet; it is still said.
+    const json = parseJson(rest.trim().replace(/^data:/, ""))
+    const last = json === undefined ? chunks([]) : this.#take(json)
+    if (last._tag === "Fault") return last
+    const head = this.#head
+    const ends: Array<ChatChunk> = []
+    if (head === undefined) return truncated
+    for (const [index, { finish, calls }] of this.#choices) {
+      if (finish === undefined) return truncated
+      const reason = readFinishReason(finish, calls > 0)
+      ends.push(this.#chunk(head, index, {}, nothing, reason))
+    }
+    if (ends.length === 0) return truncated
+    return { _tag: "Done", chunks: [...last.chunks, ...ends, ...this.#usageChunk(head)] }
+  }
+
+  #take(json: unknown): Reading {
+    const error = classifyInBand(json)
+    if (error !== undefined) return fault(error)
+    if (!isObject(json)) return fault(badResponse("event is not a JSON object"))
+    this.#head ??= answerHead(this.#model, json, this.#nowMs)
+    const head = this.#head
+    // Counts are of the whole answer so far: the latest one counts.
+    if (isObject(json.usageMetadata)) {
+      this.#usage = { usage: readUsage(json.usageMetadata), raw: json.usageMetadata }
+    }
+    const candidates = objectsAt(json, "candidates")
+    if (candidates.length === 0) {
+      const blocked = blockedPrompt(json)
+      return blocked === undefined ? chunks([]) : fault(blocked)
+    }
+    const said: Array<ChatChunk> = []
+    for (const [position, candidate] of candidates.entries()) {
+      const index = candidateIndex(candidate, position)
+      if (index >= MAX_CHOICES) return fault(badResponse("too many candidates"))
+      const chunk = this.#takeCandidate(head, index, candidate)
+      if (chunk !== undefined) said.push(chunk)
+    }
+    return chunks(said)
+  }
+
+  #takeCandidate(head: WireHead, index: number, candidate: JsonObject): ChatChunk | undefined {
+    const known = this.#choices.get(index)
+    const choice = known ?? { calls: 0, finish: undefined }
+    if (known === undefined) this.#choices.set(index, choice)
+    if (candidate.finishReason !== undefined && candidate.finishReason !== null) {
+      choice.finish = candidate.finishReason
+    }
+    const before = choice.calls
+    const said = readCandidate(candidate, (nth) => callId(head, index, before + nth))
+    choice.calls += said.calls.length
+    const logprobs = readLogprobs(candidate)
+    const delta: WireDelta = {
+      ...(known === undefined && { role: "assistant", content: said.calls.length > 0 ? null : "" }),
+      ...(said.reasoning !== "" && { reasoning_content: said.reasoning }),
+      ...(said.text !== "" && { content: said.text }),
+      ...(said.calls.length > 0 && {
+        tool_calls: said.calls.map((call, nth) => ({ index: before + nth, ...call })),
+      }),
+    }
+    return Object.keys(delta).length === 0 && logprobs === null
+      ? undefined
+      : this.#chunk(head, index, delta, said, undefined, logprobs)
+  }
+
+  #chunk(
+    head: WireHead,
+    index: number,
+    delta: WireDelta,
+    said: Said,
+    finish: FinishReason | undefined,
+    logprobs: WireLogprobs = null,
+  ): ChatChunk {
+    const generated = said.text.length + said.reasoning.length + argumentsLength(said)
+    return {
+      event: chatChunk(head, index, delta, finish ?? null, logprobs),
+      text: index === 0 ? said.text : "",
+      generated,
+      semantic: finish !== undefined || generated > 0,
+      usageOnly: false,
+      model: head.model,
+      finishReason: index === 0 ? finish : undefined,
+      usage: this.#usage,
+    }
+  }
+
+  #usageChunk(head: WireHead): ReadonlyArray<ChatChunk> {
+    const usage = this.#usage?.usage
+    if (!usage) return []
+    return [
+      {
+        event: usageChunk(head, usage),
+        text: "",
+        generated: 0,
+        semantic: false,
+        usageOnly: true,
+        model: head.model,
+        finishReason: undefined,
+        usage: this.#usage,
+      },
+    ]
+  }
+}
+
+const nothing: Said = { text: "", reasoning: "", calls: [] }
+
+const argumentsLength = ({ calls }: Said): number =>
+  calls.reduce((sum, call) => sum + call.function.arguments.length, 0)
+
+const chunks = (list: ReadonlyArray<ChatChunk>) => ({ _tag: "Chunks" as const, chunks: list })
+const fault = (what: Extract<Reading, { _tag: "Fault" }>["fault"]): Reading => ({
+  _tag: "Fault",
+  fault: what,
+})
+
+const truncated = fault({ kind: "reset", detail: "stream ended before a finishReason" })

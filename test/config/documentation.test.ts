@@ -1,0 +1,86 @@
+import { readFileSync } from "node:fs"
+import { assert, describe, it } from "@effect/vitest"
+import { Redacted, Result } from "effect"
+import { defaultSimulation } from "../../src/config/builtin-providers.ts"
+import { parseGatewayFile } from "../../src/config/GatewayFile.ts"
+import { mergeGatewayConfig } from "../../src/config/merge-gateway-config.ts"
+
+/** docs/configuration.md against the code: every field is there, under its name and with its default. */
+
+const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8")
+
+const environment = {
+  apiKeys: new Map([["OPENAI_API_KEY", Redacted.make("key")]]),
+  baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+}
+const defaults = Result.getOrThrow(mergeGatewayConfig({}, environment))
+
+/** The rows of the first table after a line of the page, as field and second column. */
+const tableAfter = (line: string): ReadonlyArray<readonly [field: string, value: string]> => {
+  const [, after = ""] = page.split(`\n${line}`)
+  const [table = ""] = after.slice(after.indexOf("\n|")).trimStart().split("\n\n")
+  return table
+    .trimEnd()
+    .split("\n")
+    .slice(2)
+    .map((row) => row.split("|").map((cell) => cell.trim()))
+    .map(([, field = "", value = ""]) => [field.replaceAll("`", ""), value] as const)
+}
+
+const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
+const shown = (values: object) =>
+  Object.entries(values).map(([name, value]) => [snakeCase(name), String(value)] as const)
+
+/** A text that can stand in YAML for each value that the page gives no default for. */
+const sample: Readonly<Record<string, string>> = {
+  name: "m",
+  kind: "chat",
+  price: "{ input_usd_per_1m: 1, output_usd_per_1m: 1, source: s, as_of: 2026-01-01 }",
+  source: "s",
+  as_of: "2026-01-01",
+  candidates: "[p/m]",
+  larger_context: "[]",
+  weights: "{ latency: 1, cost: 0 }",
+  outage: "{ every_ms: 2, down_ms: 1 }",
+}
+const mapping = (rows: ReadonlyArray<readonly [string, string]>) =>
+  `{ ${rows.map(([field, value]) => `${field}: ${sample[field] ?? (Number.isNaN(Number(value)) ? 1 : value)}`).join(", ")} }`
+
+const faultsOf = (yaml: string) =>
+  Result.match(parseGatewayFile(yaml), { onSuccess: () => [], onFailure: (faults) => faults })
+
+describe("docs/configuration.md", () => {
+  it("has every timeout and limit with its default", () => {
+    assert.deepStrictEqual(tableAfter("## timeouts"), shown(defaults.timeouts))
+    assert.deepStrictEqual(tableAfter("## limits"), shown(defaults.limits))
+  })
+
+  it("has everything that a simulation can be told, with its default", () => {
+    const rows = tableAfter("`simulation`, for trying")
+    assert.deepStrictEqual(rows, [...shown(defaultSimulation), ["outage", "never"]])
+  })
+
+  it("names only fields that the file may have", () => {
+    const models = `[${mapping(tableAfter("A model:"))}]`
+    const simulation = mapping(tableAfter("`simulation`, for trying"))
+    const price = mapping(tableAfter("A price,"))
+    const route = mapping(tableAfter("A mapping from route name"))
+    assert.deepStrictEqual(
+      faultsOf(`providers: [{ name: p, kind: simulated, simulation: ${simulation}, models: ${models} }]
+prices: [{ provider: p, model: m, ${price.slice(2, -2)} }]
+routes: { r: ${route} }`),
+      [],
+    )
+  })
+
+  it("shows an example that is accepted", () => {
+    const [, example = ""] = /```yaml\n([\s\S]*?)```/.exec(page) ?? []
+    assert.include(example, "kind: embedding")
+    const parsed = Result.getOrThrow(parseGatewayFile(example))
+    const faults = Result.match(mergeGatewayConfig(parsed, environment), {
+      onSuccess: () => [],
+      onFailure: (lines) => lines,
+    })
+    assert.deepStrictEqual(faults, [])
+  })
+})

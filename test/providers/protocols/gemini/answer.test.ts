@@ -1,0 +1,313 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import fc from "fast-check"
+import { gemini } from "../../../../src/providers/protocols/gemini.ts"
+import { errorSamples } from "../../../support/fake-upstream-errors.ts"
+import { geminiThoughtAnswer, geminiToolAnswer } from "../../../support/fake-upstream-gemini.ts"
+
+const nowMs = 1_700_000_000_123
+const parse = (json: unknown) => gemini.parse("gemini-x", { json, bytes: Buffer.alloc(0), nowMs })
+const completion = (json: unknown) => Result.getOrThrow(parse(json))
+const body = (json: unknown) => JSON.parse(completion(json).body().toString())
+const fault = (json: unknown) => {
+  const parsed = parse(json)
+  return Result.isFailure(parsed) ? parsed.failure : undefined
+}
+
+const usageMetadata = { promptTokenCount: 3, candidatesTokenCount: 4, totalTokenCount: 7 }
+const candidate = (parts: unknown, finishReason: unknown = "STOP") => ({
+  candidates: [{ content: { role: "model", parts }, finishReason }],
+  usageMetadata,
+  modelVersion: "gemini-x-001",
+  responseId: "r1",
+})
+
+describe("what the gateway keeps of an answer", () => {
+  it("joins the text parts and leaves thoughts out", () => {
+    const { body: _, ...kept } = completion(
+      candidate([{ text: "hm", thought: true }, { text: "a" }, { text: "b", thought: false }]),
+    )
+    assert.deepStrictEqual(kept, {
+      text: "ab",
+      finishReason: "stop",
+      model: "gemini-x-001",
+      usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, reasoningTokens: 0 },
+      usageEstimated: false,
+      rawUsage: usageMetadata,
+    })
+  })
+
+  it.each([
+    ["STOP", "stop", "stop"],
+    ["MAX_TOKENS", "length", "length"],
+    ["SAFETY", "content_filter", "content_filter"],
+    ["RECITATION", "content_filter", "content_filter"],
+    ["BLOCKLIST", "content_filter", "content_filter"],
+    ["PROHIBITED_CONTENT", "content_filter", "content_filter"],
+    ["SPII", "content_filter", "content_filter"],
+    ["LANGUAGE", "content_filter", "content_filter"],
+    ["IMAGE_SAFETY", "content_filter", "content_filter"],
+    ["IMAGE_PROHIBITED_CONTENT", "content_filter", "content_filter"],
+    ["MALFORMED_FUNCTION_CALL", "other", "stop"],
+    ["OTHER", "other", "stop"],
+    ["A_REASON_OF_2030", "other", "stop"],
+    [null, "other", "stop"],
+    [7, "other", "stop"],
+  ])("finish reason %j is %s, on the wire %s", (reason, expected, wire) => {
+    const json = candidate([{ text: "x" }], reason)
+    assert.strictEqual(completion(json).finishReason, expected)
+    assert.strictEqual(body(json).choices[0].finish_reason, wire)
+  })
+
+  it("tells calls that were cut short by their length", () => {
+    const parts = [{ functionCall: { name: "f", args: {} } }]
+    assert.strictEqual(completion(candidate(parts)).finishReason, "tool_calls")
+    assert.strictEqual(completion(candidate(parts, "MAX_TOKENS")).finishReason, "length")
+  })
+
+  it("gives a blocked answer as an empty one", () => {
+    const json = { candidates: [{ finishReason: "SAFETY", index: 0 }], usageMetadata }
+    const { text, finishReason } = completion(json)
+    assert.deepStrictEqual({ text, finishReason }, { text: "", finishReason: "content_filter" })
+    assert.strictEqual(body(json).choices[0].message.content, "")
+  })
+})
+
+describe("the answer as OpenAI's JSON", () => {
+  it("is a chat completion with the provider's names and counts", () => {
+    assert.deepStrictEqual(body(geminiThoughtAnswer({ model: "gemini-x-001" }, "hm", "hello")), {
+      id: "chatcmpl-resp_fake",
+      object: "chat.completion",
+      created: 1_700_000_000,
+      model: "gemini-x-001",
+      choices: [
+        {
+          index: 0,
+          message: { role: "assistant", content: "hello", refusal: null, reasoning_content: "hm" },
+          logprobs: null,
+          finish_reason: "stop",
+        },
+      ],
+      usage: {
+        prompt_tokens: 10,
+        completion_tokens: 5,
+        total_tokens: 15,
+        prompt_tokens_details: { cached_tokens: 0 },
+        completion_tokens_details: { reasoning_tokens: 2 },
+      },
+    })
+  })
+
+  it("gives calls with their signatures, under Gemini's ids or ids of our own", () => {
+    const json = geminiToolAnswer({ model: "m" }, [
+      { name: "weather", args: { place: "Oslo" }, signature: "c2ln" },
+      { name: "now", args: {}, id: "fc-7" },
+    ])
+    assert.strictEqual(completion(json).finishReason, "tool_calls")
+    const [choice] = body(json).choices
+    assert.strictEqual(choice.finish_reason, "tool_calls")
+    assert.deepStrictEqual(choice.message, {
+      role: "assistant",
+      content: null,
+      refusal: null,
+      tool_calls: [
+        {
+          id: "call_resp_fake_0_0",
+          type: "function",
+          function: { name: "weather", arguments: '{"place":"Oslo"}' },
+          extra_content: { google: { thought_signature: "c2ln" } },
+        },
+        { id: "fc-7", type: "function", function: { name: "now", arguments: "{}" } },
+      ],
+    })
+  })
+
+  it("reads back as history what it gave as an answer", () => {
+    const { message } = body(
+      geminiToolAnswer({ model: "m" }, [{ name: "weather", args: { place: "Oslo" }, signature: "c2ln" }]),
+    ).choices[0]
+    const result = { role: "tool" as const, tool_call_id: message.tool_calls[0].id, content: "3 degrees" }
+    const lowered = gemini.lower("gemini-3-flash", { messages: [message, result] }, "whole")
+    assert.deepStrictEqual(JSON.parse(Result.getOrThrow(lowered)).contents, [
+      {
+        role: "model",
+        parts: [
+          {
+            functionCall: { id: "call_resp_fake_0_0", name: "weather", args: { place: "Oslo" } },
+            thoughtSignature: "c2ln",
+          },
+        ],
+      },
+      {
+        role: "user",
+        parts: [
+          {
+            functionResponse: {
+              id: "call_resp_fake_0_0",
+              name: "weather",
+              response: { result: "3 degrees" },
+            },
+          },
+        ],
+      },
+    ])
+  })
+
+  it("keeps ids of calls within the 40 characters that OpenAI takes", () => {
+    const json = {
+      candidates: [{ content: { parts: [{ functionCall: { name: "f" } }] }, finishReason: "STOP" }],
+      responseId: "x".repeat(80),
+    }
+    assert.isAtMost(body(json).choices[0].message.tool_calls[0].id.length, 40)
+  })
+
+  it("numbers the choices", () => {
+    const one = (text: string) => ({ content: { parts: [{ text }] }, finishReason: "STOP" })
+    const { choices } = body({ candidates: [one("a"), { ...one("b"), index: 1 }] })
+    assert.deepStrictEqual(
+      choices.map((choice: { index: number; message: { content: string } }) => [
+        choice.index,
+        choice.message.content,
+      ]),
+      [
+        [0, "a"],
+        [1, "b"],
+      ],
+    )
+  })
+
+  it("translates log probabilities, where Google leaves zeros out", () => {
+    const json = {
+      candidates: [
+        {
+          content: { parts: [{ text: "é" }] },
+          finishReason: "STOP",
+          logprobsResult: {
+            chosenCandidates: [{ token: "é", logProbability: -0.5, tokenId: 9 }],
+            topCandidates: [{ candidates: [{ token: "e" }, { token: "é", logProbability: -0.5 }] }],
+          },
+        },
+      ],
+    }
+    assert.deepStrictEqual(body(json).choices[0].logprobs, {
+      content: [
+        {
+          token: "é",
+          logprob: -0.5,
+          bytes: [195, 169],
+          top_logprobs: [
+            { token: "e", logprob: 0, bytes: [101] },
+            { token: "é", logprob: -0.5, bytes: [195, 169] },
+          ],
+        },
+      ],
+      refusal: null,
+    })
+  })
+
+  it("has an id and a model when Gemini names neither, and no usage when it counts none", () => {
+    const json = { candidates: [{ content: { parts: [{ text: "a" }] }, finishReason: "STOP" }] }
+    const { id, model, usage } = body(json)
+    assert.match(id, /^chatcmpl-\w+$/)
+    assert.strictEqual(model, "gemini-x")
+    assert.isUndefined(usage)
+  })
+
+  it("takes parts of kinds that OpenAI has none of", () => {
+    const json = candidate([
+      { inlineData: { mimeType: "image/png", data: "AAAA" } },
+      { executableCode: { code: "1" } },
+      { text: "there" },
+    ])
+    assert.strictEqual(body(json).choices[0].message.content, "there")
+  })
+})
+
+describe("no answer", () => {
+  it("gives a blocked prompt as a content_filter error that names the reason", () => {
+    assert.deepStrictEqual(fault(errorSamples.contentFilter.gemini.body), {
+      kind: "content_filter",
+      message: "The provider blocked the prompt: SAFETY",
+      param: null,
+    })
+  })
+
+  it("classifies an error that comes with a 200", () => {
+    assert.strictEqual(fault(errorSamples.overloaded.gemini.body)?.kind, "overloaded")
+    assert.strictEqual(fault([errorSamples.rateLimited.gemini.body])?.kind, "rate_limited")
+    assert.strictEqual(fault({ error: {} })?.kind, "server_error_once")
+  })
+
+  it.each<[name: string, value: unknown]>([
+    ["no JSON", undefined],
+    ["null", null],
+    ["an array", [candidate([{ text: "x" }])]],
+    ["no candidates and no block reason", { usageMetadata }],
+    ["empty candidates", { candidates: [], promptFeedback: {} }],
+    ["candidates of another type", { candidates: "x" }],
+    ["an empty candidate", { candidates: [{}] }],
+  ])("%s is a bad response", (_name, value) => {
+    assert.strictEqual(fault(value)?.kind, "bad_response")
+  })
+
+  it("never throws, whatever JSON comes", () => {
+    const read = (json: unknown) => {
+      const parsed = parse(json)
+      if (Result.isSuccess(parsed)) parsed.success.body()
+    }
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {
+        read(a)
+        read({ candidates: [a], usageMetadata: b, error: a })
+        read({ candidates: [{ content: a, finishReason: b, logprobsResult: a, index: b }], responseId: b })
+        read({
+          candidates: [{ content: { parts: [a, b, { functionCall: a }, { text: b, thought: true }] } }],
+        })
+      }),
+    )
+  })
+})
+
+describe("usage", () => {
+  const usage = (counts: unknown) =>
+    completion({ candidates: [{ finishReason: "STOP" }], usageMetadata: counts }).usage
+
+  it("adds thoughts to the output and tool results to the input; cached tokens are in the prompt already", () => {
+    assert.deepStrictEqual(
+      usage({
+        promptTokenCount: 100,
+        cachedContentTokenCount: 64,
+        toolUsePromptTokenCount: 11,
+        candidatesTokenCount: 20,
+        thoughtsTokenCount: 30,
+        totalTokenCount: 161,
+      }),
+      { inputTokens: 111, outputTokens: 50, cachedTokens: 64, reasoningTokens: 30 },
+    )
+  })
+
+  it("finds a candidates count that was left out for being zero", () => {
+    assert.deepStrictEqual(usage({ promptTokenCount: 10, thoughtsTokenCount: 5, totalTokenCount: 15 }), {
+      inputTokens: 10,
+      outputTokens: 5,
+      cachedTokens: 0,
+      reasoningTokens: 5,
+    })
+  })
+
+  it.each<[name: string, counts: unknown]>([
+    ["absent", undefined],
+    ["null", null],
+    ["no prompt count", { candidatesTokenCount: 1 }],
+    ["no candidates and no total", { promptTokenCount: 1 }],
+    ["a total below its parts", { promptTokenCount: 10, thoughtsTokenCount: 9, totalTokenCount: 12 }],
+    ["negative thoughts", { promptTokenCount: 1, candidatesTokenCount: 5, thoughtsTokenCount: -1 }],
+    ["a negative prompt", { promptTokenCount: -1, toolUsePromptTokenCount: 5, candidatesTokenCount: 5 }],
+    ["negative tool tokens", { promptTokenCount: 5, toolUsePromptTokenCount: -1, candidatesTokenCount: 5 }],
+    ["negative candidates", { promptTokenCount: 1, candidatesTokenCount: -1, thoughtsTokenCount: 5 }],
+    ["text", { promptTokenCount: "1", candidatesTokenCount: 1 }],
+    ["a text among the parts", { promptTokenCount: 1, candidatesTokenCount: 1, thoughtsTokenCount: "1" }],
+  ])("%s is unknown, not zero", (_name, counts) => {
+    assert.isNull(usage(counts))
+  })
+})

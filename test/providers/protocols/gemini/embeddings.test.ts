@@ -1,0 +1,132 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import fc from "fast-check"
+import type { EmbeddingRequest } from "../../../../src/domain/Embedding.ts"
+import { gemini } from "../../../../src/providers/protocols/gemini.ts"
+import { geminiEmbeddings, geminiRequestFault } from "../../../support/fake-upstream-gemini.ts"
+
+const lower = (request: EmbeddingRequest) => {
+  const body = JSON.parse(Result.getOrThrow(gemini.lowerEmbedding("gemini-embedding-001", request)))
+  assert.isUndefined(geminiRequestFault(body))
+  return body
+}
+const unable = (request: EmbeddingRequest) => gemini.unable({ _tag: "Embedding", request })
+const parse = (request: EmbeddingRequest, json: unknown) =>
+  gemini.parseEmbedding("e", request, { json, bytes: Buffer.alloc(0), nowMs: 0 })
+
+describe("embedding requests", () => {
+  it("asks for one embedding per text", () => {
+    const one = (text: string) => ({ model: "models/gemini-embedding-001", content: { parts: [{ text }] } })
+    assert.deepStrictEqual(lower({ input: "a" }), { requests: [one("a")] })
+    assert.deepStrictEqual(lower({ input: ["a", "b"], dimensions: 256, user: "u" }), {
+      requests: [
+        { ...one("a"), outputDimensionality: 256 },
+        { ...one("b"), outputDimensionality: 256 },
+      ],
+    })
+  })
+
+  it.each<[name: string, request: EmbeddingRequest]>([
+    ["token ids", { input: [1, 2] }],
+    ["lists of token ids", { input: [[1], [2]] }],
+    ["more texts than one batch takes", { input: Array.from({ length: 101 }, () => "a") }],
+  ])("has no counterpart for %s", (_name, request) => {
+    assert.strictEqual(unable(request)?.param, "input")
+    assert.isTrue(Result.isFailure(gemini.lowerEmbedding("e", request)))
+  })
+
+  it("takes as many texts as one batch takes", () => {
+    const request = { input: Array.from({ length: 100 }, () => "a") }
+    assert.isUndefined(unable(request))
+    assert.lengthOf(lower(request).requests, 100)
+  })
+
+  it.each<[param: string, fields: unknown]>([
+    ["input", { input: [] }],
+    ["input", { input: {} }],
+    ["input", { input: ["a", 1] }],
+    ["input", {}],
+    ["dimensions", { input: "a", dimensions: "8" }],
+    ["encoding_format", { input: "a", encoding_format: "hex" }],
+  ])("refuses a senseless %s by name", (param, fields) => {
+    // What a client sends is JSON, whatever the types say.
+    const request: EmbeddingRequest = JSON.parse(JSON.stringify(fields))
+    const lowered = gemini.lowerEmbedding("e", request)
+    assert.deepInclude(Result.isFailure(lowered) ? lowered.failure : {}, { kind: "bad_request", param })
+    assert.isUndefined(unable(request))
+  })
+})
+
+describe("embedding answers", () => {
+  it("is OpenAI's list, with estimated tokens when Gemini counts none", () => {
+    const request = { input: ["12345678", "1234"], dimensions: 2 }
+    const { body, ...rest } = Result.getOrThrow(parse(request, geminiEmbeddings(lower(request))))
+    assert.deepStrictEqual(rest, {
+      text: "",
+      finishReason: null,
+      model: "e",
+      usage: { inputTokens: 3, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+      usageEstimated: true,
+      rawUsage: null,
+    })
+    assert.deepStrictEqual(JSON.parse(body().toString()), {
+      object: "list",
+      data: [
+        { object: "embedding", index: 0, embedding: [0.5, 0.25] },
+        { object: "embedding", index: 1, embedding: [1.5, 0.25] },
+      ],
+      model: "e",
+      usage: { prompt_tokens: 3, total_tokens: 3 },
+    })
+  })
+
+  it("takes Gemini's own count", () => {
+    const { usage, usageEstimated, rawUsage } = Result.getOrThrow(
+      parse({ input: "a" }, { embeddings: [{ values: [1] }], usageMetadata: { promptTokenCount: 9 } }),
+    )
+    assert.strictEqual(usage?.inputTokens, 9)
+    assert.isFalse(usageEstimated)
+    assert.deepStrictEqual(rawUsage, { promptTokenCount: 9 })
+  })
+
+  it("gives base64 of 32-bit floats when asked to", () => {
+    fc.assert(
+      fc.property(
+        fc.array(fc.float({ noNaN: true, noDefaultInfinity: true }), { minLength: 1 }),
+        (values) => {
+          const json = JSON.parse(JSON.stringify({ embeddings: [{ values }] }))
+          const { body } = Result.getOrThrow(parse({ input: "a", encoding_format: "base64" }, json))
+          const bytes = Buffer.from(JSON.parse(body().toString()).data[0].embedding, "base64")
+          assert.deepStrictEqual(
+            values.map((_, index) => bytes.readFloatLE(4 * index)),
+            values.map((value) => value + 0),
+          )
+          assert.strictEqual(bytes.length, 4 * values.length)
+        },
+      ),
+    )
+  })
+
+  it.each<[name: string, json: unknown]>([
+    ["too few", { embeddings: [{ values: [1] }] }],
+    ["too many", { embeddings: [{ values: [1] }, { values: [1] }, { values: [1] }] }],
+    ["an empty one", { embeddings: [{ values: [1] }, { values: [] }] }],
+    ["one of texts", { embeddings: [{ values: [1] }, { values: ["1"] }] }],
+    ["none", {}],
+    ["no JSON", undefined],
+  ])("%s is a bad response", (_name, json) => {
+    const parsed = parse({ input: ["a", "b"] }, json)
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "bad_response")
+  })
+
+  it("never throws, whatever JSON comes", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), (a, b) => {
+        for (const json of [a, { embeddings: [a], usageMetadata: b }, { embeddings: [{ values: [a] }] }]) {
+          const parsed = parse({ input: "x" }, json)
+          if (Result.isSuccess(parsed)) parsed.success.body()
+        }
+      }),
+    )
+  })
+})

@@ -1,0 +1,67 @@
+import { Effect } from "effect"
+import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
+import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
+import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import { Breakers } from "../../src/routing/Breakers.ts"
+import { Router } from "../../src/routing/Router.ts"
+import { ask, chat } from "./world.ts"
+
+/** What tests of the router ask of it, and teach it. */
+
+interface Wish {
+  readonly model?: string
+  readonly request?: ChatRequest
+  readonly mode?: CallMode
+  /** In place of a chat. */
+  readonly embed?: EmbeddingRequest
+  readonly allowed?: ReadonlyArray<string>
+}
+
+export const plan = ({ allowed, embed, mode, model = "auto", request = ask() }: Wish = {}) =>
+  Router.use((router) =>
+    router.plan({
+      requestedModel: model,
+      task: embed === undefined ? chat(request, mode) : { _tag: "Embedding", request: embed },
+      allowed: allowed && new Set(allowed),
+    }),
+  )
+export const keys = (wish?: Wish) =>
+  Effect.map(plan(wish), ({ candidates }) => candidates.map(({ key }) => key))
+export const refusal = (wish: Wish) => Effect.flip(plan(wish))
+
+export const answered = (
+  key: string,
+  ms: number,
+  times = 20,
+  { mode = "whole", outputTokens = 100 }: { mode?: CallMode; outputTokens?: number | null } = {},
+) =>
+  Router.use((router) =>
+    Effect.repeat(router.observe({ key, mode, outcome: { _tag: "success", ms, outputTokens } }), {
+      times: times - 1,
+    }),
+  )
+export const failed = (key: string, times: number) =>
+  Router.use((router) =>
+    Effect.repeat(
+      router.observe({ key, mode: "whole", outcome: { _tag: "failure", kind: "server_error" } }),
+      {
+        times: times - 1,
+      },
+    ),
+  )
+export const trip = (key: string, kind: ProviderErrorKind = "rate_limited") =>
+  Breakers.use((breakers) =>
+    Effect.ignore(
+      breakers.run(
+        key,
+        Effect.fail(new ProviderError({ kind, provider: key, model: key, retryAfterMs: 60_000 })),
+      ),
+    ),
+  )
+
+export const reasons = (wish: Wish) =>
+  Effect.map(refusal(wish), (error) =>
+    error._tag === "NoCandidate"
+      ? error.excluded.map(({ provider, model, reason, param }) => [`${provider}/${model}`, reason, param])
+      : error._tag,
+  )
