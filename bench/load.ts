@@ -48,6 +48,50 @@ export const load = (
     for (let i = 0; i < connections; i++) oneConnection()
   })
 
+export interface StreamLoadResult extends LoadResult {
+  /** Events with data, `[DONE]` included. */
+  readonly events: number
+}
+
+/** The same with streamed answers: each must end with `[DONE]`. */
+export const loadStreams = (
+  port: number,
+  request: Buffer,
+  connections: number,
+  seconds: number,
+): Promise<StreamLoadResult> =>
+  new Promise((resolve, reject) => {
+    const startedAt = performance.now()
+    const endAt = startedAt + seconds * 1000
+    let requests = 0
+    let failures = 0
+    let events = 0
+    let open = connections
+
+    const oneConnection = () => {
+      const socket = connect(port, "127.0.0.1")
+      socket.setNoDelay(true)
+      let received = ""
+      socket.setEncoding("latin1")
+      socket.on("error", reject)
+      socket.on("connect", () => socket.write(request))
+      socket.on("data", (text: string) => {
+        received += text
+        if (!received.endsWith("0\r\n\r\n")) return
+        requests++
+        events += received.split("data: ").length - 1
+        if (!received.startsWith("HTTP/1.1 200") || !received.includes("data: [DONE]")) failures++
+        received = ""
+        if (performance.now() < endAt) return void socket.write(request)
+        socket.destroy()
+        open--
+        if (open > 0) return
+        resolve({ requests, failures, events, seconds: (performance.now() - startedAt) / 1000 })
+      })
+    }
+    for (let i = 0; i < connections; i++) oneConnection()
+  })
+
 export const post = (path: string, headers: Record<string, string>, body: string): Buffer =>
   Buffer.from(
     [

@@ -1,12 +1,13 @@
 /**
- * Throughput of `POST /infer` with API key, rate limit and the PostgreSQL log on, against a bare node:http + undici
- * proxy over the same instant upstream. Both run pinned to one core, in turns, in one run; the ratio is what counts.
+ * Throughput of `POST /infer`, or with `--stream` of streamed chat completions, with API key, rate limit and the
+ * PostgreSQL log on, against a bare node:http + undici proxy over the same instant upstream. Both run pinned to one
+ * core, in turns, in one run; the ratio is what counts.
  *
- *   node bench/throughput.ts [--rounds 5] [--seconds 6] [--connections 32]
+ *   node bench/throughput.ts [--stream] [--rounds 5] [--seconds 6] [--connections 32]
  *
  * Requests per CPU second of the process under test is the figure to compare: where the load generator is the
  * bottleneck, requests per wall second would flatter the slower side. After the run the rows in the database must
- * equal the answers.
+ * equal the answers, and no event of a stream may be missing.
  */
 import { execFileSync } from "node:child_process"
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs"
@@ -14,7 +15,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { parseArgs } from "node:util"
 import { createPostgresServer } from "../test/support/postgres-server.ts"
-import { type LoadResult, load, post } from "./load.ts"
+import { type LoadResult, load, loadStreams, post } from "./load.ts"
 import { cpuSeconds, freePort, pin, start, stop } from "./processes.ts"
 
 const { values } = parseArgs({
@@ -22,11 +23,12 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "5" },
     seconds: { type: "string", default: "6" },
     connections: { type: "string", default: "32" },
+    stream: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 })
 if (values.help) {
-  console.log("node bench/throughput.ts [--rounds 5] [--seconds 6] [--connections 32]")
+  console.log("node bench/throughput.ts [--stream] [--rounds 5] [--seconds 6] [--connections 32]")
   process.exit(0)
 }
 const rounds = Number(values.rounds)
@@ -84,13 +86,29 @@ const { key } = cli("keys", "create", "--name", "bench", "--rpm", "1000000")
 const { token } = cli("admin", "token")
 
 const prompt = JSON.stringify({ prompt: "What is the capital of France? Answer in one sentence." })
+const chat = JSON.stringify({
+  model: "bench-model",
+  messages: [{ role: "user", content: "What is the capital of France? Answer in one sentence." }],
+  stream: true,
+})
+const credential = { "x-api-key": key ?? "" }
 const lanes = [
-  { name: "bare", port: barePort, pid: bare.pid ?? 0, request: post("/", {}, prompt) },
+  {
+    name: "bare",
+    port: barePort,
+    pid: bare.pid ?? 0,
+    request: values.stream ? post("/", {}, chat) : post("/", {}, prompt),
+    events: 54,
+  },
   {
     name: "gateway",
     port: gatewayPort,
     pid: gateway.pid ?? 0,
-    request: post("/infer", { "x-api-key": key ?? "" }, prompt),
+    request: values.stream
+      ? post("/v1/chat/completions", credential, chat)
+      : post("/infer", credential, prompt),
+    // The usage chunk that nobody asked for stays in the gateway.
+    events: 53,
   },
 ] as const
 
@@ -103,7 +121,12 @@ let answered = 0
 
 const measure = async (lane: (typeof lanes)[number], duration: number): Promise<Round> => {
   const before = cpuSeconds(lane.pid)
-  const result = await load(lane.port, lane.request, connections, duration)
+  const result = values.stream
+    ? await loadStreams(lane.port, lane.request, connections, duration)
+    : await load(lane.port, lane.request, connections, duration)
+  if ("events" in result && result.events !== result.requests * lane.events) {
+    throw new Error(`${lane.name}: ${result.events} events in ${result.requests} streams`)
+  }
   const cpu = cpuSeconds(lane.pid) - before
   if (lane.name === "gateway") answered += result.requests - result.failures
   return { ...result, perCpuSecond: result.requests / cpu, busy: cpu / result.seconds }
