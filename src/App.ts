@@ -87,13 +87,22 @@ export const serve = Effect.gen(function* () {
   return yield* Effect.provide(running, services)
 }).pipe(Effect.scoped)
 
+/** Before the server cuts what is left: an error in the stream needs a moment to reach its client. */
+const LAST_WORDS_MS = 500
+
 const running = Effect.gen(function* () {
   const readiness = yield* Readiness
   const database = yield* Database
+  const inference = yield* Inference
+  const { drainMs } = (yield* Settings).gateway.timeouts
   yield* Effect.addFinalizer(() =>
-    Effect.andThen(
-      Effect.sync(() => readiness.setPhase("draining")),
-      Effect.sleep(DRAIN_NOTICE),
+    Effect.sync(() => readiness.setPhase("draining")).pipe(
+      Effect.andThen(Effect.sleep(DRAIN_NOTICE)),
+      Effect.andThen(
+        Effect.forkDetach(
+          Effect.andThen(Effect.sleep(Math.max(0, drainMs - LAST_WORDS_MS)), inference.endStreams),
+        ),
+      ),
     ),
   )
   const started = migrateWhenAvailable.pipe(

@@ -105,6 +105,8 @@ export interface Timeouts {
   readonly firstTokenMs: number
   /** Silence on a client's stream after which it gets a comment. */
   readonly keepAliveMs: number
+  /** What requests in flight get after a stop signal; a stream that takes longer ends with an error. */
+  readonly drainMs: number
 }
 
 export interface Limits {

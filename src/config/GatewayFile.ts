@@ -166,6 +166,7 @@ const GatewayFile = mapping({
       stream_ms: Schema.optionalKey(milliseconds),
       first_token_ms: Schema.optionalKey(milliseconds),
       keep_alive_ms: Schema.optionalKey(milliseconds),
+      drain_ms: Schema.optionalKey(milliseconds),
     }),
   ),
   limits: Schema.optionalKey(

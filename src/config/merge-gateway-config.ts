@@ -16,6 +16,7 @@ const defaultTimeouts: Timeouts = {
   streamMs: 600_000,
   firstTokenMs: 60_000,
   keepAliveMs: 15_000,
+  drainMs: 20_000,
 }
 
 const defaultLimits: Limits = {
@@ -35,6 +36,7 @@ const mergeTimeouts = (file: GatewayFile["timeouts"] = {}): Timeouts => ({
   streamMs: file.stream_ms ?? defaultTimeouts.streamMs,
   firstTokenMs: file.first_token_ms ?? defaultTimeouts.firstTokenMs,
   keepAliveMs: file.keep_alive_ms ?? defaultTimeouts.keepAliveMs,
+  drainMs: file.drain_ms ?? defaultTimeouts.drainMs,
 })
 
 const mergeLimits = (file: GatewayFile["limits"] = {}): Limits => ({

@@ -35,9 +35,6 @@ const KEEP_ALIVE_MS = 65_000
 /** Status of an exchange whose client left; never sent. */
 const CLIENT_LEFT = errorCatalogue.client_closed_request.status
 
-/** In-flight work may take this long after SIGTERM before it is cut. */
-const DRAIN_GRACE = "20 seconds"
-
 /**
  * Outermost middleware: every exchange has an id, and whatever was not answered by a handler becomes a problem
  * document. A defect is logged with its cause and the id, and the client learns only the id. While draining, each
@@ -146,7 +143,7 @@ const closeSocketsLast = (server: Server) =>
 /** The HTTP server. Stateful services must be provided to it from outside: `serve` builds its routes anew. */
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
-    const { host, port, maxBodyBytes, otlpEndpoint } = yield* Settings
+    const { gateway, host, port, maxBodyBytes, otlpEndpoint } = yield* Settings
     const server = createServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
       requestTimeout: REQUEST_TIMEOUT_MS,
@@ -162,7 +159,7 @@ export const layer = Layer.unwrap(
         ),
       ),
       Layer.provideMerge(
-        NodeHttpServer.layer(() => server, { host, port, gracefulShutdownTimeout: DRAIN_GRACE }),
+        NodeHttpServer.layer(() => server, { host, port, gracefulShutdownTimeout: gateway.timeouts.drainMs }),
       ),
       Layer.provide(closeSocketsLast(server)),
     )

@@ -41,6 +41,8 @@ export class Inference extends Context.Service<
     readonly models: (
       credential: Exchange["credential"],
     ) => Effect.Effect<ReadonlyArray<ListedModel>, GatewayError>
+    /** Ends every stream with an error in it, which a cut connection would not have. */
+    readonly endStreams: Effect.Effect<unknown>
   }
 >()("gateway/inference/Inference") {
   static readonly layer = Layer.effect(
@@ -71,6 +73,8 @@ export class Inference extends Context.Service<
 
       const authenticate = (credential: Exchange["credential"]) =>
         Effect.flatMap(credential, (token) => Effect.mapError(authenticator.authenticate(token), fromAuth))
+
+      const stopped = yield* Deferred.make<never, GatewayError>()
 
       const infer = Effect.fnUntraced(function* (exchange: Exchange) {
         const trace = new Trace(exchange, yield* Clock.Clock)
@@ -194,7 +198,7 @@ export class Inference extends Context.Service<
           })
           trace.stream = stream
           streams.add(stream)
-          return answer(trace, principal, call, stream).pipe(
+          return Effect.raceFirst(answer(trace, principal, call, stream), Deferred.await(stopped)).pipe(
             Effect.onExit((exit) => {
               streams.delete(stream)
               return record(trace, principal, call, outcomeOf(exit))
@@ -232,6 +236,7 @@ export class Inference extends Context.Service<
 
       return Inference.of({
         infer,
+        endStreams: Deferred.fail(stopped, stopping),
         models: (credential) =>
           Effect.map(authenticate(credential), (principal) => router.models(principal.models)),
       })
@@ -250,10 +255,12 @@ const brokenBy = (cause: Cause.Cause<unknown>): GatewayError =>
         code: "internal_error",
         detail: "An unexpected error broke the stream; it was logged.",
       })
-    : new GatewayError({
-        code: "gateway_stopping",
-        detail: "The gateway stops before the answer was complete. Send the request again.",
-      })
+    : stopping
+
+const stopping = new GatewayError({
+  code: "gateway_stopping",
+  detail: "The gateway stops before the answer was complete. Send the request again.",
+})
 
 const outcomeOf = (exit: Exit.Exit<Answer | undefined, GatewayError>): Answer | GatewayError | undefined => {
   if (Exit.isSuccess(exit)) return exit.value

@@ -115,3 +115,31 @@ async function fetchUntilDraining(url: string) {
   }
   return assert.fail("readyz never left `ready`")
 }
+
+describe("a stream in flight at the end", () => {
+  it("that fits the grace period is finished; a longer one ends with an error, and both are recorded", async () => {
+    const databaseUrl = await Effect.runPromise(migratedPostgresUrl)
+    const gateway = await GatewayProcess.start({
+      databaseUrl,
+      config: `${config()}\ntimeouts: { drain_ms: 2000 }`,
+    })
+    const { id, key } = await gateway.createKey()
+    const ask = (delayMs: number, headers: Record<string, string> = {}) => {
+      upstream.enqueue(ok({ text: "one two three", msBetween: delayMs }))
+      return gateway.infer(key, { model: "p0/m", prompt: "Hi", stream: true }, { headers })
+    }
+    // One after the other, so that each gets its own pace.
+    const short = await ask(100)
+    const long = await ask(60_000)
+    const texts = Promise.all([short.text(), long.text()])
+    const startedAt = performance.now()
+    assert.strictEqual(await gateway.stop(), 0)
+    assert.isBelow(performance.now() - startedAt, 5_000)
+    const [whole, broken] = await texts
+    assert.isTrue(whole.endsWith("data: [DONE]\n\n"), whole)
+    assert.include(broken, '"code":"gateway_stopping"')
+    assert.notInclude(broken, "[DONE]")
+    assert.strictEqual(await rowsOf(databaseUrl, id), 2)
+    await upstream.until(({ calls }) => calls.every(({ outcome }) => outcome !== "pending"))
+  })
+})

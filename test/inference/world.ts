@@ -30,6 +30,7 @@ export const timeouts = {
   streamMs: 120_000,
   firstTokenMs: 10_000,
   keepAliveMs: 15_000,
+  drainMs: 20_000,
 }
 
 export const limits = {

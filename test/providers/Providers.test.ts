@@ -16,6 +16,7 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     streamMs: 5000,
     firstTokenMs: 5000,
     keepAliveMs: 5000,
+    drainMs: 20_000,
   },
   limits: {
     maxAttempts: 4,

@@ -85,6 +85,7 @@ export const world = (
       streamMs: 60_000,
       firstTokenMs: 10_000,
       keepAliveMs: 15_000,
+      drainMs: 20_000,
     },
     limits: {
       maxAttempts: 4,
