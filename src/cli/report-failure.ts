@@ -31,6 +31,7 @@ const explain = (error: unknown): ReadonlyArray<string> | undefined => {
       return [`The database schema could not be brought up to date: ${error.message}`]
     case "DataDirInUse":
     case "EmbeddedDatabaseError":
+    case "JournalUnusable":
     case "CommandFailed":
       return [error.message]
     default:

@@ -10,6 +10,7 @@ export interface GatewayConfig {
   readonly routes: ReadonlyMap<string, RouteConfig>
   readonly timeouts: Timeouts
   readonly limits: Limits
+  readonly ledger: LedgerConfig
 }
 
 interface ProviderBase {
@@ -105,6 +106,8 @@ export interface Timeouts {
   readonly firstTokenMs: number
   /** Silence on a client's stream after which it gets a comment. */
   readonly keepAliveMs: number
+  /** Without taking anything of an answer that is there for it, a client is cut off after this. */
+  readonly clientStallMs: number
   /** What requests in flight get after a stop signal; a stream that takes longer ends with an error. */
   readonly drainMs: number
 }
@@ -121,4 +124,11 @@ export interface Limits {
   readonly maxEventLoopDelayMs: number
   /** Largest upstream body the gateway reads. */
   readonly maxUpstreamBytes: number
+}
+
+export interface LedgerConfig {
+  /** Where finished requests wait for the database: in `DATA_DIR`, or in memory and gone with the process. */
+  readonly journal: "file" | "memory"
+  /** Of a file journal, with what dead processes left in `DATA_DIR`. */
+  readonly journalMaxBytes: number
 }

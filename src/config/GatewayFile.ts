@@ -166,6 +166,7 @@ const GatewayFile = mapping({
       stream_ms: Schema.optionalKey(milliseconds),
       first_token_ms: Schema.optionalKey(milliseconds),
       keep_alive_ms: Schema.optionalKey(milliseconds),
+      client_stall_ms: Schema.optionalKey(milliseconds),
       drain_ms: Schema.optionalKey(milliseconds),
     }),
   ),
@@ -177,6 +178,14 @@ const GatewayFile = mapping({
       max_in_flight: Schema.optionalKey(wholeNumber(1, 100_000)),
       max_event_loop_delay_ms: Schema.optionalKey(milliseconds),
       max_upstream_bytes: Schema.optionalKey(wholeNumber(1_024, 1_073_741_824)),
+    }),
+  ),
+  ledger: Schema.optionalKey(
+    mapping({
+      journal: Schema.optionalKey(
+        Schema.Literals(["file", "memory"]).annotate({ message: "must be file or memory" }),
+      ),
+      journal_max_bytes: Schema.optionalKey(wholeNumber(16_777_216, 1_099_511_627_776)),
     }),
   ),
 })

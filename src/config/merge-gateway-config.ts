@@ -1,5 +1,5 @@
 import { Result } from "effect"
-import type { GatewayConfig, Limits, Timeouts } from "./GatewayConfig.ts"
+import type { GatewayConfig, LedgerConfig, Limits, Timeouts } from "./GatewayConfig.ts"
 import { type GatewayFile, type ReportFault, showPath } from "./GatewayFile.ts"
 import { mergeProviders, type ProviderEnvironment } from "./merge-providers.ts"
 import { mergeRoutes } from "./merge-routes.ts"
@@ -16,6 +16,7 @@ const defaultTimeouts: Timeouts = {
   streamMs: 600_000,
   firstTokenMs: 60_000,
   keepAliveMs: 15_000,
+  clientStallMs: 30_000,
   drainMs: 20_000,
 }
 
@@ -28,6 +29,8 @@ const defaultLimits: Limits = {
   maxUpstreamBytes: 8 * 1024 * 1024,
 }
 
+const defaultLedger: LedgerConfig = { journal: "file", journalMaxBytes: 1_073_741_824 }
+
 const mergeTimeouts = (file: GatewayFile["timeouts"] = {}): Timeouts => ({
   connectMs: file.connect_ms ?? defaultTimeouts.connectMs,
   headersMs: file.headers_ms ?? defaultTimeouts.headersMs,
@@ -36,6 +39,7 @@ const mergeTimeouts = (file: GatewayFile["timeouts"] = {}): Timeouts => ({
   streamMs: file.stream_ms ?? defaultTimeouts.streamMs,
   firstTokenMs: file.first_token_ms ?? defaultTimeouts.firstTokenMs,
   keepAliveMs: file.keep_alive_ms ?? defaultTimeouts.keepAliveMs,
+  clientStallMs: file.client_stall_ms ?? defaultTimeouts.clientStallMs,
   drainMs: file.drain_ms ?? defaultTimeouts.drainMs,
 })
 
@@ -46,6 +50,11 @@ const mergeLimits = (file: GatewayFile["limits"] = {}): Limits => ({
   maxInFlight: file.max_in_flight ?? defaultLimits.maxInFlight,
   maxEventLoopDelayMs: file.max_event_loop_delay_ms ?? defaultLimits.maxEventLoopDelayMs,
   maxUpstreamBytes: file.max_upstream_bytes ?? defaultLimits.maxUpstreamBytes,
+})
+
+const mergeLedger = (file: GatewayFile["ledger"] = {}): LedgerConfig => ({
+  journal: file.journal ?? defaultLedger.journal,
+  journalMaxBytes: file.journal_max_bytes ?? defaultLedger.journalMaxBytes,
 })
 
 export const mergeGatewayConfig = (
@@ -64,5 +73,6 @@ export const mergeGatewayConfig = (
     routes,
     timeouts: mergeTimeouts(file.timeouts),
     limits: mergeLimits(file.limits),
+    ledger: mergeLedger(file.ledger),
   })
 }

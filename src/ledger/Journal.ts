@@ -1,37 +1,44 @@
-import { Effect } from "effect"
+import type { Effect, Scope } from "effect"
+import type { AttemptIntent, LedgerRecord } from "./LedgerRecord.ts"
 import type { LedgerEntry } from "./ledger-entry.ts"
 
-/**
- * Where finished requests wait for the database, oldest first. An entry stays until it is acknowledged, so that a
- * writer that dies between taking and committing loses nothing that the journal itself keeps.
- */
-export interface Journal {
-  /** Called on the request path: synchronous. False when the journal is full and the entry was not taken. */
-  readonly append: (entry: LedgerEntry) => boolean
+/** Entries that wait for the database, oldest first. An entry stays until it is acknowledged. */
+export interface EntryQueue {
   /** The oldest entries, at most `max`; the same ones again until they are acknowledged. */
   readonly peek: (max: number) => Effect.Effect<ReadonlyArray<LedgerEntry>>
-  /** Forgets the `count` oldest entries. */
-  readonly acknowledge: (count: number) => Effect.Effect<void>
-  /** Entries waiting. */
-  readonly size: () => number
+  /** Forgets the entries that the last `peek` gave. */
+  readonly acknowledge: Effect.Effect<void>
+  /** Entries ever taken in, and of those the ones acknowledged or found damaged. */
+  readonly taken: () => number
+  readonly settled: () => number
+  /** The first entry, where it is known without asking the disk. */
+  readonly head: () => LedgerEntry | undefined
 }
 
-/** In memory, gone with the process. Bounded by what its lines hold, since records differ in size. */
-export const makeMemoryJournal = (maxCharacters: number): Journal => {
-  const entries: Array<LedgerEntry> = []
-  let characters = 0
-  return {
-    append: (entry) => {
-      if (characters + entry.line.length > maxCharacters) return false
-      characters += entry.line.length
-      entries.push(entry)
-      return true
-    },
-    peek: (max) => Effect.sync(() => entries.slice(0, max)),
-    acknowledge: (count) =>
-      Effect.sync(() => {
-        for (const entry of entries.splice(0, count)) characters -= entry.line.length
-      }),
-    size: () => entries.length,
-  }
+/** Why a journal did not take something. */
+export type Refusal = "journal_full" | "disk"
+
+/** Where finished requests wait for the database. What it took is kept until it is acknowledged. */
+export interface Journal extends EntryQueue {
+  /** Called on the request path: synchronous. */
+  readonly append: (entry: LedgerEntry) => Refusal | undefined
+  /** Likewise. What is kept of a call is forgotten when its request's entry is appended or released. */
+  readonly attempting: (intent: AttemptIntent) => Refusal | undefined
+  /** The request's entry is in the database, or lost, without having been in this journal. */
+  readonly release: (id: string) => void
+  readonly bytes: () => number
+  /** Code of the disk's last fault. */
+  readonly fault: () => string | undefined
+  /** What the next dead process left behind, if there is one. */
+  readonly inherit: Effect.Effect<Inheritance | undefined, never, Scope.Scope>
+}
+
+/** A dead process's journal, owned by this process now. */
+export interface Inheritance {
+  readonly queue: EntryQueue
+  readonly bytes: () => number
+  /** Of the requests that the dead process was working on. They must be kept elsewhere before the first peek. */
+  readonly lost: ReadonlyArray<LedgerRecord>
+  /** Once the queue is empty. */
+  readonly remove: Effect.Effect<void>
 }

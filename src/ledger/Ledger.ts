@@ -1,20 +1,29 @@
+import { join } from "node:path"
 import { Clock, Context, Effect, Latch, Layer, Metric, Schedule } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
+import { Settings } from "../config/Settings.ts"
 import { failureCode } from "../database/failure-code.ts"
 import {
   ledgerDropped,
+  ledgerJournalBytes,
+  ledgerOldestAge,
+  ledgerOverflow,
   ledgerQueue,
   ledgerWriteFailures,
   ledgerWritten,
   observe,
+  upstreamAttempts,
 } from "../observability/Metrics.ts"
-import { type Journal, makeMemoryJournal } from "./Journal.ts"
-import type { LedgerRecord } from "./LedgerRecord.ts"
-import { type LedgerEntry, ledgerEntry } from "./ledger-entry.ts"
+import type { EntryQueue, Inheritance, Journal, Refusal } from "./Journal.ts"
+import { type FileJournalOptions, openFileJournal } from "./journal/file-journal.ts"
+import type { JournalUnusable } from "./journal/process-directory.ts"
+import type { AttemptIntent, LedgerRecord } from "./LedgerRecord.ts"
+import { endedAtMs, type LedgerEntry, ledgerEntry } from "./ledger-entry.ts"
+import { makeMemoryJournal } from "./memory-journal.ts"
 import { isRecordAtFault, writeBatch } from "./write-batch.ts"
 
 /** About 50,000 records of the usual size. */
-const JOURNAL_CHARACTERS = 64 * 1024 * 1024
+const MEMORY_CHARACTERS = 64 * 1024 * 1024
 
 /** A batch leaves when it is full or this old, whichever comes first. */
 const BATCH_RECORDS = 500
@@ -25,7 +34,10 @@ const WRITE_TIMEOUT = "30 seconds"
 
 const DRAIN_TIMEOUT_MS = 5_000
 
-const DROP_LOG_INTERVAL_MS = 10_000
+const REFUSAL_LOG_INTERVAL_MS = 10_000
+
+/** A process that shares the journal may die at any time and not come back. */
+const INHERIT_INTERVAL = "1 minute"
 
 const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
   Schedule.jittered,
@@ -35,48 +47,108 @@ const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.space
 export class Ledger extends Context.Service<
   Ledger,
   {
-    /** Never waits for the database and never fails; a full queue drops the record and counts it. */
+    /**
+     * The record is in the journal when this ends: it survives the death of the process. Never waits for the database
+     * and never fails. What the journal does not take waits in memory; what does not fit there is dropped and counted.
+     */
     readonly record: (record: LedgerRecord) => Effect.Effect<void>
-    /** Resolves when everything recorded so far is in the database, or fails to within `timeoutMs` (false). */
+    /**
+     * For each upstream call, right before it leaves: should the process die before the request's `record`, the next
+     * one records the request as `gateway_crashed` and each of its calls as `lost`. Never fails.
+     */
+    readonly attempting: (intent: AttemptIntent) => Effect.Effect<void>
+    /** Resolves when everything taken in so far is in the database, or fails to within `timeoutMs` (false). */
     readonly flush: (timeoutMs: number) => Effect.Effect<boolean>
   }
 >()("gateway/ledger/Ledger") {
-  static readonly layerJournal = (journal: Journal): Layer.Layer<Ledger, never, SqlClient.SqlClient> =>
-    Layer.effect(Ledger, make(journal))
+  static readonly layerMemory = (
+    maxCharacters = MEMORY_CHARACTERS,
+  ): Layer.Layer<Ledger, never, SqlClient.SqlClient> =>
+    Layer.effect(
+      Ledger,
+      Effect.suspend(() => make(makeMemoryJournal(maxCharacters), makeMemoryJournal(0))),
+    )
 
-  static readonly layer = Layer.suspend(() => Ledger.layerJournal(makeMemoryJournal(JOURNAL_CHARACTERS)))
+  static readonly layerFile = (
+    options: FileJournalOptions,
+    overflowCharacters = MEMORY_CHARACTERS,
+  ): Layer.Layer<Ledger, JournalUnusable, SqlClient.SqlClient> =>
+    Layer.effect(
+      Ledger,
+      Effect.flatMap(openFileJournal(options), (journal) =>
+        make(journal, makeMemoryJournal(overflowCharacters)),
+      ),
+    )
+
+  static readonly layer: Layer.Layer<Ledger, JournalUnusable, SqlClient.SqlClient | Settings> = Layer.unwrap(
+    Effect.map(Settings, ({ dataDir, gateway: { ledger } }) =>
+      ledger.journal === "memory"
+        ? Ledger.layerMemory()
+        : Ledger.layerFile({ directory: join(dataDir, "journal"), maxBytes: ledger.journalMaxBytes }),
+    ),
+  )
 }
 
-const make = Effect.fnUntraced(function* (journal: Journal) {
+/** `overflow` holds what the journal does not take. */
+const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
   const sql = yield* SqlClient.SqlClient
+  const clock = yield* Clock.Clock
   const filled = Latch.makeUnsafe()
   const batchReady = Latch.makeUnsafe()
+  const inheritances: Array<Inheritance> = []
+  const inherited = Latch.makeUnsafe()
   const flushes = new Set<Flush>()
-  /** Entries ever taken in, and of those the ones committed or given up. */
-  let recorded = journal.size()
-  let settled = 0
-  let droppedSinceLog = 0
-  let lastDropLogMs = Number.NEGATIVE_INFINITY
+  const refused = { kept: 0, dropped: 0, loggedAtMs: Number.NEGATIVE_INFINITY }
+
+  /** In the order they are shipped: what would be lost with the process first, then the oldest. */
+  const queues = (): ReadonlyArray<EntryQueue> => [
+    overflow,
+    ...inheritances.map(({ queue }) => queue),
+    journal,
+  ]
+  const waiting = () => queues().reduce((sum, queue) => sum + sizeOf(queue), 0)
+
+  const wake = () => {
+    filled.openUnsafe()
+    if (sizeOf(journal) + sizeOf(overflow) >= BATCH_RECORDS) batchReady.openUnsafe()
+  }
 
   const record = (record: LedgerRecord): Effect.Effect<void> =>
     Effect.suspend(() => {
-      if (!journal.append(ledgerEntry(record))) return drop
-      recorded += 1
-      filled.openUnsafe()
-      if (journal.size() >= BATCH_RECORDS) batchReady.openUnsafe()
-      return Effect.void
+      const entry = ledgerEntry(record)
+      const refusal = journal.append(entry)
+      if (refusal === undefined) {
+        wake()
+        return Effect.void
+      }
+      if (overflow.append(entry) === undefined) {
+        refused.kept += 1
+        wake()
+        return reportRefusals(refusal)
+      }
+      refused.dropped += 1
+      journal.release(entry.id)
+      return Effect.andThen(Metric.update(ledgerDropped(refusal), 1), reportRefusals(refusal))
     })
 
-  const drop = Effect.gen(function* () {
-    droppedSinceLog += 1
-    yield* Metric.update(ledgerDropped, 1)
-    const nowMs = yield* Clock.currentTimeMillis
-    if (nowMs - lastDropLogMs < DROP_LOG_INTERVAL_MS) return
-    const dropped = droppedSinceLog
-    lastDropLogMs = nowMs
-    droppedSinceLog = 0
-    yield* Effect.logError("ledger full, records dropped", { dropped, waiting: journal.size() })
-  })
+  const attempting = (intent: AttemptIntent): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const refusal = journal.attempting(intent)
+      return refusal === undefined ? Effect.void : reportRefusals(refusal)
+    })
+
+  /** One line per interval: trouble must be visible in the log, not fill it. */
+  const reportRefusals = (reason: Refusal): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const nowMs = clock.currentTimeMillisUnsafe()
+      if (Math.abs(nowMs - refused.loggedAtMs) < REFUSAL_LOG_INTERVAL_MS) return Effect.void
+      const { kept, dropped } = refused
+      Object.assign(refused, { kept: 0, dropped: 0, loggedAtMs: nowMs })
+      const details = { reason, code: journal.fault(), kept, dropped, waiting: waiting() }
+      return dropped > 0
+        ? Effect.logError("ledger full, records dropped", details)
+        : Effect.logWarning("the ledger's journal takes no records, they are kept in memory", details)
+    })
 
   /** The whole batch is in the database when this ends; it never fails, it waits. */
   const write = (entries: ReadonlyArray<LedgerEntry>): Effect.Effect<void> =>
@@ -97,7 +169,7 @@ const make = Effect.fnUntraced(function* (journal: Journal) {
       return Effect.andThen(write(entries.slice(0, middle)), write(entries.slice(middle)))
     }
     return Effect.andThen(
-      Metric.update(ledgerDropped, 1),
+      Metric.update(ledgerDropped("refused"), 1),
       Effect.logError("ledger record refused by the database", {
         requestId: entries[0]?.id,
         code: failureCode(error),
@@ -105,59 +177,126 @@ const make = Effect.fnUntraced(function* (journal: Journal) {
     )
   }
 
-  const settle = (count: number) => {
-    settled += count
+  const settle = () => {
     for (const flush of flushes) {
-      if (flush.target > settled) continue
+      if (flush.targets.some(([queue, taken]) => queue.settled() < taken)) continue
       flushes.delete(flush)
       flush.resume()
     }
   }
 
-  const writer = Effect.gen(function* () {
-    while (true) {
-      if (journal.size() === 0) filled.closeUnsafe()
-      yield* filled.await
-      if (journal.size() < BATCH_RECORDS && flushes.size === 0) batchReady.closeUnsafe()
-      yield* Effect.timeoutOption(batchReady.await, BATCH_AGE)
-      const entries = yield* journal.peek(BATCH_RECORDS)
-      yield* write(entries)
-      yield* journal.acknowledge(entries.length)
-      settle(entries.length)
+  const ship = Effect.fnUntraced(function* (queue: EntryQueue) {
+    const entries = yield* queue.peek(BATCH_RECORDS)
+    // What was counted is not readable at the moment, or was damaged and is no longer counted.
+    if (entries.length === 0) return yield* Effect.sleep(BATCH_AGE)
+    yield* write(entries)
+    yield* queue.acknowledge
+    if (queue === overflow) for (const { id } of entries) journal.release(id)
+  })
+
+  const removeEmpty = Effect.gen(function* () {
+    for (const done of inheritances.filter(({ queue }) => sizeOf(queue) === 0)) {
+      yield* done.remove
+      inheritances.splice(inheritances.indexOf(done), 1)
     }
   })
 
-  const flush = (timeoutMs: number): Effect.Effect<boolean> =>
-    Effect.callback<void>((resume) => {
-      const waiting: Flush = { target: recorded, resume: () => resume(Effect.void) }
-      if (settled >= waiting.target) return waiting.resume()
-      flushes.add(waiting)
+  const writer = Effect.gen(function* () {
+    while (true) {
+      yield* removeEmpty
+      settle()
+      const queue = queues().find((each) => sizeOf(each) > 0)
+      if (queue === undefined) {
+        filled.closeUnsafe()
+        yield* filled.await
+        continue
+      }
+      if (waiting() < BATCH_RECORDS && flushes.size === 0) batchReady.closeUnsafe()
+      yield* Effect.timeoutOption(batchReady.await, BATCH_AGE)
+      yield* ship(queue)
+    }
+  }).pipe(
+    Effect.catchDefect((defect) =>
+      Effect.andThen(Effect.logError("the ledger's writer failed", { defect }), Effect.sleep("1 second")),
+    ),
+    Effect.forever,
+  )
+
+  /** The dead first: what they left is shipped in one piece with what their requests have lost. */
+  const adopt = Effect.gen(function* () {
+    while (true) {
+      const inheritance = yield* journal.inherit
+      if (inheritance === undefined) break
+      const { lost, queue } = inheritance
+      for (const request of lost) {
+        yield* record(request)
+        for (const { provider, model } of request.attempts)
+          yield* Metric.update(upstreamAttempts(provider, model, "lost"), 1)
+      }
+      inheritances.push(inheritance)
+      filled.openUnsafe()
       batchReady.openUnsafe()
-      return Effect.sync(() => flushes.delete(waiting))
-    }).pipe(
+      if (sizeOf(queue) + lost.length > 0) {
+        yield* Effect.logWarning("took over the journal of a process that died", {
+          records: sizeOf(queue),
+          requestsCutOff: lost.length,
+        })
+      }
+    }
+    inherited.openUnsafe()
+  })
+
+  const flush = (timeoutMs: number): Effect.Effect<boolean> =>
+    inherited.await.pipe(
+      Effect.andThen(
+        Effect.callback<void>((resume) => {
+          const targets = queues().map((queue) => [queue, queue.taken()] as const)
+          const waiting: Flush = { targets, resume: () => resume(Effect.void) }
+          flushes.add(waiting)
+          settle()
+          batchReady.openUnsafe()
+          return Effect.sync(() => flushes.delete(waiting))
+        }),
+      ),
       Effect.as(true),
       Effect.timeoutOrElse({ duration: timeoutMs, orElse: () => Effect.succeed(false) }),
     )
 
-  yield* observe(ledgerQueue, journal.size)
-  if (journal.size() > 0) filled.openUnsafe()
+  const oldestAgeSeconds = (): number => {
+    const ended = queues()
+      .flatMap((queue) => queue.head() ?? [])
+      .map(endedAtMs)
+    return ended.length === 0 ? 0 : Math.max(0, clock.currentTimeMillisUnsafe() - Math.min(...ended)) / 1000
+  }
+
+  yield* observe(ledgerQueue, waiting)
+  yield* observe(ledgerOverflow, () => sizeOf(overflow))
+  yield* observe(ledgerJournalBytes, journal.bytes)
+  yield* observe(ledgerOldestAge, oldestAgeSeconds)
   yield* Effect.forkScoped(writer)
-  // Registered after the fork, so that it runs before the writer is interrupted.
+  yield* adopt.pipe(Effect.repeat(Schedule.spaced(INHERIT_INTERVAL)), Effect.forkScoped)
+  // Registered after the forks, so that it runs before they are interrupted.
   yield* Effect.addFinalizer(() =>
     Effect.flatMap(flush(DRAIN_TIMEOUT_MS), (drained) =>
       drained
         ? Effect.void
-        : Effect.logError("stopped with records not in the database", { records: journal.size() }),
+        : Effect.logError("stopped before every record was in the database", {
+            records: waiting(),
+            inMemoryOnly: sizeOf(overflow),
+          }),
     ),
   )
 
-  return Ledger.of({ record, flush })
+  return Ledger.of({ record, attempting, flush })
 })
 
 interface Flush {
-  readonly target: number
+  /** Queues, and what they had taken when the flush was asked for. */
+  readonly targets: ReadonlyArray<readonly [EntryQueue, number]>
   readonly resume: () => void
 }
+
+const sizeOf = (queue: EntryQueue): number => queue.taken() - queue.settled()
 
 const reportFailure = (error: SqlError.SqlError) =>
   Effect.andThen(

@@ -44,9 +44,29 @@ export interface AttemptRecord {
   readonly model: string
   readonly startedAt: number
   readonly latencyMs: number
-  readonly outcome: "success" | "cancelled" | "defect" | ProviderErrorKind
+  /** `lost`: the gateway died before it knew. */
+  readonly outcome: "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
   readonly upstreamStatus: number | null
   readonly usage: Usage | null
   readonly usageEstimated: boolean
   readonly costNanoUsd: number | null
+}
+
+/**
+ * An upstream call that is about to leave, and as much of its request as is known then: what is left of both if the
+ * process dies before the request's record. `id` and `requestStartedAt` must be those of that record.
+ */
+export interface AttemptIntent {
+  readonly id: RequestId
+  /** Epoch milliseconds, as `LedgerRecord.startedAt`. */
+  readonly requestStartedAt: number
+  readonly keyId: KeyId
+  readonly endpoint: string
+  readonly route: string | null
+  readonly requestedModel: string
+  readonly stream: boolean
+  readonly provider: string
+  readonly model: string
+  /** Of this call. */
+  readonly startedAt: number
 }

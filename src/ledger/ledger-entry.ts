@@ -29,6 +29,12 @@ export const ledgerEntry = (record: LedgerRecord): LedgerEntry => {
   return { id: record.id, line: storable(line) }
 }
 
+/** When the request ended, from its line's first fields. */
+export const endedAtMs = ({ line }: LedgerEntry): number => {
+  const [, startedAt, latency] = /^\{"id":"[^"]*","started_at_ms":(\d+),"latency_ms":(\d+)/.exec(line) ?? []
+  return Number(startedAt) + Number(latency)
+}
+
 const encode = (record: LedgerRecord, rawUsage: unknown, decision: unknown): string => {
   const latencyMs = clampInt4(record.latencyMs)
   // A stream that broke had its 200 long before.

@@ -104,7 +104,8 @@ export const shed = counters<readonly [reason: "in_flight" | "event_loop_delay"]
 
 // Upstream
 
-export type UpstreamOutcome = "success" | "cancelled" | "defect" | ProviderErrorKind
+/** `lost`: the gateway died before it knew. */
+export type UpstreamOutcome = "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
 
 export const upstreamAttempts = counters<
   readonly [provider: string, model: string, outcome: UpstreamOutcome]
@@ -158,11 +159,37 @@ export const idempotencyOutcomes = counters<readonly [outcome: IdempotencyOutcom
 // Ledger
 
 export const ledgerQueue = gauge("gateway_ledger_queue_records", "Records not yet in the database")
+export const ledgerOverflow = gauge(
+  "gateway_ledger_overflow_records",
+  "Those of them that the journal did not take: in memory, lost if the process dies",
+)
+export const ledgerJournalBytes = gauge("gateway_ledger_journal_bytes", "Size of the journal on disk")
+export const ledgerOldestAge = gauge(
+  "gateway_ledger_oldest_record_age_seconds",
+  "Age of the oldest record that is not yet in the database",
+)
 export const ledgerWritten = counter("gateway_ledger_written_total", "Records committed to the database")
-export const ledgerDropped = counter("gateway_ledger_dropped_total", "Records lost: queue full or unwritable")
+
+/** Why a record was lost. The first two: the journal did not take it, and the memory behind it was full. */
+export type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused"
+
+export const ledgerDropped = counters<readonly [reason: LedgerLoss]>(
+  "gateway_ledger_dropped_total",
+  "Records lost",
+  ["reason"],
+)
+export const ledgerTornBytes = counter(
+  "gateway_ledger_torn_bytes_total",
+  "Bytes at the end of journals that a crash left unfinished",
+)
 export const ledgerWriteFailures = counter(
   "gateway_ledger_write_failures_total",
   "Batches that the database refused; they are retried",
+)
+
+export const ledgerDaysDropped = counter(
+  "gateway_ledger_days_dropped_total",
+  "Days of requests dropped because they were older than RETENTION_DAYS",
 )
 
 /** Reads a level when metrics are scraped, for as long as the scope lasts. */

@@ -294,6 +294,7 @@ describe("other rules between settings", () => {
       streamMs: 600_000,
       firstTokenMs: 6,
       keepAliveMs: 15_000,
+      clientStallMs: 30_000,
       drainMs: 20_000,
     })
     assert.deepStrictEqual(found.limits, {

@@ -1,15 +1,16 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Clock, Context, Effect, Exit, Fiber, Layer, Logger, Metric, Redacted, Schedule, Scope } from "effect"
+import { Clock, Context, Effect, Exit, Fiber, Layer, Metric, Redacted, Schedule, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { migrate } from "../../src/database/migrations.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
-import { makeMemoryJournal } from "../../src/ledger/Journal.ts"
+import type { JournalUnusable } from "../../src/ledger/journal/process-directory.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
 import { ledgerDropped, ledgerQueue, ledgerWritten } from "../../src/observability/Metrics.ts"
-import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { layerEmbedded, layerPostgres, temporaryDirectory } from "../support/Databases.ts"
 import { createPostgresServer } from "../support/postgres-server.ts"
+import { logged } from "./logged.ts"
 import { DAY, HOUR_MS, record } from "./records.ts"
 import { assertHoldsExactly, emptyTables, requestCount } from "./rows.ts"
 
@@ -22,23 +23,18 @@ const records = (count: number) =>
   )
 
 /** A ledger of its own over the database at hand, gone with the scope; a second one is a second replica. */
-const openLedger: Effect.Effect<Ledger["Service"], never, SqlClient.SqlClient | Scope.Scope> = Effect.map(
-  Layer.build(Layer.fresh(Ledger.layer)),
-  (context) => Context.get(context, Ledger),
-)
+const openLedger: Effect.Effect<Ledger["Service"], JournalUnusable, SqlClient.SqlClient | Scope.Scope> =
+  Effect.gen(function* () {
+    const directory = yield* temporaryDirectory
+    const layer = Layer.fresh(Ledger.layerFile({ directory, maxBytes: 1e9 }))
+    return Context.get(yield* Layer.build(layer), Ledger)
+  })
 
 const onLiveClock = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.provideService(effect, Clock.Clock, Clock.Clock.defaultValue())
 
 const count = (metric: Metric.Metric<number, Metric.CounterState<number>>) =>
   Effect.map(Metric.value(metric), (state) => Number(state.count))
-
-/** Messages and annotations of the log while `effect` runs. */
-const logged = <A, E, R>(effect: Effect.Effect<A, E, R>) => {
-  const lines: Array<string> = []
-  const logger = Logger.make(({ message }) => lines.push(JSON.stringify(message)))
-  return Effect.map(Effect.provide(effect, Logger.layer([logger])), (result) => ({ lines, result }))
-}
 
 /** Waits for what another fiber does with a real database, while virtual time stands still. */
 const eventually = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
@@ -94,7 +90,7 @@ describe.each([
           record({ id: RequestId.make(id), requestedModel: "secret" }),
         )
         const given = good.toSpliced(17, 0, ...bad.slice(0, 1)).toSpliced(60, 0, ...bad.slice(1))
-        const dropped = yield* count(ledgerDropped)
+        const dropped = yield* count(ledgerDropped("refused"))
         const written = yield* count(ledgerWritten)
         const { lines } = yield* logged(
           Effect.gen(function* () {
@@ -104,7 +100,7 @@ describe.each([
           }),
         )
         yield* assertHoldsExactly(good)
-        assert.strictEqual(yield* count(ledgerDropped), dropped + 2)
+        assert.strictEqual(yield* count(ledgerDropped("refused")), dropped + 2)
         assert.strictEqual(yield* count(ledgerWritten), written + 100)
         const parked = lines.filter((line) => line.includes("refused"))
         assert.deepStrictEqual(
@@ -222,9 +218,9 @@ describe("a ledger without its database", () => {
     it.effect("drops and counts what does not fit, in one log line per interval", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
-        const layerSmall = Layer.fresh(Ledger.layerJournal(makeMemoryJournal(20_000)))
+        const layerSmall = Layer.fresh(Ledger.layerMemory(20_000))
         const large = () => record({ rawUsage: "x".repeat(1_200) })
-        const dropped = yield* count(ledgerDropped)
+        const dropped = yield* count(ledgerDropped("journal_full"))
         const { lines } = yield* logged(
           Effect.gen(function* () {
             const ledger = Context.get(yield* Layer.buildWithScope(layerSmall, scope), Ledger)
@@ -232,7 +228,7 @@ describe("a ledger without its database", () => {
             const waiting = (yield* Metric.value(ledgerQueue)).value
             assert.isAbove(waiting, 5)
             assert.isBelow(waiting, 15)
-            assert.strictEqual(yield* count(ledgerDropped), dropped + 100 - waiting)
+            assert.strictEqual(yield* count(ledgerDropped("journal_full")), dropped + 100 - waiting)
             yield* TestClock.adjust("10 seconds")
             yield* ledger.record(large())
           }),
@@ -243,7 +239,7 @@ describe("a ledger without its database", () => {
       }),
     )
 
-    it.effect("lets the process stop after five seconds and says how much is lost", () =>
+    it.effect("lets the process stop after five seconds and says how much is not in the database", () =>
       Effect.gen(function* () {
         const scope = yield* Scope.make()
         const { lines } = yield* logged(

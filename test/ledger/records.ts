@@ -48,6 +48,15 @@ export const record = (changes: Partial<LedgerRecord> = {}): LedgerRecord => ({
   ...changes,
 })
 
+/** The same for the same number, in whichever process; they spread over some hours and over streams and answers. */
+export const numberedRecord = (n: number): LedgerRecord =>
+  record({
+    id: RequestId.make(`00000000-0000-7000-8000-${String(n).padStart(12, "0")}`),
+    startedAt: DAY + (n % 3) * HOUR_MS,
+    latencyMs: n % 50,
+    stream: n % 2 === 1,
+  })
+
 const usage = fc.option(
   fc
     .tuple(fc.nat(1_000_000_000), fc.nat(1_000_000_000), fc.nat(100), fc.nat(100))

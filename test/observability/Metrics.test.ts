@@ -89,13 +89,17 @@ describe("metrics", () => {
         Metric.update(Metrics.idempotencyOutcomes("run"), 1),
         Metric.update(Metrics.ledgerQueue, 1),
         Metric.update(Metrics.ledgerWritten, 1),
-        Metric.update(Metrics.ledgerDropped, 1),
+        Metric.update(Metrics.ledgerOverflow, 1),
+        Metric.update(Metrics.ledgerJournalBytes, 1),
+        Metric.update(Metrics.ledgerOldestAge, 1),
+        Metric.update(Metrics.ledgerTornBytes, 1),
+        Metric.update(Metrics.ledgerDropped("refused"), 1),
         Metric.update(Metrics.ledgerWriteFailures, 1),
       ]
       yield* Effect.all(all)
       const snapshot = yield* Metric.snapshot
       assert.strictEqual(snapshot.length, all.length)
-      const units = /_(total|seconds|requests|records|hashes|open)$/
+      const units = /_(total|seconds|requests|records|hashes|bytes|open)$/
       const labels = new Set(["endpoint", "outcome", "reason", "provider", "model", "result"])
       for (const { id, description, attributes } of snapshot) {
         assert.match(id, /^gateway_[a-z_]+$/)

@@ -1,0 +1,39 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { RequestId } from "../../src/domain/Ids.ts"
+import { makeMemoryJournal } from "../../src/ledger/memory-journal.ts"
+
+const entry = (id: string) => ({ id: RequestId.make(id), line: "0123456789" })
+
+describe("the journal in memory", () => {
+  it.effect("gives the oldest entries again until they are acknowledged", () =>
+    Effect.gen(function* () {
+      const journal = makeMemoryJournal(1_000)
+      const entries = ["a", "b", "c"].map(entry)
+      for (const entry of entries) assert.isUndefined(journal.append(entry))
+      assert.deepStrictEqual(yield* journal.peek(2), entries.slice(0, 2))
+      assert.deepStrictEqual(yield* journal.peek(2), entries.slice(0, 2))
+      yield* journal.acknowledge
+      assert.deepStrictEqual(yield* journal.peek(2), entries.slice(2))
+      assert.strictEqual(journal.taken() - journal.settled(), 1)
+    }),
+  )
+
+  it.effect("is full at its limit and takes entries again once there is room", () =>
+    Effect.gen(function* () {
+      const journal = makeMemoryJournal(25)
+      assert.deepStrictEqual(["a", "b", "c"].map(entry).map(journal.append), [
+        undefined,
+        undefined,
+        "journal_full",
+      ])
+      yield* journal.peek(1)
+      yield* journal.acknowledge
+      assert.deepStrictEqual(["d", "e"].map(entry).map(journal.append), [undefined, "journal_full"])
+      assert.deepStrictEqual(
+        (yield* journal.peek(9)).map(({ id }): string => id),
+        ["b", "d"],
+      )
+    }),
+  )
+})
