@@ -13,8 +13,8 @@ export interface Provider {
   readonly name: string
   readonly simulated: boolean
   readonly models: ReadonlyMap<string, ModelConfig>
-  /** A part of the request that the provider's protocol has no words for, if there is one. Pure: planning asks it. */
-  readonly unable: (task: Task) => Unable | undefined
+  /** A part of the request that this model behind the provider's protocol cannot take. Pure: planning asks it. */
+  readonly unable: (task: Task, model: string) => Unable | undefined
   readonly complete: (call: ProviderCall<ChatRequest>) => Effect.Effect<Completion, ProviderError>
   /**
    * Hands every chunk to the sink, in order, and succeeds after the provider's terminal event. A stream that ends

@@ -4,7 +4,7 @@ import { GrowingBuffer } from "./growing-buffer.ts"
 export interface SseEvent {
   /** The event's bytes as received, its blank line included. */
   readonly bytes: Buffer
-  /** `message` unless the event names another. */
+  /** `message` unless the event names another; `error` for JSON that stands outside of any field. */
   readonly type: string
   /** Its data lines joined by newlines. */
   readonly data: string
@@ -22,7 +22,8 @@ const CR = 0x0d
 
 /**
  * The WHATWG event-stream format over network chunks: lines end in LF, CRLF or CR, a blank line ends an event.
- * `id` and `retry` mean nothing here; events without data and comments alone are not events.
+ * `id` and `retry` mean nothing here; events without data and comments alone are not events. JSON outside of the format
+ * is how a server that fails in the midst of a stream tells why, so it is an event: `error`.
  *
  * Every byte is looked at once, however the stream is cut, and UTF-8 is decoded per event and never per chunk. An
  * event within one chunk is a view of it. A CR at the end of a chunk waits for the LF that may follow.
@@ -84,9 +85,14 @@ export class SseParser {
     return { events, tooLarge: this.#unfinished.length > this.#maxEventBytes }
   }
 
-  /** What is left when the stream is over: an event that never was completed, or something else altogether. */
+  /**
+   * What is left when the stream is over: an event that never was completed, or something else altogether. Of an error
+   * what it says, whatever stands with it.
+   */
   rest(): string {
-    return this.#unfinished.take().toString()
+    const bytes = this.#unfinished.take()
+    const event = readEvent(bytes)
+    return event?.type === "error" ? event.data : bytes.toString()
   }
 
   /** False = too large. */
@@ -119,12 +125,17 @@ const readEvent = (bytes: Buffer): SseEvent | undefined => {
   }
   let type = ""
   let data: string | undefined
+  let outside = ""
   for (const line of text.split(/\r\n|\n|\r/)) {
     const colon = line.indexOf(":")
     const field = colon === -1 ? line : line.slice(0, colon)
     const value = colon === -1 ? "" : line.slice(line[colon + 1] === " " ? colon + 2 : colon + 1)
     if (field === "data") data = data === undefined ? value : `${data}\n${value}`
     else if (field === "event") type = value
+    else if (field !== "" && field !== "id" && field !== "retry")
+      outside = outside === "" ? line : `${outside}\n${line}`
   }
+  // An event that was cut off right before it is lost: its bytes are not for clients any more.
+  if (/^\s*[{[]/.test(outside)) return { bytes, type: "error", data: outside }
   return data === undefined ? undefined : { bytes, type: type || "message", data }
 }

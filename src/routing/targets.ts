@@ -119,7 +119,7 @@ export const misfit = ({ provider, model }: Target, task: Task, windowTokens: nu
   if ((kind === "embedding") !== (task._tag === "Embedding")) {
     return { reason: `kind: a model of kind ${kind} cannot take this request`, param: "model" }
   }
-  const unable = provider.unable(task)
+  const unable = provider.unable(task, model.name)
   if (unable !== undefined) {
     return { reason: `unsupported: ${unable.param}: ${unable.reason}`, param: unable.param }
   }
@@ -127,7 +127,7 @@ export const misfit = ({ provider, model }: Target, task: Task, windowTokens: nu
   if (asked !== undefined && limit !== undefined && asked > limit) {
     return {
       reason: `max_output_tokens: ${asked} asked, at most ${limit} possible`,
-      param: task.request.max_completion_tokens === undefined ? "max_tokens" : "max_completion_tokens",
+      param: task.request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens",
     }
   }
   if (contextWindow !== undefined && windowTokens / ESTIMATE_SLACK + (asked ?? 0) > contextWindow) {

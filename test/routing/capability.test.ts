@@ -179,6 +179,17 @@ describe("capability", () => {
   )
 
   test(
+    "a provider is asked about each of its models",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* keys({ request: seeded }), ["a/new"])
+      }),
+    world([simulated("a", [{ name: "old" }, { name: "new" }])], [route(refs("a/old", "a/new"))], {
+      a: (_task, model) => (model === "old" ? { param: "seed", reason: "No seeds." } : undefined),
+    }),
+  )
+
+  test(
     "the field is named when nobody is left, but not where the key may not look",
     () =>
       Effect.gen(function* () {

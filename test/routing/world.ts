@@ -85,6 +85,7 @@ export const world = (
       streamMs: 60_000,
       firstTokenMs: 10_000,
       keepAliveMs: 15_000,
+      clientStallMs: 30_000,
       drainMs: 20_000,
     },
     limits: {
@@ -95,6 +96,7 @@ export const world = (
       maxEventLoopDelayMs: 100,
       maxUpstreamBytes: 1_000_000,
     },
+    ledger: { journal: "memory", journalMaxBytes: 0 },
   }
   const settings = Layer.succeed(Settings, {
     host: "127.0.0.1",

@@ -107,8 +107,11 @@ export const geminiEmbeddings = (json: unknown): unknown => {
   }
 }
 
-/** Why the API would refuse this body of `:generateContent` or `:batchEmbedContents`; undefined when it would not. */
-export const geminiRequestFault = (json: unknown): string | undefined => {
+/**
+ * Why the API would refuse this body of `:generateContent` or `:batchEmbedContents`; undefined when it would not. What
+ * only some models refuse is looked for when the model is told.
+ */
+export const geminiRequestFault = (json: unknown, model?: string): string | undefined => {
   if (isObject(json) && "requests" in json) {
     const fault = batchRequest(json, "")
     if (fault !== undefined) return fault
@@ -116,7 +119,7 @@ export const geminiRequestFault = (json: unknown): string | undefined => {
       ? "BatchEmbedContentsRequest.requests: at most 100 requests can be in one batch"
       : undefined
   }
-  return request(json, "") ?? contentsFault(json)
+  return request(json, "") ?? contentsFault(json) ?? (model && modelFault(json, model))
 }
 
 // --- rules across fields
@@ -143,6 +146,21 @@ const contentsFault = (json: unknown): string | undefined => {
     }
   }
   return undefined
+}
+
+/** As the API words it. Gemini 1.5 and 2.x know candidates, 2.0 the penalties, 3.x JSON beside functions. */
+const modelFault = (json: unknown, model: string): string | undefined => {
+  if (!isObject(json)) return undefined
+  const config = isObject(json.generationConfig) ? json.generationConfig : {}
+  if (Number(config.candidateCount ?? 1) > 1 && !/^gemini-[12]\./.test(model)) {
+    return "Multiple candidates is not enabled for this model"
+  }
+  if ((config.presencePenalty || config.frequencyPenalty) && !model.startsWith("gemini-2.0-")) {
+    return "Penalty is not enabled for this model"
+  }
+  return config.responseMimeType === "application/json" && json.tools && !model.startsWith("gemini-3")
+    ? "Function calling with a response mime type: 'application/json' is unsupported"
+    : undefined
 }
 
 // --- shapes: a check answers what is wrong with a value, or undefined

@@ -13,7 +13,7 @@ import type { SseEvent } from "../sse.ts"
  */
 export interface Protocol {
   /** See `Provider.unable`. What passes it can be lowered, except for faults in the values themselves. */
-  readonly unable: (task: Task) => Unable | undefined
+  readonly unable: (task: Task, model: string) => Unable | undefined
   /** The JSON body to send, or why the request makes no sense (`bad_request`). */
   readonly lower: (model: string, request: ChatRequest, mode: CallMode) => Result.Result<string, Fault>
   /** A 200 of a whole answer. `model` names the answer when the provider does not. */

@@ -99,8 +99,8 @@ describe("request lowering", () => {
 
   it("finds nothing that it could not say", () => {
     const everything = { ...request, n: 3, logprobs: true, response_format: { type: "json_schema" } }
-    assert.isUndefined(protocol.unable({ _tag: "Chat", request: everything, mode: "stream" }))
-    assert.isUndefined(protocol.unable({ _tag: "Embedding", request: { input: [1, 2] } }))
+    assert.isUndefined(protocol.unable({ _tag: "Chat", request: everything, mode: "stream" }, "gpt-5"))
+    assert.isUndefined(protocol.unable({ _tag: "Embedding", request: { input: [1, 2] } }, "e"))
   })
 })
 

@@ -6,6 +6,7 @@ import { isObject, type JsonObject, objectAt, objectsAt } from "../json.ts"
 import { chatCompletion, type WireHead } from "../openai-wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
 import { answerHead, callId, readCandidate } from "./candidate.ts"
+import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
@@ -17,6 +18,7 @@ export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Co
   const error = classifyInBand(json)
   if (error !== undefined) return Result.fail(error)
   if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  if (!isNestedWithin(json, MAX_ANSWER_LEVELS)) return Result.fail(badResponse("nested too deeply"))
   const candidates = objectsAt(json, "candidates")
   const [first] = candidates
   if (first === undefined) return Result.fail(blockedPrompt(json) ?? badResponse("no candidate"))

@@ -59,9 +59,9 @@ const lowerPart = (part: unknown, path: string): Result.Result<Part, Refusal> =>
       const file = objectAt(part, "file")
       const data = stringAt(file, "file_data")
       const param = `${path}.file`
-      if (data !== undefined) return inlineData(data, param)
-      if (stringAt(file, "file_id") !== undefined) return Result.fail(unable(param, "Files by id are"))
-      return Result.fail(malformed(param, "The data of the file is missing."))
+      return data === undefined
+        ? Result.fail(unable(param, "Files without file_data are"))
+        : inlineData(data, param)
     }
     default:
       return Result.fail(
@@ -81,6 +81,6 @@ const inlineData = (url: string, param: string): Result.Result<Part, Refusal> =>
   const header = DATA_URL.exec(url)
   const mimeType = header?.[1]
   return header === null || mimeType === undefined
-    ? Result.fail(malformed(param, "This is no data: URL with a media type and base64 data."))
+    ? Result.fail(unable(param, "Data other than a data: URL with a media type and base64 is"))
     : Result.succeed({ inlineData: { mimeType, data: url.slice(header[0].length) } })
 }

@@ -3,6 +3,7 @@ import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../json.ts"
 import { lowerContent } from "./content-parts.ts"
+import { isNestedWithin, MAX_VALUE_LEVELS } from "./depth.ts"
 import { needsSignatures } from "./model-generation.ts"
 import { asked, malformed, type Refusal, unable } from "./wire.ts"
 
@@ -52,7 +53,7 @@ const lowerMessage = (talk: Talk, message: ChatMessage, path: string): Refusal |
     case "tool":
       return lowerToolResult(talk, message, path)
     default:
-      return malformed(`${path}.role`, "The role is unknown.")
+      return unable(`${path}.role`, "This role is")
   }
 }
 
@@ -91,7 +92,12 @@ const lowerCall = (talk: Talk, call: unknown, path: string): Result.Result<Part,
   if (name === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
   const args = parseArguments(called?.arguments)
   if (args === undefined) {
-    return Result.fail(malformed(`${path}.function.arguments`, "Arguments are a JSON object, as a text."))
+    return Result.fail(
+      unable(
+        `${path}.function.arguments`,
+        `Arguments that are not a JSON object of at most ${MAX_VALUE_LEVELS} levels are`,
+      ),
+    )
   }
   const id = stringAt(call, "id")
   if (id !== undefined) talk.functions.set(id, name)
@@ -115,7 +121,7 @@ const lowerToolResult = (talk: Talk, message: ChatMessage, path: string): Refusa
   const id = stringAt(message, "tool_call_id")
   const name = id === undefined ? undefined : talk.functions.get(id)
   if (id === undefined || name === undefined) {
-    return malformed(`${path}.tool_call_id`, "No earlier message has a tool call of this id.")
+    return unable(`${path}.tool_call_id`, "A result without an earlier call of its id is")
   }
   const parts = lowerContent(message.content, `${path}.content`, "text")
   if (Result.isFailure(parts)) return parts.failure
@@ -127,7 +133,7 @@ const lowerToolResult = (talk: Talk, message: ChatMessage, path: string): Refusa
 
 const jsonObject = (text: string): JsonObject | undefined => {
   const json = parseJson(text)
-  return isObject(json) ? json : undefined
+  return isObject(json) && isNestedWithin(json, MAX_VALUE_LEVELS) ? json : undefined
 }
 
 /**

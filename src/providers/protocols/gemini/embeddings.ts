@@ -31,7 +31,11 @@ export const lowerEmbedding = (
     return Result.fail(malformed("dimensions", "dimensions is an integer."))
   }
   if (asked(encoding_format) !== undefined && encoding_format !== "float" && encoding_format !== "base64") {
-    return Result.fail(malformed("encoding_format", "encoding_format is float or base64."))
+    return Result.fail(
+      typeof encoding_format === "string"
+        ? unable("encoding_format", "This encoding_format is")
+        : malformed("encoding_format", "encoding_format is a text."),
+    )
   }
   const texts = textsOf(request.input)
   if (Result.isFailure(texts)) return Result.fail(texts.failure)
@@ -84,8 +88,22 @@ export const parseEmbedding = (
     usageEstimated: counted === undefined,
     rawUsage: metadata ?? null,
     body: () =>
-      embeddingList(model, vectors, asked(request.encoding_format) ?? "float", usage?.inputTokens ?? 0),
+      embeddingList(
+        model,
+        asked(request.dimensions) === undefined ? vectors : vectors.map(toUnitLength),
+        asked(request.encoding_format) ?? "float",
+        usage?.inputTokens ?? 0,
+      ),
   })
+}
+
+/** As OpenAI's always are; Google's are at full size alone. */
+const toUnitLength = (vector: ReadonlyArray<number>): ReadonlyArray<number> => {
+  const largest = vector.reduce((most, each) => Math.max(most, Math.abs(each)), 0)
+  if (largest === 0) return vector
+  // Squares of the numbers themselves might leave the range of a number.
+  const length = Math.sqrt(vector.reduce((sum, each) => sum + (each / largest) ** 2, 0))
+  return vector.map((each) => each / largest / length)
 }
 
 const isVector = (values: unknown): values is ReadonlyArray<number> =>

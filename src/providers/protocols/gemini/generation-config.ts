@@ -11,7 +11,10 @@ import {
   unable,
 } from "./wire.ts"
 
-/** OpenAI's settings in Gemini's names. Ranges are Gemini's to judge: they differ by model. */
+/**
+ * OpenAI's settings in Gemini's names. Ranges are Gemini's to judge, since they differ by model, but for those that are
+ * narrower than what others serve.
+ */
 export const lowerSettings = (
   model: string,
   request: ChatRequest,
@@ -25,6 +28,9 @@ export const lowerSettings = (
     addThinking(settings, model, asked(request.reasoning_effort))
   return refusal === undefined ? Result.succeed(settings) : Result.fail(refusal)
 }
+
+const MAX_CANDIDATES = 8
+const MAX_STOP_SEQUENCES = 5
 
 const numbers = [
   ["temperature", "temperature"],
@@ -43,6 +49,7 @@ const addNumbers = (settings: GenerationSettings, request: ChatRequest): Refusal
     if ((field === "n" || field === "seed") && !Number.isInteger(value)) {
       return malformed(field, `${field} is an integer.`)
     }
+    if (field === "n" && value > MAX_CANDIDATES) return unable("n", `n above ${MAX_CANDIDATES} is`)
     // Gemini's seed has 32 bits; folding a longer one keeps it as deterministic as it was.
     settings[name] = field === "seed" ? value | 0 : value
   }
@@ -62,6 +69,9 @@ const addStop = (settings: GenerationSettings, stop: unknown): Refusal | undefin
   const sequences: ReadonlyArray<unknown> = Array.isArray(stop) ? stop : [stop]
   const texts = sequences.filter((each) => typeof each === "string")
   if (texts.length < sequences.length) return malformed("stop", "stop is a text or a list of texts.")
+  if (texts.length > MAX_STOP_SEQUENCES) {
+    return unable("stop", `More than ${MAX_STOP_SEQUENCES} stop sequences are`)
+  }
   if (texts.length > 0) settings.stopSequences = texts
   return undefined
 }
@@ -119,7 +129,11 @@ type Effort = (typeof efforts)[number]
 const addThinking = (settings: GenerationSettings, model: string, value: unknown): Refusal | undefined => {
   if (value === undefined) return undefined
   const effort = efforts.find((each) => each === value)
-  if (effort === undefined) return malformed("reasoning_effort", "This effort is unknown.")
+  if (effort === undefined) {
+    return typeof value === "string"
+      ? unable("reasoning_effort", "This effort is")
+      : malformed("reasoning_effort", "reasoning_effort is a text.")
+  }
   // Asking a model that does not think for thoughts is refused; to it, any effort is none.
   const thinking = thinkingOf(model)
   if (thinking === undefined) return undefined

@@ -13,6 +13,15 @@ const generation = (major: number, minor: number): number => 1000 * major + mino
 /** From Gemini 3 on, a function call in the history must carry the signature of the thoughts that led to it. */
 export const needsSignatures = (model: string): boolean => generationOf(model) >= generation(3, 0)
 
+/** Before Gemini 3: "Function calling with a response mime type: 'application/json' is unsupported". */
+export const answersJsonBesideTools = (model: string): boolean => generationOf(model) >= generation(3, 0)
+
+/** Since Gemini 3: "Multiple candidates is not enabled for this model". */
+export const givesManyCandidates = (model: string): boolean => generationOf(model) < generation(3, 0)
+
+/** Since Gemini 2.5: "Penalty is not enabled for this model", for any value but zero. */
+export const takesPenalties = (model: string): boolean => generationOf(model) < generation(2, 5)
+
 /** How a model is told to think more or less; undefined when it does not think. */
 export const thinkingOf = (model: string): "level" | "budget" | undefined => {
   const own = generationOf(model)

@@ -6,7 +6,10 @@ import { lowerSettings } from "./generation-config.ts"
 import { lowerTools } from "./tools.ts"
 import { asked, type GenerateContentBody, type Refusal, unable } from "./wire.ts"
 
-/** A chat in Gemini's words. What only names, stores, prices or hints is left out; so is what nobody here knows. */
+/**
+ * A chat in Gemini's words. What only names, stores, prices or hints is left out; so is what nobody here knows. The
+ * model changes the words, never whether there are any: what it refuses by itself is in `refusedByModel`.
+ */
 export const lowerChat = (
   model: string,
   request: ChatRequest,

@@ -4,6 +4,7 @@ import { isObject, type JsonObject, objectsAt, parseJson } from "../json.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead, type WireLogprobs } from "../openai-wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
 import { answerHead, callId, candidateIndex, readCandidate, type Said } from "./candidate.ts"
+import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
@@ -66,6 +67,7 @@ class GeminiStream implements StreamReader {
     const error = classifyInBand(json)
     if (error !== undefined) return fault(error)
     if (!isObject(json)) return fault(badResponse("event is not a JSON object"))
+    if (!isNestedWithin(json, MAX_ANSWER_LEVELS)) return fault(badResponse("nested too deeply"))
     this.#head ??= answerHead(this.#model, json, this.#nowMs)
     const head = this.#head
     // Counts are of the whole answer so far: the latest one counts.
@@ -73,10 +75,8 @@ class GeminiStream implements StreamReader {
       this.#usage = { usage: readUsage(json.usageMetadata), raw: json.usageMetadata }
     }
     const candidates = objectsAt(json, "candidates")
-    if (candidates.length === 0) {
-      const blocked = blockedPrompt(json)
-      return blocked === undefined ? chunks([]) : fault(blocked)
-    }
+    const blocked = candidates.length === 0 ? blockedPrompt(json) : undefined
+    if (blocked !== undefined) return fault(blocked)
     const said: Array<ChatChunk> = []
     for (const [position, candidate] of candidates.entries()) {
       const index = candidateIndex(candidate, position)
@@ -84,6 +84,8 @@ class GeminiStream implements StreamReader {
       const chunk = this.#takeCandidate(head, index, candidate)
       if (chunk !== undefined) said.push(chunk)
     }
+    // Known even if nothing further comes; told to nobody, since the last chunk tells it.
+    if (said.length === 0 && isObject(json.usageMetadata)) said.push(this.#counted(head, COMMENT))
     return chunks(said)
   }
 
@@ -134,21 +136,25 @@ class GeminiStream implements StreamReader {
 
   #usageChunk(head: WireHead): ReadonlyArray<ChatChunk> {
     const usage = this.#usage?.usage
-    if (!usage) return []
-    return [
-      {
-        event: usageChunk(head, usage),
-        text: "",
-        generated: 0,
-        semantic: false,
-        usageOnly: true,
-        model: head.model,
-        finishReason: undefined,
-        usage: this.#usage,
-      },
-    ]
+    return usage ? [this.#counted(head, usageChunk(head, usage))] : []
+  }
+
+  #counted(head: WireHead, event: Uint8Array): ChatChunk {
+    return {
+      event,
+      text: "",
+      generated: 0,
+      semantic: false,
+      usageOnly: true,
+      model: head.model,
+      finishReason: undefined,
+      usage: this.#usage,
+    }
   }
 }
+
+/** To clients, an event that says nothing. */
+const COMMENT: Uint8Array = Buffer.from(": usage\n\n")
 
 const nothing: Said = { text: "", reasoning: "", calls: [] }
 

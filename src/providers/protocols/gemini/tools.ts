@@ -41,6 +41,9 @@ export const lowerTools = (
   })
 }
 
+/** Gemini's rule. OpenAI's differs: a name may begin with a digit. */
+const NAME = /^[A-Za-z_][\w.:-]{0,127}$/
+
 const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclaration, Refusal> => {
   if (!isObject(tool)) return Result.fail(malformed(path, "A tool is an object."))
   if (tool.type !== "function") {
@@ -53,6 +56,7 @@ const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclara
   const declared = objectAt(tool, "function")
   const name = stringAt(declared, "name")
   if (name === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
+  if (!NAME.test(name)) return Result.fail(unable(`${path}.function.name`, "This name of a function is"))
   const description = stringAt(declared, "description")
   const parameters = asked(declared?.parameters)
   if (parameters !== undefined && !isObject(parameters)) {
@@ -78,7 +82,10 @@ const lowerChoice = (choice: unknown): Result.Result<FunctionCalling | undefined
     case "required":
       return Result.succeed({ mode: "ANY" })
   }
-  if (!isObject(choice)) return Result.fail(malformed("tool_choice", "This tool_choice is unknown."))
+  if (typeof choice === "string") return Result.fail(unable("tool_choice", "This tool_choice is"))
+  if (!isObject(choice)) {
+    return Result.fail(malformed("tool_choice", "tool_choice is a text or an object."))
+  }
   switch (choice.type) {
     case "function":
       return only("ANY", [choice])
@@ -106,7 +113,11 @@ const lowerAllowed = (choice: JsonObject): Result.Result<FunctionCalling, Refusa
     case "required":
       return only("ANY", tools)
     default:
-      return Result.fail(malformed("tool_choice.allowed_tools.mode", "The mode is unknown."))
+      return Result.fail(
+        typeof allowed?.mode === "string"
+          ? unable("tool_choice.allowed_tools.mode", "This mode is")
+          : malformed("tool_choice.allowed_tools.mode", "The mode is missing."),
+      )
   }
 }
 
@@ -116,7 +127,7 @@ const only = (
 ): Result.Result<FunctionCalling, Refusal> => {
   const names: Array<string> = []
   for (const tool of tools) {
-    if (isObject(tool) && tool.type === "custom") {
+    if (isObject(tool) && typeof tool.type === "string" && tool.type !== "function") {
       return Result.fail(unable("tool_choice", "Tools other than functions are"))
     }
     const name = isObject(tool) ? stringAt(objectAt(tool, "function"), "name") : undefined

@@ -29,16 +29,16 @@ export interface FunctionCalling {
 
 /** Why a part of a request cannot be put into Gemini's words. */
 export interface Refusal {
-  /** True: it makes sense, but not to Gemini, so another provider may serve it. False: it makes sense to nobody. */
+  /** True: another provider may take it, or at least has to judge it. False: nobody can make sense of it. */
   readonly unable: boolean
   readonly param: string
   readonly reason: string
 }
 
-export const unable = (param: string, what: string): Refusal => ({
+export const unable = (param: string, what: string, by: "provider" | "model" = "provider"): Refusal => ({
   unable: true,
   param,
-  reason: `${what} not supported with this provider.`,
+  reason: `${what} not supported with this ${by}.`,
 })
 
 export const malformed = (param: string, reason: string): Refusal => ({ unable: false, param, reason })

@@ -15,6 +15,7 @@ const fault = (json: unknown) => {
 }
 
 const usageMetadata = { promptTokenCount: 3, candidatesTokenCount: 4, totalTokenCount: 7 }
+const deep: unknown = JSON.parse(`${"[".repeat(300)}${"]".repeat(300)}`)
 const candidate = (parts: unknown, finishReason: unknown = "STOP") => ({
   candidates: [{ content: { role: "model", parts }, finishReason }],
   usageMetadata,
@@ -246,6 +247,7 @@ describe("no answer", () => {
     ["empty candidates", { candidates: [], promptFeedback: {} }],
     ["candidates of another type", { candidates: "x" }],
     ["an empty candidate", { candidates: [{}] }],
+    ["one nested too deeply", candidate([{ functionCall: { name: "f", args: { deep } } }])],
   ])("%s is a bad response", (_name, value) => {
     assert.strictEqual(fault(value)?.kind, "bad_response")
   })

@@ -10,7 +10,7 @@ const lower = (request: EmbeddingRequest) => {
   assert.isUndefined(geminiRequestFault(body))
   return body
 }
-const unable = (request: EmbeddingRequest) => gemini.unable({ _tag: "Embedding", request })
+const unable = (request: EmbeddingRequest) => gemini.unable({ _tag: "Embedding", request }, "e")
 const parse = (request: EmbeddingRequest, json: unknown) =>
   gemini.parseEmbedding("e", request, { json, bytes: Buffer.alloc(0), nowMs: 0 })
 
@@ -35,6 +35,11 @@ describe("embedding requests", () => {
     assert.isTrue(Result.isFailure(gemini.lowerEmbedding("e", request)))
   })
 
+  it("has no counterpart for encodings of others", () => {
+    const request: EmbeddingRequest = JSON.parse('{"input":"a","encoding_format":"int8"}')
+    assert.strictEqual(unable(request)?.param, "encoding_format")
+  })
+
   it("takes as many texts as one batch takes", () => {
     const request = { input: Array.from({ length: 100 }, () => "a") }
     assert.isUndefined(unable(request))
@@ -47,7 +52,7 @@ describe("embedding requests", () => {
     ["input", { input: ["a", 1] }],
     ["input", {}],
     ["dimensions", { input: "a", dimensions: "8" }],
-    ["encoding_format", { input: "a", encoding_format: "hex" }],
+    ["encoding_format", { input: "a", encoding_format: 8 }],
   ])("refuses a senseless %s by name", (param, fields) => {
     // What a client sends is JSON, whatever the types say.
     const request: EmbeddingRequest = JSON.parse(JSON.stringify(fields))
@@ -60,7 +65,8 @@ describe("embedding requests", () => {
 describe("embedding answers", () => {
   it("is OpenAI's list, with estimated tokens when Gemini counts none", () => {
     const request = { input: ["12345678", "1234"], dimensions: 2 }
-    const { body, ...rest } = Result.getOrThrow(parse(request, geminiEmbeddings(lower(request))))
+    const json = { embeddings: [{ values: [3, 4] }, { values: [0, 0.25] }] }
+    const { body, ...rest } = Result.getOrThrow(parse(request, json))
     assert.deepStrictEqual(rest, {
       text: "",
       finishReason: null,
@@ -72,12 +78,46 @@ describe("embedding answers", () => {
     assert.deepStrictEqual(JSON.parse(body().toString()), {
       object: "list",
       data: [
-        { object: "embedding", index: 0, embedding: [0.5, 0.25] },
-        { object: "embedding", index: 1, embedding: [1.5, 0.25] },
+        { object: "embedding", index: 0, embedding: [0.6, 0.8] },
+        { object: "embedding", index: 1, embedding: [0, 1] },
       ],
       model: "e",
       usage: { prompt_tokens: 3, total_tokens: 3 },
     })
+  })
+
+  const embedded = (request: EmbeddingRequest, values: ReadonlyArray<number>): ReadonlyArray<number> =>
+    JSON.parse(
+      Result.getOrThrow(parse(request, { embeddings: [{ values }] }))
+        .body()
+        .toString(),
+    ).data[0].embedding
+
+  it("has unit length when a size was asked for, whatever numbers came", () => {
+    const number = fc.double({ noNaN: true, noDefaultInfinity: true })
+    fc.assert(
+      fc.property(fc.array(number, { minLength: 1, maxLength: 20 }), (values) => {
+        const request = { input: "a", dimensions: values.length }
+        const vector = embedded(request, values)
+        assert.isTrue(vector.every(Number.isFinite))
+        const length = Math.hypot(...vector)
+        if (values.every((value) => value === 0)) assert.strictEqual(length, 0)
+        else assert.closeTo(length, 1, 1e-9)
+      }),
+    )
+  })
+
+  it("stays nothing when it is nothing", () => {
+    assert.deepStrictEqual(embedded({ input: "a", dimensions: 2 }, [0, 0]), [0, 0])
+  })
+
+  it("is Google's own when no size was asked for", () => {
+    assert.deepStrictEqual(embedded({ input: "a" }, [3, 4]), [3, 4])
+  })
+
+  it("of a request that the fake takes is read", () => {
+    const request = { input: ["a", "b"], dimensions: 3 }
+    assert.isTrue(Result.isSuccess(parse(request, geminiEmbeddings(lower(request)))))
   })
 
   it("takes Gemini's own count", () => {

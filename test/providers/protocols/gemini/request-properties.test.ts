@@ -56,6 +56,7 @@ const turn: fc.Arbitrary<ReadonlyArray<ChatMessage>> = fc.oneof(
           result: fc.oneof(fc.string(), fc.json()),
           signature: optional(fc.constant("c2lnbmF0dXJl")),
           type: mostly(fc.constant("function"), "custom"),
+          text: mostly(fc.constant(null), "[]", "no JSON"),
         }),
         { minLength: 1, maxLength: 3 },
       ),
@@ -65,10 +66,10 @@ const turn: fc.Arbitrary<ReadonlyArray<ChatMessage>> = fc.oneof(
       {
         role: "assistant" as const,
         content,
-        tool_calls: calls.map(({ id, name, args, signature, type }) => ({
+        tool_calls: calls.map(({ id, name, args, text, signature, type }) => ({
           id,
           type,
-          function: { name, arguments: JSON.stringify(args) },
+          function: { name, arguments: text ?? JSON.stringify(args) },
           ...(signature !== null && { extra_content: { google: { thought_signature: signature } } }),
         })),
       },
@@ -92,15 +93,18 @@ const sensible: fc.Arbitrary<ChatRequest> = fc
       {
         temperature: optional(fc.double({ min: 0, max: 2, noNaN: true })),
         top_p: optional(fc.double({ min: 0, max: 1, noNaN: true })),
-        n: optional(fc.integer({ min: 1, max: 8 })),
+        n: mostly(fc.constantFrom(null, 1), 2, 8, 9),
         seed: optional(fc.maxSafeInteger()),
-        stop: optional(fc.oneof(fc.string(), fc.array(fc.string(), { maxLength: 4 }))),
+        stop: optional(fc.oneof(fc.string(), fc.array(fc.string(), { maxLength: 6 }))),
         max_tokens: optional(fc.integer({ min: 1, max: 9999 })),
         max_completion_tokens: optional(fc.integer({ min: 1, max: 9999 })),
-        frequency_penalty: optional(fc.double({ min: -2, max: 2, noNaN: true })),
+        frequency_penalty: mostly(fc.constantFrom(null, 0), -2, 0.5),
         logprobs: optional(fc.boolean()),
         top_logprobs: optional(fc.integer({ min: 0, max: 20 })),
-        reasoning_effort: optional(fc.constantFrom("none", "minimal", "low", "medium", "high", "xhigh")),
+        reasoning_effort: mostly(
+          fc.constantFrom(null, "none", "minimal", "low", "medium", "high", "xhigh"),
+          "utmost",
+        ),
         response_format: mostly(
           fc.constantFrom(
             null,
@@ -130,7 +134,7 @@ describe("any request that makes sense", () => {
     const seen = { lowered: 0, unable: 0 }
     fc.assert(
       fc.property(sensible, models, (request, model) => {
-        const unable = gemini.unable({ _tag: "Chat", request, mode: "stream" })
+        const unable = gemini.unable({ _tag: "Chat", request, mode: "stream" }, model)
         const body = gemini.lower(model, request, "stream")
         if (unable !== undefined) {
           seen.unable += 1
@@ -141,7 +145,7 @@ describe("any request that makes sense", () => {
           return
         }
         seen.lowered += 1
-        assert.isUndefined(geminiRequestFault(JSON.parse(Result.getOrThrow(body))))
+        assert.isUndefined(geminiRequestFault(JSON.parse(Result.getOrThrow(body)), model))
       }),
       { numRuns: 500 },
     )
@@ -192,7 +196,7 @@ describe("any request at all", () => {
           // What a client sends is JSON, whatever the types say.
           const request: ChatRequest = JSON.parse(JSON.stringify({ messages: [message], ...some }))
           const body = gemini.lower(model, request, "whole")
-          const unable = gemini.unable({ _tag: "Chat", request, mode: "whole" })
+          const unable = gemini.unable({ _tag: "Chat", request, mode: "whole" }, model)
           if (Result.isSuccess(body)) assert.isUndefined(unable)
           else {
             assert.strictEqual(body.failure.kind, "bad_request")

@@ -9,14 +9,15 @@ const user: ChatMessage = { role: "user", content: "hi" }
 /** What goes out, once Google's own rules let it through. */
 const lower = (request: ChatRequest, model = "gemini-2.5-flash") => {
   const body = JSON.parse(Result.getOrThrow(gemini.lower(model, request, "whole")))
-  assert.isUndefined(geminiRequestFault(body))
+  assert.isUndefined(geminiRequestFault(body, model))
   return body
 }
-const refused = (request: ChatRequest) => {
-  const lowered = gemini.lower("gemini-2.5-flash", request, "whole")
+const refused = (request: ChatRequest, model = "gemini-2.5-flash") => {
+  const lowered = gemini.lower(model, request, "whole")
   return Result.isFailure(lowered) ? lowered.failure : undefined
 }
-const unable = (request: ChatRequest) => gemini.unable({ _tag: "Chat", request, mode: "whole" })
+const unable = (request: ChatRequest, model = "gemini-2.5-flash") =>
+  gemini.unable({ _tag: "Chat", request, mode: "whole" }, model)
 const asked = (fields: Partial<ChatRequest>): ChatRequest => ({ messages: [user], ...fields })
 const said = (
   ...content: ReadonlyArray<Record<string, unknown> & { readonly type: string }>
@@ -39,6 +40,12 @@ const call = (id: string, args = '{"place":"Oslo"}', more: object = {}) => ({
   function: { name: "weather", arguments: args },
   ...more,
 })
+const calling = (args: string): ChatRequest => ({
+  messages: [{ role: "assistant", tool_calls: [call("a", args)] }],
+})
+/** An object in an object in an object, so many times. */
+const nested = (levels: number) => `${'{"a":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`
+const imageAt = (url: string) => ({ type: "image_url", image_url: { url } })
 const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
 
 describe("messages", () => {
@@ -158,24 +165,27 @@ describe("settings", () => {
 
   it("translates every setting that has a counterpart", () => {
     assert.deepStrictEqual(
-      config({
-        max_tokens: 5,
-        temperature: 0,
-        top_p: 0.9,
-        stop: "x",
-        seed: 7,
-        n: 3,
-        frequency_penalty: 0.5,
-        presence_penalty: -0.5,
-        logprobs: true,
-        top_logprobs: 4,
-      }),
+      config(
+        {
+          max_tokens: 5,
+          temperature: 0,
+          top_p: 0.9,
+          stop: "x",
+          seed: 7,
+          n: 8,
+          frequency_penalty: 0.5,
+          presence_penalty: -0.5,
+          logprobs: true,
+          top_logprobs: 4,
+        },
+        "gemini-2.0-flash",
+      ),
       {
         temperature: 0,
         topP: 0.9,
         frequencyPenalty: 0.5,
         presencePenalty: -0.5,
-        candidateCount: 3,
+        candidateCount: 8,
         seed: 7,
         maxOutputTokens: 5,
         stopSequences: ["x"],
@@ -350,10 +360,129 @@ describe("what has no counterpart", () => {
       "messages[0].tool_calls[0]",
       { messages: [{ role: "assistant", tool_calls: [{ id: "c", type: "custom", custom: {} }] }] },
     ],
+    // Values that another provider takes or has to judge.
+    ["n", asked({ n: 9 })],
+    ["stop", asked({ stop: ["1", "2", "3", "4", "5", "6"] })],
+    ["reasoning_effort", asked({ reasoning_effort: "frantic" })],
+    ["tool_choice", asked({ tools: [weather], tool_choice: "perhaps" })],
+    [
+      "tool_choice",
+      asked({
+        tools: [weather],
+        tool_choice: { type: "allowed_tools", allowed_tools: { mode: "auto", tools: [{ type: "mcp" }] } },
+      }),
+    ],
+    [
+      "tool_choice.allowed_tools.mode",
+      asked({
+        tools: [weather],
+        tool_choice: { type: "allowed_tools", allowed_tools: { mode: "never", tools: [weather] } },
+      }),
+    ],
+    ["tools[0].function.name", asked({ tools: [{ type: "function", function: { name: "1st" } }] })],
+    ["messages[0].content[0].image_url", said(imageAt("data:image/png,raw"))],
+    ["messages[0].content[0].file", said({ type: "file", file: { file_data: "not a data URL" } })],
+    ["messages[0].content[0].file", said({ type: "file", file: { file_url: "https://example.com/a" } })],
+    ["messages[0].role", { messages: [{ role: "function", name: "f", content: "42" }] }],
+    [
+      "messages[0].tool_calls[1].function.arguments",
+      { messages: [{ role: "assistant", tool_calls: [call("a"), call("b", '{"place":')] }] },
+    ],
+    [
+      "messages[0].tool_calls[0].function.arguments",
+      { messages: [{ role: "assistant", tool_calls: [call("a", "[1]")] }] },
+    ],
+    ["messages[0].tool_calls[0].function.arguments", calling(nested(65))],
+    ["messages[0].tool_calls[0].function.arguments", calling(nested(1_000_000))],
+    ["messages[0].tool_call_id", { messages: [{ role: "tool", content: "42" }] }],
+    [
+      "messages[1].tool_call_id",
+      {
+        messages: [
+          { role: "assistant", tool_calls: [call("a")] },
+          { role: "tool", tool_call_id: "b", content: "42" },
+        ],
+      },
+    ],
   ])("%s is named before the call, and refused should it be made", (param, request) => {
     assert.strictEqual(unable(request)?.param, param)
     assert.deepInclude(refused(request), { kind: "bad_request", param, message: unable(request)?.reason })
   })
+})
+
+describe("what only some models can do", () => {
+  const json = { response_format: { type: "json_object" } }
+  const schema = { response_format: { type: "json_schema", json_schema: { name: "n", schema: {} } } }
+  const penalty = { presence_penalty: 0.1 }
+
+  it.each<[can: boolean, model: string, param: string, fields: Partial<ChatRequest>]>([
+    [false, "gemini-2.5-flash", "response_format", { ...json, tools: [weather] }],
+    [false, "gemini-2.0-flash", "response_format", { ...schema, tools: [weather] }],
+    [false, "gemini-2.5-pro", "response_format", { ...json, tools: [weather], tool_choice: "none" }],
+    [true, "gemini-3-flash-preview", "response_format", { ...schema, tools: [weather] }],
+    [true, "gemini-2.5-flash", "response_format", { ...schema, tools: [] }],
+    [true, "gemini-2.5-flash", "response_format", { response_format: { type: "text" }, tools: [weather] }],
+    [false, "gemini-2.5-flash", "frequency_penalty", { frequency_penalty: 0.1 }],
+    [false, "gemini-2.5-pro", "presence_penalty", penalty],
+    [false, "gemini-3.8-flash", "presence_penalty", penalty],
+    [false, "gemini-flash-latest", "presence_penalty", penalty],
+    [true, "gemini-2.0-flash", "presence_penalty", penalty],
+    [false, "gemini-3.1-flash-lite", "n", { n: 2 }],
+    [true, "gemini-3.1-flash-lite", "n", { n: 1 }],
+    [true, "gemini-2.5-flash", "n", { n: 2 }],
+  ])("%s: %s and %s", (can, model, param, fields) => {
+    const request = asked(fields)
+    if (can) {
+      assert.isUndefined(unable(request, model))
+      lower(request, model)
+    } else {
+      const reason = unable(request, model)?.reason
+      assert.match(reason ?? "", /not supported with this model\.$/)
+      assert.deepStrictEqual(refused(request, model), { kind: "bad_request", param, message: reason })
+    }
+  })
+
+  it("is told apart for the same request", () => {
+    const request = asked({ presence_penalty: 0.1 })
+    assert.deepStrictEqual(
+      ["gemini-2.0-flash", "gemini-2.5-flash", "gemini-2.0-flash"].map(
+        (model) => unable(request, model)?.param,
+      ),
+      [undefined, "presence_penalty", undefined],
+    )
+  })
+
+  it("is asked about a request that is read once, however many models there are", () => {
+    let reads = 0
+    const request = {
+      get messages() {
+        reads += 1
+        return [user]
+      },
+    }
+    for (const model of ["gemini-2.0-flash", "gemini-2.5-flash", "gemini-3.8-flash"]) unable(request, model)
+    assert.strictEqual(reads, 1)
+  })
+})
+
+describe("deep values", () => {
+  it("go out up to a bound", () => {
+    const body = lower(calling(nested(64)))
+    assert.strictEqual(JSON.stringify(body.contents[0].parts[0].functionCall.args), nested(64))
+  })
+
+  it.each([65, 1_000_000])(
+    "of %s levels in a tool's result go out as the text that they came as",
+    (levels) => {
+      const { contents } = lower({
+        messages: [
+          { role: "assistant", tool_calls: [call("a")] },
+          { role: "tool", tool_call_id: "a", content: nested(levels) },
+        ],
+      })
+      assert.deepStrictEqual(contents[1].parts[0].functionResponse.response, { result: nested(levels) })
+    },
+  )
 })
 
 describe("values that make no sense", () => {
@@ -366,7 +495,7 @@ describe("values that make no sense", () => {
       "tools[0].function.parameters",
       asked({ tools: [{ type: "function", function: { name: "f", parameters: 1 } }] }),
     ],
-    ["tool_choice", asked({ tools: [weather], tool_choice: "perhaps" })],
+    ["tool_choice", asked({ tools: [weather], tool_choice: 1 })],
     ["tool_choice", asked({ tool_choice: "required" })],
     ["tool_choice.type", asked({ tools: [weather], tool_choice: {} })],
     ["tool_choice", asked({ tools: [weather], tool_choice: { type: "function" } })],
@@ -394,38 +523,15 @@ describe("values that make no sense", () => {
       "response_format.json_schema.schema",
       asked({ response_format: { type: "json_schema", json_schema: { schema: "x" } } }),
     ],
-    ["reasoning_effort", asked({ reasoning_effort: "frantic" })],
+    ["reasoning_effort", asked({ reasoning_effort: 5 })],
     ["messages[0].content[0].text", said({ type: "text" })],
     ["messages[0].content[0].image_url", said({ type: "image_url" })],
-    [
-      "messages[0].content[0].image_url",
-      said({ type: "image_url", image_url: { url: "data:image/png,raw" } }),
-    ],
     ["messages[0].content[0].input_audio", said({ type: "input_audio", input_audio: { format: "wav" } })],
-    ["messages[0].content[0].file", said({ type: "file", file: { file_data: "not a data URL" } })],
     ["messages[0].tool_calls", { messages: [{ role: "assistant", tool_calls: "x" }] }],
     ["messages[0].tool_calls[0]", { messages: [{ role: "assistant", tool_calls: [7] }] }],
     [
       "messages[0].tool_calls[0].function.name",
       { messages: [{ role: "assistant", tool_calls: [{ id: "a" }] }] },
-    ],
-    [
-      "messages[0].tool_calls[1].function.arguments",
-      { messages: [{ role: "assistant", tool_calls: [call("a"), call("b", '{"place":')] }] },
-    ],
-    [
-      "messages[0].tool_calls[0].function.arguments",
-      { messages: [{ role: "assistant", tool_calls: [call("a", "[1]")] }] },
-    ],
-    ["messages[0].tool_call_id", { messages: [{ role: "tool", content: "42" }] }],
-    [
-      "messages[1].tool_call_id",
-      {
-        messages: [
-          { role: "assistant", tool_calls: [call("a")] },
-          { role: "tool", tool_call_id: "b", content: "42" },
-        ],
-      },
     ],
   ])("%s is the client's mistake, and nobody else's to try", (param, request) => {
     assert.isUndefined(unable(request))

@@ -38,6 +38,8 @@ const run = (events: ReadonlyArray<unknown>, rest = "") => {
   return { chunks, outcome: end._tag === "Fault" ? end.fault.kind : end._tag }
 }
 
+const isComment = ({ event: bytes }: ChatChunk) => /^:[^\n]*\n\n$/.test(Buffer.from(bytes).toString())
+
 /** The chunk on the wire: one data line and a blank one. */
 const wire = ({ event: bytes }: ChatChunk): Chunk => {
   const text = Buffer.from(bytes).toString()
@@ -249,6 +251,35 @@ describe("a stream that fails", () => {
     assert.strictEqual(chunks[0]?.usage?.usage?.inputTokens, 9)
   })
 
+  it("tells a usage that comes with nothing to say, for which clients get a comment", () => {
+    const counted = (output: number) => ({
+      usageMetadata: { promptTokenCount: 9, candidatesTokenCount: output, totalTokenCount: 9 + output },
+    })
+    const answer = piece([{ text: "a" }])
+    for (const silent of [counted(5), { ...piece([]), ...counted(5) }, { candidates: [], ...counted(5) }]) {
+      const { chunks, outcome } = run([counted(0), { ...answer, ...counted(1) }, silent])
+      assert.strictEqual(outcome, "reset")
+      assert.deepStrictEqual(
+        chunks.map((chunk) => [isComment(chunk), chunk.usageOnly, chunk.semantic]),
+        [
+          [true, true, false],
+          [false, false, true],
+          [true, true, false],
+        ],
+      )
+      assert.deepStrictEqual(
+        chunks.map(({ usage }) => usage?.usage?.outputTokens),
+        [0, 1, 5],
+      )
+    }
+  })
+
+  it("is of no use nested too deeply, which is not written out", () => {
+    const args: unknown = JSON.parse(`${'{"a":'.repeat(300)}1${"}".repeat(300)}`)
+    const { chunks, outcome } = run([piece([{ functionCall: { name: "f", args } }], stop)])
+    assert.deepStrictEqual([chunks, outcome], [[], "bad_response"])
+  })
+
   it.each<[name: string, error: unknown, kind: string]>([
     ["an overload", errorSamples.overloaded.gemini.body, "overloaded"],
     ["a limit, in an array", [errorSamples.rateLimited.gemini.body], "rate_limited"],
@@ -406,8 +437,9 @@ describe("any split of an answer into events", () => {
               ...about,
               usageMetadata: { ...usageMetadata, candidatesTokenCount: turn },
             }))
-          const { chunks, outcome } = run([...events, { usageMetadata, ...about }])
+          const { chunks: all, outcome } = run([...events, { usageMetadata, ...about }])
           assert.strictEqual(outcome, "Done")
+          const chunks = all.filter((chunk) => !isComment(chunk))
 
           const answer = Result.getOrThrow(gemini.parse("m", { json: whole, bytes: Buffer.alloc(0), nowMs }))
           const expected: OpenAI.ChatCompletion = JSON.parse(answer.body().toString())
