@@ -27,6 +27,13 @@ const idempotencyKey = {
   description: "Visible ASCII; a retry with the same key and body is answered once",
 }
 
+/** The router's wildcard is a parameter to everybody else. */
+const MODEL_PATH = "/v1/models/{model}/*"
+const modelPath = {
+  path: "/v1/models/{model}",
+  parameters: [{ name: "model", in: "path", required: true, schema: { type: "string" } }],
+}
+
 /** Request headers are read raw by the handlers, which tell repeated ones apart; here they are only described. */
 const described = (spec: Record<string, unknown>): Record<string, unknown> => {
   const { paths, components } = spec as { paths: Record<string, Record<string, object>>; components: object }
@@ -35,7 +42,7 @@ const described = (spec: Record<string, unknown>): Record<string, unknown> => {
     components: { ...components, securitySchemes },
     paths: Object.fromEntries(
       Object.entries(paths).map(([path, operations]) => [
-        path,
+        path === MODEL_PATH ? modelPath.path : path,
         Object.fromEntries(
           Object.entries(operations).map(([method, operation]) => [
             method,
@@ -43,6 +50,7 @@ const described = (spec: Record<string, unknown>): Record<string, unknown> => {
               ...operation,
               security: credentials(path),
               ...(idempotent.has(path) ? { parameters: [idempotencyKey] } : {}),
+              ...(path === MODEL_PATH ? { parameters: modelPath.parameters } : {}),
             },
           ]),
         ),

@@ -16,7 +16,7 @@ export const InferRequest = Schema.Struct({
     Schema.withDecodingDefaultKey(Effect.succeed("auto")),
   ),
   prompt: Schema.optionalKey(Schema.NonEmptyString),
-  messages: Schema.optionalKey(Schema.NonEmptyArray(Message)),
+  messages: Schema.optionalKey(Schema.Array(Message).check(Schema.isMinLength(1))),
   max_tokens: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))),
   temperature: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   stream: Schema.optionalKey(

@@ -13,7 +13,7 @@ const model = Schema.NonEmptyString.check(Schema.isMaxLength(256)).pipe(
   Schema.annotateKey({ description: "`auto`, a route name, `provider/model`, or a model name" }),
 )
 
-const ContentPart = open({ type: Schema.String, text: Schema.optionalKey(Schema.String) })
+const ContentPart = open({ type: Schema.String, text: absent(Schema.String) })
 
 const Message = open({
   role: Schema.Literals(["system", "developer", "user", "assistant", "tool", "function"]),
@@ -23,7 +23,7 @@ const Message = open({
 /** Body of `POST /v1/chat/completions`. */
 export const ChatCompletionRequest = open({
   model,
-  messages: Schema.NonEmptyArray(Message),
+  messages: Schema.Array(Message).check(Schema.isMinLength(1)),
   stream: absent(Schema.Boolean),
   stream_options: absent(open({ include_usage: absent(Schema.Boolean) })),
   n: absent(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128 }))),
@@ -47,8 +47,8 @@ export const EmbeddingsRequest = open({
     TokenIds,
     Schema.NonEmptyArray(TokenIds),
   ]),
-  dimensions: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100_000 }))),
-  encoding_format: Schema.optionalKey(Schema.Literals(["float", "base64"])),
+  dimensions: absent(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100_000 }))),
+  encoding_format: absent(Schema.Literals(["float", "base64"])),
 })
 export type EmbeddingsRequest = typeof EmbeddingsRequest.Type
 
@@ -99,16 +99,12 @@ export class OpenAiApi extends HttpApiGroup.make("openai")
       success: ModelList,
       error: errors(400, 401, 500, 503),
     }).annotateMerge(OpenApi.annotations({ summary: "Every name that this API key may ask for" })),
-    HttpApiEndpoint.get("model", "/v1/models/:model", {
-      params: { model: Schema.String },
+    // Names may have slashes, which not every client encodes.
+    HttpApiEndpoint.get("model", "/v1/models/:model/*", {
+      params: { model: Schema.String, "*": Schema.optionalKey(Schema.String) },
       success: Model,
       error: errors(400, 401, 404, 500, 503),
-    }).annotateMerge(OpenApi.annotations({ summary: "One of these names" })),
-    HttpApiEndpoint.get("modelOfProvider", "/v1/models/:provider/:model", {
-      params: { provider: Schema.String, model: Schema.String },
-      success: Model,
-      error: errors(400, 401, 404, 500, 503),
-    }).annotateMerge(OpenApi.annotations({ summary: "One of these names, its slash as it is" })),
+    }).annotateMerge(OpenApi.annotations({ summary: "One of these names, its slashes encoded or not" })),
   )
   .annotateMerge(
     OpenApi.annotations({

@@ -26,7 +26,7 @@ export type ChatRole = "system" | "developer" | "user" | "assistant" | "tool" | 
 
 export interface ContentPart {
   readonly type: string
-  readonly text?: string
+  readonly text?: string | null
   readonly [field: string]: unknown
 }
 
@@ -62,7 +62,8 @@ export interface Completion extends AnswerSummary {
 export interface ChatChunk {
   /**
    * A complete server-sent event, blank line included, with OpenAI's `chat.completion.chunk` as data: the provider's
-   * own bytes when it speaks OpenAI. The terminal `[DONE]` is never among them.
+   * own bytes when it speaks OpenAI. The terminal `[DONE]` is never among them. A comment in its stead says nothing
+   * to clients, where only the rest of the chunk is of use.
    */
   readonly event: Uint8Array
   /** Text of the first choice that it adds. */

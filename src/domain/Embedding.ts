@@ -6,8 +6,8 @@ export interface EmbeddingRequest {
     | ReadonlyArray<string>
     | ReadonlyArray<number>
     | ReadonlyArray<ReadonlyArray<number>>
-  readonly dimensions?: number
-  readonly encoding_format?: "float" | "base64"
+  readonly dimensions?: number | null
+  readonly encoding_format?: "float" | "base64" | null
   readonly [field: string]: unknown
 }
 

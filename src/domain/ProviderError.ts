@@ -19,6 +19,7 @@ export type ProviderErrorKind =
   | "bad_response" // HTML, empty, cut or invalid JSON, redirect, too large
   | "timeout" // no answer within the time given to the attempt
   | "connect" // refused, DNS, TLS: never dispatched
+  | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
   | "reset" // connection lost after the request was sent: may have been billed
 
 export interface Disposition {
@@ -44,6 +45,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   server_error_once: { retry: "once", fallback: "yes", breaker: "count" },
   bad_response: { retry: "once", fallback: "yes", breaker: "count" },
   timeout: { retry: "never", fallback: "yes", breaker: "count" },
+  client_too_slow: { retry: "never", fallback: "no", breaker: "ignore" },
   connect: { retry: "once", fallback: "yes", breaker: "count" },
   reset: { retry: "once", fallback: "yes", breaker: "count" },
 }
@@ -62,7 +64,10 @@ export const openCooldownMs = (kind: ProviderErrorKind): number => {
 
 /** Errors whose text and `param` are about the client's own request, so the client may read them. */
 export const isClientFault = (kind: ProviderErrorKind): boolean =>
-  kind === "bad_request" || kind === "context_length_exceeded" || kind === "content_filter"
+  kind === "bad_request" ||
+  kind === "context_length_exceeded" ||
+  kind === "content_filter" ||
+  kind === "client_too_slow"
 
 export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly kind: ProviderErrorKind

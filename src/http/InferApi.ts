@@ -11,7 +11,7 @@ import { decoder } from "./decode.ts"
 import { problemFormat, storedError } from "./error-response.ts"
 import { outcomeHeaders, progressHeaders, rateLimitFields } from "./outcome-headers.ts"
 import { serveExchange } from "./serve-exchange.ts"
-import { DONE, EVENT_STREAM, sseEvent } from "./sse.ts"
+import { DONE, STREAM_HEADERS, sseEvent } from "./sse.ts"
 
 export const InferHandlers = HttpApiBuilder.group(
   GatewayApi,
@@ -82,7 +82,7 @@ const writeSettled = (settled: Settled): StoredResponse => {
 
 /** Deltas, then one event with the fields of a whole answer, then `[DONE]`. */
 const streamWriter: StreamWriter = {
-  headers: (progress) => ({ ...progressHeaders(progress, rateLimitFields), "content-type": EVENT_STREAM }),
+  headers: (progress) => ({ ...progressHeaders(progress, rateLimitFields), ...STREAM_HEADERS }),
   needsText: true,
   chunk: ({ text }) => (text === "" ? undefined : sseEvent({ delta: text })),
   end: (settled) => {

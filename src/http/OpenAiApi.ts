@@ -12,7 +12,7 @@ import { openDecoder } from "./decode.ts"
 import { answeringErrors, openAiFormat, storedError } from "./error-response.ts"
 import { openAiRateLimitFields, outcomeHeaders, progressHeaders } from "./outcome-headers.ts"
 import { serveExchange } from "./serve-exchange.ts"
-import { DONE, EVENT_STREAM, sseEvent } from "./sse.ts"
+import { DONE, STREAM_HEADERS, sseEvent } from "./sse.ts"
 
 /** OpenAI's routes: an OpenAI client needs nothing but another base URL and key. */
 export const OpenAiHandlers = HttpApiBuilder.group(
@@ -30,11 +30,10 @@ export const OpenAiHandlers = HttpApiBuilder.group(
       )
 
     const model = (request: HttpServerRequest.HttpServerRequest, id: string) =>
-      models(request).pipe(
-        Effect.flatMap((all) => {
-          const found = all.find((each) => each.id === id)
-          return found === undefined ? Effect.fail(noSuchModel) : Effect.succeed(found)
-        }),
+      Effect.flatMap(models(request), (all) => {
+        const found = all.find((each) => each.id === id)
+        return found === undefined ? Effect.fail(noSuchModel) : Effect.succeed(found)
+      }).pipe(
         Effect.map((found) => HttpServerResponse.jsonUnsafe(found)),
         answeringErrors,
       )
@@ -52,9 +51,8 @@ export const OpenAiHandlers = HttpApiBuilder.group(
           answeringErrors,
         ),
       )
-      .handleRaw("model", ({ request, params }) => model(request, params.model))
-      .handleRaw("modelOfProvider", ({ request, params }) =>
-        model(request, `${params.provider}/${params.model}`),
+      .handleRaw("model", ({ request, params }) =>
+        model(request, params["*"] ? `${params.model}/${params["*"]}` : params.model),
       )
   }),
 )
@@ -110,7 +108,7 @@ const writeSettled = (settled: Settled): StoredResponse => {
 const streamWriter = (includeUsage: boolean): StreamWriter => ({
   headers: (progress) => ({
     ...progressHeaders(progress, openAiRateLimitFields),
-    "content-type": EVENT_STREAM,
+    ...STREAM_HEADERS,
   }),
   needsText: false,
   chunk: (chunk) => (chunk.usageOnly && !includeUsage ? undefined : chunk.event),

@@ -15,9 +15,9 @@ import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
+import { watchConnections } from "./connections.ts"
 import { invalidRequest } from "./decode.ts"
 import { errorResponse } from "./error-response.ts"
-import { serveHalfOpen } from "./half-open.ts"
 import { InferHandlers } from "./InferApi.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
@@ -150,8 +150,12 @@ export const layer = Layer.unwrap(
       connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     })
-    serveHalfOpen(server)
-    return HttpRouter.serve(routes, { disableLogger: true, disableListenLog: true }).pipe(
+    watchConnections(server, gateway.timeouts.clientStallMs)
+    return HttpRouter.serve(routes, {
+      disableLogger: true,
+      disableListenLog: true,
+      routerConfig: { caseSensitive: true },
+    }).pipe(
       Layer.provide(
         Layer.mergeAll(
           Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBodyBytes)),

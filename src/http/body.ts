@@ -70,8 +70,14 @@ const unreadable = (error: HttpServerError.HttpServerError, maxBytes: number): G
 const unfinished = () =>
   new GatewayError({ code: "invalid_request", detail: "The body could not be read to its end." })
 
-/** Strict: valid UTF-8, no byte order mark, one JSON value. */
+/** Deeper than any sensible request, and far from what would exhaust the stack when it is written again. */
+const MAX_DEPTH = 256
+
+/** Strict: valid UTF-8, no byte order mark, one JSON value, not nested without end. */
 export const parseJson = (bytes: Buffer): Effect.Effect<unknown, GatewayError> => {
+  if (isDeeperThan(bytes, MAX_DEPTH)) {
+    return Effect.fail(invalidJson(`The body is nested more than ${MAX_DEPTH} levels deep.`))
+  }
   if (!isUtf8(bytes)) return Effect.fail(invalidJson("The body is not valid UTF-8."))
   if (bytes.length === 0) return Effect.fail(invalidJson("The body is empty."))
   return Effect.try({
@@ -79,6 +85,26 @@ export const parseJson = (bytes: Buffer): Effect.Effect<unknown, GatewayError> =
     // V8's message quotes the input, so it is not repeated.
     catch: () => invalidJson("The body is not one valid JSON value."),
   })
+}
+
+const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Buffer.from('"\\[]{}')
+
+/** Over the bytes, so that nothing is built of what is refused. Of no interest for what is no JSON. */
+const isDeeperThan = (bytes: Buffer, limit: number): boolean => {
+  let depth = 0
+  let inString = false
+  for (let i = 0; i < bytes.length; i++) {
+    const byte = bytes[i]
+    if (inString) {
+      if (byte === BACKSLASH) i++
+      else if (byte === QUOTE) inString = false
+    } else if (byte === QUOTE) inString = true
+    else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+      depth++
+      if (depth > limit) return true
+    } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--
+  }
+  return false
 }
 
 const invalidJson = (detail: string) => new GatewayError({ code: "invalid_json", detail })

@@ -1,7 +1,12 @@
 import { GatewayApi } from "../api/GatewayApi.ts"
 
 const compile = (path: string): RegExp =>
-  new RegExp(`^${path.replace(/[.*+?^$()[\]\\|]/g, "\\$&").replace(/:[A-Za-z]+/g, "[^/]+")}$`)
+  new RegExp(
+    `^${path
+      .replace(/[.+?^$()[\]\\|]/g, "\\$&")
+      .replace(/:[A-Za-z]+/g, "[^/]+")
+      .replace(/\/\*$/, "(?:/.*)?")}$`,
+  )
 
 interface KnownPath {
   readonly template: string

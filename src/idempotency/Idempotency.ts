@@ -16,7 +16,7 @@ import type { KeyId } from "../domain/Ids.ts"
 import { type ClaimId, ClaimStore } from "./ClaimStore.ts"
 import { hashKey } from "./fingerprint.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
-import { StreamedBody } from "./StreamedBody.ts"
+import { type ReplayBudget, StreamedBody } from "./StreamedBody.ts"
 
 /** What is kept and replayed byte for byte. Header names are lower-case. */
 export interface StoredResponse {
@@ -82,6 +82,8 @@ export class Idempotency extends Context.Service<
       claim: IdempotencyClaim,
       work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
+    /** For the streamed response of a run: kept for duplicates as far as there is room for it. */
+    readonly streamedBody: () => StreamedBody
     /**
      * Refuses new claims, waits for running work, and interrupts what exceeds the grace period. Whoever owns what
      * `work` needs runs this before closing it; the layer runs it at its own end in any case.
@@ -96,8 +98,12 @@ export class Idempotency extends Context.Service<
       const limits = yield* IdempotencyLimits
       const fibers = yield* FiberSet.make<void>()
       /** One entry per call in this process, for its duplicates to join. */
-      const calls = new Map<string, Deferred.Deferred<IdempotentReply, IdempotencyError>>()
+      const calls = new Map<string, Running>()
       let draining = false
+      const budget: ReplayBudget = {
+        bytesPerStream: limits.maxStoredBytes,
+        bytesLeft: limits.maxReplayBytes,
+      }
 
       const unavailable = new IdempotencyError({ reason: "unavailable", retryAfterMs: limits.retryAfterMs })
       const overloaded = new IdempotencyError({ reason: "overloaded", retryAfterMs: limits.retryAfterMs })
@@ -107,35 +113,52 @@ export class Idempotency extends Context.Service<
        * Entries are keyed by the fingerprint too: whether a key belongs to another request is for the claim to
        * say, since until then neither of two requests in this process has a better right to it.
        */
-      const run = <R>(claim: IdempotencyClaim, work: (begin: Begin) => Effect.Effect<Outcome, never, R>) =>
+      const run = <R>(
+        claim: IdempotencyClaim,
+        work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
+      ): Effect.Effect<IdempotentReply, IdempotencyError, R> =>
         // Uninterruptible from the entry to the fiber that removes it.
         Effect.uninterruptibleMask((restore) => {
           const name = `${claim.keyId} ${Buffer.from(claim.fingerprint).toString("hex")} ${claim.key}`
           const joined = calls.get(name)
           if (joined !== undefined) {
-            return Effect.flatMap(restore(Deferred.await(joined)), ({ response }) =>
-              canBeJoined(response) ? Effect.succeed({ response, replayed: true }) : Effect.fail(notStored),
+            return Effect.flatMap(
+              restore(Deferred.await(joined.reply)),
+              ({ response }): Effect.Effect<IdempotentReply, IdempotencyError, R> => {
+                // Whoever asks again after a stream broke wants another run, for which this one has to be over.
+                if (isBroken(response))
+                  return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work)))
+                return canBeJoined(response)
+                  ? Effect.succeed({ response, replayed: true })
+                  : Effect.fail(notStored)
+              },
             )
           }
           if (draining) return Effect.fail(unavailable)
           if (calls.size >= limits.maxRunning) return Effect.fail(overloaded)
-          const call = Deferred.makeUnsafe<IdempotentReply, IdempotencyError>()
-          calls.set(name, call)
+          const running: Running = { reply: Deferred.makeUnsafe(), over: Deferred.makeUnsafe() }
+          const { reply } = running
+          let begun: IdempotentResponse | undefined
+          calls.set(name, running)
           // Gone before the answer is out: whoever asks again after an answer asks the database.
           const settle = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
             Effect.sync(() => {
-              if (calls.get(name) === call) calls.delete(name)
-              Deferred.doneUnsafe(call, exit)
+              calls.delete(name)
+              if (begun !== undefined) forget(begun)
+              Deferred.doneUnsafe(reply, exit)
+              Deferred.doneUnsafe(running.over, Exit.void)
             })
-          const begin: Begin = (response) =>
-            void Deferred.doneUnsafe(call, Exit.succeed({ response, replayed: false }))
+          const begin: Begin = (response) => {
+            begun = response
+            Deferred.doneUnsafe(reply, Exit.succeed({ response, replayed: false }))
+          }
           const id = { keyId: claim.keyId, keyHash: hashKey(claim.key) }
           return attend(id, claim.fingerprint, work, begin).pipe(
             Effect.onExit((exit) => settle(withoutInterrupts(exit))),
             Effect.exit,
             Effect.asVoid,
             (call) => FiberSet.run(fibers, call),
-            Effect.andThen(restore(Deferred.await(call))),
+            Effect.andThen(restore(Deferred.await(reply))),
           )
         })
 
@@ -262,7 +285,7 @@ export class Idempotency extends Context.Service<
       )
       yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(limits.cleanupEveryMs), cleanup)))
 
-      return Idempotency.of({ run, drain })
+      return Idempotency.of({ run, streamedBody: () => new StreamedBody(budget), drain })
     }),
   )
 
@@ -270,7 +293,19 @@ export class Idempotency extends Context.Service<
   static readonly layerMemory = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layerMemory))
 }
 
+/** One run in this process: what its callers get, and its end. */
+interface Running {
+  readonly reply: Deferred.Deferred<IdempotentReply, IdempotencyError>
+  readonly over: Deferred.Deferred<void>
+}
+
 const notStored = new IdempotencyError({ reason: "not_stored" })
+
+const isBroken = ({ body }: IdempotentResponse): boolean => body instanceof StreamedBody && body.broken
+
+const forget = ({ body }: IdempotentResponse): void => {
+  if (body instanceof StreamedBody) body.release()
+}
 
 const canBeJoined = ({ body }: IdempotentResponse): boolean =>
   !(body instanceof StreamedBody) || body.replayable

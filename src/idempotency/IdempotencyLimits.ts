@@ -25,6 +25,8 @@ export const IdempotencyLimits = Context.Reference<{
   readonly statementMs: number
   /** Larger answers are delivered once and not stored. */
   readonly maxStoredBytes: number
+  /** Of all streams under way together; what exceeds it is delivered once and not stored. */
+  readonly maxReplayBytes: number
   /** Keyed runs in this process at once; they outlive their clients, so no connection bounds them. */
   readonly maxRunning: number
   /** How long a stopping process waits for running work. */
@@ -42,7 +44,8 @@ export const IdempotencyLimits = Context.Reference<{
     cleanupBatch: 500,
     maxRunning: 500,
     statementMs: 1_500,
-    maxStoredBytes: 1024 * 1024,
+    maxStoredBytes: 4 * 1024 * 1024,
+    maxReplayBytes: 128 * 1024 * 1024,
     drainMs: 25_000,
   }),
 })

@@ -7,18 +7,31 @@ const WINDOW_BYTES = 64 * 1024
 /** A comment: clients skip it, and what stands between them and the gateway sees that the stream lives. */
 export const KEEP_ALIVE: Uint8Array = Buffer.from(": keep-alive\n\n")
 
+/** What an event takes in memory beside its bytes. */
+const EVENT_OVERHEAD_BYTES = 128
+
+/** How much may be kept for readers that come later: by one stream, and by all of them together. */
+export interface ReplayBudget {
+  readonly bytesPerStream: number
+  bytesLeft: number
+}
+
 /**
  * The body of a streamed answer while it is being made: one writer, any number of readers, each from the first event
  * on. Events go from the writer's callback to the readers' without a fiber or a timer in between.
  *
- * What was written is kept for readers that come later, up to `replayBytes`. Past that the beginning is let go:
- * nobody new can read it, and the writer goes at the pace of the slowest reader that is left, or freely when there
- * is none. With `replayBytes` 0 there is one reader, which the writer waits for.
+ * What was written is kept for readers that come later, as far as the budget allows. Past that the beginning is let
+ * go: nobody new can read it, and the writer goes at the pace of the slowest reader that is left, or freely when there
+ * is none. Without a budget there is one reader, which the writer waits for.
  */
 export class StreamedBody {
   /** Called when there is room again after `write` returned false. */
   onRoom: () => void = nothing
-  readonly #replayBytes: number
+  /** It ended before it was complete: of no use to anyone who did not see it happen. */
+  broken = false
+  readonly #budget: ReplayBudget | undefined
+  /** Taken from the budget. */
+  #booked = 0
   readonly #readers = new Set<Reader>()
   /** What is kept: events from number `#first` on. */
   #events: Array<Uint8Array> = []
@@ -27,14 +40,15 @@ export class StreamedBody {
   #full = false
   #ended = false
 
-  constructor(replayBytes: number) {
-    this.#replayBytes = replayBytes
+  constructor(budget?: ReplayBudget) {
+    this.#budget = budget
   }
 
   /** False: wait for `onRoom` before the next event. */
   write(event: Uint8Array): boolean {
     this.#events.push(event)
-    this.#kept += event.length
+    this.#kept += event.length + EVENT_OVERHEAD_BYTES
+    this.#book()
     for (const reader of this.#readers) reader.pull()
     this.#letGo()
     return !this.#full
@@ -48,6 +62,17 @@ export class StreamedBody {
   end(): void {
     this.#ended = true
     for (const reader of this.#readers) reader.pull()
+  }
+
+  /** Nobody comes to read it any more. */
+  release(): void {
+    if (this.#budget !== undefined) this.#budget.bytesLeft += this.#booked
+    this.#booked = 0
+  }
+
+  /** The writer should wait. */
+  get full(): boolean {
+    return this.#full
   }
 
   /** Whether a new reader would still see the first event. */
@@ -86,9 +111,21 @@ export class StreamedBody {
     this.#letGo()
   }
 
+  /** Books what is kept from the beginning on; what cannot be booked is not kept, and the beginning is let go. */
+  #book(): void {
+    if (this.#budget === undefined || !this.replayable) return
+    const more = this.#kept - this.#booked
+    if (this.#kept <= this.#budget.bytesPerStream && more <= this.#budget.bytesLeft) {
+      this.#budget.bytesLeft -= more
+      this.#booked = this.#kept
+    } else {
+      this.release()
+    }
+  }
+
   #letGo(): void {
-    if (this.replayable && this.#kept <= this.#replayBytes) return
-    const expected = this.#replayBytes === 0 && this.#readers.size === 0
+    if (this.replayable && this.#booked > 0) return
+    const expected = this.#budget === undefined && this.#readers.size === 0
     if (!expected) this.#dropBefore(this.#slowest())
     const full = this.#kept > (this.#full ? WINDOW_BYTES / 2 : WINDOW_BYTES)
     if (full === this.#full) return
@@ -105,7 +142,7 @@ export class StreamedBody {
   #dropBefore(position: number): void {
     const count = position - this.#first
     if (count <= 0) return
-    for (const event of this.#events.splice(0, count)) this.#kept -= event.length
+    for (const event of this.#events.splice(0, count)) this.#kept -= event.length + EVENT_OVERHEAD_BYTES
     this.#first = position
   }
 }

@@ -11,7 +11,7 @@ import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
 import type { Asking } from "./asking.ts"
-import { fromProviders } from "./failures.ts"
+import { fromBrokenStream, fromProviders } from "./failures.ts"
 import { nextStep } from "./next-step.ts"
 import type { Trace } from "./Trace.ts"
 
@@ -21,14 +21,18 @@ const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 
 /** One line per target in this time: an outage must be visible in the log, not fill it. */
 const LOG_EVERY_MS = 10_000
 
+type Announce = (candidate: Candidate, startedAt: number) => Effect.Effect<void>
+
 /** Carries a plan out: one attempt after another until one succeeds or nothing sensible is left to try. */
 export class Attempts extends Context.Service<
   Attempts,
   {
+    /** `announce` is run right before each upstream call leaves. */
     readonly run: <A extends AnswerSummary>(
       plan: Plan,
       asking: Asking<A>,
       trace: Trace,
+      announce: Announce,
     ) => Effect.Effect<{ readonly candidate: Candidate; readonly answer: A }, GatewayError>
   }
 >()("gateway/inference/Attempts") {
@@ -45,11 +49,15 @@ export class Attempts extends Context.Service<
         candidate: Candidate,
         asking: Asking<A>,
         trace: Trace,
+        announce: Announce,
         remainingMs: number,
         patienceMs: number,
       ) => {
         const startedAt = trace.now()
-        const call = asking.ask(candidate, remainingMs, patienceMs)
+        const call = Effect.andThen(
+          announce(candidate, startedAt),
+          asking.ask(candidate, remainingMs, patienceMs),
+        )
         return breakers.run(candidate.key, call).pipe(
           Effect.onExit((exit) => {
             const endedAt = trace.now()
@@ -67,7 +75,7 @@ export class Attempts extends Context.Service<
         { outcome, usage }: AttemptRecord,
         ms: number,
       ): Effect.Effect<void> => {
-        if (outcome === "cancelled" || outcome === "defect") return Effect.void
+        if (outcome === "cancelled" || outcome === "defect" || outcome === "lost") return Effect.void
         // What embeddings produce says nothing about the length of answers.
         const outputTokens = model.kind === "chat" ? (usage?.outputTokens ?? null) : null
         return router.observe({
@@ -105,6 +113,7 @@ export class Attempts extends Context.Service<
         plan: Plan,
         asking: Asking<A>,
         trace: Trace,
+        announce: Announce,
       ) {
         const deadlineAt = trace.startedAt + asking.deadlineMs
         const failures: Array<ProviderError> = []
@@ -120,13 +129,15 @@ export class Attempts extends Context.Service<
           if (attemptsHere === 0) retryBudget.deposit(candidate.provider.name)
           attemptsHere++
           const patienceMs = tripped ? lastResortPatienceMs(candidate.expectedMs) : remainingMs
-          const result = yield* Effect.result(attempt(candidate, asking, trace, remainingMs, patienceMs))
+          const result = yield* Effect.result(
+            attempt(candidate, asking, trace, announce, remainingMs, patienceMs),
+          )
           if (Result.isSuccess(result)) return { candidate, answer: result.success }
 
           failures.push(result.failure)
           yield* report(candidate.key, result.failure, trace)
           // The client's answer is this one, as far as it came.
-          if (asking.committed()) return yield* fromProviders([result.failure])
+          if (asking.committed()) return yield* fromBrokenStream(result.failure)
           const step = nextStep({
             error: result.failure,
             attempts: trace.attempts.length,

@@ -5,12 +5,12 @@ import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { inputTokensOf } from "../domain/Task.ts"
 import { type Begin, Idempotency, type IdempotentResponse, type Outcome } from "../idempotency/Idempotency.ts"
-import { IdempotencyLimits } from "../idempotency/IdempotencyLimits.ts"
 import { StreamedBody } from "../idempotency/StreamedBody.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { costOf } from "../pricing/cost.ts"
+import type { Candidate } from "../routing/plan.ts"
 import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
 import { Attempts } from "./Attempts.ts"
@@ -49,7 +49,6 @@ export class Inference extends Context.Service<
     Inference,
     Effect.gen(function* () {
       const { gateway } = yield* Settings
-      const { maxStoredBytes } = yield* IdempotencyLimits
       const authenticator = yield* Authenticator
       const idempotency = yield* Idempotency
       const rateLimits = yield* RateLimits
@@ -83,7 +82,7 @@ export class Inference extends Context.Service<
         trace.authenticated()
 
         const call = yield* Effect.onError(exchange.call, (cause) =>
-          record(trace, principal, undefined, outcomeOf(Exit.failCause(cause))),
+          record(trace, principal, undefined, outcomeOf(Exit.failCause(cause), clientLeft)),
         )
 
         const work = (begin: Begin) =>
@@ -137,13 +136,20 @@ export class Inference extends Context.Service<
         trace.planned(plan, planningAt)
         if (call.dryRun) return undefined
 
+        const announce = (candidate: Candidate, startedAt: number) =>
+          ledger.attempting(trace.intent(principal, call, candidate, startedAt))
         if (stream !== undefined && task._tag === "Chat") {
           const asking = askStreamed(task.request, stream, gateway.timeouts)
-          const { candidate, answer } = yield* attempts.run(plan, asking, trace)
+          const { candidate, answer } = yield* attempts.run(plan, asking, trace, announce)
           const cost = costOf(candidate.model.price, answer.usage)
           return { candidate, summary: answer, completion: undefined, cost } satisfies Answer
         }
-        const { candidate, answer } = yield* attempts.run(plan, askWhole(task, gateway.timeouts), trace)
+        const { candidate, answer } = yield* attempts.run(
+          plan,
+          askWhole(task, gateway.timeouts),
+          trace,
+          announce,
+        )
         const cost = costOf(candidate.model.price, answer.usage)
         return { candidate, summary: answer, completion: answer, cost } satisfies Answer
       })
@@ -162,7 +168,7 @@ export class Inference extends Context.Service<
       /** Every way an answer can end becomes a ledger record; answers and typed errors become a response too. */
       const settle = (exchange: Exchange, trace: Trace, principal: Principal, call: Call) =>
         answer(trace, principal, call, undefined).pipe(
-          Effect.onExit((exit) => record(trace, principal, call, outcomeOf(exit))),
+          Effect.onExit((exit) => record(trace, principal, call, outcomeOf(exit, interruption(call)))),
           Effect.result,
           Effect.map((result) => ({
             response: exchange.write(trace.settled(principal, call, result)),
@@ -183,7 +189,7 @@ export class Inference extends Context.Service<
         begin: Begin,
       ): Effect.Effect<Outcome> =>
         Effect.suspend(() => {
-          const body = new StreamedBody(call.idempotency === undefined ? 0 : maxStoredBytes)
+          const body = call.idempotency === undefined ? new StreamedBody() : idempotency.streamedBody()
           let response: IdempotentResponse | undefined
           const stream = new StreamedAnswer({
             inputTokens: inputTokensOf(call.task),
@@ -201,22 +207,27 @@ export class Inference extends Context.Service<
           return Effect.raceFirst(answer(trace, principal, call, stream), Deferred.await(stopped)).pipe(
             Effect.onExit((exit) => {
               streams.delete(stream)
-              return record(trace, principal, call, outcomeOf(exit))
+              return record(trace, principal, call, outcomeOf(exit, interruption(call)))
             }),
             // Whatever else happens, whoever still reads is not left waiting.
-            Effect.onError((cause) =>
-              Cause.hasFails(cause) || !stream.opened
-                ? Effect.void
-                : Effect.sync(() =>
-                    stream.end(writer.end(trace.settled(principal, call, Result.fail(brokenBy(cause))))),
-                  ),
-            ),
+            Effect.onError((cause) => {
+              if (Cause.hasFails(cause) || !stream.opened) return Effect.void
+              const error = Cause.hasDies(cause) ? defect : aborted
+              body.broken = true
+              stream.end(writer.end(trace.settled(principal, call, Result.fail(error))))
+              return Cause.hasDies(cause)
+                ? Effect.annotateLogs(Effect.logError("A stream failed unexpectedly", cause), {
+                    request_id: exchange.requestId,
+                  })
+                : Effect.void
+            }),
             Effect.result,
             Effect.map((result) => {
               const settled = trace.settled(principal, call, result)
               if (Result.isFailure(result) && response === undefined) {
                 return { response: exchange.write(settled), keep: isFinal(result.failure) }
               }
+              body.broken = Result.isFailure(result)
               stream.end(writer.end(settled))
               return { response: response ?? exchange.write(settled), keep: Result.isSuccess(result) }
             }),
@@ -236,7 +247,7 @@ export class Inference extends Context.Service<
 
       return Inference.of({
         infer,
-        endStreams: Deferred.fail(stopped, stopping),
+        endStreams: Deferred.fail(stopped, aborted),
         models: (credential) =>
           Effect.map(authenticate(credential), (principal) => router.models(principal.models)),
       })
@@ -249,24 +260,28 @@ const unused: Begin = () => {}
 /** Repeating the request would bring the same answer, so that this one may be kept. */
 const isFinal = ({ final, status }: GatewayError): boolean => final && status < 500
 
-const brokenBy = (cause: Cause.Cause<unknown>): GatewayError =>
-  Cause.hasDies(cause)
-    ? new GatewayError({
-        code: "internal_error",
-        detail: "An unexpected error broke the stream; it was logged.",
-      })
-    : stopping
+const clientLeft = new GatewayError({ code: "client_closed_request", detail: "" })
 
-const stopping = new GatewayError({
-  code: "gateway_stopping",
-  detail: "The gateway stops before the answer was complete. Send the request again.",
+const aborted = new GatewayError({
+  code: "request_aborted",
+  detail: "The gateway gave this request up before its answer was complete. Send it again.",
 })
 
-const outcomeOf = (exit: Exit.Exit<Answer | undefined, GatewayError>): Answer | GatewayError | undefined => {
+/** With an Idempotency-Key a request has a life of its own: its client cannot end it. */
+const interruption = ({ idempotency }: Call): GatewayError =>
+  idempotency === undefined ? clientLeft : aborted
+
+const defect = new GatewayError({
+  code: "internal_error",
+  detail: "An unexpected error happened; it was logged under this request_id.",
+})
+
+const outcomeOf = (
+  exit: Exit.Exit<Answer | undefined, GatewayError>,
+  interrupted: GatewayError,
+): Answer | GatewayError | undefined => {
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Exit.findErrorOption(exit)
   if (failure._tag === "Some") return failure.value
-  return Exit.hasDies(exit)
-    ? new GatewayError({ code: "internal_error", detail: "" })
-    : new GatewayError({ code: "client_closed_request", detail: "" })
+  return Exit.hasDies(exit) ? defect : interrupted
 }

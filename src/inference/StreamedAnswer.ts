@@ -27,7 +27,7 @@ export class StreamedAnswer implements ChunkSink {
   /** The response's head is out. */
   opened = false
   candidate: Candidate | undefined
-  attemptStartedAt = 0
+  attemptStartedAt: number | undefined
   firstTokenAt: number | undefined
 
   readonly #writer: StreamWriter
@@ -152,7 +152,7 @@ export class StreamedAnswer implements ChunkSink {
 
   #send(chunk: ChatChunk): boolean {
     const event = this.#writer.chunk(chunk)
-    if (event === undefined) return true
+    if (event === undefined) return !this.body.full
     this.#quietTicks = 0
     return this.body.write(event)
   }

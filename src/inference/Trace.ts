@@ -3,7 +3,7 @@ import type { Principal } from "../auth/Principal.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import { modeOf } from "../domain/Task.ts"
-import type { AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
+import type { AttemptIntent, AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
 import { costOf } from "../pricing/cost.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
@@ -48,15 +48,33 @@ export class Trace {
     this.routeMs = this.now() - sinceMs
   }
 
-  /** While an attempt that began at `sinceMs` is under way. */
-  progress(candidate: Candidate | undefined, sinceMs: number): Progress {
+  /** Before an upstream call leaves: what would be left of it if the process died. */
+  intent(principal: Principal, call: Call, { provider, model }: Candidate, startedAt: number): AttemptIntent {
+    return {
+      id: this.exchange.requestId,
+      requestStartedAt: this.startedAt,
+      keyId: principal.keyId,
+      endpoint: this.exchange.endpoint,
+      route: this.plan?.route ?? null,
+      requestedModel: call.requestedModel,
+      stream: modeOf(call.task) === "stream",
+      provider: provider.name,
+      model: model.name,
+      startedAt,
+    }
+  }
+
+  /** `attemptAt`: start of the latest attempt, under way or not. */
+  progress(candidate: Candidate | undefined, attemptAt: number | undefined): Progress {
+    const latest = this.attempts.at(-1)
+    const running = attemptAt !== undefined && (latest === undefined || latest.startedAt < attemptAt)
     return {
       requestId: this.exchange.requestId,
       candidate,
-      attemptCount: this.attempts.length + 1,
+      attemptCount: this.attempts.length + (running ? 1 : 0),
       rateLimit: this.rateLimit,
       latencyMs: this.now() - this.startedAt,
-      timings: this.timings(this.now() - sinceMs),
+      timings: this.timings(running ? this.now() - attemptAt : 0),
     }
   }
 

@@ -2,7 +2,7 @@
 import { Effect } from "effect"
 import type { Timeouts } from "../config/GatewayConfig.ts"
 import type { AnswerSummary, CallMode, ChatRequest, Completion } from "../domain/Chat.ts"
-import { ProviderError } from "../domain/ProviderError.ts"
+import { ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
 import type { Task } from "../domain/Task.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { StreamedAnswer } from "./StreamedAnswer.ts"
@@ -49,27 +49,27 @@ export const askStreamed = (
   ask: (candidate, remainingMs, patienceMs) => {
     const { provider, model } = candidate
     answer.begin(candidate)
+    const fail = (kind: ProviderErrorKind, detail: string) =>
+      new ProviderError({ kind, provider: provider.name, model: model.name, detail })
     const silence = Effect.andThen(
       Effect.sleep(Math.min(firstTokenMs, patienceMs)),
       Effect.suspend(() =>
-        answer.committed
-          ? Effect.never
-          : Effect.fail(
-              new ProviderError({
-                kind: "timeout",
-                provider: provider.name,
-                model: model.name,
-                detail: "no first token",
-              }),
-            ),
+        answer.committed ? Effect.never : Effect.fail(fail("timeout", "no first token")),
       ),
     )
-    return Effect.map(
-      Effect.raceFirst(
-        provider.stream({ model: model.name, request, timeoutMs: remainingMs }, answer),
-        silence,
+    return Effect.raceFirst(
+      provider.stream({ model: model.name, request, timeoutMs: remainingMs }, answer),
+      silence,
+    ).pipe(
+      Effect.mapError((error) =>
+        // Held up by its client, a provider is not late.
+        error.kind === "timeout" && answer.body.full ? fail("client_too_slow", "paused") : error,
       ),
-      () => answer.summary(),
+      Effect.flatMap(() =>
+        answer.committed
+          ? Effect.succeed(answer.summary())
+          : Effect.fail(fail("bad_response", "ended without an answer")),
+      ),
     )
   },
   committed: () => answer.committed,

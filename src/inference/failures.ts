@@ -149,6 +149,16 @@ export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayEr
   return ourTrouble(last.kind, targets.size > 1, retryAfterMs)
 }
 
+/** The end of a stream that had begun: whoever it was, the client has a part of an answer. */
+export const fromBrokenStream = (failure: ProviderError): GatewayError => {
+  const error = fromProviders([failure])
+  if (failure.kind === "client_too_slow") return error
+  return new GatewayError({
+    code: error.code,
+    detail: "The stream broke before the answer was complete. Send the request again.",
+  })
+}
+
 const clientFaults: Partial<
   Record<ProviderErrorKind, "invalid_request" | "context_length_exceeded" | "content_filter">
 > = {
@@ -183,6 +193,11 @@ const ourTrouble = (kind: ProviderErrorKind, several: boolean, retryAfterMs: num
       })
     case "timeout":
       return timedOut()
+    case "client_too_slow":
+      return new GatewayError({
+        code: "client_too_slow",
+        detail: "The stream was not read fast enough to end in the time it has.",
+      })
     case "overloaded":
       return new GatewayError({
         code: "upstream_overloaded",

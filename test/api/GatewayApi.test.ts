@@ -31,7 +31,6 @@ describe("the specification", () => {
       "GET /readyz",
       "GET /v1/models",
       "GET /v1/models/{model}",
-      "GET /v1/models/{provider}/{model}",
       "POST /admin/keys",
       "POST /admin/keys/{id}/revoke",
       "POST /admin/keys/{id}/rotate",

@@ -241,6 +241,15 @@ describe("a wrong request", () => {
     ["trailing garbage", '{"prompt":"a"} x', 400, "invalid_json", undefined],
     ["a byte order mark", '\ufeff{"prompt":"a"}', 400, "invalid_json", undefined],
     ["an array", "[]", 400, "invalid_request", undefined],
+    ["endless nesting", `{"prompt":"a","x":${"[".repeat(100_000)}`, 400, "invalid_json", undefined],
+    [
+      "nesting that ends",
+      `{"prompt":"a","x":${'[{"0":'.repeat(200)}1${"}]".repeat(200)}}`,
+      400,
+      "invalid_json",
+      undefined,
+    ],
+    ["brackets in a text", `{"prompt":"${"[{".repeat(500)}","x":1}`, 400, "invalid_request", "x"],
     ["neither prompt nor messages", "{}", 400, "invalid_request", "prompt"],
     [
       "both prompt and messages",

@@ -137,7 +137,7 @@ describe("a stream in flight at the end", () => {
     assert.isBelow(performance.now() - startedAt, 5_000)
     const [whole, broken] = await texts
     assert.isTrue(whole.endsWith("data: [DONE]\n\n"), whole)
-    assert.include(broken, '"code":"gateway_stopping"')
+    assert.include(broken, '"code":"request_aborted"')
     assert.notInclude(broken, "[DONE]")
     assert.strictEqual(await rowsOf(databaseUrl, id), 2)
     await upstream.until(({ calls }) => calls.every(({ outcome }) => outcome !== "pending"))

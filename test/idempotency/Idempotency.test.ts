@@ -9,7 +9,6 @@ import {
   type Outcome,
 } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
-import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
@@ -189,7 +188,7 @@ describe("a streamed answer", () => {
   /** Begins at once; the test ends it. */
   const streaming = Effect.gen(function* () {
     const { work, seen, finish } = yield* gated
-    const body = new StreamedBody(limits.maxStoredBytes)
+    const body = (yield* Idempotency).streamedBody()
     const response = { ...answer(""), body }
     return {
       body,
@@ -199,6 +198,7 @@ describe("a streamed answer", () => {
         return work
       },
       finish: (keep: boolean) => {
+        body.broken = !keep
         body.end()
         return finish({ response, keep })
       },
@@ -233,6 +233,21 @@ describe("a streamed answer", () => {
       yield* finish(false)
       yield* settled
       assert.isFalse((yield* run(request("k"), () => Effect.succeed(kept("second try")))).replayed)
+    }),
+  )
+
+  test(
+    "that broke is nothing for who comes after: not even while its claim is still being released",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, body, finish } = yield* streaming
+      yield* run(request("k"), work)
+      body.broken = true
+      body.end()
+      const again = yield* start(run(request("k"), () => Effect.succeed(kept("second try"))))
+      assert.isUndefined(again.pollUnsafe())
+      yield* finish(false)
+      assert.strictEqual(text(yield* Fiber.join(again)), "second try")
     }),
   )
 

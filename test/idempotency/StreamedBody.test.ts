@@ -3,7 +3,11 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 
-const MANY = 1024 * 1024
+const budget = (bytesPerStream: number, bytesLeft = Number.POSITIVE_INFINITY) => ({
+  bytesPerStream,
+  bytesLeft,
+})
+const MANY = budget(1024 * 1024)
 
 const event = (n: number, bytes = 100): Buffer =>
   Buffer.from(`data: ${n} `.padEnd(bytes - 2, "x").concat("\n\n"))
@@ -52,7 +56,7 @@ describe("readers", () => {
   })
 
   it("hold the writer up when they are slow, and let it go on when they have caught up", async () => {
-    const body = new StreamedBody(0)
+    const body = new StreamedBody()
     let room = 0
     body.onRoom = () => {
       room++
@@ -72,7 +76,7 @@ describe("readers", () => {
   })
 
   it("that leave do not hold the writer up any more", async () => {
-    const body = new StreamedBody(1)
+    const body = new StreamedBody(budget(1))
     let room = 0
     body.onRoom = () => {
       room++
@@ -88,7 +92,7 @@ describe("readers", () => {
   })
 
   it("of a stream for one are waited for", async () => {
-    const body = new StreamedBody(0)
+    const body = new StreamedBody()
     let written = ""
     while (body.write(event(written.length))) written += event(written.length)
     const reader = all(body.read())
@@ -99,11 +103,12 @@ describe("readers", () => {
 
 describe("past the replay limit", () => {
   it("the stream goes on for those who read it, and nobody new can read or store it", async () => {
-    const body = new StreamedBody(1_000)
+    // An event of 100 bytes takes 228.
+    const body = new StreamedBody(budget(1_000))
     const early = all(body.read())
     let written = ""
     for (let n = 0; n < 100; n++) {
-      assert.strictEqual(body.replayable, written.length <= 1_000, `after ${written.length}`)
+      assert.strictEqual(body.replayable, written.length <= 400, `after ${written.length}`)
       written += event(n)
       body.write(event(n))
       await turn()
@@ -115,6 +120,29 @@ describe("past the replay limit", () => {
     assert.match((await failed).message, /gone/)
     body.end()
     assert.strictEqual(await early, written)
+  })
+})
+
+describe("the room for replays", () => {
+  it("is shared by all streams, and free again when one is released", async () => {
+    const shared = budget(100_000, 1_000)
+    const [one, two] = [new StreamedBody(shared), new StreamedBody(shared)]
+    for (let n = 0; n < 3; n++) one.write(event(n))
+    for (let n = 0; n < 3; n++) two.write(event(n))
+    assert.deepStrictEqual([one.replayable, two.replayable], [true, false])
+    one.release()
+    two.release()
+    assert.strictEqual(shared.bytesLeft, 1_000)
+    assert.isTrue(one.replayable)
+  })
+
+  it("is given back by what grows out of it", () => {
+    const shared = budget(500)
+    shared.bytesLeft = 1_000
+    const body = new StreamedBody(shared)
+    for (let n = 0; n < 3; n++) body.write(event(n))
+    assert.isFalse(body.replayable)
+    assert.strictEqual(shared.bytesLeft, 1_000)
   })
 })
 

@@ -7,6 +7,7 @@ import { Attempts } from "../../src/inference/Attempts.ts"
 import { askWhole } from "../../src/inference/asking.ts"
 import { Trace } from "../../src/inference/Trace.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
+import type { Candidate } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { ask } from "../routing/world.ts"
 import { attempts, type Fate, makeUpstream, settings, timeouts } from "./world.ts"
@@ -29,6 +30,8 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
   )
 
   const traces: Array<Trace> = []
+  const announced: Array<string> = []
+  const announce = ({ key }: Candidate) => Effect.sync(() => void announced.push(key))
 
   const infer = (requestedModel: string, heldUpMs = 0) =>
     Effect.gen(function* () {
@@ -46,7 +49,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
       traces.push(trace)
       yield* Effect.sleep(heldUpMs)
       const plan = yield* (yield* Router).plan({ requestedModel, task, allowed: undefined })
-      const exit = yield* Effect.exit((yield* Attempts).run(plan, askWhole(task, timeouts), trace))
+      const exit = yield* Effect.exit((yield* Attempts).run(plan, askWhole(task, timeouts), trace, announce))
       const error = Exit.findErrorOption(exit)
       return {
         answeredBy: Exit.isSuccess(exit) ? exit.value.candidate.key : undefined,
@@ -66,7 +69,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
   const recorded = () => traces.flatMap(({ attempts }) => attempts.map(({ outcome }) => outcome))
   const asked = () => upstream.calls.map((call) => `${call.target} ${call.outcome}`)
   const world = attempts.pipe(Layer.provide([upstream.layer, settings]))
-  return { calls: upstream.calls, asked, recorded, infer, settled, world }
+  return { announced, calls: upstream.calls, asked, recorded, infer, settled, world }
 }
 
 /** Half of the jitter's range, and no exploration. */
@@ -100,10 +103,11 @@ describe("a rate limit of the only candidate", () => {
 
 describe("a rate limit with somebody else to ask", () => {
   it.effect("is not waited for", () => {
-    const { asked, calls, settled, world } = scripted({ "a/m": [fails("rate_limited", 1_000)] })
+    const { announced, asked, calls, settled, world } = scripted({ "a/m": [fails("rate_limited", 1_000)] })
     return Effect.gen(function* () {
       assert.strictEqual((yield* settled("a-then-b")).answeredBy, "b/m")
       assert.deepStrictEqual(asked(), ["a/m rate_limited", "b/m success"])
+      assert.deepStrictEqual(announced, ["a/m", "b/m"])
       assert.strictEqual(calls[1]?.startedAt, 100)
     }).pipe(Effect.provide(world), steadyRandom)
   })

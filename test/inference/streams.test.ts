@@ -199,6 +199,19 @@ describe("a stream", () => {
   )
 
   story(
+    "that ends well without having said anything is no answer: the next provider is asked",
+    { "a/m": [{ afterMs: 100, mute: true }] },
+    ({ asked, ledger }) =>
+      Effect.gen(function* () {
+        const client = yield* Client.ask(exchange("r", "a-then-b"))
+        yield* pass(2_000)
+        assert.strictEqual(client.text, "role|hel|lo|stop|[DONE]|")
+        assert.strictEqual(asked().at(-1), "b/m success")
+        assert.strictEqual(ledger.records[0]?.attempts[0]?.outcome, "bad_response")
+      }),
+  )
+
+  story(
     "that nobody begins is an ordinary error",
     { "a/m": [{ afterMs: 10, fails: { kind: "bad_request" } }] },
     ({ ledger }) =>

@@ -30,6 +30,7 @@ export const timeouts = {
   streamMs: 120_000,
   firstTokenMs: 10_000,
   keepAliveMs: 15_000,
+  clientStallMs: 30_000,
   drainMs: 20_000,
 }
 
@@ -68,6 +69,7 @@ const gateway: GatewayConfig = {
   ]),
   timeouts,
   limits,
+  ledger: { journal: "memory", journalMaxBytes: 0 },
 }
 
 export const settings = Layer.succeed(Settings, {
@@ -90,6 +92,8 @@ export interface Fate {
   readonly pieceMs?: number
   /** A streamed answer goes this way after its pieces instead of ending well. */
   readonly breaks?: ProviderErrorKind | "silence"
+  /** A streamed answer ends well, and has said nothing. */
+  readonly mute?: boolean
 }
 
 export const event = (text: string): Buffer => Buffer.from(`data: ${text}\n\n`)
@@ -190,8 +194,12 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
     attempt(
       provider,
       call,
-      Effect.fnUntraced(function* ({ breaks, pieceMs = 0, pieces = ["hel", "lo"], usage = null }, fail) {
+      Effect.fnUntraced(function* (
+        { breaks, mute, pieceMs = 0, pieces = ["hel", "lo"], usage = null },
+        fail,
+      ) {
         sink.write(piece("", { event: event("role"), semantic: false }))
+        if (mute) return
         for (const text of pieces) {
           sink.write(piece(text))
           yield* Effect.sleep(pieceMs)
@@ -230,6 +238,7 @@ export const makeLedger = () => {
   const records: Array<LedgerRecord> = []
   const layer = Layer.succeed(Ledger, {
     record: (record) => Effect.sync(() => void records.push(record)),
+    attempting: () => Effect.void,
     flush: () => Effect.succeed(true),
   })
   return { records, layer }

@@ -16,6 +16,7 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     streamMs: 5000,
     firstTokenMs: 5000,
     keepAliveMs: 5000,
+    clientStallMs: 30_000,
     drainMs: 20_000,
   },
   limits: {
@@ -26,6 +27,7 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     maxEventLoopDelayMs: 100,
     maxUpstreamBytes: 100_000,
   },
+  ledger: { journal: "memory", journalMaxBytes: 0 },
 })
 
 const layerOf = (providers: ReadonlyArray<ProviderConfig>) =>

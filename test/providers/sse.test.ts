@@ -69,6 +69,16 @@ describe("an event", () => {
     assert.deepStrictEqual(dataOf(": keep-alive\n\n\n\n\r\n\r\nid: 3\n\nevent: ping\n\ndata: x\n\n"), ["x"])
   })
 
+  it("is JSON outside of any field, as an error, and nothing else that stands with it", () => {
+    const error = '{\n  "error": {\n    "code": 503\n  }\n}'
+    for (const before of ["", ": comment\n", "id: 3\nretry: 5\n", "event: odd\n", "data: x\n"]) {
+      const text = `${before}${error}\n\n`
+      assert.deepStrictEqual(plain(eventsOf(text)), [{ bytes: text, type: "error", data: error }])
+    }
+    assert.deepStrictEqual(dataOf("data: x\r\n\r\n[{\r\n}]\r\n\r\n"), ["x", "[{\n}]"])
+    assert.deepStrictEqual(dataOf("oops\n\nodd: {}\n\n: {}\n\nid: [1]\n\n"), [])
+  })
+
   it("may have empty data", () => {
     assert.deepStrictEqual(dataOf("data:\n\ndata\n\n"), ["", ""])
   })
@@ -109,6 +119,11 @@ describe("what is left", () => {
     assert.strictEqual(parse([Buffer.from("data: a\n\ndata: b\n")]).rest, "data: b\n")
     assert.strictEqual(parse([Buffer.from('data: a\n\n{"err'), Buffer.from('or":1}')]).rest, '{"error":1}')
     assert.strictEqual(parse([Buffer.from("data: a\n\n")]).rest, "")
+  })
+
+  it("is what an error says, without what stands before it", () => {
+    assert.strictEqual(parse([Buffer.from('data: a\n\ndata: b\n{"error":1}')]).rest, '{"error":1}')
+    assert.strictEqual(parse([Buffer.from('event: error\ndata: {"error":1}')]).rest, '{"error":1}')
   })
 })
 

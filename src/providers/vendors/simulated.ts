@@ -250,7 +250,7 @@ const MAX_DIMENSIONS = 1_536
 const MAX_NUMBERS = 262_144
 
 const refusal = (request: EmbeddingRequest): Failure | undefined => {
-  const { dimensions = DEFAULT_DIMENSIONS } = request
+  const dimensions = request.dimensions ?? DEFAULT_DIMENSIONS
   const refuse = (param: string, message: string): Failure => ({
     kind: "bad_request",
     status: 400,
@@ -267,7 +267,8 @@ const refusal = (request: EmbeddingRequest): Failure | undefined => {
 }
 
 const embeddings = (request: EmbeddingRequest, model: ModelConfig): Completion => {
-  const { dimensions = DEFAULT_DIMENSIONS, encoding_format: format = "float" } = request
+  const dimensions = request.dimensions ?? DEFAULT_DIMENSIONS
+  const format = request.encoding_format ?? "float"
   const inputTokens = estimateEmbeddingTokens(request)
   return {
     text: "",

@@ -1,0 +1,144 @@
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+import { ok } from "../support/fake-upstream-behaviours.ts"
+import { endless } from "../support/fake-upstream-streams.ts"
+import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { RawHttp } from "../support/RawHttp.ts"
+
+/** Clients that end their side of the connection, and still wait or not. */
+
+let upstream: FakeUpstream
+let gateway: GatewayProcess
+let key: string
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start()
+  gateway = await GatewayProcess.start({
+    databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+    config: providersYaml(
+      [upstream],
+      `limits: { requests_per_minute: 100000, max_in_flight: 20 }
+timeouts: { client_stall_ms: 1000, stream_ms: 4000 }`,
+    ),
+  })
+  key = (await gateway.createKey()).key
+  // The first use of a key hashes it, which takes a while.
+  assert.strictEqual((await gateway.infer(key, { model: "p0/m", prompt: "warm" })).status, 200)
+})
+afterAll(async () => {
+  await gateway?.stop()
+  await upstream?.stop()
+})
+beforeEach(() => upstream.reset())
+
+const request = (path: string, stream: boolean, apiKey: string, headers = "") => {
+  const body = JSON.stringify({ model: "p0/m", messages: [{ role: "user", content: "Hi" }], stream })
+  return `POST ${path} HTTP/1.1\r\nHost: gateway\r\nX-API-Key: ${apiKey}\r\nContent-Type: application/json\r\n${headers}Content-Length: ${body.length}\r\n\r\n${body}`
+}
+
+const send = async (path: string, stream: boolean, headers?: string) => {
+  const client = await RawHttp.connect(gateway.url)
+  client.send(request(path, stream, key, headers))
+  await upstream.until(({ count }) => count === 1)
+  return client
+}
+
+const metric = async (name: string, of = gateway): Promise<number> => {
+  const text = await (await fetch(`${of.url}/metrics`)).text()
+  return Number(new RegExp(`^${name}.* (\\S+)$`, "m").exec(text)?.[1] ?? 0)
+}
+
+const routes = [
+  ["/infer", false],
+  ["/infer", true],
+  ["/v1/chat/completions", false],
+  ["/v1/chat/completions", true],
+] as const
+
+describe.each(routes)("%s, stream: %s", (path, stream) => {
+  it("answers a client that ended its side after the request", async () => {
+    upstream.respond(ok({ text: "Still there", delayMs: 300 }))
+    const client = await send(path, stream)
+    client.socket.end()
+    await client.until(({ closed }) => closed)
+    assert.deepStrictEqual(client.statuses, [200])
+    assert.include(client.received, stream ? "data: [DONE]" : "Still there")
+  })
+
+  it("gives up for a client that is gone, within a second", async () => {
+    upstream.respond(ok({ delayMs: 30_000 }))
+    const client = await send(path, stream)
+    client.socket.destroy()
+    await upstream.until(({ calls }) => calls[0]?.outcome === "lost", 1_000)
+  })
+})
+
+describe("a client that goes with several requests under way", () => {
+  it("is noticed by the one that is being answered", async () => {
+    upstream.respond(ok({ delayMs: 30_000 }))
+    const client = await send("/infer", true)
+    client.send(request("/infer", true, key))
+    await upstream.until(({ count }) => count === 2)
+    client.socket.destroy()
+    await upstream.until(({ calls }) => calls.every(({ outcome }) => outcome === "lost"), 1_000)
+  })
+})
+
+describe("a client that takes nothing of its answer", () => {
+  /** 7 MB on the wire: more than all the buffers between the gateway and a client that does not read. */
+  const large = (stream: boolean) => "x".repeat(stream ? 120_000 : 7_000_000)
+
+  it.each([false, true])("is cut off and gives its slot back (stream: %s)", async (stream) => {
+    upstream.respond(ok({ text: large(stream) }))
+    const client = await send("/v1/chat/completions", stream)
+    client.socket.pause()
+    const startedAt = performance.now()
+    while ((await metric("gateway_in_flight_requests")) > 0) {
+      assert.isBelow(performance.now() - startedAt, 8_000, "its slot is still taken")
+      await new Promise((resolve) => setTimeout(resolve, 100))
+    }
+    client.socket.destroy()
+  })
+
+  it("does not hold up another that reads the same stream", async () => {
+    upstream.respond(ok({ text: large(true), firstMs: 200 }))
+    const keyed = `Idempotency-Key: shared\r\n`
+    const stalled = await send("/v1/chat/completions", true, keyed)
+    stalled.socket.pause()
+    const reading = await RawHttp.connect(gateway.url)
+    reading.send(request("/v1/chat/completions", true, key, keyed))
+    await reading.until(({ received }) => received.endsWith("\r\n0\r\n\r\n"), 6_000)
+    assert.include(reading.received.slice(-200), "data: [DONE]")
+    assert.strictEqual(upstream.count, 1)
+    stalled.socket.destroy()
+    reading.socket.destroy()
+  })
+})
+
+describe("a client that reads too slowly", () => {
+  it("runs out of time, which is not held against the provider", async () => {
+    const patient = await GatewayProcess.start({
+      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+      config: providersYaml([upstream], "timeouts: { stream_ms: 1500 }"),
+    })
+    const { key } = await patient.createKey()
+    upstream.respond(endless(10_000))
+    // As many as would open the circuit.
+    const clients = await Promise.all(
+      Array.from({ length: 6 }, async () => {
+        const client = await RawHttp.connect(patient.url)
+        client.send(request("/infer", true, key))
+        client.socket.pause()
+        return client
+      }),
+    )
+    const rows = await patient.ledger(6)
+    assert.deepStrictEqual([...new Set(rows.map((row) => row.error_code))], ["client_too_slow"])
+    assert.strictEqual(await metric("gateway_breaker_open", patient), 0)
+    for (const client of clients) client.socket.destroy()
+    await patient.stop()
+  })
+})
