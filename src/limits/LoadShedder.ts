@@ -1,4 +1,4 @@
-import { Context, Data, Effect, Layer, Metric, Schedule, type Scope } from "effect"
+import { Context, Data, Effect, Layer, Metric, Schedule, Scope } from "effect"
 import { Settings } from "../config/Settings.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { EventLoopDelay } from "./EventLoopDelay.ts"
@@ -51,7 +51,8 @@ export class LoadShedder extends Context.Service<
         // Two periods in a row: one long task delays everyone once, and shedding would not undo it.
         if (Math.min(previousMs, currentMs) > maxEventLoopDelayMs) return refuse("event_loop_delay")
         inFlight += 1
-        return Effect.addFinalizer(() => release)
+        // Not Effect.addFinalizer, which copies the context of every request for a finalizer that needs none of it.
+        return Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, release))
       }).pipe(Effect.uninterruptible)
 
       return LoadShedder.of({ slot, inFlight: () => inFlight })
