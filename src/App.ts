@@ -4,6 +4,7 @@ import { AdminTokens } from "./auth/AdminTokens.ts"
 import { ApiKeys } from "./auth/ApiKeys.ts"
 import { Authenticator } from "./auth/Authenticator.ts"
 import { KeyChanges } from "./auth/KeyChanges.ts"
+import { processPolicy } from "./cli/process-policy.ts"
 import { welcome } from "./cli/welcome.ts"
 import { Settings } from "./config/Settings.ts"
 import { Database } from "./database/Database.ts"
@@ -15,6 +16,7 @@ import { Idempotency } from "./idempotency/Idempotency.ts"
 import { Attempts } from "./inference/Attempts.ts"
 import { Inference } from "./inference/Inference.ts"
 import { Ledger } from "./ledger/Ledger.ts"
+import { LedgerUpkeep } from "./ledger/LedgerUpkeep.ts"
 import { LoadShedder } from "./limits/LoadShedder.ts"
 import { RateLimits } from "./limits/RateLimits.ts"
 import { layerBuildInfo } from "./observability/Metrics.ts"
@@ -58,9 +60,12 @@ const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
   Layer.provide(Providers.layer),
 )
 
+const ledger = LedgerUpkeep.layer.pipe(Layer.provideMerge(Ledger.layer), Layer.provide(ledgerPool))
+
 const inference = Inference.layer.pipe(
   Layer.provide(Attempts.layer),
-  Layer.provide([routing, RateLimits.layer, Ledger.layer.pipe(Layer.provide(ledgerPool))]),
+  Layer.provide([routing, RateLimits.layer]),
+  Layer.provideMerge(ledger),
   Layer.provideMerge(requestServices),
 )
 
@@ -83,6 +88,7 @@ const DRAIN_NOTICE = "500 millis"
  * database that is down takes until that is back.
  */
 export const serve = Effect.gen(function* () {
+  yield* processPolicy
   const services = yield* Layer.build(service)
   return yield* Effect.provide(running, services)
 }).pipe(Effect.scoped)
@@ -94,6 +100,7 @@ const running = Effect.gen(function* () {
   const readiness = yield* Readiness
   const database = yield* Database
   const inference = yield* Inference
+  const upkeep = yield* LedgerUpkeep
   const { drainMs } = (yield* Settings).gateway.timeouts
   yield* Effect.addFinalizer(() =>
     Effect.sync(() => readiness.setPhase("draining")).pipe(
@@ -108,7 +115,7 @@ const running = Effect.gen(function* () {
   const started = migrateWhenAvailable.pipe(
     Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
     Effect.andThen(welcome),
-    Effect.andThen(Effect.never),
+    Effect.andThen(upkeep.keep),
   )
   return yield* Effect.raceFirst(started, database.stopped)
 })
@@ -122,5 +129,12 @@ export const operatorKeys = ApiKeys.layer.pipe(
 )
 
 export const operatorDatabase = Database.layerClient.pipe(Layer.provide(Settings.layer))
+
+/** For a command that works through the ledger: long, in short statements. The schema is the command's to check. */
+export const operatorLedger = Database.layerPool({
+  applicationName: "llm-gateway command",
+  maxConnections: 1,
+  statementTimeoutMs: 60_000,
+}).pipe(Layer.provide(Database.layerClient), Layer.provideMerge(Settings.layer))
 
 export const operatorTokens = AdminTokens.layer.pipe(Layer.provide(Settings.layer))

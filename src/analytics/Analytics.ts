@@ -4,9 +4,11 @@ import { answerWithin } from "../database/answer-within.ts"
 import { failureCode } from "../database/failure-code.ts"
 import { toUsd } from "../domain/Money.ts"
 import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
-import { requestsQuery } from "./requests-query.ts"
+import { storedText } from "./filters.ts"
+import { readRequests } from "./requests-query.ts"
+import { storedHistogram } from "./stored-histogram.ts"
 import { type Bucket, type TimeRange, timeRange, widen } from "./time-range.ts"
-import { storedText, usageQuery } from "./usage-query.ts"
+import { type StoredSums, usageQuery } from "./usage-query.ts"
 import { type UsageTotals, usageTotals } from "./usage-totals.ts"
 
 const DEFAULT_LIMIT = 100
@@ -124,7 +126,7 @@ export class Analytics extends Context.Service<
         const after = place.after && sql`key_id > ${storedText(place.after[0])}`
         const rows = yield* answered(usageQuery(sql, { ...place, grouping: "key", bucket: "hour", after }))
         return page(rows, place, {
-          row: (row): UsageByKey => ({ key_id: row.key_id, key_name: row.key_name, ...usageTotals(row) }),
+          row: (row): UsageByKey => ({ key_id: row.key_id, key_name: row.key_name, ...totals(row) }),
           cursor: (row) => keyCursor.encode(place.range, [row.key_id]),
         })
       })
@@ -138,7 +140,7 @@ export class Analytics extends Context.Service<
           usageQuery(sql, { ...place, grouping: "provider", bucket: "hour", after }),
         )
         return page(rows, place, {
-          row: (row): UsageByProvider => ({ provider: row.provider, model: row.model, ...usageTotals(row) }),
+          row: (row): UsageByProvider => ({ provider: row.provider, model: row.model, ...totals(row) }),
           cursor: (row) => providerCursor.encode(place.range, [row.provider, row.model]),
         })
       })
@@ -151,14 +153,14 @@ export class Analytics extends Context.Service<
         const after = place.after && sql`start > ${new Date(place.after[0])}`
         const rows = yield* answered(usageQuery(sql, { ...place, grouping: "time", bucket, after }))
         return page(rows, place, {
-          row: (row): UsageInTime => ({ start: row.start.toISOString(), bucket, ...usageTotals(row) }),
+          row: (row): UsageInTime => ({ start: row.start.toISOString(), bucket, ...totals(row) }),
           cursor: (row) => timeCursor.encode(place.range, [row.start.getTime()]),
         })
       })
 
       const requests = Effect.fn("Analytics.requests")(function* (query: RequestsQuery) {
         const place = yield* placeOf(query, requestCursor, undefined)
-        const rows = yield* answered(requestsQuery(sql, place, query))
+        const rows = yield* answered(readRequests(sql, place, query))
         return page(rows, place, {
           row: ({ cost_nano_usd, started_at, ...row }): RequestRow => ({
             ...row,
@@ -173,6 +175,8 @@ export class Analytics extends Context.Service<
     }),
   )
 }
+
+const totals = (row: StoredSums) => usageTotals({ ...row, histogram: storedHistogram(row.latencies) })
 
 /** Where in a listing a page starts. */
 interface Place<Key> {

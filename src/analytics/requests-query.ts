@@ -1,7 +1,8 @@
-import type { SqlClient, Statement } from "effect/sql"
+import { Effect } from "effect"
+import type { SqlClient, SqlError, Statement } from "effect/sql"
 import type { RequestRow, RequestsQuery } from "./Analytics.ts"
+import { rowFilters, storedText } from "./filters.ts"
 import type { TimeRange } from "./time-range.ts"
-import { filterConditions, storedText } from "./usage-query.ts"
 
 export interface StoredRequest extends Omit<RequestRow, "cost_usd" | "started_at"> {
   readonly cost_nano_usd: number | null
@@ -14,13 +15,80 @@ interface RequestsPlace {
   readonly limit: number
 }
 
-/** Newest first, from the row after `after`; one row more than `limit` tells that there is a next page. */
+/** A statement locks every partition in its span and every index of it, and the server's table of locks is finite. */
+const MAX_PARTITIONS = 32
+const DAY_MS = 24 * 3_600_000
+
+/**
+ * Newest first, from the row after `after`; one row more than `limit` tells that there is a next page. A long span, and
+ * one where the filters meet on some days only, is read in parts, the newest first, until the page is full.
+ */
+export const readRequests = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  place: RequestsPlace,
+  filters: RequestsQuery,
+): Effect.fn.Return<ReadonlyArray<StoredRequest>, SqlError.SqlError> {
+  const rows: Array<StoredRequest> = []
+  for (const range of yield* partsOf(sql, rest(place), filters)) {
+    const part = { ...place, range, limit: place.limit - rows.length }
+    // Planned for these very values: without the span a plan covers every partition.
+    rows.push(...(yield* requestsQuery(sql, part, filters).unprepared))
+    if (rows.length > place.limit) break
+  }
+  return rows
+})
+
+/**
+ * Newest first. A single filter has an index that finds its rows or finds none; several are found by the index of one,
+ * which can be every row of a month for a combination that never occurs. So the days where it does are looked up first.
+ */
+export const partsOf = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  range: TimeRange,
+  filters: RequestsQuery,
+) {
+  const combined = [...rowFilters(sql, filters), ...endpointFilter(sql, filters)]
+  const short = range.toMs - range.fromMs < (MAX_PARTITIONS - 1) * DAY_MS
+  if (short && combined.length < 2) return [range]
+  const occurrences = sql`
+    SELECT FROM request_kinds
+    WHERE ${sql.and([sql`day = (lower AT TIME ZONE 'UTC')::date`, ...combined])}`
+  const partitions = yield* sql<{ fromMs: number; toMs: number }>`
+    SELECT
+      coalesce((extract(epoch FROM lower) * 1000)::float8, 0) AS "fromMs",
+      (extract(epoch FROM upper) * 1000)::float8 AS "toMs"
+    FROM ledger_partitions
+    WHERE ${sql.and([
+      sql`upper > ${new Date(range.fromMs)}`,
+      sql`coalesce(lower < ${new Date(range.toMs)}, true)`,
+      ...(combined.length === 0 ? [] : [sql`(lower IS NULL OR EXISTS (${occurrences}))`]),
+    ])}
+    ORDER BY upper DESC`
+  const parts: Array<{ fromMs: number; toMs: number; partitions: number }> = []
+  for (const { fromMs, toMs } of partitions) {
+    const newer = parts.at(-1)
+    if (newer !== undefined && newer.fromMs === toMs && newer.partitions < MAX_PARTITIONS) {
+      newer.fromMs = fromMs
+      newer.partitions += 1
+    } else parts.push({ fromMs, toMs, partitions: 1 })
+  }
+  return parts.map(({ fromMs, toMs }) => ({
+    fromMs: Math.max(fromMs, range.fromMs),
+    toMs: Math.min(toMs, range.toMs),
+  }))
+})
+
+/** What is left of the span after `after`: an index scan that began at the upper end would read every page before again. */
+const rest = ({ range, after }: RequestsPlace): TimeRange =>
+  after === undefined ? range : { fromMs: range.fromMs, toMs: Math.min(range.toMs, after[0] + 1) }
+
 export const requestsQuery = (
   sql: SqlClient.SqlClient,
   place: RequestsPlace,
   filters: RequestsQuery,
 ): Statement.Statement<StoredRequest> => {
-  const { endpoint, statusClass, errorCode } = filters
+  const { statusClass, errorCode } = filters
+  const { fromMs, toMs } = rest(place)
   return sql<StoredRequest>`
     SELECT
       id AS request_id, key_id, endpoint, route, provider, model, status, stream, first_token_ms,
@@ -28,10 +96,13 @@ export const requestsQuery = (
       cost_nano_usd::float8 AS cost_nano_usd, latency_ms, attempts, started_at, error_code
     FROM requests
     WHERE ${sql.and([
-      sql`started_at >= ${new Date(place.range.fromMs)}`,
-      before(sql, place),
-      ...filterConditions(sql, filters),
-      ...(endpoint === undefined ? [] : [sql`endpoint = ${storedText(endpoint)}`]),
+      sql`started_at >= ${new Date(fromMs)}`,
+      sql`started_at < ${new Date(toMs)}`,
+      ...(place.after === undefined
+        ? []
+        : [sql`(started_at, id) < (${new Date(place.after[0])}, ${place.after[1]})`]),
+      ...rowFilters(sql, filters),
+      ...endpointFilter(sql, filters),
       ...(statusClass === undefined
         ? []
         : [sql`status BETWEEN ${statusClass * 100} AND ${statusClass * 100 + 99}`]),
@@ -41,11 +112,8 @@ export const requestsQuery = (
     LIMIT ${place.limit + 1}`
 }
 
-/**
- * The upper end of the span, or the last row given. Never both: an index scan would start at the upper end, and every
- * page read all pages before it again.
- */
-const before = (sql: SqlClient.SqlClient, { range, after }: RequestsPlace): Statement.Fragment =>
-  after === undefined
-    ? sql`started_at < ${new Date(range.toMs)}`
-    : sql`(started_at, id) < (${new Date(after[0])}, ${after[1]})`
+const endpointFilter = (
+  sql: SqlClient.SqlClient,
+  { endpoint }: RequestsQuery,
+): ReadonlyArray<Statement.Fragment> =>
+  endpoint === undefined ? [] : [sql`endpoint = ${storedText(endpoint)}`]

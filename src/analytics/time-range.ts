@@ -30,3 +30,25 @@ export const widen = (range: TimeRange, bucket: Bucket): TimeRange => {
     toMs: Math.ceil(range.toMs / size) * size,
   }
 }
+
+/** A part of a span that consists of whole units. */
+export interface Piece extends TimeRange {
+  readonly hours: number
+}
+
+/** A span of whole hours in the fewest pieces: the largest units that fit inside, and smaller ones at both ends. */
+export const inUnits = (
+  span: TimeRange,
+  [hours = 1, ...smaller]: ReadonlyArray<number>,
+): ReadonlyArray<Piece> => {
+  if (span.fromMs >= span.toMs) return []
+  const size = hours * HOUR_MS
+  const fromMs = Math.ceil(span.fromMs / size) * size
+  const toMs = Math.floor(span.toMs / size) * size
+  if (fromMs >= toMs) return inUnits(span, smaller)
+  return [
+    ...inUnits({ fromMs: span.fromMs, toMs: fromMs }, smaller),
+    { fromMs, toMs, hours },
+    ...inUnits({ fromMs: toMs, toMs: span.toMs }, smaller),
+  ]
+}

@@ -1,7 +1,14 @@
 import type { SqlClient, Statement } from "effect/sql"
 import type { AnalyticsQuery } from "./Analytics.ts"
-import type { Bucket, TimeRange } from "./time-range.ts"
+import { rowFilters } from "./filters.ts"
+import { type Bucket, inUnits, type Piece, type TimeRange } from "./time-range.ts"
 import type { RollupSums } from "./usage-totals.ts"
+
+/** Sums of one group as the database gives them. */
+export interface StoredSums extends Omit<RollupSums, "histogram"> {
+  /** See `storedHistogram`. */
+  readonly latencies: Uint8Array
+}
 
 /** The columns a listing groups and sorts by, and how their values come back. */
 interface Groupings {
@@ -16,71 +23,87 @@ const columnsOf: Readonly<Record<keyof Groupings, string>> = {
   time: "start",
 }
 
+const sums = [
+  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
+  ...["cost_nano_usd", "unpriced_requests", "latency_ms"],
+]
+
+interface UsageOptions<Grouping extends keyof Groupings> {
+  readonly grouping: Grouping
+  readonly bucket: Bucket
+  /** Whole buckets. */
+  readonly range: TimeRange
+  readonly filters: AnalyticsQuery
+  readonly after: Statement.Fragment | undefined
+  readonly limit: number
+}
+
 /**
- * Rollups summed per group, and the histograms of the groups on this page only. One row more than `limit` tells
- * that there is a next page. `after` compares the grouping's columns with the last row of the previous page.
+ * Rollups summed per group. What is still recent has a row per hour and another per latency bucket; the rest is read
+ * in the largest units that fit into the span. One row more than `limit` tells that there is a next page. `after`
+ * compares the grouping's columns with the last row of the previous page.
  */
 export const usageQuery = <Grouping extends keyof Groupings>(
   sql: SqlClient.SqlClient,
-  options: {
-    readonly grouping: Grouping
-    readonly bucket: Bucket
-    readonly range: TimeRange
-    readonly filters: AnalyticsQuery
-    readonly after: Statement.Fragment | undefined
-    readonly limit: number
-  },
-): Statement.Statement<RollupSums & Groupings[Grouping]> => {
-  const columns = sql.literal(columnsOf[options.grouping])
-  const start = sql.literal(`date_bin('1 ${options.bucket}', hour, timestamptz '1970-01-01Z') AS start`)
-  const wanted = sql.and([
-    sql`hour >= ${new Date(options.range.fromMs)}`,
-    sql`hour < ${new Date(options.range.toMs)}`,
-    ...filterConditions(sql, options.filters),
-    ...(options.after === undefined ? [] : [options.after]),
-  ])
+  options: UsageOptions<Grouping>,
+): Statement.Statement<StoredSums & Groupings[Grouping]> => {
+  const { grouping, bucket, range, filters } = options
+  const columns = sql.literal(columnsOf[grouping])
+  const conditions = [...rowFilters(sql, filters), ...(options.after === undefined ? [] : [options.after])]
+  const within = ({ fromMs, toMs }: TimeRange) => [
+    sql`start >= ${new Date(fromMs)}`,
+    sql`start < ${new Date(toMs)}`,
+  ]
+  const kept = sql.literal(tableOf(options))
+  const counts = sql.literal(sums.join(", "))
+  const none = sql.literal(sums.map((column) => `0 AS ${column}`).join(", "))
+  // Of a listing over time, the bucket that the hour is in; else the hour.
+  const start = sql.literal(
+    grouping === "time"
+      ? `date_bin('1 ${bucket}', hour, timestamptz '1970-01-01Z') AS start`
+      : "hour AS start",
+  )
+  const sources = [
+    ...piecesOf(options).map(
+      (piece) => sql`
+        SELECT ${columns}, ${counts}, latencies FROM ${kept}
+        WHERE ${sql.and([sql`hours = ${sql.literal(String(piece.hours))}`, ...within(piece), ...conditions])}`,
+    ),
+    sql`
+      SELECT ${columns}, ${counts}, ''::bytea AS latencies FROM (SELECT *, ${start} FROM usage_recent) AS usage
+      WHERE ${sql.and([...within(range), ...conditions])}`,
+    sql`
+      SELECT ${columns}, ${none}, int2send(bucket) || int4send(requests::int) AS latencies
+      FROM (SELECT *, ${start} FROM latency_recent) AS latency
+      WHERE ${sql.and([...within(range), ...conditions])}`,
+  ]
   const keyName =
-    options.grouping === "key"
+    grouping === "key"
       ? sql`, (SELECT name FROM api_keys WHERE api_keys.id = key_id) AS key_name`
       : sql.literal("")
-  return sql<RollupSums & Groupings[Grouping]>`
+  return sql<StoredSums & Groupings[Grouping]>`
     WITH totals AS (
       SELECT
-        ${columns}, sum(requests)::float8 AS requests, sum(errors)::float8 AS errors,
-        sum(input_tokens)::float8 AS input_tokens, sum(output_tokens)::float8 AS output_tokens,
-        sum(cached_tokens)::float8 AS cached_tokens, sum(reasoning_tokens)::float8 AS reasoning_tokens,
-        sum(cost_nano_usd)::float8 AS cost_nano_usd, sum(unpriced_requests)::float8 AS unpriced_requests,
-        sum(latency_ms)::float8 AS latency_ms
-      FROM (SELECT *, ${start} FROM usage_rollups) AS usage
-      WHERE ${wanted}
+        ${columns}, ${sql.literal(sums.map((column) => `sum(${column})::float8 AS ${column}`).join(", "))},
+        string_agg(latencies, '') AS latencies
+      FROM (${sql.join(" UNION ALL ", false)(sources)}) AS usage
       GROUP BY ${columns}
       ORDER BY ${columns}
       LIMIT ${options.limit + 1}
-    ), buckets AS (
-      SELECT ${columns}, bucket, sum(requests) AS requests
-      FROM (SELECT *, ${start} FROM latency_rollups) AS latency
-      WHERE ${wanted} AND (${columns}) IN (SELECT ${columns} FROM totals)
-      GROUP BY ${columns}, bucket
-    ), histograms AS (
-      SELECT ${columns}, jsonb_agg(jsonb_build_array(bucket, requests) ORDER BY bucket) AS histogram
-      FROM buckets
-      GROUP BY ${columns}
     )
-    SELECT *${keyName}
-    FROM totals LEFT JOIN histograms USING (${columns})
-    ORDER BY ${columns}`
+    SELECT *${keyName} FROM totals ORDER BY ${columns}`
 }
 
-/** Equality filters, shared by rollups and requests. */
-export const filterConditions = (
-  sql: SqlClient.SqlClient,
-  filters: Pick<AnalyticsQuery, "keyId" | "provider" | "model" | "stream">,
-): ReadonlyArray<Statement.Fragment> => [
-  ...(filters.keyId === undefined ? [] : [sql`key_id = ${storedText(filters.keyId)}`]),
-  ...(filters.provider === undefined ? [] : [sql`provider = ${storedText(filters.provider)}`]),
-  ...(filters.model === undefined ? [] : [sql`model = ${storedText(filters.model)}`]),
-  ...(filters.stream === undefined ? [] : [sql`stream = ${filters.stream}`]),
-]
+/** The smallest of the tables that tell apart what is grouped or filtered by; all of them tell modes apart. */
+const tableOf = ({ grouping, filters }: UsageOptions<keyof Groupings>) => {
+  const keys = grouping === "key" || filters.keyId !== undefined
+  const models = grouping === "provider" || filters.provider !== undefined || filters.model !== undefined
+  return keys ? (models ? "usage" : "key_usage") : models ? "model_usage" : "total_usage"
+}
 
-/** As the ledger stores text: PostgreSQL refuses NUL, and no UTF-8 encodes half a surrogate pair. */
-export const storedText = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")
+/** Sizes of the rows there are, the largest first. */
+const UNITS = [168, 24, 6, 1]
+
+/** A listing over time keeps to rows of its own bucket. */
+const piecesOf = ({ grouping, bucket, range }: UsageOptions<keyof Groupings>): ReadonlyArray<Piece> =>
+  grouping === "time" ? [{ ...range, hours: bucket === "day" ? 24 : 1 }] : inUnits(range, UNITS)

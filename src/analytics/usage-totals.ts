@@ -1,4 +1,4 @@
-import { percentile } from "../domain/latency-histogram.ts"
+import { type LatencyHistogram, percentile } from "../domain/latency-histogram.ts"
 import { toUsd } from "../domain/Money.ts"
 
 /** What every usage row counts, under its wire names. */
@@ -18,11 +18,11 @@ export interface UsageTotals {
   readonly p95_latency_ms: number | null
 }
 
-/** Sums of `usage_rollups` and the summed histogram of one group, as the query selects them. */
+/** What the rollups of one group add up to. */
 export interface RollupSums extends Omit<UsageTotals, "cost_usd" | "avg_latency_ms" | "p95_latency_ms"> {
   readonly cost_nano_usd: number
   readonly latency_ms: number
-  readonly histogram: ReadonlyArray<readonly [bucket: number, requests: number]> | null
+  readonly histogram: LatencyHistogram
 }
 
 export const usageTotals = (sums: RollupSums): UsageTotals => {
@@ -38,7 +38,7 @@ export const usageTotals = (sums: RollupSums): UsageTotals => {
     cost_usd: nothingKnown ? null : toUsd(sums.cost_nano_usd),
     unpriced_requests: sums.unpriced_requests,
     avg_latency_ms: successes === 0 ? null : hundredths(sums.latency_ms / successes),
-    p95_latency_ms: hundredths(percentile(sums.histogram ?? [], 0.95)),
+    p95_latency_ms: hundredths(percentile(sums.histogram, 0.95)),
   }
 }
 

@@ -23,6 +23,7 @@ const table = {
   adminJwtSecret: secretOfBytes("ADMIN_JWT_SECRET", ADMIN_JWT_SECRET_MIN_BYTES),
   gatewayFile: path("GATEWAY_CONFIG", undefined),
   maxBodyBytes: wholeNumber("MAX_BODY_BYTES", 1, 104_857_600, 2_097_152),
+  retentionDays: wholeNumber("RETENTION_DAYS", 1, 36_500, undefined),
   otlpEndpoint: baseUrl("OTEL_EXPORTER_OTLP_ENDPOINT", undefined),
 }
 
@@ -91,6 +92,7 @@ const load = Effect.gen(function* () {
   const databaseUrl = yield* read(table.databaseUrl)
   const redisUrl = yield* read(table.redisUrl)
   const otlpEndpoint = yield* read(table.otlpEndpoint)
+  const retentionDays = yield* read(table.retentionDays)
   const dataDir = yield* read(table.dataDir)
   const embedded = databaseUrl === undefined && !wrong.has(table.databaseUrl.name)
   const settings = {
@@ -101,6 +103,7 @@ const load = Effect.gen(function* () {
     ...(databaseUrl && { databaseUrl }),
     ...(redisUrl && { redisUrl }),
     ...(otlpEndpoint && { otlpEndpoint }),
+    ...(retentionDays && { retentionDays }),
   }
   const gateway = yield* readGateway(reader)
   const adminJwtSecret = yield* readAdminJwtSecret(reader, dataDir, embedded)
@@ -123,6 +126,8 @@ export class Settings extends Context.Service<
     /** From the environment or generated in `dataDir`; at least 32 bytes. */
     readonly adminJwtSecret: Redacted.Redacted
     readonly maxBodyBytes: number
+    /** Single requests are kept this long, rollups for ever. Absent = requests too. */
+    readonly retentionDays?: number
     readonly otlpEndpoint?: string
     readonly gateway: GatewayConfig
   }

@@ -27,8 +27,13 @@ const setting = <A, U extends A>(
 const text = (name: string, accepts: (value: string) => boolean): Config.Config<string> =>
   Config.schema(Schema.Trim.check(Schema.makeFilter(accepts)), name)
 
-export const wholeNumber = (name: string, min: number, max: number, unset: number): Setting<number> =>
-  setting(
+export const wholeNumber = <U extends number | undefined>(
+  name: string,
+  min: number,
+  max: number,
+  unset: U,
+): Setting<number | U> =>
+  setting<number | U, U>(
     name,
     `must be a whole number from ${min} to ${max}`,
     Config.schema(Schema.Int.check(Schema.isBetween({ minimum: min, maximum: max })), name),

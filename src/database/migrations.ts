@@ -4,6 +4,7 @@ import createApiKeys from "../../migrations/0001_create_api_keys.ts"
 import createLedger from "../../migrations/0002_create_ledger.ts"
 import createIdempotencyClaims from "../../migrations/0003_create_idempotency_claims.ts"
 import addStreamAccounting from "../../migrations/0004_add_stream_accounting.ts"
+import partitionLedgerByDay from "../../migrations/0005_partition_ledger_by_day.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 
@@ -16,6 +17,7 @@ export const migrations = {
   "0002_create_ledger": createLedger,
   "0003_create_idempotency_claims": createIdempotencyClaims,
   "0004_add_stream_accounting": addStreamAccounting,
+  "0005_partition_ledger_by_day": partitionLedgerByDay,
 }
 
 /**

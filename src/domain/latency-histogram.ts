@@ -5,6 +5,9 @@
  */
 const BUCKETS_PER_DOUBLING = 20
 
+/** How many requests are in each bucket that has any, in ascending order. */
+export type LatencyHistogram = ReadonlyArray<readonly [bucket: number, requests: number]>
+
 export const latencyBucket = (ms: number): number =>
   ms <= 1 ? 0 : Math.ceil(BUCKETS_PER_DOUBLING * Math.log2(ms))
 
@@ -13,13 +16,9 @@ const upperBound = (bucket: number): number => 2 ** (bucket / BUCKETS_PER_DOUBLI
 
 /**
  * The latency that `quantile` (0..1] of the counted requests did not exceed: nearest rank, interpolated within its
- * bucket, so at most one bucket's width (3.6 %) off. `buckets` are `[bucket, requests]` in ascending order; null when
- * nothing was counted.
+ * bucket, so at most one bucket's width (3.6 %) off; null when nothing was counted.
  */
-export const percentile = (
-  buckets: ReadonlyArray<readonly [bucket: number, requests: number]>,
-  quantile: number,
-): number | null => {
+export const percentile = (buckets: LatencyHistogram, quantile: number): number | null => {
   let total = 0
   for (const [, requests] of buckets) total += requests
   const rank = Math.max(1, Math.ceil(quantile * total))

@@ -12,6 +12,7 @@ import {
 } from "../../src/analytics/Analytics.ts"
 import type { UsageTotals } from "../../src/analytics/usage-totals.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
+import { foldRollups } from "../../src/ledger/fold-rollups.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
@@ -21,6 +22,8 @@ import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 
 const write = (records: ReadonlyArray<LedgerRecord>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
+
+const fold = Effect.flatMap(SqlClient.SqlClient, foldRollups)
 
 /** Every page of a listing, one after the other, with something done in between. */
 const walk = <Row, Query extends AnalyticsQuery>(
@@ -108,15 +111,20 @@ describe.each([
       fc.record({
         records: anyRecords(60),
         limit: fc.integer({ min: 1, max: 5 }),
-        hours: fc.tuple(fc.nat(2), fc.nat(2)),
+        // Whole hours, whole quarters of days with 9, whole days with 30, and parts of all.
+        hours: fc.tuple(fc.constantFrom(0, 1, 2, 9, 30), fc.constantFrom(0, 1, 2, 9, 30)),
+        /** Share of the records whose rollups are moved; the others stay where the ledger wrote them. */
+        moved: fc.constantFrom(0, 0.5, 1),
         keyId: fc.option(fc.constantFrom("AdaAdaAdaAda", "NoKeyNoKeyNo"), { nil: undefined }),
         provider: fc.option(fc.constantFrom("openai", ""), { nil: undefined }),
         model: fc.option(fc.constant("gpt-5"), { nil: undefined }),
         stream: fc.option(fc.boolean(), { nil: undefined }),
       }),
-      ({ records, limit, hours, ...filters }) =>
+      ({ records, limit, hours, moved, ...filters }) =>
         Effect.gen(function* () {
-          yield* write(records)
+          yield* write(records.slice(0, records.length * moved))
+          yield* fold
+          yield* write(records.slice(records.length * moved))
           const analytics = yield* Analytics
           const fromMs = DAY - (1 + hours[0]) * HOUR_MS
           const toMs = DAY + (1 + hours[1]) * HOUR_MS
@@ -183,6 +191,49 @@ describe.each([
           assert.deepStrictEqual(
             ids.filter((id) => before.has(id)),
             coarse
+              .toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1))
+              .map(({ id }): string => id),
+          )
+        }),
+    )
+
+    property(
+      "requests are those that pass every filter, whatever days they are of",
+      fc.record({
+        // Some days of a quarter, so that a page needs several parts of the span.
+        records: fc
+          .array(fc.tuple(anyRecord, fc.constantFrom(0, 1, 2, 40, 80), fc.boolean()), { maxLength: 30 })
+          .map((records) =>
+            records.map(([record, days, chat]) => ({
+              ...record,
+              startedAt: record.startedAt - days * 24 * HOUR_MS,
+              endpoint: chat ? "/v1/chat/completions" : "/infer",
+            })),
+          ),
+        limit: fc.integer({ min: 1, max: 5 }),
+        wide: fc.boolean(),
+        keyId: fc.option(fc.constantFrom("AdaAdaAdaAda", "NoKeyNoKeyNo"), { nil: undefined }),
+        provider: fc.option(fc.constant("openai"), { nil: undefined }),
+        model: fc.option(fc.constant("gpt-5"), { nil: undefined }),
+        stream: fc.option(fc.boolean(), { nil: undefined }),
+        endpoint: fc.option(fc.constant("/infer"), { nil: undefined }),
+      }),
+      ({ records, limit, wide, ...filters }) =>
+        Effect.gen(function* () {
+          yield* write(records)
+          const range = wide ? { fromMs: 0, toMs: DAY + 24 * HOUR_MS } : span
+          const rows = yield* walk((yield* Analytics).requests, { ...range, limit, ...filters })
+          const expected = records.filter(
+            ({ startedAt, ...record }) =>
+              startedAt >= range.fromMs &&
+              Object.entries(filters).every(
+                ([name, value]) =>
+                  value === undefined || Object.entries(record).some(([n, v]) => n === name && v === value),
+              ),
+          )
+          assert.deepStrictEqual(
+            rows.map(({ request_id }) => request_id),
+            expected
               .toSorted((a, b) => b.startedAt - a.startedAt || (a.id < b.id ? 1 : -1))
               .map(({ id }): string => id),
           )

@@ -35,7 +35,7 @@ describe("usageTotals", () => {
 
   it("averages latency over successes", () => {
     assert.strictEqual(usageTotals(sums).avg_latency_ms, 100.17)
-    assert.isNull(usageTotals({ ...sums, errors: 10, latency_ms: 0, histogram: null }).avg_latency_ms)
-    assert.isNull(usageTotals({ ...sums, errors: 10, latency_ms: 0, histogram: null }).p95_latency_ms)
+    assert.isNull(usageTotals({ ...sums, errors: 10, latency_ms: 0, histogram: [] }).avg_latency_ms)
+    assert.isNull(usageTotals({ ...sums, errors: 10, latency_ms: 0, histogram: [] }).p95_latency_ms)
   })
 })

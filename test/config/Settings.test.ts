@@ -35,6 +35,7 @@ describe("settings from the environment", () => {
         assert.strictEqual(found.maxBodyBytes, 2_097_152)
         assert.strictEqual(found.dataDir, dir)
         assert.isFalse("databaseUrl" in found || "redisUrl" in found || "otlpEndpoint" in found)
+        assert.isFalse("retentionDays" in found)
         assert.deepStrictEqual(
           found.gateway.providers.map(({ kind }) => kind),
           ["simulated", "simulated"],
@@ -55,11 +56,13 @@ describe("settings from the environment", () => {
         OPENAI_BASE_URL: "http://127.0.0.1:9/v1///",
         GEMINI_API_KEY: "",
         MAX_BODY_BYTES: "10",
+        RETENTION_DAYS: "30",
         OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318/",
       })
       assert.strictEqual(found.host, "::1")
       assert.strictEqual(found.port, 0)
       assert.strictEqual(found.maxBodyBytes, 10)
+      assert.strictEqual(found.retentionDays, 30)
       assert.strictEqual(found.otlpEndpoint, "http://127.0.0.1:4318")
       assert.strictEqual(found.databaseUrl && Redacted.value(found.databaseUrl), "postgres://u:p@db/x")
       assert.strictEqual(found.redisUrl && Redacted.value(found.redisUrl), "rediss://cache:6379")
@@ -77,6 +80,7 @@ describe("settings from the environment", () => {
   const wrong: ReadonlyArray<readonly [name: string, values: ReadonlyArray<string>, rule: string]> = [
     ["HOST", ["no spaces", "-a", "a/b", "http://x"], "must be an IP address or a host name"],
     ["PORT", ["65536", "-1", "80a", "1.5", "NaN"], "must be a whole number from 0 to 65535"],
+    ["RETENTION_DAYS", ["0", "-1", "1.5", "30d", "36501"], "must be a whole number from 1 to 36500"],
     ["MAX_BODY_BYTES", ["0", "2MB", "104857601"], "must be a whole number from 1 to 104857600"],
     ["LOG_LEVEL", ["loud"], "must be one of trace, debug, info, warn, error, fatal, none"],
     ["LOG_FORMAT", ["xml"], "must be one of pretty, json"],

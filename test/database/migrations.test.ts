@@ -2,12 +2,17 @@ import { readdir } from "node:fs/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
+import { readRequests } from "../../src/analytics/requests-query.ts"
 import { Database } from "../../src/database/Database.ts"
 import { applyMigrations, migrate, migrations } from "../../src/database/migrations.ts"
+import { foldRollups } from "../../src/ledger/fold-rollups.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { ledgerPartitions } from "../../src/ledger/partitions.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
-import { DAY, record } from "../ledger/records.ts"
+import { DAY, HOUR_MS, record } from "../ledger/records.ts"
 import { freshPostgresUrl, migratedDataDir } from "../support/Databases.ts"
+
+const DAY_MS = 24 * HOUR_MS
 
 const kinds = {
   "a PostgreSQL server": Layer.unwrap(Effect.map(freshPostgresUrl, Database.layerServer)),
@@ -31,13 +36,22 @@ const tables = Effect.gen(function* () {
   return rows.map(({ name }) => name)
 })
 
-/** Where each ledger table lies on disk: a rewritten table lies elsewhere. */
-const ledgerFiles = Effect.gen(function* () {
-  const sql = yield* SqlClient.SqlClient
-  return yield* sql`
-    SELECT relname::text AS name, pg_relation_filenode(oid)::int AS file FROM pg_class
-    WHERE relname IN ('requests', 'attempts', 'usage_rollups', 'latency_rollups') ORDER BY 1`
-})
+/** The schema as a version of before left it. */
+const migrateTo = (id: number) =>
+  applyMigrations(
+    Object.fromEntries(Object.entries(migrations).filter(([name]) => Number.parseInt(name, 10) <= id)),
+  )
+
+/** Where tables lie on disk: a rewritten table lies elsewhere. */
+const files = (...names: ReadonlyArray<string>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    Effect.forEach(names, (name) => sql`SELECT pg_relation_filenode(${name}::regclass)::int AS file`),
+  )
+
+const countsPerMode = (table: string) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    sql.unsafe(`SELECT stream, sum(requests)::int AS requests FROM ${table} GROUP BY 1 ORDER BY 1`),
+  )
 
 it("every file in migrations/ is registered under its name", async () => {
   const files = await readdir(new URL("../../migrations", import.meta.url))
@@ -55,7 +69,10 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       const first = yield* migrate
       assert.deepStrictEqual(
         first.map(([, name]) => name),
-        ["create_api_keys", "create_ledger", "create_idempotency_claims", "add_stream_accounting"],
+        [
+          ...["create_api_keys", "create_ledger", "create_idempotency_claims", "add_stream_accounting"],
+          "partition_ledger_by_day",
+        ],
       )
       const made = yield* tables
       assert.includeMembers(made, ["api_keys", "requests", "attempts", "usage_rollups", "idempotency_claims"])
@@ -68,14 +85,14 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
     Effect.gen(function* () {
       const migrators = Array.from({ length: 4 }, () => migrate.pipe(Effect.provide(pool(), { local: true })))
       const applied = yield* Effect.all(migrators, { concurrency: "unbounded" })
-      assert.deepStrictEqual(applied.map((names) => names.length).sort(), [0, 0, 0, 4])
+      assert.deepStrictEqual(applied.map((names) => names.length).sort(), [0, 0, 0, 5])
       const recorded = yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         return yield* sql`SELECT migration_id FROM effect_sql_migrations ORDER BY 1`
       }).pipe(Effect.provide(pool()))
       assert.deepStrictEqual(
         recorded,
-        [1, 2, 3, 4].map((id) => ({ migration_id: id })),
+        [1, 2, 3, 4, 5].map((id) => ({ migration_id: id })),
       )
     }).pipe(Effect.provide(fresh)),
   )
@@ -83,8 +100,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
   it.live("keep the books of a database from before streams, and rewrite none of them", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const { "0004_add_stream_accounting": _, ...before } = migrations
-      yield* applyMigrations(before)
+      yield* migrateTo(3)
       const old = record()
       const hour = new Date(DAY)
       yield* sql`
@@ -99,9 +115,15 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
           (${hour}, ${old.keyId}, 'openai', 'gpt-5-mini', 10, 0, 1200, 550, 0, 0, 1400000, 0, 8120)`
       yield* sql`
         INSERT INTO latency_rollups VALUES (${hour}, ${old.keyId}, 'openai', 'gpt-5-mini', 194, 10)`
-      const files = yield* ledgerFiles
-      assert.deepStrictEqual(yield* migrate, [[4, "add_stream_accounting"]])
-      assert.deepStrictEqual(yield* ledgerFiles, files)
+      const before = yield* files("requests", "attempts", "usage_rollups", "latency_rollups")
+      assert.deepStrictEqual(yield* migrate, [
+        [4, "add_stream_accounting"],
+        [5, "partition_ledger_by_day"],
+      ])
+      assert.deepStrictEqual(
+        yield* files("requests_before", "attempts_before", "usage_recent", "latency_recent"),
+        before,
+      )
       yield* writeBatch(sql, [record(), record({ stream: true }), record({ stream: true })].map(ledgerEntry))
       assert.deepStrictEqual(
         yield* sql`SELECT first_token_ms, usage_estimated FROM requests WHERE id = ${old.id}`,
@@ -114,14 +136,81 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
         { stream: false, requests: 11 },
         { stream: true, requests: 2 },
       ]
+      assert.deepStrictEqual(yield* countsPerMode("usage_rollups"), perMode)
+      assert.deepStrictEqual(yield* countsPerMode("latency_rollups"), perMode)
+      yield* foldRollups(sql)
+      assert.deepStrictEqual(yield* countsPerMode("usage_rollups"), perMode)
+      assert.deepStrictEqual(yield* countsPerMode("latency_rollups"), perMode)
+    }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
+  )
+
+  it.live("take the rows of a database from before days as they are, and go on beside them", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* migrateTo(4)
+      const [{ today } = { today: 0 }] = yield* sql<{ today: number }>`
+        SELECT (extract(epoch FROM date_trunc('day', now(), 'UTC')) * 1000)::float8 AS today`
+      const at = (days: number) => record({ startedAt: today + days * DAY_MS })
+      // The last ones by a clock that was ahead.
+      const old = [at(-40), at(-1), at(0), at(0.9), at(3), at(5)]
+      for (const { id, startedAt } of old) {
+        yield* sql`
+          INSERT INTO requests (
+            id, started_at, latency_ms, key_id, endpoint, requested_model, status, stream, attempts
+          ) VALUES (${id}, ${new Date(startedAt)}, 1, 'AdaAdaAdaAda', '/infer', 'auto', 200, false, 1)`
+        yield* sql`
+          INSERT INTO attempts (request_id, ordinal, provider, model, started_at, latency_ms, outcome)
+          VALUES (${id}, 1, 'openai', 'gpt-5-mini', ${new Date(startedAt)}, 1, 'success')`
+      }
+      const before = yield* files("requests", "attempts", "requests_key_started")
+      yield* migrate
       assert.deepStrictEqual(
-        yield* sql`SELECT stream, requests::int AS requests FROM usage_rollups ORDER BY stream`,
-        perMode,
+        yield* files("requests_before", "attempts_before", "requests_before_key_started"),
+        before,
       )
+      const later = [at(-41), at(0), at(1), at(3)]
+      for (const batch of [old, later, [...old, ...later]]) yield* writeBatch(sql, batch.map(ledgerEntry))
+      const held = yield* sql<{ id: string }>`SELECT id FROM requests`
+      assert.sameMembers(
+        held.map(({ id }) => id),
+        [...old, ...later].map(({ id }): string => id),
+      )
+      const attempted = yield* sql<{ id: string }>`SELECT request_id AS id FROM attempts`
+      assert.sameMembers(
+        attempted.map(({ id }) => id),
+        [...old, ...later].map(({ id }): string => id),
+      )
+      assert.deepStrictEqual(yield* countsPerMode("usage_rollups"), [{ stream: false, requests: 4 }])
+      const partitions = yield* ledgerPartitions(sql)
       assert.deepStrictEqual(
-        yield* sql`SELECT stream, requests::int AS requests FROM latency_rollups ORDER BY stream`,
-        perMode,
+        partitions.map(({ fromMs, toMs }) => [fromMs, toMs]),
+        [
+          [null, today + DAY_MS],
+          [today + DAY_MS, today + 2 * DAY_MS],
+          [today + 3 * DAY_MS, today + 4 * DAY_MS],
+          [today + 5 * DAY_MS, today + 6 * DAY_MS],
+        ],
       )
+      // Nothing is known of what occurred before, so it is searched whole.
+      const place = { range: { fromMs: 0, toMs: today + 9 * DAY_MS }, after: undefined, limit: 100 }
+      const listed = yield* readRequests(sql, place, {
+        keyId: "AdaAdaAdaAda",
+        endpoint: "/infer",
+        stream: false,
+      })
+      assert.sameMembers(
+        listed.map(({ request_id }) => request_id),
+        [...old, ...later].map(({ id }): string => id),
+      )
+      // Each with its attempts.
+      for (const partition of partitions) {
+        assert.deepStrictEqual(
+          yield* sql`
+            SELECT id FROM ${sql(partition.requests)}
+            EXCEPT SELECT request_id FROM ${sql(partition.attempts)}`,
+          [],
+        )
+      }
     }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
   )
 
@@ -137,7 +226,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       assert.instanceOf(error, Migrator.MigrationError)
       assert.include(error.message, "2_break_thing")
       assert.notInclude(yield* tables, "thing")
-      assert.lengthOf(yield* migrate, 4)
+      assert.lengthOf(yield* migrate, 5)
     }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
   )
 })

@@ -17,8 +17,8 @@ export const requestCount: Effect.Effect<number, SqlError.SqlError, SqlClient.Sq
 export const emptyTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`
-    TRUNCATE requests, attempts, request_kinds, usage_recent, latency_recent, usage_hours, usage_days,
-      key_usage_hours, key_usage_days, model_usage_hours, model_usage_days`
+    TRUNCATE requests, attempts, request_kinds, usage_recent, latency_recent, usage, key_usage, model_usage,
+      total_usage`
 })
 
 const rollupKey = (hourMs: number, keyId: string, provider: string, model: string, stream: boolean) =>

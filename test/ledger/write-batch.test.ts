@@ -171,6 +171,8 @@ describe.each([
         for (const trouble of [
           sql`SELECT * FROM no_such_table`,
           sql`DO $$ BEGIN RAISE SQLSTATE '53100'; END $$`,
+          // A record of a day that has no partition.
+          sql`INSERT INTO attempts SELECT (jsonb_populate_record(NULL::attempts, '{"day": "1971-01-01"}')).*`,
         ]) {
           assert.isFalse(isRecordAtFault(yield* Effect.flip(trouble)))
         }

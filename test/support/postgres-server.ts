@@ -24,12 +24,13 @@ export async function createPostgresServer(): Promise<PostgresServer> {
     // Ctrl-C is for the test run alone; its end is how the owner learns that it is time to clean up.
     detached: true,
   })
+  const ended = once(owner, "exit").then(() => [{ error: "PostgreSQL's process ended" }])
   const ask = async (command: string): Promise<string> => {
     owner.send(command)
     // The other side of the channel is ours.
     const [reply] = (await Promise.race([
       once(owner, "message", { signal: AbortSignal.timeout(60_000) }),
-      once(owner, "exit").then(() => [{ error: "PostgreSQL's process ended" }]),
+      ended,
     ])) as [Reply]
     if (reply.error !== undefined) throw new Error(reply.error)
     return reply.value ?? ""

@@ -107,9 +107,9 @@ describe("a process at its limits", () => {
     () =>
       Effect.gen(function* () {
         const directory = yield* scratchDirectory
-        // 150 MB in 40 MB.
+        // 150 MB in 64 MB.
         const { stdout } = yield* Effect.promise(() =>
-          run(process.execPath, ["--max-old-space-size=40", program, "fill", directory, "30000", "5000"]),
+          run(process.execPath, ["--max-old-space-size=64", program, "fill", directory, "30000", "5000"]),
         )
         assert.strictEqual(stdout, "taken 30000 no fault\nshipped 30000\n")
         assert.deepStrictEqual(existsSync(directory), true)
