@@ -1,5 +1,5 @@
 import { NodeHttpClient } from "@effect/platform-node"
-import { Effect, Layer } from "effect"
+import { Effect, Layer, Tracer } from "effect"
 import { OtlpMetrics, OtlpSerialization, OtlpTracer } from "effect/observability"
 import { Settings } from "../config/Settings.ts"
 import { version } from "../config/version.ts"
@@ -13,10 +13,27 @@ const layerOtlp = (endpoint: string) => {
   const resource = { serviceName: "llm-inference-gateway", serviceVersion: version }
   const shutdownTimeout = "2 seconds"
   return Layer.mergeAll(
-    OtlpTracer.layer({ url: `${endpoint}/v1/traces`, resource, shutdownTimeout }),
+    Layer.effect(Tracer.Tracer, Effect.map(Tracer.Tracer, withoutQueries)).pipe(
+      Layer.provide(OtlpTracer.layer({ url: `${endpoint}/v1/traces`, resource, shutdownTimeout })),
+    ),
     OtlpMetrics.layer({ url: `${endpoint}/v1/metrics`, resource, shutdownTimeout }),
   ).pipe(Layer.provide([OtlpSerialization.layerJson, NodeHttpClient.layerUndici]))
 }
+
+/** A query string can hold anything, also a key that a client put there by mistake. */
+const QUERIES: ReadonlySet<string> = new Set(["url.full", "url.query"])
+
+const withoutQueries = (tracer: Tracer.Tracer): Tracer.Tracer => ({
+  ...tracer,
+  span: (options) => {
+    const span = tracer.span(options)
+    const attribute = span.attribute.bind(span)
+    span.attribute = (key, value) => {
+      if (!QUERIES.has(key)) attribute(key, value)
+    }
+    return span
+  },
+})
 
 export const layerTracing: Layer.Layer<never, never, Settings> = Layer.unwrap(
   Effect.map(

@@ -11,6 +11,10 @@ import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
 import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
 import { createPostgresServer, type PostgresServer } from "../support/postgres-server.ts"
+import { query } from "../support/postgres-signals.ts"
+import { residentMb } from "../support/process-watch.ts"
+import { StreamClient } from "../support/StreamClient.ts"
+import { endOf } from "../support/StreamHistory.ts"
 
 /**
  * Two gateways and a PostgreSQL that is killed under them. One story: the tests run in order, each from where the
@@ -97,7 +101,9 @@ const rowsOf = (keyId: string) =>
   )
 
 describe("gateways whose database", () => {
-  it("is down at their start listen, are not ready, and become ready when it comes, both on one new database", async () => {
+  it("is down at their start listen, are not ready, and become ready when it comes, both on one new database", {
+    timeout: 60_000,
+  }, async () => {
     for (const port of ports) {
       const url = `http://127.0.0.1:${port}`
       const listens = () =>
@@ -105,7 +111,7 @@ describe("gateways whose database", () => {
           ({ status }) => status === 200,
           () => false,
         )
-      await eventually(listens, 10_000, "livez answers")
+      await eventually(listens, 40_000, "livez answers")
       const { status, body } = await probe(`${url}/readyz`)
       assert.strictEqual(status, 503)
       assert.strictEqual(body.status, "starting")
@@ -137,6 +143,7 @@ describe("gateways whose database", () => {
     assert.strictEqual((await ask(one, key)).status, 200)
     assert.strictEqual((await ask(one, cached)).status, 200)
 
+    const residentBefore = residentMb(one.pid)
     const load = startLoad(() => ask(one, key))
     await sleep(300)
     await postgres.kill()
@@ -186,6 +193,7 @@ describe("gateways whose database", () => {
     const statuses = await load.stop()
     assert.deepStrictEqual([...new Set(statuses)], [200])
     assert.isAbove(statuses.length, 50)
+    assert.isBelow(residentMb(one.pid), residentBefore + 100)
     await eventually(
       async () => (await rowsOf(id)) === statuses.length + 1,
       10_000,
@@ -198,6 +206,35 @@ describe("gateways whose database", () => {
     assert.strictEqual((await ask(two, key)).status, 200)
     await one.admin(`/admin/keys/${id}/revoke`, { method: "POST" })
     await eventually(async () => (await ask(two, key)).status === 401, 1000, "the revocation is seen")
+  })
+})
+
+describe("gateways whose listeners were cut", () => {
+  it("hear a revocation within a second all the same, and let a stream finish that was admitted before", async () => {
+    const { id, key } = await one.createKey()
+    for (let i = 0; i < 2; i++) {
+      assert.strictEqual((await ask(two, key)).status, 200)
+      // The first use may meet the news of the key's creation, and is then not remembered.
+      await sleep(150)
+    }
+    upstream.enqueue(ok({ text: "abcd".repeat(15), msBetween: 100 }))
+    const stream = new StreamClient({
+      url: two.url,
+      path: "/infer",
+      key,
+      body: { model: "p0/m", prompt: "Hi", stream: true },
+    })
+    await stream.until(({ bytes }) => bytes > 0)
+    const cut = await query(
+      postgres.url,
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()",
+    )
+    assert.isAtLeast(cut.length, 2)
+    await one.admin(`/admin/keys/${id}/revoke`, { method: "POST" })
+    await eventually(async () => (await ask(two, key)).status === 401, 1000, "the revocation is seen")
+    assert.isUndefined(stream.ending)
+    await stream.ended
+    assert.strictEqual(endOf(stream.text), "done")
   })
 })
 
