@@ -3,8 +3,10 @@ import "effect/schema/SchemaJITCompiler/enable"
 import { NodeRuntime, NodeServices } from "@effect/platform-node"
 import { Effect, Runtime } from "effect"
 import { Command } from "effect/cli"
-import { operatorDatabase, operatorKeys, operatorTokens, serve } from "./App.ts"
+import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./App.ts"
 import { admin } from "./cli/admin.ts"
+import { costs } from "./cli/costs.ts"
+import { doctor } from "./cli/doctor.ts"
 import { keys } from "./cli/keys.ts"
 import { migrate } from "./cli/migrate.ts"
 import { exitCode, reportFailure } from "./cli/report-failure.ts"
@@ -25,6 +27,8 @@ const cli = root.pipe(
     keys.pipe(Command.provide(operatorKeys)),
     admin.pipe(Command.provide(operatorTokens)),
     route,
+    costs.pipe(Command.provide(operatorLedger)),
+    doctor,
   ]),
 )
 

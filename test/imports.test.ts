@@ -44,7 +44,8 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "inference",
     "api",
   ],
-  cli: ["domain", "config", "database", "auth", "api"],
+  doctor: ["domain", "config", "database", "ledger"],
+  cli: ["domain", "config", "database", "auth", "api", "pricing", "ledger", "doctor"],
 }
 
 const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))

@@ -1,3 +1,4 @@
+import { existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { Data, Effect, type Scope } from "effect"
 
@@ -26,6 +27,28 @@ function open(path: string): DatabaseSync | undefined {
     file.close()
     if (isBusy(cause)) return undefined
     throw cause
+  }
+}
+
+/**
+ * Whether somebody holds the lock. Makes nothing, also when there is no such file; who tries to get the lock in the
+ * same moment may find it held.
+ */
+export const isLocked = (path: string): Effect.Effect<boolean, LockFileUnusable> =>
+  Effect.try({ try: () => hasOwner(path), catch: (cause) => new LockFileUnusable({ cause }) })
+
+function hasOwner(path: string): boolean {
+  if (!existsSync(path)) return false
+  const file = new DatabaseSync(path, { readOnly: true })
+  try {
+    // Takes no more than a reader's lock, which the owner's transaction does not allow.
+    file.exec("BEGIN EXCLUSIVE")
+    return false
+  } catch (cause) {
+    if (isBusy(cause)) return true
+    throw cause
+  } finally {
+    file.close()
   }
 }
 

@@ -1,0 +1,124 @@
+import { Effect } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { type Finding, fail, MAX_EXAMPLES, ok, several } from "./Finding.ts"
+import { DAY_MS, HOUR_MS, reading, type Span, type Subject, widened } from "./reading.ts"
+
+/**
+ * Whether the rollups that analytics read agree: each size of rows with the next smaller one, and those by key, by model
+ * and in all with those by key and model.
+ */
+
+const counts = [
+  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
+  ...["cost_nano_usd", "unpriced_requests", "latency_ms"],
+]
+
+interface Table {
+  readonly name: string
+  readonly groups: ReadonlyArray<string>
+}
+
+const finest: Table = { name: "usage", groups: ["key_id", "provider", "model"] }
+const coarser: ReadonlyArray<Table> = [
+  { name: "key_usage", groups: ["key_id"] },
+  { name: "model_usage", groups: ["provider", "model"] },
+  { name: "total_usage", groups: [] },
+]
+
+/** Rows of `table` that count `hours` hours are the sums of those of `source` that count `sourceHours`. */
+interface Level {
+  readonly table: Table
+  readonly hours: number
+  readonly source: Table
+  readonly sourceHours: number
+}
+
+const sized = (hours: number, sourceHours: number): ReadonlyArray<Level> =>
+  [finest, ...coarser].map((table) => ({ table, hours, source: table, sourceHours }))
+
+const inDays = [
+  ...coarser.map((table): Level => ({ table, hours: 1, source: finest, sourceHours: 1 })),
+  ...sized(6, 1),
+  ...sized(24, 6),
+]
+const inWeeks = sized(168, 24)
+
+const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span, level: Level) => {
+  const { table, hours, source, sourceHours } = level
+  const key = sql.literal(["start", ...table.groups, "stream"].join(", "))
+  const others = sql.literal([...table.groups, "stream", ...counts].join(", "))
+  const summed = sql.literal(counts.map((name) => `sum(${name})::bigint AS ${name}`).join(", "))
+  const within = sql`
+    start >= to_timestamp(${fromMs}::float8 / 1000) AND start < to_timestamp(${toMs}::float8 / 1000)`
+  return sql<{ start: Date }>`
+    WITH source AS (
+      SELECT
+        date_bin(make_interval(hours => ${hours}::int), start, timestamptz '1970-01-01Z') AS start, ${others}, latencies
+      FROM ${sql(source.name)}
+      WHERE hours = ${sourceHours} AND ${within}
+    ), expected AS (
+      SELECT ${key}, ${summed}, compact_latencies(string_agg(latencies, '')) AS latencies FROM source GROUP BY ${key}
+    ), stored AS (
+      SELECT start, ${others}, latencies FROM ${sql(table.name)} WHERE hours = ${hours} AND ${within}
+    )
+    SELECT start
+    FROM ((TABLE expected EXCEPT TABLE stored) UNION (TABLE stored EXCEPT TABLE expected)) AS differing
+    GROUP BY ${key}
+    ORDER BY start`
+}
+
+export const checkRollupLevels = ({
+  sql,
+  span,
+  progress,
+}: Subject): Effect.Effect<Finding, SqlError.SqlError> =>
+  Effect.gen(function* () {
+    const [row] = yield* reading(
+      sql,
+      sql<{ first: number | null }>`
+        SELECT (extract(epoch FROM min(start)) * 1000)::float8 AS first FROM total_usage WHERE hours = 1`,
+    )
+    const known = { fromMs: Math.max(span.fromMs, row?.first ?? span.toMs), toMs: span.toMs }
+    const steps = [
+      ...pieces(known, DAY_MS).map((piece) => ({ piece, levels: inDays })),
+      ...pieces(known, 168 * HOUR_MS).map((piece) => ({ piece, levels: inWeeks })),
+    ]
+    const examples: Array<string> = []
+    let wrong = 0
+    for (const [done, { piece, levels }] of steps.entries()) {
+      for (const level of levels) {
+        const starts = yield* reading(sql, differing(sql, piece, level))
+        const [first] = starts
+        wrong += starts.length
+        if (first !== undefined && examples.length < MAX_EXAMPLES) {
+          examples.push(
+            `${level.table.name} of ${several(level.hours, "hour")} from ${first.start.toISOString()} on: ${several(starts.length, "row")}`,
+          )
+        }
+      }
+      yield* progress(done + 1, steps.length, "days and weeks of rollups")
+    }
+    const numbers = { days: steps.filter(({ levels }) => levels === inDays).length, differing: wrong }
+    return wrong > 0
+      ? fail("rollup_levels", {
+          summary: `${several(wrong, "row")} of usage are not the sums of smaller ones`,
+          numbers,
+          examples,
+          next:
+            "Something other than a gateway of this version changed these tables. All of them are made from usage " +
+            "where hours = 1.",
+        })
+      : ok("rollup_levels", {
+          summary: `usage by key, by model and in all agrees in every size over ${several(numbers.days, "day")}`,
+          numbers,
+        })
+  })
+
+/** Whole units, counted since 1970 as the rollups are. */
+const pieces = (span: Span, unitMs: number): ReadonlyArray<Span> => {
+  const { fromMs, toMs } = widened(span, unitMs)
+  return Array.from({ length: Math.max(0, (toMs - fromMs) / unitMs) }, (_, i) => ({
+    fromMs: fromMs + i * unitMs,
+    toMs: fromMs + (i + 1) * unitMs,
+  }))
+}

@@ -1,0 +1,151 @@
+import { Clock, Effect } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { ledgerPartitions } from "../ledger/partitions.ts"
+import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "./Finding.ts"
+import { DAY_MS, HOUR_MS, isoOf, reading, type Subject, widened } from "./reading.ts"
+
+/** Whether the rollups of an hour are the sums of its rows, for every key, provider, model and mode. */
+
+const sums = [
+  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
+  ...["cost_nano_usd", "unpriced_requests", "latency_ms", "measured"],
+]
+
+interface DifferingGroup {
+  readonly key_id: string
+  readonly provider: string
+  readonly model: string
+  readonly stream: boolean
+  readonly rows: Readonly<Record<string, number>>
+  readonly rollup: Readonly<Record<string, number>>
+}
+
+/** One statement sees one moment, so that it does not matter who writes meanwhile. */
+const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
+  const hour = sql`to_timestamp(${hourMs}::float8 / 1000)`
+  const group = sql.literal("key_id, provider, model, stream")
+  const objectOf = (table: string) =>
+    sql.literal(
+      `jsonb_build_object(${sums.map((name) => `'${name}', coalesce(${table}.${name}, 0)`).join(", ")})`,
+    )
+  const differs = sql.literal(
+    sums.map((name) => `coalesce(stored.${name}, 0) <> coalesce(summed.${name}, 0)`).join(" OR "),
+  )
+  return sql<{ groups: number; differing: number; examples: ReadonlyArray<DifferingGroup> }>`
+    WITH counted AS (
+      SELECT
+        *, coalesce(provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL, false) AS success
+      FROM requests
+      WHERE started_at >= ${hour} AND started_at < ${hour} + interval '1 hour'
+    ), summed AS (
+      SELECT
+        key_id, coalesce(provider, '') AS provider, coalesce(model, '') AS model, stream, count(*) AS requests,
+        count(*) FILTER (WHERE NOT success) AS errors, coalesce(sum(input_tokens), 0) AS input_tokens,
+        coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(cached_tokens), 0) AS cached_tokens,
+        coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens, coalesce(sum(cost_nano_usd), 0) AS cost_nano_usd,
+        count(*) FILTER (WHERE success AND cost_nano_usd IS NULL) AS unpriced_requests,
+        coalesce(sum(latency_ms) FILTER (WHERE success), 0) AS latency_ms,
+        count(*) FILTER (WHERE success) AS measured
+      FROM counted
+      GROUP BY 1, 2, 3, 4
+    ), measured AS (
+      SELECT ${group}, sum(requests) AS measured FROM latency_rollups WHERE hour = ${hour} GROUP BY ${group}
+    ), stored AS (
+      SELECT * FROM (SELECT * FROM usage_rollups WHERE hour = ${hour}) AS usage
+        FULL JOIN measured USING (${group})
+    ), differing AS (
+      SELECT ${group}, ${objectOf("summed")} AS rows, ${objectOf("stored")} AS rollup
+      FROM summed FULL JOIN stored USING (${group})
+      WHERE ${differs}
+    )
+    SELECT
+      (SELECT count(*) FROM summed)::float8 AS groups, (SELECT count(*) FROM differing)::float8 AS differing,
+      (
+        SELECT coalesce(jsonb_agg(first), '[]')
+        FROM (SELECT * FROM differing ORDER BY ${group} LIMIT ${MAX_EXAMPLES}) AS first
+      ) AS examples`
+}
+
+/**
+ * The hours of a span that have both rows and rollups: days whose rows were dropped have no sums to compare with, nor
+ * have days that should be, of which a late record may have brought one back.
+ */
+export const comparableHours = Effect.fnUntraced(function* ({ sql, span, nowMs, retentionDays }: Subject) {
+  const partitions = yield* reading(sql, ledgerPartitions(sql))
+  const [row] = yield* reading(
+    sql,
+    sql<{ first: number | null }>`
+      SELECT (extract(epoch FROM least(
+        (SELECT min(started_at) FROM requests), (SELECT min(hour) FROM usage_recent),
+        (SELECT min(start) FROM total_usage WHERE hours = 1)
+      )) * 1000)::float8 AS first`,
+  )
+  const kept = retentionDays === undefined ? 0 : Math.floor(nowMs / DAY_MS) * DAY_MS - retentionDays * DAY_MS
+  const { fromMs, toMs } = widened(
+    { fromMs: Math.max(span.fromMs, row?.first ?? span.toMs, kept), toMs: span.toMs },
+    HOUR_MS,
+  )
+  const hours: Array<number> = []
+  for (const partition of partitions) {
+    const end = Math.min(toMs, partition.toMs)
+    for (let hour = Math.max(fromMs, partition.fromMs ?? fromMs); hour < end; hour += HOUR_MS)
+      hours.push(hour)
+  }
+  return hours
+})
+
+export const checkRollups = (subject: Subject): Effect.Effect<Finding, SqlError.SqlError> =>
+  Effect.gen(function* () {
+    const { sql, budgetMs, progress } = subject
+    const clock = yield* Clock.Clock
+    const startedMs = clock.currentTimeMillisUnsafe()
+    const hours = yield* comparableHours(subject)
+    let compared = 0
+    let groups = 0
+    let differing = 0
+    const examples: Array<string> = []
+    // The newest first: what is wrong now matters most, should there not be time for all.
+    for (const hour of hours.toReversed()) {
+      if (clock.currentTimeMillisUnsafe() - startedMs > budgetMs) break
+      const [result] = yield* reading(sql, compareHour(sql, hour))
+      compared += 1
+      groups += result?.groups ?? 0
+      differing += result?.differing ?? 0
+      for (const group of result?.examples ?? []) {
+        if (examples.length < MAX_EXAMPLES) examples.push(describeGroup(hour, group))
+      }
+      yield* progress(compared, hours.length, "hours of rollups")
+    }
+    const numbers = { hours: hours.length, compared, groups, differing }
+    if (differing > 0) {
+      return fail("rollups", {
+        summary: `${several(differing, "group")} in ${several(compared, "hour")} are not the sums of their rows`,
+        numbers,
+        examples,
+        next:
+          "Something other than a gateway of this version changed these tables. Where the rows are right, insert the " +
+          "difference into usage_recent: gateways move it on.",
+      })
+    }
+    return compared < hours.length
+      ? warn("rollups", unfinished(`${compared} of ${several(hours.length, "hour")}`, numbers))
+      : ok("rollups", {
+          summary: `${several(groups, "group")} in ${several(compared, "hour")} are the sums of their rows`,
+          numbers,
+        })
+  })
+
+const describeGroup = (hourMs: number, group: DifferingGroup): string => {
+  const { key_id, provider, model, stream, rows, rollup } = group
+  const differences = sums
+    .filter((name) => rows[name] !== rollup[name])
+    .map((name) => `${name} ${rollup[name]}, rows ${rows[name]}`)
+  const answered = provider === "" ? "nobody" : `${provider}/${model}`
+  return `${isoOf(hourMs)} ${key_id} ${answered} ${stream ? "stream" : "whole"}: ${differences.join("; ")}`
+}
+
+export const unfinished = (part: string, numbers: Readonly<Record<string, number>>) => ({
+  summary: `stopped at its time limit after ${part}; those are right`,
+  numbers,
+  next: "Ask for a span with --from and --to, which has no time limit.",
+})

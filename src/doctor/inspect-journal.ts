@@ -1,0 +1,119 @@
+import { open, readdir, stat } from "node:fs/promises"
+import { join } from "node:path"
+import { Effect } from "effect"
+import { isLocked } from "../database/data-dir-lock.ts"
+import { payloadId, payloadLine, RECORD, SEGMENT_HEADER, SEGMENT_SUFFIX } from "../ledger/journal/frame.ts"
+import { makeWindow, readFrames } from "../ledger/journal/read-frames.ts"
+
+/** Records of one process that are looked up in the database; more are only counted. */
+const MAX_RECORDS = 100_000
+
+/** A living process writes, and starts its file anew, while it is read: what looks damaged then is read again. */
+const READINGS = 4
+
+export interface WaitingRecord {
+  readonly id: string
+  readonly startedMs: number
+  readonly endedMs: number
+}
+
+/** What one process has in the journal. */
+export interface ProcessJournal {
+  readonly name: string
+  readonly alive: boolean
+  readonly segments: number
+  readonly bytes: number
+  /** Whole ones. Some may be in the database already: a segment goes when all of it is. */
+  readonly records: number
+  /** The first of them. */
+  readonly first: ReadonlyArray<WaitingRecord>
+  /** Requests with calls to providers and no record: under way, or cut off. */
+  readonly unfinished: number
+  readonly gaps: number
+  readonly damagedBytes: number
+  /** Code of the system call that failed, if one did. */
+  readonly unreadable: string | undefined
+}
+
+/** Only reads. */
+export const inspectJournal = (journal: string): Effect.Effect<ReadonlyArray<ProcessJournal>> =>
+  Effect.gen(function* () {
+    const names = yield* Effect.promise(() => directoriesIn(journal))
+    return yield* Effect.forEach(names, (name) => inspectProcess(journal, name))
+  })
+
+/** None when there is no journal. */
+const directoriesIn = async (journal: string): Promise<ReadonlyArray<string>> => {
+  const entries = await readdir(journal, { withFileTypes: true }).catch(() => [])
+  return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).toSorted()
+}
+
+const inspectProcess = Effect.fnUntraced(function* (journal: string, name: string) {
+  const path = join(journal, name)
+  // A lock that cannot be looked at is somebody's.
+  const alive = yield* Effect.orElseSucceed(isLocked(join(path, "lock")), () => true)
+  for (let readings = 1; ; readings++) {
+    const found = yield* Effect.promise(() => readDirectory(path).catch(unreadable))
+    if (found.gaps === 0 || !alive || readings === READINGS) return { name, alive, ...found }
+    yield* Effect.sleep("50 millis")
+  }
+})
+
+type Contents = Omit<ProcessJournal, "name" | "alive">
+
+const unreadable = (cause: unknown): Contents => ({
+  ...{ segments: 0, bytes: 0, records: 0, first: [], unfinished: 0, gaps: 0, damagedBytes: 0 },
+  unreadable: codeOf(cause) === "ENOENT" ? undefined : codeOf(cause),
+})
+
+const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+
+const readDirectory = async (path: string): Promise<Contents> => {
+  const names = (await readdir(path)).filter((name) => name.endsWith(SEGMENT_SUFFIX)).toSorted()
+  const window = makeWindow()
+  const first: Array<WaitingRecord> = []
+  const unfinished = new Set<string>()
+  const sum = { segments: 0, bytes: 0, records: 0, gaps: 0, damagedBytes: 0 }
+  for (const name of names) {
+    const segment = join(path, name)
+    const size = await stat(segment).then(
+      (stats) => stats.size,
+      (cause: unknown) => {
+        // Shipped and deleted since the directory was read.
+        if (codeOf(cause) === "ENOENT") return undefined
+        throw cause
+      },
+    )
+    if (size === undefined) continue
+    const file = await open(segment)
+    try {
+      const reading = await readFrames(file, window, SEGMENT_HEADER.length, size, (frame) => {
+        const id = payloadId(window, frame)
+        if (frame.kind !== RECORD) {
+          unfinished.add(id)
+          return true
+        }
+        unfinished.delete(id)
+        sum.records += 1
+        if (first.length < MAX_RECORDS) first.push(waitingRecord(id, payloadLine(window, frame)))
+        return true
+      })
+      // The last frame may be one that a crash cut off, or that is being written: nothing was lost with it.
+      const damagedTail = reading.tailTorn ? 0 : reading.tailBytes
+      sum.gaps += reading.gaps + (damagedTail > 0 ? 1 : 0)
+      sum.damagedBytes += reading.gapBytes + damagedTail
+    } finally {
+      await file.close()
+    }
+    sum.segments += 1
+    sum.bytes += size
+  }
+  return { ...sum, first, unfinished: unfinished.size, unreadable: undefined }
+}
+
+/** From the line's first fields, in the order that `ledgerEntry` writes. */
+const waitingRecord = (id: string, line: string): WaitingRecord => {
+  const [, started, latency] = /^\{"id":"[^"]*","started_at_ms":(\d+),"latency_ms":(\d+)/.exec(line) ?? []
+  return { id, startedMs: Number(started), endedMs: Number(started) + Number(latency) }
+}

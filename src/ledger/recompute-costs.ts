@@ -1,0 +1,227 @@
+import { Effect, Schedule } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { makeUsage, type Usage } from "../domain/Usage.ts"
+import { type LedgerPartition, ledgerPartitions } from "./partitions.ts"
+import {
+  type AttemptChange,
+  type CostChange,
+  countRequests,
+  isDropped,
+  isRolledBack,
+  readRequests,
+  type Span,
+  type StoredRequest,
+  writeCosts,
+} from "./reprice-batch.ts"
+
+/** What tokens cost now, and why it is unknown if it is. */
+export type PriceUsage = (
+  provider: string,
+  model: string,
+  usage: Usage | null,
+) => { readonly nanoUsd: number | null; readonly reason: string | null; readonly priceVersion: string | null }
+
+export interface RepricedModel {
+  readonly provider: string
+  readonly model: string
+  requests: number
+  /** Another cost than before. */
+  changed: number
+  /** The same cost, of another row of the price list or unknown for another reason. */
+  relabelled: number
+  newlyPriced: number
+  newlyUnpriced: number
+  beforeNanoUsd: bigint
+  afterNanoUsd: bigint
+}
+
+export interface Recomputation {
+  readonly total: number
+  /** Requests looked at. */
+  requests: number
+  /** Those of them that no provider answered: nothing to price. */
+  unanswered: number
+  /** Re-priced by somebody else meanwhile, and left at that. */
+  contested: number
+  attemptsChanged: number
+  /** Attempts that were not the answer and whose cost cannot be told from what is stored: left as they are. */
+  attemptsKept: number
+  readonly models: Map<string, RepricedModel>
+}
+
+/** A batch holds up the ledger's writer for the moment it takes; an embedded database, everybody. */
+const BATCH = 1_000
+
+const again = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 20 }))
+
+/**
+ * Prices what is in the ledger anew: requests that started in the span, and their attempts. Every batch is one
+ * statement that also moves the rollups by what it changed, so that these are the sums of the rows at any moment, also
+ * beside a gateway that writes and when this ends in the middle; what was not reached is done by doing it again.
+ */
+export const recomputeCosts = (
+  sql: SqlClient.SqlClient,
+  options: {
+    readonly span: Span
+    readonly price: PriceUsage
+    /** Nothing is written. */
+    readonly dryRun: boolean
+    readonly onBatch: (sofar: Recomputation) => Effect.Effect<void>
+  },
+): Effect.Effect<Recomputation, SqlError.SqlError> =>
+  Effect.gen(function* () {
+    const { span, price, dryRun } = options
+    const days = (yield* ledgerPartitions(sql)).filter(
+      ({ fromMs, toMs }) => (fromMs ?? Number.NEGATIVE_INFINITY) < span.toMs && toMs > span.fromMs,
+    )
+    const counts = yield* Effect.forEach(days, (day) =>
+      countRequests(sql, day, span).pipe(Effect.catchIf(isDropped, () => Effect.succeed(0))),
+    )
+    const sofar: Recomputation = {
+      total: counts.reduce((sum, count) => sum + count, 0),
+      requests: 0,
+      unanswered: 0,
+      contested: 0,
+      attemptsChanged: 0,
+      attemptsKept: 0,
+      models: new Map(),
+    }
+
+    const recomputeDay = Effect.fnUntraced(function* (day: LedgerPartition) {
+      let after: StoredRequest | undefined
+      while (true) {
+        const rows = yield* readRequests(sql, day, span, after, BATCH)
+        after = rows.at(-1)
+        if (after === undefined) return
+        const priced = rows.map((row) => priceRequest(row, price))
+        const changes = priced.flatMap(({ change }) => change ?? [])
+        const attempts = priced.flatMap((each) => each.attempts)
+        const changed =
+          dryRun || changes.length + attempts.length === 0
+            ? new Set(changes.map(({ id }) => id))
+            : yield* Effect.retry(writeCosts(sql, day, changes, attempts), {
+                schedule: again,
+                while: isRolledBack,
+              })
+        for (const each of priced) count(sofar, each, changed)
+        yield* options.onBatch(sofar)
+      }
+    })
+
+    yield* Effect.forEach(days, (day) => Effect.catchIf(recomputeDay(day), isDropped, () => Effect.void), {
+      discard: true,
+    })
+    return sofar
+  })
+
+interface PricedRequest {
+  readonly row: StoredRequest
+  readonly change: CostChange | undefined
+  readonly attempts: ReadonlyArray<AttemptChange>
+  readonly kept: number
+}
+
+const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
+  const { provider, model } = row
+  const answer =
+    provider === null || model === null
+      ? undefined
+      : {
+          provider,
+          model,
+          ...price(
+            provider,
+            model,
+            makeUsage({
+              inputTokens: row.input_tokens,
+              outputTokens: row.output_tokens,
+              cachedTokens: row.cached_tokens,
+              reasoningTokens: row.reasoning_tokens,
+            }),
+          ),
+        }
+  const attempts: Array<AttemptChange> = []
+  let kept = 0
+  for (const attempt of row.reported) {
+    const answered =
+      attempt.ordinal === row.attempts &&
+      attempt.provider === row.provider &&
+      attempt.model === row.model &&
+      attempt.input_tokens === row.input_tokens &&
+      attempt.output_tokens === row.output_tokens
+    const cost =
+      answered && answer !== undefined
+        ? answer.nanoUsd
+        : costWithoutCachedTokens(
+            attempt.input_tokens,
+            attempt.output_tokens,
+            (usage) => price(attempt.provider, attempt.model, usage).nanoUsd,
+          )
+    if (cost === undefined) kept += 1
+    else if (cost !== attempt.cost) attempts.push({ request_id: row.id, ordinal: attempt.ordinal, cost })
+  }
+  const same =
+    answer === undefined ||
+    (answer.nanoUsd === row.cost && answer.reason === row.reason && answer.priceVersion === row.version)
+  return {
+    row,
+    change: same
+      ? undefined
+      : {
+          id: row.id,
+          old_cost: row.cost,
+          cost: answer.nanoUsd,
+          reason: answer.reason,
+          version: answer.priceVersion,
+        },
+    attempts,
+    kept,
+  }
+}
+
+/** How many of an attempt's tokens were cached is not stored: undefined when its cost depends on that. */
+const costWithoutCachedTokens = (
+  inputTokens: number,
+  outputTokens: number | null,
+  cost: (usage: Usage) => number | null,
+): number | null | undefined => {
+  const none = makeUsage({ inputTokens, outputTokens })
+  const all = makeUsage({ inputTokens, outputTokens, cachedTokens: inputTokens })
+  if (none === null || all === null) return undefined
+  const dearest = cost(none)
+  return dearest === cost(all) ? dearest : undefined
+}
+
+const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {
+  const { row, attempts, kept } = priced
+  sofar.requests += 1
+  sofar.attemptsChanged += attempts.length
+  sofar.attemptsKept += kept
+  if (row.provider === null || row.model === null) {
+    sofar.unanswered += 1
+    return
+  }
+  const key = `${row.provider}/${row.model}`
+  const model = sofar.models.get(key) ?? {
+    provider: row.provider,
+    model: row.model,
+    requests: 0,
+    changed: 0,
+    relabelled: 0,
+    newlyPriced: 0,
+    newlyUnpriced: 0,
+    beforeNanoUsd: 0n,
+    afterNanoUsd: 0n,
+  }
+  sofar.models.set(key, model)
+  const change = changed.has(row.id) ? priced.change : undefined
+  if (change === undefined && priced.change !== undefined) sofar.contested += 1
+  const cost = change === undefined ? row.cost : change.cost
+  model.requests += 1
+  if (cost !== row.cost) model.changed += 1
+  else if (change !== undefined) model.relabelled += 1
+  if (row.cost === null && cost !== null) model.newlyPriced += 1
+  if (row.cost !== null && cost === null) model.newlyUnpriced += 1
+  model.beforeNanoUsd += BigInt(row.cost ?? 0)
+  model.afterNanoUsd += BigInt(cost ?? 0)
+}

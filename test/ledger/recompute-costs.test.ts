@@ -1,0 +1,285 @@
+import { randomUUID } from "node:crypto"
+import { assert, describe, layer } from "@effect/vitest"
+import { Clock, Effect, Ref } from "effect"
+import { SqlClient } from "effect/sql"
+import fc from "fast-check"
+import type { Price } from "../../src/config/GatewayConfig.ts"
+import { RequestId } from "../../src/domain/Ids.ts"
+import { makeUsage, type Usage } from "../../src/domain/Usage.ts"
+import { foldRollups } from "../../src/ledger/fold-rollups.ts"
+import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { type Recomputation, recomputeCosts } from "../../src/ledger/recompute-costs.ts"
+import { writeBatch } from "../../src/ledger/write-batch.ts"
+import { costOf } from "../../src/pricing/cost.ts"
+import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { anyRecords, attempt, DAY, HOUR_MS, record } from "./records.ts"
+import { assertHoldsExactly, emptyTables } from "./rows.ts"
+
+type Prices = Readonly<Record<string, Price | undefined>>
+
+const always = { fromMs: 0, toMs: 253_402_300_799_000 }
+
+const write = (records: ReadonlyArray<LedgerRecord>) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
+
+const fold = Effect.flatMap(SqlClient.SqlClient, foldRollups)
+
+const recompute = (prices: Prices, options: { span?: typeof always; dryRun?: boolean } = {}) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    recomputeCosts(sql, {
+      span: options.span ?? always,
+      price: (provider, model, usage) => costOf(prices[`${provider}/${model}`], usage),
+      dryRun: options.dryRun ?? false,
+      onBatch: () => Effect.void,
+    }),
+  )
+
+const price = (changes: Partial<Price> = {}): Price => ({
+  inputNanoPer1M: 50_000_000,
+  cachedInputNanoPer1M: 5_000_000,
+  outputNanoPer1M: 400_000_000,
+  source: "test",
+  asOf: "2026-11-24",
+  ...changes,
+})
+
+const countable = (usage: Usage | null): Usage | null => (usage === null ? null : makeUsage(usage))
+
+/** What the ledger must hold of a record after it was re-priced. */
+const repriced = (record: LedgerRecord, prices: Prices): LedgerRecord => {
+  const { provider, model } = record
+  const cost = provider === null ? undefined : costOf(prices[`${provider}/${model}`], countable(record.usage))
+  return {
+    ...record,
+    ...(cost !== undefined && {
+      costNanoUsd: cost.nanoUsd,
+      costReason: cost.reason,
+      priceVersion: cost.priceVersion,
+    }),
+    attempts: record.attempts.map((attempt, i) => {
+      if (attempt.usage === null) return attempt
+      const answered =
+        i === record.attempts.length - 1 &&
+        attempt.provider === provider &&
+        attempt.model === model &&
+        attempt.usage.inputTokens === record.usage?.inputTokens &&
+        attempt.usage.outputTokens === record.usage.outputTokens
+      if (answered && cost !== undefined) return { ...attempt, costNanoUsd: cost.nanoUsd }
+      const row = prices[`${attempt.provider}/${attempt.model}`]
+      const usage = countable({ ...attempt.usage, cachedTokens: 0, reasoningTokens: 0 })
+      if (usage === null) return attempt
+      const cached = costOf(row, { ...usage, cachedTokens: usage.inputTokens }).nanoUsd
+      const uncached = costOf(row, usage).nanoUsd
+      return cached === uncached ? { ...attempt, costNanoUsd: uncached } : attempt
+    }),
+  }
+}
+
+/** Half of the answers have the attempt that they came from, as real ones have. */
+const history = anyRecords(40).map((records) =>
+  records.map((record, i) => {
+    if (i % 2 === 1 || record.provider === null || record.model === null) return record
+    const { provider, model, usage, costNanoUsd } = record
+    return { ...record, attempts: [...record.attempts, { ...attempt, provider, model, usage, costNanoUsd }] }
+  }),
+)
+
+const anyPrice = fc
+  .record({
+    inputNanoPer1M: fc.nat(4_000_000_000_000),
+    outputNanoPer1M: fc.nat(4_000_000_000_000),
+    cached: fc.option(fc.nat(4_000_000_000_000)),
+    asOf: fc.constantFrom("2026-11-01", "2026-11-02"),
+  })
+  .map(({ cached, ...row }) => ({
+    ...row,
+    cachedInputNanoPer1M: cached ?? row.inputNanoPer1M,
+    source: "test",
+  }))
+
+/** Some model has no price in most lists. */
+const anyPrices: fc.Arbitrary<Prices> = fc.dictionary(
+  fc.constantFrom("openai/gpt-5-mini", "openai/gpt-5", "gemini/gemini-3-flash"),
+  anyPrice,
+)
+
+const nothing = (result: Recomputation) => ({
+  attempts: result.attemptsChanged,
+  models: [...result.models.values()].filter(
+    ({ changed, relabelled, newlyPriced, newlyUnpriced }) =>
+      changed + relabelled + newlyPriced + newlyUnpriced > 0,
+  ),
+})
+
+const versions = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ id: string; reason: string | null; version: string | null }>`
+    SELECT id::text, cost_reason AS reason, price_version AS version FROM requests`
+  return new Map(rows.map(({ id, reason, version }) => [id, [reason, version]]))
+})
+
+describe.each([
+  { name: "PostgreSQL", database: layerPostgres, numRuns: 30 },
+  { name: "the embedded database", database: layerEmbedded, numRuns: 3 },
+])("costs in $name", ({ database, numRuns }) => {
+  layer(database)((it) => {
+    it.effect("are those of the prices of today after any number of changes, in rows and in sums", () =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context<SqlClient.SqlClient>()
+        const property = fc.asyncProperty(
+          history,
+          fc.array(fc.tuple(anyPrices, fc.boolean()), { minLength: 1, maxLength: 3 }),
+          (records, changes) =>
+            Effect.gen(function* () {
+              yield* emptyTables
+              yield* write(records)
+              let expected = records
+              for (const [prices, folded] of changes) {
+                if (folded) yield* fold
+                const before = yield* versions
+                const planned = yield* recompute(prices, { dryRun: true })
+                yield* assertHoldsExactly(expected)
+                assert.deepStrictEqual(yield* versions, before)
+                expected = expected.map((record) => repriced(record, prices))
+                assert.deepStrictEqual(yield* recompute(prices), planned)
+                yield* assertHoldsExactly(expected)
+                assert.deepStrictEqual(
+                  yield* versions,
+                  new Map(
+                    expected.map(({ id, costReason, priceVersion }) => [id, [costReason, priceVersion]]),
+                  ),
+                )
+                assert.deepStrictEqual(nothing(yield* recompute(prices)), { attempts: 0, models: [] })
+              }
+              yield* fold
+              yield* assertHoldsExactly(expected)
+            }).pipe(Effect.runPromiseWith(context)),
+        )
+        yield* Effect.promise(() => fc.assert(property, { numRuns }))
+      }),
+    )
+
+    it.effect("say what changed, to the nano-dollar", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const cheap = record({ costNanoUsd: 10, attempts: [{ ...attempt, costNanoUsd: 10 }] })
+        const unpriced = record({ costNanoUsd: null, costReason: "unknown_model", priceVersion: null })
+        const gone = record({ model: "retired", attempts: [{ ...attempt, model: "retired" }] })
+        const unanswered = record({
+          provider: null,
+          model: null,
+          status: 502,
+          errorCode: "failed",
+          attempts: [],
+        })
+        yield* write([cheap, unpriced, gone, unanswered])
+        const result = yield* recompute({ "openai/gpt-5-mini": price() })
+        // 100 x 50 + 20 x 5 + 55 x 400 nano-dollars.
+        const cost = 27_100n
+        assert.deepInclude(result, { total: 4, requests: 4, unanswered: 1, contested: 0, attemptsChanged: 3 })
+        assert.sameDeepMembers(
+          [...result.models.values()],
+          [
+            {
+              ...{ provider: "openai", model: "gpt-5-mini", requests: 2, changed: 2, relabelled: 0 },
+              ...{ newlyPriced: 1, newlyUnpriced: 0, beforeNanoUsd: 10n, afterNanoUsd: 2n * cost },
+            },
+            {
+              ...{ provider: "openai", model: "retired", requests: 1, changed: 1, relabelled: 0 },
+              ...{ newlyPriced: 0, newlyUnpriced: 1, beforeNanoUsd: 140_000n, afterNanoUsd: 0n },
+            },
+          ],
+        )
+        const kept = yield* versions
+        assert.deepStrictEqual(kept.get(cheap.id), [null, "test@2026-11-24"])
+        assert.deepStrictEqual(kept.get(gone.id), ["unknown_model", null])
+      }),
+    )
+
+    it.effect(
+      "are left alone where they cannot be known: no usage, or an attempt whose cached tokens count",
+      () =>
+        Effect.gen(function* () {
+          yield* emptyTables
+          const failed = { ...attempt, outcome: "server_error" as const, costNanoUsd: 7 }
+          const records = [
+            record({
+              usage: null,
+              costNanoUsd: null,
+              costReason: "missing_usage",
+              attempts: [failed, attempt],
+            }),
+          ]
+          yield* write(records)
+          const result = yield* recompute({ "openai/gpt-5-mini": price() })
+          assert.deepInclude(result, { attemptsChanged: 0, attemptsKept: 2 })
+          yield* assertHoldsExactly(records)
+          assert.deepStrictEqual([...(yield* versions).values()], [["missing_usage", "test@2026-11-24"]])
+          const same = yield* recompute({ "openai/gpt-5-mini": price({ cachedInputNanoPer1M: 50_000_000 }) })
+          assert.deepInclude(same, { attemptsChanged: 2, attemptsKept: 0 })
+        }),
+    )
+
+    it.effect(
+      "change from the start of the span to before its end, over days and over more than one batch",
+      () =>
+        Effect.gen(function* () {
+          yield* emptyTables
+          const at = (startedAt: number) => record({ startedAt, attempts: [] })
+          const inside = [
+            at(DAY),
+            ...Array.from({ length: 2_300 }, () => at(DAY + HOUR_MS)),
+            at(DAY + 26 * HOUR_MS - 1),
+          ]
+          const outside = [at(DAY - 1), at(DAY + 26 * HOUR_MS), at(DAY + 50 * HOUR_MS)]
+          yield* write([...inside, ...outside])
+          const prices = { "openai/gpt-5-mini": price() }
+          const result = yield* recompute(prices, { span: { fromMs: DAY, toMs: DAY + 26 * HOUR_MS } })
+          assert.deepInclude(result, { total: inside.length, requests: inside.length })
+          yield* assertHoldsExactly([...inside.map((record) => repriced(record, prices)), ...outside])
+        }),
+    )
+
+    it.effect("stay the sums of the rows while gateways write, hours move on and others re-price", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const old = Array.from({ length: 1_200 }, (_, i) => record({ startedAt: DAY + (i % 5) * HOUR_MS }))
+        yield* write(old)
+        const lists = [price(), price({ outputNanoPer1M: 1 }), price({ inputNanoPer1M: 3 })].map((row) => ({
+          "openai/gpt-5-mini": row,
+        }))
+        const live: Array<LedgerRecord> = []
+        const done = yield* Ref.make(false)
+        const writer = Effect.gen(function* () {
+          // Bounded, so that no re-pricing runs after the end of the ledger for ever.
+          for (let batches = 0; batches < 30 && !(yield* Ref.get(done)); batches++) {
+            const batch = Array.from({ length: 20 }, (_, i) =>
+              record({
+                id: RequestId.make(randomUUID()),
+                startedAt: DAY + (i % 5) * HOUR_MS + live.length,
+              }),
+            )
+            live.push(...batch)
+            yield* write(batch)
+          }
+        })
+        yield* Effect.all(
+          [
+            ...[1, 2].map(() => writer),
+            Effect.forEach([1, 2, 3, 4], () => fold.pipe(Effect.retry({ times: 20 }))),
+            Effect.forEach([...lists, ...lists], (prices) => recompute(prices), { concurrency: 2 }).pipe(
+              Effect.ensuring(Ref.set(done, true)),
+            ),
+          ],
+          { concurrency: "unbounded" },
+        )
+        assert.isAbove(live.length, 100)
+        const last = { "openai/gpt-5-mini": price({ asOf: "2026-12-01" }) }
+        const sums = yield* recompute(last)
+        assert.strictEqual(sums.contested, 0)
+        yield* assertHoldsExactly([...old, ...live].map((record) => repriced(record, last)))
+      }).pipe(Effect.provideService(Clock.Clock, Clock.Clock.defaultValue())),
+    )
+  })
+})
