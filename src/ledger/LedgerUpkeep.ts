@@ -44,8 +44,8 @@ export class LedgerUpkeep extends Context.Service<
 
       const run = Effect.gen(function* () {
         yield* createDaysAhead(sql, DAYS_AHEAD).pipe(answerWithin(ANSWER))
-        if (retentionDays !== undefined) yield* dropExpired(retentionDays)
         yield* foldRollups(sql)
+        if (retentionDays !== undefined) yield* dropExpired(retentionDays)
       })
 
       /**

@@ -54,7 +54,7 @@ const recentRows = Effect.gen(function* () {
 })
 
 describe.each([
-  { name: "PostgreSQL", database: layerPostgres, numRuns: 20 },
+  { name: "PostgreSQL", database: layerPostgres, numRuns: 8 },
   { name: "the embedded database", database: layerEmbedded, numRuns: 3 },
 ])("moving rollups in $name", ({ database, numRuns }) => {
   layer(database)((it) => {
