@@ -1,4 +1,5 @@
 import type { SqlClient, Statement } from "effect/sql"
+import { ROLLUP_HOURS, ROLLUP_SUMS } from "../database/rollups.ts"
 import type { AnalyticsQuery } from "./Analytics.ts"
 import { rowFilters } from "./filters.ts"
 import { type Bucket, inUnits, type Piece, type TimeRange } from "./time-range.ts"
@@ -22,11 +23,6 @@ const columnsOf: Readonly<Record<keyof Groupings, string>> = {
   provider: "provider, model",
   time: "start",
 }
-
-const sums = [
-  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
-  ...["cost_nano_usd", "unpriced_requests", "latency_ms"],
-]
 
 interface UsageOptions<Grouping extends keyof Groupings> {
   readonly grouping: Grouping
@@ -55,8 +51,8 @@ export const usageQuery = <Grouping extends keyof Groupings>(
     sql`start < ${new Date(toMs)}`,
   ]
   const kept = sql.literal(tableOf(options))
-  const counts = sql.literal(sums.join(", "))
-  const none = sql.literal(sums.map((column) => `0 AS ${column}`).join(", "))
+  const counts = sql.literal(ROLLUP_SUMS.join(", "))
+  const none = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
   // Of a listing over time, the bucket that the hour is in; else the hour.
   const start = sql.literal(
     grouping === "time"
@@ -84,7 +80,7 @@ export const usageQuery = <Grouping extends keyof Groupings>(
   return sql<StoredSums & Groupings[Grouping]>`
     WITH totals AS (
       SELECT
-        ${columns}, ${sql.literal(sums.map((column) => `sum(${column})::float8 AS ${column}`).join(", "))},
+        ${columns}, ${sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::float8 AS ${column}`).join(", "))},
         string_agg(latencies, '') AS latencies
       FROM (${sql.join(" UNION ALL ", false)(sources)}) AS usage
       GROUP BY ${columns}
@@ -101,9 +97,8 @@ const tableOf = ({ grouping, filters }: UsageOptions<keyof Groupings>) => {
   return keys ? (models ? "usage" : "key_usage") : models ? "model_usage" : "total_usage"
 }
 
-/** Sizes of the rows there are, the largest first. */
-const UNITS = [168, 24, 6, 1]
-
 /** A listing over time keeps to rows of its own bucket. */
 const piecesOf = ({ grouping, bucket, range }: UsageOptions<keyof Groupings>): ReadonlyArray<Piece> =>
-  grouping === "time" ? [{ ...range, hours: bucket === "day" ? 24 : 1 }] : inUnits(range, UNITS)
+  grouping === "time"
+    ? [{ ...range, hours: bucket === "day" ? 24 : 1 }]
+    : inUnits(range, ROLLUP_HOURS.toReversed())

@@ -1,5 +1,6 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import { COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../database/rollups.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several } from "./Finding.ts"
 import { DAY_MS, HOUR_MS, reading, type Span, type Subject, widened } from "./reading.ts"
 
@@ -8,36 +9,19 @@ import { DAY_MS, HOUR_MS, reading, type Span, type Subject, widened } from "./re
  * and in all with those by key and model.
  */
 
-const counts = [
-  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
-  ...["cost_nano_usd", "unpriced_requests", "latency_ms"],
-]
-
-interface Table {
-  readonly name: string
-  readonly groups: ReadonlyArray<string>
-}
-
-const finest: Table = { name: "usage", groups: ["key_id", "provider", "model"] }
-const coarser: ReadonlyArray<Table> = [
-  { name: "key_usage", groups: ["key_id"] },
-  { name: "model_usage", groups: ["provider", "model"] },
-  { name: "total_usage", groups: [] },
-]
-
 /** Rows of `table` that count `hours` hours are the sums of those of `source` that count `sourceHours`. */
 interface Level {
-  readonly table: Table
+  readonly table: RollupTable
   readonly hours: number
-  readonly source: Table
+  readonly source: RollupTable
   readonly sourceHours: number
 }
 
 const sized = (hours: number, sourceHours: number): ReadonlyArray<Level> =>
-  [finest, ...coarser].map((table) => ({ table, hours, source: table, sourceHours }))
+  [USAGE, ...COARSER_USAGE].map((table) => ({ table, hours, source: table, sourceHours }))
 
 const inDays = [
-  ...coarser.map((table): Level => ({ table, hours: 1, source: finest, sourceHours: 1 })),
+  ...COARSER_USAGE.map((table): Level => ({ table, hours: 1, source: USAGE, sourceHours: 1 })),
   ...sized(6, 1),
   ...sized(24, 6),
 ]
@@ -46,8 +30,8 @@ const inWeeks = sized(168, 24)
 const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span, level: Level) => {
   const { table, hours, source, sourceHours } = level
   const key = sql.literal(["start", ...table.groups, "stream"].join(", "))
-  const others = sql.literal([...table.groups, "stream", ...counts].join(", "))
-  const summed = sql.literal(counts.map((name) => `sum(${name})::bigint AS ${name}`).join(", "))
+  const others = sql.literal([...table.groups, "stream", ...ROLLUP_SUMS].join(", "))
+  const summed = sql.literal(ROLLUP_SUMS.map((name) => `sum(${name})::bigint AS ${name}`).join(", "))
   const within = sql`
     start >= to_timestamp(${fromMs}::float8 / 1000) AND start < to_timestamp(${toMs}::float8 / 1000)`
   return sql<{ start: Date }>`

@@ -1,15 +1,14 @@
 import { Clock, Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import { ROLLUP_SUMS } from "../database/rollups.ts"
 import { ledgerPartitions } from "../ledger/partitions.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "./Finding.ts"
 import { DAY_MS, HOUR_MS, isoOf, reading, type Subject, widened } from "./reading.ts"
 
 /** Whether the rollups of an hour are the sums of its rows, for every key, provider, model and mode. */
 
-const sums = [
-  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
-  ...["cost_nano_usd", "unpriced_requests", "latency_ms", "measured"],
-]
+/** The last one: requests whose latency was counted. */
+const sums = [...ROLLUP_SUMS, "measured"]
 
 interface DifferingGroup {
   readonly key_id: string

@@ -1,16 +1,6 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
-
-/** Sizes of the rows that analytics read, in hours. */
-const UNITS = [1, 6, 24, 168]
-
-/** The tables they are in, and what each tells apart besides the mode. */
-const TABLES = [
-  { table: "usage", groups: ["key_id", "provider", "model"] },
-  { table: "key_usage", groups: ["key_id"] },
-  { table: "model_usage", groups: ["provider", "model"] },
-  { table: "total_usage", groups: [] },
-]
+import { COARSER_USAGE, ROLLUP_HOURS, ROLLUP_SUMS, USAGE } from "../database/rollups.ts"
 
 /**
  * Moves the rollups of hours that are over from the tables that the ledger writes to those that analytics read. One
@@ -29,24 +19,19 @@ export const foldRollups = (sql: SqlClient.SqlClient): Effect.Effect<number, Sql
     return hours.length
   })
 
-const sums = [
-  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
-  ...["cost_nano_usd", "unpriced_requests", "latency_ms"],
-]
-
 const foldHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<unknown> => {
   const cell = sql.literal("key_id, provider, model, stream")
-  const columns = sql.literal(sums.join(", "))
-  const summed = sql.literal(sums.map((column) => `sum(${column})::bigint AS ${column}`).join(", "))
-  const nothing = sql.literal(sums.map((column) => `0 AS ${column}`).join(", "))
+  const columns = sql.literal(ROLLUP_SUMS.join(", "))
+  const summed = sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::bigint AS ${column}`).join(", "))
+  const nothing = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
   const added = sql.literal(
-    sums.map((column) => `${column} = kept.${column} + excluded.${column}`).join(", "),
+    ROLLUP_SUMS.map((column) => `${column} = kept.${column} + excluded.${column}`).join(", "),
   )
   /** Rows are locked in key order: others who move wait instead of deadlocking. */
-  const additions = TABLES.map(({ table, groups }) => {
+  const additions = [USAGE, ...COARSER_USAGE].map(({ name, groups }) => {
     const key = sql.literal(["hours", "start", ...groups, "stream"].join(", "))
-    return sql`${sql.literal(`added_to_${table}`)} AS (
-      INSERT INTO ${sql.literal(table)} AS kept (${key}, ${columns}, latencies)
+    return sql`${sql.literal(`added_to_${name}`)} AS (
+      INSERT INTO ${sql.literal(name)} AS kept (${key}, ${columns}, latencies)
       SELECT ${key}, ${summed}, compact_latencies(string_agg(latencies, ''))
       FROM units CROSS JOIN moved
       GROUP BY ${key}
@@ -58,7 +43,7 @@ const foldHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<unk
   return sql`
     WITH units AS (
       SELECT hours, date_bin(make_interval(hours => hours), ${hour}, timestamptz '1970-01-01Z') AS start
-      FROM unnest(${UNITS}::int[]) AS hours
+      FROM unnest(${ROLLUP_HOURS}::int[]) AS hours
     ), recent_usage AS (
       DELETE FROM usage_recent WHERE hour = ${hour} RETURNING *
     ), recent_latency AS (
