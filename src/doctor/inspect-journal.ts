@@ -1,9 +1,9 @@
-import { open, readdir, stat } from "node:fs/promises"
+import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { isLocked } from "../database/data-dir-lock.ts"
-import { payloadId, payloadLine, RECORD, SEGMENT_HEADER, SEGMENT_SUFFIX } from "../ledger/journal/frame.ts"
-import { makeWindow, readFrames } from "../ledger/journal/read-frames.ts"
+import { payloadId, payloadLine, RECORD } from "../ledger/journal/frame.ts"
+import { scanSegments } from "../ledger/journal/scan-segments.ts"
 
 /** Records of one process that are looked up in the database; more are only counted. */
 const MAX_RECORDS = 100_000
@@ -70,46 +70,29 @@ const codeOf = (cause: unknown): string =>
   cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
 
 const readDirectory = async (path: string): Promise<Contents> => {
-  const names = (await readdir(path)).filter((name) => name.endsWith(SEGMENT_SUFFIX)).toSorted()
-  const window = makeWindow()
   const first: Array<WaitingRecord> = []
   const unfinished = new Set<string>()
-  const sum = { segments: 0, bytes: 0, records: 0, gaps: 0, damagedBytes: 0 }
-  for (const name of names) {
-    const segment = join(path, name)
-    const size = await stat(segment).then(
-      (stats) => stats.size,
-      (cause: unknown) => {
-        // Shipped and deleted since the directory was read.
-        if (codeOf(cause) === "ENOENT") return undefined
-        throw cause
-      },
-    )
-    if (size === undefined) continue
-    const file = await open(segment)
-    try {
-      const reading = await readFrames(file, window, SEGMENT_HEADER.length, size, (frame) => {
-        const id = payloadId(window, frame)
-        if (frame.kind !== RECORD) {
-          unfinished.add(id)
-          return true
-        }
-        unfinished.delete(id)
-        sum.records += 1
-        if (first.length < MAX_RECORDS) first.push(waitingRecord(id, payloadLine(window, frame)))
-        return true
-      })
-      // The last frame may be one that a crash cut off, or that is being written: nothing was lost with it.
-      const damagedTail = reading.tailTorn ? 0 : reading.tailBytes
-      sum.gaps += reading.gaps + (damagedTail > 0 ? 1 : 0)
-      sum.damagedBytes += reading.gapBytes + damagedTail
-    } finally {
-      await file.close()
+  let records = 0
+  const segments = await scanSegments(path, (frame, window) => {
+    const id = payloadId(window, frame)
+    if (frame.kind !== RECORD) {
+      unfinished.add(id)
+      return
     }
-    sum.segments += 1
-    sum.bytes += size
+    unfinished.delete(id)
+    records += 1
+    if (first.length < MAX_RECORDS) first.push(waitingRecord(id, payloadLine(window, frame)))
+  })
+  return {
+    segments: segments.length,
+    bytes: segments.reduce((sum, { bytes }) => sum + bytes, 0),
+    records,
+    first,
+    unfinished: unfinished.size,
+    gaps: segments.reduce((sum, { damage }) => sum + damage.gaps, 0),
+    damagedBytes: segments.reduce((sum, { damage }) => sum + damage.gapBytes, 0),
+    unreadable: undefined,
   }
-  return { ...sum, first, unfinished: unfinished.size, unreadable: undefined }
 }
 
 /** From the line's first fields, in the order that `ledgerEntry` writes. */
