@@ -138,20 +138,18 @@ export class Inference extends Context.Service<
 
         const announce = (candidate: Candidate, startedAt: number) =>
           ledger.attempting(trace.intent(principal, call, candidate, startedAt))
-        if (stream !== undefined && task._tag === "Chat") {
-          const asking = askStreamed(task.request, stream, gateway.timeouts)
-          const { candidate, answer } = yield* attempts.run(plan, asking, trace, announce)
-          const cost = costOf(candidate.model.price, answer.usage)
-          return { candidate, summary: answer, completion: undefined, cost } satisfies Answer
-        }
-        const { candidate, answer } = yield* attempts.run(
-          plan,
-          askWhole(task, gateway.timeouts),
-          trace,
-          announce,
-        )
-        const cost = costOf(candidate.model.price, answer.usage)
-        return { candidate, summary: answer, completion: answer, cost } satisfies Answer
+        const { timeouts } = gateway
+        const answered = yield* stream !== undefined && task._tag === "Chat"
+          ? Effect.map(
+              attempts.run(plan, askStreamed(task.request, stream, timeouts), trace, announce),
+              ({ candidate, answer }) => ({ candidate, summary: answer, completion: undefined }),
+            )
+          : Effect.map(
+              attempts.run(plan, askWhole(task, timeouts), trace, announce),
+              ({ candidate, answer }) => ({ candidate, summary: answer, completion: answer }),
+            )
+        const cost = costOf(answered.candidate.model.price, answered.summary.usage)
+        return { ...answered, cost } satisfies Answer
       })
 
       const admit = Effect.fnUntraced(function* (trace: Trace, principal: Principal) {
@@ -190,7 +188,6 @@ export class Inference extends Context.Service<
       ): Effect.Effect<Outcome> =>
         Effect.suspend(() => {
           const body = call.idempotency === undefined ? new StreamedBody() : idempotency.streamedBody()
-          let response: IdempotentResponse | undefined
           const stream = new StreamedAnswer({
             inputTokens: inputTokensOf(call.task),
             writer,
@@ -198,8 +195,9 @@ export class Inference extends Context.Service<
             now: () => trace.now(),
             open: (candidate) => {
               const headers = writer.headers(trace.progress(candidate, stream.attemptStartedAt))
-              response = { status: 200, headers, body }
+              const response = { status: 200, headers, body }
               begin(response)
+              return response
             },
           })
           trace.stream = stream
@@ -224,12 +222,11 @@ export class Inference extends Context.Service<
             Effect.result,
             Effect.map((result) => {
               const settled = trace.settled(principal, call, result)
-              if (Result.isFailure(result) && response === undefined) {
+              if (Result.isFailure(result) && !stream.opened) {
                 return { response: exchange.write(settled), keep: isFinal(result.failure) }
               }
               body.broken = Result.isFailure(result)
-              stream.end(writer.end(settled))
-              return { response: response ?? exchange.write(settled), keep: Result.isSuccess(result) }
+              return { response: stream.end(writer.end(settled)), keep: Result.isSuccess(result) }
             }),
           )
         })

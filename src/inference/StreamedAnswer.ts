@@ -1,5 +1,6 @@
 import type { AnswerSummary, ChatChunk, FinishReason } from "../domain/Chat.ts"
 import { makeUsage, type Usage } from "../domain/Usage.ts"
+import type { IdempotentResponse } from "../idempotency/Idempotency.ts"
 import { KEEP_ALIVE, type StreamedBody } from "../idempotency/StreamedBody.ts"
 import type { ChunkSink } from "../providers/Provider.ts"
 import type { Candidate } from "../routing/plan.ts"
@@ -24,16 +25,15 @@ export class StreamedAnswer implements ChunkSink {
   readonly body: StreamedBody
   /** The client has something of an answer. */
   committed = false
-  /** The response's head is out. */
-  opened = false
   candidate: Candidate | undefined
   attemptStartedAt: number | undefined
   firstTokenAt: number | undefined
 
   readonly #writer: StreamWriter
   readonly #now: () => number
-  readonly #open: (candidate: Candidate | undefined) => void
+  readonly #open: (candidate: Candidate | undefined) => IdempotentResponse
   readonly #inputTokens: number
+  #response: IdempotentResponse | undefined
   #held: Array<ChatChunk> = []
   #heldBytes = 0
   #quietTicks = 0
@@ -50,7 +50,7 @@ export class StreamedAnswer implements ChunkSink {
     readonly body: StreamedBody
     readonly now: () => number
     /** Sends the response's head. */
-    readonly open: (candidate: Candidate | undefined) => void
+    readonly open: (candidate: Candidate | undefined) => IdempotentResponse
   }) {
     this.#inputTokens = options.inputTokens
     this.#writer = options.writer
@@ -90,11 +90,15 @@ export class StreamedAnswer implements ChunkSink {
     return this.#send(chunk)
   }
 
-  /** With nothing said yet this is the end of a failure that could still have become an HTTP status. */
-  open(): void {
-    if (this.opened) return
-    this.opened = true
-    this.#open(this.committed ? this.candidate : undefined)
+  /** The response's head is out: no failure can become an HTTP status any more. */
+  get opened(): boolean {
+    return this.#response !== undefined
+  }
+
+  /** Who answers is in the head only when somebody has begun to. */
+  open(): IdempotentResponse {
+    this.#response ??= this.#open(this.committed ? this.candidate : undefined)
+    return this.#response
   }
 
   /** Called at even intervals, `QUIET_TICKS` of which make the silence that a client should not have to bear. */
@@ -111,10 +115,11 @@ export class StreamedAnswer implements ChunkSink {
     this.body.write(KEEP_ALIVE)
   }
 
-  end(events: Uint8Array): void {
-    this.open()
+  end(events: Uint8Array): IdempotentResponse {
+    const response = this.open()
     this.body.write(events)
     this.body.end()
+    return response
   }
 
   summary(): AnswerSummary {

@@ -12,8 +12,11 @@ const writer: StreamWriter = {
   end: () => event("end"),
 }
 
-const answer = () =>
-  new StreamedAnswer({ inputTokens: 1, writer, body: new StreamedBody(), now: () => 0, open: () => {} })
+const answer = () => {
+  const body = new StreamedBody()
+  const open = () => ({ status: 200, headers: {}, body })
+  return new StreamedAnswer({ inputTokens: 1, writer, body, now: () => 0, open })
+}
 
 describe("a provider is held back", () => {
   it("by a client that does not read, also while what it sends is not for the client", () => {
