@@ -5,13 +5,13 @@ import { InferRequest } from "../api/InferApi.ts"
 import type { ChatRequest } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { toUsd } from "../domain/Money.ts"
-import type { StoredResponse } from "../idempotency/Idempotency.ts"
 import type { Answer, Call, Settled, StreamWriter } from "../inference/Exchange.ts"
 import { decoder } from "./decode.ts"
-import { problemFormat, storedError } from "./error-response.ts"
-import { outcomeHeaders, progressHeaders, rateLimitFields } from "./outcome-headers.ts"
+import { problemFormat } from "./error-response.ts"
+import { progressHeaders, rateLimitFields } from "./outcome-headers.ts"
 import { serveExchange } from "./serve-exchange.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "./sse.ts"
+import { outcomeWriter } from "./write-outcome.ts"
 
 export const InferHandlers = HttpApiBuilder.group(
   GatewayApi,
@@ -62,23 +62,13 @@ const toChatRequest = (body: InferRequest): Effect.Effect<ChatRequest, GatewayEr
   )
 }
 
-const writeSettled = (settled: Settled): StoredResponse => {
-  const headers = outcomeHeaders(settled, rateLimitFields)
-  if (Result.isFailure(settled.result)) {
-    const stored = storedError(settled.result.failure, settled.requestId, problemFormat)
-    return { ...stored, headers: { ...headers, ...stored.headers } }
-  }
-  const answer = settled.result.success
-  const body =
+const writeSettled = outcomeWriter(problemFormat, rateLimitFields, (settled, answer) =>
+  JSON.stringify(
     answer === undefined
       ? { request_id: settled.requestId, dry_run: true, decision: decision(settled) }
-      : inferResponse(settled, answer)
-  return {
-    status: 200,
-    headers: { ...headers, "content-type": "application/json" },
-    body: Buffer.from(JSON.stringify(body)),
-  }
-}
+      : inferResponse(settled, answer),
+  ),
+)
 
 /** Deltas, then one event with the fields of a whole answer, then `[DONE]`. */
 const streamWriter: StreamWriter = {

@@ -4,15 +4,15 @@ import { HttpApiBuilder } from "effect/http-api"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { ChatCompletionRequest, EmbeddingsRequest } from "../api/OpenAiApi.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import type { StoredResponse } from "../idempotency/Idempotency.ts"
-import type { Call, Settled, StreamWriter } from "../inference/Exchange.ts"
+import type { Call, StreamWriter } from "../inference/Exchange.ts"
 import { Inference } from "../inference/Inference.ts"
 import { apiKey } from "./credentials.ts"
 import { openDecoder } from "./decode.ts"
-import { answeringErrors, openAiFormat, storedError } from "./error-response.ts"
-import { openAiRateLimitFields, outcomeHeaders, progressHeaders } from "./outcome-headers.ts"
+import { answeringErrors, openAiFormat } from "./error-response.ts"
+import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
 import { serveExchange } from "./serve-exchange.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "./sse.ts"
+import { outcomeWriter } from "./write-outcome.ts"
 
 /** OpenAI's routes: an OpenAI client needs nothing but another base URL and key. */
 export const OpenAiHandlers = HttpApiBuilder.group(
@@ -90,19 +90,11 @@ const decodeEmbeddings = Effect.fnUntraced(function* (input: unknown) {
   } satisfies Omit<Call, "idempotency">
 })
 
-const writeSettled = (settled: Settled): StoredResponse => {
-  const headers = outcomeHeaders(settled, openAiRateLimitFields)
-  if (Result.isFailure(settled.result)) {
-    const stored = storedError(settled.result.failure, settled.requestId, openAiFormat)
-    return { ...stored, headers: { ...headers, ...stored.headers } }
-  }
-  const body = settled.result.success?.completion?.body() ?? ""
-  return {
-    status: 200,
-    headers: { ...headers, "content-type": "application/json" },
-    body: typeof body === "string" ? Buffer.from(body) : body,
-  }
-}
+const writeSettled = outcomeWriter(
+  openAiFormat,
+  openAiRateLimitFields,
+  (_, answer) => answer?.completion?.body() ?? "",
+)
 
 /** The provider's own events; the usage that only the gateway asked for stays here. */
 const streamWriter = (includeUsage: boolean): StreamWriter => ({
