@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 
 /**
- * Streams in the books. New columns have constant defaults, so PostgreSQL rewrites no table; only the primary keys of
+ * Streams in the books, and all that an attempt's cost depends on. New columns have constant defaults, so PostgreSQL rewrites no table; only the primary keys of
  * the rollups are built anew. How the requests in older rollups were answered is unknown: they count as not streamed.
  * A server of the version before cannot write its batches once the keys have changed.
  */
@@ -12,7 +12,11 @@ export default Effect.gen(function* () {
     ALTER TABLE requests
       ADD COLUMN first_token_ms integer,
       ADD COLUMN usage_estimated boolean NOT NULL DEFAULT false`
-  yield* sql`ALTER TABLE attempts ADD COLUMN usage_estimated boolean NOT NULL DEFAULT false`
+  // Null in older rows, whose costs cannot be computed anew.
+  yield* sql`
+    ALTER TABLE attempts
+      ADD COLUMN usage_estimated boolean NOT NULL DEFAULT false,
+      ADD COLUMN cached_tokens bigint`
   yield* sql`
     ALTER TABLE usage_rollups
       ADD COLUMN stream boolean NOT NULL DEFAULT false,

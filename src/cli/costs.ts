@@ -24,14 +24,17 @@ const configuredPrices = ({ providers }: GatewayConfig): PriceUsage => {
       models.map((model) => [`${name}/${model.name}`, model.price] as const),
     ),
   )
-  return (provider, model, usage) => costOf(prices.get(`${provider}/${model}`), usage)
+  return (provider, model, usage) => {
+    const price = prices.get(`${provider}/${model}`)
+    return price && costOf(price, usage)
+  }
 }
 
 const sumsOf = (models: ReadonlyArray<RepricedModel>) => ({
   changed: models.reduce((sum, { changed }) => sum + changed, 0),
   relabelled: models.reduce((sum, { relabelled }) => sum + relabelled, 0),
   newlyPriced: models.reduce((sum, { newlyPriced }) => sum + newlyPriced, 0),
-  newlyUnpriced: models.reduce((sum, { newlyUnpriced }) => sum + newlyUnpriced, 0),
+  kept: models.reduce((sum, { kept }) => sum + kept, 0),
   beforeNanoUsd: models.reduce((sum, { beforeNanoUsd }) => sum + beforeNanoUsd, 0n),
   afterNanoUsd: models.reduce((sum, { afterNanoUsd }) => sum + afterNanoUsd, 0n),
 })
@@ -40,7 +43,7 @@ const counts = (sums: ReturnType<typeof sumsOf>) => ({
   changed: sums.changed,
   relabelled: sums.relabelled,
   newly_priced: sums.newlyPriced,
-  newly_unpriced: sums.newlyUnpriced,
+  kept: sums.kept,
   cost_usd_before: dollars(sums.beforeNanoUsd),
   cost_usd_after: dollars(sums.afterNanoUsd),
   cost_usd_difference: dollars(sums.afterNanoUsd - sums.beforeNanoUsd),
@@ -64,7 +67,6 @@ const asJson = ({ fromMs, toMs, dryRun, result, models }: Done): string =>
     contested: result.contested,
     ...counts(sumsOf(models)),
     attempts_changed: result.attemptsChanged,
-    attempts_kept: result.attemptsKept,
     models: models.map((model) => ({
       provider: model.provider,
       model: model.model,
@@ -80,8 +82,8 @@ const asText = ({ dryRun, result, models }: Done): string => {
     `requests        ${result.requests}, of which ${result.unanswered} were answered by nobody`,
     `changed         ${sums.changed} in their cost, ${sums.relabelled} more in its price version or reason`,
     `newly priced    ${sums.newlyPriced}`,
-    `newly unpriced  ${sums.newlyUnpriced}`,
-    `attempts        ${result.attemptsChanged} changed, ${result.attemptsKept} left as they are: not the answer, and cached tokens unknown`,
+    `left as is      ${sums.kept} whose model has no price here, or whose tokens are unknown`,
+    `attempts        ${result.attemptsChanged} changed`,
     `cost before     ${dollars(sums.beforeNanoUsd)} USD`,
     `cost after      ${dollars(sums.afterNanoUsd)} USD`,
     `difference      ${dollars(sums.afterNanoUsd - sums.beforeNanoUsd)} USD`,
@@ -89,10 +91,9 @@ const asText = ({ dryRun, result, models }: Done): string => {
   if (result.contested > 0) {
     lines.push(`${result.contested} requests were re-priced by somebody else meanwhile: run it again.`)
   }
-  if (sums.newlyUnpriced > 0) {
+  if (sums.kept > 0) {
     lines.push(
-      "Models that are not configured here have no price. If a provider was off by mistake, such as for want of its key, " +
-        "switch it on and run it again.",
+      "If a provider is off here by mistake, such as for want of its key, switch it on and run it again for its requests.",
     )
   }
   if (models.length === 0) return lines.join("\n")
@@ -153,8 +154,8 @@ const recompute = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Price what is in the ledger anew, with the prices configured now. A model that is not configured here has no " +
-      "price: its requests lose their cost. May be stopped and repeated; runs beside gateways",
+    "Price what is in the ledger anew, with the prices configured now. Requests of models that have no price here " +
+      "keep the cost they have. May be stopped and repeated; runs beside gateways",
   ),
   Command.withShortDescription("Price what is in the ledger anew, with the prices configured now"),
   Command.withExamples([

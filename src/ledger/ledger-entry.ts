@@ -82,6 +82,7 @@ const encodeAttempt = (attempt: AttemptRecord) => ({
   upstream_status: attempt.upstreamStatus === null ? null : httpStatus(attempt.upstreamStatus),
   input_tokens: count(attempt.usage?.inputTokens),
   output_tokens: count(attempt.usage?.outputTokens),
+  cached_tokens: count(attempt.usage?.cachedTokens),
   usage_estimated: attempt.usageEstimated,
   cost_nano_usd: count(attempt.costNanoUsd),
 })

@@ -10,16 +10,19 @@ import {
   isRolledBack,
   readRequests,
   type Span,
+  type StoredAttempt,
   type StoredRequest,
   writeCosts,
 } from "./reprice-batch.ts"
 
-/** What tokens cost now, and why it is unknown if it is. */
+/** What tokens cost now; undefined when the model has no price here. */
 export type PriceUsage = (
   provider: string,
   model: string,
   usage: Usage | null,
-) => { readonly nanoUsd: number | null; readonly reason: string | null; readonly priceVersion: string | null }
+) =>
+  | { readonly nanoUsd: number | null; readonly reason: string | null; readonly priceVersion: string | null }
+  | undefined
 
 export interface RepricedModel {
   readonly provider: string
@@ -30,7 +33,8 @@ export interface RepricedModel {
   /** The same cost, of another row of the price list or unknown for another reason. */
   relabelled: number
   newlyPriced: number
-  newlyUnpriced: number
+  /** The model has no price here, or what is stored does not say what to price: left as they are. */
+  kept: number
   beforeNanoUsd: bigint
   afterNanoUsd: bigint
 }
@@ -44,8 +48,6 @@ export interface Recomputation {
   /** Re-priced by somebody else meanwhile, and left at that. */
   contested: number
   attemptsChanged: number
-  /** Attempts that were not the answer and whose cost cannot be told from what is stored: left as they are. */
-  attemptsKept: number
   readonly models: Map<string, RepricedModel>
 }
 
@@ -83,7 +85,6 @@ export const recomputeCosts = (
       unanswered: 0,
       contested: 0,
       attemptsChanged: 0,
-      attemptsKept: 0,
       models: new Map(),
     }
 
@@ -116,55 +117,22 @@ export const recomputeCosts = (
 
 interface PricedRequest {
   readonly row: StoredRequest
+  readonly kept: boolean
   readonly change: CostChange | undefined
   readonly attempts: ReadonlyArray<AttemptChange>
-  readonly kept: number
 }
 
 const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
-  const { provider, model } = row
   const answer =
-    provider === null || model === null
-      ? undefined
-      : {
-          provider,
-          model,
-          ...price(
-            provider,
-            model,
-            makeUsage({
-              inputTokens: row.input_tokens,
-              outputTokens: row.output_tokens,
-              cachedTokens: row.cached_tokens,
-              reasoningTokens: row.reasoning_tokens,
-            }),
-          ),
-        }
-  const attempts: Array<AttemptChange> = []
-  let kept = 0
-  for (const attempt of row.reported) {
-    const answered =
-      attempt.ordinal === row.attempts &&
-      attempt.provider === row.provider &&
-      attempt.model === row.model &&
-      attempt.input_tokens === row.input_tokens &&
-      attempt.output_tokens === row.output_tokens
-    const cost =
-      answered && answer !== undefined
-        ? answer.nanoUsd
-        : costWithoutCachedTokens(
-            attempt.input_tokens,
-            attempt.output_tokens,
-            (usage) => price(attempt.provider, attempt.model, usage).nanoUsd,
-          )
-    if (cost === undefined) kept += 1
-    else if (cost !== attempt.cost) attempts.push({ request_id: row.id, ordinal: attempt.ordinal, cost })
-  }
+    row.provider === null || row.model === null ? undefined : price(row.provider, row.model, usageOf(row))
+  // A cost that was known once does not get lost to a lack of knowledge now.
+  const kept = answer === undefined || (answer.nanoUsd === null && row.cost !== null)
   const same =
-    answer === undefined ||
+    kept ||
     (answer.nanoUsd === row.cost && answer.reason === row.reason && answer.priceVersion === row.version)
   return {
     row,
+    kept,
     change: same
       ? undefined
       : {
@@ -174,29 +142,25 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
           reason: answer.reason,
           version: answer.priceVersion,
         },
-    attempts,
-    kept,
+    attempts: row.attempts.flatMap((attempt) => {
+      const cost = price(attempt.provider, attempt.model, usageOf(attempt))?.nanoUsd ?? attempt.cost
+      return cost === attempt.cost ? [] : { request_id: row.id, ordinal: attempt.ordinal, cost }
+    }),
   }
 }
 
-/** How many of an attempt's tokens were cached is not stored: undefined when its cost depends on that. */
-const costWithoutCachedTokens = (
-  inputTokens: number,
-  outputTokens: number | null,
-  cost: (usage: Usage) => number | null,
-): number | null | undefined => {
-  const none = makeUsage({ inputTokens, outputTokens })
-  const all = makeUsage({ inputTokens, outputTokens, cachedTokens: inputTokens })
-  if (none === null || all === null) return undefined
-  const dearest = cost(none)
-  return dearest === cost(all) ? dearest : undefined
-}
+/** What of a stored usage decides its cost. */
+const usageOf = (stored: StoredRequest | StoredAttempt): Usage | null =>
+  makeUsage({
+    inputTokens: stored.input_tokens,
+    outputTokens: stored.output_tokens,
+    cachedTokens: stored.cached_tokens,
+  })
 
 const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {
-  const { row, attempts, kept } = priced
+  const { row, attempts } = priced
   sofar.requests += 1
   sofar.attemptsChanged += attempts.length
-  sofar.attemptsKept += kept
   if (row.provider === null || row.model === null) {
     sofar.unanswered += 1
     return
@@ -209,7 +173,7 @@ const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet
     changed: 0,
     relabelled: 0,
     newlyPriced: 0,
-    newlyUnpriced: 0,
+    kept: 0,
     beforeNanoUsd: 0n,
     afterNanoUsd: 0n,
   }
@@ -221,7 +185,7 @@ const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet
   if (cost !== row.cost) model.changed += 1
   else if (change !== undefined) model.relabelled += 1
   if (row.cost === null && cost !== null) model.newlyPriced += 1
-  if (row.cost !== null && cost === null) model.newlyUnpriced += 1
+  if (priced.kept) model.kept += 1
   model.beforeNanoUsd += BigInt(row.cost ?? 0)
   model.afterNanoUsd += BigInt(cost ?? 0)
 }

@@ -3,13 +3,14 @@ import type { SqlClient, SqlError } from "effect/sql"
 import { failureCode } from "../database/failure-code.ts"
 import type { LedgerPartition } from "./partitions.ts"
 
-/** What is stored of one attempt that reported tokens. */
+/** What is stored of one attempt whose tokens are known. */
 export interface StoredAttempt {
   readonly ordinal: number
   readonly provider: string
   readonly model: string
   readonly input_tokens: number
-  readonly output_tokens: number | null
+  readonly output_tokens: number
+  readonly cached_tokens: number
   readonly cost: number | null
 }
 
@@ -27,9 +28,7 @@ export interface StoredRequest {
   readonly cost: number | null
   readonly reason: string | null
   readonly version: string | null
-  /** How many it had, with tokens or not. */
-  readonly attempts: number
-  readonly reported: ReadonlyArray<StoredAttempt>
+  readonly attempts: ReadonlyArray<StoredAttempt>
 }
 
 export interface CostChange {
@@ -78,16 +77,17 @@ export const readRequests = (
     SELECT
       id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
       cached_tokens::float8, reasoning_tokens::float8, cost_nano_usd::float8 AS cost, cost_reason AS reason,
-      price_version AS version, attempts::int,
+      price_version AS version,
       (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
           'ordinal', ordinal, 'provider', attempt.provider, 'model', attempt.model,
           'input_tokens', attempt.input_tokens, 'output_tokens', attempt.output_tokens,
-          'cost', attempt.cost_nano_usd
+          'cached_tokens', attempt.cached_tokens, 'cost', attempt.cost_nano_usd
         )), '[]')
         FROM ${sql(attempts)} AS attempt
         WHERE attempt.request_id = request.id AND attempt.input_tokens IS NOT NULL
-      ) AS reported
+          AND attempt.output_tokens IS NOT NULL AND attempt.cached_tokens IS NOT NULL
+      ) AS attempts
     FROM ${sql(requests)} AS request
     WHERE ${within(sql, span)}
       AND ${after === undefined ? sql`true` : sql`(started_at, id) > (${after.started}::timestamptz, ${after.id}::uuid)`}

@@ -70,18 +70,18 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
     ), inserted_attempts AS (
       INSERT INTO attempts (
         request_id, day, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status,
-        input_tokens, output_tokens, usage_estimated, cost_nano_usd
+        input_tokens, output_tokens, cached_tokens, usage_estimated, cost_nano_usd
       )
       SELECT
         counted.id, counted.day, attempt.ordinality, attempt.provider, attempt.model,
         to_timestamp(attempt.started_at_ms / 1000), attempt.latency_ms, attempt.outcome,
-        attempt.upstream_status, attempt.input_tokens, attempt.output_tokens, coalesce(attempt.usage_estimated, false),
-        attempt.cost_nano_usd
+        attempt.upstream_status, attempt.input_tokens, attempt.output_tokens, attempt.cached_tokens,
+        coalesce(attempt.usage_estimated, false), attempt.cost_nano_usd
       FROM counted CROSS JOIN ROWS FROM (
         jsonb_to_recordset(counted.attempts) AS (
           provider text, model text, started_at_ms double precision, latency_ms integer, outcome text,
-          upstream_status smallint, input_tokens bigint, output_tokens bigint, usage_estimated boolean,
-          cost_nano_usd bigint
+          upstream_status smallint, input_tokens bigint, output_tokens bigint, cached_tokens bigint,
+          usage_estimated boolean, cost_nano_usd bigint
         )
       ) WITH ORDINALITY AS attempt
     ), updated_usage AS (

@@ -94,7 +94,7 @@ describe("llm-gateway costs recompute", () => {
         const first = yield* recompute(...span, "--json").run
         assert.strictEqual(first.code, 0, first.stderr)
         const changes = {
-          ...{ changed: 2, relabelled: 0, newly_priced: 1, newly_unpriced: 0 },
+          ...{ changed: 2, relabelled: 0, newly_priced: 1, kept: 0 },
           cost_usd_before: "0.000140000",
           cost_usd_after: "0.001320000",
           cost_usd_difference: "0.001180000",
@@ -105,7 +105,7 @@ describe("llm-gateway costs recompute", () => {
           to: "2026-10-21T00:00:00.000Z",
           ...{ requests: 2, unanswered: 0, contested: 0 },
           ...changes,
-          ...{ attempts_changed: 2, attempts_kept: 0 },
+          ...{ attempts_changed: 2 },
           models: [{ provider: "openai", model: "gpt-5-mini", requests: 2, ...changes }],
         })
         yield* onDatabase(url, assertHoldsExactly([...records.map(repriced), later]))
@@ -116,9 +116,10 @@ describe("llm-gateway costs recompute", () => {
         })
 
         const without = yield* operator(url, config("      - { name: gpt-5-mini }"))
-        const lost = yield* without(...span).run
-        assert.match(lost.stdout, /newly unpriced {2}2/)
-        assert.match(lost.stdout, /difference {6}-0\.001320000 USD/)
+        const unknown = yield* without(...span).run
+        assert.match(unknown.stdout, /changed {9}0 in their cost/)
+        assert.match(unknown.stdout, /left as is {6}2/)
+        yield* onDatabase(url, assertHoldsExactly([...records.map(repriced), later]))
       }).pipe(Effect.scoped),
     60_000,
   )

@@ -9,7 +9,7 @@ import { makeUsage, type Usage } from "../../src/domain/Usage.ts"
 import { foldRollups } from "../../src/ledger/fold-rollups.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { type Recomputation, recomputeCosts } from "../../src/ledger/recompute-costs.ts"
+import { type PriceUsage, type Recomputation, recomputeCosts } from "../../src/ledger/recompute-costs.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { costOf } from "../../src/pricing/cost.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
@@ -25,11 +25,18 @@ const write = (records: ReadonlyArray<LedgerRecord>) =>
 
 const fold = Effect.flatMap(SqlClient.SqlClient, foldRollups)
 
+const priceFrom =
+  (prices: Prices): PriceUsage =>
+  (provider, model, usage) => {
+    const row = prices[`${provider}/${model}`]
+    return row && costOf(row, usage)
+  }
+
 const recompute = (prices: Prices, options: { span?: typeof always; dryRun?: boolean } = {}) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     recomputeCosts(sql, {
       span: options.span ?? always,
-      price: (provider, model, usage) => costOf(prices[`${provider}/${model}`], usage),
+      price: priceFrom(prices),
       dryRun: options.dryRun ?? false,
       onBatch: () => Effect.void,
     }),
@@ -48,31 +55,21 @@ const countable = (usage: Usage | null): Usage | null => (usage === null ? null 
 
 /** What the ledger must hold of a record after it was re-priced. */
 const repriced = (record: LedgerRecord, prices: Prices): LedgerRecord => {
-  const { provider, model } = record
-  const cost = provider === null ? undefined : costOf(prices[`${provider}/${model}`], countable(record.usage))
+  const priceOf = priceFrom(prices)
+  const cost = priceOf(record.provider ?? "", record.model ?? "", countable(record.usage))
   return {
     ...record,
-    ...(cost !== undefined && {
-      costNanoUsd: cost.nanoUsd,
-      costReason: cost.reason,
-      priceVersion: cost.priceVersion,
-    }),
-    attempts: record.attempts.map((attempt, i) => {
-      if (attempt.usage === null) return attempt
-      const answered =
-        i === record.attempts.length - 1 &&
-        attempt.provider === provider &&
-        attempt.model === model &&
-        attempt.usage.inputTokens === record.usage?.inputTokens &&
-        attempt.usage.outputTokens === record.usage.outputTokens
-      if (answered && cost !== undefined) return { ...attempt, costNanoUsd: cost.nanoUsd }
-      const row = prices[`${attempt.provider}/${attempt.model}`]
-      const usage = countable({ ...attempt.usage, cachedTokens: 0, reasoningTokens: 0 })
-      if (usage === null) return attempt
-      const cached = costOf(row, { ...usage, cachedTokens: usage.inputTokens }).nanoUsd
-      const uncached = costOf(row, usage).nanoUsd
-      return cached === uncached ? { ...attempt, costNanoUsd: uncached } : attempt
-    }),
+    ...(cost !== undefined &&
+      (cost.nanoUsd !== null || record.costNanoUsd === null) && {
+        costNanoUsd: cost.nanoUsd,
+        costReason: cost.reason,
+        priceVersion: cost.priceVersion,
+      }),
+    attempts: record.attempts.map((attempt) => ({
+      ...attempt,
+      costNanoUsd:
+        priceOf(attempt.provider, attempt.model, countable(attempt.usage))?.nanoUsd ?? attempt.costNanoUsd,
+    })),
   }
 }
 
@@ -107,8 +104,7 @@ const anyPrices: fc.Arbitrary<Prices> = fc.dictionary(
 const nothing = (result: Recomputation) => ({
   attempts: result.attemptsChanged,
   models: [...result.models.values()].filter(
-    ({ changed, relabelled, newlyPriced, newlyUnpriced }) =>
-      changed + relabelled + newlyPriced + newlyUnpriced > 0,
+    ({ changed, relabelled, newlyPriced }) => changed + relabelled + newlyPriced > 0,
   ),
 })
 
@@ -177,48 +173,40 @@ describe.each([
         const result = yield* recompute({ "openai/gpt-5-mini": price() })
         // 100 x 50 + 20 x 5 + 55 x 400 nano-dollars.
         const cost = 27_100n
-        assert.deepInclude(result, { total: 4, requests: 4, unanswered: 1, contested: 0, attemptsChanged: 3 })
+        assert.deepInclude(result, { total: 4, requests: 4, unanswered: 1, contested: 0, attemptsChanged: 2 })
         assert.sameDeepMembers(
           [...result.models.values()],
           [
             {
               ...{ provider: "openai", model: "gpt-5-mini", requests: 2, changed: 2, relabelled: 0 },
-              ...{ newlyPriced: 1, newlyUnpriced: 0, beforeNanoUsd: 10n, afterNanoUsd: 2n * cost },
+              ...{ newlyPriced: 1, kept: 0, beforeNanoUsd: 10n, afterNanoUsd: 2n * cost },
             },
             {
-              ...{ provider: "openai", model: "retired", requests: 1, changed: 1, relabelled: 0 },
-              ...{ newlyPriced: 0, newlyUnpriced: 1, beforeNanoUsd: 140_000n, afterNanoUsd: 0n },
+              ...{ provider: "openai", model: "retired", requests: 1, changed: 0, relabelled: 0 },
+              ...{ newlyPriced: 0, kept: 1, beforeNanoUsd: 140_000n, afterNanoUsd: 140_000n },
             },
           ],
         )
         const kept = yield* versions
         assert.deepStrictEqual(kept.get(cheap.id), [null, "test@2026-11-24"])
-        assert.deepStrictEqual(kept.get(gone.id), ["unknown_model", null])
+        assert.deepStrictEqual(kept.get(gone.id), [null, "list@2026-11-23"])
       }),
     )
 
-    it.effect(
-      "are left alone where they cannot be known: no usage, or an attempt whose cached tokens count",
-      () =>
-        Effect.gen(function* () {
-          yield* emptyTables
-          const failed = { ...attempt, outcome: "server_error" as const, costNanoUsd: 7 }
-          const records = [
-            record({
-              usage: null,
-              costNanoUsd: null,
-              costReason: "missing_usage",
-              attempts: [failed, attempt],
-            }),
-          ]
-          yield* write(records)
-          const result = yield* recompute({ "openai/gpt-5-mini": price() })
-          assert.deepInclude(result, { attemptsChanged: 0, attemptsKept: 2 })
-          yield* assertHoldsExactly(records)
-          assert.deepStrictEqual([...(yield* versions).values()], [["missing_usage", "test@2026-11-24"]])
-          const same = yield* recompute({ "openai/gpt-5-mini": price({ cachedInputNanoPer1M: 50_000_000 }) })
-          assert.deepInclude(same, { attemptsChanged: 2, attemptsKept: 0 })
-        }),
+    it.effect("are left alone where the tokens are not known", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        const unknown = { usage: null, costNanoUsd: null, costReason: "missing_usage" }
+        yield* write([record({ ...unknown, attempts: [{ ...attempt, costNanoUsd: 7 }] })])
+        // As the version before wrote it.
+        yield* sql`UPDATE attempts SET cached_tokens = NULL`
+        const result = yield* recompute({ "openai/gpt-5-mini": price() })
+        assert.strictEqual(result.attemptsChanged, 0)
+        const [stored] = yield* sql<{ cost: number }>`SELECT cost_nano_usd::int AS cost FROM attempts`
+        assert.strictEqual(stored?.cost, 7)
+        assert.deepStrictEqual([...(yield* versions).values()], [["missing_usage", "test@2026-11-24"]])
+      }),
     )
 
     it.effect(
