@@ -79,29 +79,32 @@ const describePartitions = Effect.gen(function* () {
       suffix text := to_char(day, 'YYYYMMDD');
       starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
       ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+      found text;
     BEGIN
       LOCK TABLE requests IN SHARE UPDATE EXCLUSIVE MODE;
-      IF EXISTS (
-        SELECT FROM ledger_partitions WHERE starts >= coalesce(lower, '-infinity') AND starts < upper
-      ) THEN
-        RETURN;
+      SELECT attempts INTO found FROM ledger_partitions
+      WHERE starts >= coalesce(lower, '-infinity') AND starts < upper;
+      IF found IS NULL THEN
+        EXECUTE format('CREATE TABLE requests_%s (LIKE requests INCLUDING ALL, PRIMARY KEY (id))', suffix);
+        EXECUTE format('CREATE INDEX ON requests_%s (model, started_at DESC, id DESC)', suffix);
+        EXECUTE format('CREATE INDEX ON requests_%s (endpoint, started_at DESC, id DESC)', suffix);
+        EXECUTE format('CREATE INDEX ON requests_%s (stream, started_at DESC, id DESC)', suffix);
+        EXECUTE format(
+          'CREATE INDEX ON requests_%s (error_code, started_at DESC, id DESC) WHERE error_code IS NOT NULL', suffix
+        );
+        EXECUTE format(
+          'ALTER TABLE requests ATTACH PARTITION requests_%s FOR VALUES FROM (%L) TO (%L)', suffix, starts, ends
+        );
       END IF;
-      EXECUTE format('CREATE TABLE requests_%s (LIKE requests INCLUDING ALL, PRIMARY KEY (id))', suffix);
-      EXECUTE format('CREATE INDEX ON requests_%s (model, started_at DESC, id DESC)', suffix);
-      EXECUTE format('CREATE INDEX ON requests_%s (endpoint, started_at DESC, id DESC)', suffix);
-      EXECUTE format('CREATE INDEX ON requests_%s (stream, started_at DESC, id DESC)', suffix);
-      EXECUTE format(
-        'CREATE INDEX ON requests_%s (error_code, started_at DESC, id DESC) WHERE error_code IS NOT NULL', suffix
-      );
-      EXECUTE format(
-        'CREATE TABLE attempts_%s (LIKE attempts INCLUDING ALL, PRIMARY KEY (request_id, ordinal))', suffix
-      );
-      EXECUTE format(
-        'ALTER TABLE requests ATTACH PARTITION requests_%s FOR VALUES FROM (%L) TO (%L)', suffix, starts, ends
-      );
-      EXECUTE format(
-        'ALTER TABLE attempts ATTACH PARTITION attempts_%s FOR VALUES FROM (%L) TO (%L)', suffix, day, day + 1
-      );
+      -- Somebody may have dropped one of the two by hand.
+      IF to_regclass(coalesce(found, 'attempts_' || suffix)) IS NULL THEN
+        EXECUTE format(
+          'CREATE TABLE attempts_%s (LIKE attempts INCLUDING ALL, PRIMARY KEY (request_id, ordinal))', suffix
+        );
+        EXECUTE format(
+          'ALTER TABLE attempts ATTACH PARTITION attempts_%s FOR VALUES FROM (%L) TO (%L)', suffix, day, day + 1
+        );
+      END IF;
     END $$`
 })
 

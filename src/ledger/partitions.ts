@@ -74,7 +74,8 @@ export const dropPartition = (
 ): Effect.Effect<boolean, SqlError.SqlError> =>
   Effect.gen(function* () {
     yield* sql`SET LOCAL lock_timeout = '2s'`
-    yield* sql`DROP TABLE ${sql(requests)}, ${sql(attempts)}`
+    yield* sql`DROP TABLE ${sql(requests)}`
+    yield* sql`DROP TABLE IF EXISTS ${sql(attempts)}`
     yield* sql`
       DELETE FROM request_kinds
       WHERE day >= (${new Date(fromMs ?? 0)}::timestamptz AT TIME ZONE 'UTC')::date

@@ -92,6 +92,26 @@ describe.each([
       }),
     )
 
+    it.effect("are whole again when one of a day's two tables was dropped by hand", () =>
+      Effect.gen(function* () {
+        yield* dropAll
+        const sql = yield* SqlClient.SqlClient
+        yield* write([record({ startedAt: DAY - 1 }), record()])
+        yield* sql`DROP TABLE attempts_20261123, requests_20261122`
+        const records = [record({ startedAt: DAY - 1 }), record()]
+        yield* write(records)
+        const held = yield* sql<{ id: string }>`SELECT request_id AS id FROM attempts_20261123`
+        assert.deepStrictEqual(
+          held.map(({ id }) => id),
+          records.slice(1).map(({ id }) => id),
+        )
+        yield* sql`DROP TABLE attempts_20261122`
+        for (const partition of yield* ledgerPartitions(sql)) {
+          assert.isTrue(yield* dropPartition(sql, partition))
+        }
+      }),
+    )
+
     it.effect("hold a request's attempts with it, those after midnight too", () =>
       Effect.gen(function* () {
         yield* dropAll
