@@ -12,7 +12,7 @@ export default Effect.gen(function* () {
     ALTER TABLE requests
       ADD COLUMN first_token_ms integer,
       ADD COLUMN usage_estimated boolean NOT NULL DEFAULT false`
-  // Null in older rows, whose costs cannot be computed anew.
+  // Older attempts do not say how many tokens were cached.
   yield* sql`
     ALTER TABLE attempts
       ADD COLUMN usage_estimated boolean NOT NULL DEFAULT false,

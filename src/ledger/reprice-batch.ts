@@ -72,8 +72,13 @@ export const readRequests = (
   span: Span,
   after: StoredRequest | undefined,
   limit: number,
-): Effect.Effect<ReadonlyArray<StoredRequest>, SqlError.SqlError> =>
-  sql<StoredRequest>`
+): Effect.Effect<ReadonlyArray<StoredRequest>, SqlError.SqlError> => {
+  // Older rows do not say of an attempt how many tokens were cached; of the one that answered, its request does.
+  const answered = sql.literal(
+    "attempt.ordinal = request.attempts AND (attempt.provider, attempt.model, attempt.input_tokens, " +
+      "attempt.output_tokens) = (request.provider, request.model, request.input_tokens, request.output_tokens)",
+  )
+  return sql<StoredRequest>`
     SELECT
       id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
       cached_tokens::float8, reasoning_tokens::float8, cost_nano_usd::float8 AS cost, cost_reason AS reason,
@@ -82,17 +87,19 @@ export const readRequests = (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
           'ordinal', ordinal, 'provider', attempt.provider, 'model', attempt.model,
           'input_tokens', attempt.input_tokens, 'output_tokens', attempt.output_tokens,
-          'cached_tokens', attempt.cached_tokens, 'cost', attempt.cost_nano_usd
+          'cached_tokens', cached, 'cost', attempt.cost_nano_usd
         )), '[]')
         FROM ${sql(attempts)} AS attempt
+          CROSS JOIN coalesce(attempt.cached_tokens, CASE WHEN ${answered} THEN request.cached_tokens END) AS cached
         WHERE attempt.request_id = request.id AND attempt.input_tokens IS NOT NULL
-          AND attempt.output_tokens IS NOT NULL AND attempt.cached_tokens IS NOT NULL
+          AND attempt.output_tokens IS NOT NULL AND cached IS NOT NULL
       ) AS attempts
     FROM ${sql(requests)} AS request
     WHERE ${within(sql, span)}
       AND ${after === undefined ? sql`true` : sql`(started_at, id) > (${after.started}::timestamptz, ${after.id}::uuid)`}
     ORDER BY started_at, id
     LIMIT ${limit}`
+}
 
 /**
  * Writes new costs and takes the same differences to the rollups: one statement, so that they agree whenever it ends and
