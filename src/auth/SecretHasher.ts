@@ -1,4 +1,4 @@
-import { compare, hash } from "bcrypt"
+import bcrypt from "bcrypt"
 import { Context, Data, Effect, Layer, Semaphore } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 
@@ -50,8 +50,8 @@ export class SecretHasher extends Context.Service<
         })
 
       return SecretHasher.of({
-        hash: (secret) => bounded(secret, () => hash(secret, COST)),
-        matches: (secret, expected) => bounded(secret, () => compare(secret, expected)),
+        hash: (secret) => bounded(secret, () => bcrypt.hash(secret, COST)),
+        matches: (secret, expected) => bounded(secret, () => bcrypt.compare(secret, expected)),
       })
     }),
   )

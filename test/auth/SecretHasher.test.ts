@@ -1,26 +1,30 @@
 import { assert, describe, it } from "@effect/vitest"
+import bcrypt from "bcrypt"
 import { Effect, Exit, Fiber } from "effect"
-import { vi } from "vitest"
+import { beforeAll, vi } from "vitest"
 import { SecretHasher } from "../../src/auth/SecretHasher.ts"
 
-/** bcrypt itself, with a count of what runs at the same time. */
-const running = vi.hoisted(() => ({ now: 0, most: 0 }))
-vi.mock(import("bcrypt"), async (original) => {
-  const bcrypt = await original()
-  const counted = async <A>(work: () => Promise<A>) => {
+/** What of bcrypt's own work runs at the same time. */
+const running = { now: 0, most: 0 }
+
+const counted =
+  <Args extends ReadonlyArray<unknown>, A>(work: (...args: Args) => Promise<A>) =>
+  async (...args: Args): Promise<A> => {
     running.now += 1
     running.most = Math.max(running.most, running.now)
     try {
-      return await work()
+      return await work(...args)
     } finally {
       running.now -= 1
     }
   }
-  return {
-    ...bcrypt,
-    compare: ((secret: string, hash: string) => counted(() => bcrypt.compare(secret, hash))) as never,
-    hash: ((secret: string, cost: number) => counted(() => bcrypt.hash(secret, cost))) as never,
-  }
+
+beforeAll(() => {
+  const { compare, hash } = bcrypt
+  // Of the overloads it is the one with a promise that is called.
+  vi.spyOn(bcrypt, "compare").mockImplementation(counted(compare) as never)
+  vi.spyOn(bcrypt, "hash").mockImplementation(counted(hash) as never)
+  return () => vi.restoreAllMocks()
 })
 
 const secret = "s".repeat(43)

@@ -2,6 +2,7 @@ import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
 import { Effect } from "effect"
+import { processEnv } from "../support/process-env.ts"
 
 /** The command line as an operator runs it: a process of its own, with nothing in its environment but what is given. */
 
@@ -25,7 +26,7 @@ export const startCli = (
 ): CliRun => {
   const child = spawn(process.execPath, [cli, ...args], {
     cwd,
-    env: { PATH: process.env.PATH, LOG_FORMAT: "json", ...env },
+    env: { ...processEnv, LOG_FORMAT: "json", ...env },
     stdio: ["ignore", "pipe", "pipe"],
   })
   const output = { stdout: "", stderr: "" }

@@ -6,6 +6,7 @@ import { Duration, Effect, Layer, Redacted } from "effect"
 import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import type { FakeUpstream } from "./FakeUpstream.ts"
+import { processEnv } from "./process-env.ts"
 
 const ADMIN_JWT_SECRET = "test-test-test-test-test-test-test-test"
 const root = join(import.meta.dirname, "../..")
@@ -50,7 +51,7 @@ export class GatewayProcess {
     const child = spawn(process.execPath, [join(root, "src/main.ts")], {
       cwd: folder,
       env: {
-        PATH: process.env.PATH,
+        ...processEnv,
         PORT: "0",
         LOG_FORMAT: "json",
         DATA_DIR: join(folder, "data"),

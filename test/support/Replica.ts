@@ -7,6 +7,7 @@ import { setTimeout } from "node:timers/promises"
 import { Duration, Effect, Layer, Redacted } from "effect"
 import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { Settings } from "../../src/config/Settings.ts"
+import { processEnv } from "./process-env.ts"
 
 const main = join(import.meta.dirname, "../../src/main.ts")
 
@@ -93,7 +94,7 @@ export class Replica {
     const child = spawn(command, args, {
       cwd: this.#folder,
       env: {
-        PATH: process.env.PATH,
+        ...processEnv,
         PORT: String(this.#port),
         LOG_FORMAT: "json",
         DATA_DIR: this.dataDir,
