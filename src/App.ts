@@ -28,9 +28,15 @@ import { Router } from "./routing/Router.ts"
 
 // The only file that wires layers. Each pool is its own, so that one kind of work cannot starve another.
 
-/** Keys and idempotency claims: short statements that never wait behind a batch of log rows. */
-const requestPool = Database.layerPool({
-  applicationName: "llm-gateway requests",
+/** API keys: short statements; one connection hears of changes and does nothing else. */
+const keyPool = Database.layerPool({
+  applicationName: "llm-gateway keys",
+  maxConnections: 4,
+  statementTimeoutMs: 5_000,
+})
+/** Idempotency: clients decide how many, and may store megabytes. */
+const claimPool = Database.layerPool({
+  applicationName: "llm-gateway idempotency",
   maxConnections: 4,
   statementTimeoutMs: 5_000,
 })
@@ -51,8 +57,9 @@ const keyChanges = Layer.unwrap(
 )
 const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(keyChanges))
 
-const requestServices = Layer.mergeAll(auth, Idempotency.layer, DatabaseHealth.layer).pipe(
-  Layer.provide(requestPool),
+const requestServices = Layer.mergeAll(
+  Layer.merge(auth, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),
+  Idempotency.layer.pipe(Layer.provide(claimPool)),
 )
 
 const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
@@ -122,7 +129,7 @@ const running = Effect.gen(function* () {
 
 /** For commands: the same database, also that of a gateway running beside, with an up-to-date schema. */
 export const operatorKeys = ApiKeys.layer.pipe(
-  Layer.provide(requestPool),
+  Layer.provide(keyPool),
   Layer.provide(Layer.effectDiscard(migrateDatabase)),
   Layer.provide(Database.layerClient),
   Layer.provide(Settings.layer),

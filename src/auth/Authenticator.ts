@@ -1,8 +1,9 @@
 import { hash, randomBytes } from "node:crypto"
-import { Cause, Clock, Context, Data, Deferred, Effect, Layer, Metric } from "effect"
+import { Cause, Context, Data, Deferred, Effect, Layer, Metric } from "effect"
+import { answerWithin } from "../database/answer-within.ts"
 import { generateApiKeySecret, parseApiKey } from "../domain/ApiKeyFormat.ts"
 import * as Metrics from "../observability/Metrics.ts"
-import { type Flight, KeyCache, type Verdict } from "./KeyCache.ts"
+import { type Flight, KeyCache, monotonicMs, monotonicMsUnsafe, type Verdict } from "./KeyCache.ts"
 import { KeyChanges } from "./KeyChanges.ts"
 import { type KeyRecord, KeyRecords } from "./KeyRecords.ts"
 import type { Principal } from "./Principal.ts"
@@ -19,8 +20,9 @@ export class AuthError extends Data.TaggedError("AuthError")<{
 
 /** Checks of unknown tokens at once: each is a query and a bcrypt. More of them are an attack or a thundering herd. */
 const MAX_FLIGHTS = 32
-const LOOKUP_TIMEOUT = "1 second"
-/** A request waits no longer; the check goes on and the next request finds its verdict. */
+/** Who sends an unknown key hears within a second that the database does not answer. */
+const LOOKUP_TIMEOUT = "800 millis"
+/** A request waits no longer for bcrypt; the check goes on and the next request finds its verdict. */
 const ANSWER_TIMEOUT = "2 seconds"
 const RETRY_AFTER_MS = 1_000
 
@@ -49,8 +51,8 @@ export class Authenticator extends Context.Service<
 
       /** Undefined when the key does not exist, does not match, is revoked or has expired. */
       const check = Effect.fnUntraced(function* (id: string, secret: string) {
-        const record = yield* Effect.timeout(records.find(id), LOOKUP_TIMEOUT)
-        const checkedAtMs = yield* Clock.currentTimeMillis
+        const record = yield* answerWithin(LOOKUP_TIMEOUT)(records.find(id))
+        const checkedAtMs = yield* monotonicMs
         const current = yield* hasher.matches(secret, record?.secretHash ?? nobody)
         if (record === undefined) return undefined
         const leftMs = current ? keyLeftMs(record) : previousSecretLeftMs(record)
@@ -74,7 +76,7 @@ export class Authenticator extends Context.Service<
         return check(id, secret).pipe(
           Effect.matchCauseEffect({
             onSuccess: (verdict) =>
-              Effect.flatMap(Clock.currentTimeMillis, (refusedAtMs) => {
+              Effect.flatMap(monotonicMs, (refusedAtMs) => {
                 cache.land(digest, flight, verdict ?? { refusedAtMs })
                 return verdict === undefined ? invalid : Effect.succeed(verdict.principal)
               }),
@@ -123,8 +125,8 @@ export class Authenticator extends Context.Service<
       return Authenticator.of({
         authenticate: (token) =>
           Effect.clockWith((clock) => {
-            if (!cache.inDoubt) return decide(token, clock.currentTimeMillisUnsafe())
-            return Effect.flatMap(cache.settled.await, () => decide(token, clock.currentTimeMillisUnsafe()))
+            if (!cache.inDoubt) return decide(token, monotonicMsUnsafe(clock))
+            return Effect.flatMap(cache.settled.await, () => decide(token, monotonicMsUnsafe(clock)))
           }),
       })
     }),

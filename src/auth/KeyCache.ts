@@ -1,5 +1,4 @@
-import type { Deferred } from "effect"
-import { Latch } from "effect"
+import { type Clock, type Deferred, Effect, Latch } from "effect"
 import type { AuthError } from "./Authenticator.ts"
 import type { Principal } from "./Principal.ts"
 import { TokenMap } from "./token-map.ts"
@@ -25,6 +24,14 @@ const REFUSAL_TTL_MS = 5_000
 /** How long a verdict is honoured while the database cannot be asked whether it still holds. */
 export const MAX_UNCONFIRMED_MS = 10 * 60_000
 
+/** Milliseconds of a clock that nobody sets: what was confirmed long ago is not what the wall clock says. */
+export const monotonicMsUnsafe = (clock: Clock.Clock): number =>
+  Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
+
+export const monotonicMs: Effect.Effect<number> = Effect.clockWith((clock) =>
+  Effect.succeed(monotonicMsUnsafe(clock)),
+)
+
 /**
  * What is known of tokens, under the SHA-256 of the whole token.
  *
@@ -33,6 +40,8 @@ export const MAX_UNCONFIRMED_MS = 10 * 60_000
  *
  * A check that began before a change of its key was noticed must not bring the old verdict back: noticing removes
  * the flight, and only a flight that is still listed may leave its verdict here.
+ *
+ * All times are `monotonicMs`.
  */
 export class KeyCache {
   readonly #verdicts = new TokenMap<Verdict>(MAX_VERDICTS)

@@ -1,14 +1,17 @@
 import { PgClient } from "@effect/sql-pg"
-import { Clock, Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
-import type { KeyCache } from "./KeyCache.ts"
+import { Context, Effect, Exit, Fiber, Layer, Queue, Scope } from "effect"
+import { type KeyCache, monotonicMs } from "./KeyCache.ts"
 import { KeyRecords } from "./KeyRecords.ts"
 
 const CHANNEL = "gateway_api_keys"
-const QUERY_TIMEOUT = "1 second"
-const LISTEN_TIMEOUT = "500 millis"
+/** A slow database is still one that knows what was revoked. */
+const QUERY_TIMEOUT = "3 seconds"
+const LISTEN_TIMEOUT = "5 seconds"
+/** How long readers wait for the database to end a doubt. */
+const DOUBT_TIMEOUT = "1 second"
 /** With the polling time and one query this stays below the promised second. */
 const POLL_EVERY = "400 millis"
-const RELISTEN_EVERY = "250 millis"
+const COMPARE_EVERY = "250 millis"
 /** A connection can die without a word. So often the table is compared with the cache although the listener is up. */
 const RECHECK_EVERY = "5 seconds"
 
@@ -24,7 +27,7 @@ export class KeyChanges extends Context.Service<
   }
 >()("gateway/auth/KeyChanges") {
   /** LISTEN on the server. The client must keep session state: no transaction pooler in between. */
-  static readonly layerListen = Layer.effect(
+  static readonly layerListenNoDeps = Layer.effect(
     KeyChanges,
     Effect.gen(function* () {
       const records = yield* KeyRecords
@@ -33,7 +36,7 @@ export class KeyChanges extends Context.Service<
 
       /** Compares every cached key with its row; the number of those that had changed. */
       const reconcile = Effect.fnUntraced(function* (cache: KeyCache) {
-        const startedAtMs = yield* Clock.currentTimeMillis
+        const startedAtMs = yield* monotonicMs
         const ids = cache.ids()
         const changeSeqs = yield* Effect.timeout(records.changeSeqs([...ids]), QUERY_TIMEOUT)
         const stale = cache.reconcile(ids, changeSeqs)
@@ -41,17 +44,27 @@ export class KeyChanges extends Context.Service<
         return stale
       })
 
+      /** For as long as changes are not heard: what is being read now may be out of date when it comes. */
+      const compare = (cache: KeyCache) =>
+        Effect.suspend(() => {
+          cache.abandonFlights()
+          return Effect.exit(reconcile(cache))
+        })
+
       const recheck = Effect.fnUntraced(function* (cache: KeyCache) {
         while (true) {
           yield* Effect.sleep(RECHECK_EVERY)
-          // A change that nobody announced: the listener is deaf.
-          if ((yield* reconcile(cache)) > 0) return
+          // A change that nobody announced: the listener is deaf. No answer says nothing of the listener.
+          if ((yield* Effect.orElseSucceed(reconcile(cache), () => 0)) > 0) return
         }
       })
 
       /** Ends when the listener is lost or cannot be had. */
       const listen = Effect.fnUntraced(function* (cache: KeyCache) {
-        const changes = yield* Effect.timeout(pg.listen(CHANNEL), LISTEN_TIMEOUT)
+        const changes = yield* Effect.raceFirst(
+          Effect.timeout(pg.listen(CHANNEL), LISTEN_TIMEOUT),
+          Effect.forever(Effect.andThen(Effect.sleep(COMPARE_EVERY), compare(cache))),
+        )
         // From here on changes are heard; what was read before may be out of date.
         cache.abandonFlights()
         yield* reconcile(cache)
@@ -67,12 +80,11 @@ export class KeyChanges extends Context.Service<
 
       /** One question to the database decides the doubt; without an answer in time the cache has to do. */
       const settle = Effect.fnUntraced(function* (cache: KeyCache) {
-        cache.abandonFlights()
-        const asking = yield* Effect.forkChild(Effect.exit(reconcile(cache)))
-        yield* Effect.timeoutOption(Fiber.join(asking), QUERY_TIMEOUT)
+        const asking = yield* Effect.forkChild(compare(cache))
+        yield* Effect.timeoutOption(Fiber.join(asking), DOUBT_TIMEOUT)
         cache.settle()
-        // A query to a hanging server takes seconds to give up its connection. No second one before that.
-        yield* Fiber.interrupt(asking)
+        // A late answer counts too, and a query to a hanging server takes seconds to give up its connection.
+        yield* Fiber.join(asking)
       })
 
       const follow = (cache: KeyCache) =>
@@ -88,7 +100,7 @@ export class KeyChanges extends Context.Service<
               yield* Effect.logWarning("API key changes are not heard; the table is compared instead")
             deaf = true
             yield* settle(cache)
-            yield* Effect.sleep(RELISTEN_EVERY)
+            yield* Effect.sleep(COMPARE_EVERY)
           }
         }).pipe(
           Effect.ensuring(Effect.sync(() => cache.settle())),
@@ -98,7 +110,10 @@ export class KeyChanges extends Context.Service<
 
       return KeyChanges.of({ follow })
     }),
-  ).pipe(Layer.provide(KeyRecords.layer))
+  )
+
+  /** Needs a SQL client. */
+  static readonly layerListen = this.layerListenNoDeps.pipe(Layer.provide(KeyRecords.layer))
 
   /**
    * For the embedded database, whose connections share one LISTEN. It runs one transaction at a time, so that change
@@ -112,7 +127,7 @@ export class KeyChanges extends Context.Service<
       const follow = (cache: KeyCache) => {
         let seen: bigint | undefined
         const poll = Effect.gen(function* () {
-          const startedAtMs = yield* Clock.currentTimeMillis
+          const startedAtMs = yield* monotonicMs
           if (seen === undefined) {
             seen = yield* records.lastChange
             cache.clear()
