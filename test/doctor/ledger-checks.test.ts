@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Effect } from "effect"
+import { Data, Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { failureCode } from "../../src/database/failure-code.ts"
 import { checkPartitions } from "../../src/doctor/check-partitions.ts"
@@ -23,6 +23,11 @@ const DAY_MS = 24 * HOUR_MS
 const DAY = Date.UTC(2026, 9, 20)
 
 const failed = { ...attempt, outcome: "server_error" as const, usage: null, costNanoUsd: null }
+
+/** Of most requests. */
+const hours = { fromMs: DAY, toMs: DAY + 5 * HOUR_MS }
+/** Of those that have no cost. */
+const unpricedHours = { fromMs: DAY + DAY_MS, toMs: DAY + 2 * DAY_MS + HOUR_MS }
 
 const records: ReadonlyArray<LedgerRecord> = [
   ...Array.from({ length: 30 }, (_, i) =>
@@ -74,6 +79,18 @@ const check = (changes: Partial<Subject> = {}) =>
     return new Map(findings.map((finding) => [finding.check, finding]))
   })
 
+class Found<A> extends Data.TaggedClass("Found")<{ readonly value: A }> {}
+
+/** What an effect finds, and nothing of what it did. */
+const undone = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const end = yield* Effect.flip(
+      sql.withTransaction(Effect.flatMap(effect, (value) => Effect.fail(new Found({ value })))),
+    )
+    return end instanceof Found ? end.value : yield* Effect.fail(end)
+  })
+
 const statuses = (findings: ReadonlyMap<string, Finding>) =>
   Object.fromEntries([...findings].map(([name, { status }]): [string, string] => [name, status]))
 
@@ -87,6 +104,7 @@ interface Defect {
   readonly statement: string
   readonly red: Partial<typeof all>
   readonly says: ReadonlyArray<RegExp>
+  readonly span?: typeof hours
 }
 
 const one = "(SELECT id FROM requests WHERE attempts = 2 AND provider IS NOT NULL ORDER BY id LIMIT 1)"
@@ -195,12 +213,14 @@ const defects: ReadonlyArray<Defect> = [
   },
   {
     name: "an unknown cost has no reason",
+    span: unpricedHours,
     statement: "UPDATE requests SET cost_reason = NULL WHERE cost_reason = 'missing_usage'",
     red: { costs: "fail" },
     says: [/neither a cost nor a reason/],
   },
   {
     name: "the reason for an unknown cost is wrong",
+    span: unpricedHours,
     statement: "UPDATE requests SET cost_reason = 'unknown_model' WHERE cost_reason = 'missing_usage'",
     red: { costs: "fail" },
     says: [/contradicted by their tokens or price version/],
@@ -219,6 +239,7 @@ const defects: ReadonlyArray<Defect> = [
   },
   {
     name: "nobody's answer has a cost",
+    span: unpricedHours,
     statement: "UPDATE requests SET cost_nano_usd = 0, price_version = 'x' WHERE provider IS NULL",
     red: { costs: "fail" },
     says: [/of nobody's answer/],
@@ -249,6 +270,7 @@ const defects: ReadonlyArray<Defect> = [
   },
   {
     name: "a model has no provider",
+    span: unpricedHours,
     statement: "UPDATE requests SET model = 'gpt-5' WHERE provider IS NULL",
     red: { values: "fail", rollups: "fail" },
     says: [/half a provider and model/],
@@ -285,12 +307,10 @@ describe.each([
       }),
     )
 
-    it.effect.each(defects)("find that $name", ({ statement, red, says }) =>
+    it.effect.each(defects)("find that $name", ({ statement, red, says, span = hours }) =>
       Effect.gen(function* () {
-        yield* sound
         const sql = yield* SqlClient.SqlClient
-        yield* sql.unsafe(statement)
-        const findings = yield* check()
+        const findings = yield* undone(Effect.andThen(sql.unsafe(statement), check({ span })))
         assert.deepStrictEqual(statuses(findings), { ...all, ...red })
         const words = [...findings.values()].flatMap(({ summary, examples }) => [summary, ...examples])
         for (const pattern of says)
