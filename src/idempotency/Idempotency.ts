@@ -144,9 +144,11 @@ export class Idempotency extends Context.Service<
           const settle = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
             Effect.sync(() => {
               calls.delete(name)
-              if (begun !== undefined) forget(begun)
               Deferred.doneUnsafe(reply, exit)
               Deferred.doneUnsafe(running.over, Exit.void)
+              if (begun === undefined) return
+              deliver(begun)
+              forget(begun)
             })
           const begin: Begin = (response) => {
             begun = response
@@ -187,7 +189,10 @@ export class Idempotency extends Context.Service<
         const complete = store.complete(id, owner, { ...response, body: storable(response) })
         const kept = yield* complete.pipe(
           Effect.catch(() =>
-            Effect.sync(() => begin(response)).pipe(
+            Effect.sync(() => {
+              begin(response)
+              deliver(response)
+            }).pipe(
               Effect.andThen(Effect.sleep(limits.retryEveryMs)),
               Effect.andThen(
                 Effect.retry(
@@ -302,6 +307,11 @@ interface Running {
 const notStored = new IdempotencyError({ reason: "not_stored" })
 
 const isBroken = ({ body }: IdempotentResponse): boolean => body instanceof StreamedBody && body.broken
+
+/** The end of a stream waits for its claim: a repetition of a whole answer is a replay. */
+const deliver = ({ body }: IdempotentResponse): void => {
+  if (body instanceof StreamedBody) body.deliver()
+}
 
 const forget = ({ body }: IdempotentResponse): void => {
   if (body instanceof StreamedBody) body.release()

@@ -23,6 +23,8 @@ export interface ReplayBudget {
  * What was written is kept for readers that come later, as far as the budget allows. Past that the beginning is let
  * go: nobody new can read it, and the writer goes at the pace of the slowest reader that is left, or freely when there
  * is none. Without a budget there is one reader, which the writer waits for.
+ *
+ * With a budget the end stays here until `deliver`: whoever has seen a whole answer must find it stored.
  */
 export class StreamedBody {
   /** Called when there is room again after `write` returned false. */
@@ -39,9 +41,11 @@ export class StreamedBody {
   #kept = 0
   #full = false
   #ended = false
+  #delivered: boolean
 
   constructor(budget?: ReplayBudget) {
     this.#budget = budget
+    this.#delivered = budget === undefined
   }
 
   /** False: wait for `onRoom` before the next event. */
@@ -59,12 +63,19 @@ export class StreamedBody {
     for (const reader of this.#readers) reader.comment()
   }
 
-  end(): void {
+  /** `last` belongs to the end: it goes out with it. */
+  end(last: Uint8Array): void {
     this.#ended = true
+    this.write(last)
+  }
+
+  /** Readers get the end, as soon as there is one. */
+  deliver(): void {
+    this.#delivered = true
     for (const reader of this.#readers) reader.pull()
   }
 
-  /** Nobody comes to read it any more. */
+  /** Nobody new comes to read it. */
   release(): void {
     if (this.#budget !== undefined) this.#budget.bytesLeft += this.#booked
     this.#booked = 0
@@ -103,7 +114,9 @@ export class StreamedBody {
 
   /** For readers only. Undefined: nothing yet; null: nothing any more. */
   at(position: number): Uint8Array | null | undefined {
-    return this.#events[position - this.#first] ?? (this.#ended ? null : undefined)
+    const index = position - this.#first
+    if (this.#ended && !this.#delivered && index >= this.#events.length - 1) return undefined
+    return this.#events[index] ?? (this.#ended ? null : undefined)
   }
 
   /** For readers only. */

@@ -117,8 +117,7 @@ export class StreamedAnswer implements ChunkSink {
 
   end(events: Uint8Array): IdempotentResponse {
     const response = this.open()
-    this.body.write(events)
-    this.body.end()
+    this.body.end(events)
     return response
   }
 

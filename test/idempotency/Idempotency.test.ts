@@ -6,9 +6,11 @@ import {
   type Begin,
   Idempotency,
   type IdempotencyError,
+  type IdempotentReply,
   type Outcome,
 } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
+import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
@@ -43,6 +45,14 @@ const test = (name: string, body: Effect.Effect<unknown, unknown, Idempotency | 
       Effect.provide(Idempotency.layerNoDeps.pipe(Layer.provideMerge(ClaimStore.layerMemory))),
     ),
   )
+
+/** All that a client of a stream gets. */
+const read = async ({ response: { body } }: IdempotentReply): Promise<string> => {
+  assert.instanceOf(body, StreamedBody)
+  let all = ""
+  for await (const chunk of body.read()) all += chunk
+  return all
+}
 
 const reasonOf = (exit: Exit.Exit<unknown, IdempotencyError>) =>
   Option.getOrUndefined(Exit.findErrorOption(exit))?.reason
@@ -199,7 +209,7 @@ describe("a streamed answer", () => {
       },
       finish: (keep: boolean) => {
         body.broken = !keep
-        body.end()
+        body.end(Buffer.from("."))
         return finish({ response, keep })
       },
     }
@@ -219,8 +229,49 @@ describe("a streamed answer", () => {
       yield* finish(true)
       yield* settled
       const later = yield* run(request("k"), work)
-      assert.deepStrictEqual([text(later), later.replayed, seen.runs], ["one,two", true, 1])
+      assert.deepStrictEqual([text(later), later.replayed, seen.runs], ["one,two.", true, 1])
       assert.instanceOf(later.response.body, Uint8Array)
+    }),
+  )
+
+  test(
+    "ends for nobody before it is stored",
+    Effect.gen(function* () {
+      const store = yield* ClaimStore
+      const stored = yield* Deferred.make<void>()
+      const slow = ClaimStore.of({
+        ...store,
+        complete: (...args) => Effect.andThen(Deferred.await(stored), store.complete(...args)),
+      })
+      const { run } = yield* Effect.provideService(replica, ClaimStore, slow)
+      const { work, body, finish } = yield* streaming
+      const client = yield* run(request("k"), work)
+      const reading = yield* Effect.forkChild(
+        Effect.promise(() => read(client)),
+        { startImmediately: true },
+      )
+      body.write(Buffer.from("one"))
+      yield* finish(true)
+      yield* settled
+      assert.deepStrictEqual([text(client), reading.pollUnsafe()], ["one.", undefined])
+      yield* Deferred.succeed(stored, undefined)
+      assert.strictEqual(yield* Fiber.join(reading), "one.")
+    }),
+  )
+
+  test(
+    "ends although it cannot be stored",
+    Effect.gen(function* () {
+      const store = yield* ClaimStore
+      const down = ClaimStore.of({
+        ...store,
+        complete: () => Effect.fail(new ClaimStoreUnavailable({ message: "down" })),
+      })
+      const { run } = yield* Effect.provideService(replica, ClaimStore, down)
+      const { work, finish } = yield* streaming
+      const client = yield* run(request("k"), work)
+      yield* finish(true)
+      assert.strictEqual(yield* Effect.promise(() => read(client)), ".")
     }),
   )
 
@@ -243,7 +294,7 @@ describe("a streamed answer", () => {
       const { work, body, finish } = yield* streaming
       yield* run(request("k"), work)
       body.broken = true
-      body.end()
+      body.end(Buffer.from("."))
       const again = yield* start(run(request("k"), () => Effect.succeed(kept("second try"))))
       assert.isUndefined(again.pollUnsafe())
       yield* finish(false)

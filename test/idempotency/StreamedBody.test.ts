@@ -12,6 +12,8 @@ const MANY = budget(1024 * 1024)
 const event = (n: number, bytes = 100): Buffer =>
   Buffer.from(`data: ${n} `.padEnd(bytes - 2, "x").concat("\n\n"))
 
+const END = Buffer.from("data: [DONE]\n\n")
+
 /** Everything a reader gets from here to its end. */
 const all = async (readable: Readable): Promise<string> => {
   let text = ""
@@ -42,8 +44,10 @@ describe("readers", () => {
             }
             if (n % 3 === 0) await turn()
           }
-          body.end()
+          body.end(END)
           readers.push(all(body.read()))
+          body.deliver()
+          written += END
           assert.deepStrictEqual(
             await Promise.all(readers),
             readers.map(() => written),
@@ -96,8 +100,34 @@ describe("readers", () => {
     let written = ""
     while (body.write(event(written.length))) written += event(written.length)
     const reader = all(body.read())
-    body.end()
+    body.end(END)
     assert.isTrue((await reader).startsWith(written))
+  })
+})
+
+describe("the end", () => {
+  it("waits to be delivered when there may be repetitions, and does not when there are none", async () => {
+    const seen = (body: StreamedBody) => {
+      const reader = body.read()
+      let text = ""
+      reader.on("data", (chunk) => {
+        text += chunk
+      })
+      return () => [text, reader.readableEnded]
+    }
+    const [once, repeated] = [new StreamedBody(), new StreamedBody(MANY)]
+    const [ofOnce, ofRepeated] = [seen(once), seen(repeated)]
+    for (const body of [once, repeated]) {
+      body.write(event(1))
+      body.end(END)
+    }
+    await turn()
+    assert.deepStrictEqual(ofOnce(), [`${event(1)}${END}`, true])
+    assert.deepStrictEqual(ofRepeated(), [`${event(1)}`, false])
+    assert.strictEqual(Buffer.from(repeated.bytes() ?? []).toString(), `${event(1)}${END}`)
+    repeated.deliver()
+    await turn()
+    assert.deepStrictEqual(ofRepeated(), [`${event(1)}${END}`, true])
   })
 })
 
@@ -118,8 +148,9 @@ describe("past the replay limit", () => {
     const failed = new Promise<Error>((resolve) => late.once("error", resolve))
     late.resume()
     assert.match((await failed).message, /gone/)
-    body.end()
-    assert.strictEqual(await early, written)
+    body.end(END)
+    body.deliver()
+    assert.strictEqual(await early, written + END)
   })
 })
 
@@ -154,8 +185,9 @@ describe("keep-alive comments", () => {
     await turn()
     body.keepAlive()
     body.write(event(2))
-    body.end()
-    assert.strictEqual(await reader, `${event(1)}: keep-alive\n\n${event(2)}`)
-    assert.strictEqual(Buffer.from(body.bytes() ?? []).toString(), `${event(1)}${event(2)}`)
+    body.end(END)
+    body.deliver()
+    assert.strictEqual(await reader, `${event(1)}: keep-alive\n\n${event(2)}${END}`)
+    assert.strictEqual(Buffer.from(body.bytes() ?? []).toString(), `${event(1)}${event(2)}${END}`)
   })
 })
