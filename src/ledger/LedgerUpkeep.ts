@@ -72,6 +72,10 @@ export class LedgerUpkeep extends Context.Service<
             code: failureCode(error),
           }),
         ),
+        // A fault in the driver must not end the gateway.
+        Effect.catchDefect((defect) =>
+          Effect.andThen(Effect.logError("ledger upkeep failed", { defect }), Effect.fail(defect)),
+        ),
         Effect.retry(backoff),
         Effect.repeat(Schedule.spaced(EVERY)),
         // Neither the retry nor the repetition ends.

@@ -1,5 +1,5 @@
 import { assert, describe, layer } from "@effect/vitest"
-import { Clock, Context, Effect, Fiber, Latch, Layer, Logger, Metric, Schedule } from "effect"
+import { Context, Effect, Fiber, Latch, Layer, Logger, Metric } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { Settings } from "../../src/config/Settings.ts"
@@ -12,6 +12,8 @@ import { dropPartition, ledgerPartitions } from "../../src/ledger/partitions.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { ledgerDaysDropped } from "../../src/observability/Metrics.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { eventually } from "./eventually.ts"
+import { quiet } from "./logged.ts"
 import { attempt, HOUR_MS, record } from "./records.ts"
 import { assertHoldsExactly, emptyTables } from "./rows.ts"
 
@@ -56,16 +58,6 @@ const ids = Effect.gen(function* () {
 })
 
 const dropped = Effect.map(Metric.value(ledgerDaysDropped), ({ count }) => Number(count))
-
-const onLiveClock = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
-  Effect.provideService(effect, Clock.Clock, Clock.Clock.defaultValue())
-
-const eventually = <E, R>(condition: Effect.Effect<boolean, E, R>) =>
-  condition.pipe(
-    Effect.repeat({ until: (holds) => holds, schedule: Schedule.spaced("20 millis"), times: 250 }),
-    Effect.map((holds) => assert.isTrue(holds)),
-    onLiveClock,
-  )
 
 describe.each([
   { name: "PostgreSQL", database: layerPostgres, kind: "server" },
@@ -204,6 +196,27 @@ describe.each([
         yield* eventually(hasDays)
         yield* Fiber.interrupt(fiber)
       }),
+    )
+
+    it.effect("goes on after a fault of the driver", () =>
+      Effect.gen(function* () {
+        yield* empty
+        const sql = yield* SqlClient.SqlClient
+        let calls = 0
+        const faulty = new Proxy(sql, {
+          apply: (target, self, args) => {
+            if (++calls === 1) throw new Error("fault")
+            return Reflect.apply(target, self, args)
+          },
+        })
+        const { keep } = yield* Effect.provideService(upkeep(), SqlClient.SqlClient, faulty)
+        const fiber = yield* Effect.forkChild(keep, { startImmediately: true })
+        assert.strictEqual(calls, 1)
+        yield* TestClock.adjust("1 second")
+        yield* eventually(Effect.map(ledgerPartitions(sql), (days) => days.length === 4))
+        assert.isUndefined(fiber.pollUnsafe())
+        yield* Fiber.interrupt(fiber)
+      }).pipe(quiet),
     )
 
     if (kind === "server") {
