@@ -115,7 +115,10 @@ const journalFinding = (
           : `${several(unreadable, "directory of it", "directories of it")} cannot be read`,
       numbers,
       examples: lines,
-      next: "Check the disk and who owns the files. What is whole is shipped all the same; keep copies of these files.",
+      next:
+        unreadable > 0
+          ? "Check the disk and who owns the files: a gateway takes a dead process's directory over when all of it can be read."
+          : "Check the disk. What is whole is shipped all the same; keep copies of these files.",
     })
   }
   if (full) {

@@ -3,7 +3,7 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { isLocked } from "../database/data-dir-lock.ts"
 import { payloadId, payloadLine, RECORD } from "../ledger/journal/frame.ts"
-import { scanSegments } from "../ledger/journal/scan-segments.ts"
+import { codeOf, scanSegments } from "../ledger/journal/scan-segments.ts"
 
 /** Records of one process that are looked up in the database; more are only counted. */
 const MAX_RECORDS = 100_000
@@ -65,9 +65,6 @@ const unreadable = (cause: unknown): Contents => ({
   ...{ segments: 0, bytes: 0, records: 0, first: [], unfinished: 0, gaps: 0, damagedBytes: 0 },
   unreadable: codeOf(cause) === "ENOENT" ? undefined : codeOf(cause),
 })
-
-const codeOf = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
 
 const readDirectory = async (path: string): Promise<Contents> => {
   const first: Array<WaitingRecord> = []

@@ -4,15 +4,15 @@ import type { LedgerEntry } from "./ledger-entry.ts"
 
 /** Entries that wait for the database, oldest first. An entry stays until it is acknowledged. */
 export interface EntryQueue {
-  /** The oldest entries, at most `max`; the same ones again until they are acknowledged. */
+  /** Of the oldest entries, at most `max`; the same ones again until they are acknowledged. None: try again later. */
   readonly peek: (max: number) => Effect.Effect<ReadonlyArray<LedgerEntry>>
   /** Forgets the entries that the last `peek` gave. */
   readonly acknowledge: Effect.Effect<void>
   /** Entries ever taken in, and of those the ones acknowledged or found damaged. */
   readonly taken: () => number
   readonly settled: () => number
-  /** The first entry, where it is known without asking the disk. */
-  readonly head: () => LedgerEntry | undefined
+  /** When the request of the oldest entry ended. */
+  readonly oldestMs: () => number | undefined
 }
 
 /** Why a journal did not take something. */
@@ -22,14 +22,18 @@ export type Refusal = "journal_full" | "disk"
 export interface Journal extends EntryQueue {
   /** Called on the request path: synchronous. */
   readonly append: (entry: LedgerEntry) => Refusal | undefined
-  /** Likewise. What is kept of a call is forgotten when its request's entry is appended or released. */
+  /** As `append`, for a process that stops: beyond the cap, and at once after a fault. */
+  readonly insist: (entry: LedgerEntry) => Refusal | undefined
+  /** Likewise on the request path. What is kept of a call is forgotten when its request's entry is appended or released. */
   readonly attempting: (intent: AttemptIntent) => Refusal | undefined
   /** The request's entry is in the database, or lost, without having been in this journal. */
   readonly release: (id: string) => void
+  /** Whether entries outlive the process. */
+  readonly durable: boolean
   readonly bytes: () => number
   /** Code of the disk's last fault. */
   readonly fault: () => string | undefined
-  /** What the next dead process left behind, if there is one. */
+  /** What the next dead process left behind. None: that were all that can be read, and the next call starts again. */
   readonly inherit: Effect.Effect<Inheritance | undefined, never, Scope.Scope>
 }
 

@@ -1,26 +1,24 @@
 import { join } from "node:path"
 import { Clock, Context, Effect, Latch, Layer, Metric, Schedule } from "effect"
-import { SqlClient, SqlError } from "effect/sql"
+import { SqlClient } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
-import { failureCode } from "../database/failure-code.ts"
 import {
+  ledgerCallsNotNoted,
   ledgerDropped,
   ledgerJournalBytes,
   ledgerOldestAge,
   ledgerOverflow,
   ledgerQueue,
-  ledgerWriteFailures,
-  ledgerWritten,
   observe,
   upstreamAttempts,
 } from "../observability/Metrics.ts"
+import { deliverBatch } from "./deliver-batch.ts"
 import type { EntryQueue, Inheritance, Journal, Refusal } from "./Journal.ts"
 import { type FileJournalOptions, openFileJournal } from "./journal/file-journal.ts"
 import type { JournalUnusable } from "./journal/process-directory.ts"
 import type { AttemptIntent, LedgerRecord } from "./LedgerRecord.ts"
-import { endedAtMs, type LedgerEntry, ledgerEntry } from "./ledger-entry.ts"
-import { makeMemoryJournal } from "./memory-journal.ts"
-import { isRecordAtFault, writeBatch } from "./write-batch.ts"
+import { type LedgerEntry, ledgerEntry } from "./ledger-entry.ts"
+import { type MemoryJournal, makeMemoryJournal } from "./memory-journal.ts"
 
 /** About 50,000 records of the usual size. */
 const MEMORY_CHARACTERS = 64 * 1024 * 1024
@@ -29,9 +27,6 @@ const MEMORY_CHARACTERS = 64 * 1024 * 1024
 const BATCH_RECORDS = 500
 const BATCH_AGE = "200 millis"
 
-/** A connection that went silent must not hold the ledger for ever; repeating the batch is harmless. */
-const WRITE_TIMEOUT = "30 seconds"
-
 const DRAIN_TIMEOUT_MS = 5_000
 
 const REFUSAL_LOG_INTERVAL_MS = 10_000
@@ -39,9 +34,8 @@ const REFUSAL_LOG_INTERVAL_MS = 10_000
 /** A process that shares the journal may die at any time and not come back. */
 const INHERIT_INTERVAL = "1 minute"
 
-const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
-  Schedule.jittered,
-)
+/** The journal leaves a disk with a fault alone for as long. */
+const SAVE_INTERVAL = "1 second"
 
 /** Takes finished requests off the request path and gets each into PostgreSQL exactly once. */
 export class Ledger extends Context.Service<
@@ -90,7 +84,7 @@ export class Ledger extends Context.Service<
 }
 
 /** `overflow` holds what the journal does not take. */
-const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
+const make = Effect.fnUntraced(function* (journal: Journal, overflow: MemoryJournal) {
   const sql = yield* SqlClient.SqlClient
   const clock = yield* Clock.Clock
   const filled = Latch.makeUnsafe()
@@ -98,7 +92,7 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
   const inheritances: Array<Inheritance> = []
   const inherited = Latch.makeUnsafe()
   const flushes = new Set<Flush>()
-  const refused = { kept: 0, dropped: 0, loggedAtMs: Number.NEGATIVE_INFINITY }
+  const refused = { kept: 0, dropped: 0, calls: 0, loggedAtMs: Number.NEGATIVE_INFINITY }
 
   /** In the order they are shipped: what would be lost with the process first, then the oldest. */
   const queues = (): ReadonlyArray<EntryQueue> => [
@@ -134,7 +128,9 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
   const attempting = (intent: AttemptIntent): Effect.Effect<void> =>
     Effect.suspend(() => {
       const refusal = journal.attempting(intent)
-      return refusal === undefined ? Effect.void : reportRefusals(refusal)
+      if (refusal === undefined) return Effect.void
+      refused.calls += 1
+      return Effect.andThen(Metric.update(ledgerCallsNotNoted(refusal), 1), reportRefusals(refusal))
     })
 
   /** One line per interval: trouble must be visible in the log, not fill it. */
@@ -142,56 +138,45 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
     Effect.suspend(() => {
       const nowMs = clock.currentTimeMillisUnsafe()
       if (Math.abs(nowMs - refused.loggedAtMs) < REFUSAL_LOG_INTERVAL_MS) return Effect.void
-      const { kept, dropped } = refused
-      Object.assign(refused, { kept: 0, dropped: 0, loggedAtMs: nowMs })
-      const details = { reason, code: journal.fault(), kept, dropped, waiting: waiting() }
+      const { kept, dropped, calls } = refused
+      Object.assign(refused, { kept: 0, dropped: 0, calls: 0, loggedAtMs: nowMs })
+      const details = { reason, code: journal.fault(), kept, dropped, calls, waiting: waiting() }
       return dropped > 0
         ? Effect.logError("ledger full, records dropped", details)
         : Effect.logWarning("the ledger's journal takes no records, they are kept in memory", details)
     })
 
-  /** The whole batch is in the database when this ends; it never fails, it waits. */
-  const write = (entries: ReadonlyArray<LedgerEntry>): Effect.Effect<void> =>
-    writeBatch(sql, entries).pipe(
-      Effect.timeoutOrElse({ duration: WRITE_TIMEOUT, orElse: () => Effect.fail(unanswered("timeout")) }),
-      // A fault in the driver must not end the writer: nobody would notice until the journal is full.
-      Effect.catchDefect((defect) => Effect.fail(unanswered(defect))),
-      Effect.tapError(reportFailure),
-      Effect.retry({ schedule: backoff, while: (error) => !isRecordAtFault(error) }),
-      Effect.andThen(Metric.update(ledgerWritten, entries.length)),
-      Effect.catch((error) => isolate(entries, error)),
-    )
-
-  /** Halves the batch until the record that the database refuses stands alone, and parks it. */
-  const isolate = (entries: ReadonlyArray<LedgerEntry>, error: SqlError.SqlError): Effect.Effect<void> => {
-    if (entries.length > 1) {
-      const middle = entries.length >> 1
-      return Effect.andThen(write(entries.slice(0, middle)), write(entries.slice(middle)))
+  /** Memory dies with the process, also at a clean stop: what waits there goes to the journal when that takes it. */
+  const save = Effect.fnUntraced(function* (append: Journal["append"]) {
+    const take = (entry: LedgerEntry) => append(entry) === undefined
+    let moved = BATCH_RECORDS
+    // Requests go on between.
+    for (; moved === BATCH_RECORDS; yield* Effect.yieldNow) {
+      moved = overflow.moveTo(take, BATCH_RECORDS)
+      if (moved > 0) for (const { targets } of flushes) targets.set(journal, journal.taken())
     }
-    return Effect.andThen(
-      Metric.update(ledgerDropped("refused"), 1),
-      Effect.logError("ledger record refused by the database", {
-        requestId: entries[0]?.id,
-        code: failureCode(error),
-      }),
-    )
-  }
+  })
 
   const settle = () => {
     for (const flush of flushes) {
-      if (flush.targets.some(([queue, taken]) => queue.settled() < taken)) continue
+      if ([...flush.targets].some(([queue, taken]) => queue.settled() < taken)) continue
       flushes.delete(flush)
       flush.resume()
     }
   }
 
-  const ship = Effect.fnUntraced(function* (queue: EntryQueue) {
-    const entries = yield* queue.peek(BATCH_RECORDS)
-    // What was counted is not readable at the moment, or was damaged and is no longer counted.
-    if (entries.length === 0) return yield* Effect.sleep(BATCH_AGE)
-    yield* write(entries)
-    yield* queue.acknowledge
-    if (queue === overflow) for (const { id } of entries) journal.release(id)
+  /** The first batch that can be had. One queue that cannot be read at the moment does not hold up the others. */
+  const ship = Effect.gen(function* () {
+    for (const queue of queues()) {
+      if (sizeOf(queue) === 0) continue
+      const entries = yield* queue.peek(BATCH_RECORDS)
+      if (entries.length === 0) continue
+      yield* deliverBatch(sql, entries)
+      yield* queue.acknowledge
+      if (queue === overflow) for (const { id } of entries) journal.release(id)
+      return
+    }
+    yield* Effect.sleep(BATCH_AGE)
   })
 
   const removeEmpty = Effect.gen(function* () {
@@ -205,15 +190,14 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
     while (true) {
       yield* removeEmpty
       settle()
-      const queue = queues().find((each) => sizeOf(each) > 0)
-      if (queue === undefined) {
+      if (waiting() === 0) {
         filled.closeUnsafe()
         yield* filled.await
         continue
       }
       if (waiting() < BATCH_RECORDS && flushes.size === 0) batchReady.closeUnsafe()
       yield* Effect.timeoutOption(batchReady.await, BATCH_AGE)
-      yield* ship(queue)
+      yield* ship
     }
   }).pipe(
     Effect.catchDefect((defect) =>
@@ -250,7 +234,7 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
     inherited.await.pipe(
       Effect.andThen(
         Effect.callback<void>((resume) => {
-          const targets = queues().map((queue) => [queue, queue.taken()] as const)
+          const targets = new Map(queues().map((queue) => [queue, queue.taken()]))
           const waiting: Flush = { targets, resume: () => resume(Effect.void) }
           flushes.add(waiting)
           settle()
@@ -263,9 +247,7 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
     )
 
   const oldestAgeSeconds = (): number => {
-    const ended = queues()
-      .flatMap((queue) => queue.head() ?? [])
-      .map(endedAtMs)
+    const ended = queues().flatMap((queue) => (sizeOf(queue) === 0 ? [] : (queue.oldestMs() ?? [])))
     return ended.length === 0 ? 0 : Math.max(0, clock.currentTimeMillisUnsafe() - Math.min(...ended)) / 1000
   }
 
@@ -275,16 +257,19 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
   yield* observe(ledgerOldestAge, oldestAgeSeconds)
   yield* Effect.forkScoped(writer)
   yield* adopt.pipe(Effect.repeat(Schedule.spaced(INHERIT_INTERVAL)), Effect.forkScoped)
+  yield* save(journal.append).pipe(Effect.repeat(Schedule.spaced(SAVE_INTERVAL)), Effect.forkScoped)
   // Registered after the forks, so that it runs before they are interrupted.
   yield* Effect.addFinalizer(() =>
-    Effect.flatMap(flush(DRAIN_TIMEOUT_MS), (drained) =>
-      drained
-        ? Effect.void
-        : Effect.logError("stopped before every record was in the database", {
-            records: waiting(),
-            inMemoryOnly: sizeOf(overflow),
-          }),
-    ),
+    Effect.gen(function* () {
+      if (yield* flush(DRAIN_TIMEOUT_MS)) return
+      yield* save(journal.insist)
+      const lost = sizeOf(overflow) + (journal.durable ? 0 : sizeOf(journal))
+      if (lost > 0) yield* Metric.update(ledgerDropped("stopped"), lost)
+      yield* Effect.logError("stopped before every record was in the database", {
+        records: waiting(),
+        lost,
+      })
+    }),
   )
 
   return Ledger.of({ record, attempting, flush })
@@ -292,19 +277,8 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: Journal) {
 
 interface Flush {
   /** Queues, and what they had taken when the flush was asked for. */
-  readonly targets: ReadonlyArray<readonly [EntryQueue, number]>
+  readonly targets: Map<EntryQueue, number>
   readonly resume: () => void
 }
 
 const sizeOf = (queue: EntryQueue): number => queue.taken() - queue.settled()
-
-const reportFailure = (error: SqlError.SqlError) =>
-  Effect.andThen(
-    Metric.update(ledgerWriteFailures, 1),
-    Effect.logWarning("ledger batch not written", { reason: error.reason._tag, code: failureCode(error) }),
-  )
-
-const unanswered = (cause: unknown) =>
-  new SqlError.SqlError({
-    reason: new SqlError.ConnectionError({ cause, message: "batch not answered", operation: "writeBatch" }),
-  })

@@ -1,4 +1,4 @@
-import { Result } from "effect"
+import { Option, Result, Schema } from "effect"
 import type { RequestId } from "../domain/Ids.ts"
 import { latencyBucket } from "../domain/latency-histogram.ts"
 import type { AttemptRecord, LedgerRecord } from "./LedgerRecord.ts"
@@ -30,9 +30,19 @@ export const ledgerEntry = (record: LedgerRecord): LedgerEntry => {
 }
 
 /** When the request ended, from its line's first fields. */
-export const endedAtMs = ({ line }: LedgerEntry): number => {
-  const [, startedAt, latency] = /^\{"id":"[^"]*","started_at_ms":(\d+),"latency_ms":(\d+)/.exec(line) ?? []
-  return Number(startedAt) + Number(latency)
+export const endedAtMs = (line: string): number | undefined => {
+  const [found, startedAt, latency] =
+    /^\{"id":"[^"]*","started_at_ms":(\d+),"latency_ms":(\d+)/.exec(line) ?? []
+  return found === undefined ? undefined : Number(startedAt) + Number(latency)
+}
+
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
+
+/** The same without what is free-form in it; undefined when there is nothing of that. */
+export const withoutFreeForm = ({ id, line }: LedgerEntry): LedgerEntry | undefined => {
+  const fields = Option.getOrUndefined(decode(line))
+  if (fields === undefined || (fields.raw_usage === null && fields.decision === null)) return undefined
+  return { id, line: JSON.stringify({ ...fields, raw_usage: null, decision: null }) }
 }
 
 const encode = (record: LedgerRecord, rawUsage: unknown, decision: unknown): string => {

@@ -170,13 +170,25 @@ export const ledgerOldestAge = gauge(
 )
 export const ledgerWritten = counter("gateway_ledger_written_total", "Records committed to the database")
 
-/** Why a record was lost. The first two: the journal did not take it, and the memory behind it was full. */
-export type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused"
+/**
+ * Why a record was lost. The first two: the journal did not take it, and the memory behind it was full. `stopped`: it
+ * was in memory when the process stopped, and neither the database nor the journal took it then.
+ */
+export type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused" | "stopped"
 
 export const ledgerDropped = counters<readonly [reason: LedgerLoss]>(
   "gateway_ledger_dropped_total",
   "Records lost",
   ["reason"],
+)
+export const ledgerCallsNotNoted = counters<readonly [reason: "journal_full" | "disk"]>(
+  "gateway_ledger_calls_not_noted_total",
+  "Upstream calls that the journal did not take: they leave no trace if the process dies before their record",
+  ["reason"],
+)
+export const ledgerReadFailures = counter(
+  "gateway_ledger_read_failures_total",
+  "Reads of journal files that failed; they are repeated",
 )
 export const ledgerTornBytes = counter(
   "gateway_ledger_torn_bytes_total",

@@ -36,4 +36,32 @@ describe("the journal in memory", () => {
       )
     }),
   )
+
+  it.effect("moves its oldest entries away, also those of a batch that is being written", () =>
+    Effect.gen(function* () {
+      const journal = makeMemoryJournal(50)
+      const entries = ["a", "b", "c", "d", "e"].map(entry)
+      for (const entry of entries) journal.append(entry)
+      yield* journal.peek(3)
+      const moved: Array<string> = []
+      const take = ({ id }: { readonly id: string }) => id !== "c" && moved.push(id) > 0
+      assert.strictEqual(journal.moveTo(take, 1), 1)
+      assert.strictEqual(journal.moveTo(take, 9), 1)
+      assert.strictEqual(journal.moveTo(take, 9), 0)
+      assert.deepStrictEqual(moved, ["a", "b"])
+      yield* journal.acknowledge
+      assert.deepStrictEqual(yield* journal.peek(9), entries.slice(3))
+      assert.deepStrictEqual([journal.taken(), journal.settled()], [5, 3])
+      assert.deepStrictEqual(["f", "g", "h", "i"].map(entry).map(journal.append), [
+        ...[undefined, undefined, undefined],
+        "journal_full",
+      ])
+      assert.strictEqual(
+        journal.moveTo(() => true, 2),
+        2,
+      )
+      yield* journal.acknowledge
+      assert.strictEqual(journal.taken() - journal.settled(), 3)
+    }),
+  )
 })

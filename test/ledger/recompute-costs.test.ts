@@ -1,7 +1,8 @@
 import { randomUUID } from "node:crypto"
 import { assert, describe, layer } from "@effect/vitest"
-import { Clock, Effect, Ref } from "effect"
+import { Clock, Effect, Fiber, Ref } from "effect"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import type { Price } from "../../src/config/GatewayConfig.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
@@ -13,6 +14,7 @@ import { type PriceUsage, type Recomputation, recomputeCosts } from "../../src/l
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { costOf } from "../../src/pricing/cost.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { eventually } from "./eventually.ts"
 import { anyRecords, attempt, DAY, HOUR_MS, record } from "./records.ts"
 import { assertHoldsExactly, emptyTables } from "./rows.ts"
 
@@ -227,6 +229,40 @@ describe.each([
           assert.deepInclude(result, { total: inside.length, requests: inside.length })
           yield* assertHoldsExactly([...inside.map((record) => repriced(record, prices)), ...outside])
         }),
+    )
+
+    it.effect("are written all the same after a deadlock that the database ended", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        const given = [record(), record()]
+        yield* write(given)
+        // What a sequence counted stays when the statement that fails is undone.
+        yield* sql`CREATE SEQUENCE rewrites`
+        yield* sql.unsafe(`
+          CREATE FUNCTION deadlock_at_first() RETURNS trigger LANGUAGE plpgsql AS $$
+          BEGIN
+            IF nextval('rewrites') = 1 THEN RAISE EXCEPTION 'deadlock' USING ERRCODE = '40P01'; END IF;
+            RETURN NEW;
+          END $$`)
+        yield* sql`
+          CREATE TRIGGER deadlock BEFORE UPDATE ON requests
+          FOR EACH ROW EXECUTE FUNCTION deadlock_at_first()`
+        const prices = { "openai/gpt-5-mini": price() }
+        const recomputed = yield* Effect.forkChild(recompute(prices), { startImmediately: true })
+        yield* eventually(
+          Effect.map(
+            sql<{ is_called: boolean }>`SELECT is_called FROM rewrites`,
+            ([row]) => row?.is_called === true,
+          ),
+        )
+        yield* TestClock.adjust("1 second")
+        assert.deepInclude(yield* Fiber.join(recomputed), { requests: 2, contested: 0, attemptsChanged: 2 })
+        yield* sql`DROP TRIGGER deadlock ON requests`
+        yield* sql`DROP FUNCTION deadlock_at_first()`
+        yield* sql`DROP SEQUENCE rewrites`
+        yield* assertHoldsExactly(given.map((record) => repriced(record, prices)))
+      }),
     )
 
     it.effect("stay the sums of the rows while gateways write, hours move on and others re-price", () =>

@@ -1,5 +1,6 @@
 import { close, fdatasync, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs"
 import { join } from "node:path"
+import { endedAtMs } from "../ledger-entry.ts"
 import { encodeFrame, type Kind, RECORD, SEGMENT_HEADER, SEGMENT_SUFFIX } from "./frame.ts"
 
 /** What the writer does to the disk on the path of a request; a test puts a disk with faults in its place. */
@@ -20,7 +21,21 @@ export interface Segment {
   /** Up to here everything is whole. */
   size: number
   records: number
+  /** How far its reader came, and how many of its records that were. */
+  position: number
+  read: number
+  /** When the first of the others ended, if there are any. */
+  oldestMs: number | undefined
 }
+
+export const makeSegment = (path: string): Segment => ({
+  path,
+  size: 0,
+  records: 0,
+  position: SEGMENT_HEADER.length,
+  read: 0,
+  oldestMs: undefined,
+})
 
 /** After a fault the disk is left alone for this long: a failing one can take its time to say so. */
 const PAUSE_MS = 1_000
@@ -41,6 +56,8 @@ export class SegmentWriter {
   /** Code of the last fault, for the log. */
   fault: string | undefined
   private file: number | undefined
+  /** What the file is of. */
+  private growing: Segment | undefined
   private readonly directory: string
   private readonly segmentBytes: number
   private readonly carried: Carried
@@ -74,9 +91,10 @@ export class SegmentWriter {
     return this.put(kind, id, line)
   }
 
-  /** The one that still grows, if any. */
+  /** The one that still grows, if any; the reader may have taken it off. */
   get active(): Segment | undefined {
-    return this.file === undefined ? undefined : this.segments.at(-1)
+    const last = this.segments.at(-1)
+    return this.file !== undefined && last === this.growing ? last : undefined
   }
 
   /** Forgets what the active segment holds. */
@@ -89,8 +107,12 @@ export class SegmentWriter {
       return
     }
     this.bytes -= active.size - SEGMENT_HEADER.length
-    active.size = SEGMENT_HEADER.length
-    active.records = 0
+    Object.assign(active, { ...makeSegment(active.path), size: SEGMENT_HEADER.length })
+  }
+
+  /** Tries the disk at once, also after a fault. */
+  resume(): void {
+    this.pausedUntil = Number.NEGATIVE_INFINITY
   }
 
   /** Asks the disk to keep what was written even if the machine loses power; what was written while it ran is next. */
@@ -111,20 +133,24 @@ export class SegmentWriter {
     const frame = encodeFrame(kind, id, line)
     const { active } = this
     if (frame === undefined || active === undefined || !this.write(active, frame)) return false
-    if (kind === RECORD) active.records += 1
+    if (kind === RECORD) {
+      active.records += 1
+      active.oldestMs ??= endedAtMs(line)
+    }
     return true
   }
 
   private rotate(): boolean {
     const path = join(this.directory, `${String(++this.created).padStart(8, "0")}${SEGMENT_SUFFIX}`)
-    const previous = this.file
+    const { file: previous, growing } = this
     try {
       this.file = this.disk.create(path)
     } catch (cause) {
       return this.failed(cause)
     }
-    const next: Segment = { path, size: 0, records: 0 }
+    const next = makeSegment(path)
     this.segments.push(next)
+    this.growing = next
     let whole = this.write(next, SEGMENT_HEADER)
     for (const { kind, id, line } of whole ? this.carried() : []) whole &&= this.put(kind, id, line)
     if (whole) {
@@ -135,6 +161,7 @@ export class SegmentWriter {
     this.segments.pop()
     this.bytes -= next.size
     this.file = previous
+    this.growing = growing
     try {
       unlinkSync(path)
     } catch {

@@ -1,6 +1,7 @@
-import { unlinkSync } from "node:fs"
+import { rmSync } from "node:fs"
 import { Clock, Effect, Schedule, type Scope } from "effect"
-import type { Journal } from "../Journal.ts"
+import type { Inheritance, Journal } from "../Journal.ts"
+import type { LedgerEntry } from "../ledger-entry.ts"
 import { INTENT, RECORD } from "./frame.ts"
 import { inherit } from "./inheritance.ts"
 import { intentLine } from "./intents.ts"
@@ -35,6 +36,8 @@ export const openFileJournal = (
     /** Calls of requests that have no record yet, by request. */
     const open = new Map<string, Array<string>>()
     const inherited = new Set<() => number>()
+    /** Dead processes' directories that could not be read in this round of adoption. */
+    const unreadable = new Set<string>()
     let appended = 0
 
     const writer = new SegmentWriter({
@@ -59,6 +62,13 @@ export const openFileJournal = (
       },
     })
 
+    const take = ({ id, line }: LedgerEntry) => {
+      if (!writer.append(RECORD, id, line)) return "disk"
+      appended += 1
+      open.delete(id)
+      return undefined
+    }
+
     const bytes = () => {
       let sum = writer.bytes
       for (const more of inherited) sum += more()
@@ -74,19 +84,17 @@ export const openFileJournal = (
         queue.closeFile()
         writer.close()
         if (appended > queue.settled() || open.size > 0) return own.release
-        for (const { path } of writer.segments) unlinkSync(path)
+        for (const { path } of writer.segments) rmSync(path, { force: true })
         return removeDirectory(own)
       }),
     )
 
     return {
       ...queue,
-      append: ({ id, line }) => {
-        if (bytes() + line.length > maxBytes) return "journal_full"
-        if (!writer.append(RECORD, id, line)) return "disk"
-        appended += 1
-        open.delete(id)
-        return undefined
+      append: (entry) => (bytes() + entry.line.length > maxBytes ? "journal_full" : take(entry)),
+      insist: (entry) => {
+        writer.resume()
+        return take(entry)
       },
       attempting: (intent) => {
         const line = intentLine(intent)
@@ -99,19 +107,27 @@ export const openFileJournal = (
         return undefined
       },
       release: (id) => void open.delete(id),
+      durable: true,
       bytes,
       fault: () => writer.fault,
       inherit: Effect.gen(function* () {
-        const dead = yield* adoptDirectory(directory, own.path)
-        if (dead === undefined) return undefined
-        const inheritance = yield* inherit(dead)
-        if (inheritance === undefined) return undefined
-        inherited.add(inheritance.bytes)
+        let inheritance: Inheritance | undefined
+        while (inheritance === undefined) {
+          const dead = yield* adoptDirectory(directory, (path) => path !== own.path && !unreadable.has(path))
+          if (dead === undefined) {
+            unreadable.clear()
+            return undefined
+          }
+          inheritance = yield* inherit(dead)
+          if (inheritance === undefined) unreadable.add(dead.path)
+        }
+        const { bytes: inheritedBytes, remove } = inheritance
+        inherited.add(inheritedBytes)
         return {
           ...inheritance,
           remove: Effect.andThen(
-            Effect.sync(() => inherited.delete(inheritance.bytes)),
-            inheritance.remove,
+            Effect.sync(() => inherited.delete(inheritedBytes)),
+            remove,
           ),
         }
       }),

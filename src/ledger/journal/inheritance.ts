@@ -1,23 +1,27 @@
 import { Effect, Metric } from "effect"
-import { ledgerDropped, ledgerTornBytes } from "../../observability/Metrics.ts"
+import { ledgerDropped, ledgerReadFailures, ledgerTornBytes } from "../../observability/Metrics.ts"
 import type { Inheritance } from "../Journal.ts"
 import type { LedgerRecord } from "../LedgerRecord.ts"
+import { endedAtMs } from "../ledger-entry.ts"
 import { payloadId, payloadLine, RECORD } from "./frame.ts"
 import { lostRequest } from "./intents.ts"
 import { type OwnedDirectory, removeDirectory } from "./process-directory.ts"
-import type { Segment } from "./SegmentWriter.ts"
-import { type ScannedSegment, scanSegments } from "./scan-segments.ts"
+import { makeSegment, type Segment } from "./SegmentWriter.ts"
+import { codeOf, type ScannedSegment, scanSegments } from "./scan-segments.ts"
 import { makeSegmentQueue } from "./segment-queue.ts"
 
 /** Reads everything once: what is whole, what is not, and which requests were cut off. */
 const survey = async (directory: string) => {
-  const records = new Map<string, number>()
+  const segments = new Map<string, Segment>()
   /** Lines of the calls of requests that have no record. */
   const unfinished = new Map<string, Array<string>>()
   const scanned = await scanSegments(directory, (frame, window, path) => {
     const id = payloadId(window, frame)
     if (frame.kind === RECORD) {
-      records.set(path, (records.get(path) ?? 0) + 1)
+      const segment = segments.get(path) ?? makeSegment(path)
+      if (segment.records === 0) segment.oldestMs = endedAtMs(payloadLine(window, frame))
+      segment.records += 1
+      segments.set(path, segment)
       unfinished.delete(id)
       return
     }
@@ -25,10 +29,14 @@ const survey = async (directory: string) => {
     lines.push(payloadLine(window, frame))
     unfinished.set(id, lines)
   })
-  const segments = scanned.map(
-    ({ path, bytes }): Segment => ({ path, size: bytes, records: records.get(path) ?? 0 }),
-  )
-  return { scanned, segments, unfinished }
+  return {
+    scanned,
+    segments: scanned.map(({ path, bytes }) => ({
+      ...(segments.get(path) ?? makeSegment(path)),
+      size: bytes,
+    })),
+    unfinished,
+  }
 }
 
 const report = Effect.fnUntraced(function* ({ path: file, damage }: ScannedSegment) {
@@ -47,7 +55,7 @@ const report = Effect.fnUntraced(function* ({ path: file, damage }: ScannedSegme
   }
 })
 
-/** What a dead process left; undefined when it cannot be read now, and stays for the next start. */
+/** What a dead process left; undefined when it cannot be read now, and is anybody's again. */
 export const inherit = Effect.fnUntraced(
   function* (directory: OwnedDirectory) {
     const { scanned, segments, unfinished } = yield* Effect.tryPromise(() => survey(directory.path))
@@ -80,10 +88,14 @@ export const inherit = Effect.fnUntraced(
     } satisfies Inheritance
   },
   (effect, directory) =>
-    Effect.catch(effect, (error) =>
-      Effect.as(
-        Effect.logError("the journal of a dead process cannot be read", { directory: directory.path, error }),
-        undefined,
+    Effect.catch(effect, ({ cause }) =>
+      Effect.logError("the journal of a dead process cannot be read", {
+        directory: directory.path,
+        code: codeOf(cause),
+      }).pipe(
+        Effect.andThen(Metric.update(ledgerReadFailures, 1)),
+        Effect.andThen(directory.release),
+        Effect.as(undefined),
       ),
     ),
 )

@@ -65,7 +65,7 @@ export const claimDirectory = (
 /** A directory whose process is dead. */
 export const adoptDirectory = (
   journal: string,
-  mine: string,
+  wanted: (path: string) => boolean,
 ): Effect.Effect<OwnedDirectory | undefined, never, Scope.Scope> =>
   Effect.gen(function* () {
     const names = yield* Effect.orElseSucceed(
@@ -74,7 +74,7 @@ export const adoptDirectory = (
     )
     for (const name of names) {
       const path = join(journal, name)
-      if (path === mine) continue
+      if (!wanted(path)) continue
       // One that cannot be locked is not for us to judge.
       const owned = yield* Effect.orElseSucceed(own(path), () => undefined)
       if (owned !== undefined) return owned

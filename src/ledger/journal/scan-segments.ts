@@ -58,6 +58,10 @@ export const scanSegments = async (
 }
 
 const ignoringAbsence = (cause: unknown): undefined => {
-  if (cause instanceof Error && "code" in cause && cause.code === "ENOENT") return undefined
+  if (codeOf(cause) === "ENOENT") return undefined
   throw cause
 }
+
+/** Of a system call that failed. */
+export const codeOf = (cause: unknown): string =>
+  cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"

@@ -1,17 +1,21 @@
 import { type FileHandle, open, unlink } from "node:fs/promises"
-import { Effect, Metric } from "effect"
+import { Clock, Effect, Metric } from "effect"
 import { RequestId } from "../../domain/Ids.ts"
-import { ledgerDropped } from "../../observability/Metrics.ts"
+import { ledgerDropped, ledgerReadFailures } from "../../observability/Metrics.ts"
 import type { EntryQueue } from "../Journal.ts"
-import type { LedgerEntry } from "../ledger-entry.ts"
-import { payloadId, payloadLine, RECORD, SEGMENT_HEADER } from "./frame.ts"
+import { endedAtMs, type LedgerEntry } from "../ledger-entry.ts"
+import { payloadId, payloadLine, RECORD } from "./frame.ts"
 import { makeWindow, readFrames } from "./read-frames.ts"
 import type { Segment } from "./SegmentWriter.ts"
+import { codeOf } from "./scan-segments.ts"
 
 /** Records differ in size: a batch also ends here, so that a large one does not fill the memory. */
 const BATCH_CHARACTERS = 4 * 1024 * 1024
 
+const FAILURE_LOG_INTERVAL_MS = 10_000
+
 interface Batch {
+  readonly segment: Segment
   readonly entries: ReadonlyArray<LedgerEntry>
   /** Of its segment, behind its last record. */
   readonly position: number
@@ -24,7 +28,8 @@ export interface SegmentQueue extends EntryQueue {
 
 /**
  * The records in segment files, read one batch at a time: a backlog stays on the disk. A segment is deleted when the
- * last of its records is acknowledged, so that a crash repeats a segment at most.
+ * last of its records is acknowledged, so that a crash repeats a segment at most. One that cannot be read for the
+ * moment (no file descriptor left, a fault of the disk) is tried again for ever, and does not hold up the others.
  */
 export const makeSegmentQueue = (options: {
   /** Oldest first; taken off here, added by whoever writes. */
@@ -39,18 +44,28 @@ export const makeSegmentQueue = (options: {
 }): SegmentQueue => {
   const { segments } = options
   const window = makeWindow()
-  let file: FileHandle | undefined
-  let position = SEGMENT_HEADER.length
-  /** Records of the first segment that are behind the position. */
-  let read = 0
+  /** Could not be read. Their turn comes again when the others have been read. */
+  const unreadable = new Set<Segment>()
+  let loggedAtMs = Number.NEGATIVE_INFINITY
+  let file: { readonly of: Segment; readonly handle: FileHandle } | undefined
   let settled = 0
   let batch: Batch | undefined
 
+  const closeFile = () => {
+    const closing = file
+    file = undefined
+    // Nothing was written through it.
+    closing?.handle.close().catch(() => {})
+  }
+
   const nextBatch = async (segment: Segment, max: number): Promise<Batch> => {
-    file ??= await open(segment.path)
+    if (file?.of !== segment) {
+      closeFile()
+      file = { of: segment, handle: await open(segment.path) }
+    }
     const entries: Array<LedgerEntry> = []
     let characters = 0
-    const reading = await readFrames(file, window, position, segment.size, (frame) => {
+    const reading = await readFrames(file.handle, window, segment.position, segment.size, (frame) => {
       if (frame.kind !== RECORD) return true
       if (entries.length === max || characters > BATCH_CHARACTERS) return false
       const line = payloadLine(window, frame)
@@ -58,30 +73,21 @@ export const makeSegmentQueue = (options: {
       entries.push({ id: RequestId.make(payloadId(window, frame)), line })
       return true
     })
-    return { entries, position: reading.position }
+    return { segment, entries, position: reading.position }
   }
 
-  const closeFile = () => {
-    const closing = file
-    file = undefined
-    // Nothing was written through it.
-    closing?.close().catch(() => {})
-  }
-
-  /** The first segment is done with. What was counted into it and not read is lost. */
+  /** It is done with. What was counted into it and not read is lost. */
   const leave = (segment: Segment): Effect.Effect<void> =>
     Effect.suspend(() => {
-      const damaged = segment.records - read
+      const damaged = segment.records - segment.read
       closeFile()
-      segments.shift()
+      segments.splice(segments.indexOf(segment), 1)
       options.left(segment)
-      position = SEGMENT_HEADER.length
-      read = 0
       if (damaged <= 0) return Effect.void
       settled += damaged
       return Effect.andThen(
         Metric.update(ledgerDropped("damaged"), damaged),
-        Effect.logError("ledger records lost: a journal file is damaged", {
+        Effect.logError("ledger records lost: a journal file is damaged or gone", {
           file: segment.path,
           records: damaged,
         }),
@@ -94,49 +100,68 @@ export const makeSegmentQueue = (options: {
 
   const peek = (max: number): Effect.Effect<ReadonlyArray<LedgerEntry>> =>
     Effect.suspend(() => {
-      const segment = segments[0]
       if (batch !== undefined) return Effect.succeed(batch.entries)
-      if (segment === undefined) return Effect.succeed([])
+      const segment = segments.find((each) => !unreadable.has(each))
+      if (segment === undefined) return nothingElse
       return Effect.tryPromise(() => nextBatch(segment, max)).pipe(
         Effect.flatMap((next) => {
           if (next.entries.length > 0) {
             batch = next
             return Effect.succeed(next.entries)
           }
-          position = next.position
-          if (segment === options.active()) return Effect.succeed([])
+          segment.position = next.position
+          if (segment === options.active()) return nothingElse
           return Effect.andThen(finish(segment), peek(max))
         }),
-        // A file that cannot be read stays where it is, for a person or the next start.
-        Effect.catch(() => Effect.andThen(leave(segment), peek(max))),
+        Effect.catch(({ cause }) =>
+          codeOf(cause) === "ENOENT"
+            ? Effect.andThen(leave(segment), peek(max))
+            : Effect.as(putOff(segment, codeOf(cause)), []),
+        ),
       )
     })
 
+  const nothingElse = Effect.sync((): ReadonlyArray<LedgerEntry> => {
+    unreadable.clear()
+    return []
+  })
+
+  const putOff = Effect.fnUntraced(function* (segment: Segment, code: string) {
+    closeFile()
+    unreadable.add(segment)
+    yield* Metric.update(ledgerReadFailures, 1)
+    const nowMs = yield* Clock.currentTimeMillis
+    if (Math.abs(nowMs - loggedAtMs) < FAILURE_LOG_INTERVAL_MS) return
+    loggedAtMs = nowMs
+    const records = segment.records - segment.read
+    yield* Effect.logError("a journal file cannot be read and is tried again", {
+      file: segment.path,
+      code,
+      records,
+    })
+  })
+
   const finish = (segment: Segment): Effect.Effect<void> =>
-    position < segment.size ? Effect.void : Effect.andThen(leave(segment), deleteFile(segment))
+    segment.position < segment.size ? Effect.void : Effect.andThen(leave(segment), deleteFile(segment))
 
   const acknowledge = Effect.suspend(() => {
-    const segment = segments[0]
-    if (batch === undefined || segment === undefined) return Effect.void
-    position = batch.position
-    read += batch.entries.length
-    settled += batch.entries.length
+    if (batch === undefined) return Effect.void
+    const { segment, entries, position } = batch
     batch = undefined
+    segment.position = position
+    segment.read += entries.length
+    settled += entries.length
+    // That of the next record is not known yet and not older.
+    segment.oldestMs = segment.read < segment.records ? endedAtMs(entries.at(-1)?.line ?? "") : undefined
     if (segment !== options.active()) return finish(segment)
-    if (position >= segment.size) {
-      options.drained()
-      position = Math.min(position, segment.size)
-      if (segment.size === SEGMENT_HEADER.length) read = 0
-    }
+    if (position >= segment.size) options.drained()
     return Effect.void
   })
 
-  return {
-    peek,
-    acknowledge,
-    taken: options.taken,
-    settled: () => settled,
-    head: () => batch?.entries[0],
-    closeFile,
+  const oldestMs = () => {
+    const known = segments.flatMap((segment) => segment.oldestMs ?? [])
+    return known.length === 0 ? undefined : Math.min(...known)
   }
+
+  return { peek, acknowledge, taken: options.taken, settled: () => settled, oldestMs, closeFile }
 }

@@ -1,4 +1,4 @@
-import { existsSync, readdirSync, rmSync, writeFileSync } from "node:fs"
+import { readdirSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Metric, Scope } from "effect"
@@ -315,20 +315,34 @@ describe("a journal without room", () => {
   )
 })
 
-describe("a journal whose files are touched by others", () => {
-  it.live("counts what it cannot read any more, and goes on", () =>
+describe("the age of what is in the journal", () => {
+  const ended = (id: string, ms: number) =>
+    entry(id, `{"id":"${id}","started_at_ms":${ms - 10},"latency_ms":10,"x":"${"y".repeat(100)}"}`)
+
+  it.effect("is that of its first record that is not acknowledged", () =>
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
-      const journal = yield* openIn(directory, { segmentBytes: 2 * KIB })
-      for (const each of entries(100)) journal.append(each)
-      const [name = ""] = readdirSync(directory)
-      const [, second = ""] = readdirSync(join(directory, name)).toSorted()
-      assert.isTrue(existsSync(join(directory, name, second)))
-      rmSync(join(directory, name, second))
-      const read = yield* takeAll(journal)
-      assert.isAbove(read.length, 70)
-      assert.isBelow(read.length, 100)
-      assert.strictEqual(journal.taken(), journal.settled())
-    }).pipe(quiet),
+      const dying = yield* Scope.make()
+      const journal = yield* openIn(directory, { segmentBytes: KIB }).pipe(Scope.provide(dying))
+      // Keeps the segment from being emptied.
+      journal.attempting(intent("long"))
+      assert.isUndefined(journal.oldestMs())
+      journal.append(ended("a", 1_000))
+      assert.strictEqual(journal.oldestMs(), 1_000)
+      yield* takeAll(journal)
+      assert.isUndefined(journal.oldestMs())
+      for (let n = 1; n <= 40; n++) journal.append(ended(`b-${n}`, 5_000 + n))
+      assert.strictEqual(journal.oldestMs(), 5_001)
+      yield* journal.peek(3)
+      assert.strictEqual(journal.oldestMs(), 5_001)
+      yield* journal.acknowledge
+      // The last one that was acknowledged, until the next is read.
+      assert.strictEqual(journal.oldestMs(), 5_003)
+      yield* Scope.close(dying, Exit.void)
+      const inheritance = yield* (yield* openIn(directory)).inherit
+      assert.strictEqual(inheritance?.queue.oldestMs(), 1_000)
+      if (inheritance !== undefined) yield* drain(inheritance)
+      assert.isUndefined(inheritance?.queue.oldestMs())
+    }),
   )
 })

@@ -1,0 +1,71 @@
+import { Effect, Metric, Schedule } from "effect"
+import { type SqlClient, SqlError } from "effect/sql"
+import { failureCode } from "../database/failure-code.ts"
+import { ledgerDropped, ledgerWriteFailures, ledgerWritten } from "../observability/Metrics.ts"
+import { type LedgerEntry, withoutFreeForm } from "./ledger-entry.ts"
+import { isRecordAtFault, writeBatch } from "./write-batch.ts"
+
+/** A connection that went silent must not hold the ledger for ever; repeating the batch is harmless. */
+const WRITE_TIMEOUT = "30 seconds"
+
+const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.spaced("5 seconds")]).pipe(
+  Schedule.jittered,
+)
+
+/**
+ * The whole batch is in the database when this ends, but for the records that the database refuses. It never fails, it
+ * waits.
+ */
+export const deliverBatch = (
+  sql: SqlClient.SqlClient,
+  entries: ReadonlyArray<LedgerEntry>,
+): Effect.Effect<void> =>
+  writeBatch(sql, entries).pipe(
+    Effect.timeoutOrElse({ duration: WRITE_TIMEOUT, orElse: () => Effect.fail(unanswered("timeout")) }),
+    // A fault in the driver must not end the writer: nobody would notice until the journal is full.
+    Effect.catchDefect((defect) => Effect.fail(unanswered(defect))),
+    Effect.tapError(reportFailure),
+    Effect.retry({ schedule: backoff, while: (error) => !isRecordAtFault(error) }),
+    Effect.andThen(Metric.update(ledgerWritten, entries.length)),
+    Effect.catch((error) => isolate(sql, entries, error)),
+  )
+
+/** Halves the batch until the record that the database refuses stands alone, and saves of that what it can. */
+const isolate = (
+  sql: SqlClient.SqlClient,
+  entries: ReadonlyArray<LedgerEntry>,
+  error: SqlError.SqlError,
+): Effect.Effect<void> => {
+  const [first] = entries
+  if (first === undefined) return Effect.void
+  if (entries.length > 1) {
+    const middle = entries.length >> 1
+    return Effect.andThen(
+      deliverBatch(sql, entries.slice(0, middle)),
+      deliverBatch(sql, entries.slice(middle)),
+    )
+  }
+  const about = { requestId: first.id, code: failureCode(error) }
+  // Only those parts are as a provider wrote them: nested deeper than the database reads, say.
+  const bare = withoutFreeForm(first)
+  return bare === undefined
+    ? Effect.andThen(
+        Metric.update(ledgerDropped("refused"), 1),
+        Effect.logError("ledger record refused by the database, dropped", about),
+      )
+    : Effect.andThen(
+        Effect.logWarning("ledger record refused by the database, tried without its usage block", about),
+        deliverBatch(sql, [bare]),
+      )
+}
+
+const reportFailure = (error: SqlError.SqlError) =>
+  Effect.andThen(
+    Metric.update(ledgerWriteFailures, 1),
+    Effect.logWarning("ledger batch not written", { reason: error.reason._tag, code: failureCode(error) }),
+  )
+
+const unanswered = (cause: unknown) =>
+  new SqlError.SqlError({
+    reason: new SqlError.ConnectionError({ cause, message: "batch not answered", operation: "writeBatch" }),
+  })

@@ -1,0 +1,37 @@
+import { assert, layer } from "@effect/vitest"
+import { Effect, Metric } from "effect"
+import { SqlClient } from "effect/sql"
+import { deliverBatch } from "../../src/ledger/deliver-batch.ts"
+import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { ledgerDropped } from "../../src/observability/Metrics.ts"
+import { layerPostgres } from "../support/Databases.ts"
+import { logged } from "./logged.ts"
+import { record } from "./records.ts"
+import { assertHoldsExactly } from "./rows.ts"
+
+const refused = Effect.map(Metric.value(ledgerDropped("refused")), ({ count }) => Number(count))
+
+layer(layerPostgres)("a record whose usage block the database cannot read", (it) => {
+  it.effect("keeps its row, and the log names it", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const before = yield* refused
+      const given = [record(), record({ rawUsage: null }), record()]
+      const entries = given.map(ledgerEntry).map(({ id, line }) => ({
+        id,
+        // Deeper than PostgreSQL's stack.
+        line: line.replace('"raw_usage":null', `"raw_usage":${"[".repeat(30_000)}${"]".repeat(30_000)}`),
+      }))
+      const { lines } = yield* logged(deliverBatch(sql, entries))
+      yield* assertHoldsExactly(given)
+      assert.deepStrictEqual(
+        yield* sql`SELECT id FROM requests WHERE raw_usage IS NULL AND decision IS NULL`,
+        [{ id: given[1]?.id }],
+      )
+      const told = lines.filter((line) => line.includes("without its usage block"))
+      assert.lengthOf(told, 1)
+      assert.include(told.join(), `${given[1]?.id}`)
+      assert.strictEqual(yield* refused, before)
+    }),
+  )
+})
