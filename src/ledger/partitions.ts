@@ -74,6 +74,8 @@ export const dropPartition = (
 ): Effect.Effect<boolean, SqlError.SqlError> =>
   Effect.gen(function* () {
     yield* sql`SET LOCAL lock_timeout = '2s'`
+    // Two who drop the same day at once would meet within PostgreSQL (XX000); this lock lets one after the other.
+    yield* sql`LOCK TABLE requests IN SHARE UPDATE EXCLUSIVE MODE`
     yield* sql`DROP TABLE ${sql(requests)}`
     yield* sql`DROP TABLE IF EXISTS ${sql(attempts)}`
     yield* sql`
