@@ -32,7 +32,6 @@ export const ChatCompletionRequest = open({
   temperature: absent(Schema.Finite),
   top_p: absent(Schema.Finite),
   stop: absent(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
-  seed: absent(Schema.Finite),
 })
 export type ChatCompletionRequest = typeof ChatCompletionRequest.Type
 

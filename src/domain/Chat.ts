@@ -12,7 +12,6 @@ export interface ChatRequest {
   readonly temperature?: number | null
   readonly top_p?: number | null
   readonly stop?: string | ReadonlyArray<string> | null
-  readonly seed?: number | null
   readonly [field: string]: unknown
 }
 

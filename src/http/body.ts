@@ -3,6 +3,7 @@ import type { Readable } from "node:stream"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
+import { parseExactJson } from "../domain/exact-json.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
@@ -81,7 +82,7 @@ export const parseJson = (bytes: Buffer): Effect.Effect<unknown, GatewayError> =
   if (!isUtf8(bytes)) return Effect.fail(invalidJson("The body is not valid UTF-8."))
   if (bytes.length === 0) return Effect.fail(invalidJson("The body is empty."))
   return Effect.try({
-    try: (): unknown => JSON.parse(bytes.toString("utf8")),
+    try: () => parseExactJson(bytes.toString("utf8")),
     // V8's message quotes the input, so it is not repeated.
     catch: () => invalidJson("The body is not one valid JSON value."),
   })

@@ -320,6 +320,28 @@ describe("tools", () => {
     })
   }
 
+  it.each(["whole", "streamed"])("keep the digits of long numbers both ways, %s", async (how) => {
+    const args = '{"id":9007199254740993}'
+    const call = geminiToolAnswer({ model: "v" }, [
+      { name: "weather", args: { id: JSON.rawJSON("9007199254740993") } },
+    ])
+    world.upstream.enqueue(how === "whole" ? status(200, call) : rawStream([sseEvent(call)]), ok())
+    const body = { model, messages: [user("Rome?")], tools: [weather] }
+    const { choices } =
+      how === "whole"
+        ? await client.chat.completions.create(body)
+        : await client.chat.completions.stream(body).finalChatCompletion()
+    const message = choices[0]?.message
+    assert.isDefined(message)
+    assert.deepStrictEqual(
+      message.tool_calls?.map(functionOf).map(({ arguments: text }) => text),
+      [args],
+    )
+    const result = { role: "tool" as const, tool_call_id: message.tool_calls?.[0]?.id ?? "", content: "21" }
+    await client.chat.completions.create({ ...body, messages: [user("Rome?"), message, result] })
+    assert.include(world.upstream.calls[1]?.body.toString(), `"args":${args}`)
+  })
+
   it.each(["whole", "streamed"])("are called and their results answered, %s", async (how) => {
     const turn = async (messages: Array<OpenAI.ChatCompletionMessageParam>) => {
       const body = { model, messages, tools: [weather] }

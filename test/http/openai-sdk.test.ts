@@ -120,6 +120,18 @@ describe("a request", () => {
     assert.include(sent, '"constructor":1')
   })
 
+  it("keeps numbers that JavaScript would round", async () => {
+    const parameters = '{"type":"integer","minimum":-9223372036854775808,"maximum":9223372036854775807}'
+    const response = await world.post(
+      "/chat/completions",
+      `{"model":"p0/m","messages":[{"role":"user","content":"Hi"}],"seed":9007199254740993,"tools":[{"type":"function","function":{"name":"f","parameters":${parameters}}}]}`,
+    )
+    assert.strictEqual(response.status, 200)
+    const sent = world.upstream.calls[0]?.body.toString() ?? ""
+    assert.include(sent, '"seed":9007199254740993')
+    assert.include(sent, `"parameters":${parameters}`)
+  })
+
   it("goes with the gateway's key, and nothing of the client's headers", async () => {
     await client.chat.completions.create(
       { model: "p0/m", messages: [user("Hi")] },

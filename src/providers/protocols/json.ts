@@ -1,3 +1,5 @@
+import { parseExactJson } from "../../domain/exact-json.ts"
+
 /**
  * Readers over a provider's JSON. They take anything, never throw, and read a missing or mistyped value as
  * undefined, so that a strange answer is a classified fault and not a crash.
@@ -26,7 +28,7 @@ export const objectsAt = (parent: JsonObject | undefined, key: string): Readonly
 /** Undefined when the text is not JSON. */
 export const parseJson = (text: string): unknown => {
   try {
-    return JSON.parse(text)
+    return parseExactJson(text)
   } catch {
     return undefined
   }

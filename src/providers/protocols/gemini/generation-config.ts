@@ -1,5 +1,6 @@
 import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
+import { roundedNumber } from "../../../domain/exact-json.ts"
 import { isObject, type JsonObject } from "../json.ts"
 import { canStopThinking, canThinkMinimally, canThinkModerately, thinkingOf } from "./model-generation.ts"
 import {
@@ -43,7 +44,7 @@ const numbers = [
 
 const addNumbers = (settings: GenerationSettings, request: ChatRequest): Refusal | undefined => {
   for (const [field, name] of numbers) {
-    const value = asked(request[field])
+    const value = roundedNumber(asked(request[field]))
     if (value === undefined || value === neutral[field]) continue
     if (typeof value !== "number") return malformed(field, `${field} is a number.`)
     if ((field === "n" || field === "seed") && !Number.isInteger(value)) {
