@@ -16,10 +16,11 @@ import { parseArgs } from "node:util"
 import { Effect, Layer, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"
 import { Database } from "../src/database/Database.ts"
-import { KeyId, RequestId } from "../src/domain/Ids.ts"
+import { RequestId } from "../src/domain/Ids.ts"
 import { openFileJournal } from "../src/ledger/journal/file-journal.ts"
 import type { LedgerRecord } from "../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../src/ledger/ledger-entry.ts"
+import { attempt, record } from "../test/ledger/records.ts"
 
 const { values } = parseArgs({
   options: {
@@ -39,42 +40,11 @@ const records = Number(values.records)
 const queued = Number(values.queued)
 const bytes = Number(values.bytes)
 
-const attempt = {
-  provider: "openai",
-  model: "gpt-5-mini",
-  startedAt: 1_790_000_000_005,
-  latencyMs: 790,
-  outcome: "success",
-  upstreamStatus: 200,
-  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, reasoningTokens: 5 },
-  usageEstimated: false,
-  costNanoUsd: 140_000,
-} as const
-
-const request = (n: number): LedgerRecord => ({
-  id: RequestId.make(`01999999-0000-7000-8000-${String(n).padStart(12, "0")}`),
-  startedAt: 1_790_000_000_000,
-  latencyMs: 812,
-  keyId: KeyId.make("AdaAdaAdaAda"),
-  endpoint: "/v1/chat/completions",
-  route: "auto",
-  requestedModel: "auto",
-  provider: "openai",
-  model: "gpt-5-mini",
-  status: 200,
-  errorCode: null,
-  stream: false,
-  firstTokenMs: null,
-  finishReason: "stop",
-  usage: attempt.usage,
-  usageEstimated: false,
-  rawUsage: { prompt_tokens: 120, completion_tokens: 55 },
-  costNanoUsd: 140_000,
-  costReason: null,
-  priceVersion: "list@2026-11-23",
-  decision: { route: "auto", chosen: "openai/gpt-5-mini", why: "x".repeat(Math.max(0, bytes - 900)) },
-  attempts: [attempt],
-})
+const request = (n: number): LedgerRecord =>
+  record({
+    id: RequestId.make(`01999999-0000-7000-8000-${String(n).padStart(12, "0")}`),
+    decision: { route: "auto", chosen: "openai/gpt-5-mini", why: "x".repeat(Math.max(0, bytes - 900)) },
+  })
 
 const intentOf = ({ id, startedAt, keyId, endpoint, route, requestedModel, stream }: LedgerRecord) => ({
   id,

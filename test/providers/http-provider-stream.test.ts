@@ -33,6 +33,7 @@ import {
   streamThenHang,
   streamThenReset,
 } from "../support/fake-upstream-streams.ts"
+import { transportOptions } from "./transport-options.ts"
 
 const apiKey = "secret-provider-key-0123456789"
 
@@ -60,14 +61,7 @@ class Sink implements ChunkSink {
 
 const setUp = Effect.fnUntraced(function* (overrides: Partial<TransportOptions> = {}) {
   const upstream = yield* FakeUpstream.make
-  const transport = yield* makeTransport({
-    connectMs: 500,
-    headersMs: 10_000,
-    bodyMs: 10_000,
-    maxUpstreamBytes: 100_000,
-    maxCalls: 32,
-    ...overrides,
-  })
+  const transport = yield* makeTransport({ ...transportOptions, ...overrides })
   const provider = makeOpenAi(
     {
       kind: "openai",

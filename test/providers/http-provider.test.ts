@@ -27,6 +27,7 @@ import {
   status,
   truncatedJson,
 } from "../support/fake-upstream-behaviours.ts"
+import { transportOptions } from "./transport-options.ts"
 
 const apiKey = "secret-provider-key-0123456789"
 const vendors = { openai: makeOpenAi, gemini: makeGemini, "openai-compatible": makeOpenAiCompatible }
@@ -34,13 +35,7 @@ type Kind = keyof typeof vendors
 
 const setUp = Effect.fnUntraced(function* (kind: Kind, overrides: Partial<HttpProviderConfig> = {}) {
   const upstream = yield* FakeUpstream.make
-  const transport = yield* makeTransport({
-    connectMs: 500,
-    headersMs: 10_000,
-    bodyMs: 10_000,
-    maxUpstreamBytes: 100_000,
-    maxCalls: 32,
-  })
+  const transport = yield* makeTransport(transportOptions)
   const provider = vendors[kind](
     {
       kind,

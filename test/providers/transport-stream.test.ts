@@ -23,14 +23,7 @@ import {
   streamThenHang,
   streamThenReset,
 } from "../support/fake-upstream-streams.ts"
-
-const options: TransportOptions = {
-  connectMs: 500,
-  headersMs: 10_000,
-  bodyMs: 10_000,
-  maxUpstreamBytes: 100_000,
-  maxCalls: 32,
-}
+import { transportOptions } from "./transport-options.ts"
 
 const request = {
   path: "/v1/chat/completions",
@@ -59,7 +52,9 @@ class Reader implements BodyConsumer<string> {
 
 const setUp = Effect.fnUntraced(function* (overrides: Partial<TransportOptions> = {}) {
   const upstream = yield* FakeUpstream.make
-  const { stream, post } = (yield* makeTransport({ ...options, ...overrides })).upstream(upstream.url)
+  const { stream, post } = (yield* makeTransport({ ...transportOptions, ...overrides })).upstream(
+    upstream.url,
+  )
   const reader = new Reader()
   const send = (timeoutMs = request.timeoutMs) =>
     stream({ ...request, timeoutMs }, ({ contentType }, resume) => {

@@ -20,14 +20,7 @@ import {
   resetMidBody,
   status,
 } from "../support/fake-upstream-behaviours.ts"
-
-const options: TransportOptions = {
-  connectMs: 500,
-  headersMs: 10_000,
-  bodyMs: 10_000,
-  maxUpstreamBytes: 100_000,
-  maxCalls: 32,
-}
+import { transportOptions } from "./transport-options.ts"
 
 const request = {
   path: "/v1/chat/completions",
@@ -38,7 +31,7 @@ const request = {
 
 const setUp = Effect.fnUntraced(function* (overrides: Partial<TransportOptions> = {}) {
   const upstream = yield* FakeUpstream.make
-  const transport = yield* makeTransport({ ...options, ...overrides })
+  const transport = yield* makeTransport({ ...transportOptions, ...overrides })
   const { post } = transport.upstream(upstream.url)
   return { upstream, transport, post, send: post(request) }
 })
@@ -166,7 +159,7 @@ describe("connections", () => {
       const upstream = yield* FakeUpstream.make
       upstream.enqueue(ok(), hang())
       const scope = yield* Scope.make()
-      const transport = yield* makeTransport(options).pipe(Scope.provide(scope))
+      const transport = yield* makeTransport(transportOptions).pipe(Scope.provide(scope))
       const { post } = transport.upstream(upstream.url)
       yield* post(request)
       const fiber = yield* Effect.forkChild(failureOf(post(request)))
@@ -309,17 +302,17 @@ describe("the attempt's own bound", () => {
       upstream.respond(hang())
       const holders = yield* Effect.forkChild(
         Effect.all(
-          Array.from({ length: options.maxCalls }, () => post(request)),
+          Array.from({ length: transportOptions.maxCalls }, () => post(request)),
           { concurrency: "unbounded" },
         ),
       )
-      yield* Effect.promise(() => upstream.until(({ count }) => count === options.maxCalls, 9000))
+      yield* Effect.promise(() => upstream.until(({ count }) => count === transportOptions.maxCalls, 9000))
       const refused = yield* Effect.flip(post({ ...request, path: "/v1/late/chat/completions" }))
       assert.deepInclude(refused, { failure: "connect", code: "ALL_CONNECTIONS_BUSY" })
       upstream.respond(ok())
       yield* Fiber.interrupt(holders)
       assert.strictEqual((yield* post(request)).status, 200)
-      assert.strictEqual(upstream.count, options.maxCalls + 1)
+      assert.strictEqual(upstream.count, transportOptions.maxCalls + 1)
     }),
   )
 })
