@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { errorCatalogue, type GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
-import type { IdempotentResponse, StoredResponse } from "../idempotency/Idempotency.ts"
+import type { IdempotentResponse, StoredResponse } from "../idempotency/response.ts"
 import { StreamedBody } from "../idempotency/StreamedBody.ts"
 import { requestIdOf } from "./request-id.ts"
 

@@ -1,6 +1,6 @@
 import type { AnswerSummary, ChatChunk, FinishReason } from "../domain/Chat.ts"
 import { makeUsage, type Usage } from "../domain/Usage.ts"
-import type { IdempotentResponse } from "../idempotency/Idempotency.ts"
+import type { IdempotentResponse } from "../idempotency/response.ts"
 import { KEEP_ALIVE, type StreamedBody } from "../idempotency/StreamedBody.ts"
 import type { ChunkSink } from "../providers/Provider.ts"
 import type { Candidate } from "../routing/plan.ts"

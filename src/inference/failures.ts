@@ -2,7 +2,7 @@
 import type { AuthError } from "../auth/Authenticator.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { openCooldownMs, type ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
-import type { IdempotencyError } from "../idempotency/Idempotency.ts"
+import type { IdempotencyError } from "../idempotency/claimed-run.ts"
 import type { Overloaded } from "../limits/LoadShedder.ts"
 import type { RateLimited } from "../limits/RateLimits.ts"
 import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"

@@ -2,13 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
-import {
-  type Begin,
-  Idempotency,
-  type IdempotencyError,
-  type IdempotentReply,
-  type Outcome,
-} from "../../src/idempotency/Idempotency.ts"
+import type { Begin, IdempotencyError, IdempotentReply, Outcome } from "../../src/idempotency/claimed-run.ts"
+import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"

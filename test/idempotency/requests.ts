@@ -1,12 +1,9 @@
 import { KeyId } from "../../src/domain/Ids.ts"
 import type { ClaimId } from "../../src/idempotency/ClaimStore.ts"
+import type { Outcome } from "../../src/idempotency/claimed-run.ts"
 import { fingerprint, hashKey } from "../../src/idempotency/fingerprint.ts"
-import type {
-  IdempotencyClaim,
-  IdempotentResponse,
-  Outcome,
-  StoredResponse,
-} from "../../src/idempotency/Idempotency.ts"
+import type { IdempotencyClaim } from "../../src/idempotency/Idempotency.ts"
+import type { IdempotentResponse, StoredResponse } from "../../src/idempotency/response.ts"
 import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 
 /** Requests and answers for the tests of this room. */

@@ -1,0 +1,158 @@
+import { randomUUID } from "node:crypto"
+import { Clock, Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
+import type { ClaimId, ClaimStore } from "./ClaimStore.ts"
+import type { IdempotencyLimits } from "./IdempotencyLimits.ts"
+import { deliver, type IdempotentResponse, storable } from "./response.ts"
+
+/** One run of a claim: its response, and whether that is final (stored) or releases the claim (retryable). */
+export interface Outcome {
+  readonly response: IdempotentResponse
+  readonly keep: boolean
+}
+
+export interface IdempotentReply {
+  readonly response: IdempotentResponse
+  /** True for everyone but the caller that started the run. */
+  readonly replayed: boolean
+}
+
+export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
+  readonly reason:
+    | "reused" // same key, other request: 422
+    | "in_progress" // running elsewhere, still after the bounded wait: 409
+    | "not_stored" // finished, but the answer was too large to keep: final, and never run again
+    | "overloaded" // as many keyed requests run as this process allows: 503
+    | "unavailable" // the database cannot keep the promise, or the process is stopping: 503
+  readonly retryAfterMs?: number
+}> {}
+
+/** Hands a streamed response to every caller as soon as it begins; the run goes on and ends as any other. */
+export type Begin = (response: IdempotentResponse) => void
+
+export const notStored = new IdempotencyError({ reason: "not_stored" })
+
+/** Those that say when to come back. */
+export const passingErrors = ({ retryAfterMs }: Limits) => ({
+  unavailable: new IdempotencyError({ reason: "unavailable", retryAfterMs }),
+  overloaded: new IdempotencyError({ reason: "overloaded", retryAfterMs }),
+  inProgress: new IdempotencyError({ reason: "in_progress", retryAfterMs }),
+})
+
+type Limits = (typeof IdempotencyLimits)["Service"]
+
+/** One call with a key against the claim store. `fibers` are for what nobody waits for. */
+export const makeClaimedRun = (
+  store: ClaimStore["Service"],
+  limits: Limits,
+  fibers: FiberSet.FiberSet<void>,
+) => {
+  const { unavailable, inProgress } = passingErrors(limits)
+
+  /** The life of one call: claim, run, keep or release. */
+  const attend = Effect.fnUntraced(function* <R>(
+    id: ClaimId,
+    fingerprint: Uint8Array,
+    work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
+    begin: Begin,
+  ): Effect.fn.Return<IdempotentReply, IdempotencyError, R> {
+    const owner = randomUUID()
+    const stored = yield* obtain(id, fingerprint, owner)
+    if (stored !== undefined) return { response: stored, replayed: true }
+
+    const outcome = yield* Effect.raceFirst(work(begin), renewUntilLost(id, owner)).pipe(
+      // A defect, or the end of the grace period: nothing is running any more, a retry may start at once.
+      Effect.onExit((exit) => (Exit.isFailure(exit) ? release(id, owner) : Effect.void)),
+    )
+    if (outcome === undefined) return yield* lost(id, owner)
+    const { response, keep } = outcome
+    if (!keep) {
+      yield* release(id, owner)
+      return { response, replayed: false }
+    }
+
+    const complete = store.complete(id, owner, { ...response, body: storable(response) })
+    const kept = yield* complete.pipe(
+      Effect.catch(() =>
+        Effect.sync(() => {
+          begin(response)
+          deliver(response)
+        }).pipe(
+          Effect.andThen(Effect.sleep(limits.retryEveryMs)),
+          Effect.andThen(
+            Effect.retry(
+              complete,
+              Schedule.spaced(limits.retryEveryMs).pipe(Schedule.upTo({ duration: limits.leaseMs })),
+            ),
+          ),
+        ),
+      ),
+      Effect.catch((error) =>
+        Effect.as(log(id, owner, "an answer was delivered but could not be stored", error.message), true),
+      ),
+    )
+    return kept ? { response, replayed: false } : yield* lost(id, owner)
+  })
+
+  /** Claims, waiting (bounded) for a run in another process. Undefined: claimed. */
+  const obtain = Effect.fnUntraced(function* (id: ClaimId, fingerprint: Uint8Array, owner: string) {
+    const giveUpAt = (yield* Clock.monotonicTimeNanos) + BigInt(limits.waitMs) * 1_000_000n
+    while (true) {
+      const state = yield* store.claim(id, fingerprint, owner).pipe(
+        Effect.catch((error) =>
+          Effect.gen(function* () {
+            yield* log(id, owner, "an idempotency claim could not be made", error.message)
+            // It may have been made all the same, and its lease would block the key.
+            yield* FiberSet.run(fibers, Effect.ignore(store.release(id, owner)))
+            return yield* unavailable
+          }),
+        ),
+      )
+      switch (state._tag) {
+        case "Claimed":
+          if (state.run > 1) {
+            yield* log(
+              id,
+              owner,
+              "a claim was taken over after its lease; its earlier run's outcome is unknown",
+            )
+          }
+          return undefined
+        case "Finished":
+          if (state.response === null) return yield* notStored
+          return state.response
+        case "Reused":
+          return yield* new IdempotencyError({ reason: "reused" })
+        case "Running":
+          if ((yield* Clock.monotonicTimeNanos) >= giveUpAt) return yield* inProgress
+          yield* Effect.sleep(limits.pollEveryMs)
+      }
+    }
+  })
+
+  /** Ends, without a value, when the claim is somebody else's. Without the database nobody can tell: it goes on. */
+  const renewUntilLost = Effect.fnUntraced(function* (id: ClaimId, owner: string) {
+    let pauseMs = limits.renewEveryMs
+    while (true) {
+      yield* Effect.sleep(pauseMs)
+      const renewed = yield* Effect.option(store.renew(id, owner))
+      if (Option.isSome(renewed) && !renewed.value) return undefined
+      pauseMs = Option.isSome(renewed) ? limits.renewEveryMs : limits.retryEveryMs
+    }
+  })
+
+  const release = (id: ClaimId, owner: string) =>
+    Effect.catch(store.release(id, owner), (error) =>
+      log(id, owner, "a claim is left to its lease", error.message),
+    )
+
+  const lost = (id: ClaimId, owner: string) =>
+    Effect.andThen(
+      log(id, owner, "a claim was lost to another owner after its lease"),
+      Effect.fail(inProgress),
+    )
+
+  const log = (id: ClaimId, owner: string, message: string, cause?: string) =>
+    Effect.annotateLogs(Effect.logWarning(message), { keyId: id.keyId, owner, ...(cause && { cause }) })
+
+  return attend
+}
