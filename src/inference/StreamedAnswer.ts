@@ -6,7 +6,7 @@ import type { ChunkSink } from "../providers/Provider.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { StreamWriter } from "./Exchange.ts"
 
-/** Chunks that say nothing are kept back up to this size; a provider that sends more of them has to wait. */
+/** Chunks that say nothing are kept back up to this size, and past it forgotten: nobody misses one more of them. */
 const HELD_BYTES = 64 * 1024
 
 /** Four characters a token, the rule of thumb for what nobody counted. */
@@ -78,9 +78,9 @@ export class StreamedAnswer implements ChunkSink {
     this.#take(chunk)
     if (this.committed) return this.#send(chunk)
     if (!chunk.semantic) {
-      this.#held.push(chunk)
       this.#heldBytes += chunk.event.length
-      return this.#heldBytes < HELD_BYTES
+      if (this.#heldBytes <= HELD_BYTES) this.#held.push(chunk)
+      return true
     }
     this.committed = true
     this.firstTokenAt = this.#now()
@@ -132,17 +132,22 @@ export class StreamedAnswer implements ChunkSink {
     }
   }
 
-  /** Of an attempt that did not end well: the provider's count so far, else an estimate, else (nothing came) nothing. */
+  /**
+   * Of an attempt that did not end well: the provider's count so far, and of what came since then (most count only at
+   * the end) an estimate. Nothing at all is unknown.
+   */
   partial(): AnswerSummary {
     return { ...this.summary(), finishReason: null, usage: this.#partialUsage(), usageEstimated: true }
   }
 
   #partialUsage(): Usage | null {
-    if (this.#usage !== undefined && this.#usage.usage !== null) return this.#usage.usage
-    if (this.#generated === 0) return null
+    const counted = this.#usage?.usage
+    if (counted == null && this.#generated === 0) return null
+    const estimate = Math.ceil(this.#generated / CHARACTERS_PER_TOKEN)
     return makeUsage({
       inputTokens: this.#inputTokens,
-      outputTokens: Math.ceil(this.#generated / CHARACTERS_PER_TOKEN),
+      ...counted,
+      outputTokens: Math.max(counted?.outputTokens ?? 0, estimate),
     })
   }
 

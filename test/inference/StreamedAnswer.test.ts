@@ -2,13 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import type { StreamWriter } from "../../src/inference/Exchange.ts"
 import { StreamedAnswer } from "../../src/inference/StreamedAnswer.ts"
+import type { Candidate } from "../../src/routing/plan.ts"
 import { event, piece } from "./world.ts"
 
-/** Text alone is for the client. */
+/** What says something without words is not for the client. */
 const writer: StreamWriter = {
   needsText: false,
   headers: () => ({}),
-  chunk: ({ event, text }) => (text === "" ? undefined : event),
+  chunk: ({ event, text, semantic }) => (text === "" && semantic ? undefined : event),
   end: () => event("end"),
 }
 
@@ -27,12 +28,53 @@ describe("a provider is held back", () => {
     assert.isBelow(taken, 100)
     assert.isFalse(stream.write(piece("", { generated: 10 })))
   })
+})
 
-  it("while it sends nothing but what says nothing", () => {
+describe("a provider is not held back", () => {
+  it("while all that it sends says nothing, however much that is, and what is kept of it has a bound", () => {
     const stream = answer()
-    const nothing = piece("", { event: event("x".repeat(1_000)), semantic: false })
-    let taken = 0
-    while (stream.write(nothing)) taken++
-    assert.isBelow(taken, 100)
+    const nothing = (n: number) => piece("", { event: event(`${n}`.padEnd(1_000, "x")), semantic: false })
+    for (let n = 0; n < 1_000; n++) assert.isTrue(stream.write(nothing(n)))
+    assert.isFalse(stream.opened)
+    stream.write(piece("Hi", { event: event("Hi") }))
+    stream.end(event("end"))
+    const sent = Buffer.from(stream.body.bytes() ?? []).toString()
+    assert.isBelow(sent.length, 100_000)
+    assert.match(sent, /^data: .*Hi/s)
+  })
+})
+
+describe("the usage of a stream that broke", () => {
+  const usage = (outputTokens: number) => ({
+    usage: { inputTokens: 30, outputTokens, cachedTokens: 10, reasoningTokens: 0 },
+    raw: {},
+  })
+
+  it("is the provider's count, and an estimate of what it did not count yet", () => {
+    const stream = answer()
+    stream.write(piece("", { semantic: false, usage: usage(0) }))
+    for (let n = 0; n < 10; n++) stream.write(piece("x".repeat(40), { generated: 40 }))
+    assert.deepStrictEqual(stream.partial().usage, usage(100).usage)
+    stream.write(piece("", { usage: usage(120) }))
+    assert.deepStrictEqual(stream.partial().usage, usage(120).usage)
+  })
+
+  it("is an estimate where nothing was counted, and unknown where nothing came", () => {
+    const stream = answer()
+    assert.isNull(stream.partial().usage)
+    stream.write(piece("x".repeat(40), { generated: 40 }))
+    assert.deepInclude(stream.partial().usage, { inputTokens: 1, outputTokens: 10, cachedTokens: 0 })
+  })
+
+  it("has nothing of an attempt before it", () => {
+    const stream = answer()
+    // Nothing else of it is read.
+    const candidate = { model: { name: "asked" } } as Candidate
+    stream.begin(candidate)
+    stream.write(piece("", { semantic: false, usage: usage(7), model: "first" }))
+    stream.begin(candidate)
+    stream.write(piece("", { generated: 4, model: undefined }))
+    assert.strictEqual(stream.partial().model, "asked")
+    assert.deepInclude(stream.partial().usage, { inputTokens: 1, outputTokens: 1 })
   })
 })
