@@ -10,11 +10,11 @@ import { mergeRoutes } from "./merge-routes.ts"
  */
 const defaultTimeouts: Timeouts = {
   connectMs: 3_000,
-  headersMs: 120_000,
+  headersMs: 300_000,
   bodyMs: 60_000,
-  deadlineMs: 300_000,
+  deadlineMs: 600_000,
   streamMs: 600_000,
-  firstTokenMs: 60_000,
+  firstTokenMs: 120_000,
   keepAliveMs: 15_000,
   clientStallMs: 30_000,
   drainMs: 20_000,
@@ -26,7 +26,7 @@ const defaultLimits: Limits = {
   requestsPerMinute: 600,
   maxInFlight: 1_000,
   maxEventLoopDelayMs: 500,
-  maxUpstreamBytes: 8 * 1024 * 1024,
+  maxUpstreamBytes: 64 * 1024 * 1024,
 }
 
 const defaultLedger: LedgerConfig = { journal: "file", journalMaxBytes: 1_073_741_824 }

@@ -95,12 +95,25 @@ export const messageText = (message: ChatMessage): string => {
   return content.map((part) => part.text ?? "").join("")
 }
 
+/** Of an image of medium size; what other parts that are no text come to is anybody's guess too. */
+const PART_TOKENS = 500
+
 /**
  * Input tokens before anyone counted them: four bytes of UTF-8 a token plus four tokens a message, the usual
- * rule of thumb for BPE vocabularies. Only scores use it; bills use the provider's numbers.
+ * rule of thumb for BPE vocabularies; tools, their calls and schemas are text to the model as well. Scores and the
+ * shares of broken streams use it; bills use the provider's numbers.
  */
 export const estimateInputTokens = (request: ChatRequest): number => {
-  let bytes = 0
-  for (const message of request.messages) bytes += Buffer.byteLength(messageText(message))
-  return Math.ceil(bytes / 4) + 4 * request.messages.length
+  let bytes = jsonLength(request.tools) + jsonLength(request.functions) + jsonLength(request.response_format)
+  let tokens = 4 * request.messages.length
+  for (const message of request.messages) {
+    bytes += Buffer.byteLength(messageText(message))
+    bytes += jsonLength(message.tool_calls) + jsonLength(message.function_call)
+    if (typeof message.content !== "object" || message.content === null) continue
+    for (const { text } of message.content) if (text == null) tokens += PART_TOKENS
+  }
+  return Math.ceil(bytes / 4) + tokens
 }
+
+const jsonLength = (value: unknown): number =>
+  value === undefined || value === null ? 0 : JSON.stringify(value).length

@@ -37,7 +37,7 @@ export const errorCatalogue = {
   gateway_crashed: { status: 500, final: false, title: "The gateway died while the request ran" },
   internal_error: { status: 500, final: false, title: "The gateway failed" },
   upstream_error: { status: 502, final: false, title: "The provider failed" },
-  upstream_auth: { status: 502, final: false, title: "The provider refused the gateway's own credentials" },
+  upstream_auth: { status: 502, final: true, title: "The provider refused the gateway's own credentials" },
   upstream_bad_response: { status: 502, final: false, title: "The provider's answer could not be used" },
   auth_unavailable: { status: 503, final: false, title: "API keys cannot be checked right now" },
   database_unavailable: { status: 503, final: false, title: "The database is not available" },

@@ -16,7 +16,8 @@ export type ProviderErrorKind =
   | "request_conflict" // upstream 408/409
   | "server_error"
   | "server_error_once" // provider's 500/504 that its docs call possibly deterministic
-  | "bad_response" // HTML, empty, cut or invalid JSON, redirect, too large
+  | "bad_response" // HTML, empty, cut or invalid JSON, redirect
+  | "too_large" // more than is read of an answer: what was asked for decides that, not how the provider is
   | "timeout" // no answer within the time given to the attempt
   | "connect" // refused, DNS, TLS: never dispatched
   | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
@@ -44,6 +45,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   server_error: { retry: "backoff", fallback: "yes", breaker: "count" },
   server_error_once: { retry: "once", fallback: "yes", breaker: "count" },
   bad_response: { retry: "once", fallback: "yes", breaker: "count" },
+  too_large: { retry: "never", fallback: "yes", breaker: "ignore" },
   timeout: { retry: "never", fallback: "yes", breaker: "count" },
   client_too_slow: { retry: "never", fallback: "no", breaker: "ignore" },
   connect: { retry: "once", fallback: "yes", breaker: "count" },

@@ -3,8 +3,11 @@ import type { Socket } from "node:net"
 
 const COMMENT = ":\n\n"
 
-/** The answer to the first probe shows with the second: whoever has stopped reading does not see a reset come. */
-const SECOND_PROBE_MS = 100
+/**
+ * Most answers are out before the first probe. What a client answers to that shows with the second: whoever has stopped
+ * reading does not see a reset come.
+ */
+const FIRST_PROBES_MS = [100, 200]
 const PROBE_EVERY_MS = 1_000
 
 /**
@@ -42,20 +45,23 @@ export const watchConnections = (server: Server, stalledMs: number): void => {
 }
 
 const keepProbing = (socket: Socket, responses: ReadonlySet<ServerResponse>): void => {
-  let timer: NodeJS.Timeout | undefined
-  const next = (afterMs: number): void => {
+  const probeFirst = () => {
     for (const response of responses) {
       probe(response)
       break
     }
-    timer = setTimeout(() => next(PROBE_EVERY_MS), afterMs)
   }
-  socket.once("close", () => clearTimeout(timer))
-  next(SECOND_PROBE_MS)
+  const timers = FIRST_PROBES_MS.map((ms) => setTimeout(probeFirst, ms))
+  const interval = setInterval(probeFirst, PROBE_EVERY_MS)
+  socket.once("close", () => {
+    for (const timer of timers) clearTimeout(timer)
+    clearInterval(interval)
+  })
 }
 
-/** A head that is out is followed by its body at once, unless that is a stream. */
+/** A head that is out is followed by its body at once, unless that is a stream. HTTP/1.0 knows no interim responses. */
 const probe = (response: ServerResponse): void => {
-  if (!response.headersSent) response.writeProcessing()
-  else if (!response.writableEnded) response.write(COMMENT)
+  if (response.headersSent) {
+    if (!response.writableEnded) response.write(COMMENT)
+  } else if (response.req.httpVersionMinor > 0) response.writeProcessing()
 }

@@ -191,7 +191,7 @@ export class Inference extends Context.Service<
         Effect.suspend(() => {
           const body = call.idempotency === undefined ? new StreamedBody() : idempotency.streamedBody()
           const stream = new StreamedAnswer({
-            inputTokens: inputTokensOf(call.task),
+            inputTokens: () => inputTokensOf(call.task),
             writer,
             body,
             now: () => trace.now(),

@@ -32,7 +32,7 @@ export class StreamedAnswer implements ChunkSink {
   readonly #writer: StreamWriter
   readonly #now: () => number
   readonly #open: (candidate: Candidate | undefined) => IdempotentResponse
-  readonly #inputTokens: number
+  readonly #inputTokens: () => number
   #response: IdempotentResponse | undefined
   #held: Array<ChatChunk> = []
   #heldBytes = 0
@@ -45,7 +45,7 @@ export class StreamedAnswer implements ChunkSink {
 
   constructor(options: {
     /** Estimate. */
-    readonly inputTokens: number
+    readonly inputTokens: () => number
     readonly writer: StreamWriter
     readonly body: StreamedBody
     readonly now: () => number
@@ -145,8 +145,9 @@ export class StreamedAnswer implements ChunkSink {
     if (counted == null && this.#generated === 0) return null
     const estimate = Math.ceil(this.#generated / CHARACTERS_PER_TOKEN)
     return makeUsage({
-      inputTokens: this.#inputTokens,
-      ...counted,
+      inputTokens: counted?.inputTokens ?? this.#inputTokens(),
+      cachedTokens: counted?.cachedTokens,
+      reasoningTokens: counted?.reasoningTokens,
       outputTokens: Math.max(counted?.outputTokens ?? 0, estimate),
     })
   }

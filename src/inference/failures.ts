@@ -1,7 +1,12 @@
 /** What the trouble of each room means for the client. Pure; the one place where inference's errors get codes. */
 import type { AuthError } from "../auth/Authenticator.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import { openCooldownMs, type ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
+import {
+  isClientFault,
+  openCooldownMs,
+  type ProviderError,
+  type ProviderErrorKind,
+} from "../domain/ProviderError.ts"
 import type { IdempotencyError } from "../idempotency/claimed-run.ts"
 import type { Overloaded } from "../limits/LoadShedder.ts"
 import type { RateLimited } from "../limits/RateLimits.ts"
@@ -152,7 +157,7 @@ export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayEr
 /** The end of a stream that had begun: whoever it was, the client has a part of an answer. */
 export const fromBrokenStream = (failure: ProviderError): GatewayError => {
   const error = fromProviders([failure])
-  if (failure.kind === "client_too_slow") return error
+  if (isClientFault(failure.kind)) return error
   return new GatewayError({
     code: error.code,
     detail: "The stream broke before the answer was complete. Send the request again.",
@@ -203,6 +208,11 @@ const ourTrouble = (kind: ProviderErrorKind, several: boolean, retryAfterMs: num
         code: "upstream_overloaded",
         detail: "The provider is overloaded. Retry shortly.",
         retryAfterMs,
+      })
+    case "too_large":
+      return new GatewayError({
+        code: "upstream_bad_response",
+        detail: "The answer is larger than the gateway reads (max_upstream_bytes). Ask for less at a time.",
       })
     case "bad_response":
       return new GatewayError({

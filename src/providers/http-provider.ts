@@ -159,7 +159,6 @@ type Call = ProviderCall<unknown>
 
 const transportFault = ({ failure, code }: TransportError): Fault => {
   switch (failure) {
-    case "too_large":
     case "malformed":
       return badResponse(code)
     default:

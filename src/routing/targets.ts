@@ -101,10 +101,10 @@ export const isAllowed = (
   allowed.has(target.model.name)
 
 /**
- * The token estimate may be this much above the truth, and a prompt is turned away here only when it is too long
+ * The token estimate may be this much above the truth (of indented code, say), and a prompt is turned away here only when it is too long
  * even then: the provider's own count is the one that decides.
  */
-const ESTIMATE_SLACK = 1.5
+const ESTIMATE_SLACK = 2
 
 export interface Misfit {
   /** Starts with the rule: `kind`, `unsupported`, `max_output_tokens` or `context_window`. */

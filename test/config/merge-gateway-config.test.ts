@@ -288,9 +288,9 @@ describe("other rules between settings", () => {
     const found = config("timeouts: { body_ms: 5, first_token_ms: 6 }\nlimits: { max_attempts: 2 }")
     assert.deepStrictEqual(found.timeouts, {
       connectMs: 3_000,
-      headersMs: 120_000,
+      headersMs: 300_000,
       bodyMs: 5,
-      deadlineMs: 300_000,
+      deadlineMs: 600_000,
       streamMs: 600_000,
       firstTokenMs: 6,
       keepAliveMs: 15_000,
@@ -303,7 +303,7 @@ describe("other rules between settings", () => {
       requestsPerMinute: 600,
       maxInFlight: 1_000,
       maxEventLoopDelayMs: 500,
-      maxUpstreamBytes: 8_388_608,
+      maxUpstreamBytes: 67_108_864,
     })
   })
 })

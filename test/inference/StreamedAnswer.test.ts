@@ -16,7 +16,7 @@ const writer: StreamWriter = {
 const answer = () => {
   const body = new StreamedBody()
   const open = () => ({ status: 200, headers: {}, body })
-  return new StreamedAnswer({ inputTokens: 1, writer, body, now: () => 0, open })
+  return new StreamedAnswer({ inputTokens: () => 1, writer, body, now: () => 0, open })
 }
 
 describe("a provider is held back", () => {

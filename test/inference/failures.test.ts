@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { dispositions, ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { fromProviders } from "../../src/inference/failures.ts"
+import { fromBrokenStream, fromProviders } from "../../src/inference/failures.ts"
 
 const failure = (
   kind: ProviderErrorKind,
@@ -22,6 +22,7 @@ describe("fromProviders", () => {
     ["server_error", 502, "upstream_error"],
     ["server_error_once", 502, "upstream_error"],
     ["bad_response", 502, "upstream_bad_response"],
+    ["too_large", 502, "upstream_bad_response"],
     ["timeout", 504, "upstream_timeout"],
     ["connect", 502, "upstream_error"],
     ["reset", 502, "upstream_error"],
@@ -41,6 +42,12 @@ describe("fromProviders", () => {
     const error = fromProviders([failure("connect", "a"), failure("server_error", "b")])
     assert.strictEqual(error.code, "no_provider_available")
     assert.isAbove(error.retryAfterMs ?? 0, 0)
+  })
+
+  it("tells the end of a stream as the client's own doing, where it is, and else as a reason to repeat it", () => {
+    const words = failure("content_filter", "a", { message: "The answer was stopped." })
+    assert.deepInclude(fromBrokenStream(words), { code: "content_filter", detail: "The answer was stopped." })
+    assert.match(fromBrokenStream(failure("reset")).detail, /again/)
   })
 
   it("gives the shortest wait of all rate-limited providers", () => {

@@ -42,6 +42,7 @@ describe("nextStep", () => {
     ["server_error", "Retry"],
     ["server_error_once", "Retry"],
     ["bad_response", "Retry"],
+    ["too_large", "Next"],
     ["timeout", "Next"],
     ["connect", "Retry"],
     ["reset", "Retry"],

@@ -123,7 +123,7 @@ for (const kind of kinds) {
       ["JSON called gzip", ok({ headers: { "content-encoding": "gzip" } }), "bad_response", 200],
       ["gzip unasked", gzip(), "bad_response", 200],
       ["gzip of a 503", gzip(503), "overloaded", 503],
-      ["a huge body", hugeBody(200_000), "bad_response", 200],
+      ["a huge body", hugeBody(200_000), "too_large", 200],
       ["a huge header", hugeHeader(64_000), "bad_response"],
       ["a header with a CR", crHeader(), "bad_response"],
       ["a reset before headers", resetBeforeHeaders(), "reset"],

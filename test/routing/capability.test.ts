@@ -70,7 +70,7 @@ describe("kind", () => {
         assert.deepStrictEqual(yield* reasons({ model: "a/e", embed: { input: long } }), [
           ["a/e", "context_window: about 250 input tokens do not fit 100", "input"],
         ])
-        const tokens = Array.from({ length: 200 }, (_, id) => id)
+        const tokens = Array.from({ length: 250 }, (_, id) => id)
         assert.deepStrictEqual(yield* keys({ model: "vectors", embed: { input: tokens } }), ["b/e"])
       }),
     layer,
