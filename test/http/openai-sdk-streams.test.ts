@@ -90,6 +90,7 @@ describe("create({ stream: true })", () => {
     const { headers } = response
     assert.match(headers.get("content-type") ?? "", /^text\/event-stream/)
     assert.strictEqual(headers.get("cache-control"), "no-store")
+    assert.strictEqual(headers.get("x-accel-buffering"), "no")
     assert.strictEqual(headers.get("x-gateway-provider"), "p0")
     assert.strictEqual(headers.get("x-gateway-model"), "m")
     assert.strictEqual(headers.get("x-gateway-attempts"), "1")

@@ -166,6 +166,22 @@ describe("a stream", () => {
           costNanoUsd: 12_000,
           errorCode: null,
         })
+        assert.deepStrictEqual(ledger.records[0]?.rawUsage, usage)
+      }),
+  )
+
+  story(
+    "is expected to begin when others began, however long they took to end",
+    { "a/m": [{ afterMs: 500, pieceMs: 10_000, usage }] },
+    ({ ledger }) =>
+      Effect.gen(function* () {
+        for (let n = 0; n < 6; n++) {
+          yield* Client.ask(exchange(`r${n}`, "a/m"))
+          yield* pass(25_000)
+        }
+        const last = JSON.stringify(ledger.records.at(-1)?.decision)
+        const [, predicted] = /"predicted_ms":(\d+)/.exec(last) ?? []
+        assert.isBelow(Number(predicted), 4_000)
       }),
   )
 
