@@ -17,7 +17,8 @@ export interface GeminiCall {
 
 /**
  * The server-sent events of `:streamGenerateContent?alt=sse`, blank lines (CRLF) included: the text in a few parts,
- * every event with the usage so far, the last one with the reason to stop.
+ * every event with the usage so far (of which many models count the candidates only at the end), the last one with the
+ * reason to stop.
  */
 export const geminiStreamEvents = (
   asked: Pick<Asked, "model">,
@@ -28,10 +29,6 @@ export const geminiStreamEvents = (
   const pieces = cut(text)
   return pieces.map((piece, index) => {
     const last = index === pieces.length - 1
-    const soFar = tokens && {
-      ...tokens,
-      output: last ? tokens.output : Math.min(tokens.output, (tokens.reasoning ?? 0) + index),
-    }
     return sseEvent({
       candidates: [
         {
@@ -40,7 +37,7 @@ export const geminiStreamEvents = (
           index: 0,
         },
       ],
-      ...(soFar && { usageMetadata: usageMetadata(soFar) }),
+      ...(tokens && { usageMetadata: last ? usageMetadata(tokens) : usageSoFar(tokens) }),
       modelVersion: asked.model,
       responseId: "resp_fake",
     })
@@ -329,6 +326,11 @@ const usageMetadata = ({ input, output, cached, reasoning }: Tokens) => ({
   ...(cached !== undefined && { cachedContentTokenCount: cached }),
   ...(reasoning !== undefined && { thoughtsTokenCount: reasoning }),
 })
+
+const usageSoFar = (tokens: Tokens) => {
+  const { candidatesTokenCount: _, ...counts } = usageMetadata({ ...tokens, output: tokens.reasoning ?? 0 })
+  return counts
+}
 
 /** In at most four pieces of whole characters; an empty text is one empty piece. */
 const cut = (text: string): Array<string> => {

@@ -5,10 +5,10 @@ import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../json.ts"
 import { chatCompletion, type WireHead } from "../openai-wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
-import { answerHead, callId, readCandidate } from "./candidate.ts"
+import { answerHead, callId, readCandidate, saysNothing } from "./candidate.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
-import { readFinishReason } from "./finish-reason.ts"
+import { faultOfNothing, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
 import { readUsage } from "./usage.ts"
 
@@ -27,6 +27,8 @@ export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Co
   }
   const head = answerHead(model, json, nowMs)
   const said = readCandidate(first, () => "")
+  const failure = saysNothing(said) ? faultOfNothing(first.finishReason) : undefined
+  if (failure !== undefined) return Result.fail(failure)
   const usage = readUsage(json.usageMetadata)
   return Result.succeed({
     text: said.text,

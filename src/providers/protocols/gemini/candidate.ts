@@ -14,6 +14,9 @@ export type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall & {
   readonly extra_content?: { readonly google: { readonly thought_signature: string } }
 }
 
+export const saysNothing = ({ text, reasoning, calls }: Said): boolean =>
+  text === "" && reasoning === "" && calls.length === 0
+
 /** `ownId` names the calls that Gemini did not name, by their number within this candidate. */
 export const readCandidate = (candidate: JsonObject, ownId: (nth: number) => string): Said => {
   let text = ""

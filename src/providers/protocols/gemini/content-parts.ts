@@ -82,5 +82,9 @@ const inlineData = (url: string, param: string): Result.Result<Part, Refusal> =>
   const mimeType = header?.[1]
   return header === null || mimeType === undefined
     ? Result.fail(unable(param, "Data other than a data: URL with a media type and base64 is"))
-    : Result.succeed({ inlineData: { mimeType, data: url.slice(header[0].length) } })
+    : Result.succeed({ inlineData: { mimeType: knownName(mimeType), data: url.slice(header[0].length) } })
 }
+
+/** What many clients call JPEG by its file name, Google does not know. */
+const knownName = (mimeType: string): string =>
+  mimeType.toLowerCase() === "image/jpg" ? "image/jpeg" : mimeType

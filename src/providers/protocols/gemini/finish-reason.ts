@@ -1,5 +1,7 @@
 import type { FinishReason as GeminiFinishReason } from "@google/genai"
 import type { FinishReason } from "../../../domain/Chat.ts"
+import { upstreamFault } from "../fault.ts"
+import type { Fault } from "../Protocol.ts"
 
 const finishReasons = new Map<unknown, FinishReason>(
   Object.entries({
@@ -14,7 +16,9 @@ const finishReasons = new Map<unknown, FinishReason>(
     IMAGE_SAFETY: "content_filter",
     IMAGE_PROHIBITED_CONTENT: "content_filter",
     IMAGE_RECITATION: "content_filter",
-  } satisfies { readonly [reason in keyof typeof GeminiFinishReason]?: FinishReason }),
+    MODEL_ARMOR: "content_filter",
+    // Vertex has one more than its package knows.
+  } satisfies { readonly [reason in keyof typeof GeminiFinishReason | "MODEL_ARMOR"]?: FinishReason }),
 )
 
 /** Gemini stops after a function call as after anything else; OpenAI has a reason of its own for it. */
@@ -22,3 +26,12 @@ export const readFinishReason = (value: unknown, called: boolean): FinishReason 
   const reason = finishReasons.get(value) ?? "other"
   return reason === "stop" && called ? "tool_calls" : reason
 }
+
+/**
+ * Of a candidate that said nothing: with a malformed function call or any other failure as its reason it is no answer.
+ * The same request may well fail again.
+ */
+export const faultOfNothing = (value: unknown): Fault | undefined =>
+  readFinishReason(value, false) === "other"
+    ? upstreamFault("server_error_once", { identifiers: [typeof value === "string" ? value : undefined] })
+    : undefined

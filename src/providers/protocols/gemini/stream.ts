@@ -3,10 +3,10 @@ import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectsAt, parseJson } from "../json.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead, type WireLogprobs } from "../openai-wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
-import { answerHead, callId, candidateIndex, readCandidate, type Said } from "./candidate.ts"
+import { answerHead, callId, candidateIndex, readCandidate, type Said, saysNothing } from "./candidate.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
-import { readFinishReason } from "./finish-reason.ts"
+import { faultOfNothing, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
 import { readUsage } from "./usage.ts"
 
@@ -20,6 +20,8 @@ export const openGeminiStream = (model: string, nowMs: number): StreamReader => 
 interface Choice {
   /** Tool calls given so far. */
   calls: number
+  /** Whether it has said anything yet. */
+  begun: boolean
   /** Undefined until the candidate has stopped. */
   finish: unknown
 }
@@ -54,8 +56,10 @@ class GeminiStream implements StreamReader {
     const head = this.#head
     const ends: Array<ChatChunk> = []
     if (head === undefined) return truncated
-    for (const [index, { finish, calls }] of this.#choices) {
+    for (const [index, { finish, calls, begun }] of this.#choices) {
       if (finish === undefined) return truncated
+      const failure = index === 0 && !begun ? faultOfNothing(finish) : undefined
+      if (failure !== undefined) return fault(failure)
       const reason = readFinishReason(finish, calls > 0)
       ends.push(this.#chunk(head, index, {}, nothing, reason))
     }
@@ -91,7 +95,7 @@ class GeminiStream implements StreamReader {
 
   #takeCandidate(head: WireHead, index: number, candidate: JsonObject): ChatChunk | undefined {
     const known = this.#choices.get(index)
-    const choice = known ?? { calls: 0, finish: undefined }
+    const choice = known ?? { calls: 0, begun: false, finish: undefined }
     if (known === undefined) this.#choices.set(index, choice)
     if (candidate.finishReason !== undefined && candidate.finishReason !== null) {
       choice.finish = candidate.finishReason
@@ -99,6 +103,7 @@ class GeminiStream implements StreamReader {
     const before = choice.calls
     const said = readCandidate(candidate, (nth) => callId(head, index, before + nth))
     choice.calls += said.calls.length
+    choice.begun ||= !saysNothing(said)
     const logprobs = readLogprobs(candidate)
     const delta: WireDelta = {
       ...(known === undefined && { role: "assistant", content: said.calls.length > 0 ? null : "" }),

@@ -49,6 +49,7 @@ describe("what the gateway keeps of an answer", () => {
     ["LANGUAGE", "content_filter", "content_filter"],
     ["IMAGE_SAFETY", "content_filter", "content_filter"],
     ["IMAGE_PROHIBITED_CONTENT", "content_filter", "content_filter"],
+    ["MODEL_ARMOR", "content_filter", "content_filter"],
     ["MALFORMED_FUNCTION_CALL", "other", "stop"],
     ["OTHER", "other", "stop"],
     ["A_REASON_OF_2030", "other", "stop"],
@@ -237,6 +238,28 @@ describe("no answer", () => {
     assert.strictEqual(fault(errorSamples.overloaded.gemini.body)?.kind, "overloaded")
     assert.strictEqual(fault([errorSamples.rateLimited.gemini.body])?.kind, "rate_limited")
     assert.strictEqual(fault({ error: {} })?.kind, "server_error_once")
+  })
+
+  it.each([
+    "MALFORMED_FUNCTION_CALL",
+    "UNEXPECTED_TOOL_CALL",
+    "TOO_MANY_TOOL_CALLS",
+    "MISSING_THOUGHT_SIGNATURE",
+    "NO_IMAGE",
+    "OTHER",
+    "A_REASON_OF_2030",
+  ])("is an empty candidate that stopped for %s", (reason) => {
+    for (const parts of [undefined, [], [{ text: "" }]]) {
+      assert.deepInclude(fault(candidate(parts, reason)), { kind: "server_error_once", detail: reason })
+    }
+    const said = [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]
+    for (const part of said) assert.isUndefined(fault(candidate([part], reason)))
+  })
+
+  it("is not an empty candidate that stopped for a reason of OpenAI's", () => {
+    for (const reason of ["STOP", "MAX_TOKENS", "SAFETY", "MODEL_ARMOR"]) {
+      assert.strictEqual(completion(candidate([], reason)).text, "")
+    }
   })
 
   it.each<[name: string, value: unknown]>([

@@ -157,6 +157,14 @@ describe("messages", () => {
       ],
     )
   })
+
+  it("calls a JPEG by the name that Google knows", () => {
+    const urls = ["data:image/jpg;base64,AAAA", "data:image/JPG;base64,AAAA", "data:image/jpeg;base64,AAAA"]
+    assert.deepStrictEqual(
+      lower(said(...urls.map(imageAt))).contents[0].parts,
+      urls.map(() => ({ inlineData: { mimeType: "image/jpeg", data: "AAAA" } })),
+    )
+  })
 })
 
 describe("settings", () => {

@@ -104,7 +104,7 @@ describe("a streamed answer", () => {
     )
   })
 
-  it("is read from what the fake sends", () => {
+  it("is read from what the fake sends, which counts its text at the end alone", () => {
     const events = geminiStreamEvents(
       { model: "m" },
       "héllo wörld",
@@ -114,6 +114,7 @@ describe("a streamed answer", () => {
     const { chunks, outcome } = run(events.map((text) => JSON.parse(text.slice(6))))
     assert.strictEqual(outcome, "Done")
     assert.strictEqual(chunks.map(({ text }) => text).join(""), "héllo wörld")
+    assert.strictEqual(chunks[0]?.usage?.usage?.outputTokens, 2)
     assert.deepStrictEqual(chunks.at(-1)?.usage?.usage, {
       inputTokens: 4,
       outputTokens: 6,
@@ -241,6 +242,29 @@ describe("a stream that fails", () => {
       ],
     }
     assert.strictEqual(run([half]).outcome, "reset")
+  })
+
+  it("is one that stopped for a failure before the first choice had said anything", () => {
+    const failed = { finishReason: "MALFORMED_FUNCTION_CALL" }
+    const second = { index: 1, content: { parts: [{ text: "b" }] }, ...stop }
+    assert.strictEqual(run([piece([], failed)]).outcome, "server_error_once")
+    assert.strictEqual(run([piece([{ text: "" }]), piece([], failed)]).outcome, "server_error_once")
+    assert.strictEqual(
+      run([{ candidates: [failed, second] }]).outcome,
+      "server_error_once",
+      "whatever others said",
+    )
+    for (const part of [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]) {
+      assert.strictEqual(run([piece([part]), piece([], failed)]).outcome, "Done")
+    }
+    assert.strictEqual(run([{ candidates: [second, { index: 0, ...stop }] }]).outcome, "Done")
+    assert.strictEqual(
+      run([piece([{ text: "a" }], stop), { candidates: [{ ...failed, index: 1 }] }]).outcome,
+      "Done",
+    )
+    for (const reason of ["STOP", "MAX_TOKENS", "SAFETY", "MODEL_ARMOR"]) {
+      assert.strictEqual(run([piece([], { finishReason: reason })]).outcome, "Done")
+    }
   })
 
   it("tells the usage so far with every chunk", () => {
@@ -438,10 +462,12 @@ describe("any split of an answer into events", () => {
               usageMetadata: { ...usageMetadata, candidatesTokenCount: turn },
             }))
           const { chunks: all, outcome } = run([...events, { usageMetadata, ...about }])
-          assert.strictEqual(outcome, "Done")
           const chunks = all.filter((chunk) => !isComment(chunk))
 
-          const answer = Result.getOrThrow(gemini.parse("m", { json: whole, bytes: Buffer.alloc(0), nowMs }))
+          const parsed = gemini.parse("m", { json: whole, bytes: Buffer.alloc(0), nowMs })
+          assert.strictEqual(outcome, Result.isFailure(parsed) ? parsed.failure.kind : "Done")
+          if (Result.isFailure(parsed)) return
+          const answer = parsed.success
           const expected: OpenAI.ChatCompletion = JSON.parse(answer.body().toString())
           const choices = reassemble(chunks)
           assert.strictEqual(choices.size, expected.choices.length)
