@@ -1,7 +1,7 @@
 import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
 import { parseRetryAfter } from "../retry-after.ts"
 import { upstreamFault } from "./fault.ts"
-import { isObject, type JsonObject, objectAt, stringAt } from "./json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "./json.ts"
 import type { ErrorAnswer, Fault } from "./Protocol.ts"
 
 /** Errors of an OpenAI-speaking provider: as an answer with a status, and inside a stream that began well. */
@@ -14,8 +14,16 @@ export const classifyInBand = (data: unknown): Fault => {
   return faultOf(statusOf(error), error, undefined)
 }
 
-/** Whether an event's data is an error: `{"error": …}` as everyone has it, or vLLM's flat `{"object": "error", …}`. */
-export const isError = ({ error, object }: JsonObject): boolean =>
+/** The error that a 200 or an event is instead of an answer; undefined when it is none. */
+export const inBandFault = (json: JsonObject): Fault | undefined => {
+  if (isError(json)) return classifyInBand(json)
+  // OpenRouter ends an answer that failed on its way like any other, with the error in the choice.
+  const failed = objectsAt(json, "choices").find((choice) => choice.finish_reason === "error")
+  return failed && classifyInBand({ error: failed.error ?? {} })
+}
+
+/** `{"error": …}` as everyone has it, or vLLM's flat `{"object": "error", …}`. */
+const isError = ({ error, object }: JsonObject): boolean =>
   isObject(error) || (typeof error === "string" && error !== "") || object === "error"
 
 const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: number | undefined): Fault => {
@@ -23,7 +31,8 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
   const type = stringAt(error, "type")
   const message = stringAt(error, "message")
   return upstreamFault(kindOf(status, code, type, message, error), {
-    message,
+    // Whose account it is concerns no client.
+    message: message?.replace(/ in organization \S+/i, ""),
     param: stringAt(error, "param"),
     identifiers: [code, type],
     retryAfterMs,
@@ -50,15 +59,40 @@ const kindOf = (
     return status === 503 || status === 529 || code === "server_is_overloaded" ? "overloaded" : "server_error"
   }
   if (status === 402 || isQuota(code) || isQuota(type)) return "quota_exhausted"
-  if (status === 401 || status === 403 || code === "invalid_api_key") return "auth"
-  if (status === 404 || code === "model_not_found") return "model_not_found"
-  if (status === 408 || status === 409) return "request_conflict"
-  if (status === 429) return code === "slow_down" ? "overloaded" : "rate_limited"
-  if (code === "context_length_exceeded" || tellsContextLength(message)) return "context_length_exceeded"
   if (isContentFilter(code) || isContentFilter(stringAt(objectAt(error, "innererror"), "code"))) {
     return "content_filter"
   }
+  if (status === 403 && isFlagged(objectAt(error, "metadata"))) return "content_filter"
+  if (status === 401 || status === 403 || code === "invalid_api_key") return "auth"
+  if (
+    code === "model_not_found" ||
+    (status === 404 && isAboutModel(code, message, stringAt(error, "param")))
+  ) {
+    return "model_not_found"
+  }
+  if (status === 408 || status === 409) return "request_conflict"
+  if (code === "context_length_exceeded" || tellsContextLength(message)) return "context_length_exceeded"
+  if (status === 429) return code === "slow_down" ? "overloaded" : "rate_limited"
   return "bad_request"
+}
+
+/**
+ * Of a 404. What else is missing (a file, a tool) the client named, and a client must not be able to take the model from
+ * everybody. A wrong URL is the configuration's, and so like a wrong model.
+ */
+const isAboutModel = (
+  code: string | undefined,
+  message: string | undefined,
+  param: string | undefined,
+): boolean => {
+  if (param) return param === "model"
+  if (code && !/^(\d+|not_?found)$/i.test(code)) return /model|deployment/i.test(code)
+  if (!message) return true
+  return (
+    /\bmodel\b|^no endpoints found for|^(resource )?not found$|^invalid url/i.test(message) &&
+    // OpenRouter of the providers that a request allows.
+    !/^no allowed providers/i.test(message)
+  )
 }
 
 const statusOf = (error: JsonObject | undefined): number => {
@@ -100,9 +134,19 @@ const isQuota = (word: string | undefined): boolean =>
   word === "organization_usage_limit_exceeded" ||
   word?.endsWith("_spend_limit_exceeded") === true
 
-/** vLLM and others say it in words only. */
+/**
+ * vLLM and others say it in words only. More tokens than a minute's limit are a 429 (OpenAI) or 413 (Groq), but never fit,
+ * however long one waits.
+ */
 const tellsContextLength = (message: string | undefined): boolean =>
-  message !== undefined && /maximum context length|exceeds? the context (length|window|size)/i.test(message)
+  message !== undefined &&
+  /maximum context length|exceeds? the context (length|window|size)|^request too large for .*\blimit:? \d+, requested:? \d/i.test(
+    message,
+  )
+
+/** OpenRouter's moderation. */
+const isFlagged = (metadata: JsonObject | undefined): boolean =>
+  metadata !== undefined && (Array.isArray(metadata.reasons) || typeof metadata.flagged_input === "string")
 
 const isContentFilter = (word: string | undefined): boolean =>
   word === "content_policy_violation" || word === "content_filter" || word === "ResponsibleAIPolicyViolation"

@@ -2,9 +2,9 @@ import type { ChatChunk } from "../../domain/Chat.ts"
 import type { SseEvent } from "../sse.ts"
 import { badResponse } from "./fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "./json.ts"
-import { classifyInBand, isError } from "./openai-chat-errors.ts"
+import { classifyInBand, inBandFault } from "./openai-chat-errors.ts"
 import { finishReason, readUsage } from "./openai-chat-fields.ts"
-import type { Reading, StreamReader } from "./Protocol.ts"
+import type { Fault, Reading, StreamReader } from "./Protocol.ts"
 
 /**
  * Streamed chat completions. Each event is passed on as it came and read only to be understood, by itself: what it
@@ -13,34 +13,36 @@ import type { Reading, StreamReader } from "./Protocol.ts"
 export const streamReader: StreamReader = {
   read: (event) => {
     const { type, data } = event
-    if (type === "error") return inBandError(parseJson(data) ?? { message: data })
-    if (type !== "message") return nothing
+    if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
+    // Some servers name their chunks, and clients read them all the same. What else has a name is not part of the answer.
+    const named = type !== "message"
     const json = parseJson(data)
     if (isObject(json)) {
-      return isError(json) ? inBandError(json) : { _tag: "Chunks", chunks: [readChunk(event, json)] }
+      const fault = inBandFault(json)
+      if (fault !== undefined) return faulty(fault)
+      return named && !Array.isArray(json.choices)
+        ? nothing
+        : { _tag: "Chunks", chunks: [readChunk(event, json)] }
     }
     const text = data.trim()
     if (text === "[DONE]") return done
-    return text === "" ? nothing : badEvent
+    return named || text === "" ? nothing : badEvent
   },
   end: (rest) => {
     const text = rest.replace(/^data:/, "").trim()
     // Only the last blank line is missing.
     if (text === "[DONE]") return done
     const json = parseJson(text)
-    return isObject(json) && isError(json) ? inBandError(json) : truncated
+    const fault = isObject(json) ? inBandFault(json) : undefined
+    return fault === undefined ? truncated : faulty(fault)
   },
 }
 
 const nothing: Reading = { _tag: "Chunks", chunks: [] }
 const done: Reading = { _tag: "Done", chunks: [] }
-const badEvent: Reading = { _tag: "Fault", fault: badResponse("event data is not a JSON object") }
-const truncated: Reading = {
-  _tag: "Fault",
-  fault: { kind: "reset", detail: "ended without its terminal event" },
-}
-
-const inBandError = (data: unknown): Reading => ({ _tag: "Fault", fault: classifyInBand(data) })
+const faulty = (fault: Fault): Reading => ({ _tag: "Fault", fault })
+const badEvent = faulty(badResponse("event data is not a JSON object"))
+const truncated = faulty({ kind: "reset", detail: "ended without its terminal event" })
 
 const readChunk = (event: SseEvent, json: JsonObject): ChatChunk => {
   let text = ""

@@ -4,7 +4,7 @@ import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import { makeUsage } from "../../domain/Usage.ts"
 import { badResponse } from "./fault.ts"
 import { isObject, objectAt, objectsAt, stringAt } from "./json.ts"
-import { classify } from "./openai-chat-errors.ts"
+import { classify, inBandFault } from "./openai-chat-errors.ts"
 import { finishReason, readUsage } from "./openai-chat-fields.ts"
 import { streamReader } from "./openai-chat-stream.ts"
 import type { Fault, JsonAnswer, Protocol } from "./Protocol.ts"
@@ -56,6 +56,8 @@ const isNumber = (value: unknown): boolean => typeof value === "number"
 
 const parse = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
   if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  const fault = inBandFault(json)
+  if (fault !== undefined) return Result.fail(fault)
   const choice = objectsAt(json, "choices")[0]
   const message = objectAt(choice, "message")
   if (message === undefined) return Result.fail(badResponse("no choice with a message"))
@@ -78,6 +80,8 @@ const lowerEmbedding = (model: string, request: EmbeddingRequest): string =>
 
 const parseEmbedding = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
   if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  const fault = inBandFault(json)
+  if (fault !== undefined) return Result.fail(fault)
   if (!Array.isArray(json.data)) return Result.fail(badResponse("no embeddings"))
   const { usage } = json
   return Result.succeed({

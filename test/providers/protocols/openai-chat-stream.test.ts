@@ -160,10 +160,20 @@ describe("a chunk", () => {
 describe("other events", () => {
   const data = JSON.stringify(deltas({ content: "x" }))
 
-  it("of a type that is neither message nor error are ignored, even when they are no JSON", () => {
-    for (const text of [data, "no JSON", "[DONE]"]) {
+  it("of another name are ignored, even when they are no JSON", () => {
+    for (const text of ['{"invented":1}', '{"choices":{}}', "[]", "no JSON", ""]) {
       assert.deepStrictEqual(open().read(eventOf(text, "invented.event")), { _tag: "Chunks", chunks: [] })
     }
+  })
+
+  it("of another name are what they hold when that is a part of the answer: a chunk, its end or an error", () => {
+    const event = eventOf(data, "completion")
+    const reading = open().read(event)
+    assert.deepStrictEqual(reading, open().read({ ...event, type: "message" }))
+    assert.strictEqual(reading._tag === "Chunks" && reading.chunks[0]?.event, event.bytes)
+    assert.strictEqual(open().read(eventOf("[DONE]", "completion"))._tag, "Done")
+    const error = JSON.stringify(errorSamples.overloaded.openai.body)
+    assert.strictEqual(faultOf(open().read(eventOf(error, "completion"))).kind, "overloaded")
   })
 
   it("with nothing in them are ignored", () => {
@@ -249,12 +259,34 @@ describe("an error within the stream", () => {
       },
       "server_error",
     ],
+    ["a moderated prompt (OpenRouter)", error({ code: 403, metadata: { reasons: ["x"] } }), "content_filter"],
+    [
+      "a request that never fits",
+      error({
+        message: "Request too large for gpt-x on tokens per min (TPM): Limit 10, Requested 20.",
+        type: "tokens",
+        code: "rate_limit_exceeded",
+      }),
+      "context_length_exceeded",
+    ],
   ])("%s", (_name, data, kind) => {
     const text = JSON.stringify(data)
     assert.strictEqual(faultOf(open().read(eventOf(text))).kind, kind)
     assert.strictEqual(faultOf(open().read(eventOf(text, "error"))).kind, kind)
     assert.strictEqual(faultOf(open().end(text)).kind, kind, "as raw JSON at the end")
     assert.strictEqual(faultOf(open().end(`data: ${text}\n`)).kind, kind, "without its blank line")
+  })
+
+  it("is a choice that ends in one, whichever it is", () => {
+    const choices = (...last: ReadonlyArray<object>) => ({
+      choices: [
+        { index: 0, delta: { content: "a" }, finish_reason: null },
+        ...last.map((each) => ({ index: 1, delta: { content: "" }, finish_reason: "error", ...each })),
+      ],
+    })
+    assert.strictEqual(read(choices())._tag, "Chunks")
+    assert.strictEqual(faultOf(read(choices({}))).kind, "server_error")
+    assert.strictEqual(faultOf(read(choices({ error: { code: 429, message: "x" } }))).kind, "rate_limited")
   })
 
   it("is what an event of type error is, whatever its data", () => {

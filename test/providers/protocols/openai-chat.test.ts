@@ -165,7 +165,6 @@ describe("response parsing", () => {
     ["a string", "text"],
     ["an array", []],
     ["an object of something else", { ok: true }],
-    ["an error in a 200", error({})],
     ["no choices", { choices: [] }],
     ["choices of another type", { choices: "x" }],
     ["a choice without a message", { choices: [{ finish_reason: "stop" }] }],
@@ -173,6 +172,28 @@ describe("response parsing", () => {
   ])("%s is a bad response", (_name, value) => {
     const parsed = protocol.parse("m", answerOf(value))
     assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "bad_response")
+  })
+
+  const failed = (more: object) => ({ ...body({ content: "I was" }), ...more })
+  const failedChoice = (more: object) =>
+    failed({ choices: [{ message: { content: "I was" }, finish_reason: "error", ...more }] })
+
+  it.each<[name: string, value: unknown, kind: ProviderErrorKind]>([
+    ["an error without a word that we know", error({}), "server_error"],
+    ["a number as code", error({ code: 429 }), "rate_limited"],
+    ["a filter's word", error({ code: "content_filter", type: "invalid_request_error" }), "content_filter"],
+    ["a text", { error: "it broke" }, "server_error"],
+    ["vLLM's flat form", { object: "error", message: "no", code: 400 }, "bad_request"],
+    ["an error beside an answer", failed(error({ code: 503 })), "overloaded"],
+    ["an error as the reason to end", failedChoice({}), "server_error"],
+    ["an error as the reason to end, told", failedChoice({ error: { code: 429 } }), "rate_limited"],
+  ])("an error in a 200 is classified like any other: %s", (_name, value, kind) => {
+    const parsed = protocol.parse("m", answerOf(value))
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, kind)
+  })
+
+  it("an empty error is none", () => {
+    for (const none of [null, ""]) assert.strictEqual(parse(failed({ error: none })).text, "I was")
   })
 
   it("never throws, whatever JSON comes", () => {
@@ -228,10 +249,14 @@ describe("embeddings", () => {
     ["an array", []],
     ["no data", { object: "list" }],
     ["data of another type", { data: {} }],
-    ["an error", error({})],
   ])("%s is a bad response", (_name, value) => {
     const parsed = parse(value)
     assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "bad_response")
+  })
+
+  it("are not what an error in a 200 is", () => {
+    const parsed = parse(error({ code: "insufficient_quota" }))
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "quota_exhausted")
   })
 })
 
@@ -267,6 +292,15 @@ describe("usage", () => {
   })
 })
 
+/** More than ever fits into a minute. */
+const tooLarge = error({
+  message:
+    "Request too large for gpt-x in organization org-ours on tokens per min (TPM): Limit 30000, Requested 37313. " +
+    "The input or output tokens must be reduced in order to run successfully.",
+  type: "tokens",
+  code: "rate_limit_exceeded",
+})
+
 describe("error classification", () => {
   const long = "x".repeat(5000)
   it.each<[name: string, status: number, body: unknown, kind: ProviderErrorKind]>([
@@ -293,6 +327,71 @@ describe("error classification", () => {
     ["402", 402, error({}), "quota_exhausted"],
     ["404 model_not_found", 404, errorSamples.modelNotFound.openai.body, "model_not_found"],
     ["400 model_not_found", 400, error({ code: "model_not_found" }), "model_not_found"],
+    [
+      "404 in words only (Ollama)",
+      404,
+      error({ message: 'model "x" not found, try pulling it first' }),
+      "model_not_found",
+    ],
+    [
+      "404 of the model (vLLM)",
+      404,
+      error({ message: "The model `x` does not exist.", type: "NotFoundError", param: "model", code: 404 }),
+      "model_not_found",
+    ],
+    ["404 of a deployment (Azure)", 404, error({ code: "DeploymentNotFound" }), "model_not_found"],
+    [
+      "404 of a resource (Azure)",
+      404,
+      error({ code: "404", message: "Resource not found" }),
+      "model_not_found",
+    ],
+    ["404 of nothing said", 404, { detail: "Not Found" }, "model_not_found"],
+    ["404 in HTML", 404, undefined, "model_not_found"],
+    ["404 of a path", 404, error({ message: "Invalid URL (POST /v2/chat/completions)" }), "model_not_found"],
+    ["404 of a path, as a text", 404, { error: "Not Found" }, "model_not_found"],
+    [
+      "404 of endpoints (OpenRouter)",
+      404,
+      error({ code: 404, message: "No endpoints found for x/y." }),
+      "model_not_found",
+    ],
+    [
+      "404 of a file",
+      404,
+      error({ message: "No such File object: the-model.pdf", param: "file_id" }),
+      "bad_request",
+    ],
+    [
+      "404 of a file, by its code",
+      404,
+      error({ message: "For the model: no", code: "file_not_found" }),
+      "bad_request",
+    ],
+    ["404 of a file, in words only", 404, error({ message: "File file-1 not found." }), "bad_request"],
+    [
+      "404 of what a request allows (OpenRouter)",
+      404,
+      error({ message: "No allowed providers are available for the selected model." }),
+      "bad_request",
+    ],
+    [
+      "404 of what a request needs (OpenRouter)",
+      404,
+      error({ code: 404, message: "No endpoints found that support tool use." }),
+      "bad_request",
+    ],
+    [
+      "403 of a moderated prompt (OpenRouter)",
+      403,
+      error({ code: 403, metadata: { reasons: ["x"] } }),
+      "content_filter",
+    ],
+    ["403 that quotes it", 403, error({ code: 403, metadata: { flagged_input: "a…b" } }), "content_filter"],
+    ["403 with other metadata", 403, error({ code: 403, metadata: { provider_name: "x" } }), "auth"],
+    ["403 content_policy_violation", 403, error({ code: "content_policy_violation" }), "content_filter"],
+    ["429 of a request too large", 429, tooLarge, "context_length_exceeded"],
+    ["413 of a request too large (Groq)", 413, tooLarge, "context_length_exceeded"],
     ["408", 408, error({}), "request_conflict"],
     ["409", 409, error({}), "request_conflict"],
     ["429 rate_limit_exceeded", 429, errorSamples.rateLimited.openai.body, "rate_limited"],
@@ -353,6 +452,14 @@ describe("error classification", () => {
     })
   })
 
+  it("does not tell the client whose account it is", () => {
+    const { message } = classify(429, tooLarge)
+    assert.include(
+      message,
+      "Request too large for gpt-x on tokens per min (TPM): Limit 30000, Requested 37313.",
+    )
+  })
+
   it("says something when the provider said nothing", () => {
     assert.deepInclude(classify(400), { message: "The provider refused the request.", param: null })
   })
@@ -368,9 +475,15 @@ describe("error classification", () => {
     assert.isTrue(message?.isWellFormed())
   })
 
-  it.each([401, 403, 404, 408, 429, 500, 503])("keeps the provider's words out of a %i", (status) => {
+  it.each([401, 403, 408, 429, 500, 503])("keeps the provider's words out of a %i", (status) => {
     const fault = classify(status, error({ message: "key sk-quoted", param: "sk-quoted", code: "c" }))
     assert.notInclude(JSON.stringify(fault), "sk-quoted")
+  })
+
+  it("keeps them out of a missing model, but not of something else that is missing", () => {
+    const missing = (code: string) => classify(404, error({ message: "key sk-quoted", code }))
+    assert.notInclude(JSON.stringify(missing("model_not_found")), "sk-quoted")
+    assert.strictEqual(missing("file_not_found").message, "key sk-quoted")
   })
 
   it.each([401, 403])("keeps even identifiers out of a %i", (status) => {
