@@ -200,7 +200,7 @@ describe("the gateway's own refusals", () => {
 
   it("a prompt longer than the model's window", async () => {
     const error = await thrown(
-      client.chat.completions.create({ model: "p0/small", messages: [user("word ".repeat(2500))] }),
+      client.chat.completions.create({ model: "p0/small", messages: [user("word ".repeat(1700))] }),
       OpenAI.BadRequestError,
     )
     assert.deepInclude(error, { code: "context_length_exceeded", param: "messages" })
