@@ -1,8 +1,9 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../database/rollups.ts"
+import type { Span } from "../ledger/partitions.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several } from "./Finding.ts"
-import { DAY_MS, HOUR_MS, reading, type Span, type Subject, widened } from "./reading.ts"
+import { DAY_MS, HOUR_MS, reading, type Subject, widened } from "./reading.ts"
 
 /**
  * Whether the rollups that analytics read agree: each size of rows with the next smaller one, and those by key, by model

@@ -1,7 +1,6 @@
 import { Clock, Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import { failureCode } from "../database/failure-code.ts"
-import { type LedgerPartition, ledgerPartitions } from "../ledger/partitions.ts"
+import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/partitions.ts"
 import { unfinished } from "./check-rollups.ts"
 import { type Finding, fail, ok, several, warn } from "./Finding.ts"
 import { reading, type Subject } from "./reading.ts"
@@ -171,7 +170,7 @@ export const checkRows = (subject: Subject): Effect.Effect<ReadonlyArray<Finding
     const startedMs = clock.currentTimeMillisUnsafe()
     const late = () => clock.currentTimeMillisUnsafe() - startedMs > budgetMs
     const days = (yield* reading(sql, ledgerPartitions(sql)))
-      .filter(({ fromMs, toMs }) => (fromMs ?? Number.NEGATIVE_INFINITY) < span.toMs && toMs > span.fromMs)
+      .filter((day) => isWithin(day, span))
       .toReversed()
     const broken = rules.map(() => ({ count: 0, example: "" }))
     let checked = 0
@@ -195,8 +194,7 @@ export const checkRows = (subject: Subject): Effect.Effect<ReadonlyArray<Finding
       }
     })
     for (const day of days) {
-      // One that is not there any more was dropped meanwhile.
-      yield* Effect.catchIf(checkDay(day), isGone, () => Effect.void)
+      yield* Effect.catchIf(checkDay(day), isDropped, () => Effect.void)
       if (late()) break
       done += 1
     }
@@ -223,5 +221,3 @@ export const checkRows = (subject: Subject): Effect.Effect<ReadonlyArray<Finding
         : ok(check, { summary: `nothing wrong with ${over}`, numbers })
     })
   })
-
-const isGone = (error: SqlError.SqlError): boolean => failureCode(error) === "42P01"

@@ -5,6 +5,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
 import { failureCode } from "../database/failure-code.ts"
+import type { Span } from "../ledger/partitions.ts"
 import { checkClaims, checkClock, checkKeys, checkSchema, checkServer } from "./check-database.ts"
 import { checkJournal } from "./check-journal.ts"
 import { checkPartitions } from "./check-partitions.ts"
@@ -13,7 +14,7 @@ import { checkRollups } from "./check-rollups.ts"
 import { checkRows } from "./check-rows.ts"
 import { checkPrices, checkProviders } from "./check-settings.ts"
 import { type Finding, fail, ok, several, skipped, warn } from "./Finding.ts"
-import { HOUR_MS, type Progress, type Span, type Subject } from "./reading.ts"
+import { HOUR_MS, type Progress, type Subject } from "./reading.ts"
 
 /** The span that is looked at where none was asked for, and how long each check of it may take. */
 const DEFAULT_HOURS = 24
@@ -98,9 +99,7 @@ export const diagnose = (asked: Asked): Effect.Effect<Diagnosis, never, Settings
     return { span, findings }
   }).pipe(Effect.scoped)
 
-const diagnoseDatabase = Effect.fnUntraced(function* (
-  options: Omit<Subject, "sql"> & { readonly span: Span },
-) {
+const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<Subject, "sql">) {
   const { kind } = yield* Database
   const sql = yield* SqlClient.SqlClient
   const findings: Array<Finding> = []

@@ -1,6 +1,7 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
+import type { Span } from "../ledger/partitions.ts"
 
 /** Nothing is read in one go that could take longer than this, or hold up an embedded database noticeably. */
 const PATIENCE = "1 minute"
@@ -11,12 +12,6 @@ export const reading = <A>(
   statement: Effect.Effect<A, SqlError.SqlError>,
 ): Effect.Effect<A, SqlError.SqlError> =>
   sql`SET TRANSACTION READ ONLY`.pipe(Effect.andThen(statement), sql.withTransaction, answerWithin(PATIENCE))
-
-export interface Span {
-  readonly fromMs: number
-  /** Exclusive. */
-  readonly toMs: number
-}
 
 /** How far a check that takes long has come. */
 export type Progress = (done: number, total: number, what: string) => Effect.Effect<void>

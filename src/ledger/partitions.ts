@@ -16,6 +16,17 @@ export interface LedgerPartition {
   readonly toMs: number
 }
 
+/** Epoch milliseconds. */
+export interface Span {
+  readonly fromMs: number
+  /** Exclusive. */
+  readonly toMs: number
+}
+
+/** Whether some of the day is in the span. */
+export const isWithin = ({ fromMs, toMs }: LedgerPartition, span: Span): boolean =>
+  (fromMs ?? Number.NEGATIVE_INFINITY) < span.toMs && toMs > span.fromMs
+
 /** All of them, oldest first. */
 export const ledgerPartitions = (
   sql: SqlClient.SqlClient,
@@ -85,7 +96,8 @@ export const dropPartition = (
   }).pipe(
     sql.withTransaction,
     Effect.as(true),
-    Effect.catchIf(isUndefinedTable, () => Effect.succeed(false)),
+    Effect.catchIf(isDropped, () => Effect.succeed(false)),
   )
 
-const isUndefinedTable = (error: SqlError.SqlError): boolean => failureCode(error) === "42P01"
+/** The day was dropped meanwhile, as its time had come. */
+export const isDropped = (error: SqlError.SqlError): boolean => failureCode(error) === "42P01"

@@ -1,15 +1,13 @@
 import { Effect, Schedule } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { makeUsage, type Usage } from "../domain/Usage.ts"
-import { type LedgerPartition, ledgerPartitions } from "./partitions.ts"
+import { isDropped, isWithin, type LedgerPartition, ledgerPartitions, type Span } from "./partitions.ts"
 import {
   type AttemptChange,
   type CostChange,
   countRequests,
-  isDropped,
   isRolledBack,
   readRequests,
-  type Span,
   type StoredAttempt,
   type StoredRequest,
   writeCosts,
@@ -73,9 +71,7 @@ export const recomputeCosts = (
 ): Effect.Effect<Recomputation, SqlError.SqlError> =>
   Effect.gen(function* () {
     const { span, price, dryRun } = options
-    const days = (yield* ledgerPartitions(sql)).filter(
-      ({ fromMs, toMs }) => (fromMs ?? Number.NEGATIVE_INFINITY) < span.toMs && toMs > span.fromMs,
-    )
+    const days = (yield* ledgerPartitions(sql)).filter((day) => isWithin(day, span))
     const counts = yield* Effect.forEach(days, (day) =>
       countRequests(sql, day, span).pipe(Effect.catchIf(isDropped, () => Effect.succeed(0))),
     )

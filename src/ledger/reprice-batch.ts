@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { failureCode } from "../database/failure-code.ts"
-import type { LedgerPartition } from "./partitions.ts"
+import type { LedgerPartition, Span } from "./partitions.ts"
 
 /** What is stored of one attempt whose tokens are known. */
 export interface StoredAttempt {
@@ -43,12 +43,6 @@ export interface AttemptChange {
   readonly request_id: string
   readonly ordinal: number
   readonly cost: number | null
-}
-
-export interface Span {
-  readonly fromMs: number
-  /** Exclusive. */
-  readonly toMs: number
 }
 
 const within = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span) =>
@@ -163,6 +157,3 @@ export const writeCosts = (
 /** Deadlocked, not serialisable, or waited too long for a lock: nothing was done, and it may be tried again. */
 export const isRolledBack = (error: SqlError.SqlError): boolean =>
   ["40P01", "40001", "55P03"].includes(failureCode(error) ?? "")
-
-/** The day was dropped meanwhile, as its time had come. */
-export const isDropped = (error: SqlError.SqlError): boolean => failureCode(error) === "42P01"
