@@ -2,11 +2,15 @@ import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
 import { isLocked } from "../database/data-dir-lock.ts"
+import { codeOf } from "../ledger/journal/code-of.ts"
 import { payloadId, payloadLine, RECORD } from "../ledger/journal/frame.ts"
-import { codeOf, scanSegments } from "../ledger/journal/scan-segments.ts"
+import { scanSegments } from "../ledger/journal/scan-segments.ts"
+import { timesOf } from "../ledger/ledger-entry.ts"
 
 /** Records of one process that are looked up in the database; more are only counted. */
 const MAX_RECORDS = 100_000
+
+const UNKNOWN_TIMES = { startedMs: Number.NaN, endedMs: Number.NaN }
 
 /** A living process writes, and starts its file anew, while it is read: what looks damaged then is read again. */
 const READINGS = 4
@@ -78,7 +82,9 @@ const readDirectory = async (path: string): Promise<Contents> => {
     }
     unfinished.delete(id)
     records += 1
-    if (first.length < MAX_RECORDS) first.push(waitingRecord(id, payloadLine(window, frame)))
+    if (first.length < MAX_RECORDS) {
+      first.push({ id, ...(timesOf(payloadLine(window, frame)) ?? UNKNOWN_TIMES) })
+    }
   })
   return {
     segments: segments.length,
@@ -90,10 +96,4 @@ const readDirectory = async (path: string): Promise<Contents> => {
     damagedBytes: segments.reduce((sum, { damage }) => sum + damage.gapBytes, 0),
     unreadable: undefined,
   }
-}
-
-/** From the line's first fields, in the order that `ledgerEntry` writes. */
-const waitingRecord = (id: string, line: string): WaitingRecord => {
-  const [, started, latency] = /^\{"id":"[^"]*","started_at_ms":(\d+),"latency_ms":(\d+)/.exec(line) ?? []
-  return { id, startedMs: Number(started), endedMs: Number(started) + Number(latency) }
 }

@@ -29,12 +29,17 @@ export const ledgerEntry = (record: LedgerRecord): LedgerEntry => {
   return { id: record.id, line: storable(line) }
 }
 
-/** When the request ended, from its line's first fields. */
-export const endedAtMs = (line: string): number | undefined => {
+/** When the request began and ended, from its line's first fields, in the order that `encode` writes. */
+export const timesOf = (
+  line: string,
+): { readonly startedMs: number; readonly endedMs: number } | undefined => {
   const [found, startedAt, latency] =
     /^\{"id":"[^"]*","started_at_ms":(\d+),"latency_ms":(\d+)/.exec(line) ?? []
-  return found === undefined ? undefined : Number(startedAt) + Number(latency)
+  const startedMs = Number(startedAt)
+  return found === undefined ? undefined : { startedMs, endedMs: startedMs + Number(latency) }
 }
+
+export const endedAtMs = (line: string): number | undefined => timesOf(line)?.endedMs
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 

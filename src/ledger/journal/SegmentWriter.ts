@@ -1,6 +1,7 @@
 import { close, fdatasync, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs"
 import { join } from "node:path"
 import { endedAtMs } from "../ledger-entry.ts"
+import { codeOf } from "./code-of.ts"
 import { encodeFrame, type Kind, RECORD, SEGMENT_HEADER, SEGMENT_SUFFIX } from "./frame.ts"
 
 /** What the writer does to the disk on the path of a request; a test puts a disk with faults in its place. */
@@ -200,7 +201,7 @@ export class SegmentWriter {
   }
 
   private failed(cause: unknown): false {
-    this.fault = cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"
+    this.fault = codeOf(cause)
     this.pausedUntil = this.now() + PAUSE_MS
     return false
   }

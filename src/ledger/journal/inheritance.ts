@@ -3,11 +3,12 @@ import { ledgerDropped, ledgerReadFailures, ledgerTornBytes } from "../../observ
 import type { Inheritance } from "../Journal.ts"
 import type { LedgerRecord } from "../LedgerRecord.ts"
 import { endedAtMs } from "../ledger-entry.ts"
+import { codeOf } from "./code-of.ts"
 import { payloadId, payloadLine, RECORD } from "./frame.ts"
 import { lostRequest } from "./intents.ts"
 import { type OwnedDirectory, removeDirectory } from "./process-directory.ts"
 import { makeSegment, type Segment } from "./SegmentWriter.ts"
-import { codeOf, type ScannedSegment, scanSegments } from "./scan-segments.ts"
+import { type ScannedSegment, scanSegments } from "./scan-segments.ts"
 import { makeSegmentQueue } from "./segment-queue.ts"
 
 /** Reads everything once: what is whole, what is not, and which requests were cut off. */

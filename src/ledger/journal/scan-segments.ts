@@ -1,5 +1,6 @@
 import { open, readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
+import { codeOf } from "./code-of.ts"
 import { type Frame, SEGMENT_HEADER, SEGMENT_SUFFIX } from "./frame.ts"
 import { makeWindow, readFrames } from "./read-frames.ts"
 
@@ -61,7 +62,3 @@ const ignoringAbsence = (cause: unknown): undefined => {
   if (codeOf(cause) === "ENOENT") return undefined
   throw cause
 }
-
-/** Of a system call that failed. */
-export const codeOf = (cause: unknown): string =>
-  cause instanceof Error && "code" in cause ? String(cause.code) : "unknown"

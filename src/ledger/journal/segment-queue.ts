@@ -4,10 +4,10 @@ import { RequestId } from "../../domain/Ids.ts"
 import { ledgerDropped, ledgerReadFailures } from "../../observability/Metrics.ts"
 import type { EntryQueue } from "../Journal.ts"
 import { endedAtMs, type LedgerEntry } from "../ledger-entry.ts"
+import { codeOf } from "./code-of.ts"
 import { payloadId, payloadLine, RECORD } from "./frame.ts"
 import { makeWindow, readFrames } from "./read-frames.ts"
 import type { Segment } from "./SegmentWriter.ts"
-import { codeOf } from "./scan-segments.ts"
 
 /** Records differ in size: a batch also ends here, so that a large one does not fill the memory. */
 const BATCH_CHARACTERS = 4 * 1024 * 1024
