@@ -1,7 +1,7 @@
 import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
 import { parseRetryAfter } from "../retry-after.ts"
 import { upstreamFault } from "./fault.ts"
-import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "./json.ts"
+import { isObject, type JsonObject, objectAt, stringAt } from "./json.ts"
 import type { ErrorAnswer, Fault } from "./Protocol.ts"
 
 /** Errors of an OpenAI-speaking provider: as an answer with a status, and inside a stream that began well. */
@@ -14,11 +14,11 @@ export const classifyInBand = (data: unknown): Fault => {
   return faultOf(statusOf(error), error, undefined)
 }
 
-/** The error that a 200 or an event is instead of an answer; undefined when it is none. */
-export const inBandFault = (json: JsonObject): Fault | undefined => {
+/** The error that a 200 or an event with these choices is instead of an answer; undefined when it is none. */
+export const inBandFault = (json: JsonObject, choices: ReadonlyArray<JsonObject>): Fault | undefined => {
   if (isError(json)) return classifyInBand(json)
   // OpenRouter ends an answer that failed on its way like any other, with the error in the choice.
-  const failed = objectsAt(json, "choices").find((choice) => choice.finish_reason === "error")
+  const failed = choices.find((choice) => choice.finish_reason === "error")
   return failed && classifyInBand({ error: failed.error ?? {} })
 }
 

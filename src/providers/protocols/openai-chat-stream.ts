@@ -18,11 +18,12 @@ export const streamReader: StreamReader = {
     const named = type !== "message"
     const json = parseJson(data)
     if (isObject(json)) {
-      const fault = inBandFault(json)
+      const choices = objectsAt(json, "choices")
+      const fault = inBandFault(json, choices)
       if (fault !== undefined) return faulty(fault)
       return named && !Array.isArray(json.choices)
         ? nothing
-        : { _tag: "Chunks", chunks: [readChunk(event, json)] }
+        : { _tag: "Chunks", chunks: [readChunk(event, json, choices)] }
     }
     const text = data.trim()
     if (text === "[DONE]") return done
@@ -33,7 +34,7 @@ export const streamReader: StreamReader = {
     // Only the last blank line is missing.
     if (text === "[DONE]") return done
     const json = parseJson(text)
-    const fault = isObject(json) ? inBandFault(json) : undefined
+    const fault = isObject(json) ? inBandFault(json, objectsAt(json, "choices")) : undefined
     return fault === undefined ? truncated : faulty(fault)
   },
 }
@@ -44,12 +45,11 @@ const faulty = (fault: Fault): Reading => ({ _tag: "Fault", fault })
 const badEvent = faulty(badResponse("event data is not a JSON object"))
 const truncated = faulty({ kind: "reset", detail: "ended without its terminal event" })
 
-const readChunk = (event: SseEvent, json: JsonObject): ChatChunk => {
+const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<JsonObject>): ChatChunk => {
   let text = ""
   let generated = 0
   let semantic = false
   let finished: unknown
-  const choices = objectsAt(json, "choices")
   for (const choice of choices) {
     const delta = objectAt(choice, "delta")
     const reason = choice.finish_reason

@@ -56,9 +56,10 @@ const isNumber = (value: unknown): boolean => typeof value === "number"
 
 const parse = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
   if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
-  const fault = inBandFault(json)
+  const choices = objectsAt(json, "choices")
+  const fault = inBandFault(json, choices)
   if (fault !== undefined) return Result.fail(fault)
-  const choice = objectsAt(json, "choices")[0]
+  const choice = choices[0]
   const message = objectAt(choice, "message")
   if (message === undefined) return Result.fail(badResponse("no choice with a message"))
   const { usage } = json
@@ -80,7 +81,7 @@ const lowerEmbedding = (model: string, request: EmbeddingRequest): string =>
 
 const parseEmbedding = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
   if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
-  const fault = inBandFault(json)
+  const fault = inBandFault(json, objectsAt(json, "choices"))
   if (fault !== undefined) return Result.fail(fault)
   if (!Array.isArray(json.data)) return Result.fail(badResponse("no embeddings"))
   const { usage } = json
