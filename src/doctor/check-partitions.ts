@@ -88,7 +88,7 @@ const verdict = (
       examples: [...lost, ...unpaired],
       next:
         "Bring the missing tables back from a backup; usage and costs stay right, as rollups do not need the rows. " +
-        "Requests without attempts beside them also keep gateways from writing: attach or make that table first.",
+        "A table of attempts that is missing is made again, empty, when a gateway writes to its day.",
     })
   }
   if (absent.length + overdue.length > 0) {
