@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { foldRollups } from "../src/ledger/fold-rollups.ts"
+import { foldRollups } from "../src/ledger/tables/fold-rollups.ts"
 
 export const DAYS = 30
 const KEYS = 200

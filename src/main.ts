@@ -1,8 +1,8 @@
 import "effect/schema/SchemaJITCompiler/enable"
 import { NodeRuntime } from "@effect/platform-node"
 import { Effect } from "effect"
-import { serve } from "./App.ts"
-import { exitCode, reportFailure } from "./cli/report-failure.ts"
+import { serve } from "./app/App.ts"
+import { exitCode, reportFailure } from "./app/report-failure.ts"
 import { layerLogging } from "./observability/Logging.ts"
 
 NodeRuntime.runMain(serve.pipe(Effect.tapCause(reportFailure), Effect.provide(layerLogging)), {

@@ -1,5 +1,5 @@
 import type { SqlClient, Statement } from "effect/sql"
-import { ROLLUP_HOURS, ROLLUP_SUMS } from "../database/rollups.ts"
+import { ROLLUP_HOURS, ROLLUP_SUMS } from "../ledger/tables/rollups.ts"
 import type { AnalyticsQuery } from "./Analytics.ts"
 import { rowFilters } from "./filters.ts"
 import { type Bucket, inUnits, type Piece, type TimeRange } from "./time-range.ts"

@@ -1,17 +1,17 @@
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { SqlClient } from "effect/sql"
+import { costOf } from "../catalog/cost.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { Settings } from "../config/Settings.ts"
 import { schemaState } from "../database/schema-state.ts"
-import { foldRollups } from "../ledger/fold-rollups.ts"
+import { foldRollups } from "../ledger/tables/fold-rollups.ts"
 import {
   type PriceUsage,
   type Recomputation,
   type RepricedModel,
   recomputeCosts,
-} from "../ledger/recompute-costs.ts"
-import { costOf } from "../pricing/cost.ts"
+} from "../repricing/recompute-costs.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { dollars } from "./dollars.ts"
 import { instantFlag } from "./instant.ts"

@@ -1,4 +1,5 @@
 import type { Redacted } from "effect"
+import type { ModelConfig } from "../catalog/model.ts"
 
 /**
  * What the gateway routes to and how, after the YAML file, the built-in defaults and the environment were merged
@@ -51,26 +52,6 @@ export interface Simulation {
   readonly retryAfterMs: number
   /** Periodic outage: down for the first `downMs` of every `everyMs`. Absent = never. */
   readonly outage?: { readonly everyMs: number; readonly downMs: number }
-}
-
-export interface ModelConfig {
-  readonly name: string
-  /** What the model is for; a request of one kind is never sent to a model of the other. */
-  readonly kind: "chat" | "embedding"
-  readonly contextWindow?: number
-  readonly maxOutputTokens?: number
-  /** Absent = unknown price: cost is null with a reason. */
-  readonly price?: Price
-}
-
-/** One price row. Nano-dollars per million tokens (0.05 USD per million = 50_000_000), all integers. */
-export interface Price {
-  readonly inputNanoPer1M: number
-  readonly cachedInputNanoPer1M: number
-  readonly outputNanoPer1M: number
-  /** Where the row comes from and the day it was read, e.g. `third-party list` and `2026-11-23`. */
-  readonly source: string
-  readonly asOf: string
 }
 
 export interface RouteConfig {

@@ -1,6 +1,7 @@
+import { geminiModels, openaiModels } from "../catalog/builtin-models.ts"
+import type { ModelConfig, Price } from "../catalog/model.ts"
 import { fromUsd } from "../domain/Money.ts"
-import { geminiModels, openaiModels } from "./builtin-models.ts"
-import type { ModelConfig, Price, SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
+import type { SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
 
 /** Providers the gateway knows without a file. A vendor is on when its key is in the environment. */
 export type Vendor = "openai" | "gemini"

@@ -1,4 +1,5 @@
 import type { Redacted } from "effect"
+import type { ModelConfig, Price } from "../catalog/model.ts"
 import { fromUsd } from "../domain/Money.ts"
 import {
   builtinVendors,
@@ -9,8 +10,6 @@ import {
 } from "./builtin-providers.ts"
 import type {
   HttpProviderConfig,
-  ModelConfig,
-  Price,
   ProviderConfig,
   SimulatedProviderConfig,
   Simulation,

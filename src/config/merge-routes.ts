@@ -1,5 +1,6 @@
+import type { ModelConfig } from "../catalog/model.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
-import type { CandidateRef, ModelConfig, RouteConfig } from "./GatewayConfig.ts"
+import type { CandidateRef, RouteConfig } from "./GatewayConfig.ts"
 import type { FileRoute, ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
 

@@ -2,7 +2,13 @@ import { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, type Redacted } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
-import { type DataDirInUse, type Embedded, type EmbeddedDatabaseError, open, openOrJoin } from "./Embedded.ts"
+import {
+  type DataDirInUse,
+  type Embedded,
+  type EmbeddedDatabaseError,
+  open,
+  openOrJoin,
+} from "./embedded/Embedded.ts"
 
 /**
  * Where the gateway's PostgreSQL is: a server (`DATABASE_URL`) or the embedded one in `DATA_DIR`. Pools are separate

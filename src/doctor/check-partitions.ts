@@ -1,5 +1,5 @@
 import { Effect } from "effect"
-import { type LedgerPartition, ledgerPartitions } from "../ledger/partitions.ts"
+import { type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
 import { type Finding, fail, ok, several, warn } from "./Finding.ts"
 import { DAY_MS, HOUR_MS, isoOf, reading, type Subject } from "./reading.ts"
 

@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import { COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../database/rollups.ts"
-import type { Span } from "../ledger/partitions.ts"
+import type { Span } from "../ledger/tables/partitions.ts"
+import { COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../ledger/tables/rollups.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several } from "./Finding.ts"
 import { DAY_MS, HOUR_MS, reading, type Subject, widened } from "./reading.ts"
 

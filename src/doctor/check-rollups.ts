@@ -1,7 +1,7 @@
 import { Clock, Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import { ROLLUP_SUMS } from "../database/rollups.ts"
-import { ledgerPartitions } from "../ledger/partitions.ts"
+import { ledgerPartitions } from "../ledger/tables/partitions.ts"
+import { ROLLUP_SUMS } from "../ledger/tables/rollups.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "./Finding.ts"
 import { DAY_MS, HOUR_MS, isoOf, reading, type Subject, widened } from "./reading.ts"
 

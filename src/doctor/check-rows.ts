@@ -1,6 +1,6 @@
 import { Clock, Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/partitions.ts"
+import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
 import { unfinished } from "./check-rollups.ts"
 import { type Finding, fail, ok, several, warn } from "./Finding.ts"
 import { reading, type Subject } from "./reading.ts"

@@ -1,11 +1,11 @@
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { isLocked } from "../database/data-dir-lock.ts"
-import { codeOf } from "../ledger/journal/code-of.ts"
-import { payloadId, payloadLine, RECORD } from "../ledger/journal/frame.ts"
-import { scanSegments } from "../ledger/journal/scan-segments.ts"
+import { payloadId, payloadLine, RECORD } from "../journal/frame.ts"
+import { scanSegments } from "../journal/scan-segments.ts"
 import { timesOf } from "../ledger/ledger-entry.ts"
+import { codeOf } from "../platform/error-code.ts"
+import { isLocked } from "../platform/file-lock.ts"
 
 /** Records of one process that are looked up in the database; more are only counted. */
 const MAX_RECORDS = 100_000

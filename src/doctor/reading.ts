@@ -1,7 +1,7 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
-import type { Span } from "../ledger/partitions.ts"
+import type { Span } from "../ledger/tables/partitions.ts"
 
 /** Nothing is read in one go that could take longer than this, or hold up an embedded database noticeably. */
 const PATIENCE = "1 minute"

@@ -6,11 +6,11 @@ import type { ChatRequest } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { Answer, Call, Settled, StreamWriter } from "../inference/Exchange.ts"
+import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { decoder } from "./decode.ts"
 import { problemFormat } from "./error-response.ts"
 import { progressHeaders, rateLimitFields } from "./outcome-headers.ts"
 import { serveExchange } from "./serve-exchange.ts"
-import { DONE, STREAM_HEADERS, sseEvent } from "./sse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
 
 export const InferHandlers = HttpApiBuilder.group(

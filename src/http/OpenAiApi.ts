@@ -6,12 +6,12 @@ import { ChatCompletionRequest, EmbeddingsRequest } from "../api/OpenAiApi.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { Call, StreamWriter } from "../inference/Exchange.ts"
 import { Inference } from "../inference/Inference.ts"
+import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { apiKey } from "./credentials.ts"
 import { openDecoder } from "./decode.ts"
 import { answeringErrors, openAiFormat } from "./error-response.ts"
 import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
 import { serveExchange } from "./serve-exchange.ts"
-import { DONE, STREAM_HEADERS, sseEvent } from "./sse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
 
 /** OpenAI's routes: an OpenAI client needs nothing but another base URL and key. */

@@ -3,8 +3,8 @@ import type { Readable } from "node:stream"
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
-import { parseExactJson } from "../domain/exact-json.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import { parseExactJson } from "../platform/exact-json.ts"
 
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
 

@@ -3,8 +3,8 @@ import { Effect } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { errorCatalogue, type GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
-import type { IdempotentResponse, StoredResponse } from "../idempotency/response.ts"
-import { StreamedBody } from "../idempotency/StreamedBody.ts"
+import { ReplayableBody } from "../responses/ReplayableBody.ts"
+import type { IdempotentResponse, StoredResponse } from "../responses/response.ts"
 import { requestIdOf } from "./request-id.ts"
 
 /** One family of routes and how its errors look. */
@@ -74,7 +74,7 @@ export const toServerResponse = ({
   body,
 }: IdempotentResponse): HttpServerResponse.HttpServerResponse => {
   const options = { status, headers, contentType: headers["content-type"] ?? "application/json" }
-  return body instanceof StreamedBody
+  return body instanceof ReplayableBody
     ? HttpServerResponse.raw(body.read(), options)
     : // As text: Node then writes head and body in one piece, where bytes would cost a second one.
       HttpServerResponse.text(Buffer.from(body.buffer, body.byteOffset, body.length).toString(), options)

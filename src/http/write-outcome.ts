@@ -1,6 +1,6 @@
 import { Result } from "effect"
-import type { StoredResponse } from "../idempotency/response.ts"
 import type { Answer, Settled } from "../inference/Exchange.ts"
+import type { StoredResponse } from "../responses/response.ts"
 import { type ErrorFormat, storedError } from "./error-response.ts"
 import { outcomeHeaders, type RateLimitFields } from "./outcome-headers.ts"
 

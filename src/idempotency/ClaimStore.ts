@@ -2,9 +2,9 @@ import { Context, Data, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
 import type { KeyId } from "../domain/Ids.ts"
+import type { StoredResponse } from "../responses/response.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
 import { makeMemoryClaims } from "./memory-claims.ts"
-import type { StoredResponse } from "./response.ts"
 
 /** Where a claim lives: the key is scoped to the API key that sent it. */
 export interface ClaimId {

@@ -1,5 +1,7 @@
 import { Cause, Context, Deferred, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { KeyId } from "../domain/Ids.ts"
+import { ReplayableBody, type ReplayBudget } from "../responses/ReplayableBody.ts"
+import { canBeJoined, deliver, forget, type IdempotentResponse, isBroken } from "../responses/response.ts"
 import { ClaimStore } from "./ClaimStore.ts"
 import {
   type Begin,
@@ -12,8 +14,6 @@ import {
 } from "./claimed-run.ts"
 import { hashKey } from "./fingerprint.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
-import { canBeJoined, deliver, forget, type IdempotentResponse, isBroken } from "./response.ts"
-import { type ReplayBudget, StreamedBody } from "./StreamedBody.ts"
 
 export interface IdempotencyClaim {
   readonly keyId: KeyId
@@ -43,7 +43,7 @@ export class Idempotency extends Context.Service<
       work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
     /** For the streamed response of a run: kept for duplicates as far as there is room for it. */
-    readonly streamedBody: () => StreamedBody
+    readonly replayableBody: () => ReplayableBody
     /**
      * Refuses new claims, waits for running work, and interrupts what exceeds the grace period. Whoever owns what
      * `work` needs runs this before closing it; the layer runs it at its own end in any case.
@@ -142,7 +142,7 @@ export class Idempotency extends Context.Service<
       )
       yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(limits.cleanupEveryMs), cleanup)))
 
-      return Idempotency.of({ run, streamedBody: () => new StreamedBody(budget), drain })
+      return Idempotency.of({ run, replayableBody: () => new ReplayableBody(budget), drain })
     }),
   )
 

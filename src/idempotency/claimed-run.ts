@@ -1,8 +1,8 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
+import { deliver, type IdempotentResponse, storable } from "../responses/response.ts"
 import type { ClaimId, ClaimStore } from "./ClaimStore.ts"
 import type { IdempotencyLimits } from "./IdempotencyLimits.ts"
-import { deliver, type IdempotentResponse, storable } from "./response.ts"
 
 /** One run of a claim: its response, and whether that is final (stored) or releases the claim (retryable). */
 export interface Outcome {

@@ -1,8 +1,8 @@
 /** `ClaimStore` in a map, on Effect's clock: the same rules as the SQL, for deterministic tests. */
 import { Clock, Effect } from "effect"
+import type { StoredResponse } from "../responses/response.ts"
 import type { ClaimId, ClaimState, ClaimStore } from "./ClaimStore.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
-import type { StoredResponse } from "./response.ts"
 
 interface Row {
   fingerprint: string

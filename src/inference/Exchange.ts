@@ -1,13 +1,13 @@
 import type { Effect, Result } from "effect"
 import type { Principal } from "../auth/Principal.ts"
+import type { Cost } from "../catalog/cost.ts"
 import type { AnswerSummary, ChatChunk, Completion } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import type { Task } from "../domain/Task.ts"
-import type { StoredResponse } from "../idempotency/response.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
-import type { Cost } from "../pricing/cost.ts"
+import type { StoredResponse } from "../responses/response.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 
 /** One client request as a route sees it: how its credential and body are read and how an outcome is written. */

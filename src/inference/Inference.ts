@@ -1,17 +1,17 @@
 import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Metric, Result } from "effect"
 import { Authenticator } from "../auth/Authenticator.ts"
 import type { Principal } from "../auth/Principal.ts"
+import { costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { inputTokensOf } from "../domain/Task.ts"
 import type { Begin, Outcome } from "../idempotency/claimed-run.ts"
 import { Idempotency } from "../idempotency/Idempotency.ts"
-import type { IdempotentResponse } from "../idempotency/response.ts"
-import { StreamedBody } from "../idempotency/StreamedBody.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
-import { costOf } from "../pricing/cost.ts"
+import { ReplayableBody } from "../responses/ReplayableBody.ts"
+import type { IdempotentResponse } from "../responses/response.ts"
 import type { Candidate } from "../routing/plan.ts"
 import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
@@ -189,7 +189,7 @@ export class Inference extends Context.Service<
         begin: Begin,
       ): Effect.Effect<Outcome> =>
         Effect.suspend(() => {
-          const body = call.idempotency === undefined ? new StreamedBody() : idempotency.streamedBody()
+          const body = call.idempotency === undefined ? new ReplayableBody() : idempotency.replayableBody()
           const stream = new StreamedAnswer({
             inputTokens: () => inputTokensOf(call.task),
             writer,

@@ -1,8 +1,8 @@
 import type { AnswerSummary, ChatChunk, FinishReason } from "../domain/Chat.ts"
 import { makeUsage, type Usage } from "../domain/Usage.ts"
-import type { IdempotentResponse } from "../idempotency/response.ts"
-import { KEEP_ALIVE, type StreamedBody } from "../idempotency/StreamedBody.ts"
 import type { ChunkSink } from "../providers/Provider.ts"
+import { KEEP_ALIVE, type ReplayableBody } from "../responses/ReplayableBody.ts"
+import type { IdempotentResponse } from "../responses/response.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { StreamWriter } from "./Exchange.ts"
 
@@ -22,7 +22,7 @@ export const QUIET_TICKS = 15
  */
 export class StreamedAnswer implements ChunkSink {
   onRoom: () => void = nothing
-  readonly body: StreamedBody
+  readonly body: ReplayableBody
   /** The client has something of an answer. */
   committed = false
   candidate: Candidate | undefined
@@ -47,7 +47,7 @@ export class StreamedAnswer implements ChunkSink {
     /** Estimate. */
     readonly inputTokens: () => number
     readonly writer: StreamWriter
-    readonly body: StreamedBody
+    readonly body: ReplayableBody
     readonly now: () => number
     /** Sends the response's head. */
     readonly open: (candidate: Candidate | undefined) => IdempotentResponse

@@ -2,6 +2,10 @@ import { join } from "node:path"
 import { Clock, Context, Effect, Latch, Layer, Metric, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
+import { type FileJournalOptions, openFileJournal } from "../journal/file-journal.ts"
+import type { EntryQueue, Inheritance, Journal, Refusal } from "../journal/Journal.ts"
+import { type MemoryJournal, makeMemoryJournal } from "../journal/memory-journal.ts"
+import type { JournalUnusable } from "../journal/process-directory.ts"
 import {
   ledgerCallsNotNoted,
   ledgerDropped,
@@ -13,12 +17,8 @@ import {
   upstreamAttempts,
 } from "../observability/Metrics.ts"
 import { deliverBatch } from "./deliver-batch.ts"
-import type { EntryQueue, Inheritance, Journal, Refusal } from "./Journal.ts"
-import { type FileJournalOptions, openFileJournal } from "./journal/file-journal.ts"
-import type { JournalUnusable } from "./journal/process-directory.ts"
 import type { AttemptIntent, LedgerRecord } from "./LedgerRecord.ts"
 import { type LedgerEntry, ledgerEntry } from "./ledger-entry.ts"
-import { type MemoryJournal, makeMemoryJournal } from "./memory-journal.ts"
 
 /** About 50,000 records of the usual size. */
 const MEMORY_CHARACTERS = 64 * 1024 * 1024

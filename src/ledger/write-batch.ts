@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
 import { failureCode } from "../database/failure-code.ts"
 import type { LedgerEntry } from "./ledger-entry.ts"
-import { createDaysOf } from "./partitions.ts"
+import { createDaysOf } from "./tables/partitions.ts"
 
 /**
  * Turns a batch into rows, whatever days its records are of: a late one may be of a day that has no partition yet, or

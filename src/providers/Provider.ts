@@ -1,5 +1,5 @@
 import type { Effect } from "effect"
-import type { ModelConfig } from "../config/GatewayConfig.ts"
+import type { ModelConfig } from "../catalog/model.ts"
 import type { ChatChunk, ChatRequest, Completion } from "../domain/Chat.ts"
 import type { EmbeddingRequest } from "../domain/Embedding.ts"
 import type { ProviderError } from "../domain/ProviderError.ts"

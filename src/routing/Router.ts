@@ -1,10 +1,10 @@
 import { Clock, Context, Effect, Layer, Random } from "effect"
+import { expectedCost } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
-import { expectedCost } from "../pricing/cost.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
 import {

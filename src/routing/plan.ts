@@ -1,5 +1,5 @@
 import { Data } from "effect"
-import type { ModelConfig } from "../config/GatewayConfig.ts"
+import type { ModelConfig } from "../catalog/model.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { Provider } from "../providers/Provider.ts"

@@ -1,4 +1,5 @@
-import type { CandidateRef, GatewayConfig, ModelConfig, RouteConfig } from "../config/GatewayConfig.ts"
+import type { ModelConfig } from "../catalog/model.ts"
+import type { CandidateRef, GatewayConfig, RouteConfig } from "../config/GatewayConfig.ts"
 import { outputLimitOf, type Task } from "../domain/Task.ts"
 import type { Provider } from "../providers/Provider.ts"
 

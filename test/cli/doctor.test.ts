@@ -6,7 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Redacted, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { createDaysAhead } from "../../src/ledger/partitions.ts"
+import { createDaysAhead } from "../../src/ledger/tables/partitions.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { HOUR_MS, record } from "../ledger/records.ts"
 import {

@@ -5,7 +5,7 @@ import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimSt
 import type { Begin, IdempotencyError, IdempotentReply, Outcome } from "../../src/idempotency/claimed-run.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
-import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
+import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
@@ -43,7 +43,7 @@ const test = (name: string, body: Effect.Effect<unknown, unknown, Idempotency | 
 
 /** All that a client of a stream gets. */
 const read = async ({ response: { body } }: IdempotentReply): Promise<string> => {
-  assert.instanceOf(body, StreamedBody)
+  assert.instanceOf(body, ReplayableBody)
   let all = ""
   for await (const chunk of body.read()) all += chunk
   return all
@@ -193,7 +193,7 @@ describe("a streamed answer", () => {
   /** Begins at once; the test ends it. */
   const streaming = Effect.gen(function* () {
     const { work, seen, finish } = yield* gated
-    const body = (yield* Idempotency).streamedBody()
+    const body = (yield* Idempotency).replayableBody()
     const response = { ...answer(""), body }
     return {
       body,

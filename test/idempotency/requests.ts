@@ -3,8 +3,8 @@ import type { ClaimId } from "../../src/idempotency/ClaimStore.ts"
 import type { Outcome } from "../../src/idempotency/claimed-run.ts"
 import { fingerprint, hashKey } from "../../src/idempotency/fingerprint.ts"
 import type { IdempotencyClaim } from "../../src/idempotency/Idempotency.ts"
-import type { IdempotentResponse, StoredResponse } from "../../src/idempotency/response.ts"
-import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
+import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
+import type { IdempotentResponse, StoredResponse } from "../../src/responses/response.ts"
 
 /** Requests and answers for the tests of this room. */
 
@@ -34,6 +34,6 @@ export const retryable = (text: string): Outcome => ({
 })
 
 export const text = ({ response }: { readonly response: IdempotentResponse }) => {
-  const bytes = response.body instanceof StreamedBody ? response.body.bytes() : response.body
+  const bytes = response.body instanceof ReplayableBody ? response.body.bytes() : response.body
   return Buffer.from(bytes ?? []).toString()
 }

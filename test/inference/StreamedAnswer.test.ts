@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import type { StreamWriter } from "../../src/inference/Exchange.ts"
 import { StreamedAnswer } from "../../src/inference/StreamedAnswer.ts"
+import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
 import { event, piece } from "./world.ts"
 
@@ -14,7 +14,7 @@ const writer: StreamWriter = {
 }
 
 const answer = () => {
-  const body = new StreamedBody()
+  const body = new ReplayableBody()
   const open = () => ({ status: 200, headers: {}, body })
   return new StreamedAnswer({ inputTokens: () => 1, writer, body, now: () => 0, open })
 }

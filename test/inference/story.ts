@@ -7,10 +7,10 @@ import { GatewayError } from "../../src/domain/GatewayError.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import { dispositions, isClientFault, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
-import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import type { Exchange } from "../../src/inference/Exchange.ts"
 import type { Reply } from "../../src/inference/Inference.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
 import {
   type Fate,
@@ -210,8 +210,8 @@ interface Written {
   readonly text: string
 }
 
-export const text = (body: Uint8Array | StreamedBody) =>
-  Buffer.from((body instanceof StreamedBody ? body.bytes() : body) ?? []).toString()
+export const text = (body: Uint8Array | ReplayableBody) =>
+  Buffer.from((body instanceof ReplayableBody ? body.bytes() : body) ?? []).toString()
 
 export const simulate = (seed: string) =>
   Effect.gen(function* () {

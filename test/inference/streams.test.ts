@@ -4,9 +4,9 @@ import { TestClock } from "effect/testing"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
-import { StreamedBody } from "../../src/idempotency/StreamedBody.ts"
 import type { Exchange, StreamWriter } from "../../src/inference/Exchange.ts"
 import { Inference, type Reply } from "../../src/inference/Inference.ts"
+import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
 import { event, type Fate, makeLedger, makeUpstream, replica, settings, timeouts } from "./world.ts"
 
@@ -68,7 +68,7 @@ class Client {
   private read(reply: Reply): void {
     this.reply = reply
     const { body } = reply.response
-    if (!(body instanceof StreamedBody)) {
+    if (!(body instanceof ReplayableBody)) {
       this.text = Buffer.from(body).toString()
       this.ended = true
       return

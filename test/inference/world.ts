@@ -1,5 +1,6 @@
 import { Clock, Context, Effect, Exit, Layer, Redacted } from "effect"
-import type { GatewayConfig, ModelConfig } from "../../src/config/GatewayConfig.ts"
+import type { ModelConfig } from "../../src/catalog/model.ts"
+import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"

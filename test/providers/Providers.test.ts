@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Redacted } from "effect"
-import type { GatewayConfig, ModelConfig, ProviderConfig } from "../../src/config/GatewayConfig.ts"
+import type { ModelConfig } from "../../src/catalog/model.ts"
+import type { GatewayConfig, ProviderConfig } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"

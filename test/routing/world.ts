@@ -1,9 +1,8 @@
 import { type Clock, Duration, Effect, Layer, Redacted } from "effect"
+import type { ModelConfig, Price } from "../../src/catalog/model.ts"
 import type {
   CandidateRef,
   GatewayConfig,
-  ModelConfig,
-  Price,
   RouteConfig,
   SimulatedProviderConfig,
 } from "../../src/config/GatewayConfig.ts"

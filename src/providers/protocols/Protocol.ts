@@ -3,9 +3,9 @@ import type { CallMode, ChatChunk, ChatRequest, Completion } from "../../domain/
 import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
-import type { UpstreamHeaders } from "../exchange.ts"
+import type { SseEvent } from "../http/sse.ts"
+import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
 import type { Unable } from "../Provider.ts"
-import type { SseEvent } from "../sse.ts"
 
 /**
  * One provider wire format as pure functions. Each protocol keeps the same sections in the same order: request

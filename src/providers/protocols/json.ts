@@ -1,4 +1,4 @@
-import { parseExactJson } from "../../domain/exact-json.ts"
+import { parseExactJson } from "../../platform/exact-json.ts"
 
 /**
  * Readers over a provider's JSON. They take anything, never throw, and read a missing or mistyped value as

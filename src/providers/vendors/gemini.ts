@@ -1,7 +1,7 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import { makeHttpProvider } from "../http-provider.ts"
-import { gemini } from "../protocols/gemini.ts"
-import type { Transport } from "../transport.ts"
+import { makeHttpProvider } from "../http/http-provider.ts"
+import type { Transport } from "../http/transport.ts"
+import { gemini } from "../protocols/gemini/protocol.ts"
 
 /** Google's Gemini API. The key goes into a header, never into the URL, which others log. */
 export const makeGemini = (config: HttpProviderConfig, transport: Transport) =>

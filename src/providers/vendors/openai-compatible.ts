@@ -1,7 +1,7 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import { makeHttpProvider } from "../http-provider.ts"
-import { openAiChat, openAiPath } from "../protocols/openai-chat.ts"
-import type { Transport } from "../transport.ts"
+import { makeHttpProvider } from "../http/http-provider.ts"
+import type { Transport } from "../http/transport.ts"
+import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 
 /** Any server that speaks OpenAI's chat completions; the key is optional. */
 export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Transport) =>

@@ -1,7 +1,7 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import { makeHttpProvider } from "../http-provider.ts"
-import { openAiChat, openAiPath } from "../protocols/openai-chat.ts"
-import type { Transport } from "../transport.ts"
+import { makeHttpProvider } from "../http/http-provider.ts"
+import type { Transport } from "../http/transport.ts"
+import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 
 /** OpenAI itself. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) =>

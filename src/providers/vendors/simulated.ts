@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { Clock, Effect, Latch, Random } from "effect"
-import type { ModelConfig, SimulatedProviderConfig, Simulation } from "../../config/GatewayConfig.ts"
+import type { ModelConfig } from "../../catalog/model.ts"
+import type { SimulatedProviderConfig, Simulation } from "../../config/GatewayConfig.ts"
 import {
   type CallMode,
   type ChatChunk,
@@ -21,7 +22,7 @@ import {
   usageChunk,
   type WireHead,
   wireUsage,
-} from "../protocols/openai-wire.ts"
+} from "../protocols/openai-chat/wire.ts"
 
 /**
  * A provider that asks nobody: latency, errors and outages as configured, answers marked as simulated. Randomness

@@ -1,6 +1,6 @@
 import type { OpenAI } from "openai"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
-import type { WireHead } from "../openai-wire.ts"
+import type { WireHead } from "../openai-chat/wire.ts"
 
 /** What a candidate, or one event's piece of it, says. Parts of other kinds (images, executed code) say nothing. */
 export interface Said {

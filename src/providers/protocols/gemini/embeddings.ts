@@ -4,7 +4,7 @@ import { type EmbeddingRequest, estimateEmbeddingTokens } from "../../../domain/
 import { makeUsage } from "../../../domain/Usage.ts"
 import { badResponse } from "../fault.ts"
 import { isObject, objectAt, objectsAt } from "../json.ts"
-import { embeddingList } from "../openai-wire.ts"
+import { embeddingList } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
 import { classifyInBand } from "./errors.ts"
 import { asked, malformed, type Refusal, unable } from "./wire.ts"

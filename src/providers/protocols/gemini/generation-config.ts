@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
-import { roundedNumber } from "../../../domain/exact-json.ts"
+import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject } from "../json.ts"
 import { canStopThinking, canThinkMinimally, canThinkModerately, thinkingOf } from "./model-generation.ts"
 import {

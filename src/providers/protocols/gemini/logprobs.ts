@@ -1,5 +1,5 @@
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
-import type { WireLogprobs } from "../openai-wire.ts"
+import type { WireLogprobs } from "../openai-chat/wire.ts"
 
 /** Null when the candidate has none, which is what OpenAI says then. */
 export const readLogprobs = (candidate: JsonObject): WireLogprobs => {

@@ -1,7 +1,13 @@
 import type { ChatChunk, FinishReason } from "../../../domain/Chat.ts"
 import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectsAt, parseJson } from "../json.ts"
-import { chatChunk, usageChunk, type WireDelta, type WireHead, type WireLogprobs } from "../openai-wire.ts"
+import {
+  chatChunk,
+  usageChunk,
+  type WireDelta,
+  type WireHead,
+  type WireLogprobs,
+} from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
 import { answerHead, callId, candidateIndex, readCandidate, type Said, saysNothing } from "./candidate.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"

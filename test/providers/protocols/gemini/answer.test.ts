@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
-import { gemini } from "../../../../src/providers/protocols/gemini.ts"
+import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 import { errorSamples } from "../../../support/fake-upstream-errors.ts"
 import { geminiThoughtAnswer, geminiToolAnswer } from "../../../support/fake-upstream-gemini.ts"
 

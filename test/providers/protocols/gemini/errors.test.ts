@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ProviderErrorKind } from "../../../../src/domain/ProviderError.ts"
-import { gemini } from "../../../../src/providers/protocols/gemini.ts"
+import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 import { errorSamples } from "../../../support/fake-upstream-errors.ts"
 
 const none = { retryAfter: undefined, retryAfterMs: undefined }

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
 import type { ChatMessage, ChatRequest } from "../../../../src/domain/Chat.ts"
-import { gemini } from "../../../../src/providers/protocols/gemini.ts"
+import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 import { geminiRequestFault } from "../../../support/fake-upstream-gemini.ts"
 
 const models = fc.constantFrom(

@@ -10,7 +10,7 @@ import {
 import { Effect, Redacted } from "effect"
 import type { ChatRequest } from "../../../../src/domain/Chat.ts"
 import type { EmbeddingRequest } from "../../../../src/domain/Embedding.ts"
-import { makeTransport } from "../../../../src/providers/transport.ts"
+import { makeTransport } from "../../../../src/providers/http/transport.ts"
 import { makeGemini } from "../../../../src/providers/vendors/gemini.ts"
 import { FakeUpstream } from "../../../support/FakeUpstream.ts"
 import { ok, status } from "../../../support/fake-upstream-behaviours.ts"

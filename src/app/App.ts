@@ -1,0 +1,147 @@
+import { Effect, Layer } from "effect"
+import { Analytics } from "../analytics/Analytics.ts"
+import { AdminTokens } from "../auth/AdminTokens.ts"
+import { ApiKeys } from "../auth/ApiKeys.ts"
+import { Authenticator } from "../auth/Authenticator.ts"
+import { KeyChanges } from "../auth/KeyChanges.ts"
+import { Settings } from "../config/Settings.ts"
+import { Database } from "../database/Database.ts"
+import { DatabaseHealth } from "../database/DatabaseHealth.ts"
+import { migrateDatabase, migrateWhenAvailable } from "../database/migrations.ts"
+import { Readiness } from "../http/Readiness.ts"
+import * as Server from "../http/Server.ts"
+import { Idempotency } from "../idempotency/Idempotency.ts"
+import { Attempts } from "../inference/Attempts.ts"
+import { Inference } from "../inference/Inference.ts"
+import { Ledger } from "../ledger/Ledger.ts"
+import { LedgerUpkeep } from "../ledger/tables/LedgerUpkeep.ts"
+import { LoadShedder } from "../limits/LoadShedder.ts"
+import { RateLimits } from "../limits/RateLimits.ts"
+import { layerBuildInfo } from "../observability/Metrics.ts"
+import { layerTracing } from "../observability/Tracing.ts"
+import { Providers } from "../providers/Providers.ts"
+import { Breakers } from "../routing/Breakers.ts"
+import { RetryBudget } from "../routing/RetryBudget.ts"
+import { Router } from "../routing/Router.ts"
+import { processPolicy } from "./process-policy.ts"
+import { welcome } from "./welcome.ts"
+
+// The only file that wires layers. Each pool is its own, so that one kind of work cannot starve another.
+
+/** API keys: short statements; one connection hears of changes and does nothing else. */
+const keyPool = Database.layerPool({
+  applicationName: "llm-gateway keys",
+  maxConnections: 4,
+  statementTimeoutMs: 5_000,
+})
+/** Idempotency: clients decide how many, and may store megabytes. */
+const claimPool = Database.layerPool({
+  applicationName: "llm-gateway idempotency",
+  maxConnections: 4,
+  statementTimeoutMs: 5_000,
+})
+const ledgerPool = Database.layerPool({
+  applicationName: "llm-gateway ledger",
+  maxConnections: 2,
+  statementTimeoutMs: 60_000,
+})
+const readPool = Database.layerPool({
+  applicationName: "llm-gateway analytics",
+  maxConnections: 2,
+  statementTimeoutMs: 15_000,
+})
+
+/** All connections of the embedded database are one session: an UNLISTEN of any would deafen the others. */
+const keyChanges = Layer.unwrap(
+  Effect.map(Database, ({ kind }) => (kind === "server" ? KeyChanges.layerListen : KeyChanges.layerPoll)),
+)
+const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(keyChanges))
+
+const requestServices = Layer.mergeAll(
+  Layer.merge(auth, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),
+  Idempotency.layer.pipe(Layer.provide(claimPool)),
+)
+
+const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
+  Layer.provideMerge(Breakers.layer),
+  Layer.provide(Providers.layer),
+)
+
+const ledger = LedgerUpkeep.layer.pipe(Layer.provideMerge(Ledger.layer), Layer.provide(ledgerPool))
+
+const inference = Inference.layer.pipe(
+  Layer.provide(Attempts.layer),
+  Layer.provide([routing, RateLimits.layer]),
+  Layer.provideMerge(ledger),
+  Layer.provideMerge(requestServices),
+)
+
+/** Everything that serves requests, from the database up to the open port. */
+const service = Server.layer.pipe(
+  Layer.provide(Analytics.layer.pipe(Layer.provide(readPool))),
+  Layer.provide(LoadShedder.layer),
+  Layer.provideMerge(inference),
+  Layer.provideMerge(AdminTokens.layer),
+  Layer.provideMerge(Readiness.layer),
+  Layer.provideMerge(Layer.merge(Database.layer, Layer.merge(layerTracing, layerBuildInfo))),
+  Layer.provideMerge(Settings.layer),
+)
+
+/** Balancers learn from `/readyz` that this replica leaves before its port closes. */
+const DRAIN_NOTICE = "500 millis"
+
+/**
+ * The service until it is interrupted. It listens at once; it is ready when the schema is up to date, which with a
+ * database that is down takes until that is back.
+ */
+export const serve = Effect.gen(function* () {
+  yield* processPolicy
+  const services = yield* Layer.build(service)
+  return yield* Effect.provide(running, services)
+}).pipe(Effect.scoped)
+
+/** Before the server cuts what is left: an error in the stream needs a moment to reach its client. */
+const LAST_WORDS_MS = 500
+
+const running = Effect.gen(function* () {
+  const readiness = yield* Readiness
+  const database = yield* Database
+  const inference = yield* Inference
+  const upkeep = yield* LedgerUpkeep
+  const { drainMs } = (yield* Settings).gateway.timeouts
+  yield* Effect.addFinalizer(() =>
+    Effect.sync(() => readiness.setPhase("draining")).pipe(
+      Effect.andThen(Effect.sleep(DRAIN_NOTICE)),
+      Effect.andThen(
+        Effect.forkDetach(
+          Effect.andThen(Effect.sleep(Math.max(0, drainMs - LAST_WORDS_MS)), inference.endStreams),
+        ),
+      ),
+    ),
+  )
+  const started = migrateWhenAvailable.pipe(
+    Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
+    Effect.andThen(welcome),
+    Effect.andThen(upkeep.keep),
+  )
+  return yield* Effect.raceFirst(started, database.stopped)
+})
+
+/** For commands: the same database, also that of a gateway running beside, with an up-to-date schema. */
+export const operatorKeys = ApiKeys.layer.pipe(
+  Layer.provide(keyPool),
+  Layer.provide(Layer.effectDiscard(migrateDatabase)),
+  Layer.provide(Database.layerClient),
+  Layer.provide(Settings.layer),
+)
+
+export const operatorDatabase = Database.layerClient.pipe(Layer.provide(Settings.layer))
+
+/** For a command that works through the ledger: long, in short statements. The schema is the command's to check. */
+export const operatorLedger = Database.layerPool({
+  applicationName: "llm-gateway command",
+  maxConnections: 1,
+  statementTimeoutMs: 60_000,
+}).pipe(Layer.provide(Database.layerClient), Layer.provideMerge(Settings.layer))
+
+export const operatorTokens = AdminTokens.layer.pipe(Layer.provide(Settings.layer))

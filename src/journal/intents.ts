@@ -1,0 +1,74 @@
+import { Option, Schema } from "effect"
+import { KeyId, RequestId } from "../domain/Ids.ts"
+import type { AttemptIntent, LedgerRecord } from "../ledger/LedgerRecord.ts"
+
+/** An upstream call that is about to leave, as a line of JSON, and what becomes of it when its process dies. */
+
+const Intent = Schema.Struct({
+  id: RequestId,
+  requestStartedAt: Schema.Finite,
+  keyId: KeyId,
+  endpoint: Schema.String,
+  route: Schema.NullOr(Schema.String),
+  requestedModel: Schema.String,
+  stream: Schema.Boolean,
+  provider: Schema.String,
+  model: Schema.String,
+  startedAt: Schema.Finite,
+})
+
+const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Intent))
+
+/** The client's own word for the model can be as long as a body. */
+const MAX_REQUESTED_MODEL = 200
+
+export const intentLine = (intent: AttemptIntent): string =>
+  JSON.stringify(
+    intent.requestedModel.length > MAX_REQUESTED_MODEL
+      ? { ...intent, requestedModel: intent.requestedModel.slice(0, MAX_REQUESTED_MODEL) }
+      : intent,
+  )
+
+/** One request that its process died over, from the lines of its calls; undefined when none can be understood. */
+export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefined => {
+  // A line that was carried into a later segment is there twice.
+  const calls = [...new Set(lines)].flatMap(
+    (line): ReadonlyArray<AttemptIntent> => Option.toArray(decode(line)),
+  )
+  const [first] = calls
+  if (first === undefined) return undefined
+  return {
+    id: first.id,
+    startedAt: first.requestStartedAt,
+    latencyMs: 0,
+    keyId: first.keyId,
+    endpoint: first.endpoint,
+    route: first.route,
+    requestedModel: first.requestedModel,
+    provider: null,
+    model: null,
+    status: 500,
+    errorCode: "gateway_crashed",
+    stream: first.stream,
+    firstTokenMs: null,
+    finishReason: null,
+    usage: null,
+    usageEstimated: false,
+    rawUsage: null,
+    costNanoUsd: null,
+    costReason: "gateway_crashed",
+    priceVersion: null,
+    decision: null,
+    attempts: calls.map(({ provider, model, startedAt }) => ({
+      provider,
+      model,
+      startedAt,
+      latencyMs: 0,
+      outcome: "lost",
+      upstreamStatus: null,
+      usage: null,
+      usageEstimated: false,
+      costNanoUsd: null,
+    })),
+  }
+}

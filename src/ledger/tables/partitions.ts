@@ -1,0 +1,103 @@
+import { Effect } from "effect"
+import type { SqlClient, SqlError, Statement } from "effect/sql"
+import { failureCode } from "../../database/failure-code.ts"
+
+/**
+ * The days of the ledger: one partition of `requests` and one of `attempts` for each UTC day, made ahead of need or when
+ * a record of that day arrives, and dropped together. There is no partition for everything else, which would keep the
+ * days in it from ever being made.
+ */
+export interface LedgerPartition {
+  readonly requests: string
+  readonly attempts: string
+  /** Epoch milliseconds, inclusive; null for the partition of everything before there were days. */
+  readonly fromMs: number | null
+  /** Exclusive. */
+  readonly toMs: number
+}
+
+/** Epoch milliseconds. */
+export interface Span {
+  readonly fromMs: number
+  /** Exclusive. */
+  readonly toMs: number
+}
+
+/** Whether some of the day is in the span. */
+export const isWithin = ({ fromMs, toMs }: LedgerPartition, span: Span): boolean =>
+  (fromMs ?? Number.NEGATIVE_INFINITY) < span.toMs && toMs > span.fromMs
+
+/** All of them, oldest first. */
+export const ledgerPartitions = (
+  sql: SqlClient.SqlClient,
+): Effect.Effect<ReadonlyArray<LedgerPartition>, SqlError.SqlError> => selectPartitions(sql, sql`true`)
+
+const selectPartitions = (sql: SqlClient.SqlClient, condition: Statement.Fragment) =>
+  sql<LedgerPartition>`
+    SELECT
+      requests, attempts, (extract(epoch FROM lower) * 1000)::float8 AS "fromMs",
+      (extract(epoch FROM upper) * 1000)::float8 AS "toMs"
+    FROM ledger_partitions
+    WHERE ${condition}
+    ORDER BY upper`
+
+/** The days of a batch's records, as the statement that writes them reads it. */
+export const createDaysOf = (
+  sql: SqlClient.SqlClient,
+  batch: string,
+): Effect.Effect<void, SqlError.SqlError> =>
+  Effect.asVoid(sql`
+    SELECT create_ledger_day(day)
+    FROM (
+      SELECT DISTINCT (to_timestamp(started_at_ms / 1000) AT TIME ZONE 'UTC')::date AS day
+      FROM jsonb_to_recordset(${batch}::jsonb) AS record (started_at_ms double precision)
+    ) AS days`)
+
+/** Today and `ahead` more days, by the database's clock. */
+export const createDaysAhead = (
+  sql: SqlClient.SqlClient,
+  ahead: number,
+): Effect.Effect<void, SqlError.SqlError> =>
+  Effect.asVoid(sql`
+    SELECT create_ledger_day((now() AT TIME ZONE 'UTC')::date + ahead)
+    FROM generate_series(0, ${ahead}) AS ahead`)
+
+/**
+ * Oldest first: those that ended when the current UTC day began or earlier, less `days` times 24 hours, by the
+ * database's clock.
+ */
+export const expiredPartitions = (
+  sql: SqlClient.SqlClient,
+  days: number,
+): Effect.Effect<ReadonlyArray<LedgerPartition>, SqlError.SqlError> =>
+  selectPartitions(
+    sql,
+    sql`upper <= date_trunc('day', now(), 'UTC') - make_interval(hours => ${days * 24}::int)`,
+  )
+
+/**
+ * False when another replica dropped it first. Dropping needs both tables for itself for a moment. Whoever asks for
+ * them meanwhile waits behind it, so it does not wait long for a slow reader.
+ */
+export const dropPartition = (
+  sql: SqlClient.SqlClient,
+  { requests, attempts, fromMs, toMs }: LedgerPartition,
+): Effect.Effect<boolean, SqlError.SqlError> =>
+  Effect.gen(function* () {
+    yield* sql`SET LOCAL lock_timeout = '2s'`
+    // Two who drop the same day at once would meet within PostgreSQL (XX000); this lock lets one after the other.
+    yield* sql`LOCK TABLE requests IN SHARE UPDATE EXCLUSIVE MODE`
+    yield* sql`DROP TABLE ${sql(requests)}`
+    yield* sql`DROP TABLE IF EXISTS ${sql(attempts)}`
+    yield* sql`
+      DELETE FROM request_kinds
+      WHERE day >= (${new Date(fromMs ?? 0)}::timestamptz AT TIME ZONE 'UTC')::date
+        AND day < (${new Date(toMs)}::timestamptz AT TIME ZONE 'UTC')::date`
+  }).pipe(
+    sql.withTransaction,
+    Effect.as(true),
+    Effect.catchIf(isDropped, () => Effect.succeed(false)),
+  )
+
+/** The day was dropped meanwhile, as its time had come. */
+export const isDropped = (error: SqlError.SqlError): boolean => failureCode(error) === "42P01"

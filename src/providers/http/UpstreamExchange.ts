@@ -1,0 +1,239 @@
+import { Data, Effect } from "effect"
+import type { Dispatcher } from "undici"
+import { GrowingBuffer } from "./growing-buffer.ts"
+
+/**
+ * One request on the wire: the only place that talks to undici's parser. An answer is read whole up to a bound, or
+ * handed to a consumer as it arrives; only the headers that classification needs leave this file.
+ */
+export interface UpstreamResponse {
+  readonly status: number
+  readonly headers: UpstreamHeaders
+  readonly body: Buffer
+}
+
+/** Everything of the provider's headers that anybody may see. */
+export interface UpstreamHeaders {
+  readonly contentType: string | undefined
+  readonly contentEncoding: string | undefined
+  readonly retryAfter: string | undefined
+  readonly retryAfterMs: string | undefined
+}
+
+/**
+ * Asked with the headers of a 200: who takes its body as it arrives, or undefined to read it whole. `resume` ends a
+ * pause, from wherever it is called and however late.
+ */
+export type OpenBody<A> = (headers: UpstreamHeaders, resume: () => void) => BodyConsumer<A> | undefined
+
+/** Called from undici's callbacks, outside of any fiber. */
+export interface BodyConsumer<A> {
+  readonly onBytes: (bytes: Buffer) => Taken<A>
+  /** The body is complete. */
+  readonly onEnd: () => A
+}
+
+export type Taken<A> =
+  | "more"
+  | "pause" // nothing further comes before `resume`
+  | Enough<A>
+
+/** The exchange succeeds with `result` at once. To `keep` its connection, the body must end on its own right after. */
+export interface Enough<A> {
+  readonly result: A
+  readonly connection: "keep" | "close"
+}
+
+export type TransportFailure =
+  | "connect" // refused, DNS, TLS, connect timeout: no byte was sent
+  | "reset" // lost after dispatch, a reused idle socket included
+  | "timeout" // headers, body silence, or the attempt's own bound
+  | "too_large" // whole body above the cap
+  | "malformed" // not HTTP/1.1: bad header, header section too large
+
+export class TransportError extends Data.TaggedError("TransportError")<{
+  readonly failure: TransportFailure
+  /** Error code of undici, the system or ours. Never text of the upstream. */
+  readonly code: string
+  /** When the status line had arrived. */
+  readonly status: number | undefined
+}> {}
+
+export interface ExchangeOptions<A> {
+  readonly open: OpenBody<A> | undefined
+  readonly timeoutMs: number
+  /** Of a body that is read whole. */
+  readonly maxBytes: number
+  /** Exchanges that undici has not given back yet. */
+  readonly calls: { open: number }
+  /** Called at most once, and never after `cancel`. */
+  readonly resume: (effect: Effect.Effect<UpstreamResponse | A, TransportError>) => void
+}
+
+/** How long a body may take to end after its consumer had enough; past it a new connection is cheaper. */
+const LINGER_MS = 1000
+
+export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
+  readonly #options: ExchangeOptions<A>
+  readonly #body = new GrowingBuffer()
+  #timer: NodeJS.Timeout
+  #settled = false
+  #controller: Dispatcher.DispatchController | undefined
+  #status: number | undefined
+  #headers = noHeaders
+  #consumer: BodyConsumer<A> | undefined
+
+  constructor(options: ExchangeOptions<A>) {
+    this.#options = options
+    options.calls.open += 1
+    this.#timer = setTimeout(() => this.#expire(), options.timeoutMs)
+  }
+
+  /** Stops the exchange from our side; a request still queued is dropped the moment undici picks it up. */
+  cancel(): void {
+    this.#settle()
+    this.#controller?.abort(cancelled)
+  }
+
+  onRequestStart(controller: Dispatcher.DispatchController): void {
+    this.#controller = controller
+    if (this.#settled) controller.abort(cancelled)
+  }
+
+  onResponseStart(
+    _controller: Dispatcher.DispatchController,
+    status: number,
+    headers: Readonly<Record<string, string | Array<string> | undefined>>,
+  ): void {
+    if (status < 200) return
+    this.#status = status
+    this.#headers = {
+      contentType: single(headers["content-type"]),
+      contentEncoding: single(headers["content-encoding"]),
+      retryAfter: single(headers["retry-after"]),
+      retryAfterMs: single(headers["retry-after-ms"]),
+    }
+    const { open } = this.#options
+    if (status !== 200 || open === undefined) return
+    this.#orDie(() => {
+      this.#consumer = open(this.#headers, () => this.#resumeBody())
+    })
+  }
+
+  onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    // More than its consumer wanted.
+    if (this.#settled) controller.abort(cancelled)
+    else if (this.#consumer !== undefined) this.#consume(this.#consumer, controller, chunk)
+    else if (this.#body.length + chunk.length <= this.#options.maxBytes) this.#body.append(chunk)
+    else {
+      this.cancel()
+      this.#fail("too_large", "BODY_TOO_LARGE")
+    }
+  }
+
+  onResponseEnd(): void {
+    this.#options.calls.open -= 1
+    const settled = this.#settled
+    this.#settle()
+    const status = this.#status
+    if (settled || status === undefined) return
+    const consumer = this.#consumer
+    this.#orDie(() => {
+      const answer =
+        consumer === undefined
+          ? { status, headers: this.#headers, body: this.#body.take() }
+          : consumer.onEnd()
+      this.#finish(Effect.succeed(answer))
+    })
+  }
+
+  onResponseError(_controller: Dispatcher.DispatchController, error: Error): void {
+    this.#options.calls.open -= 1
+    const settled = this.#settled
+    this.#settle()
+    if (settled) return
+    const code = "code" in error && typeof error.code === "string" ? error.code : error.name
+    this.#fail(failureOf(code, this.#controller !== undefined, this.#status !== undefined), code)
+  }
+
+  #consume(consumer: BodyConsumer<A>, controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#orDie(() => {
+      const taken = consumer.onBytes(chunk)
+      // The consumer may have had the exchange cancelled.
+      if (this.#settled || taken === "more") return
+      if (taken === "pause") {
+        // Here alone: a pause from outside of undici's delivery would let one more chunk through.
+        controller.pause()
+        return
+      }
+      this.#settle()
+      this.#finish(Effect.succeed(taken.result))
+      if (taken.connection === "close") controller.abort(cancelled)
+      else this.#timer = setTimeout(() => controller.abort(cancelled), LINGER_MS)
+    })
+  }
+
+  /** In a turn of its own: resuming delivers bytes, which must not enter a consumer or a parser that is at work. */
+  #resumeBody(): void {
+    queueMicrotask(() => {
+      if (!this.#settled) this.#controller?.resume()
+    })
+  }
+
+  #expire(): void {
+    this.cancel()
+    this.#fail("timeout", "ATTEMPT_TIMEOUT")
+  }
+
+  /** What a consumer throws is a defect of its Effect; undici would take it for a lost connection. */
+  #orDie(action: () => void): void {
+    try {
+      action()
+    } catch (defect) {
+      this.cancel()
+      this.#finish(Effect.die(defect))
+    }
+  }
+
+  #fail(failure: TransportFailure, code: string): void {
+    this.#finish(Effect.fail(new TransportError({ failure, code, status: this.#status })))
+  }
+
+  /** Not from within undici's callback: the fiber's next request would enter a parser that is not done. */
+  #finish(effect: Effect.Effect<UpstreamResponse | A, TransportError>): void {
+    queueMicrotask(() => this.#options.resume(effect))
+  }
+
+  #settle(): void {
+    this.#settled = true
+    clearTimeout(this.#timer)
+  }
+}
+
+/** undici wants a reason; nobody hears it. */
+const cancelled = new Error("cancelled by the gateway")
+
+const noHeaders: UpstreamHeaders = {
+  contentType: undefined,
+  contentEncoding: undefined,
+  retryAfter: undefined,
+  retryAfterMs: undefined,
+}
+
+const single = (value: string | Array<string> | undefined): string | undefined =>
+  Array.isArray(value) ? value[0] : value
+
+const failureOf = (code: string, dispatched: boolean, answering: boolean): TransportFailure => {
+  switch (code) {
+    case "UND_ERR_HEADERS_TIMEOUT":
+    case "UND_ERR_BODY_TIMEOUT":
+      return "timeout"
+    case "UND_ERR_HEADERS_OVERFLOW":
+    case "UND_ERR_RES_CONTENT_LENGTH_MISMATCH":
+    case "HTTPParserError":
+      // With the headers read, broken framing is what a connection lost in the body looks like.
+      return answering ? "reset" : "malformed"
+    default:
+      return dispatched ? "reset" : "connect"
+  }
+}

@@ -1,0 +1,61 @@
+import type { ChunkSink } from "../Provider.ts"
+import { badResponse } from "../protocols/fault.ts"
+import type { Fault, StreamReader } from "../protocols/Protocol.ts"
+import { type SseEvent, SseParser } from "./sse.ts"
+import type { BodyConsumer, Enough } from "./UpstreamExchange.ts"
+
+/** How a stream ended, as far as its bytes tell. */
+export interface StreamEnd {
+  /** Undefined after the provider's terminal event. */
+  readonly fault: Fault | undefined
+  /** The provider's words that the fault was read from. */
+  readonly said: Buffer
+}
+
+/**
+ * From the bytes of one streamed answer to chunks in the sink: parse, read, write, all within the call that brings
+ * the bytes. The bound holds for one event, which is all that is kept here, and for the text of the whole answer,
+ * which a sink may have to keep. A sink without room gets the events of the chunk at hand and nothing further.
+ */
+export const readEvents = (
+  reader: StreamReader,
+  sink: ChunkSink,
+  maxBytes: number,
+): BodyConsumer<StreamEnd> => {
+  const parser = new SseParser(maxBytes)
+  let characters = 0
+  return {
+    onBytes: (bytes) => {
+      const { events, tooLarge } = parser.push(bytes)
+      let room = true
+      for (const event of events) {
+        const reading = reader.read(event)
+        if (reading._tag === "Fault") return faulty(reading.fault, event)
+        for (const chunk of reading.chunks) {
+          characters += chunk.text.length
+          if (characters > maxBytes) return faulty(badResponse("answer too large"))
+          room = sink.write(chunk)
+        }
+        if (reading._tag === "Done") return complete
+      }
+      if (tooLarge) return faulty(badResponse("event too large"))
+      return room ? "more" : "pause"
+    },
+    onEnd: () => {
+      const rest = parser.rest()
+      const reading = reader.end(rest)
+      if (reading._tag === "Fault") return { fault: reading.fault, said: Buffer.from(rest) }
+      for (const chunk of reading.chunks) sink.write(chunk)
+      return complete.result
+    },
+  }
+}
+
+const nothing = Buffer.alloc(0)
+
+const complete: Enough<StreamEnd> = { result: { fault: undefined, said: nothing }, connection: "keep" }
+
+const faulty = (fault: Fault, event?: SseEvent): Enough<StreamEnd> => ({
+  result: { fault, said: event?.bytes ?? nothing },
+  connection: "close",
+})

@@ -1,0 +1,103 @@
+import type { ChatChunk } from "../../../domain/Chat.ts"
+import type { SseEvent } from "../../http/sse.ts"
+import { badResponse } from "../fault.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
+import type { Fault, Reading, StreamReader } from "../Protocol.ts"
+import { classifyInBand, inBandFault } from "./errors.ts"
+import { finishReason, readUsage } from "./fields.ts"
+
+/**
+ * Streamed chat completions. Each event is passed on as it came and read only to be understood, by itself: what it
+ * means depends on none before it, so one reader serves every stream.
+ */
+export const streamReader: StreamReader = {
+  read: (event) => {
+    const { type, data } = event
+    if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
+    // Some servers name their chunks, and clients read them all the same. What else has a name is not part of the answer.
+    const named = type !== "message"
+    const json = parseJson(data)
+    if (isObject(json)) {
+      const choices = objectsAt(json, "choices")
+      const fault = inBandFault(json, choices)
+      if (fault !== undefined) return faulty(fault)
+      return named && !Array.isArray(json.choices)
+        ? nothing
+        : { _tag: "Chunks", chunks: [readChunk(event, json, choices)] }
+    }
+    const text = data.trim()
+    if (text === "[DONE]") return done
+    return named || text === "" ? nothing : badEvent
+  },
+  end: (rest) => {
+    const text = rest.replace(/^data:/, "").trim()
+    // Only the last blank line is missing.
+    if (text === "[DONE]") return done
+    const json = parseJson(text)
+    const fault = isObject(json) ? inBandFault(json, objectsAt(json, "choices")) : undefined
+    return fault === undefined ? truncated : faulty(fault)
+  },
+}
+
+const nothing: Reading = { _tag: "Chunks", chunks: [] }
+const done: Reading = { _tag: "Done", chunks: [] }
+const faulty = (fault: Fault): Reading => ({ _tag: "Fault", fault })
+const badEvent = faulty(badResponse("event data is not a JSON object"))
+const truncated = faulty({ kind: "reset", detail: "ended without its terminal event" })
+
+const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<JsonObject>): ChatChunk => {
+  let text = ""
+  let generated = 0
+  let semantic = false
+  let finished: unknown
+  for (const choice of choices) {
+    const delta = objectAt(choice, "delta")
+    const reason = choice.finish_reason
+    semantic ||= (reason !== undefined && reason !== null) || saysSomething(delta)
+    generated += characters(delta)
+    // A stream of many choices mixes them; the first is number 0 and need not be first in the event.
+    if ((choice.index ?? 0) !== 0) continue
+    text += stringAt(delta, "content") || stringAt(delta, "refusal") || ""
+    finished ??= reason
+  }
+  const usage = json.usage ?? undefined
+  return {
+    event: event.bytes,
+    text,
+    generated,
+    semantic,
+    usageOnly: isObject(usage) && Array.isArray(json.choices) && json.choices.length === 0,
+    model: stringAt(json, "model") || undefined,
+    finishReason: finished === undefined || finished === null ? undefined : finishReason(finished),
+    usage: usage === undefined ? undefined : { usage: readUsage(usage), raw: usage },
+  }
+}
+
+/** Anything besides the role, known to us or not. */
+const saysSomething = (delta: JsonObject | undefined): boolean => {
+  for (const field in delta) {
+    if (field !== "role" && !isEmpty(delta[field])) return true
+  }
+  return false
+}
+
+const isEmpty = (value: unknown): boolean =>
+  value === null ||
+  value === undefined ||
+  value === "" ||
+  value === false ||
+  (typeof value === "object" && Object.keys(value).length === 0)
+
+const characters = (delta: JsonObject | undefined): number => {
+  if (delta === undefined) return 0
+  let count = lengthAt(delta, "content") + lengthAt(delta, "refusal")
+  // Two names of the same thing: servers that send both repeat it.
+  count += lengthAt(delta, "reasoning_content") || lengthAt(delta, "reasoning")
+  count += called(objectAt(delta, "function_call"))
+  for (const call of objectsAt(delta, "tool_calls")) count += called(objectAt(call, "function"))
+  return count
+}
+
+const called = (call: JsonObject | undefined): number => lengthAt(call, "name") + lengthAt(call, "arguments")
+
+const lengthAt = (parent: JsonObject | undefined, key: string): number => stringAt(parent, key)?.length ?? 0

@@ -1,0 +1,193 @@
+import { Effect, Schedule } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { makeUsage, type Usage } from "../domain/Usage.ts"
+import {
+  isDropped,
+  isWithin,
+  type LedgerPartition,
+  ledgerPartitions,
+  type Span,
+} from "../ledger/tables/partitions.ts"
+import {
+  type AttemptChange,
+  type CostChange,
+  countRequests,
+  isRolledBack,
+  readRequests,
+  type StoredAttempt,
+  type StoredRequest,
+  writeCosts,
+} from "./reprice-batch.ts"
+
+/** What tokens cost now; undefined when the model has no price here. */
+export type PriceUsage = (
+  provider: string,
+  model: string,
+  usage: Usage | null,
+) =>
+  | { readonly nanoUsd: number | null; readonly reason: string | null; readonly priceVersion: string | null }
+  | undefined
+
+export interface RepricedModel {
+  readonly provider: string
+  readonly model: string
+  requests: number
+  /** Another cost than before. */
+  changed: number
+  /** The same cost, of another row of the price list or unknown for another reason. */
+  relabelled: number
+  newlyPriced: number
+  /** The model has no price here, or what is stored does not say what to price: left as they are. */
+  kept: number
+  beforeNanoUsd: bigint
+  afterNanoUsd: bigint
+}
+
+export interface Recomputation {
+  readonly total: number
+  /** Requests looked at. */
+  requests: number
+  /** Those of them that no provider answered: nothing to price. */
+  unanswered: number
+  /** Re-priced by somebody else meanwhile, and left at that. */
+  contested: number
+  attemptsChanged: number
+  readonly models: Map<string, RepricedModel>
+}
+
+/** A batch holds up the ledger's writer for the moment it takes; an embedded database, everybody. */
+const BATCH = 1_000
+
+const again = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 20 }))
+
+/**
+ * Prices what is in the ledger anew: requests that started in the span, and their attempts. Every batch is one
+ * statement that also moves the rollups by what it changed, so that these are the sums of the rows at any moment, also
+ * beside a gateway that writes and when this ends in the middle; what was not reached is done by doing it again.
+ */
+export const recomputeCosts = (
+  sql: SqlClient.SqlClient,
+  options: {
+    readonly span: Span
+    readonly price: PriceUsage
+    /** Nothing is written. */
+    readonly dryRun: boolean
+    readonly onBatch: (sofar: Recomputation) => Effect.Effect<void>
+  },
+): Effect.Effect<Recomputation, SqlError.SqlError> =>
+  Effect.gen(function* () {
+    const { span, price, dryRun } = options
+    const days = (yield* ledgerPartitions(sql)).filter((day) => isWithin(day, span))
+    const counts = yield* Effect.forEach(days, (day) =>
+      countRequests(sql, day, span).pipe(Effect.catchIf(isDropped, () => Effect.succeed(0))),
+    )
+    const sofar: Recomputation = {
+      total: counts.reduce((sum, count) => sum + count, 0),
+      requests: 0,
+      unanswered: 0,
+      contested: 0,
+      attemptsChanged: 0,
+      models: new Map(),
+    }
+
+    const recomputeDay = Effect.fnUntraced(function* (day: LedgerPartition) {
+      let after: StoredRequest | undefined
+      while (true) {
+        const rows = yield* readRequests(sql, day, span, after, BATCH)
+        after = rows.at(-1)
+        if (after === undefined) return
+        const priced = rows.map((row) => priceRequest(row, price))
+        const changes = priced.flatMap(({ change }) => change ?? [])
+        const attempts = priced.flatMap((each) => each.attempts)
+        const changed =
+          dryRun || changes.length + attempts.length === 0
+            ? new Set(changes.map(({ id }) => id))
+            : yield* Effect.retry(writeCosts(sql, day, changes, attempts), {
+                schedule: again,
+                while: isRolledBack,
+              })
+        for (const each of priced) count(sofar, each, changed)
+        yield* options.onBatch(sofar)
+      }
+    })
+
+    yield* Effect.forEach(days, (day) => Effect.catchIf(recomputeDay(day), isDropped, () => Effect.void), {
+      discard: true,
+    })
+    return sofar
+  })
+
+interface PricedRequest {
+  readonly row: StoredRequest
+  readonly kept: boolean
+  readonly change: CostChange | undefined
+  readonly attempts: ReadonlyArray<AttemptChange>
+}
+
+const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
+  const answer =
+    row.provider === null || row.model === null ? undefined : price(row.provider, row.model, usageOf(row))
+  // A cost that was known once does not get lost to a lack of knowledge now.
+  const kept = answer === undefined || (answer.nanoUsd === null && row.cost !== null)
+  const same =
+    kept ||
+    (answer.nanoUsd === row.cost && answer.reason === row.reason && answer.priceVersion === row.version)
+  return {
+    row,
+    kept,
+    change: same
+      ? undefined
+      : {
+          id: row.id,
+          old_cost: row.cost,
+          cost: answer.nanoUsd,
+          reason: answer.reason,
+          version: answer.priceVersion,
+        },
+    attempts: row.attempts.flatMap((attempt) => {
+      const cost = price(attempt.provider, attempt.model, usageOf(attempt))?.nanoUsd ?? attempt.cost
+      return cost === attempt.cost ? [] : { request_id: row.id, ordinal: attempt.ordinal, cost }
+    }),
+  }
+}
+
+/** What of a stored usage decides its cost. */
+const usageOf = (stored: StoredRequest | StoredAttempt): Usage | null =>
+  makeUsage({
+    inputTokens: stored.input_tokens,
+    outputTokens: stored.output_tokens,
+    cachedTokens: stored.cached_tokens,
+  })
+
+const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {
+  const { row, attempts } = priced
+  sofar.requests += 1
+  sofar.attemptsChanged += attempts.length
+  if (row.provider === null || row.model === null) {
+    sofar.unanswered += 1
+    return
+  }
+  const key = `${row.provider}/${row.model}`
+  const model = sofar.models.get(key) ?? {
+    provider: row.provider,
+    model: row.model,
+    requests: 0,
+    changed: 0,
+    relabelled: 0,
+    newlyPriced: 0,
+    kept: 0,
+    beforeNanoUsd: 0n,
+    afterNanoUsd: 0n,
+  }
+  sofar.models.set(key, model)
+  const change = changed.has(row.id) ? priced.change : undefined
+  if (change === undefined && priced.change !== undefined) sofar.contested += 1
+  const cost = change === undefined ? row.cost : change.cost
+  model.requests += 1
+  if (cost !== row.cost) model.changed += 1
+  else if (change !== undefined) model.relabelled += 1
+  if (row.cost === null && cost !== null) model.newlyPriced += 1
+  if (priced.kept) model.kept += 1
+  model.beforeNanoUsd += BigInt(row.cost ?? 0)
+  model.afterNanoUsd += BigInt(cost ?? 0)
+}

@@ -1,0 +1,159 @@
+import { Effect } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import { failureCode } from "../database/failure-code.ts"
+import type { LedgerPartition, Span } from "../ledger/tables/partitions.ts"
+
+/** What is stored of one attempt whose tokens are known. */
+export interface StoredAttempt {
+  readonly ordinal: number
+  readonly provider: string
+  readonly model: string
+  readonly input_tokens: number
+  readonly output_tokens: number
+  readonly cached_tokens: number
+  readonly cost: number | null
+}
+
+/** What is stored of one request's usage and cost. */
+export interface StoredRequest {
+  readonly id: string
+  /** As PostgreSQL writes it, so that no fraction of a millisecond is lost. */
+  readonly started: string
+  readonly provider: string | null
+  readonly model: string | null
+  readonly input_tokens: number | null
+  readonly output_tokens: number | null
+  readonly cached_tokens: number | null
+  readonly reasoning_tokens: number | null
+  readonly cost: number | null
+  readonly reason: string | null
+  readonly version: string | null
+  readonly attempts: ReadonlyArray<StoredAttempt>
+}
+
+export interface CostChange {
+  readonly id: string
+  readonly old_cost: number | null
+  readonly cost: number | null
+  readonly reason: string | null
+  readonly version: string | null
+}
+
+export interface AttemptChange {
+  readonly request_id: string
+  readonly ordinal: number
+  readonly cost: number | null
+}
+
+const within = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span) =>
+  sql`started_at >= to_timestamp(${fromMs}::float8 / 1000) AND started_at < to_timestamp(${toMs}::float8 / 1000)`
+
+export const countRequests = (
+  sql: SqlClient.SqlClient,
+  { requests }: LedgerPartition,
+  span: Span,
+): Effect.Effect<number, SqlError.SqlError> =>
+  Effect.map(
+    sql<{ count: number }>`
+      SELECT count(*)::float8 AS count FROM ${sql(requests)} WHERE ${within(sql, span)}`,
+    ([row]) => row?.count ?? 0,
+  )
+
+/** The next requests of a partition by start and id, behind `after`. */
+export const readRequests = (
+  sql: SqlClient.SqlClient,
+  { requests, attempts }: LedgerPartition,
+  span: Span,
+  after: StoredRequest | undefined,
+  limit: number,
+): Effect.Effect<ReadonlyArray<StoredRequest>, SqlError.SqlError> => {
+  // Older rows do not say of an attempt how many tokens were cached; of the one that answered, its request does.
+  const answered = sql.literal(
+    "attempt.ordinal = request.attempts AND (attempt.provider, attempt.model, attempt.input_tokens, " +
+      "attempt.output_tokens) = (request.provider, request.model, request.input_tokens, request.output_tokens)",
+  )
+  return sql<StoredRequest>`
+    SELECT
+      id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
+      cached_tokens::float8, reasoning_tokens::float8, cost_nano_usd::float8 AS cost, cost_reason AS reason,
+      price_version AS version,
+      (
+        SELECT coalesce(jsonb_agg(jsonb_build_object(
+          'ordinal', ordinal, 'provider', attempt.provider, 'model', attempt.model,
+          'input_tokens', attempt.input_tokens, 'output_tokens', attempt.output_tokens,
+          'cached_tokens', cached, 'cost', attempt.cost_nano_usd
+        )), '[]')
+        FROM ${sql(attempts)} AS attempt
+          CROSS JOIN coalesce(attempt.cached_tokens, CASE WHEN ${answered} THEN request.cached_tokens END) AS cached
+        WHERE attempt.request_id = request.id AND attempt.input_tokens IS NOT NULL
+          AND attempt.output_tokens IS NOT NULL AND cached IS NOT NULL
+      ) AS attempts
+    FROM ${sql(requests)} AS request
+    WHERE ${within(sql, span)}
+      AND ${after === undefined ? sql`true` : sql`(started_at, id) > (${after.started}::timestamptz, ${after.id}::uuid)`}
+    ORDER BY started_at, id
+    LIMIT ${limit}`
+}
+
+/**
+ * Writes new costs and takes the same differences to the rollups: one statement, so that they agree whenever it ends and
+ * however. Gives back the requests whose cost was still the old one; somebody else re-priced the others meanwhile, with
+ * differences of their own.
+ *
+ * A difference is one more row, or an addition to a row, of the table that the writer of batches adds to, and moves on
+ * from there with the rest. Rows are locked in key order, as that writer locks them.
+ */
+export const writeCosts = (
+  sql: SqlClient.SqlClient,
+  { requests, attempts }: LedgerPartition,
+  changes: ReadonlyArray<CostChange>,
+  attemptChanges: ReadonlyArray<AttemptChange>,
+): Effect.Effect<ReadonlySet<string>, SqlError.SqlError> =>
+  Effect.map(
+    sql<{ id: string }>`
+      WITH change AS MATERIALIZED (
+        SELECT * FROM jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) AS change (
+          id uuid, old_cost bigint, cost bigint, reason text, version text
+        )
+        ORDER BY id
+      ), updated AS (
+        UPDATE ${sql(requests)} AS request
+        SET cost_nano_usd = change.cost, cost_reason = change.reason, price_version = change.version
+        FROM change
+        WHERE request.id = change.id AND request.cost_nano_usd IS NOT DISTINCT FROM change.old_cost
+        RETURNING
+          request.id, date_trunc('hour', request.started_at, 'UTC') AS hour, request.key_id,
+          coalesce(request.provider, '') AS provider, coalesce(request.model, '') AS model, request.stream,
+          coalesce(change.cost, 0) - coalesce(change.old_cost, 0) AS difference,
+          CASE
+            WHEN request.provider IS NULL OR request.status NOT BETWEEN 200 AND 299 OR request.error_code IS NOT NULL
+            THEN 0
+            ELSE (change.cost IS NULL)::int - (change.old_cost IS NULL)::int
+          END AS unpriced
+      ), updated_attempts AS (
+        UPDATE ${sql(attempts)} AS attempt SET cost_nano_usd = change.cost
+        FROM jsonb_to_recordset(${JSON.stringify(attemptChanges)}::jsonb) AS change (
+          request_id uuid, ordinal smallint, cost bigint
+        )
+        WHERE attempt.request_id = change.request_id AND attempt.ordinal = change.ordinal
+      ), updated_usage AS (
+        INSERT INTO usage_recent AS rollup (
+          hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
+          reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms
+        )
+        SELECT hour, key_id, provider, model, stream, 0, 0, 0, 0, 0, 0, sum(difference), sum(unpriced), 0
+        FROM updated
+        GROUP BY hour, key_id, provider, model, stream
+        HAVING sum(difference) <> 0 OR sum(unpriced) <> 0
+        ORDER BY hour, key_id, provider, model, stream
+        ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
+          cost_nano_usd = rollup.cost_nano_usd + excluded.cost_nano_usd,
+          unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests
+      )
+      SELECT id FROM updated`,
+    (rows) => new Set(rows.map(({ id }) => id)),
+  )
+
+/** Deadlocked, not serialisable, or waited too long for a lock: nothing was done, and it may be tried again. */
+export const isRolledBack = (error: SqlError.SqlError): boolean =>
+  ["40P01", "40001", "55P03"].includes(failureCode(error) ?? "")

@@ -1,0 +1,85 @@
+import { assert, describe, it } from "@effect/vitest"
+import { geminiModels, openaiModels } from "../../src/catalog/builtin-models.ts"
+import { builtinVendors } from "../../src/config/builtin-providers.ts"
+
+const all = [...openaiModels, ...geminiModels]
+const embeddings = all.filter(({ kind }) => kind === "embedding")
+
+describe("built-in models", () => {
+  it("are each named once, and priced with source and date", () => {
+    for (const models of [openaiModels, geminiModels]) {
+      assert.strictEqual(new Set(models.map(({ name }) => name)).size, models.length)
+    }
+    for (const { name, price, kind } of all) {
+      assert(price !== undefined, name)
+      assert.strictEqual(price.asOf, "2026-11-23")
+      if (kind === "embedding") continue
+      for (const nano of [price.inputNanoPer1M, price.cachedInputNanoPer1M, price.outputNanoPer1M]) {
+        assert(Number.isSafeInteger(nano) && nano > 0, name)
+      }
+      // A slipped decimal would show: no list price leaves these bounds.
+      assert(price.cachedInputNanoPer1M <= price.inputNanoPer1M, name)
+      assert(price.inputNanoPer1M <= price.outputNanoPer1M, name)
+      assert.strictEqual(price.source, "third-party model list, unverified")
+    }
+  })
+
+  it("of embeddings put nothing out and say which price was read where", () => {
+    assert.deepStrictEqual(
+      embeddings.map(({ name, contextWindow, maxOutputTokens, price }) => [
+        name,
+        contextWindow,
+        maxOutputTokens,
+        price?.inputNanoPer1M,
+        price?.outputNanoPer1M,
+        price?.source,
+      ]),
+      [
+        ["text-embedding-3-small", 8_192, undefined, 20_000_000, 0, "OpenAI model page, indexed copy"],
+        ["text-embedding-3-large", 8_192, undefined, 130_000_000, 0, "OpenAI model page, indexed copy"],
+        ["text-embedding-ada-002", 8_192, undefined, 100_000_000, 0, "third-party model list, unverified"],
+        ["gemini-embedding-001", 2_048, undefined, 150_000_000, 0, "third-party model list, unverified"],
+      ],
+    )
+  })
+
+  it("have an undated alias beside every dated snapshot, with the same facts", () => {
+    const byName = new Map(openaiModels.map((model) => [model.name, model]))
+    const dated = openaiModels.filter(({ name }) => /-\d{4}-\d{2}-\d{2}$/.test(name))
+    assert.isAbove(dated.length, 20)
+    for (const model of dated) {
+      const alias = model.name.replace(/-\d{4}-\d{2}-\d{2}$/, "")
+      assert.deepStrictEqual(byName.get(alias), { ...model, name: alias })
+    }
+  })
+
+  it("hold every model of the default route, larger ones with a larger window", () => {
+    for (const { models, auto, largerContext } of Object.values(builtinVendors)) {
+      const window = (name: string) => models.find((model) => model.name === name)?.contextWindow ?? 0
+      assert.isAbove(auto.length, 0)
+      for (const name of auto) {
+        assert.isAbove(window(name), 0)
+        for (const larger of largerContext) assert.isAbove(window(larger), window(name))
+      }
+    }
+  })
+
+  it("spot check against the published numbers", () => {
+    assert.deepStrictEqual(
+      all.find(({ name }) => name === "gpt-5.4-mini"),
+      {
+        name: "gpt-5.4-mini",
+        kind: "chat",
+        contextWindow: 400_000,
+        maxOutputTokens: 128_000,
+        price: {
+          inputNanoPer1M: 750_000_000,
+          cachedInputNanoPer1M: 75_000_000,
+          outputNanoPer1M: 4_500_000_000,
+          source: "third-party model list, unverified",
+          asOf: "2026-11-23",
+        },
+      },
+    )
+  })
+})

@@ -1,0 +1,141 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import { costOf, expectedCost, priceVersion } from "../../src/catalog/cost.ts"
+import type { Price } from "../../src/catalog/model.ts"
+import { NanoUsd } from "../../src/domain/Money.ts"
+import { makeUsage, type Usage } from "../../src/domain/Usage.ts"
+
+/** USD per million -> nano-dollars per million. */
+const price = (input: number, cached: number, output: number): Price => ({
+  inputNanoPer1M: input * 1e9,
+  cachedInputNanoPer1M: cached * 1e9,
+  outputNanoPer1M: output * 1e9,
+  source: "contract",
+  asOf: "2026-11-01",
+})
+
+const usage = (
+  inputTokens: number,
+  outputTokens: number,
+  cachedTokens = 0,
+  reasoningTokens = 0,
+): Usage | null => makeUsage({ inputTokens, outputTokens, cachedTokens, reasoningTokens })
+
+describe("the cost of one answer", () => {
+  it("is tokens times price", () => {
+    // 1000 x 0.75 $ + 200 x 4.5 $, per million
+    assert.strictEqual(costOf(price(0.75, 0.075, 4.5), usage(1_000, 200)).nanoUsd, 750_000 + 900_000)
+  })
+
+  it("cached tokens are part of the input and cost their own price, once", () => {
+    assert.strictEqual(costOf(price(2, 0.5, 8), usage(1_000, 0, 400)).nanoUsd, 600 * 2_000 + 400 * 500)
+    assert.strictEqual(costOf(price(2, 0.5, 8), usage(1_000, 0, 1_000)).nanoUsd, 500_000)
+  })
+
+  it("reasoning tokens are part of the output and are not billed on top", () => {
+    // A Gemini answer with 10 candidate and 90 thought tokens: its protocol reports 100 output tokens.
+    assert.strictEqual(costOf(price(1, 1, 4), usage(0, 100, 0, 90)).nanoUsd, 400_000)
+  })
+
+  it("half a nano-dollar rounds up, less rounds down", () => {
+    const half: Price = { ...price(0, 0, 0), inputNanoPer1M: 500_000 }
+    assert.strictEqual(costOf(half, usage(1, 0)).nanoUsd, 1)
+    assert.strictEqual(costOf({ ...half, inputNanoPer1M: 499_999 }, usage(1, 0)).nanoUsd, 0)
+  })
+
+  it("is null with a reason when the model has no price or the provider sent no usage", () => {
+    assert.deepStrictEqual(costOf(undefined, usage(1, 1)), {
+      nanoUsd: null,
+      reason: "unknown_model",
+      priceVersion: null,
+    })
+    assert.deepStrictEqual(costOf(price(1, 1, 1), null), {
+      nanoUsd: null,
+      reason: "missing_usage",
+      priceVersion: "contract@2026-11-01",
+    })
+    assert.strictEqual(costOf(undefined, null).reason, "unknown_model")
+  })
+
+  it("of a free model is a known 0, of a used one never", () => {
+    assert.deepStrictEqual(costOf(price(0, 0, 0), usage(5, 5)), {
+      nanoUsd: NanoUsd.make(0),
+      reason: null,
+      priceVersion: priceVersion(price(0, 0, 0)),
+    })
+  })
+})
+
+/** Whatever the YAML file accepts: up to 4000 USD per million. */
+const anyNano = fc.oneof(fc.nat(5_000_000_000), fc.integer({ min: 0, max: 4_000_000_000_000 }))
+const anyPrice: fc.Arbitrary<Price> = fc.record({
+  inputNanoPer1M: anyNano,
+  cachedInputNanoPer1M: anyNano,
+  outputNanoPer1M: anyNano,
+  source: fc.constant("s"),
+  asOf: fc.constant("2026-01-01"),
+})
+/** Whatever `makeUsage` accepts. */
+const anyUsage: fc.Arbitrary<Usage> = fc
+  .tuple(fc.nat(1_000_000_000), fc.nat(1_000_000_000), fc.double({ min: 0, max: 1, noNaN: true }))
+  .map(([inputTokens, outputTokens, share]) => ({
+    inputTokens,
+    outputTokens,
+    cachedTokens: Math.floor(inputTokens * share),
+    reasoningTokens: 0,
+  }))
+
+const cost = (of: Price, used: Usage): number => {
+  const { nanoUsd } = costOf(of, used)
+  assert(nanoUsd !== null)
+  return nanoUsd
+}
+
+describe("for any price and any usage that can get in", () => {
+  it("the cost is a safe integer, never negative and never NaN, equal to exact arithmetic", () => {
+    fc.assert(
+      fc.property(anyPrice, anyUsage, (of, used) => {
+        const found = cost(of, used)
+        assert(Number.isSafeInteger(found) && found >= 0)
+        const sum = (parts: ReadonlyArray<readonly [number, number]>) =>
+          parts.reduce((total, [tokens, nano]) => total + BigInt(tokens) * BigInt(nano), 0n)
+        const millionths = sum([
+          [used.inputTokens, of.inputNanoPer1M],
+          [used.cachedTokens, of.cachedInputNanoPer1M],
+          [used.outputTokens, of.outputNanoPer1M],
+        ])
+        const exact = millionths - BigInt(used.cachedTokens) * BigInt(of.inputNanoPer1M)
+        const error = BigInt(found) * 1_000_000n - exact
+        assert(error > -500_000n && error <= 500_000n, `off by ${error} millionths`)
+      }),
+    )
+  })
+
+  it("the highest price on the largest usage still fits", () => {
+    const most = { inputTokens: 1e9, outputTokens: 1e9, cachedTokens: 0, reasoningTokens: 0 }
+    assert.strictEqual(cost(price(4_000, 4_000, 4_000), most), 8e15)
+  })
+
+  it("more tokens never cost less, and cached ones never more where caching is cheaper", () => {
+    fc.assert(
+      fc.property(anyPrice, anyUsage, fc.nat(1_000_000), (of, used, more) => {
+        const base = cost(of, used)
+        assert(cost(of, { ...used, inputTokens: used.inputTokens + more }) >= base)
+        assert(cost(of, { ...used, outputTokens: used.outputTokens + more }) >= base)
+        const cheap = { ...of, cachedInputNanoPer1M: Math.min(of.inputNanoPer1M, of.cachedInputNanoPer1M) }
+        assert(cost(cheap, used) <= cost(cheap, { ...used, cachedTokens: 0 }))
+      }),
+    )
+  })
+
+  it("the expectation equals the bill of the same tokens, uncached, to a nano-dollar", () => {
+    fc.assert(
+      fc.property(anyPrice, anyUsage, (of, used) => {
+        const expected = expectedCost(of, used.inputTokens, used.outputTokens) ?? Number.NaN
+        const billed = cost(of, { ...used, cachedTokens: 0 })
+        assert(Math.abs(expected - billed) <= 1 + billed * 1e-12)
+      }),
+    )
+    assert.isUndefined(expectedCost(undefined, 1, 1))
+  })
+})

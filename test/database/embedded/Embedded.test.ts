@@ -1,0 +1,155 @@
+import { type ChildProcess, spawn } from "node:child_process"
+import { once } from "node:events"
+import { stat } from "node:fs/promises"
+import { join } from "node:path"
+import { fileURLToPath } from "node:url"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Layer, type Scope } from "effect"
+import { SqlClient } from "effect/sql"
+import { Database } from "../../../src/database/Database.ts"
+import { open } from "../../../src/database/embedded/Embedded.ts"
+import { layerEmbedded, migratedDataDir, temporaryDirectory } from "../../support/Databases.ts"
+
+const pool = Database.layerPool({ applicationName: "test", maxConnections: 4, statementTimeoutMs: 5_000 })
+
+const program = fileURLToPath(new URL("./embedded-process.ts", import.meta.url))
+
+interface Running {
+  readonly child: ChildProcess
+  readonly output: () => string
+}
+
+const start = (...args: ReadonlyArray<string>): Effect.Effect<Running, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const child = spawn(process.execPath, [program, ...args], { stdio: ["ignore", "pipe", "pipe"] })
+      let output = ""
+      child.stdout.on("data", (data) => {
+        output += data
+      })
+      child.stderr.on("data", (data) => {
+        output += data
+      })
+      return { child, output: () => output }
+    }),
+    (running) => kill(running),
+  )
+
+const exited = ({ child }: Running) =>
+  Effect.promise(async () => {
+    if (child.exitCode === null && child.signalCode === null) await once(child, "exit")
+    return child.exitCode
+  })
+
+const kill = (running: Running) =>
+  Effect.andThen(
+    Effect.sync(() => running.child.kill("SIGKILL")),
+    exited(running),
+  )
+
+/** A gateway that answers on its socket. */
+const startGateway = Effect.fnUntraced(function* (dataDir: string) {
+  const gateway = yield* start("serve", dataDir)
+  yield* Effect.promise(async () => {
+    while (!gateway.output().includes("serving")) {
+      await Promise.race([once(gateway.child.stdout ?? gateway.child, "data"), once(gateway.child, "exit")])
+      if (gateway.child.exitCode !== null) throw new Error(gateway.output())
+    }
+  })
+  return gateway
+})
+
+const notes = Effect.gen(function* () {
+  const sql = yield* SqlClient.SqlClient
+  const rows = yield* sql<{ text: string }>`SELECT text FROM notes ORDER BY text`
+  return rows.map(({ text }) => text)
+})
+
+describe("one DATA_DIR", () => {
+  it.live("is refused to a second gateway with a message that says what to do", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* migratedDataDir
+      yield* startGateway(dataDir)
+      const error = yield* Effect.flip(open(dataDir))
+      assert.strictEqual(error._tag, "DataDirInUse")
+      assert.strictEqual(
+        error.message,
+        `Another gateway is running on DATA_DIR ${dataDir}; stop it or set DATA_DIR.`,
+      )
+    }),
+  )
+
+  it.live("is free again, with its data, after kill -9 of the gateway", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* migratedDataDir
+      const gateway = yield* startGateway(dataDir)
+      assert.strictEqual(yield* exited(yield* start("note", dataDir, "kept")), 0)
+      yield* kill(gateway)
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(yield* notes, ["kept"])
+      }).pipe(Effect.provide(pool.pipe(Layer.provide(Database.layerEmbedded(dataDir)))))
+    }),
+  )
+
+  it.live("serves commands beside the gateway, and commands alone, whoever starts first", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* migratedDataDir
+      const texts = ["a", "b", "c"]
+      const commands = yield* Effect.forEach(texts, (text) => start("note", dataDir, text))
+      for (const command of commands) {
+        assert.strictEqual(yield* exited(command), 0, command.output())
+      }
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(yield* notes, texts)
+        const beside = yield* start("note", dataDir, "d")
+        assert.strictEqual(yield* exited(beside), 0, beside.output())
+        assert.deepStrictEqual(yield* notes, [...texts, "d"])
+      }).pipe(Effect.provide(pool.pipe(Layer.provide(Database.layerEmbedded(dataDir)))))
+    }),
+  )
+
+  it.live("keeps everybody else out of its socket and files", () =>
+    Effect.gen(function* () {
+      const parent = yield* temporaryDirectory
+      const dataDir = join(parent, "data")
+      const { socketPath } = yield* open(dataDir)
+      const mode = (path: string) => Effect.promise(async () => (await stat(path)).mode & 0o777)
+      assert.strictEqual(yield* mode(socketPath), 0o600)
+      assert.strictEqual(yield* mode(dataDir), 0o700)
+      assert.strictEqual(yield* mode(join(dataDir, "postgres")), 0o700)
+    }),
+  )
+
+  it.live("that is too long for a socket is named in the error", () =>
+    Effect.gen(function* () {
+      const dataDir = join(yield* temporaryDirectory, "d".repeat(120))
+      const error = yield* Effect.flip(open(dataDir))
+      assert.strictEqual(error._tag, "EmbeddedDatabaseError")
+      assert.include(error.message, "Set a shorter DATA_DIR.")
+    }),
+  )
+
+  it.live("that cannot be made is named in the error", () =>
+    Effect.gen(function* () {
+      const dataDir = "/dev/null/data"
+      const error = yield* Effect.flip(open(dataDir))
+      assert.strictEqual(error._tag, "EmbeddedDatabaseError")
+      assert.include(error.message, "DATA_DIR /dev/null/data cannot be used")
+    }),
+  )
+})
+
+it.live("a crash of the embedded database ends its queries and is reported", () =>
+  Effect.gen(function* () {
+    const sql = yield* SqlClient.SqlClient
+    const { stopped } = yield* Database
+    yield* sql`
+      CREATE FUNCTION dig(depth int) RETURNS int LANGUAGE plpgsql AS $$ BEGIN RETURN dig(depth + 1); END $$`
+    const lost = yield* Effect.flip(sql`SELECT dig(0)`)
+    assert.strictEqual(lost.reason._tag, "ConnectionError")
+    const reported = yield* Effect.flip(stopped)
+    assert.include(reported.message, "gave no answer")
+    const refused = yield* Effect.flip(sql`SELECT 1`)
+    assert.strictEqual(refused.reason._tag, "ConnectionError")
+  }).pipe(Effect.provide(layerEmbedded)),
+)

@@ -1,0 +1,348 @@
+import { readdirSync, writeFileSync } from "node:fs"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Exit, Metric, Scope } from "effect"
+import { TestClock } from "effect/testing"
+import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import { type FileJournalOptions, openFileJournal } from "../../src/journal/file-journal.ts"
+import { type JournalDisk, realDisk } from "../../src/journal/SegmentWriter.ts"
+import type { AttemptIntent } from "../../src/ledger/LedgerRecord.ts"
+import { ledgerDropped, ledgerTornBytes } from "../../src/observability/Metrics.ts"
+import { quiet } from "../ledger/logged.ts"
+import { afterCrash, drain, entry, scratchDirectory, segmentsIn, takeAll } from "./files.ts"
+
+const KIB = 1024
+
+const intent = (id: string, model = "m"): AttemptIntent => ({
+  id: RequestId.make(id),
+  requestStartedAt: 1_000,
+  keyId: KeyId.make("AdaAdaAdaAda"),
+  endpoint: "/infer",
+  route: "auto",
+  requestedModel: "auto",
+  stream: true,
+  provider: "p",
+  model,
+  startedAt: 2_000,
+})
+
+const entries = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, i) => entry(`id-${from + i}`, `{"x":"${"y".repeat(100)}"}`))
+
+const ids = (given: ReadonlyArray<{ readonly id: string }>): ReadonlyArray<string> =>
+  given.map(({ id }) => id)
+
+/** Bytes and gaps that a reader had to pass over. */
+const damage = Effect.map(
+  Effect.all([Metric.value(ledgerTornBytes), Metric.value(ledgerDropped("damaged"))]),
+  ([torn, damaged]) => Number(torn.count) + Number(damaged.count),
+)
+
+const openIn = (directory: string, options: Partial<FileJournalOptions> = {}) =>
+  openFileJournal({ directory, maxBytes: 1e9, ...options })
+
+/** A disk with room for so many bytes, which takes what fits of a write, and may refuse to be cut. */
+const makeDisk = (room: number) => {
+  const state = { room, stuck: false, writes: 0 }
+  const full = () => Object.assign(new Error("full"), { code: "ENOSPC" })
+  const disk: JournalDisk = {
+    create: (path) => {
+      if (state.room <= 0) throw full()
+      return realDisk.create(path)
+    },
+    write: (file, bytes, offset, length, position) => {
+      state.writes += 1
+      const fits = Math.min(length, state.room, 50)
+      if (fits <= 0) throw full()
+      state.room -= fits
+      return realDisk.write(file, bytes, offset, fits, position)
+    },
+    truncate: (file, size) => {
+      if (state.stuck) throw Object.assign(new Error("stuck"), { code: "EIO" })
+      realDisk.truncate(file, size)
+    },
+  }
+  return { state, disk }
+}
+
+describe("the journal in files", () => {
+  it.effect("gives what it took, in order, again until it is acknowledged", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const journal = yield* openIn(directory, { segmentBytes: 2 * KIB })
+      const given = entries(100)
+      for (const each of given) assert.isUndefined(journal.append(each))
+      assert.deepStrictEqual(yield* journal.peek(7), given.slice(0, 7))
+      assert.deepStrictEqual(yield* journal.peek(7), given.slice(0, 7))
+      assert.deepStrictEqual((yield* afterCrash(directory)).entries, given)
+      assert.deepStrictEqual(yield* takeAll(journal), given)
+      assert.strictEqual(journal.taken() - journal.settled(), 0)
+    }),
+  )
+
+  it.effect("deletes a segment when its last record is acknowledged, and empties the one that grows", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const journal = yield* openIn(directory, { segmentBytes: 2 * KIB })
+      for (const each of entries(100)) journal.append(each)
+      const full = segmentsIn(directory)
+      assert.isAbove(full.length, 5)
+      assert.strictEqual(
+        journal.bytes(),
+        full.reduce((sum, { length }) => sum + length, 0),
+      )
+      yield* journal.peek(20)
+      yield* journal.acknowledge
+      assert.isBelow(segmentsIn(directory).length, full.length)
+      // At most a segment is repeated.
+      const again = yield* afterCrash(directory)
+      assert.isAtMost(again.entries.length, 80 + 20)
+      assert.includeMembers([...ids(again.entries)], [...ids(entries(80, 20))])
+      yield* takeAll(journal)
+      assert.deepStrictEqual(
+        segmentsIn(directory).map(({ length }) => length),
+        [8],
+      )
+      assert.strictEqual(journal.bytes(), 8)
+      for (const each of entries(3, 100)) journal.append(each)
+      assert.deepStrictEqual(yield* takeAll(journal), entries(3, 100))
+    }),
+  )
+
+  it.effect("leaves nothing behind when it closes empty, and everything when not", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const [first, second] = [yield* Scope.make(), yield* Scope.make()]
+      const empty = yield* openIn(directory).pipe(Scope.provide(first))
+      empty.append(entry("a"))
+      yield* takeAll(empty)
+      yield* Scope.close(first, Exit.void)
+      assert.deepStrictEqual(readdirSync(directory), [])
+
+      const filled = yield* openIn(directory).pipe(Scope.provide(second))
+      filled.append(entry("b"))
+      filled.attempting(intent("c"))
+      yield* Scope.close(second, Exit.void)
+      const inheritance = yield* (yield* openIn(directory)).inherit
+      assert.deepStrictEqual(inheritance && ids(yield* drain(inheritance)), ["b"])
+      assert.deepStrictEqual(inheritance && ids(inheritance.lost), ["c"])
+    }),
+  )
+
+  it.effect(
+    "takes over the directory of the dead, never that of the living, and removes it when it is empty",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* scratchDirectory
+        const dying = yield* Scope.make()
+        const one = yield* openIn(directory).pipe(Scope.provide(dying))
+        const other = yield* openIn(directory)
+        for (const each of entries(10)) one.append(each)
+        assert.isUndefined(yield* other.inherit)
+        yield* Scope.close(dying, Exit.void)
+        const third = yield* openIn(directory)
+        const inheritance = yield* other.inherit
+        assert.isUndefined(yield* third.inherit)
+        assert.isAbove(other.bytes(), 1_000)
+        assert.deepStrictEqual(inheritance && (yield* drain(inheritance)), entries(10))
+        assert.strictEqual(readdirSync(directory).length, 3)
+        if (inheritance !== undefined) yield* inheritance.remove
+        assert.strictEqual(readdirSync(directory).length, 2)
+        assert.strictEqual(other.bytes(), 0)
+      }),
+  )
+
+  it.effect("does not remove what it does not know", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const dying = yield* Scope.make()
+      const dead = yield* openIn(directory).pipe(Scope.provide(dying))
+      dead.append(entry("a"))
+      yield* Scope.close(dying, Exit.void)
+      const [name = ""] = readdirSync(directory)
+      writeFileSync(join(directory, name, "00000009.gwj2"), "of a later version")
+      const inheritance = yield* (yield* openIn(directory)).inherit
+      assert.deepStrictEqual(inheritance && ids(yield* drain(inheritance)), ["a"])
+      if (inheritance !== undefined) yield* inheritance.remove
+      assert.deepStrictEqual(readdirSync(join(directory, name)), ["00000009.gwj2"])
+    }),
+  )
+
+  it.live("says which directory it cannot use", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      writeFileSync(join(directory, "file"), "")
+      const error = yield* Effect.flip(openIn(join(directory, "file", "journal")))
+      assert.include(error.message, join(directory, "file", "journal"))
+      assert.include(error.message, "ENOTDIR")
+    }),
+  )
+})
+
+describe("calls that are under way", () => {
+  it.effect("are lost with the process unless their request has its record", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const journal = yield* openIn(directory)
+      for (const id of ["a", "b", "c"]) assert.isUndefined(journal.attempting(intent(id)))
+      journal.attempting(intent("b", "other"))
+      journal.append(entry("a"))
+      const { entries, lost } = yield* afterCrash(directory)
+      assert.deepStrictEqual(ids(entries), ["a"])
+      assert.deepStrictEqual(
+        lost.map(({ id, attempts }) => `${id} ${attempts.map(({ model }) => model)}`),
+        ["b m,other", "c m"],
+      )
+    }),
+  )
+
+  it.effect("outlive the segment they began in, which is deleted", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const journal = yield* openIn(directory, { segmentBytes: 2 * KIB })
+      journal.attempting(intent("long"))
+      for (let round = 0; round < 20; round++) {
+        journal.attempting(intent(`short-${round}`))
+        for (const each of entries(10, round * 10)) journal.append(each)
+        journal.append(entry(`short-${round}`))
+        yield* takeAll(journal)
+      }
+      assert.isAtMost(segmentsIn(directory).length, 2)
+      assert.deepStrictEqual(ids((yield* afterCrash(directory)).lost), ["long"])
+      journal.append(entry("long"))
+      yield* takeAll(journal)
+      assert.deepStrictEqual((yield* afterCrash(directory)).lost, [])
+    }),
+  )
+
+  it.effect("stay noted while their record is nowhere but in memory", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const { disk, state } = makeDisk(4 * KIB)
+      const journal = yield* openIn(directory, { disk })
+      journal.attempting(intent("a"))
+      state.room = 0
+      assert.strictEqual(journal.append(entry("a")), "disk")
+      state.room = 4 * KIB
+      yield* TestClock.adjust("1 second")
+      for (const each of entries(5)) journal.append(each)
+      yield* takeAll(journal)
+      assert.deepStrictEqual(ids((yield* afterCrash(directory)).lost), ["a"])
+      journal.release("a")
+      journal.append(entry("b"))
+      yield* takeAll(journal)
+      assert.deepStrictEqual((yield* afterCrash(directory)).lost, [])
+    }),
+  )
+})
+
+describe("a journal without room", () => {
+  it.effect(
+    "takes no more at its cap, other processes' leftovers included, and again when there is room",
+    () =>
+      Effect.gen(function* () {
+        const directory = yield* scratchDirectory
+        const dying = yield* Scope.make()
+        const dead = yield* openIn(directory).pipe(Scope.provide(dying))
+        for (const each of entries(20)) dead.append(each)
+        yield* Scope.close(dying, Exit.void)
+        const journal = yield* openIn(directory, { segmentBytes: KIB, maxBytes: 8 * KIB })
+        const inheritance = yield* journal.inherit
+        const refusals = entries(100).map(journal.append)
+        const taken = refusals.indexOf("journal_full")
+        assert.isAbove(taken, 20)
+        // 58 would fit without what the dead left.
+        assert.isBelow(taken, 50)
+        assert.isAtMost(journal.bytes(), 8 * KIB + 200)
+        assert.strictEqual(journal.attempting(intent("a")), "journal_full")
+        if (inheritance !== undefined) yield* drain(inheritance)
+        assert.isUndefined(journal.append(entry("b")))
+      }),
+  )
+
+  it.effect("has only whole records on a disk that filled up in the middle of one", () =>
+    Effect.gen(function* () {
+      const given = entries(40)
+      for (let room = 900; room < 1_100; room += 7) {
+        const directory = yield* scratchDirectory
+        const before = yield* damage
+        const { disk, state } = makeDisk(room)
+        const journal = yield* openIn(directory, { disk, segmentBytes: 600 })
+        const taken = given.filter((each) => journal.append(each) === undefined)
+        assert.isBelow(taken.length, 10)
+        assert.strictEqual(journal.fault(), "ENOSPC")
+        const crashed = yield* afterCrash(directory)
+        assert.deepStrictEqual(crashed.entries, taken)
+
+        state.room = 1e6
+        yield* TestClock.adjust("1 second")
+        const more = entries(10, 40)
+        for (const each of more) assert.isUndefined(journal.append(each))
+        assert.deepStrictEqual((yield* afterCrash(directory)).entries, [...taken, ...more])
+        assert.deepStrictEqual(yield* takeAll(journal), [...taken, ...more])
+        assert.strictEqual(yield* damage, before)
+      }
+    }),
+  )
+
+  it.effect("goes on in a new segment when the old one cannot be mended", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const { disk, state } = makeDisk(700)
+      const journal = yield* openIn(directory, { disk })
+      state.stuck = true
+      const taken = entries(10).filter((each) => journal.append(each) === undefined)
+      state.room = 1e6
+      yield* TestClock.adjust("1 second")
+      const more = entries(10, 10)
+      for (const each of more) assert.isUndefined(journal.append(each))
+      assert.strictEqual(segmentsIn(directory).length, 2)
+      assert.deepStrictEqual((yield* afterCrash(directory)).entries, [...taken, ...more])
+      assert.deepStrictEqual(yield* takeAll(journal), [...taken, ...more])
+    }).pipe(quiet),
+  )
+
+  it.effect("leaves a failing disk alone for a second", () =>
+    Effect.gen(function* () {
+      const { disk, state } = makeDisk(100)
+      const journal = yield* openIn(yield* scratchDirectory, { disk })
+      for (const each of entries(10)) assert.strictEqual(journal.append(each), "disk")
+      assert.isBelow(state.writes, 8)
+      yield* TestClock.setTime(-3_600_000)
+      state.room = 1e6
+      assert.isUndefined(journal.append(entry("clock set back")))
+    }),
+  )
+})
+
+describe("the age of what is in the journal", () => {
+  const ended = (id: string, ms: number) =>
+    entry(id, `{"id":"${id}","started_at_ms":${ms - 10},"latency_ms":10,"x":"${"y".repeat(100)}"}`)
+
+  it.effect("is that of its first record that is not acknowledged", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      const dying = yield* Scope.make()
+      const journal = yield* openIn(directory, { segmentBytes: KIB }).pipe(Scope.provide(dying))
+      // Keeps the segment from being emptied.
+      journal.attempting(intent("long"))
+      assert.isUndefined(journal.oldestMs())
+      journal.append(ended("a", 1_000))
+      assert.strictEqual(journal.oldestMs(), 1_000)
+      yield* takeAll(journal)
+      assert.isUndefined(journal.oldestMs())
+      for (let n = 1; n <= 40; n++) journal.append(ended(`b-${n}`, 5_000 + n))
+      assert.strictEqual(journal.oldestMs(), 5_001)
+      yield* journal.peek(3)
+      assert.strictEqual(journal.oldestMs(), 5_001)
+      yield* journal.acknowledge
+      // The last one that was acknowledged, until the next is read.
+      assert.strictEqual(journal.oldestMs(), 5_003)
+      yield* Scope.close(dying, Exit.void)
+      const inheritance = yield* (yield* openIn(directory)).inherit
+      assert.strictEqual(inheritance?.queue.oldestMs(), 1_000)
+      if (inheritance !== undefined) yield* drain(inheritance)
+      assert.isUndefined(inheritance?.queue.oldestMs())
+    }),
+  )
+})

@@ -1,0 +1,47 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import { parseExactJson, roundedNumber } from "../../src/platform/exact-json.ts"
+
+describe("exact JSON", () => {
+  it("is JSON.parse for everything but integers that a number cannot hold", () => {
+    fc.assert(
+      fc.property(fc.json({ maxDepth: 4 }), (text) => {
+        const rounded = JSON.parse(text)
+        const parsed = parseExactJson(text)
+        assert.strictEqual(JSON.stringify(JSON.parse(JSON.stringify(parsed))), JSON.stringify(rounded))
+        if (!/\d{16}/.test(text)) assert.deepStrictEqual(parsed, rounded)
+      }),
+    )
+  })
+
+  it("keeps every digit of an integer, wherever it is and whatever is around it", () => {
+    const place = fc.constantFrom(
+      (n: string) => `[${n}]`,
+      (n: string) => `[0,\n\t ${n} ]`,
+      (n: string) => `{"a":${n}}`,
+      (n: string) => `{"a":{"b":[{"c" : ${n}}],"d":"${n}"}}`,
+      (n: string) => `{"__proto__":{"constructor":${n}}}`,
+    )
+    fc.assert(
+      fc.property(fc.bigInt({ min: -(2n ** 80n), max: 2n ** 80n }), place, (n, at) => {
+        const text = at(String(n))
+        assert.strictEqual(
+          JSON.stringify(parseExactJson(text)),
+          text.replace(/\s(?=[^"]*(?:"[^"]*"[^"]*)*$)/g, ""),
+        )
+      }),
+    )
+  })
+
+  it("rounds them for who needs a number", () => {
+    const [long, short, text] = Object.values(Object(parseExactJson('{"a":9007199254740993,"b":5,"c":"5"}')))
+    assert.deepStrictEqual(
+      [roundedNumber(long), roundedNumber(short), roundedNumber(text)],
+      [2 ** 53, 5, "5"],
+    )
+  })
+
+  it("throws what JSON.parse throws", () => {
+    assert.throws(() => parseExactJson('{"a":12345678901234567890'), SyntaxError)
+  })
+})

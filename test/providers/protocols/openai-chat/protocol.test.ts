@@ -1,0 +1,505 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import fc from "fast-check"
+import type { CallMode, ChatRequest } from "../../../../src/domain/Chat.ts"
+import type { ProviderErrorKind } from "../../../../src/domain/ProviderError.ts"
+import { openAiChat } from "../../../../src/providers/protocols/openai-chat/protocol.ts"
+import { errorSamples } from "../../../support/fake-upstream-errors.ts"
+
+const protocol = openAiChat({ renameMaxTokens: true })
+const compatible = openAiChat({ renameMaxTokens: false })
+
+const answerOf = (json: unknown) => ({ json, bytes: Buffer.from(JSON.stringify(json) ?? ""), nowMs: 0 })
+
+const none = { retryAfter: undefined, retryAfterMs: undefined }
+const classify = (
+  status: number,
+  body?: unknown,
+  headers: { retryAfter?: string; retryAfterMs?: string } = {},
+) => protocol.classify({ status, body, headers: { ...none, ...headers } }, 0)
+const error = (fields: object) => ({
+  error: { message: "said", type: null, param: null, code: null, ...fields },
+})
+
+describe("request lowering", () => {
+  const request: ChatRequest = {
+    messages: [{ role: "user", content: [{ type: "image_url", image_url: { url: "data:," } }] }],
+    max_tokens: 5,
+    temperature: 0.5,
+    tools: [{ type: "function", function: { name: "f" } }],
+    made_up_field: { deep: [1, null] },
+  }
+  const lower = (from: typeof protocol, asked: ChatRequest, mode: CallMode = "whole", model = "the-model") =>
+    JSON.parse(Result.getOrThrow(from.lower(model, asked, mode)))
+
+  it("sends every field of the client, known or not, and the routed model", () => {
+    assert.deepStrictEqual(lower(protocol, request), { ...request, model: "the-model" })
+  })
+
+  it("does not let a request choose another model or another mode", () => {
+    const asked = { messages: [], model: "dearer", stream: true, stream_options: { include_usage: true } }
+    assert.deepStrictEqual(lower(protocol, asked), { messages: [], model: "the-model" })
+  })
+
+  it("of a stream asks for the usage, and keeps the client's other stream options", () => {
+    assert.deepStrictEqual(lower(protocol, request, "stream"), {
+      ...request,
+      model: "the-model",
+      stream: true,
+      stream_options: { include_usage: true },
+    })
+    const asked = { ...request, stream: false, stream_options: { include_usage: false, invented: [1] } }
+    assert.deepStrictEqual(lower(protocol, asked, "stream"), {
+      ...request,
+      model: "the-model",
+      stream: true,
+      stream_options: { include_usage: true, invented: [1] },
+    })
+    assert.deepStrictEqual(lower(protocol, { messages: [], stream_options: null }, "stream").stream_options, {
+      include_usage: true,
+    })
+  })
+
+  it.each([
+    ["o1", true],
+    ["o3-mini", true],
+    ["o4-mini-2025-04-16", true],
+    ["gpt-5", true],
+    ["gpt-5.1-mini", true],
+    ["gpt-12", true],
+    ["ft:o4-mini:org::id", true],
+    ["gpt-4o", false],
+    ["gpt-4.1-nano", false],
+    ["gpt-3.5-turbo", false],
+    ["omni-5", false],
+    ["my-gpt-5", false],
+  ])("renames max_tokens for %s: %s", (model, renamed) => {
+    for (const mode of ["whole", "stream"] as const) {
+      const { max_tokens, max_completion_tokens } = lower(protocol, request, mode, model)
+      assert.deepStrictEqual([max_tokens, max_completion_tokens], renamed ? [undefined, 5] : [5, undefined])
+    }
+  })
+
+  it("keeps max_tokens for compatible servers, whatever the model is called", () => {
+    assert.strictEqual(lower(compatible, request, "whole", "gpt-5").max_tokens, 5)
+  })
+
+  it("renames nothing that the client said under the new name, or did not say", () => {
+    const both = { messages: [], max_tokens: 5, max_completion_tokens: 9 }
+    assert.deepStrictEqual(lower(protocol, both, "whole", "gpt-5"), { ...both, model: "gpt-5" })
+    const unset = { messages: [], max_tokens: null }
+    assert.deepStrictEqual(lower(protocol, unset, "whole", "gpt-5"), { ...unset, model: "gpt-5" })
+    const half = { messages: [], max_tokens: 5, max_completion_tokens: null }
+    assert.deepStrictEqual(lower(protocol, half, "whole", "gpt-5"), {
+      messages: [],
+      max_completion_tokens: 5,
+      model: "gpt-5",
+    })
+  })
+
+  it("finds nothing that it could not say", () => {
+    const everything = { ...request, n: 3, logprobs: true, response_format: { type: "json_schema" } }
+    assert.isUndefined(protocol.unable({ _tag: "Chat", request: everything, mode: "stream" }, "gpt-5"))
+    assert.isUndefined(protocol.unable({ _tag: "Embedding", request: { input: [1, 2] } }, "e"))
+  })
+})
+
+describe("response parsing", () => {
+  const usage = { prompt_tokens: 3, completion_tokens: 4 }
+  const body = (message: unknown, finish_reason: unknown = "stop") => ({
+    model: "gpt-x-2026",
+    choices: [{ index: 0, message, finish_reason }],
+    usage,
+  })
+  const parse = (value: unknown) => Result.getOrThrow(protocol.parse("gpt-x", answerOf(value)))
+
+  it("reads text, model, reason and usage, and keeps the usage block as it came", () => {
+    const odd = { ...usage, invented: { by: "them" } }
+    const { body: _, ...completion } = parse({ ...body({ content: "hi" }), usage: odd })
+    assert.deepStrictEqual(completion, {
+      text: "hi",
+      finishReason: "stop",
+      model: "gpt-x-2026",
+      usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, reasoningTokens: 0 },
+      usageEstimated: false,
+      rawUsage: odd,
+    })
+  })
+
+  it("gives the provider's own bytes as the body", () => {
+    const bytes = Buffer.from('{ "choices": [{"message": {}, "invented": 1e400}] }')
+    const completion = protocol.parse("m", { json: JSON.parse(bytes.toString()), bytes, nowMs: 0 })
+    assert.strictEqual(Result.getOrThrow(completion).body(), bytes)
+  })
+
+  it("gives a refusal as the text", () => {
+    assert.strictEqual(parse(body({ content: null, refusal: "I can't." })).text, "I can't.")
+  })
+
+  it("gives empty text for tool calls", () => {
+    const { text, finishReason } = parse(body({ content: null, tool_calls: [{}] }, "tool_calls"))
+    assert.deepStrictEqual({ text, finishReason }, { text: "", finishReason: "tool_calls" })
+  })
+
+  it("names the requested model when the answer names none", () => {
+    assert.strictEqual(parse({ ...body({ content: "" }), model: null }).model, "gpt-x")
+  })
+
+  it.each([
+    ["stop", "stop"],
+    ["length", "length"],
+    ["content_filter", "content_filter"],
+    ["tool_calls", "tool_calls"],
+    ["function_call", "tool_calls"],
+    ["a_reason_of_2030", "other"],
+    [null, "other"],
+    [{ toString: 1 }, "other"],
+    ["__proto__", "other"],
+  ])("finish reason %j is %s", (reason, expected) => {
+    assert.strictEqual(parse(body({ content: "x" }, reason)).finishReason, expected)
+  })
+
+  it.each<[name: string, value: unknown]>([
+    ["no JSON", undefined],
+    ["null", null],
+    ["a string", "text"],
+    ["an array", []],
+    ["an object of something else", { ok: true }],
+    ["no choices", { choices: [] }],
+    ["choices of another type", { choices: "x" }],
+    ["a choice without a message", { choices: [{ finish_reason: "stop" }] }],
+    ["a message of another type", { choices: [{ message: "hi" }] }],
+  ])("%s is a bad response", (_name, value) => {
+    const parsed = protocol.parse("m", answerOf(value))
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "bad_response")
+  })
+
+  const failed = (more: object) => ({ ...body({ content: "I was" }), ...more })
+  const failedChoice = (more: object) =>
+    failed({ choices: [{ message: { content: "I was" }, finish_reason: "error", ...more }] })
+
+  it.each<[name: string, value: unknown, kind: ProviderErrorKind]>([
+    ["an error without a word that we know", error({}), "server_error"],
+    ["a number as code", error({ code: 429 }), "rate_limited"],
+    ["a filter's word", error({ code: "content_filter", type: "invalid_request_error" }), "content_filter"],
+    ["a text", { error: "it broke" }, "server_error"],
+    ["vLLM's flat form", { object: "error", message: "no", code: 400 }, "bad_request"],
+    ["an error beside an answer", failed(error({ code: 503 })), "overloaded"],
+    ["an error as the reason to end", failedChoice({}), "server_error"],
+    ["an error as the reason to end, told", failedChoice({ error: { code: 429 } }), "rate_limited"],
+  ])("an error in a 200 is classified like any other: %s", (_name, value, kind) => {
+    const parsed = protocol.parse("m", answerOf(value))
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, kind)
+  })
+
+  it("an empty error is none", () => {
+    for (const none of [null, ""]) assert.strictEqual(parse(failed({ error: none })).text, "I was")
+  })
+
+  it("never throws, whatever JSON comes", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), fc.jsonValue(), fc.jsonValue(), (message, choice, value) => {
+        protocol.parse("m", answerOf(value))
+        protocol.parse("m", answerOf({ choices: [choice], usage: value }))
+        protocol.parse("m", answerOf({ choices: [{ message }], usage: value }))
+        protocol.parseEmbedding("m", { input: "x" }, answerOf(value))
+        protocol.parseEmbedding("m", { input: "x" }, answerOf({ data: [choice], usage: value }))
+        classify(400, value)
+        classify(429, { error: value })
+      }),
+    )
+  })
+})
+
+describe("embeddings", () => {
+  const request = { input: ["a", "b"], dimensions: 3, encoding_format: "base64", user: "u" } as const
+  const answer = {
+    object: "list",
+    data: [{ object: "embedding", index: 0, embedding: "AAAA" }],
+    model: "embed-2026",
+    usage: { prompt_tokens: 7, total_tokens: 7 },
+  }
+  const parse = (value: unknown) => protocol.parseEmbedding("embed", request, answerOf(value))
+
+  it("are asked with the client's body and the routed model", () => {
+    const body = Result.getOrThrow(protocol.lowerEmbedding("embed", { ...request, model: "dearer" }))
+    assert.deepStrictEqual(JSON.parse(body), { ...request, model: "embed" })
+  })
+
+  it("are passed on as they come, with their usage read", () => {
+    const { body, ...completion } = Result.getOrThrow(parse(answer))
+    assert.deepStrictEqual(completion, {
+      text: "",
+      finishReason: null,
+      model: "embed-2026",
+      usage: { inputTokens: 7, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+      usageEstimated: false,
+      rawUsage: answer.usage,
+    })
+    assert.strictEqual(body().toString(), JSON.stringify(answer))
+  })
+
+  it("may come without a usage or a model", () => {
+    const completion = Result.getOrThrow(parse({ data: [] }))
+    assert.deepInclude(completion, { usage: null, rawUsage: null, model: "embed" })
+  })
+
+  it.each<[name: string, value: unknown]>([
+    ["no JSON", undefined],
+    ["an array", []],
+    ["no data", { object: "list" }],
+    ["data of another type", { data: {} }],
+  ])("%s is a bad response", (_name, value) => {
+    const parsed = parse(value)
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "bad_response")
+  })
+
+  it("are not what an error in a 200 is", () => {
+    const parsed = parse(error({ code: "insufficient_quota" }))
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, "quota_exhausted")
+  })
+})
+
+describe("usage", () => {
+  const parse = (usage: unknown) =>
+    Result.getOrThrow(protocol.parse("m", answerOf({ choices: [{ message: { content: "" } }], usage }))).usage
+
+  it("reads cached and reasoning tokens as parts of their totals", () => {
+    assert.deepStrictEqual(
+      parse({
+        prompt_tokens: 100,
+        completion_tokens: 50,
+        prompt_tokens_details: { cached_tokens: 64 },
+        completion_tokens_details: { reasoning_tokens: 40 },
+      }),
+      { inputTokens: 100, outputTokens: 50, cachedTokens: 64, reasoningTokens: 40 },
+    )
+  })
+
+  it.each<[name: string, usage: unknown]>([
+    ["absent", undefined],
+    ["null", null],
+    ["a count missing", { prompt_tokens: 1 }],
+    ["negative", { prompt_tokens: -1, completion_tokens: 1 }],
+    ["text", { prompt_tokens: "1", completion_tokens: 1 }],
+    ["absurd", { prompt_tokens: 1e300, completion_tokens: 1 }],
+    [
+      "more cached than there was",
+      { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 2 } },
+    ],
+  ])("%s is unknown, not zero", (_name, usage) => {
+    assert.isNull(parse(usage))
+  })
+})
+
+/** More than ever fits into a minute. */
+const tooLarge = error({
+  message:
+    "Request too large for gpt-x in organization org-ours on tokens per min (TPM): Limit 30000, Requested 37313. " +
+    "The input or output tokens must be reduced in order to run successfully.",
+  type: "tokens",
+  code: "rate_limit_exceeded",
+})
+
+describe("error classification", () => {
+  const long = "x".repeat(5000)
+  it.each<[name: string, status: number, body: unknown, kind: ProviderErrorKind]>([
+    ["400 invalid_request_error", 400, errorSamples.badRequest.openai.body, "bad_request"],
+    ["400 context_length_exceeded", 400, errorSamples.contextTooLong.openai.body, "context_length_exceeded"],
+    [
+      "400 context length in words only (vLLM)",
+      400,
+      { object: "error", message: "This model's maximum context length is 4096 tokens", code: 400 },
+      "context_length_exceeded",
+    ],
+    ["400 content_policy_violation", 400, errorSamples.contentFilter.openai.body, "content_filter"],
+    ["400 content_filter (Azure)", 400, error({ code: "content_filter" }), "content_filter"],
+    [
+      "400 ResponsibleAIPolicyViolation (Azure, inner)",
+      400,
+      error({ innererror: { code: "ResponsibleAIPolicyViolation" } }),
+      "content_filter",
+    ],
+    ["400 with a bad key", 400, error({ code: "invalid_api_key" }), "auth"],
+    ["401", 401, errorSamples.badKey.openai.body, "auth"],
+    ["401 without a body", 401, undefined, "auth"],
+    ["403 region", 403, errorSamples.forbidden.openai.body, "auth"],
+    ["402", 402, error({}), "quota_exhausted"],
+    ["404 model_not_found", 404, errorSamples.modelNotFound.openai.body, "model_not_found"],
+    ["400 model_not_found", 400, error({ code: "model_not_found" }), "model_not_found"],
+    [
+      "404 in words only (Ollama)",
+      404,
+      error({ message: 'model "x" not found, try pulling it first' }),
+      "model_not_found",
+    ],
+    [
+      "404 of the model (vLLM)",
+      404,
+      error({ message: "The model `x` does not exist.", type: "NotFoundError", param: "model", code: 404 }),
+      "model_not_found",
+    ],
+    ["404 of a deployment (Azure)", 404, error({ code: "DeploymentNotFound" }), "model_not_found"],
+    [
+      "404 of a resource (Azure)",
+      404,
+      error({ code: "404", message: "Resource not found" }),
+      "model_not_found",
+    ],
+    ["404 of nothing said", 404, { detail: "Not Found" }, "model_not_found"],
+    ["404 in HTML", 404, undefined, "model_not_found"],
+    ["404 of a path", 404, error({ message: "Invalid URL (POST /v2/chat/completions)" }), "model_not_found"],
+    ["404 of a path, as a text", 404, { error: "Not Found" }, "model_not_found"],
+    [
+      "404 of endpoints (OpenRouter)",
+      404,
+      error({ code: 404, message: "No endpoints found for x/y." }),
+      "model_not_found",
+    ],
+    [
+      "404 of a file",
+      404,
+      error({ message: "No such File object: the-model.pdf", param: "file_id" }),
+      "bad_request",
+    ],
+    [
+      "404 of a file, by its code",
+      404,
+      error({ message: "For the model: no", code: "file_not_found" }),
+      "bad_request",
+    ],
+    ["404 of a file, in words only", 404, error({ message: "File file-1 not found." }), "bad_request"],
+    [
+      "404 of what a request allows (OpenRouter)",
+      404,
+      error({ message: "No allowed providers are available for the selected model." }),
+      "bad_request",
+    ],
+    [
+      "404 of what a request needs (OpenRouter)",
+      404,
+      error({ code: 404, message: "No endpoints found that support tool use." }),
+      "bad_request",
+    ],
+    [
+      "403 of a moderated prompt (OpenRouter)",
+      403,
+      error({ code: 403, metadata: { reasons: ["x"] } }),
+      "content_filter",
+    ],
+    ["403 that quotes it", 403, error({ code: 403, metadata: { flagged_input: "a…b" } }), "content_filter"],
+    ["403 with other metadata", 403, error({ code: 403, metadata: { provider_name: "x" } }), "auth"],
+    ["403 content_policy_violation", 403, error({ code: "content_policy_violation" }), "content_filter"],
+    ["429 of a request too large", 429, tooLarge, "context_length_exceeded"],
+    ["413 of a request too large (Groq)", 413, tooLarge, "context_length_exceeded"],
+    ["408", 408, error({}), "request_conflict"],
+    ["409", 409, error({}), "request_conflict"],
+    ["429 rate_limit_exceeded", 429, errorSamples.rateLimited.openai.body, "rate_limited"],
+    ["429 without a body", 429, undefined, "rate_limited"],
+    ["429 slow_down", 429, error({ type: "rate_limit_error", code: "slow_down" }), "overloaded"],
+    ["429 type insufficient_quota", 429, error({ type: "insufficient_quota" }), "quota_exhausted"],
+    ["429 code insufficient_quota", 429, error({ code: "insufficient_quota" }), "quota_exhausted"],
+    ["429 credit_balance_exhausted", 429, error({ code: "credit_balance_exhausted" }), "quota_exhausted"],
+    [
+      "429 organization_spend_limit_exceeded",
+      429,
+      error({ code: "organization_spend_limit_exceeded" }),
+      "quota_exhausted",
+    ],
+    [
+      "429 project_spend_limit_exceeded",
+      429,
+      error({ code: "project_spend_limit_exceeded" }),
+      "quota_exhausted",
+    ],
+    [
+      "429 organization_usage_limit_exceeded",
+      429,
+      error({ code: "organization_usage_limit_exceeded" }),
+      "quota_exhausted",
+    ],
+    ["403 with an exhausted quota", 403, error({ code: "insufficient_quota" }), "quota_exhausted"],
+    ["500 server_error", 500, errorSamples.serverError.openai.body, "server_error"],
+    ["500 in HTML", 500, undefined, "server_error"],
+    ["502 in HTML", 502, undefined, "server_error"],
+    ["503 server_is_overloaded", 503, errorSamples.overloaded.openai.body, "overloaded"],
+    ["503 without a body", 503, undefined, "overloaded"],
+    ["500 server_is_overloaded", 500, error({ code: "server_is_overloaded" }), "overloaded"],
+    ["504", 504, errorSamples.deadline.openai.body, "server_error"],
+    ["529", 529, undefined, "overloaded"],
+    ["413", 413, undefined, "bad_request"],
+    ["422 of an odd server", 422, { detail: [{ msg: "no" }] }, "bad_request"],
+    ["418", 418, error({}), "bad_request"],
+    ["204", 204, undefined, "bad_response"],
+    ["301", 301, undefined, "bad_response"],
+    ["304", 304, undefined, "bad_response"],
+    ["an envelope in an array", 429, [error({ code: "insufficient_quota" })], "quota_exhausted"],
+    ["an error that is a text", 400, { error: "maximum context length is 5" }, "context_length_exceeded"],
+    [
+      "a flat error (vLLM)",
+      400,
+      { object: "error", message: "no", type: "BadRequestError", param: null, code: 400 },
+      "bad_request",
+    ],
+  ])("%s", (_name, status, body, kind) => {
+    assert.strictEqual(classify(status, body).kind, kind)
+  })
+
+  it("gives the client the message and parameter of its own mistake", () => {
+    assert.deepInclude(classify(400, errorSamples.badRequest.openai.body), {
+      message: "Invalid 'temperature': must be at most 2.",
+      param: "temperature",
+    })
+  })
+
+  it("does not tell the client whose account it is", () => {
+    const { message } = classify(429, tooLarge)
+    assert.include(
+      message,
+      "Request too large for gpt-x on tokens per min (TPM): Limit 30000, Requested 37313.",
+    )
+  })
+
+  it("says something when the provider said nothing", () => {
+    assert.deepInclude(classify(400), { message: "The provider refused the request.", param: null })
+  })
+
+  it("gives one bounded line without control characters", () => {
+    const { message } = classify(400, error({ message: `a\r\n\u001b[31mb\u0000c\u2028d ${long}` }))
+    assert.isTrue(message?.startsWith("a [31mb c d xxx"))
+    assert.isAtMost(message?.length ?? 0, 1000)
+  })
+
+  it("does not cut a character in half", () => {
+    const { message } = classify(400, error({ message: `${"x".repeat(999)}😀` }))
+    assert.isTrue(message?.isWellFormed())
+  })
+
+  it.each([401, 403, 408, 429, 500, 503])("keeps the provider's words out of a %i", (status) => {
+    const fault = classify(status, error({ message: "key sk-quoted", param: "sk-quoted", code: "c" }))
+    assert.notInclude(JSON.stringify(fault), "sk-quoted")
+  })
+
+  it("keeps them out of a missing model, but not of something else that is missing", () => {
+    const missing = (code: string) => classify(404, error({ message: "key sk-quoted", code }))
+    assert.notInclude(JSON.stringify(missing("model_not_found")), "sk-quoted")
+    assert.strictEqual(missing("file_not_found").message, "key sk-quoted")
+  })
+
+  it.each([401, 403])("keeps even identifiers out of a %i", (status) => {
+    assert.isUndefined(classify(status, error({ code: "sk-quoted", type: "sk-quoted" })).detail)
+  })
+
+  it("tells the log identifiers and no sentences", () => {
+    assert.strictEqual(
+      classify(429, error({ code: "rate_limit_exceeded", type: "for the key sk-quoted" })).detail,
+      "rate_limit_exceeded",
+    )
+  })
+
+  it("reads how long to wait", () => {
+    assert.strictEqual(classify(429, error({}), { retryAfter: "7", retryAfterMs: "6500" }).retryAfterMs, 6500)
+    assert.strictEqual(classify(503, undefined, { retryAfter: "2" }).retryAfterMs, 2000)
+    assert.isUndefined(classify(429).retryAfterMs)
+  })
+})
