@@ -59,7 +59,10 @@ const described = (spec: Record<string, unknown>): Record<string, unknown> => {
   }
 }
 
-/** The public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
+/** The routes that `http` serves by this definition. Those that infer are served by the router itself, at less cost. */
+export class AdminApi extends HttpApi.make("llm-gateway").add(AnalyticsApi).add(KeysApi).add(SystemApi) {}
+
+/** The public contract, importable by a client: everything, also what is only described here. */
 export class GatewayApi extends HttpApi.make("llm-gateway")
   .add(InferApi)
   .add(OpenAiApi)

@@ -8,6 +8,7 @@ import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { migrateDatabase, migrateWhenAvailable } from "../database/migrations.ts"
+import { InferenceEndpoints } from "../http/InferenceEndpoints.ts"
 import { Readiness } from "../http/Readiness.ts"
 import * as Server from "../http/Server.ts"
 import { Idempotency } from "../idempotency/Idempotency.ts"
@@ -73,6 +74,10 @@ const inference = Inference.layer.pipe(
   Layer.provide(Attempts.layer),
   Layer.provide([routing, RateLimits.layer]),
   Layer.provideMerge(ledger),
+)
+
+const endpoints = InferenceEndpoints.layer.pipe(
+  Layer.provideMerge(inference),
   Layer.provideMerge(requestServices),
 )
 
@@ -80,7 +85,7 @@ const inference = Inference.layer.pipe(
 const service = Server.layer.pipe(
   Layer.provide(Analytics.layer.pipe(Layer.provide(readPool))),
   Layer.provide(LoadShedder.layer),
-  Layer.provideMerge(inference),
+  Layer.provideMerge(endpoints),
   Layer.provideMerge(AdminTokens.layer),
   Layer.provideMerge(Readiness.layer),
   Layer.provideMerge(Layer.merge(Database.layer, Layer.merge(layerTracing, layerBuildInfo))),

@@ -8,7 +8,7 @@ import {
   type AnalyticsUnavailable,
 } from "../analytics/Analytics.ts"
 import { requestsParameters, timeseriesParameters, usageParameters } from "../api/AnalyticsApi.ts"
-import { GatewayApi } from "../api/GatewayApi.ts"
+import { AdminApi } from "../api/GatewayApi.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { requireAdmin } from "./credentials.ts"
 import { answeringErrors } from "./error-response.ts"
@@ -20,7 +20,7 @@ const LOG_INTERVAL_MS = 10_000
 
 /** Reads for operators; every number comes from rollups or an index. */
 export const AnalyticsHandlers = HttpApiBuilder.group(
-  GatewayApi,
+  AdminApi,
   "analytics",
   Effect.fn(function* (handlers) {
     const analytics = yield* Analytics

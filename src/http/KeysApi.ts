@@ -1,7 +1,7 @@
 import { DateTime, Effect, Option } from "effect"
 import { type HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
-import { GatewayApi } from "../api/GatewayApi.ts"
+import { AdminApi } from "../api/GatewayApi.ts"
 import { CreateKeyRequest, RotateKeyRequest } from "../api/KeysApi.ts"
 import { type ApiKeyNotFound, type ApiKeyRevoked, ApiKeys, type ApiKeysUnavailable } from "../auth/ApiKeys.ts"
 import { apiKeyJson, issuedKeyJson } from "../auth/api-key-json.ts"
@@ -15,7 +15,7 @@ import { pageLimit } from "./query.ts"
 
 /** The operators' key routes: the same service the command line uses. */
 export const KeysHandlers = HttpApiBuilder.group(
-  GatewayApi,
+  AdminApi,
   "keys",
   Effect.fn(function* (handlers) {
     const { maxBodyBytes } = yield* Settings

@@ -9,8 +9,8 @@ import {
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
-import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
-import { GatewayApi } from "../api/GatewayApi.ts"
+import { HttpApiBuilder, HttpApiError, HttpApiScalar, OpenApi } from "effect/http-api"
+import { AdminApi, GatewayApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
@@ -18,10 +18,10 @@ import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { watchConnections } from "./connections.ts"
 import { invalidRequest } from "./decode.ts"
 import { errorResponse } from "./error-response.ts"
-import { InferHandlers } from "./InferApi.ts"
+import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
-import { OpenAiHandlers } from "./OpenAiApi.ts"
+import { openAiRoutes } from "./openai-routes.ts"
 import { Readiness } from "./Readiness.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -128,10 +128,17 @@ const notHere = Effect.gen(function* () {
   return HttpServerResponse.setHeader(response, "allow", allowed.join(", "))
 })
 
+const openApiDocument = HttpRouter.add(
+  "GET",
+  "/openapi.json",
+  Effect.sync(() => HttpServerResponse.jsonUnsafe(OpenApi.fromApi(GatewayApi))),
+)
+
 const routes = Layer.mergeAll(
-  HttpApiBuilder.layer(GatewayApi, { openapiPath: "/openapi.json" }).pipe(
-    Layer.provide([InferHandlers, OpenAiHandlers, AnalyticsHandlers, KeysHandlers, SystemHandlers]),
-  ),
+  inferRoute,
+  openAiRoutes,
+  HttpApiBuilder.layer(AdminApi).pipe(Layer.provide([AnalyticsHandlers, KeysHandlers, SystemHandlers])),
+  openApiDocument,
   HttpApiScalar.layer(GatewayApi, { path: "/docs" }),
   HttpRouter.add("*", "*", notHere),
 ).pipe(Layer.provide(exchange))

@@ -2,13 +2,13 @@ import { Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
-import { GatewayApi } from "../api/GatewayApi.ts"
+import { AdminApi } from "../api/GatewayApi.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { Readiness } from "./Readiness.ts"
 
 /** Routes for probes and scrapers: no credential, nothing about keys, prompts or configuration in them. */
 export const SystemHandlers = HttpApiBuilder.group(
-  GatewayApi,
+  AdminApi,
   "system",
   Effect.fn(function* (handlers) {
     const readiness = yield* Readiness

@@ -4,7 +4,7 @@ import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { errorCatalogue, type GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
-import type { IdempotentResponse, StoredResponse } from "../responses/response.ts"
+import type { GatewayResponse } from "../responses/response.ts"
 import { requestIdOf } from "./request-id.ts"
 
 /** One family of routes and how its errors look. */
@@ -58,26 +58,30 @@ export const storedError = (
   error: GatewayError,
   requestId: RequestId,
   format: ErrorFormat,
-): StoredResponse => {
+): GatewayResponse => {
   const headers: Record<string, string> = { "content-type": format.contentType, "x-request-id": requestId }
   if (error.final) headers["x-should-retry"] = "false"
   else if (RETRY_AFTER_STATUSES.has(error.status)) {
     headers["retry-after"] = retryAfterSeconds(error.retryAfterMs ?? 1000)
   }
   if (error.status === 401) headers["www-authenticate"] = "Bearer"
-  return { status: error.status, headers, body: Buffer.from(JSON.stringify(format.body(error, requestId))) }
+  return { status: error.status, headers, body: JSON.stringify(format.body(error, requestId)) }
 }
+
+/** Bytes that are longer travel as they are; shorter ones as text, which Node writes together with the head. */
+const TEXT_BYTES = 64 * 1024
 
 export const toServerResponse = ({
   status,
   headers,
   body,
-}: IdempotentResponse): HttpServerResponse.HttpServerResponse => {
+}: GatewayResponse): HttpServerResponse.HttpServerResponse => {
   const options = { status, headers, contentType: headers["content-type"] ?? "application/json" }
-  return body instanceof ReplayableBody
-    ? HttpServerResponse.raw(body.read(), options)
-    : // As text: Node then writes head and body in one piece, where bytes would cost a second one.
-      HttpServerResponse.text(Buffer.from(body.buffer, body.byteOffset, body.length).toString(), options)
+  if (typeof body === "string") return HttpServerResponse.text(body, options)
+  if (body instanceof ReplayableBody) return HttpServerResponse.raw(body.read(), options)
+  return body.length > TEXT_BYTES
+    ? HttpServerResponse.uint8Array(body, options)
+    : HttpServerResponse.text(Buffer.from(body.buffer, body.byteOffset, body.length).toString(), options)
 }
 
 export const errorResponse = (

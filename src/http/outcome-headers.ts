@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import { toUsd } from "../domain/Money.ts"
-import type { Progress, Settled } from "../inference/Exchange.ts"
+import type { Outcome, Progress } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
 
 /** A route family's header fields for a rate limit. Header names are lower-case. */
@@ -26,12 +26,12 @@ export const progressHeaders = (
 
 /** The same of a whole answer, whose cost is known, or a failure. */
 export const outcomeHeaders = (
-  settled: Settled,
+  outcome: Outcome,
   rateLimitFields: RateLimitFields,
 ): Record<string, string> => {
-  const headers = progressHeaders(settled, rateLimitFields)
-  if (Result.isSuccess(settled.result) && settled.result.success !== undefined) {
-    const { nanoUsd } = settled.result.success.cost
+  const headers = progressHeaders(outcome, rateLimitFields)
+  if (Result.isSuccess(outcome.result) && outcome.result.success !== undefined) {
+    const { nanoUsd } = outcome.result.success.cost
     headers["x-gateway-cost"] = nanoUsd === null ? "unknown" : decimalUsd(nanoUsd)
   }
   return headers

@@ -1,15 +1,15 @@
 import { Cause, Context, Deferred, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { KeyId } from "../domain/Ids.ts"
 import { ReplayableBody, type ReplayBudget } from "../responses/ReplayableBody.ts"
-import { canBeJoined, deliver, forget, type IdempotentResponse, isBroken } from "../responses/response.ts"
+import { canBeJoined, deliver, forget, type GatewayResponse, isBroken } from "../responses/response.ts"
 import { ClaimStore } from "./ClaimStore.ts"
 import {
   type Begin,
+  type FinishedRun,
   type IdempotencyError,
   type IdempotentReply,
   makeClaimedRun,
   notStored,
-  type Outcome,
   passingErrors,
 } from "./claimed-run.ts"
 import { hashKey } from "./fingerprint.ts"
@@ -40,7 +40,7 @@ export class Idempotency extends Context.Service<
      */
     readonly run: <R>(
       claim: IdempotencyClaim,
-      work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
+      work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
     /** For the streamed response of a run: kept for duplicates as far as there is room for it. */
     readonly replayableBody: () => ReplayableBody
@@ -73,7 +73,7 @@ export class Idempotency extends Context.Service<
        */
       const run = <R>(
         claim: IdempotencyClaim,
-        work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
+        work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
       ): Effect.Effect<IdempotentReply, IdempotencyError, R> =>
         // Uninterruptible from the entry to the fiber that removes it.
         Effect.uninterruptibleMask((restore) => {
@@ -96,7 +96,7 @@ export class Idempotency extends Context.Service<
           if (calls.size >= limits.maxRunning) return Effect.fail(overloaded)
           const running: Running = { reply: Deferred.makeUnsafe(), over: Deferred.makeUnsafe() }
           const { reply } = running
-          let begun: IdempotentResponse | undefined
+          let begun: GatewayResponse | undefined
           calls.set(name, running)
           // Gone before the answer is out: whoever asks again after an answer asks the database.
           const settle = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>

@@ -1,17 +1,17 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
-import { deliver, type IdempotentResponse, storable } from "../responses/response.ts"
+import { deliver, type GatewayResponse, storable } from "../responses/response.ts"
 import type { ClaimId, ClaimStore } from "./ClaimStore.ts"
 import type { IdempotencyLimits } from "./IdempotencyLimits.ts"
 
-/** One run of a claim: its response, and whether that is final (stored) or releases the claim (retryable). */
-export interface Outcome {
-  readonly response: IdempotentResponse
+/** Result of a run: its response, and whether that is final (stored) or releases the claim (retryable). */
+export interface FinishedRun {
+  readonly response: GatewayResponse
   readonly keep: boolean
 }
 
 export interface IdempotentReply {
-  readonly response: IdempotentResponse
+  readonly response: GatewayResponse
   /** True for everyone but the caller that started the run. */
   readonly replayed: boolean
 }
@@ -27,7 +27,7 @@ export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
 }> {}
 
 /** Hands a streamed response to every caller as soon as it begins; the run goes on and ends as any other. */
-export type Begin = (response: IdempotentResponse) => void
+export type Begin = (response: GatewayResponse) => void
 
 export const notStored = new IdempotencyError({ reason: "not_stored" })
 
@@ -52,7 +52,7 @@ export const makeClaimedRun = (
   const attend = Effect.fnUntraced(function* <R>(
     id: ClaimId,
     fingerprint: Uint8Array,
-    work: (begin: Begin) => Effect.Effect<Outcome, never, R>,
+    work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
     begin: Begin,
   ): Effect.fn.Return<IdempotentReply, IdempotencyError, R> {
     const owner = randomUUID()

@@ -1,5 +1,5 @@
-import { Context, Effect, Exit, Layer, Metric, Random, Result } from "effect"
-import { costOf } from "../catalog/cost.ts"
+import { Context, Effect, Exit, Layer, Metric } from "effect"
+import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
@@ -10,163 +10,205 @@ import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
-import type { Asking } from "./asking.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
-import { nextStep } from "./next-step.ts"
-import type { Trace } from "./Trace.ts"
+import type { RequestRecorder } from "./RequestRecorder.ts"
+import { type AttemptState, fallbackOf, mayRetry, retrySchedule } from "./retry-policy.ts"
+import { tracedAttempt } from "./spans.ts"
+import type { UpstreamCall } from "./upstream-call.ts"
 
-/** A tripped target is a last resort that may well hang: it gets a few times what its answers take, not everything. */
+/** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 
-/** One line per target in this time: an outage must be visible in the log, not fill it. */
+/** One line per candidate in this time: an outage must be visible in the log, not fill it. */
 const LOG_EVERY_MS = 10_000
 
-type Announce = (candidate: Candidate, startedAt: number) => Effect.Effect<void>
+type RecordIntent = (candidate: Candidate, startedAt: number) => Effect.Effect<void>
+
+export interface Answered<A> {
+  readonly candidate: Candidate
+  readonly answer: A
+  readonly cost: Cost
+}
 
 /** Carries a plan out: one attempt after another until one succeeds or nothing sensible is left to try. */
 export class Attempts extends Context.Service<
   Attempts,
   {
-    /** `announce` is run right before each upstream call leaves. */
+    /** `recordIntent` runs right before each upstream call leaves. */
     readonly run: <A extends AnswerSummary>(
       plan: Plan,
-      asking: Asking<A>,
-      trace: Trace,
-      announce: Announce,
-    ) => Effect.Effect<{ readonly candidate: Candidate; readonly answer: A }, GatewayError>
+      call: UpstreamCall<A>,
+      recorder: RequestRecorder,
+      recordIntent: RecordIntent,
+    ) => Effect.Effect<Answered<A>, GatewayError>
   }
 >()("gateway/inference/Attempts") {
   static readonly layer = Layer.effect(
     Attempts,
-    Effect.gen(function* () {
-      const { limits } = (yield* Settings).gateway
-      const breakers = yield* Breakers
-      const retryBudget = yield* RetryBudget
-      const router = yield* Router
-
-      /** One upstream call, recorded and learned from however it ends. */
-      const attempt = <A extends AnswerSummary>(
-        candidate: Candidate,
-        asking: Asking<A>,
-        trace: Trace,
-        announce: Announce,
-        remainingMs: number,
-        patienceMs: number,
-      ) => {
-        const startedAt = trace.now()
-        const call = Effect.andThen(
-          announce(candidate, startedAt),
-          asking.ask(candidate, remainingMs, patienceMs),
-        )
-        return breakers.run(candidate.key, call).pipe(
-          Effect.onExit((exit) => {
-            const endedAt = trace.now()
-            const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, asking)
-            trace.attempts.push(record)
-            const ms = (asking.firstTokenAt() ?? endedAt) - startedAt
-            return Effect.andThen(measure(record), learn(candidate, asking.mode, record, ms))
-          }),
-        )
-      }
-
-      const learn = (
-        { key, model }: Candidate,
-        mode: CallMode,
-        { outcome, usage }: AttemptRecord,
-        ms: number,
-      ): Effect.Effect<void> => {
-        if (outcome === "cancelled" || outcome === "defect" || outcome === "lost") return Effect.void
-        // What embeddings produce says nothing about the length of answers.
-        const outputTokens = model.kind === "chat" ? (usage?.outputTokens ?? null) : null
-        return router.observe({
-          key,
-          mode,
-          outcome:
-            outcome === "success"
-              ? { _tag: "success", ms, outputTokens }
-              : { _tag: "failure", kind: outcome },
-        })
-      }
-
-      const reportedAt = new Map<string, number>()
-
-      /** For operators: trouble that is ours or the provider's. The client's own mistakes are its own to see. */
-      const report = (
-        key: string,
-        { kind, status, detail }: ProviderError,
-        trace: Trace,
-      ): Effect.Effect<void> => {
-        const nowMs = trace.now()
-        if (isClientFault(kind) || nowMs - (reportedAt.get(key) ?? -LOG_EVERY_MS) < LOG_EVERY_MS)
-          return Effect.void
-        reportedAt.set(key, nowMs)
-        return Effect.annotateLogs(Effect.logWarning("An upstream attempt failed"), {
-          target: key,
-          kind,
-          request_id: trace.requestId,
-          ...(status === undefined ? {} : { status }),
-          ...(detail === undefined ? {} : { detail }),
-        })
-      }
-
-      const run = Effect.fnUntraced(function* <A extends AnswerSummary>(
-        plan: Plan,
-        asking: Asking<A>,
-        trace: Trace,
-        announce: Announce,
-      ) {
-        const deadlineAt = trace.startedAt + asking.deadlineMs
-        const failures: Array<ProviderError> = []
-        let queue = plan.candidates.slice()
-        const larger = plan.largerContext.slice()
-        // A slow upload or a wait for another replica may have used up the request's time already.
-        let candidate = trace.now() < deadlineAt ? queue.shift() : undefined
-        let attemptsHere = 0
-
-        while (candidate !== undefined) {
-          const tripped = candidate.tier === 2
-          const remainingMs = deadlineAt - trace.now()
-          if (attemptsHere === 0) retryBudget.deposit(candidate.provider.name)
-          attemptsHere++
-          const patienceMs = tripped ? lastResortPatienceMs(candidate.expectedMs) : remainingMs
-          const result = yield* Effect.result(
-            attempt(candidate, asking, trace, announce, remainingMs, patienceMs),
-          )
-          if (Result.isSuccess(result)) return { candidate, answer: result.success }
-
-          failures.push(result.failure)
-          yield* report(candidate.key, result.failure, trace)
-          // The client's answer is this one, as far as it came.
-          if (asking.committed()) return yield* fromBrokenStream(result.failure)
-          const step = nextStep({
-            error: result.failure,
-            attempts: trace.attempts.length,
-            attemptsHere,
-            maxAttempts: limits.maxAttempts,
-            remainingMs: deadlineAt - trace.now(),
-            expectedMs: candidate.expectedMs,
-            next: queue[0],
-            nextLarger: larger[0],
-            untried: queue.length,
-            tripped,
-            random: yield* Random.next,
-          })
-          if (step._tag === "Retry" && retryBudget.withdraw(candidate.provider.name)) {
-            yield* Effect.sleep(step.waitMs)
-            continue
-          }
-          const move = step._tag === "Retry" ? step.otherwise : step._tag
-          // Too long for one of them: nobody but the larger ones is asked from here on.
-          if (move === "NextLarger") queue = larger
-          candidate = move === "GiveUp" ? undefined : queue.shift()
-          attemptsHere = 0
-        }
-        return yield* fromProviders(failures)
-      })
-
-      return Attempts.of({ run })
-    }),
+    Effect.suspend(() => make),
   )
+}
+
+const make = Effect.gen(function* () {
+  const { gateway, otlpEndpoint } = yield* Settings
+  const { maxAttempts } = gateway.limits
+  const breakers = yield* Breakers
+  const retryBudget = yield* RetryBudget
+  const router = yield* Router
+  const report = makeReport()
+  const traced = otlpEndpoint !== undefined
+
+  /** Makes one upstream call, recorded and learned from however it ends. */
+  const attempt = <A extends AnswerSummary>(
+    request: Running<A>,
+    candidate: Candidate,
+  ): Effect.Effect<Answered<A>, ProviderError> =>
+    Effect.suspend(() => {
+      const { call, recorder, recordIntent, deadlineAt } = request
+      const startedAt = recorder.attemptStarted()
+      const remainingMs = deadlineAt - startedAt
+      const patienceMs = candidate.tier === 2 ? lastResortPatienceMs(candidate.expectedMs) : remainingMs
+      const upstream = Effect.andThen(
+        recordIntent(candidate, startedAt),
+        call.attempt(candidate, remainingMs, patienceMs),
+      )
+      let cost: Cost | undefined
+      const recorded = breakers.run(candidate.key, upstream).pipe(
+        Effect.onExit((exit) => {
+          const endedAt = recorder.now()
+          const summary = Exit.isSuccess(exit) ? exit.value : call.partial()
+          cost = costOf(candidate.model.price, summary?.usage ?? null)
+          const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, summary, cost)
+          recorder.attemptEnded(record)
+          const ms = (call.firstTokenAt() ?? endedAt) - startedAt
+          return Effect.andThen(measure(record), learn(router, candidate, call.mode, record, ms))
+        }),
+        Effect.map((answer) => ({ candidate, answer, cost: cost ?? costOf(candidate.model.price, null) })),
+      )
+      return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
+    })
+
+  /** Asks one candidate, again and again as far as policy, deadline and the provider's retry budget allow. */
+  const askCandidate = <A extends AnswerSummary>(
+    request: Running<A>,
+    candidate: Candidate,
+    state: (error: ProviderError) => AttemptState,
+  ): Effect.Effect<Answered<A>, ProviderError> => {
+    const { call, recorder } = request
+    const provider = candidate.provider.name
+    retryBudget.deposit(provider)
+    return attempt(request, candidate).pipe(
+      Effect.tapError((error) => {
+        request.failures.push(error)
+        return report(candidate.key, error, recorder)
+      }),
+      Effect.retry(
+        retrySchedule(
+          (error, waitMs) =>
+            !call.committed() && mayRetry(state(error), waitMs) && retryBudget.withdraw(provider),
+        ),
+      ),
+    )
+  }
+
+  /** Asks the first candidate of `queue`, and on its failure whoever the typed error says comes next. */
+  const askFrom = <A extends AnswerSummary>(
+    request: Running<A>,
+    queue: ReadonlyArray<Candidate>,
+    larger: ReadonlyArray<Candidate>,
+  ): Effect.Effect<Answered<A>, GatewayError> => {
+    const { call, deadlineAt, failures, recorder } = request
+    const [candidate, ...rest] = queue
+    if (candidate === undefined) return Effect.suspend(() => Effect.fail(fromProviders(failures)))
+    const before = recorder.attempts.length
+    const state = (error: ProviderError): AttemptState => ({
+      error,
+      attempts: recorder.attempts.length,
+      attemptsHere: recorder.attempts.length - before,
+      maxAttempts,
+      remainingMs: deadlineAt - recorder.now(),
+      expectedMs: candidate.expectedMs,
+      next: rest[0],
+      nextLarger: larger[0],
+      untried: rest.length,
+      tripped: candidate.tier === 2,
+    })
+    return Effect.catch(askCandidate(request, candidate, state), (error) => {
+      // The client's answer is this one, as far as it came.
+      if (call.committed()) return Effect.fail(fromBrokenStream(error))
+      switch (fallbackOf(state(error))) {
+        case "Next":
+          return askFrom(request, rest, larger)
+        case "NextLarger":
+          // Too long for one of them: only the larger ones are asked from here on.
+          return askFrom(request, larger, larger.slice(1))
+        case "GiveUp":
+          return Effect.fail(fromProviders(failures))
+      }
+    })
+  }
+
+  return Attempts.of({
+    run: (plan, call, recorder, recordIntent) =>
+      Effect.suspend(() => {
+        const deadlineAt = recorder.startedAt + call.deadlineMs
+        const request = { call, recorder, recordIntent, deadlineAt, failures: [] }
+        // A slow upload or a wait for another replica may have used up the request's time already.
+        const candidates = recorder.now() < deadlineAt ? plan.candidates : []
+        return askFrom(request, candidates, plan.largerContext)
+      }),
+  })
+})
+
+/** One request's attempts under way. */
+interface Running<A extends AnswerSummary> {
+  readonly call: UpstreamCall<A>
+  readonly recorder: RequestRecorder
+  readonly recordIntent: RecordIntent
+  readonly deadlineAt: number
+  readonly failures: Array<ProviderError>
+}
+
+/** Teaches the router what an attempt showed; one that the client or a defect ended shows nothing. */
+const learn = (
+  router: Router["Service"],
+  { key, model }: Candidate,
+  mode: CallMode,
+  { outcome, usage }: AttemptRecord,
+  ms: number,
+): Effect.Effect<void> => {
+  if (outcome === "cancelled" || outcome === "defect" || outcome === "lost") return Effect.void
+  // The output of embeddings says nothing about the length of answers.
+  const outputTokens = model.kind === "chat" ? (usage?.outputTokens ?? null) : null
+  return router.observe({
+    key,
+    mode,
+    outcome:
+      outcome === "success" ? { _tag: "success", ms, outputTokens } : { _tag: "failure", kind: outcome },
+  })
+}
+
+/** Makes the log for operators: trouble that is ours or the provider's. The client is told of its own mistakes. */
+const makeReport = () => {
+  const reportedAt = new Map<string, number>()
+  return (
+    key: string,
+    { kind, status, detail }: ProviderError,
+    recorder: RequestRecorder,
+  ): Effect.Effect<void> => {
+    const nowMs = recorder.now()
+    if (isClientFault(kind) || nowMs - (reportedAt.get(key) ?? -LOG_EVERY_MS) < LOG_EVERY_MS) {
+      return Effect.void
+    }
+    reportedAt.set(key, nowMs)
+    return Effect.annotateLogs(Effect.logWarning("An upstream attempt failed"), {
+      target: key,
+      kind,
+      request_id: recorder.requestId,
+      ...(status === undefined ? {} : { status }),
+      ...(detail === undefined ? {} : { detail }),
+    })
+  }
 }
 
 const measure = ({ provider, model, outcome, latencyMs }: AttemptRecord): Effect.Effect<void> =>
@@ -180,30 +222,26 @@ const attemptRecord = (
   startedAt: number,
   latencyMs: number,
   exit: Exit.Exit<AnswerSummary, ProviderError>,
-  asking: Asking<AnswerSummary>,
-): AttemptRecord => {
-  const summary = Exit.isSuccess(exit) ? exit.value : asking.partial()
-  const usage = summary?.usage ?? null
+  summary: AnswerSummary | undefined,
+  cost: Cost,
+): AttemptRecord => ({
+  provider: provider.name,
+  model: model.name,
+  startedAt,
+  latencyMs,
+  ...endOf(exit),
+  usage: summary?.usage ?? null,
+  usageEstimated: summary?.usage != null && summary.usageEstimated,
+  costNanoUsd: cost.nanoUsd,
+})
+
+const endOf = (
+  exit: Exit.Exit<AnswerSummary, ProviderError>,
+): Pick<AttemptRecord, "outcome" | "upstreamStatus"> => {
+  if (Exit.isSuccess(exit)) return { outcome: "success", upstreamStatus: 200 }
   const failure = Exit.findErrorOption(exit)
-  return {
-    provider: provider.name,
-    model: model.name,
-    startedAt,
-    latencyMs,
-    outcome: Exit.isSuccess(exit)
-      ? "success"
-      : failure._tag === "Some"
-        ? failure.value.kind
-        : Exit.hasDies(exit)
-          ? "defect"
-          : "cancelled",
-    upstreamStatus: Exit.isSuccess(exit)
-      ? 200
-      : failure._tag === "Some"
-        ? (failure.value.status ?? null)
-        : null,
-    usage,
-    usageEstimated: usage !== null && summary?.usageEstimated === true,
-    costNanoUsd: costOf(model.price, usage).nanoUsd,
+  if (failure._tag === "Some") {
+    return { outcome: failure.value.kind, upstreamStatus: failure.value.status ?? null }
   }
+  return { outcome: Exit.hasDies(exit) ? "defect" : "cancelled", upstreamStatus: null }
 }

@@ -1,19 +1,14 @@
 import type { AnswerSummary, ChatChunk, FinishReason } from "../domain/Chat.ts"
 import { makeUsage, type Usage } from "../domain/Usage.ts"
 import type { ChunkSink } from "../providers/Provider.ts"
-import { KEEP_ALIVE, type ReplayableBody } from "../responses/ReplayableBody.ts"
-import type { IdempotentResponse } from "../responses/response.ts"
 import type { Candidate } from "../routing/plan.ts"
-import type { StreamWriter } from "./Exchange.ts"
+import type { AnswerSink } from "./AnswerSink.ts"
 
-/** Chunks that say nothing are kept back up to this size, and past it forgotten: nobody misses one more of them. */
+/** Bytes of chunks without content that are held back; further ones are dropped, since no client misses them. */
 const HELD_BYTES = 64 * 1024
 
-/** Four characters a token, the rule of thumb for what nobody counted. */
+/** Rule of thumb for tokens that no provider counted. */
 const CHARACTERS_PER_TOKEN = 4
-
-/** Ticks without an event after which a client hears that the stream lives. */
-export const QUIET_TICKS = 15
 
 /**
  * One streamed answer on its way from the providers, one after another, to the client. Until a provider has said
@@ -22,48 +17,34 @@ export const QUIET_TICKS = 15
  */
 export class StreamedAnswer implements ChunkSink {
   onRoom: () => void = nothing
-  readonly body: ReplayableBody
-  /** The client has something of an answer. */
+  /** True once the client has something of an answer. */
   committed = false
   candidate: Candidate | undefined
-  attemptStartedAt: number | undefined
+  /** Epoch milliseconds. */
   firstTokenAt: number | undefined
 
-  readonly #writer: StreamWriter
+  readonly #sink: AnswerSink
   readonly #now: () => number
-  readonly #open: (candidate: Candidate | undefined) => IdempotentResponse
   readonly #inputTokens: () => number
-  #response: IdempotentResponse | undefined
   #held: Array<ChatChunk> = []
   #heldBytes = 0
-  #quietTicks = 0
   #text = ""
   #generated = 0
   #model: string | undefined
   #finishReason: FinishReason | undefined
   #usage: ChatChunk["usage"]
 
-  constructor(options: {
-    /** Estimate. */
-    readonly inputTokens: () => number
-    readonly writer: StreamWriter
-    readonly body: ReplayableBody
-    readonly now: () => number
-    /** Sends the response's head. */
-    readonly open: (candidate: Candidate | undefined) => IdempotentResponse
-  }) {
-    this.#inputTokens = options.inputTokens
-    this.#writer = options.writer
-    this.body = options.body
-    this.body.onRoom = () => this.onRoom()
-    this.#now = options.now
-    this.#open = options.open
+  /** `inputTokens` estimates the request's, for a provider that did not count them. */
+  constructor(sink: AnswerSink, now: () => number, inputTokens: () => number) {
+    this.#sink = sink
+    this.#now = now
+    this.#inputTokens = inputTokens
+    sink.onRoom = () => this.onRoom()
   }
 
-  /** The next attempt: nothing that an earlier one did is left. */
+  /** Starts the next attempt: nothing of an earlier one is left. */
   begin(candidate: Candidate): void {
     this.candidate = candidate
-    this.attemptStartedAt = this.#now()
     this.onRoom = nothing
     this.#held = []
     this.#heldBytes = 0
@@ -76,7 +57,7 @@ export class StreamedAnswer implements ChunkSink {
 
   write(chunk: ChatChunk): boolean {
     this.#take(chunk)
-    if (this.committed) return this.#send(chunk)
+    if (this.committed) return this.#sink.chunk(chunk)
     if (!chunk.semantic) {
       this.#heldBytes += chunk.event.length
       if (this.#heldBytes <= HELD_BYTES) this.#held.push(chunk)
@@ -84,41 +65,19 @@ export class StreamedAnswer implements ChunkSink {
     }
     this.committed = true
     this.firstTokenAt = this.#now()
-    this.open()
-    for (const held of this.#held) this.#send(held)
+    for (const held of this.#held) this.#sink.chunk(held)
     this.#held = []
-    return this.#send(chunk)
+    return this.#sink.chunk(chunk)
   }
 
-  /** The response's head is out: no failure can become an HTTP status any more. */
+  /** True once the response's head is out, which a keep-alive may have sent before any answer. */
   get opened(): boolean {
-    return this.#response !== undefined
+    return this.#sink.opened
   }
 
-  /** Who answers is in the head only when somebody has begun to. */
-  open(): IdempotentResponse {
-    this.#response ??= this.#open(this.committed ? this.candidate : undefined)
-    return this.#response
-  }
-
-  /** Called at even intervals, `QUIET_TICKS` of which make the silence that a client should not have to bear. */
-  tick(): void {
-    this.#quietTicks += 1
-    if (this.#quietTicks < QUIET_TICKS) return
-    this.#quietTicks = 0
-    if (this.opened) {
-      this.body.keepAlive()
-      return
-    }
-    this.open()
-    // Its reader is only about to come, and sends the head with the first thing it reads.
-    this.body.write(KEEP_ALIVE)
-  }
-
-  end(events: Uint8Array): IdempotentResponse {
-    const response = this.open()
-    this.body.end(events)
-    return response
+  /** True while the client takes no more. */
+  get full(): boolean {
+    return this.#sink.full
   }
 
   summary(): AnswerSummary {
@@ -133,8 +92,8 @@ export class StreamedAnswer implements ChunkSink {
   }
 
   /**
-   * Of an attempt that did not end well: the provider's count so far, and of what came since then (most count only at
-   * the end) an estimate. Nothing at all is unknown.
+   * Summary of an attempt that did not end well: the provider's count so far, and an estimate for what came since
+   * then, as most providers count only at the end. Usage is null when nothing came.
    */
   partial(): AnswerSummary {
     return { ...this.summary(), finishReason: null, usage: this.#partialUsage(), usageEstimated: true }
@@ -153,18 +112,11 @@ export class StreamedAnswer implements ChunkSink {
   }
 
   #take(chunk: ChatChunk): void {
-    if (this.#writer.needsText) this.#text += chunk.text
+    if (this.#sink.needsText) this.#text += chunk.text
     this.#generated += chunk.generated
     this.#model ??= chunk.model
     this.#finishReason ??= chunk.finishReason
     this.#usage = chunk.usage ?? this.#usage
-  }
-
-  #send(chunk: ChatChunk): boolean {
-    const event = this.#writer.chunk(chunk)
-    if (event === undefined) return !this.body.full
-    this.#quietTicks = 0
-    return this.body.write(event)
   }
 }
 

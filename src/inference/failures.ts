@@ -1,5 +1,4 @@
-/** What the trouble of each room means for the client. Pure; the one place where inference's errors get codes. */
-import type { AuthError } from "../auth/Authenticator.ts"
+/** Errors of the story in the client's words. Pure; the one place where inference's failures get codes. */
 import { GatewayError } from "../domain/GatewayError.ts"
 import {
   isClientFault,
@@ -7,31 +6,20 @@ import {
   type ProviderError,
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
-import type { IdempotencyError } from "../idempotency/claimed-run.ts"
-import type { Overloaded } from "../limits/LoadShedder.ts"
 import type { RateLimited } from "../limits/RateLimits.ts"
 import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"
 
-export const fromAuth = (error: AuthError): GatewayError => {
-  switch (error.reason) {
-    case "missing":
-      return new GatewayError({
-        code: "invalid_api_key",
-        detail: "Send an API key in X-API-Key or Authorization: Bearer.",
-      })
-    case "invalid":
-      return new GatewayError({
-        code: "invalid_api_key",
-        detail: "The API key is unknown, revoked, expired or mistyped.",
-      })
-    case "unavailable":
-      return new GatewayError({
-        code: "auth_unavailable",
-        detail: "The key could not be checked; this says nothing about the key. Retry shortly.",
-        retryAfterMs: error.retryAfterMs ?? 1000,
-      })
-  }
-}
+export const clientLeft = new GatewayError({ code: "client_closed_request", detail: "" })
+
+export const aborted = new GatewayError({
+  code: "request_aborted",
+  detail: "The gateway gave this request up before its answer was complete. Send it again.",
+})
+
+export const defect = new GatewayError({
+  code: "internal_error",
+  detail: "An unexpected error happened; it was logged under this request_id.",
+})
 
 export const fromRateLimit = (error: RateLimited): GatewayError =>
   new GatewayError({
@@ -39,47 +27,6 @@ export const fromRateLimit = (error: RateLimited): GatewayError =>
     detail: `This key may send ${error.state.limit} requests per minute.`,
     retryAfterMs: error.retryAfterMs,
   })
-
-export const fromOverload = (error: Overloaded): GatewayError =>
-  new GatewayError({
-    code: "overloaded",
-    detail: "The gateway handles as many requests as it can. Retry shortly.",
-    retryAfterMs: error.retryAfterMs,
-  })
-
-export const fromIdempotency = (error: IdempotencyError): GatewayError => {
-  switch (error.reason) {
-    case "reused":
-      return new GatewayError({
-        code: "idempotency_key_reused",
-        detail: "This Idempotency-Key was sent with a different request. Use a new key for a new request.",
-      })
-    case "in_progress":
-      return new GatewayError({
-        code: "idempotency_in_progress",
-        detail: "The first request with this Idempotency-Key is still running. Retry to get its answer.",
-        retryAfterMs: error.retryAfterMs ?? 1000,
-      })
-    case "not_stored":
-      return new GatewayError({
-        code: "idempotency_answer_not_stored",
-        detail:
-          "The request ran once; its answer was too large to keep for replay. Use a new key to run it again.",
-      })
-    case "overloaded":
-      return new GatewayError({
-        code: "overloaded",
-        detail: "As many requests with an Idempotency-Key run as the gateway allows. Retry shortly.",
-        retryAfterMs: error.retryAfterMs ?? 1000,
-      })
-    case "unavailable":
-      return new GatewayError({
-        code: "idempotency_unavailable",
-        detail: "The database is not available, so one execution cannot be promised. Retry, or send no key.",
-        retryAfterMs: error.retryAfterMs ?? 1000,
-      })
-  }
-}
 
 export const fromRouting = (error: ModelNotFound | ModelNotAllowed | NoCandidate): GatewayError => {
   switch (error._tag) {

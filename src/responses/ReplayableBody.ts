@@ -1,11 +1,9 @@
 import { Readable } from "node:stream"
+import { KEEP_ALIVE } from "./sse.ts"
 
 /** Taken by a reader ahead of its client, and kept for the slowest one, before the writer has to wait. */
 const READER_BYTES = 16 * 1024
 const WINDOW_BYTES = 64 * 1024
-
-/** A comment: clients skip it, and what stands between them and the gateway sees that the stream lives. */
-export const KEEP_ALIVE: Uint8Array = Buffer.from(": keep-alive\n\n")
 
 /** What an event takes in memory beside its bytes. */
 const EVENT_OVERHEAD_BYTES = 128

@@ -1,32 +1,33 @@
 import { ReplayableBody } from "./ReplayableBody.ts"
 
-/** What is kept and replayed byte for byte. Header names are lower-case. */
+/** A whole response, kept and replayed byte for byte. Header names are lower-case. */
 export interface StoredResponse {
   readonly status: number
   readonly headers: Readonly<Record<string, string>>
   readonly body: Uint8Array
 }
 
-/** What callers get: whole, or still being written. */
-export interface IdempotentResponse extends Omit<StoredResponse, "body"> {
-  readonly body: Uint8Array | ReplayableBody
+/** A response as clients get it: whole, as text or bytes, or still being written. */
+export interface GatewayResponse extends Omit<StoredResponse, "body"> {
+  readonly body: string | Uint8Array | ReplayableBody
 }
 
-export const isBroken = ({ body }: IdempotentResponse): boolean =>
-  body instanceof ReplayableBody && body.broken
+export const isBroken = ({ body }: GatewayResponse): boolean => body instanceof ReplayableBody && body.broken
 
-/** The end of a stream waits for its claim: a repetition of a whole answer is a replay. */
-export const deliver = ({ body }: IdempotentResponse): void => {
+/** Lets a stream's end out, which waits for its claim: a repetition of a whole answer is a replay. */
+export const deliver = ({ body }: GatewayResponse): void => {
   if (body instanceof ReplayableBody) body.deliver()
 }
 
-export const forget = ({ body }: IdempotentResponse): void => {
+export const forget = ({ body }: GatewayResponse): void => {
   if (body instanceof ReplayableBody) body.release()
 }
 
-export const canBeJoined = ({ body }: IdempotentResponse): boolean =>
+export const canBeJoined = ({ body }: GatewayResponse): boolean =>
   !(body instanceof ReplayableBody) || body.replayable
 
-/** Undefined: too long for its buffer, as the claim will say. */
-export const storable = ({ body }: IdempotentResponse): Uint8Array | undefined =>
-  body instanceof ReplayableBody ? body.bytes() : body
+/** Returns the body to keep; undefined when it was too long for its buffer, as the claim will say. */
+export const storable = ({ body }: GatewayResponse): Uint8Array | undefined => {
+  if (body instanceof ReplayableBody) return body.bytes()
+  return typeof body === "string" ? Buffer.from(body) : body
+}

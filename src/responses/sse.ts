@@ -10,3 +10,6 @@ export const STREAM_HEADERS = {
 export const sseEvent = (data: unknown): Buffer => Buffer.from(`data: ${JSON.stringify(data)}\n\n`)
 
 export const DONE: Buffer = Buffer.from("data: [DONE]\n\n")
+
+/** A comment: clients skip it, and proxies between them and the gateway see that the stream lives. */
+export const KEEP_ALIVE: Uint8Array = Buffer.from(": keep-alive\n\n")

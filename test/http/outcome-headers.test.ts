@@ -1,15 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { outcomeHeaders, rateLimitFields } from "../../src/http/outcome-headers.ts"
-import type { Settled } from "../../src/inference/Exchange.ts"
+import type { Outcome } from "../../src/inference/Outcome.ts"
 
 const costHeader = (nanoUsd: number | null) => {
   // Nothing else of it is read.
-  const settled = {
+  const outcome = {
     ...{ requestId: "r", attemptCount: 1, latencyMs: 2, timings: { authMs: 0, routeMs: 0, upstreamMs: 1 } },
     result: Result.succeed({ cost: { nanoUsd } }),
-  } as unknown as Settled
-  return outcomeHeaders(settled, rateLimitFields)["x-gateway-cost"]
+  } as unknown as Outcome
+  return outcomeHeaders(outcome, rateLimitFields)["x-gateway-cost"]
 }
 
 describe("the header of an answer's cost", () => {

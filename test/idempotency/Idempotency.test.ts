@@ -2,7 +2,12 @@ import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
-import type { Begin, IdempotencyError, IdempotentReply, Outcome } from "../../src/idempotency/claimed-run.ts"
+import type {
+  Begin,
+  FinishedRun,
+  IdempotencyError,
+  IdempotentReply,
+} from "../../src/idempotency/claimed-run.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
@@ -16,13 +21,13 @@ const replica = Effect.map(Layer.build(Layer.fresh(Idempotency.layerNoDeps)), Co
 
 /** Work that a test ends by hand, and that counts its runs. */
 const gated = Effect.gen(function* () {
-  const gate = yield* Deferred.make<Outcome>()
+  const gate = yield* Deferred.make<FinishedRun>()
   const seen = { runs: 0, interrupted: 0 }
   const work = Effect.suspend(() => {
     seen.runs++
     return Deferred.await(gate)
   }).pipe(Effect.onInterrupt(() => Effect.sync(() => void seen.interrupted++)))
-  return { work, seen, finish: (outcome: Outcome) => Deferred.succeed(gate, outcome) }
+  return { work, seen, finish: (outcome: FinishedRun) => Deferred.succeed(gate, outcome) }
 })
 
 /** Starts a call and lets it get as far as it can without time passing. */

@@ -3,7 +3,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Context, Deferred, Effect, Fiber, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
-import type { Outcome } from "../../src/idempotency/claimed-run.ts"
+import type { FinishedRun } from "../../src/idempotency/claimed-run.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
@@ -21,13 +21,18 @@ const endLeases = SqlClient.SqlClient.use(
 /** The runs of one key: how many, and how to end them. */
 const gated = Effect.gen(function* () {
   const started = yield* Deferred.make<void>()
-  const gate = yield* Deferred.make<Outcome>()
+  const gate = yield* Deferred.make<FinishedRun>()
   const seen = { runs: 0 }
   const work = Effect.suspend(() => {
     seen.runs++
     return Effect.andThen(Deferred.succeed(started, undefined), Deferred.await(gate))
   })
-  return { work, seen, started: Deferred.await(started), finish: (o: Outcome) => Deferred.succeed(gate, o) }
+  return {
+    work,
+    seen,
+    started: Deferred.await(started),
+    finish: (o: FinishedRun) => Deferred.succeed(gate, o),
+  }
 })
 
 const databases = [

@@ -1,10 +1,10 @@
 import { KeyId } from "../../src/domain/Ids.ts"
 import type { ClaimId } from "../../src/idempotency/ClaimStore.ts"
-import type { Outcome } from "../../src/idempotency/claimed-run.ts"
+import type { FinishedRun } from "../../src/idempotency/claimed-run.ts"
 import { fingerprint, hashKey } from "../../src/idempotency/fingerprint.ts"
 import type { IdempotencyClaim } from "../../src/idempotency/Idempotency.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
-import type { IdempotentResponse, StoredResponse } from "../../src/responses/response.ts"
+import type { GatewayResponse, StoredResponse } from "../../src/responses/response.ts"
 
 /** Requests and answers for the tests of this room. */
 
@@ -27,13 +27,13 @@ export const answer = (text: string): StoredResponse => ({
   body: Buffer.from(text),
 })
 
-export const kept = (text: string): Outcome => ({ response: answer(text), keep: true })
-export const retryable = (text: string): Outcome => ({
+export const kept = (text: string): FinishedRun => ({ response: answer(text), keep: true })
+export const retryable = (text: string): FinishedRun => ({
   response: { ...answer(text), status: 503 },
   keep: false,
 })
 
-export const text = ({ response }: { readonly response: IdempotentResponse }) => {
+export const text = ({ response }: { readonly response: GatewayResponse }) => {
   const bytes = response.body instanceof ReplayableBody ? response.body.bytes() : response.body
   return Buffer.from(bytes ?? []).toString()
 }

@@ -4,8 +4,8 @@ import { TestClock } from "effect/testing"
 import { RequestId } from "../../src/domain/Ids.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
-import { askWhole } from "../../src/inference/asking.ts"
-import { Trace } from "../../src/inference/Trace.ts"
+import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
+import { callWhole } from "../../src/inference/upstream-call.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
@@ -29,27 +29,20 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
     }),
   )
 
-  const traces: Array<Trace> = []
+  const recorders: Array<RequestRecorder> = []
   const announced: Array<string> = []
-  const announce = ({ key }: Candidate) => Effect.sync(() => void announced.push(key))
+  const recordIntent = ({ key }: Candidate) => Effect.sync(() => void announced.push(key))
 
   const infer = (requestedModel: string, heldUpMs = 0) =>
     Effect.gen(function* () {
       const task = { _tag: "Chat" as const, request: ask(), mode: "whole" as const }
-      const trace = new Trace(
-        {
-          requestId: RequestId.make("request"),
-          endpoint: "/infer",
-          credential: Effect.die("unused"),
-          call: Effect.die("unused"),
-          write: () => ({ status: 200, headers: {}, body: new Uint8Array() }),
-        },
-        yield* Clock.Clock,
-      )
-      traces.push(trace)
+      const recorder = new RequestRecorder(RequestId.make("request"), "/infer", yield* Clock.Clock)
+      recorders.push(recorder)
       yield* Effect.sleep(heldUpMs)
       const plan = yield* (yield* Router).plan({ requestedModel, task, allowed: undefined })
-      const exit = yield* Effect.exit((yield* Attempts).run(plan, askWhole(task, timeouts), trace, announce))
+      const exit = yield* Effect.exit(
+        (yield* Attempts).run(plan, callWhole(task, timeouts), recorder, recordIntent),
+      )
       const error = Exit.findErrorOption(exit)
       return {
         answeredBy: Exit.isSuccess(exit) ? exit.value.candidate.key : undefined,
@@ -66,7 +59,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
       return yield* Fiber.join(fiber)
     })
 
-  const recorded = () => traces.flatMap(({ attempts }) => attempts.map(({ outcome }) => outcome))
+  const recorded = () => recorders.flatMap(({ attempts }) => attempts.map(({ outcome }) => outcome))
   const asked = () => upstream.calls.map((call) => `${call.target} ${call.outcome}`)
   const world = attempts.pipe(Layer.provide([upstream.layer, settings]))
   return { announced, calls: upstream.calls, asked, recorded, infer, settled, world }

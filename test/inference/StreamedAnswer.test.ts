@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { StreamWriter } from "../../src/inference/Exchange.ts"
+import { RequestId } from "../../src/domain/Ids.ts"
+import { StreamedResponse, type StreamWriter } from "../../src/http/StreamedResponse.ts"
+import type { Progress } from "../../src/inference/Outcome.ts"
 import { StreamedAnswer } from "../../src/inference/StreamedAnswer.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
@@ -13,10 +15,29 @@ const writer: StreamWriter = {
   end: () => event("end"),
 }
 
-const answer = () => {
+const connected = () => {
   const body = new ReplayableBody()
-  const open = () => ({ status: 200, headers: {}, body })
-  return new StreamedAnswer({ inputTokens: () => 1, writer, body, now: () => 0, open })
+  const sink = new StreamedResponse(writer, body, () => {})
+  sink.begin(() => progress)
+  return {
+    body,
+    stream: new StreamedAnswer(
+      sink,
+      () => 0,
+      () => 1,
+    ),
+  }
+}
+
+const answer = () => connected().stream
+
+const progress: Progress = {
+  requestId: RequestId.make("request"),
+  candidate: undefined,
+  attemptCount: 1,
+  rateLimit: undefined,
+  latencyMs: 0,
+  timings: { authMs: 0, routeMs: 0, upstreamMs: 0 },
 }
 
 describe("a provider is held back", () => {
@@ -32,15 +53,24 @@ describe("a provider is held back", () => {
 
 describe("a provider is not held back", () => {
   it("while all that it sends says nothing, however much that is, and what is kept of it has a bound", () => {
-    const stream = answer()
+    const { body, stream } = connected()
     const nothing = (n: number) => piece("", { event: event(`${n}`.padEnd(1_000, "x")), semantic: false })
     for (let n = 0; n < 1_000; n++) assert.isTrue(stream.write(nothing(n)))
     assert.isFalse(stream.opened)
     stream.write(piece("Hi", { event: event("Hi") }))
-    stream.end(event("end"))
-    const sent = Buffer.from(stream.body.bytes() ?? []).toString()
+    const sent = Buffer.from(body.bytes() ?? []).toString()
     assert.isBelow(sent.length, 100_000)
     assert.match(sent, /^data: .*Hi/s)
+  })
+})
+
+describe("the end of a stream", () => {
+  it("has the provider's reason, and another one where the provider gave none", () => {
+    const stream = answer()
+    stream.write(piece("Hi"))
+    assert.strictEqual(stream.summary().finishReason, "other")
+    stream.write(piece("", { finishReason: "length" }))
+    assert.strictEqual(stream.summary().finishReason, "length")
   })
 })
 

@@ -6,9 +6,10 @@ import type { Principal } from "../../src/auth/Principal.ts"
 import { GatewayError } from "../../src/domain/GatewayError.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import { dispositions, isClientFault, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import type { InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
-import type { Exchange } from "../../src/inference/Exchange.ts"
-import type { Reply } from "../../src/inference/Inference.ts"
+import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
+import type { Outcome as InferenceOutcome } from "../../src/inference/Outcome.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
@@ -199,7 +200,7 @@ export interface Outcome {
   authenticated: boolean
   understoodAt: number | undefined
   settledAt: number
-  reply: Reply | undefined
+  reply: IdempotentReply | undefined
   error: GatewayError | undefined
   readonly left: boolean
 }
@@ -210,8 +211,8 @@ interface Written {
   readonly text: string
 }
 
-export const text = (body: Uint8Array | ReplayableBody) =>
-  Buffer.from((body instanceof ReplayableBody ? body.bytes() : body) ?? []).toString()
+export const text = (body: string | Uint8Array | ReplayableBody) =>
+  Buffer.from((body instanceof ReplayableBody ? body.bytes() : body) ?? "").toString()
 
 export const simulate = (seed: string) =>
   Effect.gen(function* () {
@@ -249,7 +250,24 @@ export const simulate = (seed: string) =>
       }),
     })
 
-    const exchange = (visit: Visit): Exchange => ({
+    const write = ({ attempts, latencyMs, requestId, result, timings }: InferenceOutcome) => {
+      assert.isFalse(writes.has(requestId), `${requestId} is written twice`)
+      const { authMs, routeMs, upstreamMs } = timings
+      const attemptsMs = attempts.reduce((sum, attempt) => sum + attempt.latencyMs, 0)
+      assert.strictEqual(upstreamMs, attemptsMs, `${requestId}: time upstream`)
+      assert.isAtLeast(latencyMs, authMs + routeMs + upstreamMs, `${requestId}: time of its phases`)
+      assert.isAtLeast(Math.min(authMs, routeMs), 0, `${requestId}: a phase that ends before it begins`)
+      const status = Result.isSuccess(result) ? 200 : result.failure.status
+      const body = JSON.stringify({ requestId, status, latencyMs, attempts: attempts.length })
+      writes.set(requestId, {
+        keep: Result.isSuccess(result) || (result.failure.final && status < 500),
+        atMs: (byId.get(requestId)?.atMs ?? 0) + latencyMs,
+        text: body,
+      })
+      return { status, headers: {}, body: Buffer.from(body) }
+    }
+
+    const exchange = (visit: Visit): InferenceExchange => ({
       requestId: visit.id,
       endpoint: "/infer",
       credential: Effect.succeed(visit.id),
@@ -263,21 +281,10 @@ export const simulate = (seed: string) =>
           task: { _tag: "Chat" as const, request: ask("Hello", { user: visit.id }), mode: "whole" as const },
           stream: undefined,
           dryRun,
-          explain: false,
+          write,
           idempotency: claim && { key: claim.key, fingerprint: Uint8Array.of(claim.body) },
         }
       }),
-      write: ({ attempts, latencyMs, requestId, result }) => {
-        assert.isFalse(writes.has(requestId), `${requestId} is written twice`)
-        const status = Result.isSuccess(result) ? 200 : result.failure.status
-        const body = JSON.stringify({ requestId, status, latencyMs, attempts: attempts.length })
-        writes.set(requestId, {
-          keep: Result.isSuccess(result) || (result.failure.final && status < 500),
-          atMs: (byId.get(requestId)?.atMs ?? 0) + latencyMs,
-          text: body,
-        })
-        return { status, headers: {}, body: Buffer.from(body) }
-      },
     })
 
     yield* Effect.gen(function* () {
@@ -286,7 +293,7 @@ export const simulate = (seed: string) =>
         visits,
         Effect.fnUntraced(function* (visit) {
           yield* Effect.sleep(visit.atMs)
-          const infer = replicas[visit.replica].infer(exchange(visit))
+          const infer = replicas[visit.replica].serve(exchange(visit))
           const exit = yield* Effect.exit(
             visit.leavesAfterMs === undefined
               ? Effect.asSome(infer)

@@ -3,9 +3,10 @@ import { Effect, Fiber, Layer, Random, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import { InferenceEndpoints, type InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
+import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
-import type { Exchange, StreamWriter } from "../../src/inference/Exchange.ts"
-import { Inference, type Reply } from "../../src/inference/Inference.ts"
+import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
 import { event, type Fate, makeLedger, makeUpstream, replica, settings, timeouts } from "./world.ts"
@@ -22,7 +23,7 @@ const writer: StreamWriter = {
   end: ({ result }) => event(Result.isSuccess(result) ? "[DONE]" : `error ${result.failure.code}`),
 }
 
-const exchange = (id: string, model: string, claim?: string): Exchange => ({
+const exchange = (id: string, model: string, claim?: string): InferenceExchange => ({
   requestId: RequestId.make(id),
   endpoint: "/infer",
   credential: Effect.succeed("key"),
@@ -31,13 +32,12 @@ const exchange = (id: string, model: string, claim?: string): Exchange => ({
     task: { _tag: "Chat", request: ask("Hello", { user: id }), mode: "stream" },
     stream: writer,
     dryRun: false,
-    explain: false,
+    write: ({ attempts, result }) => ({
+      status: Result.isSuccess(result) ? 200 : result.failure.status,
+      headers: {},
+      body: `${attempts.length} attempts`,
+    }),
     idempotency: claim === undefined ? undefined : { key: claim, fingerprint: Uint8Array.of(1) },
-  }),
-  write: ({ attempts, result }) => ({
-    status: Result.isSuccess(result) ? 200 : result.failure.status,
-    headers: {},
-    body: Buffer.from(`${attempts.length} attempts`),
   }),
 })
 
@@ -45,13 +45,13 @@ const exchange = (id: string, model: string, claim?: string): Exchange => ({
 class Client {
   text = ""
   ended = false
-  reply: Reply | undefined
+  reply: IdempotentReply | undefined
   readonly leave: Effect.Effect<void>
 
-  static readonly ask = Effect.fnUntraced(function* (exchange: Exchange) {
-    const { infer } = yield* Inference
+  static readonly ask = Effect.fnUntraced(function* (exchange: InferenceExchange) {
+    const { serve } = yield* InferenceEndpoints
     let seen: Client | undefined
-    const request = Effect.flatMap(infer(exchange), (reply) => {
+    const request = Effect.flatMap(serve(exchange), (reply) => {
       seen?.read(reply)
       return Effect.never
     })
@@ -65,7 +65,7 @@ class Client {
     this.leave = leave
   }
 
-  private read(reply: Reply): void {
+  private read(reply: IdempotentReply): void {
     this.reply = reply
     const { body } = reply.response
     if (!(body instanceof ReplayableBody)) {
@@ -125,12 +125,12 @@ const usage = { inputTokens: 10, outputTokens: 2, cachedTokens: 0, reasoningToke
 const story = <E>(
   name: string,
   script: Readonly<Record<string, ReadonlyArray<Fate>>>,
-  body: (scene: Omit<ReturnType<typeof world>, "layer">) => Effect.Effect<void, E, Inference>,
+  body: (scene: Omit<ReturnType<typeof world>, "layer">) => Effect.Effect<void, E, InferenceEndpoints>,
 ) =>
   it.effect(name, () => {
     const { layer, ...scene } = world(script)
     return Effect.gen(function* () {
-      yield* Effect.provideService(body(scene), Inference, yield* replica)
+      yield* Effect.provideService(body(scene), InferenceEndpoints, yield* replica)
       // Claims that are left hold the end up for their grace period.
       yield* Effect.forkDetach(Effect.repeat(TestClock.adjust("10 seconds"), { times: 100 }))
     }).pipe(Effect.scoped, Effect.provide(layer), steadyRandom)
@@ -182,6 +182,18 @@ describe("a stream", () => {
         const last = JSON.stringify(ledger.records.at(-1)?.decision)
         const [, predicted] = /"predicted_ms":(\d+)/.exec(last) ?? []
         assert.isBelow(Number(predicted), 4_000)
+      }),
+  )
+
+  story(
+    "counts the attempt under way, also when the one before it began in the same millisecond",
+    { "a/m": [{ afterMs: 0, fails: { kind: "auth" } }], "b/m": [{ afterMs: 0, usage }] },
+    ({ asked }) =>
+      Effect.gen(function* () {
+        const client = yield* Client.ask(exchange("r", "a-then-b"))
+        yield* pass(100)
+        assert.deepStrictEqual(asked(), ["a/m auth", "b/m success"])
+        assert.deepStrictEqual(client.reply?.response.headers, { attempts: "2", by: "b/m" })
       }),
   )
 

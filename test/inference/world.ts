@@ -5,6 +5,7 @@ import { Settings } from "../../src/config/Settings.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import type { Usage } from "../../src/domain/Usage.ts"
+import { InferenceEndpoints } from "../../src/http/InferenceEndpoints.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
 import { Inference } from "../../src/inference/Inference.ts"
@@ -255,8 +256,11 @@ export const attempts = Attempts.layer.pipe(
 export const replica = Effect.map(
   Layer.build(
     Layer.fresh(
-      Inference.layer.pipe(Layer.provide([attempts, Idempotency.layerNoDeps, RateLimits.layerMemory])),
+      InferenceEndpoints.layer.pipe(
+        Layer.provideMerge(Inference.layer),
+        Layer.provide([attempts, Idempotency.layerNoDeps, RateLimits.layerMemory]),
+      ),
     ),
   ),
-  Context.get(Inference),
+  Context.get(InferenceEndpoints),
 )

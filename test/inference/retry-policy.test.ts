@@ -1,7 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Pull, Random, Schedule } from "effect"
 import fc from "fast-check"
 import { dispositions, ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { type AttemptState, fullJitter, nextStep } from "../../src/inference/next-step.ts"
+import {
+  type AttemptState,
+  type Fallback,
+  fallbackOf,
+  mayRetry,
+  retrySchedule,
+} from "../../src/inference/retry-policy.ts"
 
 const failure = (kind: ProviderErrorKind, retryAfterMs?: number) =>
   new ProviderError({
@@ -22,13 +29,32 @@ const state = (kind: ProviderErrorKind, overrides: Partial<AttemptState> = {}): 
   nextLarger: undefined,
   untried: 1,
   tripped: false,
-  random: 0.5,
   ...overrides,
 })
 
+type NextStep = { readonly _tag: "Retry"; readonly waitMs: number } | { readonly _tag: Fallback }
+
+/** What follows a failure: the schedule's answer after as many failures at this candidate, else the fallback. */
+const nextStep = (state: AttemptState, random = 0.5): NextStep => {
+  let waiting = false
+  const retried = Effect.gen(function* () {
+    const schedule = retrySchedule((_, waitMs) => !waiting || mayRetry(state, waitMs))
+    const step = yield* Schedule.toStep(schedule)
+    for (let failed = 1; failed < state.attemptsHere; failed++) yield* step(0, state.error)
+    waiting = true
+    const [, wait] = yield* step(0, state.error)
+    return { _tag: "Retry" as const, waitMs: Duration.toMillis(wait) }
+  })
+  return retried.pipe(
+    Pull.catchDone(() => Effect.succeed({ _tag: fallbackOf(state) })),
+    Effect.provideService(Random.Random, { nextIntUnsafe: () => 0, nextDoubleUnsafe: () => random }),
+    Effect.runSync,
+  )
+}
+
 const kinds = Object.keys(dispositions) as Array<ProviderErrorKind>
 
-describe("nextStep", () => {
+describe("after a failure", () => {
   it.each([
     ["bad_request", "GiveUp"],
     ["content_filter", "GiveUp"],
@@ -100,7 +126,6 @@ describe("nextStep", () => {
       }),
       untried: fc.integer({ min: 0, max: 6 }),
       tripped: fc.boolean(),
-      random: fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
     })
     .map(({ kind, retryAfterMs, ...rest }) => ({
       ...rest,
@@ -143,16 +168,22 @@ describe("nextStep", () => {
   })
 })
 
-describe("fullJitter", () => {
-  it("stays between nothing and the capped exponential", () => {
+describe("the wait before a retry", () => {
+  it("stays between nothing and the capped exponential, on top of what the provider asked for", () => {
     fc.assert(
       fc.property(
         fc.integer({ min: 1, max: 40 }),
         fc.double({ min: 0, max: 1, maxExcluded: true, noNaN: true }),
-        (attempt, random) => {
-          const wait = fullJitter(attempt, random)
-          assert.isAtLeast(wait, 0)
-          assert.isAtMost(wait, Math.min(8_000, 100 * 2 ** (attempt - 1)))
+        fc.integer({ min: 0, max: 30_000 }),
+        (attemptsHere, random, retryAfterMs) => {
+          const alone = { attempts: 1, attemptsHere, next: undefined, remainingMs: 1_000_000 }
+          const step = nextStep(
+            state("overloaded", { ...alone, error: failure("overloaded", retryAfterMs) }),
+            random,
+          )
+          if (step._tag !== "Retry") return assert.fail(step._tag)
+          assert.isAtLeast(step.waitMs, retryAfterMs)
+          assert.isAtMost(step.waitMs - retryAfterMs, Math.min(8_000, 100 * 2 ** (attemptsHere - 1)))
         },
       ),
     )

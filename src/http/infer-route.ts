@@ -1,47 +1,44 @@
 import { Effect, Result } from "effect"
-import { HttpApiBuilder } from "effect/http-api"
-import { GatewayApi } from "../api/GatewayApi.ts"
+import { HttpRouter } from "effect/http"
 import { InferRequest } from "../api/InferApi.ts"
 import type { ChatRequest } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { toUsd } from "../domain/Money.ts"
-import type { Answer, Call, Settled, StreamWriter } from "../inference/Exchange.ts"
+import type { Answer, Outcome } from "../inference/Outcome.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { decoder } from "./decode.ts"
 import { problemFormat } from "./error-response.ts"
+import type { DecodeCall } from "./inference-route.ts"
+import { makeInferenceRoute } from "./inference-route.ts"
 import { progressHeaders, rateLimitFields } from "./outcome-headers.ts"
-import { serveExchange } from "./serve-exchange.ts"
+import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
 
-export const InferHandlers = HttpApiBuilder.group(
-  GatewayApi,
-  "inference",
-  Effect.fn(function* (handlers) {
-    const serve = yield* serveExchange
-    return handlers.handleRaw("infer", ({ request }) =>
-      serve(request, { endpoint: "/infer", decode: decodeCall, write: writeSettled }),
-    )
+/** `POST /infer`. */
+export const inferRoute = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const infer = yield* makeInferenceRoute
+    yield* router.add("POST", "/infer", infer("/infer", decodeCall))
   }),
 )
 
 const decodeInferRequest = decoder(InferRequest)
 
-const decodeCall = Effect.fnUntraced(function* (input: unknown) {
-  const body = yield* decodeInferRequest(input)
-  const dryRun = body.dry_run === true
-  const streamed = body.stream === true && !dryRun
-  return {
-    requestedModel: body.model,
-    task: {
-      _tag: "Chat",
-      request: yield* toChatRequest(body),
-      mode: body.stream === true ? "stream" : "whole",
-    },
-    stream: streamed ? streamWriter : undefined,
-    dryRun,
-    explain: body.explain === true,
-  } satisfies Omit<Call, "idempotency">
-})
+const decodeCall: DecodeCall = (input) =>
+  Effect.flatMap(decodeInferRequest(input), (body) =>
+    Effect.map(toChatRequest(body), (request) => {
+      const dryRun = body.dry_run === true
+      const streamed = body.stream === true
+      const explain = body.explain === true
+      return {
+        requestedModel: body.model,
+        task: { _tag: "Chat", request, mode: streamed ? "stream" : "whole" } as const,
+        dryRun,
+        write: explain ? writeExplained : writeOutcome,
+        stream: streamed && !dryRun ? streamWriter(explain) : undefined,
+      }
+    }),
+  )
 
 const toChatRequest = (body: InferRequest): Effect.Effect<ChatRequest, GatewayError> => {
   const { prompt, messages, max_tokens, temperature } = body
@@ -62,34 +59,37 @@ const toChatRequest = (body: InferRequest): Effect.Effect<ChatRequest, GatewayEr
   )
 }
 
-const writeSettled = outcomeWriter(problemFormat, rateLimitFields, (settled, answer) =>
-  JSON.stringify(
-    answer === undefined
-      ? { request_id: settled.requestId, dry_run: true, decision: decision(settled) }
-      : inferResponse(settled, answer),
-  ),
-)
+const makeWriter = (explain: boolean) =>
+  outcomeWriter(problemFormat, rateLimitFields, (outcome, answer) =>
+    JSON.stringify(
+      answer === undefined
+        ? { request_id: outcome.requestId, dry_run: true, decision: decision(outcome) }
+        : inferResponse(outcome, answer, explain),
+    ),
+  )
+const writeOutcome = makeWriter(false)
+const writeExplained = makeWriter(true)
 
-/** Deltas, then one event with the fields of a whole answer, then `[DONE]`. */
-const streamWriter: StreamWriter = {
+/** Writes deltas, then one event with the fields of a whole answer, then `[DONE]`. */
+const streamWriter = (explain: boolean): StreamWriter => ({
   headers: (progress) => ({ ...progressHeaders(progress, rateLimitFields), ...STREAM_HEADERS }),
   needsText: true,
   chunk: ({ text }) => (text === "" ? undefined : sseEvent({ delta: text })),
-  end: (settled) => {
-    const { result } = settled
+  end: (outcome) => {
+    const { result } = outcome
     if (Result.isFailure(result)) {
-      return sseEvent({ error: problemFormat.body(result.failure, settled.requestId) })
+      return sseEvent({ error: problemFormat.body(result.failure, outcome.requestId) })
     }
     return result.success === undefined
       ? DONE
-      : Buffer.concat([sseEvent(inferResponse(settled, result.success)), DONE])
+      : Buffer.concat([sseEvent(inferResponse(outcome, result.success, explain)), DONE])
   },
-}
+})
 
-const inferResponse = (settled: Settled, { candidate, summary, cost }: Answer) => ({
+const inferResponse = (outcome: Outcome, { candidate, summary, cost }: Answer, explain: boolean) => ({
   output: summary.text,
   provider: candidate.provider.name,
-  latency_ms: settled.latencyMs,
+  latency_ms: outcome.latencyMs,
   cost: cost.nanoUsd === null ? null : toUsd(cost.nanoUsd),
   model: candidate.model.name,
   usage: summary.usage && {
@@ -99,14 +99,14 @@ const inferResponse = (settled: Settled, { candidate, summary, cost }: Answer) =
     reasoning_tokens: summary.usage.reasoningTokens,
   },
   finish_reason: summary.finishReason,
-  request_id: settled.requestId,
-  attempts: settled.attempts.length,
+  request_id: outcome.requestId,
+  attempts: outcome.attempts.length,
   ...(candidate.provider.simulated ? { simulated: true } : {}),
-  ...(settled.call.explain ? { decision: decision(settled) } : {}),
+  ...(explain ? { decision: decision(outcome) } : {}),
 })
 
-/** The plan as it was made, and what then happened. */
-const decision = ({ plan, attempts }: Settled) => ({
+/** Describes the plan as it was made, and what then happened. */
+const decision = ({ plan, attempts }: Outcome) => ({
   ...plan?.decision,
   attempts: attempts.map((attempt) => ({
     provider: attempt.provider,

@@ -1,4 +1,4 @@
-/** The ways to put a task to a provider, in one shape: what an attempt needs to know, whatever travels. */
+/** The two ways to ask a candidate, in one shape: what an attempt needs to know, however the answer travels. */
 import { Effect } from "effect"
 import type { Timeouts } from "../config/GatewayConfig.ts"
 import type { AnswerSummary, CallMode, ChatRequest, Completion } from "../domain/Chat.ts"
@@ -7,28 +7,28 @@ import type { Task } from "../domain/Task.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { StreamedAnswer } from "./StreamedAnswer.ts"
 
-export interface Asking<A extends AnswerSummary> {
+export interface UpstreamCall<A extends AnswerSummary> {
   readonly mode: CallMode
-  /** Everything together: retries, waits and fallbacks. */
+  /** Milliseconds for everything together: retries, waits and fallbacks. */
   readonly deadlineMs: number
-  /** One attempt, which has `remainingMs`; without a sign of life within `patienceMs` it is given up earlier. */
-  readonly ask: (
+  /** Makes one attempt, which has `remainingMs`, and is given up earlier after `patienceMs` without a sign of life. */
+  readonly attempt: (
     candidate: Candidate,
     remainingMs: number,
     patienceMs: number,
   ) => Effect.Effect<A, ProviderError>
-  /** The client has something of an answer: no other attempt may follow. */
+  /** True once the client has something of an answer: no other attempt may follow. */
   readonly committed: () => boolean
-  /** What an attempt that did not succeed had come to. */
+  /** Summary of what an attempt that did not succeed had come to. */
   readonly partial: () => AnswerSummary | undefined
-  /** When the answer began, where that is what its latency means. */
+  /** Epoch milliseconds of the first token, where that is what an answer's latency means. */
   readonly firstTokenAt: () => number | undefined
 }
 
-export const askWhole = (task: Task, { deadlineMs }: Timeouts): Asking<Completion> => ({
+export const callWhole = (task: Task, { deadlineMs }: Timeouts): UpstreamCall<Completion> => ({
   mode: "whole",
   deadlineMs,
-  ask: ({ provider, model }, remainingMs, patienceMs) => {
+  attempt: ({ provider, model }, remainingMs, patienceMs) => {
     const timeoutMs = Math.min(remainingMs, patienceMs)
     return task._tag === "Chat"
       ? provider.complete({ model: model.name, request: task.request, timeoutMs })
@@ -39,14 +39,14 @@ export const askWhole = (task: Task, { deadlineMs }: Timeouts): Asking<Completio
   firstTokenAt: () => undefined,
 })
 
-export const askStreamed = (
+export const callStreamed = (
   request: ChatRequest,
   answer: StreamedAnswer,
   { firstTokenMs, streamMs }: Timeouts,
-): Asking<AnswerSummary> => ({
+): UpstreamCall<AnswerSummary> => ({
   mode: "stream",
   deadlineMs: streamMs,
-  ask: (candidate, remainingMs, patienceMs) => {
+  attempt: (candidate, remainingMs, patienceMs) => {
     const { provider, model } = candidate
     answer.begin(candidate)
     const fail = (kind: ProviderErrorKind, detail: string) =>
@@ -62,8 +62,8 @@ export const askStreamed = (
       silence,
     ).pipe(
       Effect.mapError((error) =>
-        // Held up by its client, a provider is not late.
-        error.kind === "timeout" && answer.body.full ? fail("client_too_slow", "paused") : error,
+        // A provider that its client holds up is not late.
+        error.kind === "timeout" && answer.full ? fail("client_too_slow", "paused") : error,
       ),
       Effect.flatMap(() =>
         answer.committed

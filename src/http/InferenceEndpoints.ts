@@ -1,0 +1,181 @@
+import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Metric, Result } from "effect"
+import { Authenticator } from "../auth/Authenticator.ts"
+import type { Principal } from "../auth/Principal.ts"
+import { Settings } from "../config/Settings.ts"
+import type { GatewayError } from "../domain/GatewayError.ts"
+import type { RequestId } from "../domain/Ids.ts"
+import type { Task } from "../domain/Task.ts"
+import type { Begin, FinishedRun, IdempotentReply } from "../idempotency/claimed-run.ts"
+import { Idempotency } from "../idempotency/Idempotency.ts"
+import { clientLeft, defect } from "../inference/failures.ts"
+import { Inference } from "../inference/Inference.ts"
+import type { InferenceRequest } from "../inference/InferenceRequest.ts"
+import type { Outcome } from "../inference/Outcome.ts"
+import { RequestRecorder } from "../inference/RequestRecorder.ts"
+import { idempotencyOutcomes } from "../observability/Metrics.ts"
+import { ReplayableBody } from "../responses/ReplayableBody.ts"
+import type { GatewayResponse } from "../responses/response.ts"
+import { fromAuth, fromIdempotency } from "./client-errors.ts"
+import { QUIET_TICKS, StreamedResponse, type StreamWriter } from "./StreamedResponse.ts"
+
+/** One client request at a route that infers. */
+export interface InferenceExchange {
+  readonly requestId: RequestId
+  /** Path template, e.g. `/infer`. */
+  readonly endpoint: string
+  /** The API key as sent; empty when there is none. */
+  readonly credential: Effect.Effect<string, GatewayError>
+  /** Reads and checks the body; runs only for an authenticated client. */
+  readonly call: Effect.Effect<InferenceCall, GatewayError>
+}
+
+/** A request's body understood, and the ways in which its route writes an answer. */
+export interface InferenceCall {
+  readonly requestedModel: string
+  readonly task: Task
+  readonly dryRun: boolean
+  /** Writes everything but a stream that has begun. */
+  readonly write: (outcome: Outcome) => GatewayResponse
+  /** Undefined: the answer travels whole. */
+  readonly stream: StreamWriter | undefined
+  readonly idempotency: { readonly key: string; readonly fingerprint: Uint8Array } | undefined
+}
+
+/**
+ * The way of a request through every route that infers, between its head and its response: authenticate, read, claim,
+ * infer, write. A client that leaves interrupts it, unless an idempotency claim keeps the run going.
+ */
+export class InferenceEndpoints extends Context.Service<
+  InferenceEndpoints,
+  {
+    readonly serve: (exchange: InferenceExchange) => Effect.Effect<IdempotentReply, GatewayError>
+    /** Returns the owner of an API key. */
+    readonly authenticate: (
+      credential: InferenceExchange["credential"],
+    ) => Effect.Effect<Principal, GatewayError>
+  }
+>()("gateway/http/InferenceEndpoints") {
+  static readonly layer = Layer.effect(
+    InferenceEndpoints,
+    Effect.suspend(() => make),
+  )
+}
+
+const make = Effect.gen(function* () {
+  const authenticator = yield* Authenticator
+  const idempotency = yield* Idempotency
+  const inference = yield* Inference
+  const openStreams = yield* keepAliveClock
+  // Claims run on when their clients leave; they must end before what they use is closed.
+  yield* Effect.addFinalizer(() => idempotency.drain)
+
+  const authenticate = (credential: InferenceExchange["credential"]) =>
+    Effect.flatMap(credential, (token) => Effect.mapError(authenticator.authenticate(token), fromAuth))
+
+  const runWhole = (
+    recorder: RequestRecorder,
+    request: InferenceRequest,
+    call: InferenceCall,
+  ): Effect.Effect<FinishedRun> =>
+    Effect.map(inference.answer(recorder, request), (outcome) => ({
+      response: call.write(outcome),
+      keep: isKept(outcome),
+    }))
+
+  /** A stream is a response as soon as something is said; what fails before is answered like anything else. */
+  const runStreamed = (
+    recorder: RequestRecorder,
+    request: InferenceRequest,
+    call: InferenceCall,
+    writer: StreamWriter,
+    begin: Begin,
+  ): Effect.Effect<FinishedRun> =>
+    Effect.suspend(() => {
+      const body = call.idempotency === undefined ? new ReplayableBody() : idempotency.replayableBody()
+      const streamed = new StreamedResponse(writer, body, begin)
+      openStreams.add(streamed)
+      return inference.stream(recorder, request, streamed).pipe(
+        Effect.map((outcome) =>
+          streamed.response === undefined
+            ? { response: call.write(outcome), keep: isKept(outcome) }
+            : { response: streamed.response, keep: Result.isSuccess(outcome.result) },
+        ),
+        Effect.ensuring(Effect.sync(() => openStreams.delete(streamed))),
+      )
+    })
+
+  const serve = Effect.fnUntraced(function* (exchange: InferenceExchange) {
+    const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, yield* Clock.Clock)
+    const principal = yield* authenticate(exchange.credential)
+    recorder.authenticated(principal)
+
+    const call = yield* Effect.onError(exchange.call, (cause) => inference.recordEnd(recorder, endOf(cause)))
+    const { idempotency: claim, stream } = call
+    const request: InferenceRequest = {
+      principal,
+      requestedModel: call.requestedModel,
+      task: call.task,
+      dryRun: call.dryRun,
+      outlivesClient: claim !== undefined,
+    }
+    recorder.request = request
+
+    const run = (begin: Begin) =>
+      stream === undefined
+        ? runWhole(recorder, request, call)
+        : runStreamed(recorder, request, call, stream, begin)
+    if (claim === undefined) {
+      const response = yield* stream === undefined
+        ? Effect.map(runWhole(recorder, request, call), responseOf)
+        : asSoonAsBegun(run)
+      return { response, replayed: false }
+    }
+    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, run).pipe(
+      Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
+      Effect.tapError(({ reason }) => Metric.update(idempotencyOutcomes(reason), 1)),
+      Effect.mapError(fromIdempotency),
+      Effect.tapError((error) => inference.recordEnd(recorder, error)),
+    )
+  })
+
+  return InferenceEndpoints.of({ serve, authenticate })
+})
+
+const responseOf = ({ response }: FinishedRun): GatewayResponse => response
+
+/** Runs in a child fiber, which goes on when the response has begun and ends with the client's request. */
+const asSoonAsBegun = (run: (begin: Begin) => Effect.Effect<FinishedRun>): Effect.Effect<GatewayResponse> => {
+  const begun = Deferred.makeUnsafe<GatewayResponse>()
+  return run((response) => void Deferred.doneUnsafe(begun, Exit.succeed(response))).pipe(
+    Effect.onExit((exit) => Deferred.done(begun, Exit.map(exit, responseOf))),
+    Effect.forkChild({ startImmediately: true }),
+    Effect.andThen(Deferred.await(begun)),
+  )
+}
+
+/** Ticks every open stream from one clock: a silence is noticed without a timer per stream. */
+const keepAliveClock = Effect.gen(function* () {
+  const { keepAliveMs } = (yield* Settings).gateway.timeouts
+  const openStreams = new Set<StreamedResponse>()
+  yield* Effect.sleep(keepAliveMs / QUIET_TICKS).pipe(
+    Effect.andThen(
+      Effect.sync(() => {
+        for (const stream of openStreams) stream.tick()
+      }),
+    ),
+    Effect.forever,
+    Effect.forkScoped,
+  )
+  return openStreams
+})
+
+/** Tells whether repeating the request would bring the same answer, so that this one may be kept. */
+const isKept = ({ result }: Outcome): boolean =>
+  Result.isSuccess(result) || (result.failure.final && result.failure.status < 500)
+
+/** Returns the error that ended a request before it was understood. */
+const endOf = (cause: Cause.Cause<GatewayError>): GatewayError => {
+  const failure = Cause.findErrorOption(cause)
+  if (failure._tag === "Some") return failure.value
+  return Cause.hasDies(cause) ? defect : clientLeft
+}

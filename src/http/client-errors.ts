@@ -1,0 +1,67 @@
+/** Errors of the rooms around inference in the client's words. Pure. */
+import type { AuthError } from "../auth/Authenticator.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
+import type { IdempotencyError } from "../idempotency/claimed-run.ts"
+import type { Overloaded } from "../limits/LoadShedder.ts"
+
+export const fromAuth = (error: AuthError): GatewayError => {
+  switch (error.reason) {
+    case "missing":
+      return new GatewayError({
+        code: "invalid_api_key",
+        detail: "Send an API key in X-API-Key or Authorization: Bearer.",
+      })
+    case "invalid":
+      return new GatewayError({
+        code: "invalid_api_key",
+        detail: "The API key is unknown, revoked, expired or mistyped.",
+      })
+    case "unavailable":
+      return new GatewayError({
+        code: "auth_unavailable",
+        detail: "The key could not be checked; this says nothing about the key. Retry shortly.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
+  }
+}
+
+export const fromOverload = (error: Overloaded): GatewayError =>
+  new GatewayError({
+    code: "overloaded",
+    detail: "The gateway handles as many requests as it can. Retry shortly.",
+    retryAfterMs: error.retryAfterMs,
+  })
+
+export const fromIdempotency = (error: IdempotencyError): GatewayError => {
+  switch (error.reason) {
+    case "reused":
+      return new GatewayError({
+        code: "idempotency_key_reused",
+        detail: "This Idempotency-Key was sent with a different request. Use a new key for a new request.",
+      })
+    case "in_progress":
+      return new GatewayError({
+        code: "idempotency_in_progress",
+        detail: "The first request with this Idempotency-Key is still running. Retry to get its answer.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
+    case "not_stored":
+      return new GatewayError({
+        code: "idempotency_answer_not_stored",
+        detail:
+          "The request ran once; its answer was too large to keep for replay. Use a new key to run it again.",
+      })
+    case "overloaded":
+      return new GatewayError({
+        code: "overloaded",
+        detail: "As many requests with an Idempotency-Key run as the gateway allows. Retry shortly.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
+    case "unavailable":
+      return new GatewayError({
+        code: "idempotency_unavailable",
+        detail: "The database is not available, so one execution cannot be promised. Retry, or send no key.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
+  }
+}

@@ -1,0 +1,67 @@
+import { Effect } from "effect"
+import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { Settings } from "../config/Settings.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
+import { fingerprint } from "../idempotency/fingerprint.ts"
+import { parseIdempotencyKey } from "../idempotency/header.ts"
+import { LoadShedder } from "../limits/LoadShedder.ts"
+import { parseJson, readBody } from "./body.ts"
+import { fromOverload } from "./client-errors.ts"
+import { apiKey, rawHeader } from "./credentials.ts"
+import { answeringErrors, toServerResponse } from "./error-response.ts"
+import { type InferenceCall, InferenceEndpoints } from "./InferenceEndpoints.ts"
+import { requestIdOf } from "./request-id.ts"
+
+/** Understands a route's JSON body. */
+export type DecodeCall = (body: unknown) => Effect.Effect<Omit<InferenceCall, "idempotency">, GatewayError>
+
+/**
+ * Makes handlers of the routes that infer. `endpoint` is the route's path and its name in ledger and metrics.
+ * Requires the state of the process from outside, as routes may be built anew.
+ */
+export const makeInferenceRoute = Effect.gen(function* () {
+  const { maxBodyBytes } = yield* Settings
+  const endpoints = yield* InferenceEndpoints
+  const shedder = yield* LoadShedder
+  const slot = Effect.mapError(shedder.slot, fromOverload)
+
+  const readCall = Effect.fnUntraced(function* (
+    request: HttpServerRequest.HttpServerRequest,
+    endpoint: string,
+    decode: DecodeCall,
+  ) {
+    const key = yield* idempotencyKey(request)
+    const bytes = yield* readBody(request, maxBodyBytes)
+    const call = yield* Effect.flatMap(parseJson(bytes), decode)
+    const idempotency =
+      key === undefined ? undefined : { key, fingerprint: fingerprint("POST", endpoint, bytes) }
+    return { ...call, idempotency } satisfies InferenceCall
+  })
+
+  const serve = (request: HttpServerRequest.HttpServerRequest, endpoint: string, decode: DecodeCall) =>
+    endpoints.serve({
+      requestId: requestIdOf(request),
+      endpoint,
+      credential: apiKey(request),
+      call: readCall(request, endpoint, decode),
+    })
+
+  return (endpoint: string, decode: DecodeCall) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+      slot.pipe(
+        Effect.andThen(Effect.suspend(() => serve(request, endpoint, decode))),
+        Effect.map(({ response, replayed }) =>
+          replayed
+            ? HttpServerResponse.setHeader(toServerResponse(response), "idempotent-replayed", "true")
+            : toServerResponse(response),
+        ),
+        answeringErrors,
+      ),
+    )
+})
+
+const idempotencyKey = (request: HttpServerRequest.HttpServerRequest) =>
+  Effect.mapError(
+    Effect.fromResult(parseIdempotencyKey(rawHeader(request, "idempotency-key"))),
+    ({ message }) => new GatewayError({ code: "invalid_idempotency_key", detail: message }),
+  )

@@ -1,0 +1,107 @@
+import { Clock, Effect, Result } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { ChatCompletionRequest, EmbeddingsRequest } from "../api/OpenAiApi.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
+import { Inference } from "../inference/Inference.ts"
+import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
+import { apiKey } from "./credentials.ts"
+import { openDecoder } from "./decode.ts"
+import { answeringErrors, openAiFormat } from "./error-response.ts"
+import { InferenceEndpoints } from "./InferenceEndpoints.ts"
+import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
+import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
+import type { StreamWriter } from "./StreamedResponse.ts"
+import { outcomeWriter } from "./write-outcome.ts"
+
+/** OpenAI's routes: an OpenAI client needs nothing but another base URL and key. */
+export const openAiRoutes = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const infer = yield* makeInferenceRoute
+    const { list, find } = yield* makeModels
+    yield* router.addAll([
+      HttpRouter.route("POST", "/v1/chat/completions", infer("/v1/chat/completions", decodeChat)),
+      HttpRouter.route("POST", "/v1/embeddings", infer("/v1/embeddings", decodeEmbeddings)),
+      HttpRouter.route("GET", "/v1/models", list),
+      HttpRouter.route("GET", "/v1/models/:model/*", find),
+    ])
+  }),
+)
+
+/** Makes the handlers that list the names a key may ask for, all of them or one. */
+const makeModels = Effect.gen(function* () {
+  const endpoints = yield* InferenceEndpoints
+  const inference = yield* Inference
+  // When a provider made its model is not known here.
+  const created = Math.floor((yield* Clock.currentTimeMillis) / 1000)
+
+  const models = Effect.gen(function* () {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    const principal = yield* endpoints.authenticate(apiKey(request))
+    return inference
+      .models(principal)
+      .map(({ id, ownedBy }) => ({ id, object: "model", created, owned_by: ownedBy }))
+  })
+
+  const find = Effect.gen(function* () {
+    const { model = "", "*": rest } = yield* HttpRouter.params
+    const id = rest ? `${model}/${rest}` : model
+    const found = (yield* models).find((each) => each.id === id)
+    return found === undefined ? yield* noSuchModel : HttpServerResponse.jsonUnsafe(found)
+  })
+
+  return {
+    list: answeringErrors(
+      Effect.map(models, (data) => HttpServerResponse.jsonUnsafe({ object: "list", data })),
+    ),
+    find: answeringErrors(find),
+  }
+})
+
+const noSuchModel = new GatewayError({
+  code: "model_not_found",
+  param: "model",
+  detail: "No model of this name is available to this API key. GET /v1/models lists them.",
+})
+
+const decodeChatRequest = openDecoder(ChatCompletionRequest)
+const decodeEmbeddingsRequest = openDecoder(EmbeddingsRequest)
+
+const decodeChat: DecodeCall = (input) =>
+  Effect.map(decodeChatRequest(input), ({ model, stream, ...request }) => {
+    // The task's mode says whether it streams; the provider's own request is made from that.
+    const streamed = stream === true
+    return {
+      requestedModel: model,
+      task: { _tag: "Chat", request, mode: streamed ? "stream" : "whole" } as const,
+      dryRun: false,
+      write: writeOutcome,
+      stream: streamed ? streamWriter(request.stream_options?.include_usage === true) : undefined,
+    }
+  })
+
+const decodeEmbeddings: DecodeCall = (input) =>
+  Effect.map(decodeEmbeddingsRequest(input), ({ model, ...request }) => ({
+    requestedModel: model,
+    task: { _tag: "Embedding", request } as const,
+    dryRun: false,
+    write: writeOutcome,
+    stream: undefined,
+  }))
+
+const writeOutcome = outcomeWriter(
+  openAiFormat,
+  openAiRateLimitFields,
+  (_, answer) => answer?.completion?.body() ?? "",
+)
+
+/** Passes the provider's own events on; the usage that only the gateway asked for stays here. */
+const streamWriter = (includeUsage: boolean): StreamWriter => ({
+  headers: (progress) => ({
+    ...progressHeaders(progress, openAiRateLimitFields),
+    ...STREAM_HEADERS,
+  }),
+  needsText: false,
+  chunk: (chunk) => (chunk.usageOnly && !includeUsage ? undefined : chunk.event),
+  end: ({ result, requestId }) =>
+    Result.isFailure(result) ? sseEvent(openAiFormat.body(result.failure, requestId)) : DONE,
+})

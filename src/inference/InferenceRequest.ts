@@ -1,0 +1,14 @@
+import type { Principal } from "../auth/Principal.ts"
+import type { Task } from "../domain/Task.ts"
+
+/** A client's request, authenticated and understood. */
+export interface InferenceRequest {
+  readonly principal: Principal
+  /** Model, route or `provider/model` as the client named it. */
+  readonly requestedModel: string
+  readonly task: Task
+  /** Plans only: no upstream call, no ledger row. */
+  readonly dryRun: boolean
+  /** Goes on when its client leaves, as a run under an Idempotency-Key does. */
+  readonly outlivesClient: boolean
+}

@@ -1,0 +1,162 @@
+import type { Clock, Result } from "effect"
+import type { Principal } from "../auth/Principal.ts"
+import { costOf } from "../catalog/cost.ts"
+import type { GatewayError } from "../domain/GatewayError.ts"
+import type { RequestId } from "../domain/Ids.ts"
+import { modeOf } from "../domain/Task.ts"
+import type { AttemptIntent, AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
+import type { RateLimitState } from "../limits/RateLimits.ts"
+import type { Candidate, Plan } from "../routing/plan.ts"
+import type { InferenceRequest } from "./InferenceRequest.ts"
+import type { Answer, Outcome, Progress, Timings } from "./Outcome.ts"
+import type { StreamedAnswer } from "./StreamedAnswer.ts"
+
+/** Notes on one request while it runs: mutable, owned by its fiber, turned into its ledger record at its end. */
+export class RequestRecorder {
+  readonly requestId: RequestId
+  /** Path template, e.g. `/infer`. */
+  readonly endpoint: string
+  /** Epoch milliseconds. */
+  readonly startedAt: number
+  readonly attempts: Array<AttemptRecord> = []
+  /** Undefined until the request's body is understood. */
+  request: InferenceRequest | undefined
+  plan: Plan | undefined
+  rateLimit: RateLimitState | undefined
+  /** Set when the answer is a stream. */
+  stream: StreamedAnswer | undefined
+  /** True once the record is written. A request has one, even if its client is then told something else. */
+  recorded = false
+  /** Epoch milliseconds of the attempt under way, if one is. */
+  #attemptStartedAt: number | undefined
+  readonly #clock: Clock.Clock
+  #principal: Principal | undefined
+  #authMs = 0
+  #routeMs = 0
+
+  constructor(requestId: RequestId, endpoint: string, clock: Clock.Clock) {
+    this.requestId = requestId
+    this.endpoint = endpoint
+    this.#clock = clock
+    this.startedAt = this.now()
+  }
+
+  /** Epoch milliseconds. */
+  now(): number {
+    return this.#clock.currentTimeMillisUnsafe()
+  }
+
+  authenticated(principal: Principal): void {
+    this.#principal = principal
+    this.#authMs = this.now() - this.startedAt
+  }
+
+  planned(plan: Plan, sinceMs: number): void {
+    this.plan = plan
+    this.#routeMs = this.now() - sinceMs
+  }
+
+  /** Begins an attempt, and returns when that was. */
+  attemptStarted(): number {
+    this.#attemptStartedAt = this.now()
+    return this.#attemptStartedAt
+  }
+
+  attemptEnded(record: AttemptRecord): void {
+    this.#attemptStartedAt = undefined
+    this.attempts.push(record)
+  }
+
+  /** Describes an upstream call before it leaves: what is left of it if the process dies. */
+  intent(request: InferenceRequest, { provider, model }: Candidate, startedAt: number): AttemptIntent {
+    return {
+      id: this.requestId,
+      requestStartedAt: this.startedAt,
+      keyId: request.principal.keyId,
+      endpoint: this.endpoint,
+      route: this.plan?.route ?? null,
+      requestedModel: request.requestedModel,
+      stream: modeOf(request.task) === "stream",
+      provider: provider.name,
+      model: model.name,
+      startedAt,
+    }
+  }
+
+  /** State of a streamed request: a candidate answers once it has said something. */
+  progress(): Progress {
+    const { stream } = this
+    const runningSince = this.#attemptStartedAt
+    return {
+      requestId: this.requestId,
+      candidate: stream?.committed === true ? stream.candidate : undefined,
+      attemptCount: this.attempts.length + (runningSince === undefined ? 0 : 1),
+      rateLimit: this.rateLimit,
+      latencyMs: this.now() - this.startedAt,
+      timings: this.#timings(runningSince === undefined ? 0 : this.now() - runningSince),
+    }
+  }
+
+  outcome(result: Result.Result<Answer | undefined, GatewayError>): Outcome {
+    return {
+      requestId: this.requestId,
+      result,
+      candidate: result._tag === "Success" ? result.success?.candidate : undefined,
+      plan: this.plan,
+      attempts: this.attempts,
+      attemptCount: this.attempts.length,
+      rateLimit: this.rateLimit,
+      latencyMs: this.now() - this.startedAt,
+      timings: this.#timings(0),
+    }
+  }
+
+  /** Returns the ledger's record; undefined for a request whose sender is not known. */
+  record(ended: Answer | GatewayError): LedgerRecord | undefined {
+    const principal = this.#principal
+    if (principal === undefined) return undefined
+    const error = "code" in ended ? ended : undefined
+    const answer = "code" in ended ? this.#brokenOff() : ended
+    const { request, stream } = this
+    const opened = stream?.opened === true && error?.code !== "client_closed_request"
+    return {
+      id: this.requestId,
+      startedAt: this.startedAt,
+      latencyMs: this.now() - this.startedAt,
+      keyId: principal.keyId,
+      endpoint: this.endpoint,
+      route: this.plan?.route ?? null,
+      requestedModel: request?.requestedModel ?? "",
+      provider: answer?.candidate.provider.name ?? null,
+      model: answer?.candidate.model.name ?? null,
+      // A stream that broke had its status long before.
+      status: opened ? 200 : (error?.status ?? 200),
+      errorCode: error?.code ?? null,
+      stream: request !== undefined && modeOf(request.task) === "stream",
+      firstTokenMs: stream?.firstTokenAt === undefined ? null : stream.firstTokenAt - this.startedAt,
+      finishReason: answer?.summary.finishReason ?? null,
+      usage: answer?.summary.usage ?? null,
+      usageEstimated: answer !== undefined && answer.summary.usage !== null && answer.summary.usageEstimated,
+      rawUsage: answer?.summary.rawUsage ?? null,
+      costNanoUsd: answer?.cost.nanoUsd ?? null,
+      costReason: answer?.cost.reason ?? null,
+      priceVersion: answer?.cost.priceVersion ?? null,
+      decision: this.plan?.decision ?? null,
+      attempts: this.attempts,
+    }
+  }
+
+  /** Returns what the client got of a stream that ended too early: it was produced, and will be billed. */
+  #brokenOff(): Answer | undefined {
+    const { stream } = this
+    if (stream?.committed !== true || stream.candidate === undefined) return undefined
+    const summary = stream.partial()
+    const cost = costOf(stream.candidate.model.price, summary.usage)
+    return { candidate: stream.candidate, summary, completion: undefined, cost }
+  }
+
+  #timings(runningMs: number): Timings {
+    const upstreamMs = this.attempts.reduce((sum, attempt) => sum + attempt.latencyMs, runningMs)
+    return { authMs: this.#authMs, routeMs: this.#routeMs, upstreamMs }
+  }
+}

@@ -1,0 +1,84 @@
+/**
+ * What follows a failed upstream attempt: the same candidate again after a wait, the next one, or the end. Pure
+ * decisions over the typed error, and the one schedule they gate. Retries and fallbacks draw on one attempt budget
+ * and one deadline: they add up, they never multiply.
+ */
+import { Duration, Effect, Random, Schedule } from "effect"
+import { dispositions, type ProviderError } from "../domain/ProviderError.ts"
+
+export interface AttemptState {
+  readonly error: ProviderError
+  /** Attempts of this request so far, the failed one included; and those of them at this candidate. */
+  readonly attempts: number
+  readonly attemptsHere: number
+  readonly maxAttempts: number
+  /** Milliseconds until the request's deadline. */
+  readonly remainingMs: number
+  /** Milliseconds that this candidate is expected to need. */
+  readonly expectedMs: number
+  /** The candidates to ask next: after an ordinary failure, and after a prompt too long for this one. */
+  readonly next: { readonly expectedMs: number } | undefined
+  readonly nextLarger: { readonly expectedMs: number } | undefined
+  /** Number of candidates that have not been asked yet. */
+  readonly untried: number
+  /** A tripped candidate is only a last resort: it gets one attempt. */
+  readonly tripped: boolean
+}
+
+export type Fallback = "Next" | "NextLarger" | "GiveUp"
+
+const BACKOFF_BASE = "100 millis"
+const BACKOFF_CAP_MS = 8_000
+
+/**
+ * Share of the expected time below which an attempt cannot finish before the deadline. Expectations are averages or,
+ * before the first answer, a guess, so an attempt with less than all of it may still succeed.
+ */
+const MIN_TIME_SHARE = 1 / 4
+
+/**
+ * Exponential backoff with full jitter: anywhere between nothing and the exponential cap, on top of what the provider
+ * asked to wait, since everybody was told the same time.
+ */
+const backoff = Schedule.exponential(BACKOFF_BASE).pipe(
+  Schedule.setInputType<ProviderError>(),
+  Schedule.modifyDelay(({ duration, input }) =>
+    Effect.map(
+      Random.next,
+      (random) => (input.retryAfterMs ?? 0) + random * Math.min(BACKOFF_CAP_MS, Duration.toMillis(duration)),
+    ),
+  ),
+)
+
+/** Retries one candidate for as long as `allows` says so of the error and of the wait, in milliseconds. */
+export const retrySchedule = (allows: (error: ProviderError, waitMs: number) => boolean) =>
+  Schedule.while(backoff, ({ duration, input }) => allows(input, Duration.toMillis(duration)))
+
+/** Tells whether the same candidate should be asked again after a wait. The provider's retry budget has its own say. */
+export const mayRetry = (state: AttemptState, waitMs: number): boolean => {
+  const { error, attempts, attemptsHere, maxAttempts, tripped, untried } = state
+  const { retry, fallback } = dispositions[error.kind]
+  if (attempts >= maxAttempts || retry === "never" || tripped || fallback === "larger_context") return false
+  if (retry === "once" && attemptsHere > 1) return false
+  if (canMove(state)) {
+    // With somebody else to ask, one retry is enough, waiting for a rate limit is a waste of the client's time, and
+    // no retry may take the attempt that an untried candidate would need.
+    const scarce = maxAttempts - attempts <= untried
+    if (scarce || attemptsHere > 1 || error.kind === "rate_limited") return false
+  }
+  return canFinish(state, state.remainingMs - waitMs)
+}
+
+/** Tells whom to ask once this candidate is not asked again. */
+export const fallbackOf = (state: AttemptState): Fallback => {
+  if (state.attempts >= state.maxAttempts) return "GiveUp"
+  if (dispositions[state.error.kind].fallback !== "larger_context") return canMove(state) ? "Next" : "GiveUp"
+  const { nextLarger, remainingMs } = state
+  return nextLarger !== undefined && canFinish(nextLarger, remainingMs) ? "NextLarger" : "GiveUp"
+}
+
+const canMove = ({ error, next, remainingMs }: AttemptState): boolean =>
+  dispositions[error.kind].fallback === "yes" && next !== undefined && canFinish(next, remainingMs)
+
+const canFinish = (candidate: { readonly expectedMs: number }, remainingMs: number): boolean =>
+  candidate.expectedMs * MIN_TIME_SHARE <= remainingMs

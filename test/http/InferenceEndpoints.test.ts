@@ -1,0 +1,56 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Layer } from "effect"
+import { TestClock } from "effect/testing"
+import { Authenticator } from "../../src/auth/Authenticator.ts"
+import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
+import { makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
+import { ask } from "../routing/world.ts"
+
+/** Claims that another owner has taken over by the time that an answer is to be stored. */
+const lostClaims = Layer.effect(
+  ClaimStore,
+  Effect.map(ClaimStore, (store) => ClaimStore.of({ ...store, complete: () => Effect.succeed(false) })),
+).pipe(Layer.provide(ClaimStore.layerMemory))
+
+const world = () => {
+  const upstream = makeUpstream(() => Effect.succeed({ afterMs: 100 }))
+  const ledger = makeLedger()
+  const authenticator = Layer.succeed(Authenticator, {
+    authenticate: () => Effect.succeed({ keyId: KeyId.make("AAAAAAAAAAAA"), name: "test" }),
+  })
+  return { ledger, layer: Layer.mergeAll(upstream.layer, ledger.layer, authenticator, lostClaims, settings) }
+}
+
+describe("a request that loses its claim after it ran", () => {
+  const { layer, ledger } = world()
+
+  it.effect("tells its client to come back, and has the one record of its run", () =>
+    Effect.gen(function* () {
+      const { serve } = yield* replica
+      const refused = yield* serve({
+        requestId: RequestId.make("request"),
+        endpoint: "/infer",
+        credential: Effect.succeed("key"),
+        call: Effect.succeed({
+          requestedModel: "only-a",
+          task: { _tag: "Chat", request: ask(), mode: "whole" },
+          dryRun: false,
+          write: () => ({ status: 200, headers: {}, body: "" }),
+          stream: undefined,
+          idempotency: { key: "claimed", fingerprint: Uint8Array.of(1) },
+        }),
+      }).pipe(
+        Effect.flip,
+        Effect.forkChild,
+        Effect.tap(TestClock.adjust("1 second")),
+        Effect.flatMap(Fiber.join),
+      )
+      assert.strictEqual(refused.code, "idempotency_in_progress")
+      assert.deepStrictEqual(
+        ledger.records.map(({ status }) => status),
+        [200],
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer)),
+  )
+})
