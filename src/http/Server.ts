@@ -1,6 +1,6 @@
-import { createServer, type Server } from "node:http"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import { NodeHttpServer } from "@effect/platform-node"
-import { ByteSize, Cause, Effect, Layer, Metric } from "effect"
+import { ByteSize, Cause, Effect, Layer } from "effect"
 import {
   HttpIncomingMessage,
   HttpMiddleware,
@@ -13,11 +13,11 @@ import { HttpApiBuilder, HttpApiError, HttpApiScalar, OpenApi } from "effect/htt
 import { AdminApi, GatewayApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
-import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
+import { requestDuration, requestOutcome, requests, type Update, updater } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { watchConnections } from "./connections.ts"
 import { invalidRequest } from "./decode.ts"
-import { errorResponse } from "./error-response.ts"
+import { commonHeaders, errorResponse } from "./error-response.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
@@ -45,40 +45,45 @@ const exchange = HttpRouter.middleware(
     Readiness,
     (readiness) => (app) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-        const { url } = request
-        const startedAt = performance.now()
-        return app.pipe(
-          Effect.catchCauseIf(
-            (cause) => !Cause.hasInterruptsOnly(cause),
-            (cause) => unhandled(cause, request),
-          ),
-          Effect.map((response) =>
-            HttpServerResponse.setHeaders(response, {
-              "x-request-id": response.headers["x-request-id"] ?? requestIdOf(request),
-              "x-content-type-options": "nosniff",
-              "cache-control": "no-store",
-              ...(readiness.phase() === "draining" ? { connection: "close" } : {}),
-            }),
-          ),
-          Effect.tap(({ body, status }) => {
-            const measured = Effect.suspend(() =>
-              measure(endpointOf(url), status, performance.now() - startedAt),
-            )
-            // A stream has only begun; its exchange ends with the request's scope.
-            return body._tag === "Raw" ? Effect.addFinalizer(() => measured) : measured
-          }),
-          Effect.onInterrupt(() => measure(endpointOf(url), CLIENT_LEFT, performance.now() - startedAt)),
-        )
+        const complete = (response: HttpServerResponse.HttpServerResponse) =>
+          withCommonHeaders(response, request, readiness.phase() === "draining")
+        return Effect.matchCauseEffect(app, {
+          onSuccess: (response) => Effect.succeed(complete(response)),
+          onFailure: (cause) =>
+            Cause.hasInterruptsOnly(cause)
+              ? Effect.failCause(cause)
+              : Effect.map(unhandled(cause, request), complete),
+        })
       }),
   ),
   { global: true },
 )
 
-const measure = (endpoint: string, status: number, ms: number): Effect.Effect<void> =>
-  Effect.andThen(
-    Metric.update(requests(endpoint, requestOutcome(status)), 1),
-    Metric.update(requestDuration(endpoint), ms),
-  )
+/** Adds what every response has, where its route did not, and on the last one of a connection that it is. */
+const withCommonHeaders = (
+  response: HttpServerResponse.HttpServerResponse,
+  request: HttpServerRequest.HttpServerRequest,
+  last: boolean,
+): HttpServerResponse.HttpServerResponse => {
+  const { headers } = response
+  const complete =
+    headers["x-content-type-options"] === undefined
+      ? HttpServerResponse.setHeaders(
+          response,
+          commonHeaders(headers["x-request-id"] ?? requestIdOf(request)),
+        )
+      : response
+  return last ? HttpServerResponse.setHeader(complete, "connection", "close") : complete
+}
+
+/** Counts and times an exchange that is over. */
+const measure =
+  (update: Update) =>
+  ({ url = "" }: IncomingMessage, { headersSent, statusCode }: ServerResponse, startedAt: number): void => {
+    const endpoint = endpointOf(url)
+    update(requests(endpoint, requestOutcome(headersSent ? statusCode : CLIENT_LEFT)), 1)
+    update(requestDuration(endpoint), performance.now() - startedAt)
+  }
 
 const unhandled = Effect.fnUntraced(function* (
   cause: Cause.Cause<unknown>,
@@ -157,7 +162,7 @@ export const layer = Layer.unwrap(
       connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
     })
-    watchConnections(server, gateway.timeouts.clientStallMs)
+    watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater))
     return HttpRouter.serve(routes, {
       disableLogger: true,
       disableListenLog: true,

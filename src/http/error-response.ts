@@ -59,7 +59,8 @@ export const storedError = (
   requestId: RequestId,
   format: ErrorFormat,
 ): GatewayResponse => {
-  const headers: Record<string, string> = { "content-type": format.contentType, "x-request-id": requestId }
+  const headers = commonHeaders(requestId)
+  headers["content-type"] = format.contentType
   if (error.final) headers["x-should-retry"] = "false"
   else if (RETRY_AFTER_STATUSES.has(error.status)) {
     headers["retry-after"] = retryAfterSeconds(error.retryAfterMs ?? 1000)
@@ -67,6 +68,13 @@ export const storedError = (
   if (error.status === 401) headers["www-authenticate"] = "Bearer"
   return { status: error.status, headers, body: JSON.stringify(format.body(error, requestId)) }
 }
+
+/** Headers of every response. An answer is the asking client's alone and the same only once. */
+export const commonHeaders = (requestId: string): Record<string, string> => ({
+  "x-request-id": requestId,
+  "x-content-type-options": "nosniff",
+  "cache-control": "no-store",
+})
 
 /** Bytes that are longer travel as they are; shorter ones as text, which Node writes together with the head. */
 const TEXT_BYTES = 64 * 1024

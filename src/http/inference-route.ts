@@ -1,4 +1,5 @@
-import { Effect } from "effect"
+import { NodeHttpServerRequest } from "@effect/platform-node"
+import { Effect, Result } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
@@ -7,8 +8,9 @@ import { parseIdempotencyKey } from "../idempotency/header.ts"
 import { LoadShedder } from "../limits/LoadShedder.ts"
 import { parseJson, readBody } from "./body.ts"
 import { fromOverload } from "./client-errors.ts"
+import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
-import { answeringErrors, toServerResponse } from "./error-response.ts"
+import { errorResponse, toServerResponse } from "./error-response.ts"
 import { type InferenceCall, InferenceEndpoints } from "./InferenceEndpoints.ts"
 import { requestIdOf } from "./request-id.ts"
 
@@ -23,7 +25,6 @@ export const makeInferenceRoute = Effect.gen(function* () {
   const { maxBodyBytes } = yield* Settings
   const endpoints = yield* InferenceEndpoints
   const shedder = yield* LoadShedder
-  const slot = Effect.mapError(shedder.slot, fromOverload)
 
   const readCall = Effect.fnUntraced(function* (
     request: HttpServerRequest.HttpServerRequest,
@@ -38,26 +39,27 @@ export const makeInferenceRoute = Effect.gen(function* () {
     return { ...call, idempotency } satisfies InferenceCall
   })
 
-  const serve = (request: HttpServerRequest.HttpServerRequest, endpoint: string, decode: DecodeCall) =>
-    endpoints.serve({
-      requestId: requestIdOf(request),
-      endpoint,
-      credential: apiKey(request),
-      call: readCall(request, endpoint, decode),
-    })
-
   return (endpoint: string, decode: DecodeCall) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
-      slot.pipe(
-        Effect.andThen(Effect.suspend(() => serve(request, endpoint, decode))),
-        Effect.map(({ response, replayed }) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const entered = shedder.enter()
+      if (Result.isFailure(entered)) {
+        return Effect.succeed(errorResponse(fromOverload(entered.failure), request))
+      }
+      whenClosed(NodeHttpServerRequest.toServerResponse(request), entered.success)
+      const served = endpoints.serve({
+        requestId: requestIdOf(request),
+        endpoint,
+        credential: apiKey(request),
+        call: readCall(request, endpoint, decode),
+      })
+      return Effect.match(served, {
+        onSuccess: ({ response, replayed }) =>
           replayed
             ? HttpServerResponse.setHeader(toServerResponse(response), "idempotent-replayed", "true")
             : toServerResponse(response),
-        ),
-        answeringErrors,
-      ),
-    )
+        onFailure: (error) => errorResponse(error, request),
+      })
+    })
 })
 
 const idempotencyKey = (request: HttpServerRequest.HttpServerRequest) =>

@@ -31,8 +31,14 @@ const known: ReadonlyArray<KnownPath> = [
 
 const pathOf = (target: string): string => target.split("?", 1)[0] ?? ""
 
-/** The path template behind a request target, a closed set fit for a metric label. */
+/** Paths without parameters, which most requests have. */
+const literal: ReadonlySet<string> = new Set(
+  known.map(({ template }) => template).filter((template) => !/[:*]/.test(template)),
+)
+
+/** Returns the path template behind a request target, a closed set fit for a metric label. */
 export const endpointOf = (target: string): string => {
+  if (literal.has(target)) return target
   const path = pathOf(target)
   return known.find(({ pattern }) => pattern.test(path))?.template ?? "unmatched"
 }

@@ -2,6 +2,7 @@ import { Result } from "effect"
 import { toUsd } from "../domain/Money.ts"
 import type { Outcome, Progress } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
+import { commonHeaders } from "./error-response.ts"
 
 /** A route family's header fields for a rate limit. Header names are lower-case. */
 export type RateLimitFields = (state: RateLimitState) => Readonly<Record<string, string>>
@@ -11,11 +12,9 @@ export const progressHeaders = (
   progress: Progress,
   rateLimitFields: RateLimitFields,
 ): Record<string, string> => {
-  const headers: Record<string, string> = {
-    "x-request-id": progress.requestId,
-    "x-gateway-attempts": String(progress.attemptCount),
-    "server-timing": serverTiming(progress),
-  }
+  const headers = commonHeaders(progress.requestId)
+  headers["x-gateway-attempts"] = String(progress.attemptCount)
+  headers["server-timing"] = serverTiming(progress)
   if (progress.rateLimit !== undefined) Object.assign(headers, rateLimitFields(progress.rateLimit))
   if (progress.candidate !== undefined) {
     headers["x-gateway-provider"] = progress.candidate.provider.name

@@ -1,4 +1,4 @@
-import { Context, Data, Effect, Layer, Metric, Schedule, Scope } from "effect"
+import { Context, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Settings } from "../config/Settings.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { EventLoopDelay } from "./EventLoopDelay.ts"
@@ -15,8 +15,8 @@ const RETRY_AFTER_MS = 1_000
 export class LoadShedder extends Context.Service<
   LoadShedder,
   {
-    /** Takes one in-flight slot for as long as the scope lasts: a request's, which ends with its response. */
-    readonly slot: Effect.Effect<void, Overloaded, Scope.Scope>
+    /** Takes one in-flight slot until the returned function is called, once, when the request's response is over. */
+    readonly enter: () => Result.Result<() => void, Overloaded>
     readonly inFlight: () => number
   }
 >()("gateway/limits/LoadShedder") {
@@ -25,6 +25,7 @@ export class LoadShedder extends Context.Service<
     Effect.gen(function* () {
       const { maxInFlight, maxEventLoopDelayMs } = (yield* Settings).gateway.limits
       const eventLoopDelay = yield* EventLoopDelay
+      const update = yield* Metrics.updater
       let inFlight = 0
       let previousMs = 0
       let currentMs = 0
@@ -36,26 +37,24 @@ export class LoadShedder extends Context.Service<
       yield* Metrics.observe(Metrics.inFlight, () => inFlight)
       yield* Metrics.observe(Metrics.eventLoopDelay, () => currentMs / 1000)
 
-      const refuse = (reason: Overloaded["reason"]) =>
-        Effect.andThen(
-          Metric.update(Metrics.shed(reason), 1),
-          new Overloaded({ reason, retryAfterMs: RETRY_AFTER_MS }),
-        )
+      const refuse = (reason: Overloaded["reason"]) => {
+        update(Metrics.shed(reason), 1)
+        return Result.fail(new Overloaded({ reason, retryAfterMs: RETRY_AFTER_MS }))
+      }
 
-      const release = Effect.sync(() => {
+      const leave = () => {
         inFlight -= 1
-      })
+      }
 
-      const slot = Effect.suspend((): Effect.Effect<void, Overloaded, Scope.Scope> => {
+      const enter = (): Result.Result<() => void, Overloaded> => {
         if (inFlight >= maxInFlight) return refuse("in_flight")
         // Two periods in a row: one long task delays everyone once, and shedding would not undo it.
         if (Math.min(previousMs, currentMs) > maxEventLoopDelayMs) return refuse("event_loop_delay")
         inFlight += 1
-        // Not Effect.addFinalizer, which copies the context of every request for a finalizer that needs none of it.
-        return Effect.flatMap(Effect.scope, (scope) => Scope.addFinalizer(scope, release))
-      }).pipe(Effect.uninterruptible)
+        return Result.succeed(leave)
+      }
 
-      return LoadShedder.of({ slot, inFlight: () => inFlight })
+      return LoadShedder.of({ enter, inFlight: () => inFlight })
     }),
   )
 

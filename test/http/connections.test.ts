@@ -8,7 +8,7 @@ import { endless } from "../support/fake-upstream-streams.ts"
 import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
 import { RawHttp } from "../support/RawHttp.ts"
 
-/** Clients that end their side of the connection, and still wait or not. */
+/** Clients that go, and clients that stay and do not read. */
 
 let upstream: FakeUpstream
 let gateway: GatewayProcess
@@ -59,26 +59,6 @@ const routes = [
 ] as const
 
 describe.each(routes)("%s, stream: %s", (path, stream) => {
-  it("answers a client that ended its side after the request", async () => {
-    upstream.respond(ok({ text: "Still there", delayMs: 300 }))
-    const client = await send(path, stream)
-    client.socket.end()
-    await client.until(({ closed }) => closed)
-    assert.deepStrictEqual(client.statuses, [200])
-    assert.include(client.received, stream ? "data: [DONE]" : "Still there")
-  })
-
-  it("tells a client of HTTP/1.0 nothing before the answer", async () => {
-    upstream.respond(ok({ text: "Still there", delayMs: 300 }))
-    const client = await RawHttp.connect(gateway.url)
-    client.send(request(path, stream, key).replace("HTTP/1.1", "HTTP/1.0"))
-    await upstream.until(({ count }) => count === 1)
-    client.socket.end()
-    await client.until(({ closed }) => closed)
-    assert.match(client.received, /^HTTP\/1\.1 200 /)
-    assert.include(client.received, stream ? "data: [DONE]" : "Still there")
-  })
-
   it("gives up for a client that is gone, within a second", async () => {
     upstream.respond(ok({ delayMs: 30_000 }))
     const client = await send(path, stream)

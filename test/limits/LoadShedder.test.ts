@@ -20,10 +20,15 @@ const shedder = (delay: { ms: number } = { ms: 0 }) =>
     Layer.provide([limited, Layer.succeed(EventLoopDelay, { take: () => delay.ms })]),
   )
 
-/** A request: its slot is its scope's. */
-const holding = Effect.map(LoadShedder, ({ slot, inFlight }) => ({
+/** A request: it holds its slot until its work ends, however that is. */
+const holding = Effect.map(LoadShedder, ({ enter, inFlight }) => ({
   inFlight,
-  withSlot: <A, E>(work: Effect.Effect<A, E>) => Effect.scoped(Effect.andThen(slot, work)),
+  withSlot: <A, E>(work: Effect.Effect<A, E>) =>
+    Effect.acquireUseRelease(
+      Effect.suspend(() => Effect.fromResult(enter())),
+      () => work,
+      (leave) => Effect.sync(leave),
+    ),
 }))
 
 const samplePeriods = (n: number) => TestClock.adjust(250 * n)
