@@ -1,18 +1,18 @@
-import { Context, Effect, Exit, Layer, Metric } from "effect"
+import { Context, Effect, Exit, Layer } from "effect"
 import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { isClientFault, type ProviderError } from "../domain/ProviderError.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
-import { upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
+import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
-import { type AttemptState, fallbackOf, mayRetry, retrySchedule } from "./retry-policy.ts"
+import { type AttemptState, fallbackOf, mayRetry, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
 
@@ -55,6 +55,7 @@ const make = Effect.gen(function* () {
   const breakers = yield* Breakers
   const retryBudget = yield* RetryBudget
   const router = yield* Router
+  const update = yield* updater
   const report = makeReport()
   const traced = otlpEndpoint !== undefined
 
@@ -81,7 +82,8 @@ const make = Effect.gen(function* () {
           const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, summary, cost)
           recorder.attemptEnded(record)
           const ms = (call.firstTokenAt() ?? endedAt) - startedAt
-          return Effect.andThen(measure(record), learn(router, candidate, call.mode, record, ms))
+          measure(update, record)
+          return learn(router, candidate, call.mode, record, ms)
         }),
         Effect.map((answer) => ({ candidate, answer, cost: cost ?? costOf(candidate.model.price, null) })),
       )
@@ -97,17 +99,14 @@ const make = Effect.gen(function* () {
     const { call, recorder } = request
     const provider = candidate.provider.name
     retryBudget.deposit(provider)
-    return attempt(request, candidate).pipe(
-      Effect.tapError((error) => {
-        request.failures.push(error)
-        return report(candidate.key, error, recorder)
-      }),
-      Effect.retry(
-        retrySchedule(
-          (error, waitMs) =>
-            !call.committed() && mayRetry(state(error), waitMs) && retryBudget.withdraw(provider),
-        ),
-      ),
+    const reported = Effect.tapError(attempt(request, candidate), (error) => {
+      request.failures.push(error)
+      return report(candidate.key, error, recorder)
+    })
+    return retryFailed(
+      reported,
+      (error, waitMs) =>
+        !call.committed() && mayRetry(state(error), waitMs) && retryBudget.withdraw(provider),
     )
   }
 
@@ -211,11 +210,10 @@ const makeReport = () => {
   }
 }
 
-const measure = ({ provider, model, outcome, latencyMs }: AttemptRecord): Effect.Effect<void> =>
-  Effect.andThen(
-    Metric.update(upstreamAttempts(provider, model, outcome), 1),
-    Metric.update(upstreamDuration(provider, model), latencyMs),
-  )
+const measure = (update: Update, { provider, model, outcome, latencyMs }: AttemptRecord): void => {
+  update(upstreamAttempts(provider, model, outcome), 1)
+  update(upstreamDuration(provider, model), latencyMs)
+}
 
 const attemptRecord = (
   { provider, model }: Candidate,

@@ -54,6 +54,24 @@ const backoff = Schedule.exponential(BACKOFF_BASE).pipe(
 export const retrySchedule = (allows: (error: ProviderError, waitMs: number) => boolean) =>
   Schedule.while(backoff, ({ duration, input }) => allows(input, Duration.toMillis(duration)))
 
+/**
+ * Makes `attempt` again by the schedule, whose first input is the first attempt's error: what a retry needs is set up
+ * only then, as it costs more than all else that surrounds an attempt.
+ */
+export const retryFailed = <A>(
+  attempt: Effect.Effect<A, ProviderError>,
+  allows: (error: ProviderError, waitMs: number) => boolean,
+): Effect.Effect<A, ProviderError> =>
+  Effect.catch(attempt, (error) => {
+    let next: Effect.Effect<A, ProviderError> = Effect.fail(error)
+    const inTurn = Effect.suspend(() => {
+      const current = next
+      next = attempt
+      return current
+    })
+    return Effect.retry(inTurn, retrySchedule(allows))
+  })
+
 /** Tells whether the same candidate should be asked again after a wait. The provider's retry budget has its own say. */
 export const mayRetry = (state: AttemptState, waitMs: number): boolean => {
   const { error, attempts, attemptsHere, maxAttempts, tripped, untried } = state
