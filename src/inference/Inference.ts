@@ -143,13 +143,14 @@ export class Inference extends Context.Service<
         const { timeouts } = gateway
         const answered = yield* stream !== undefined && task._tag === "Chat"
           ? Effect.map(
-              attempts.run(plan, askStreamed(task.request, stream, timeouts), trace, announce),
+              attempts.run(plan, askStreamed(stream, timeouts), trace, announce),
               ({ candidate, answer }) => ({ candidate, summary: answer, completion: undefined }),
             )
-          : Effect.map(
-              attempts.run(plan, askWhole(task, timeouts), trace, announce),
-              ({ candidate, answer }) => ({ candidate, summary: answer, completion: answer }),
-            )
+          : Effect.map(attempts.run(plan, askWhole(timeouts), trace, announce), ({ candidate, answer }) => ({
+              candidate,
+              summary: answer,
+              completion: answer,
+            }))
         const cost = costOf(answered.candidate.model.price, answered.summary.usage)
         return { ...answered, cost } satisfies Answer
       })

@@ -49,7 +49,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
       traces.push(trace)
       yield* Effect.sleep(heldUpMs)
       const plan = yield* (yield* Router).plan({ requestedModel, task, allowed: undefined })
-      const exit = yield* Effect.exit((yield* Attempts).run(plan, askWhole(task, timeouts), trace, announce))
+      const exit = yield* Effect.exit((yield* Attempts).run(plan, askWhole(timeouts), trace, announce))
       const error = Exit.findErrorOption(exit)
       return {
         answeredBy: Exit.isSuccess(exit) ? exit.value.candidate.key : undefined,

@@ -17,11 +17,14 @@ export const openAiChat = (options: {
   /** OpenAI's newer models want the new name only; imitators may know either, so they get what the client sent. */
   readonly renameMaxTokens: boolean
 }): Protocol => ({
-  unable: () => undefined,
-  lower: (model, request, mode) => Result.succeed(lower(model, request, mode, options.renameMaxTokens)),
+  lower: (task, model) =>
+    Result.succeed(
+      task._tag === "Chat"
+        ? (mode: CallMode) => lowerChat(model, task.request, mode, options.renameMaxTokens)
+        : () => lowerEmbedding(model, task.request),
+    ),
   parse,
   openStream: () => streamReader,
-  lowerEmbedding: (model, request) => Result.succeed(lowerEmbedding(model, request)),
   parseEmbedding: (model, _request, answer) => parseEmbedding(model, answer),
   classify,
 })
@@ -31,7 +34,7 @@ export const openAiPath = (_model: string, call: "chat" | "stream" | "embedding"
 
 // --- request lowering
 
-const lower = (model: string, request: ChatRequest, mode: CallMode, renameMaxTokens: boolean): string => {
+const lowerChat = (model: string, request: ChatRequest, mode: CallMode, renameMaxTokens: boolean): string => {
   const { stream: _, stream_options, ...said } = request
   const { max_tokens, ...rest } = said
   const renamed =
