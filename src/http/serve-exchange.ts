@@ -8,7 +8,7 @@ import type { Call, Exchange } from "../inference/Exchange.ts"
 import { fromOverload } from "../inference/failures.ts"
 import { Inference } from "../inference/Inference.ts"
 import { LoadShedder } from "../limits/LoadShedder.ts"
-import { parseJson, readBody } from "./body.ts"
+import { readBody, readJson } from "./body.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
 import { answeringErrors, toServerResponse } from "./error-response.ts"
 import { requestIdOf } from "./request-id.ts"
@@ -33,7 +33,7 @@ export const serveExchange = Effect.gen(function* () {
   ) {
     const key = yield* idempotencyKey(request)
     const bytes = yield* readBody(request, maxBodyBytes)
-    const asked = yield* Effect.flatMap(parseJson(bytes), decode)
+    const asked = yield* Effect.flatMap(readJson(bytes), ({ json }) => decode(json))
     const idempotency =
       key === undefined ? undefined : { key, fingerprint: fingerprint("POST", endpoint, bytes) }
     return { ...asked, idempotency } satisfies Call

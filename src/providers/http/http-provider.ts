@@ -130,8 +130,8 @@ export const makeHttpProvider = (
   /** Writes the body when the call is first sent; its retries send the same. */
   const callOf = (task: Task, model: string, write: BodyWriter): PreparedCall => {
     const kind = task._tag === "Chat" ? "chat" : "embedding"
-    let whole: string | undefined
-    let streamed: string | undefined
+    let whole: ReturnType<BodyWriter> | undefined
+    let streamed: ReturnType<BodyWriter> | undefined
     return {
       complete: (timeoutMs) =>
         Effect.suspend(() => {

@@ -27,7 +27,7 @@ export interface Protocol {
 }
 
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
-export type BodyWriter = (mode: CallMode) => string
+export type BodyWriter = (mode: CallMode) => string | Uint8Array
 
 /** Why a task cannot be put into a protocol's words. */
 export interface LoweringFault {
