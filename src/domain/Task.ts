@@ -1,10 +1,24 @@
+import type { JsonSource } from "../platform/json-source.ts"
 import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "./Chat.ts"
 import { type EmbeddingRequest, estimateEmbeddingTokens } from "./Embedding.ts"
 
 /** What a client wants of a model. */
-export type Task =
-  | { readonly _tag: "Chat"; readonly request: ChatRequest; readonly mode: CallMode }
-  | { readonly _tag: "Embedding"; readonly request: EmbeddingRequest }
+export type Task = ChatTask | EmbeddingTask
+
+export interface ChatTask {
+  readonly _tag: "Chat"
+  readonly request: ChatRequest
+  readonly mode: CallMode
+  /** The bytes of the client's own OpenAI request that `request` was read from. */
+  readonly source?: JsonSource | undefined
+}
+
+export interface EmbeddingTask {
+  readonly _tag: "Embedding"
+  readonly request: EmbeddingRequest
+  /** As of a chat. */
+  readonly source?: JsonSource | undefined
+}
 
 /** Embeddings always travel whole. */
 export const modeOf = (task: Task): CallMode => (task._tag === "Chat" ? task.mode : "whole")

@@ -7,7 +7,7 @@ import { type ApiKeyNotFound, type ApiKeyRevoked, ApiKeys, type ApiKeysUnavailab
 import { apiKeyJson, issuedKeyJson } from "../auth/api-key-json.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import { parseJson, readBody } from "./body.ts"
+import { readBody, readJson } from "./body.ts"
 import { requireAdmin } from "./credentials.ts"
 import { decoder } from "./decode.ts"
 import { answeringErrors } from "./error-response.ts"
@@ -24,7 +24,11 @@ export const KeysHandlers = HttpApiBuilder.group(
     const readBodyAs = <A>(
       request: HttpServerRequest.HttpServerRequest,
       decode: (input: unknown) => Effect.Effect<A, GatewayError>,
-    ) => Effect.flatMap(Effect.flatMap(readBody(request, maxBodyBytes), parseJson), decode)
+    ) =>
+      readBody(request, maxBodyBytes).pipe(
+        Effect.flatMap(readJson),
+        Effect.flatMap(({ json }) => decode(json)),
+      )
 
     const admin = <A, R>(
       request: HttpServerRequest.HttpServerRequest,

@@ -5,10 +5,11 @@ import { Effect } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { parseExactJson } from "../platform/exact-json.ts"
+import { type JsonSource, scanJson } from "../platform/json-source.ts"
 
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
 
-/** The bytes of a JSON request body, refused early when they are not JSON, compressed, or too many. */
+/** Reads the bytes of a JSON request body. Refuses early what is not JSON, compressed, or too much. */
 export const readBody = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
@@ -35,8 +36,8 @@ export const readBody = (
 }
 
 /**
- * The library's reader wraps every body in stream bookkeeping that costs as much as parsing it. Most bodies here are
- * one chunk, and the server interrupts the fiber of a client that leaves, so the events themselves are enough.
+ * Collects a body from the message's own events. The library's reader wraps every body in stream bookkeeping that costs
+ * as much as parsing it; most bodies are one chunk, and the server interrupts the fiber of a client that leaves.
  */
 const collect = (message: Readable, maxBytes: number): Effect.Effect<Buffer, GatewayError> =>
   Effect.callback((resume) => {
@@ -71,41 +72,30 @@ const unreadable = (error: HttpServerError.HttpServerError, maxBytes: number): G
 const unfinished = () =>
   new GatewayError({ code: "invalid_request", detail: "The body could not be read to its end." })
 
-/** Deeper than any sensible request, and far from what would exhaust the stack when it is written again. */
+/** Levels that no sensible request reaches, and far fewer than would exhaust the stack when it is written again. */
 const MAX_DEPTH = 256
 
-/** Strict: valid UTF-8, no byte order mark, one JSON value, not nested without end. */
-export const parseJson = (bytes: Buffer): Effect.Effect<unknown, GatewayError> => {
-  if (isDeeperThan(bytes, MAX_DEPTH)) {
-    return Effect.fail(invalidJson(`The body is nested more than ${MAX_DEPTH} levels deep.`))
-  }
+/** One JSON value, and the bytes it was read from when it is an object whose members can be changed in place. */
+export interface JsonBody {
+  readonly json: unknown
+  readonly source: JsonSource | undefined
+}
+
+/** Reads JSON strictly: valid UTF-8, no byte order mark, one value, not nested without end. */
+export const readJson = (bytes: Buffer): Effect.Effect<JsonBody, GatewayError> => {
+  // Before anything is built of it.
+  const { tooDeep, longNumber, members } = scanJson(bytes, MAX_DEPTH)
+  if (tooDeep) return Effect.fail(invalidJson(`The body is nested more than ${MAX_DEPTH} levels deep.`))
   if (!isUtf8(bytes)) return Effect.fail(invalidJson("The body is not valid UTF-8."))
   if (bytes.length === 0) return Effect.fail(invalidJson("The body is empty."))
   return Effect.try({
-    try: () => parseExactJson(bytes.toString("utf8")),
+    try: () => ({
+      json: parseExactJson(bytes.toString("utf8"), longNumber),
+      source: members && { bytes, members },
+    }),
     // V8's message quotes the input, so it is not repeated.
     catch: () => invalidJson("The body is not one valid JSON value."),
   })
-}
-
-const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Buffer.from('"\\[]{}')
-
-/** Over the bytes, so that nothing is built of what is refused. Of no interest for what is no JSON. */
-const isDeeperThan = (bytes: Buffer, limit: number): boolean => {
-  let depth = 0
-  let inString = false
-  for (let i = 0; i < bytes.length; i++) {
-    const byte = bytes[i]
-    if (inString) {
-      if (byte === BACKSLASH) i++
-      else if (byte === QUOTE) inString = false
-    } else if (byte === QUOTE) inString = true
-    else if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
-      depth++
-      if (depth > limit) return true
-    } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) depth--
-  }
-  return false
 }
 
 const invalidJson = (detail: string) => new GatewayError({ code: "invalid_json", detail })

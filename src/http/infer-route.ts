@@ -24,8 +24,8 @@ export const inferRoute = HttpRouter.use(
 
 const decodeInferRequest = decoder(InferRequest)
 
-const decodeCall: DecodeCall = (input) =>
-  Effect.flatMap(decodeInferRequest(input), (body) =>
+const decodeCall: DecodeCall = ({ json }) =>
+  Effect.flatMap(decodeInferRequest(json), (body) =>
     Effect.map(toChatRequest(body), (request) => {
       const dryRun = body.dry_run === true
       const streamed = body.stream === true

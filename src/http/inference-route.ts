@@ -6,7 +6,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { fingerprint } from "../idempotency/fingerprint.ts"
 import { parseIdempotencyKey } from "../idempotency/header.ts"
 import { LoadShedder } from "../limits/LoadShedder.ts"
-import { parseJson, readBody } from "./body.ts"
+import { type JsonBody, readBody, readJson } from "./body.ts"
 import { fromOverload } from "./client-errors.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
@@ -15,7 +15,7 @@ import { type InferenceCall, InferenceEndpoints } from "./InferenceEndpoints.ts"
 import { requestIdOf } from "./request-id.ts"
 
 /** Understands a route's JSON body. */
-export type DecodeCall = (body: unknown) => Effect.Effect<Omit<InferenceCall, "idempotency">, GatewayError>
+export type DecodeCall = (body: JsonBody) => Effect.Effect<Omit<InferenceCall, "idempotency">, GatewayError>
 
 /**
  * Makes handlers of the routes that infer. `endpoint` is the route's path and its name in ledger and metrics.
@@ -33,7 +33,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
   ) {
     const key = yield* idempotencyKey(request)
     const bytes = yield* readBody(request, maxBodyBytes)
-    const call = yield* Effect.flatMap(parseJson(bytes), decode)
+    const call = yield* Effect.flatMap(readJson(bytes), decode)
     const idempotency =
       key === undefined ? undefined : { key, fingerprint: fingerprint("POST", endpoint, bytes) }
     return { ...call, idempotency } satisfies InferenceCall

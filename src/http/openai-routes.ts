@@ -66,23 +66,23 @@ const noSuchModel = new GatewayError({
 const decodeChatRequest = openDecoder(ChatCompletionRequest)
 const decodeEmbeddingsRequest = openDecoder(EmbeddingsRequest)
 
-const decodeChat: DecodeCall = (input) =>
-  Effect.map(decodeChatRequest(input), ({ model, stream, ...request }) => {
+const decodeChat: DecodeCall = ({ json, source }) =>
+  Effect.map(decodeChatRequest(json), ({ model, stream, ...request }) => {
     // The task's mode says whether it streams; the provider's own request is made from that.
     const streamed = stream === true
     return {
       requestedModel: model,
-      task: { _tag: "Chat", request, mode: streamed ? "stream" : "whole" } as const,
+      task: { _tag: "Chat", request, mode: streamed ? "stream" : "whole", source } as const,
       dryRun: false,
       write: writeOutcome,
       stream: streamed ? streamWriter(request.stream_options?.include_usage === true) : undefined,
     }
   })
 
-const decodeEmbeddings: DecodeCall = (input) =>
-  Effect.map(decodeEmbeddingsRequest(input), ({ model, ...request }) => ({
+const decodeEmbeddings: DecodeCall = ({ json, source }) =>
+  Effect.map(decodeEmbeddingsRequest(json), ({ model, ...request }) => ({
     requestedModel: model,
-    task: { _tag: "Embedding", request } as const,
+    task: { _tag: "Embedding", request, source } as const,
     dryRun: false,
     write: writeOutcome,
     stream: undefined,

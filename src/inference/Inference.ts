@@ -98,15 +98,14 @@ const make = Effect.gen(function* () {
     const plan = yield* makePlan(recorder, request)
     if (request.dryRun) return undefined
 
-    const { task } = request
     const recordIntent = (candidate: Candidate, startedAt: number) =>
       ledger.attempting(recorder.intent(request, candidate, startedAt))
-    if (stream !== undefined && task._tag === "Chat") {
-      const call = callStreamed(task.request, stream, timeouts)
+    if (stream !== undefined) {
+      const call = callStreamed(stream, timeouts)
       const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
       return { candidate, summary: answer, completion: undefined, cost } satisfies Answer
     }
-    const call = callWhole(task, timeouts)
+    const call = callWhole(timeouts)
     const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
     return { candidate, summary: answer, completion: answer, cost } satisfies Answer
   })

@@ -1,9 +1,8 @@
 /** The two ways to ask a candidate, in one shape: what an attempt needs to know, however the answer travels. */
 import { Effect } from "effect"
 import type { Timeouts } from "../config/GatewayConfig.ts"
-import type { AnswerSummary, CallMode, ChatRequest, Completion } from "../domain/Chat.ts"
+import type { AnswerSummary, CallMode, Completion } from "../domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
-import type { Task } from "../domain/Task.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { StreamedAnswer } from "./StreamedAnswer.ts"
 
@@ -25,29 +24,23 @@ export interface UpstreamCall<A extends AnswerSummary> {
   readonly firstTokenAt: () => number | undefined
 }
 
-export const callWhole = (task: Task, { deadlineMs }: Timeouts): UpstreamCall<Completion> => ({
+export const callWhole = ({ deadlineMs }: Timeouts): UpstreamCall<Completion> => ({
   mode: "whole",
   deadlineMs,
-  attempt: ({ provider, model }, remainingMs, patienceMs) => {
-    const timeoutMs = Math.min(remainingMs, patienceMs)
-    return task._tag === "Chat"
-      ? provider.complete({ model: model.name, request: task.request, timeoutMs })
-      : provider.embed({ model: model.name, request: task.request, timeoutMs })
-  },
+  attempt: ({ call }, remainingMs, patienceMs) => call.complete(Math.min(remainingMs, patienceMs)),
   committed: () => false,
   partial: () => undefined,
   firstTokenAt: () => undefined,
 })
 
 export const callStreamed = (
-  request: ChatRequest,
   answer: StreamedAnswer,
   { firstTokenMs, streamMs }: Timeouts,
 ): UpstreamCall<AnswerSummary> => ({
   mode: "stream",
   deadlineMs: streamMs,
   attempt: (candidate, remainingMs, patienceMs) => {
-    const { provider, model } = candidate
+    const { call, provider, model } = candidate
     answer.begin(candidate)
     const fail = (kind: ProviderErrorKind, detail: string) =>
       new ProviderError({ kind, provider: provider.name, model: model.name, detail })
@@ -57,10 +50,7 @@ export const callStreamed = (
         answer.committed ? Effect.never : Effect.fail(fail("timeout", "no first token")),
       ),
     )
-    return Effect.raceFirst(
-      provider.stream({ model: model.name, request, timeoutMs: remainingMs }, answer),
-      silence,
-    ).pipe(
+    return Effect.raceFirst(call.stream(remainingMs, answer), silence).pipe(
       Effect.mapError((error) =>
         // A provider that its client holds up is not late.
         error.kind === "timeout" && answer.full ? fail("client_too_slow", "paused") : error,

@@ -1,5 +1,5 @@
 declare global {
-  /** Of ECMAScript, and not yet in TypeScript's library. */
+  /** Part of ECMAScript, and not yet of TypeScript's library. */
   interface JSON {
     rawJSON(text: string): object
     isRawJSON(value: unknown): value is { readonly rawJSON: string }
@@ -10,21 +10,22 @@ declare global {
   }
 }
 
-/** A long number; in a text it is a false alarm. */
+/** Finds a long number; one within a string is a false alarm. */
 const LONG_NUMBER = /[:,[]\s*-?\d{16}/
 
 /**
- * `JSON.parse` for what is written again: integers beyond 2^53, such as an id in a tool call or a bound in a schema,
- * become objects that `JSON.stringify` writes digit by digit. Throws what `JSON.parse` throws.
+ * Parses JSON that is written again: integers beyond 2^53, such as an id in a tool call or a bound in a schema, become
+ * objects that `JSON.stringify` writes digit by digit. Throws what `JSON.parse` throws. `longNumber` is false where the
+ * caller knows that there is no such integer.
  */
-export const parseExactJson = (text: string): unknown =>
-  LONG_NUMBER.test(text) ? JSON.parse(text, keepingDigits) : JSON.parse(text)
+export const parseExactJson = (text: string, longNumber = LONG_NUMBER.test(text)): unknown =>
+  longNumber ? JSON.parse(text, keepingDigits) : JSON.parse(text)
 
 const keepingDigits = (_: string, value: unknown, { source }: { readonly source?: string }): unknown =>
   typeof value === "number" && source !== undefined && Number.isInteger(value) && !Number.isSafeInteger(value)
     ? JSON.rawJSON(source)
     : value
 
-/** The nearest number to one that is kept as its digits; everything else as it is. */
+/** Returns the nearest number to one that is kept as its digits, and everything else as it is. */
 export const roundedNumber = (value: unknown): unknown =>
   JSON.isRawJSON(value) ? Number(value.rawJSON) : value

@@ -1,34 +1,34 @@
-import type { Effect } from "effect"
+import type { Effect, Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
-import type { ChatChunk, ChatRequest, Completion } from "../domain/Chat.ts"
-import type { EmbeddingRequest } from "../domain/Embedding.ts"
+import type { ChatChunk, Completion } from "../domain/Chat.ts"
 import type { ProviderError } from "../domain/ProviderError.ts"
 import type { Task } from "../domain/Task.ts"
 
-/**
- * The seam to one LLM provider. A call is exactly one upstream attempt: no retry, no fallback and no logging in
- * here; interruption aborts the upstream socket.
- */
+/** The seam to one LLM provider. */
 export interface Provider {
   readonly name: string
   readonly simulated: boolean
   readonly models: ReadonlyMap<string, ModelConfig>
-  /** A part of the request that this model behind the provider's protocol cannot take. Pure: planning asks it. */
-  readonly unable: (task: Task, model: string) => Unable | undefined
-  readonly complete: (call: ProviderCall<ChatRequest>) => Effect.Effect<Completion, ProviderError>
   /**
-   * Hands every chunk to the sink, in order, and succeeds after the provider's terminal event. A stream that ends
-   * without it, falls silent or reports an error fails, whatever the sink has been given by then.
+   * Puts a task into the words of the provider's protocol for one of its models, without sending anything. Pure and
+   * cheap: planning does it for every candidate, and the call of a candidate that is never asked is dropped.
    */
-  readonly stream: (call: ProviderCall<ChatRequest>, sink: ChunkSink) => Effect.Effect<void, ProviderError>
-  readonly embed: (call: ProviderCall<EmbeddingRequest>) => Effect.Effect<Completion, ProviderError>
+  readonly prepare: (task: Task, model: string) => Result.Result<PreparedCall, Unsupported>
 }
 
-export interface ProviderCall<Request> {
-  readonly model: string
-  readonly request: Request
-  /** Time this attempt has left, at most the configured upstream timeouts apply within it. */
-  readonly timeoutMs: number
+/**
+ * One task for one model, ready to be sent. Each run of an effect is exactly one upstream attempt: no retry, no fallback
+ * and no logging in here; interruption aborts the upstream socket. `timeoutMs` is the time that the attempt has left;
+ * within it the configured upstream timeouts apply.
+ */
+export interface PreparedCall {
+  /** Gets a whole answer: to a chat, or to an embeddings request. */
+  readonly complete: (timeoutMs: number) => Effect.Effect<Completion, ProviderError>
+  /**
+   * Hands every chunk of a chat's answer to the sink, in order, and succeeds after the provider's terminal event. A
+   * stream that ends without it, falls silent or reports an error fails, whatever the sink has been given by then.
+   */
+  readonly stream: (timeoutMs: number, sink: ChunkSink) => Effect.Effect<void, ProviderError>
 }
 
 /** Where a streamed answer goes. Called from outside of any fiber, once per chunk, and never throws. */
@@ -39,8 +39,8 @@ export interface ChunkSink {
   onRoom: () => void
 }
 
-/** A field and why it cannot be served, as a sentence for the client. */
-export interface Unable {
+/** A field that a model behind the provider's protocol cannot take, and why, as a sentence for the client. */
+export interface Unsupported {
   readonly param: string
   readonly reason: string
 }

@@ -1,10 +1,11 @@
-import { Clock, Context, Effect, Layer, Random } from "effect"
+import { Clock, Context, Effect, Layer, Random, Result } from "effect"
 import { expectedCost } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
+import type { PreparedCall } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
 import {
@@ -23,7 +24,7 @@ import {
   isAllowed,
   type ListedModel,
   listModels,
-  misfit,
+  prepareCall,
   type Route,
   routesByName,
   type Target,
@@ -40,6 +41,11 @@ export interface PlanInput {
 const HEALTHY_AVAILABILITY = 0.8
 
 const NOT_ALLOWED = { reason: "not_allowed: the key's model list does not name it", param: null }
+
+interface ReadyTarget {
+  readonly target: Target
+  readonly call: PreparedCall
+}
 
 /**
  * Puts the candidates for one request in order: availability tier, then score, then two deliberate deviations.
@@ -94,14 +100,14 @@ const make = Effect.fnUntraced(function* () {
   }
 
   const byScore = (
-    targets: ReadonlyArray<Target>,
+    targets: ReadonlyArray<ReadyTarget>,
     { rules }: Route,
     task: Task,
     inputTokens: number,
     nowMs: number,
   ): Array<Candidate> => {
     const asked = outputLimitOf(task)
-    const estimates = targets.map((target) => {
+    const estimates = targets.map(({ target, call }) => {
       const cap = Math.min(
         asked ?? Number.POSITIVE_INFINITY,
         target.model.maxOutputTokens ?? Number.POSITIVE_INFINITY,
@@ -109,6 +115,7 @@ const make = Effect.fnUntraced(function* () {
       const prediction = statistics.predict(target.key, modeOf(task), nowMs, cap)
       return {
         target,
+        call,
         prediction,
         tier: tierOf(target.key, prediction.availability, nowMs),
         expectedMs: prediction.ms,
@@ -124,6 +131,7 @@ const make = Effect.fnUntraced(function* () {
       candidates.push({
         provider: estimate.target.provider,
         model: estimate.target.model,
+        call: estimate.call,
         key: estimate.target.key,
         expectedMs: estimate.expectedMs,
         expectedNanoUsd: estimate.expectedNanoUsd,
@@ -149,19 +157,23 @@ const make = Effect.fnUntraced(function* () {
     const windowTokens = task._tag === "Chat" ? inputTokens : estimateLongestInputTokens(task.request)
 
     const excluded: Array<Exclusion> = []
-    const fitting = (targets: ReadonlyArray<Target>, into: Array<Exclusion>): ReadonlyArray<Target> =>
-      targets.filter((target) => {
-        const obstacle = isAllowed(allowed, requestedModel, target)
-          ? misfit(target, task, windowTokens)
-          : NOT_ALLOWED
-        if (obstacle !== undefined) {
-          into.push({ provider: target.provider.name, model: target.model.name, ...obstacle })
+    const prepare = (targets: ReadonlyArray<Target>, into: Array<Exclusion>): ReadonlyArray<ReadyTarget> => {
+      const ready: Array<ReadyTarget> = []
+      for (const target of targets) {
+        const about = { provider: target.provider.name, model: target.model.name }
+        if (!isAllowed(allowed, requestedModel, target)) {
+          into.push({ ...about, ...NOT_ALLOWED })
+          continue
         }
-        return obstacle === undefined
-      })
+        const call = prepareCall(target, task, windowTokens)
+        if (Result.isSuccess(call)) ready.push({ target, call: call.success })
+        else into.push({ ...about, ...call.failure })
+      }
+      return ready
+    }
     const excludedLarger: Array<Exclusion> = []
-    let targets = fitting(route.targets, excluded)
-    let larger = fitting(route.largerContext, excludedLarger)
+    let targets = prepare(route.targets, excluded)
+    let larger = prepare(route.largerContext, excludedLarger)
     if (targets.length === 0) {
       // Nobody would take it: what the larger ones are there for is known before asking.
       excluded.push(...excludedLarger)

@@ -2,7 +2,7 @@ import { Data } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { toUsd } from "../domain/Money.ts"
-import type { Provider } from "../providers/Provider.ts"
+import type { PreparedCall, Provider } from "../providers/Provider.ts"
 import type { Tier, Weights } from "./score.ts"
 
 /** What the router answers: whom to ask in which order, and why in a form that people and replays can read. */
@@ -19,6 +19,8 @@ export interface Plan {
 export interface Candidate {
   readonly provider: Provider
   readonly model: ModelConfig
+  /** The task in this provider's words. */
+  readonly call: PreparedCall
   /** `provider/model`. */
   readonly key: string
   readonly expectedMs: number

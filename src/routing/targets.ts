@@ -1,7 +1,8 @@
+import { Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
 import type { CandidateRef, GatewayConfig, RouteConfig } from "../config/GatewayConfig.ts"
 import { outputLimitOf, type Task } from "../domain/Task.ts"
-import type { Provider } from "../providers/Provider.ts"
+import type { PreparedCall, Provider } from "../providers/Provider.ts"
 
 /** Which targets a requested model name stands for, and which of them may and can take a request. */
 export interface Target {
@@ -107,36 +108,42 @@ export const isAllowed = (
  */
 const ESTIMATE_SLACK = 2
 
-export interface Misfit {
+/** Why a target cannot take a task. */
+export interface Unsuitable {
   /** Starts with the rule: `kind`, `unsupported`, `max_output_tokens` or `context_window`. */
   readonly reason: string
   /** The field of the request that is to blame. */
   readonly param: string
 }
 
-/** Why a target cannot take the task, or undefined when it can. */
-export const misfit = ({ provider, model }: Target, task: Task, windowTokens: number): Misfit | undefined => {
+/** Prepares the call of a target that can take the task. `windowTokens` is what must fit its context window. */
+export const prepareCall = (
+  { provider, model }: Target,
+  task: Task,
+  windowTokens: number,
+): Result.Result<PreparedCall, Unsuitable> => {
   const { contextWindow, kind, maxOutputTokens: limit } = model
   if ((kind === "embedding") !== (task._tag === "Embedding")) {
-    return { reason: `kind: a model of kind ${kind} cannot take this request`, param: "model" }
+    return Result.fail({ reason: `kind: a model of kind ${kind} cannot take this request`, param: "model" })
   }
-  const unable = provider.unable(task, model.name)
-  if (unable !== undefined) {
-    return { reason: `unsupported: ${unable.param}: ${unable.reason}`, param: unable.param }
+  const call = provider.prepare(task, model.name)
+  if (Result.isFailure(call)) {
+    const { param, reason } = call.failure
+    return Result.fail({ reason: `unsupported: ${param}: ${reason}`, param })
   }
   const asked = outputLimitOf(task)
   if (asked !== undefined && limit !== undefined && asked > limit) {
-    return {
+    return Result.fail({
       reason: `max_output_tokens: ${asked} asked, at most ${limit} possible`,
       param: task.request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens",
-    }
+    })
   }
   if (contextWindow !== undefined && windowTokens / ESTIMATE_SLACK + (asked ?? 0) > contextWindow) {
     const output = asked ? ` plus ${asked} of output` : ""
-    return {
+    return Result.fail({
       reason: `context_window: about ${windowTokens} input tokens${output} do not fit ${contextWindow}`,
       param: task._tag === "Chat" ? "messages" : "input",
-    }
+    })
   }
-  return undefined
+  return Result.succeed(call.success)
 }

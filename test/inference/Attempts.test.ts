@@ -41,7 +41,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
       yield* Effect.sleep(heldUpMs)
       const plan = yield* (yield* Router).plan({ requestedModel, task, allowed: undefined })
       const exit = yield* Effect.exit(
-        (yield* Attempts).run(plan, callWhole(task, timeouts), recorder, recordIntent),
+        (yield* Attempts).run(plan, callWhole(timeouts), recorder, recordIntent),
       )
       const error = Exit.findErrorOption(exit)
       return {

@@ -1,4 +1,4 @@
-import { Clock, Context, Effect, Exit, Layer, Redacted } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Redacted, Result } from "effect"
 import type { ModelConfig } from "../../src/catalog/model.ts"
 import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
@@ -12,7 +12,7 @@ import { Inference } from "../../src/inference/Inference.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
-import type { ChunkSink, Provider, ProviderCall } from "../../src/providers/Provider.ts"
+import type { ChunkSink, Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
@@ -128,6 +128,12 @@ export interface UpstreamCall {
   usage: Usage | null
 }
 
+interface UpstreamRequest {
+  readonly model: string
+  readonly request: ChatRequest
+  readonly timeoutMs: number
+}
+
 /** The three providers, doing what `fateOf` says and writing down what was asked of them. */
 export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>) => {
   const calls: Array<UpstreamCall> = []
@@ -135,7 +141,7 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
   /** One call, however its answer travels. */
   const attempt = <A>(
     provider: string,
-    call: ProviderCall<ChatRequest>,
+    call: UpstreamRequest,
     answer: (fate: Fate, fail: (kind: ProviderErrorKind) => ProviderError) => Effect.Effect<A, ProviderError>,
   ) =>
     Effect.gen(function* () {
@@ -179,7 +185,7 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
       )
     })
 
-  const complete = (provider: string) => (call: ProviderCall<ChatRequest>) =>
+  const complete = (provider: string) => (call: UpstreamRequest) =>
     attempt(provider, call, ({ usage = null }) =>
       Effect.succeed({
         text: "hello",
@@ -192,7 +198,7 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
       }),
     )
 
-  const stream = (provider: string) => (call: ProviderCall<ChatRequest>, sink: ChunkSink) =>
+  const stream = (provider: string) => (call: UpstreamRequest, sink: ChunkSink) =>
     attempt(
       provider,
       call,
@@ -226,10 +232,14 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
       name,
       simulated: true,
       models: new Map(ofProvider.map((model) => [model.name, model])),
-      unable: () => undefined,
-      complete: complete(name),
-      stream: stream(name),
-      embed: () => Effect.die("not asked in these tests"),
+      prepare: (task, model) => {
+        if (task._tag === "Embedding") throw new Error("not asked in these tests")
+        const { request } = task
+        return Result.succeed({
+          complete: (timeoutMs) => complete(name)({ model, request, timeoutMs }),
+          stream: (timeoutMs, sink) => stream(name)({ model, request, timeoutMs }, sink),
+        })
+      },
     },
   ])
   return { calls, layer: Layer.succeed(Providers, new Map(providers)) }

@@ -5,6 +5,7 @@ import type { GatewayConfig, ProviderConfig } from "../../src/config/GatewayConf
 import { Settings } from "../../src/config/Settings.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
+import * as calls from "./calls.ts"
 
 const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => ({
   providers,
@@ -60,7 +61,11 @@ describe("Providers.layer", () => {
           [false, false, false, true],
         )
         for (const provider of providers.values()) {
-          yield* provider.complete({ model: "m", request: { messages, max_tokens: 1 }, timeoutMs: 5000 })
+          yield* calls.complete(provider, {
+            model: "m",
+            request: { messages, max_tokens: 1 },
+            timeoutMs: 5000,
+          })
         }
         assert.deepStrictEqual(
           upstream.calls.map(({ path, json }) => [path, json]),

@@ -9,6 +9,7 @@ import { makeOpenAi } from "../../src/providers/vendors/openai.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure, ok, toolCall } from "../support/fake-upstream-behaviours.ts"
 import { streamThenError } from "../support/fake-upstream-streams.ts"
+import * as calls from "./calls.ts"
 
 /**
  * The vendors' own clients against the fake upstream: it takes what they send and answers what they read, and
@@ -172,7 +173,7 @@ describe("the openai client", () => {
         },
         yield* transport,
       )
-      yield* provider.complete({ model: "m", request, timeoutMs: 5000 })
+      yield* calls.complete(provider, { model: "m", request, timeoutMs: 5000 })
       assertSameCall(upstream, "authorization")
 
       upstream.reset()
@@ -186,7 +187,11 @@ describe("the openai client", () => {
         ),
       )
       const sink = { write: () => true, onRoom: () => {} }
-      yield* provider.stream({ model: "m", request: { messages: streamed.messages }, timeoutMs: 5000 }, sink)
+      yield* calls.stream(
+        provider,
+        { model: "m", request: { messages: streamed.messages }, timeoutMs: 5000 },
+        sink,
+      )
       assertSameCall(upstream, "authorization")
 
       upstream.reset()
@@ -194,7 +199,7 @@ describe("the openai client", () => {
       yield* Effect.promise(() =>
         client(upstream).embeddings.create({ ...embedding, input: ["a", "b"], model: "m" }),
       )
-      yield* provider.embed({ model: "m", request: embedding, timeoutMs: 5000 })
+      yield* calls.embed(provider, { model: "m", request: embedding, timeoutMs: 5000 })
       assertSameCall(upstream, "authorization")
     }),
   )
@@ -252,7 +257,7 @@ describe("the @google/genai client", () => {
           },
         }),
       )
-      yield* provider.complete({
+      yield* calls.complete(provider, {
         model: "gemini-2.5-flash",
         request: {
           messages: [
@@ -279,7 +284,7 @@ describe("the @google/genai client", () => {
 
       upstream.reset()
       yield* Effect.promise(() => client(upstream).models.generateContent({ model: "m", contents: "hello" }))
-      yield* provider.complete({
+      yield* calls.complete(provider, {
         model: "m",
         request: { messages: [{ role: "user", content: "hello" }] },
         timeoutMs: 5000,

@@ -4,6 +4,7 @@ import { defaultSimulation } from "../../src/config/builtin-providers.ts"
 import type { Simulation } from "../../src/config/GatewayConfig.ts"
 import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
 import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
+import * as calls from "./calls.ts"
 
 const embed = (request: EmbeddingRequest, changes: Partial<Simulation> = {}, model = "e") =>
   Effect.flatMap(
@@ -16,7 +17,7 @@ const embed = (request: EmbeddingRequest, changes: Partial<Simulation> = {}, mod
       ],
       simulation: { ...defaultSimulation, medianMs: 0, p95Ms: 0, ...changes },
     }),
-    (provider) => provider.embed({ model, request, timeoutMs: 60_000 }),
+    (provider) => calls.embed(provider, { model, request, timeoutMs: 60_000 }),
   )
 
 const vectors = (request: EmbeddingRequest) =>

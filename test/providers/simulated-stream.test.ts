@@ -5,8 +5,9 @@ import { defaultSimulation } from "../../src/config/builtin-providers.ts"
 import type { Simulation } from "../../src/config/GatewayConfig.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import type { ProviderError } from "../../src/domain/ProviderError.ts"
-import type { ChunkSink, ProviderCall } from "../../src/providers/Provider.ts"
+import type { ChunkSink } from "../../src/providers/Provider.ts"
 import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
+import * as calls from "./calls.ts"
 
 const make = (changes: Partial<Simulation> = {}) =>
   makeSimulated({
@@ -19,7 +20,7 @@ const make = (changes: Partial<Simulation> = {}) =>
     simulation: { ...defaultSimulation, msPerOutputToken: 10, ...changes },
   })
 
-const call: ProviderCall<ChatRequest> = {
+const call: calls.ProviderCall<ChatRequest> = {
   model: "m",
   request: { messages: [{ role: "user", content: "Hello" }] },
   timeoutMs: 600_000,
@@ -34,7 +35,7 @@ interface Streamed {
 /** Runs one streamed call to its end in virtual time; `hasRoom` answers each write. */
 const stream = (
   changes: Partial<Simulation> = {},
-  options: Partial<ProviderCall<ChatRequest>> & { readonly hasRoom?: () => boolean } = {},
+  options: Partial<calls.ProviderCall<ChatRequest>> & { readonly hasRoom?: () => boolean } = {},
 ): Effect.Effect<Streamed & { readonly sink: ChunkSink }> =>
   Effect.gen(function* () {
     const provider = yield* make(changes)
@@ -51,7 +52,7 @@ const stream = (
     }
     const fiber = yield* Effect.forkChild(
       Effect.gen(function* () {
-        const result = yield* Effect.result(provider.stream({ ...call, ...options }, sink))
+        const result = yield* Effect.result(calls.stream(provider, { ...call, ...options }, sink))
         return { result, chunks, ms: nowMs(), sink }
       }),
     )
@@ -65,7 +66,7 @@ const whole = (changes: Partial<Simulation> = {}) =>
     const startedAt = yield* Clock.currentTimeMillis
     const fiber = yield* Effect.forkChild(
       Effect.gen(function* () {
-        const completion = yield* provider.complete(call)
+        const completion = yield* calls.complete(provider, call)
         return { completion, ms: (yield* Clock.currentTimeMillis) - startedAt }
       }),
     )
@@ -205,7 +206,7 @@ describe("a simulated stream", () => {
         },
         onRoom: () => {},
       }
-      const fiber = yield* Effect.forkChild(provider.stream(call, sink))
+      const fiber = yield* Effect.forkChild(calls.stream(provider, call, sink))
       for (const full of [3, 6, 9]) {
         yield* TestClock.adjust("1 minute")
         assert.strictEqual(written, full)
@@ -227,7 +228,7 @@ describe("a simulated stream", () => {
         },
         onRoom: () => {},
       }
-      const fiber = yield* Effect.forkChild(provider.stream(call, sink))
+      const fiber = yield* Effect.forkChild(calls.stream(provider, call, sink))
       yield* TestClock.adjust("1 minute")
       assert.isUndefined(yield* Fiber.join(fiber))
     }),

@@ -6,6 +6,7 @@ import type { Simulation } from "../../src/config/GatewayConfig.ts"
 import type { ChatRequest, Completion } from "../../src/domain/Chat.ts"
 import type { ProviderError } from "../../src/domain/ProviderError.ts"
 import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
+import * as calls from "./calls.ts"
 
 const simulation: Simulation = {
   medianMs: 300,
@@ -50,7 +51,7 @@ const call = (
     const fiber = yield* Effect.forkChild(
       Effect.gen(function* () {
         const result = yield* Effect.result(
-          provider.complete({
+          calls.complete(provider, {
             model: options.model ?? "m",
             request: options.request ?? request(),
             timeoutMs: options.timeoutMs ?? 600_000,

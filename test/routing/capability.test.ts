@@ -145,7 +145,7 @@ describe("kind", () => {
 })
 
 describe("capability", () => {
-  const unable = {
+  const unsupported = {
     a: (task: Task) =>
       task._tag === "Chat" && task.request.seed !== undefined
         ? { param: "seed", reason: "This provider has no seeds." }
@@ -158,7 +158,7 @@ describe("capability", () => {
       simulated("b", [{ name: "m" }]),
     ],
     [route(refs("a/m", "b/m"))],
-    unable,
+    unsupported,
   )
 
   test(
@@ -187,6 +187,33 @@ describe("capability", () => {
     world([simulated("a", [{ name: "old" }, { name: "new" }])], [route(refs("a/old", "a/new"))], {
       a: (_task, model) => (model === "old" ? { param: "seed", reason: "No seeds." } : undefined),
     }),
+  )
+
+  const prepared: Array<string> = []
+  test(
+    "a request is prepared once for each model that may serve it, and for no other",
+    () =>
+      Effect.gen(function* () {
+        const { candidates } = yield* plan({ allowed: ["a/m", "c/m"] })
+        assert.deepStrictEqual(
+          candidates.map(({ key }) => key),
+          ["a/m", "c/m"],
+        )
+        assert.deepStrictEqual(prepared, ["a/m", "c/m"])
+      }),
+    world(
+      [simulated("a", [{ name: "m" }]), simulated("b", [{ name: "m" }]), simulated("c", [{ name: "m" }])],
+      [route(refs("a/m", "b/m", "c/m"))],
+      Object.fromEntries(
+        ["a", "b", "c"].map((provider) => [
+          provider,
+          (_task: Task, model: string) => {
+            prepared.push(`${provider}/${model}`)
+            return undefined
+          },
+        ]),
+      ),
+    ),
   )
 
   test(

@@ -38,11 +38,9 @@ const simulate = (
       const atMs = yield* Clock.currentTimeMillis
       const plan = yield* router.plan({ requestedModel: "auto", task: chat(request), allowed: undefined })
       let answeredBy: string | undefined
-      for (const { key, model, provider } of plan.candidates) {
+      for (const { call, key } of plan.candidates) {
         const startedAt = yield* Clock.currentTimeMillis
-        const exit = yield* Effect.exit(
-          breakers.run(key, provider.complete({ model: model.name, request, timeoutMs: 60_000 })),
-        )
+        const exit = yield* Effect.exit(breakers.run(key, call.complete(60_000)))
         const error = Exit.findErrorOption(exit)
         yield* router.observe({
           key,

@@ -1,4 +1,4 @@
-import { type Clock, Duration, Effect, Layer, Redacted } from "effect"
+import { type Clock, Duration, Effect, Layer, Redacted, Result } from "effect"
 import type { ModelConfig, Price } from "../../src/catalog/model.ts"
 import type {
   CandidateRef,
@@ -9,7 +9,7 @@ import type {
 import { Settings } from "../../src/config/Settings.ts"
 import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
 import type { Task } from "../../src/domain/Task.ts"
-import type { Provider } from "../../src/providers/Provider.ts"
+import type { Provider, Unsupported } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
@@ -71,7 +71,7 @@ export const world = (
   providers: ReadonlyArray<SimulatedProviderConfig>,
   routes: ReadonlyArray<RouteConfig>,
   /** By provider: what its protocol has no words for. */
-  unable: Readonly<Record<string, Provider["unable"]>> = {},
+  unsupported: Readonly<Record<string, (task: Task, model: string) => Unsupported | undefined>> = {},
 ) => {
   const gateway: GatewayConfig = {
     providers,
@@ -111,9 +111,15 @@ export const world = (
       Effect.forEach(providers, makeSimulated),
       (all): ReadonlyMap<string, Provider> =>
         new Map(
-          all.map((provider) => [
+          all.map((provider): readonly [string, Provider] => [
             provider.name,
-            { ...provider, unable: unable[provider.name] ?? provider.unable },
+            {
+              ...provider,
+              prepare: (task, model) => {
+                const found = unsupported[provider.name]?.(task, model)
+                return found === undefined ? provider.prepare(task, model) : Result.fail(found)
+              },
+            },
           ]),
         ),
     ),

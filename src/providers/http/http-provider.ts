@@ -1,13 +1,13 @@
 import { Effect, Redacted, Result } from "effect"
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import type { Completion } from "../../domain/Chat.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
-import type { Provider, ProviderCall } from "../Provider.ts"
-import { badResponse } from "../protocols/fault.ts"
+import type { Task } from "../../domain/Task.ts"
+import type { ChunkSink, PreparedCall, Provider } from "../Provider.ts"
+import { badRequest, badResponse } from "../protocols/fault.ts"
 import { parseJson } from "../protocols/json.ts"
-import type { Fault, JsonAnswer, Protocol } from "../protocols/Protocol.ts"
+import type { BodyWriter, Fault, JsonAnswer, Protocol } from "../protocols/Protocol.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
-import type { Transport } from "./transport.ts"
+import type { Transport, UpstreamRequest } from "./transport.ts"
 import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from "./UpstreamExchange.ts"
 
 /**
@@ -49,18 +49,11 @@ export const makeHttpProvider = (
   const wholeHeaders = [...authHeaders, ...commonHeaders("application/json")]
   const streamHeaders = [...authHeaders, ...commonHeaders("text/event-stream")]
 
-  const requestOf = (call: Call, kind: CallKind, body: string) => ({
-    path: prefix + path(call.model, kind),
-    headers: kind === "stream" ? streamHeaders : wholeHeaders,
-    body,
-    timeoutMs: call.timeoutMs,
-  })
-
-  const failure = (call: Call, fault: Fault, status?: number) =>
+  const failure = (model: string, fault: Fault, status?: number) =>
     new ProviderError({
       kind: fault.kind,
       provider: config.name,
-      model: call.model,
+      model,
       ...(status !== undefined && { status }),
       ...(fault.retryAfterMs !== undefined && { retryAfterMs: fault.retryAfterMs }),
       ...(fault.message !== undefined && { message: fault.message }),
@@ -68,94 +61,112 @@ export const makeHttpProvider = (
       ...(fault.detail !== undefined && { detail: fault.detail }),
     })
 
-  /** A fault that the provider put into words, which lose their text when they quote our key. */
-  const spoken = (call: Call, fault: Fault, status: number, said: Buffer) =>
-    Effect.fail(failure(call, quotes(said, apiKey) ? withoutText(fault) : fault, status))
+  /** Fails with the provider's own words, which lose their text when they quote our key. */
+  const failQuoting = (model: string, fault: Fault, status: number, said: Buffer) =>
+    Effect.fail(failure(model, quotes(said, apiKey) ? withoutText(fault) : fault, status))
 
-  const unsent = (call: Call, error: TransportError) =>
-    Effect.fail(failure(call, transportFault(error), error.status))
+  const failUnsent = (model: string, error: TransportError) =>
+    Effect.fail(failure(model, transportFault(error), error.status))
 
-  const refused = (call: Call, response: UpstreamResponse): Effect.Effect<never, ProviderError> =>
+  const failRefused = (model: string, response: UpstreamResponse): Effect.Effect<never, ProviderError> =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const fault = protocol.classify(
         { status, headers, body: jsonOf(response) },
         clock.currentTimeMillisUnsafe(),
       )
-      return spoken(call, fault, status, body)
+      return failQuoting(model, fault, status, body)
     })
 
-  const whole = (
-    call: Call,
-    kind: CallKind,
-    body: Result.Result<string, Fault>,
-    parse: (answer: JsonAnswer) => Result.Result<Completion, Fault>,
-  ): Effect.Effect<Completion, ProviderError> => {
-    if (Result.isFailure(body)) return Effect.fail(failure(call, body.failure))
-    return Effect.matchEffect(upstream.post(requestOf(call, kind, body.success)), {
+  const parse = (task: Task, model: string, answer: JsonAnswer) =>
+    task._tag === "Chat"
+      ? protocol.parse(model, answer)
+      : protocol.parseEmbedding(model, task.request, answer)
+
+  const complete = (task: Task, model: string, request: UpstreamRequest) =>
+    Effect.matchEffect(upstream.post(request), {
       onSuccess: (response) =>
         response.status !== 200
-          ? refused(call, response)
+          ? failRefused(model, response)
           : Effect.clockWith((clock) => {
               const { status, headers, body } = response
               const nowMs = clock.currentTimeMillisUnsafe()
               const completion = isJson(headers.contentType)
-                ? parse({ json: jsonOf(response), bytes: body, nowMs })
+                ? parse(task, model, { json: jsonOf(response), bytes: body, nowMs })
                 : Result.fail(badResponse("content-type is not JSON"))
               return Result.isSuccess(completion)
                 ? Effect.succeed(completion.success)
-                : spoken(call, completion.failure, status, body)
+                : failQuoting(model, completion.failure, status, body)
             }),
-      onFailure: (error) => unsent(call, error),
+      onFailure: (error) => failUnsent(model, error),
     })
+
+  const stream = (model: string, request: UpstreamRequest, sink: ChunkSink) =>
+    Effect.clockWith((clock) => {
+      const open: OpenBody<StreamEnd> = (headers, resume) => {
+        if (!isEventStream(headers)) return undefined
+        sink.onRoom = resume
+        return readEvents(
+          protocol.openStream(model, clock.currentTimeMillisUnsafe()),
+          sink,
+          upstream.maxBytes,
+        )
+      }
+      return Effect.matchEffect(upstream.stream(request, open), {
+        onSuccess: (answer) => {
+          if ("said" in answer) {
+            return answer.fault === undefined
+              ? Effect.void
+              : failQuoting(model, answer.fault, 200, answer.said)
+          }
+          return answer.status === 200
+            ? Effect.fail(failure(model, badResponse("content-type is not text/event-stream"), 200))
+            : failRefused(model, answer)
+        },
+        onFailure: (error) => failUnsent(model, error),
+      })
+    })
+
+  /** Writes the body when the call is first sent; its retries send the same. */
+  const callOf = (task: Task, model: string, write: BodyWriter): PreparedCall => {
+    const kind = task._tag === "Chat" ? "chat" : "embedding"
+    let whole: ReturnType<BodyWriter> | undefined
+    let streamed: ReturnType<BodyWriter> | undefined
+    return {
+      complete: (timeoutMs) =>
+        Effect.suspend(() => {
+          whole ??= write("whole")
+          const request = { path: prefix + path(model, kind), headers: wholeHeaders, body: whole, timeoutMs }
+          return complete(task, model, request)
+        }),
+      stream: (timeoutMs, sink) =>
+        Effect.suspend(() => {
+          streamed ??= write("stream")
+          const request = {
+            path: prefix + path(model, "stream"),
+            headers: streamHeaders,
+            body: streamed,
+            timeoutMs,
+          }
+          return stream(model, request, sink)
+        }),
+    }
   }
 
   return {
     name: config.name,
     simulated: false,
     models: new Map(config.models.map((model) => [model.name, model])),
-    unable: protocol.unable,
-    complete: (call) =>
-      Effect.suspend(() =>
-        whole(call, "chat", protocol.lower(call.model, call.request, "whole"), (answer) =>
-          protocol.parse(call.model, answer),
-        ),
-      ),
-    embed: (call) =>
-      Effect.suspend(() =>
-        whole(call, "embedding", protocol.lowerEmbedding(call.model, call.request), (answer) =>
-          protocol.parseEmbedding(call.model, call.request, answer),
-        ),
-      ),
-    stream: (call, sink) =>
-      Effect.clockWith((clock) => {
-        const body = protocol.lower(call.model, call.request, "stream")
-        if (Result.isFailure(body)) return Effect.fail(failure(call, body.failure))
-        const open: OpenBody<StreamEnd> = (headers, resume) => {
-          if (!isEventStream(headers)) return undefined
-          sink.onRoom = resume
-          return readEvents(
-            protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
-            sink,
-            upstream.maxBytes,
-          )
-        }
-        return Effect.matchEffect(upstream.stream(requestOf(call, "stream", body.success), open), {
-          onSuccess: (answer) => {
-            if ("said" in answer) {
-              return answer.fault === undefined ? Effect.void : spoken(call, answer.fault, 200, answer.said)
-            }
-            return answer.status === 200
-              ? Effect.fail(failure(call, badResponse("content-type is not text/event-stream"), 200))
-              : refused(call, answer)
-          },
-          onFailure: (error) => unsent(call, error),
-        })
-      }),
+    prepare: (task, model) => {
+      const lowered = protocol.lower(task, model)
+      if (Result.isSuccess(lowered)) return Result.succeed(callOf(task, model, lowered.success))
+      const { kind, param, reason } = lowered.failure
+      if (kind === "unsupported") return Result.fail({ param, reason })
+      const refused = Effect.suspend(() => Effect.fail(failure(model, badRequest(reason, param))))
+      return Result.succeed({ complete: () => refused, stream: () => refused })
+    },
   }
 }
-
-type Call = ProviderCall<unknown>
 
 const transportFault = ({ failure, code }: TransportError): Fault => {
   switch (failure) {

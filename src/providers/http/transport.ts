@@ -28,7 +28,7 @@ export interface UpstreamRequest {
   readonly path: string
   /** Name, value, name, value, … in lower case. `accept-encoding: identity` must be among them. */
   readonly headers: ReadonlyArray<string>
-  readonly body: string
+  readonly body: string | Uint8Array
   /** Bound of the whole attempt, connecting included. */
   readonly timeoutMs: number
 }

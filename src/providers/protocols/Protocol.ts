@@ -1,26 +1,22 @@
 import type { Result } from "effect"
-import type { CallMode, ChatChunk, ChatRequest, Completion } from "../../domain/Chat.ts"
+import type { CallMode, ChatChunk, Completion } from "../../domain/Chat.ts"
 import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
 import type { SseEvent } from "../http/sse.ts"
 import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
-import type { Unable } from "../Provider.ts"
 
 /**
  * One provider wire format as pure functions. Each protocol keeps the same sections in the same order: request
  * lowering, response parsing, stream reading, embeddings, usage, finish reasons, error classification.
  */
 export interface Protocol {
-  /** See `Provider.unable`. What passes it can be lowered, except for faults in the values themselves. */
-  readonly unable: (task: Task, model: string) => Unable | undefined
-  /** The JSON body to send, or why the request makes no sense (`bad_request`). */
-  readonly lower: (model: string, request: ChatRequest, mode: CallMode) => Result.Result<string, Fault>
+  /** Puts a task into the protocol's words. Pure; what costs time in proportion to the request waits for the writer. */
+  readonly lower: (task: Task, model: string) => Result.Result<BodyWriter, LoweringFault>
   /** A 200 of a whole answer. `model` names the answer when the provider does not. */
   readonly parse: (model: string, answer: JsonAnswer) => Result.Result<Completion, Fault>
   /** A reader of one streamed answer. `nowMs` dates it when the provider's events do not. */
   readonly openStream: (model: string, nowMs: number) => StreamReader
-  readonly lowerEmbedding: (model: string, request: EmbeddingRequest) => Result.Result<string, Fault>
   readonly parseEmbedding: (
     model: string,
     request: EmbeddingRequest,
@@ -28,6 +24,18 @@ export interface Protocol {
   ) => Result.Result<Completion, Fault>
   /** Any other status. */
   readonly classify: (answer: ErrorAnswer, nowMs: number) => Fault
+}
+
+/** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
+export type BodyWriter = (mode: CallMode) => string | Uint8Array
+
+/** Why a task cannot be put into a protocol's words. */
+export interface LoweringFault {
+  /** `unsupported`: another provider may take it, or has to judge it. `malformed`: nobody can make sense of it. */
+  readonly kind: "unsupported" | "malformed"
+  readonly param: string
+  /** A sentence for the client. */
+  readonly reason: string
 }
 
 /** The body of a 200. */

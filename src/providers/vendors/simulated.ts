@@ -1,5 +1,5 @@
 import { createHash } from "node:crypto"
-import { Clock, Effect, Latch, Random } from "effect"
+import { Clock, Effect, Latch, Random, Result } from "effect"
 import type { ModelConfig } from "../../catalog/model.ts"
 import type { SimulatedProviderConfig, Simulation } from "../../config/GatewayConfig.ts"
 import {
@@ -14,7 +14,7 @@ import {
 import { type EmbeddingRequest, embeddingInputs, estimateEmbeddingTokens } from "../../domain/Embedding.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Usage } from "../../domain/Usage.ts"
-import type { ChunkSink, Provider, ProviderCall } from "../Provider.ts"
+import type { ChunkSink, Provider } from "../Provider.ts"
 import {
   chatChunk,
   chatCompletion,
@@ -35,10 +35,14 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
     const { name, simulation } = config
     const models = new Map(config.models.map((model) => [model.name, model]))
 
-    const failure = (call: Call, error: Failure) =>
+    const failure = (call: Call<unknown>, error: Failure) =>
       new ProviderError({ provider: name, model: call.model, ...error })
 
-    const begin = Effect.fnUntraced(function* (call: Call, kind: ModelConfig["kind"], mode: CallMode) {
+    const begin = Effect.fnUntraced(function* (
+      call: Call<unknown>,
+      kind: ModelConfig["kind"],
+      mode: CallMode,
+    ) {
       const draws = draw(simulation, yield* Random.Random, mode)
       const model = models.get(call.model)
       if (model?.kind !== kind) return yield* failure(call, { kind: "model_not_found", status: 404 })
@@ -49,17 +53,17 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       return { draws, model, startedAtMs }
     })
 
-    const timeout = (call: Call) => failure(call, { kind: "timeout", detail: "simulated timeout" })
+    const timeout = (call: Call<unknown>) => failure(call, { kind: "timeout", detail: "simulated timeout" })
 
     /** Sleeps until so long after the start, unless the call's time is over before. */
-    const reach = Effect.fnUntraced(function* (call: Call, startedAtMs: number, afterMs: number) {
+    const reach = Effect.fnUntraced(function* (call: Call<unknown>, startedAtMs: number, afterMs: number) {
       const ms = Math.round(afterMs)
       const elapsedMs = (yield* Clock.currentTimeMillis) - startedAtMs
       yield* Effect.sleep(Math.max(0, Math.min(ms, call.timeoutMs) - elapsedMs))
       if (ms > call.timeoutMs) return yield* timeout(call)
     })
 
-    const complete = Effect.fnUntraced(function* (call: ProviderCall<ChatRequest>) {
+    const complete = Effect.fnUntraced(function* (call: Call<ChatRequest>) {
       const { draws, model, startedAtMs } = yield* begin(call, "chat", "whole")
       const answer = answerTo(call.request, model, draws)
       const speakingMs = draws.failure === undefined ? simulation.msPerOutputToken * answer.words.length : 0
@@ -68,7 +72,7 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       return completion(wireHead(draws, model, startedAtMs), answer)
     })
 
-    const stream = Effect.fnUntraced(function* (call: ProviderCall<ChatRequest>, sink: ChunkSink) {
+    const stream = Effect.fnUntraced(function* (call: Call<ChatRequest>, sink: ChunkSink) {
       const { draws, model, startedAtMs } = yield* begin(call, "chat", "stream")
       const answer = answerTo(call.request, model, draws)
       const room = Latch.makeUnsafe(true)
@@ -97,7 +101,7 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       for (const chunk of last) yield* write(chunk)
     })
 
-    const embed = Effect.fnUntraced(function* (call: ProviderCall<EmbeddingRequest>) {
+    const embed = Effect.fnUntraced(function* (call: Call<EmbeddingRequest>) {
       const { draws, model, startedAtMs } = yield* begin(call, "embedding", "whole")
       const refused = refusal(call.request)
       if (refused !== undefined) return yield* failure(call, refused)
@@ -106,10 +110,31 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       return embeddings(call.request, model)
     })
 
-    return { name, simulated: true, models, unable: () => undefined, complete, stream, embed }
+    return {
+      name,
+      simulated: true,
+      models,
+      prepare: (task, model) =>
+        Result.succeed(
+          task._tag === "Chat"
+            ? {
+                complete: (timeoutMs) => complete({ model, request: task.request, timeoutMs }),
+                stream: (timeoutMs, sink) => stream({ model, request: task.request, timeoutMs }, sink),
+              }
+            : {
+                complete: (timeoutMs) => embed({ model, request: task.request, timeoutMs }),
+                stream: () => Effect.die("embeddings do not stream"),
+              },
+        ),
+    }
   })
 
-type Call = ProviderCall<unknown>
+interface Call<Request> {
+  readonly model: string
+  readonly request: Request
+  readonly timeoutMs: number
+}
+
 type Failure = Omit<ConstructorParameters<typeof ProviderError>[0], "provider" | "model">
 
 /** z of the 95th percentile of a normal distribution. */

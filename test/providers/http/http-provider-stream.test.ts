@@ -33,6 +33,7 @@ import {
   streamThenHang,
   streamThenReset,
 } from "../../support/fake-upstream-streams.ts"
+import * as calls from "../calls.ts"
 import { transportOptions } from "./transport-options.ts"
 
 const apiKey = "secret-provider-key-0123456789"
@@ -75,7 +76,7 @@ const setUp = Effect.fnUntraced(function* (overrides: Partial<TransportOptions> 
   const sink = new Sink()
   const request: ChatRequest = { messages: [{ role: "user", content: "hello" }] }
   const stream = (more: object = {}, timeoutMs = 5000) =>
-    provider.stream({ model: "a-model", request: { ...request, ...more }, timeoutMs }, sink)
+    calls.stream(provider, { model: "a-model", request: { ...request, ...more }, timeoutMs }, sink)
   return { upstream, provider, sink, stream }
 })
 
@@ -448,7 +449,7 @@ describe("embeddings", () => {
     const { upstream, provider } = yield* setUp()
     upstream.enqueue(behaviour)
     const answer = yield* Effect.exit(
-      provider.embed({ model: "embed", request: { input: ["a", "b"], ...request }, timeoutMs: 5000 }),
+      calls.embed(provider, { model: "embed", request: { input: ["a", "b"], ...request }, timeoutMs: 5000 }),
     )
     return { upstream, answer }
   })

@@ -27,6 +27,7 @@ import {
   status,
   truncatedJson,
 } from "../../support/fake-upstream-behaviours.ts"
+import * as calls from "../calls.ts"
 import { transportOptions } from "./transport-options.ts"
 
 const apiKey = "secret-provider-key-0123456789"
@@ -48,7 +49,7 @@ const setUp = Effect.fnUntraced(function* (kind: Kind, overrides: Partial<HttpPr
     transport,
   )
   const request: ChatRequest = { messages: [{ role: "user", content: "hello" }], max_tokens: 9 }
-  const complete = (timeoutMs = 5000) => provider.complete({ model: "a-model", request, timeoutMs })
+  const complete = (timeoutMs = 5000) => calls.complete(provider, { model: "a-model", request, timeoutMs })
   return { upstream, provider, complete }
 })
 
@@ -262,8 +263,12 @@ describe("endpoints", () => {
         const call = { model: "a-model", timeoutMs: 5000 }
         const messages = [{ role: "user", content: "hello" }] as const
         yield* complete()
-        yield* provider.stream({ ...call, request: { messages } }, { write: () => true, onRoom: () => {} })
-        yield* provider.embed({ ...call, request: { input: "hello" } })
+        yield* calls.stream(
+          provider,
+          { ...call, request: { messages } },
+          { write: () => true, onRoom: () => {} },
+        )
+        yield* calls.embed(provider, { ...call, request: { input: "hello" } })
         assert.deepStrictEqual(
           upstream.calls.map(({ path }) => path),
           paths,
@@ -280,7 +285,7 @@ describe("endpoints", () => {
     Effect.gen(function* () {
       const { upstream, provider } = yield* setUp("gemini")
       const request: ChatRequest = { messages: [{ role: "user", content: "hello" }] }
-      yield* provider.complete({ model: "../x?key=1#y", request, timeoutMs: 5000 })
+      yield* calls.complete(provider, { model: "../x?key=1#y", request, timeoutMs: 5000 })
       assert.strictEqual(upstream.calls[0]?.path, "/v1beta/models/..%2Fx%3Fkey%3D1%23y:generateContent")
     }),
   )
@@ -299,7 +304,7 @@ describe("endpoints", () => {
         { kind: "openai-compatible", name: "local", baseUrl: upstream.openAiBaseUrl, models: [] },
         transport,
       )
-      yield* provider.complete({ model: "m", request: { messages: [] }, timeoutMs: 5000 })
+      yield* calls.complete(provider, { model: "m", request: { messages: [] }, timeoutMs: 5000 })
       assert.isUndefined(upstream.calls[0]?.headers.authorization)
     }),
   )
@@ -310,7 +315,7 @@ describe("what the client may not ask of a protocol", () => {
     Effect.gen(function* () {
       const { upstream, provider } = yield* setUp("gemini")
       const error = yield* Effect.flip(
-        provider.complete({
+        calls.complete(provider, {
           model: "m",
           request: { messages: [{ role: "user", content: [{ type: "image_url" }] }] },
           timeoutMs: 5000,

@@ -1,7 +1,8 @@
 import type { Part } from "@google/genai"
 import { Result } from "effect"
 import { isObject, objectAt, stringAt } from "../json.ts"
-import { malformed, type Refusal, unable } from "./wire.ts"
+import type { LoweringFault } from "../Protocol.ts"
+import { malformed, unsupported } from "./wire.ts"
 
 /**
  * OpenAI's content to Gemini's parts. Data travels within the request only: a URL of a client is never fetched, and
@@ -11,7 +12,7 @@ export const lowerContent = (
   content: unknown,
   path: string,
   allowed: "text" | "any",
-): Result.Result<Array<Part>, Refusal> => {
+): Result.Result<Array<Part>, LoweringFault> => {
   if (content === undefined || content === null || content === "") return Result.succeed([])
   if (typeof content === "string") return Result.succeed([{ text: content }])
   if (!Array.isArray(content)) return Result.fail(malformed(path, "Content is a text or a list of parts."))
@@ -20,14 +21,14 @@ export const lowerContent = (
     const part = lowerPart(each, `${path}[${index}]`)
     if (Result.isFailure(part)) return Result.fail(part.failure)
     if (allowed === "text" && part.success.text === undefined) {
-      return Result.fail(unable(`${path}[${index}]`, "Content other than text is, in this message,"))
+      return Result.fail(unsupported(`${path}[${index}]`, "Content other than text is, in this message,"))
     }
     parts.push(part.success)
   }
   return Result.succeed(parts)
 }
 
-const lowerPart = (part: unknown, path: string): Result.Result<Part, Refusal> => {
+const lowerPart = (part: unknown, path: string): Result.Result<Part, LoweringFault> => {
   if (!isObject(part)) return Result.fail(malformed(path, "A content part is an object."))
   switch (part.type) {
     case "text":
@@ -41,7 +42,7 @@ const lowerPart = (part: unknown, path: string): Result.Result<Part, Refusal> =>
       const url = stringAt(objectAt(part, "image_url"), "url")
       const param = `${path}.image_url`
       if (url === undefined) return Result.fail(malformed(param, "The URL of the image is missing."))
-      if (!isDataUrl(url)) return Result.fail(unable(param, "Images by URL (other than data: URLs) are"))
+      if (!isDataUrl(url)) return Result.fail(unsupported(param, "Images by URL (other than data: URLs) are"))
       return inlineData(url, param)
     }
     case "input_audio": {
@@ -52,7 +53,7 @@ const lowerPart = (part: unknown, path: string): Result.Result<Part, Refusal> =>
       if (data === undefined || format === undefined) {
         return Result.fail(malformed(param, "Audio needs data and a format."))
       }
-      if (format !== "wav" && format !== "mp3") return Result.fail(unable(param, "This audio format is"))
+      if (format !== "wav" && format !== "mp3") return Result.fail(unsupported(param, "This audio format is"))
       return Result.succeed({ inlineData: { mimeType: `audio/${format}`, data } })
     }
     case "file": {
@@ -60,13 +61,13 @@ const lowerPart = (part: unknown, path: string): Result.Result<Part, Refusal> =>
       const data = stringAt(file, "file_data")
       const param = `${path}.file`
       return data === undefined
-        ? Result.fail(unable(param, "Files without file_data are"))
+        ? Result.fail(unsupported(param, "Files without file_data are"))
         : inlineData(data, param)
     }
     default:
       return Result.fail(
         typeof part.type === "string"
-          ? unable(path, "This type of content is")
+          ? unsupported(path, "This type of content is")
           : malformed(`${path}.type`, "The type of the content part is missing."),
       )
   }
@@ -77,11 +78,11 @@ const isDataUrl = (url: string): boolean => /^data:/i.test(url)
 /** A media type, any parameters, and base64. */
 const DATA_URL = /^data:([\w.+-]{1,100}\/[\w.+-]{1,100})(?:;[\w.=+"-]{1,100}){0,4};base64,/i
 
-const inlineData = (url: string, param: string): Result.Result<Part, Refusal> => {
+const inlineData = (url: string, param: string): Result.Result<Part, LoweringFault> => {
   const header = DATA_URL.exec(url)
   const mimeType = header?.[1]
   return header === null || mimeType === undefined
-    ? Result.fail(unable(param, "Data other than a data: URL with a media type and base64 is"))
+    ? Result.fail(unsupported(param, "Data other than a data: URL with a media type and base64 is"))
     : Result.succeed({ inlineData: { mimeType: knownName(mimeType), data: url.slice(header[0].length) } })
 }
 

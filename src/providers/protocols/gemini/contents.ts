@@ -2,90 +2,110 @@ import type { Content, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../json.ts"
+import type { LoweringFault } from "../Protocol.ts"
 import { lowerContent } from "./content-parts.ts"
 import { isNestedWithin, MAX_VALUE_LEVELS } from "./depth.ts"
-import { needsSignatures } from "./model-generation.ts"
-import { asked, malformed, type Refusal, unable } from "./wire.ts"
+import { asked, malformed, unsupported } from "./wire.ts"
 
-/** The conversation: instructions apart, turns in order, a tool's result with the name of the function it answers. */
+/** Instructions apart, turns in order, a tool's result with the name of the function it answers. */
 export interface Conversation {
-  readonly system: Array<Part>
-  readonly contents: Array<Content>
+  readonly system: ReadonlyArray<Part>
+  readonly contents: ReadonlyArray<Content>
+  /** Calls in `contents` that no model of Gemini signed. Of calls made at once only the first needs a signature. */
+  readonly foreignCalls: ReadonlySet<Part>
 }
 
 export const lowerMessages = (
-  model: string,
   messages: ReadonlyArray<ChatMessage>,
-): Result.Result<Conversation, Refusal> => {
-  const talk: Talk = { system: [], contents: [], functions: new Map(), signs: needsSignatures(model) }
+): Result.Result<Conversation, LoweringFault> => {
+  const conversation: Draft = { system: [], contents: [], foreignCalls: new Set(), functions: new Map() }
   for (const [index, message] of messages.entries()) {
-    const refusal = lowerMessage(talk, message, `messages[${index}]`)
+    const refusal = lowerMessage(conversation, message, `messages[${index}]`)
     if (refusal !== undefined) return Result.fail(refusal)
   }
   // Gemini wants something to answer; OpenAI's models take instructions alone.
-  if (talk.contents.length === 0) append(talk.contents, "user", talk.system.splice(0))
-  return Result.succeed(talk)
+  if (conversation.contents.length === 0) append(conversation.contents, "user", conversation.system.splice(0))
+  return Result.succeed(conversation)
 }
 
-interface Talk extends Conversation {
+/** Google documents it for calls that Gemini did not make itself: without it, Gemini 3 refuses the history. */
+const FOREIGN_CALL = "skip_thought_signature_validator"
+
+/** Signs the calls of others, for models that want every call in the history signed. */
+export const withSignatures = (conversation: Conversation): Conversation => {
+  const { contents, foreignCalls, system } = conversation
+  if (foreignCalls.size === 0) return conversation
+  const sign = (part: Part): Part =>
+    foreignCalls.has(part) ? { ...part, thoughtSignature: FOREIGN_CALL } : part
+  return {
+    system,
+    contents: contents.map((content) => ({ ...content, parts: (content.parts ?? []).map(sign) })),
+    foreignCalls: new Set(),
+  }
+}
+
+interface Draft extends Conversation {
+  readonly system: Array<Part>
+  readonly contents: Array<Content>
+  readonly foreignCalls: Set<Part>
   /** Names of the functions called so far, by call id. */
   readonly functions: Map<string, string>
-  readonly signs: boolean
 }
 
-const lowerMessage = (talk: Talk, message: ChatMessage, path: string): Refusal | undefined => {
+const lowerMessage = (conversation: Draft, message: ChatMessage, path: string): LoweringFault | undefined => {
   switch (message.role) {
     case "system":
     case "developer": {
       const parts = lowerContent(message.content, `${path}.content`, "text")
       if (Result.isFailure(parts)) return parts.failure
-      talk.system.push(...parts.success)
+      conversation.system.push(...parts.success)
       return undefined
     }
     case "user": {
       const parts = lowerContent(message.content, `${path}.content`, "any")
       if (Result.isFailure(parts)) return parts.failure
-      append(talk.contents, "user", parts.success)
+      append(conversation.contents, "user", parts.success)
       return undefined
     }
     case "assistant":
-      return lowerAssistant(talk, message, path)
+      return lowerAssistant(conversation, message, path)
     case "tool":
-      return lowerToolResult(talk, message, path)
+      return lowerToolResult(conversation, message, path)
     default:
-      return unable(`${path}.role`, "This role is")
+      return unsupported(`${path}.role`, "This role is")
   }
 }
 
-const lowerAssistant = (talk: Talk, message: ChatMessage, path: string): Refusal | undefined => {
-  if (asked(message.function_call) !== undefined) return unable(`${path}.function_call`, "function_call is")
-  if (asked(message.audio) !== undefined) return unable(`${path}.audio`, "Earlier audio is")
+const lowerAssistant = (
+  conversation: Draft,
+  message: ChatMessage,
+  path: string,
+): LoweringFault | undefined => {
+  if (asked(message.function_call) !== undefined)
+    return unsupported(`${path}.function_call`, "function_call is")
+  if (asked(message.audio) !== undefined) return unsupported(`${path}.audio`, "Earlier audio is")
   const parts = lowerContent(message.content ?? message.refusal, `${path}.content`, "any")
   if (Result.isFailure(parts)) return parts.failure
   const calls = asked(message.tool_calls) ?? []
   if (!Array.isArray(calls)) return malformed(`${path}.tool_calls`, "tool_calls is a list.")
   const called: Array<Part> = []
   for (const [index, call] of calls.entries()) {
-    const part = lowerCall(talk, call, `${path}.tool_calls[${index}]`)
+    const part = lowerCall(conversation, call, `${path}.tool_calls[${index}]`)
     if (Result.isFailure(part)) return part.failure
     called.push(part.success)
   }
   const [first] = called
-  // Of calls made at once only the first has a signature.
-  if (talk.signs && first !== undefined && called.every((part) => part.thoughtSignature === undefined)) {
-    first.thoughtSignature = FOREIGN_CALL
+  if (first !== undefined && called.every((part) => part.thoughtSignature === undefined)) {
+    conversation.foreignCalls.add(first)
   }
-  append(talk.contents, "model", [...parts.success, ...called])
+  append(conversation.contents, "model", [...parts.success, ...called])
   return undefined
 }
 
-/** What Google documents for calls that Gemini did not make itself: without it, Gemini 3 refuses the history. */
-const FOREIGN_CALL = "skip_thought_signature_validator"
-
-const lowerCall = (talk: Talk, call: unknown, path: string): Result.Result<Part, Refusal> => {
+const lowerCall = (conversation: Draft, call: unknown, path: string): Result.Result<Part, LoweringFault> => {
   if (!isObject(call)) return Result.fail(malformed(path, "A tool call is an object."))
   if (call.type !== "function" && asked(call.type) !== undefined) {
-    return Result.fail(unable(path, "Calls of tools other than functions are"))
+    return Result.fail(unsupported(path, "Calls of tools other than functions are"))
   }
   const called = objectAt(call, "function")
   const name = stringAt(called, "name")
@@ -93,14 +113,14 @@ const lowerCall = (talk: Talk, call: unknown, path: string): Result.Result<Part,
   const args = parseArguments(called?.arguments)
   if (args === undefined) {
     return Result.fail(
-      unable(
+      unsupported(
         `${path}.function.arguments`,
         `Arguments that are not a JSON object of at most ${MAX_VALUE_LEVELS} levels are`,
       ),
     )
   }
   const id = stringAt(call, "id")
-  if (id !== undefined) talk.functions.set(id, name)
+  if (id !== undefined) conversation.functions.set(id, name)
   // Where Google's own OpenAI-compatible API carries it.
   const signature = stringAt(objectAt(objectAt(call, "extra_content"), "google"), "thought_signature")
   return Result.succeed({
@@ -117,17 +137,21 @@ const parseArguments = (value: unknown): JsonObject | undefined =>
       ? jsonObject(value)
       : undefined
 
-const lowerToolResult = (talk: Talk, message: ChatMessage, path: string): Refusal | undefined => {
+const lowerToolResult = (
+  conversation: Draft,
+  message: ChatMessage,
+  path: string,
+): LoweringFault | undefined => {
   const id = stringAt(message, "tool_call_id")
-  const name = id === undefined ? undefined : talk.functions.get(id)
+  const name = id === undefined ? undefined : conversation.functions.get(id)
   if (id === undefined || name === undefined) {
-    return unable(`${path}.tool_call_id`, "A result without an earlier call of its id is")
+    return unsupported(`${path}.tool_call_id`, "A result without an earlier call of its id is")
   }
   const parts = lowerContent(message.content, `${path}.content`, "text")
   if (Result.isFailure(parts)) return parts.failure
   const text = parts.success.map((part) => part.text ?? "").join("")
   const functionResponse = { id, name, response: jsonObject(text) ?? { result: text } }
-  append(talk.contents, "user", [{ functionResponse }])
+  append(conversation.contents, "user", [{ functionResponse }])
   return undefined
 }
 

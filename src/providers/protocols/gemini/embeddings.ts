@@ -5,9 +5,9 @@ import { makeUsage } from "../../../domain/Usage.ts"
 import { badResponse } from "../fault.ts"
 import { isObject, objectAt, objectsAt } from "../json.ts"
 import { embeddingList } from "../openai-chat/wire.ts"
-import type { Fault, JsonAnswer } from "../Protocol.ts"
+import type { Fault, JsonAnswer, LoweringFault } from "../Protocol.ts"
 import { classifyInBand } from "./errors.ts"
-import { asked, malformed, type Refusal, unable } from "./wire.ts"
+import { asked, malformed, unsupported } from "./wire.ts"
 
 /** The REST body of `:batchEmbedContents`: one request per text, each in a content of its own. */
 interface BatchBody {
@@ -24,7 +24,7 @@ const MAX_INPUTS = 100
 export const lowerEmbedding = (
   model: string,
   request: EmbeddingRequest,
-): Result.Result<BatchBody, Refusal> => {
+): Result.Result<BatchBody, LoweringFault> => {
   const { encoding_format } = request
   const dimensions = asked(request.dimensions)
   if (dimensions !== undefined && !Number.isInteger(dimensions)) {
@@ -33,7 +33,7 @@ export const lowerEmbedding = (
   if (asked(encoding_format) !== undefined && encoding_format !== "float" && encoding_format !== "base64") {
     return Result.fail(
       typeof encoding_format === "string"
-        ? unable("encoding_format", "This encoding_format is")
+        ? unsupported("encoding_format", "This encoding_format is")
         : malformed("encoding_format", "encoding_format is a text."),
     )
   }
@@ -48,19 +48,19 @@ export const lowerEmbedding = (
   })
 }
 
-const textsOf = (input: unknown): Result.Result<ReadonlyArray<string>, Refusal> => {
+const textsOf = (input: unknown): Result.Result<ReadonlyArray<string>, LoweringFault> => {
   if (typeof input === "string") return Result.succeed([input])
   if (!Array.isArray(input) || input.length === 0) {
     return Result.fail(malformed("input", "input is a text or a list of texts."))
   }
   if (input.every((each) => typeof each === "number" || Array.isArray(each))) {
-    return Result.fail(unable("input", "Input as token ids is"))
+    return Result.fail(unsupported("input", "Input as token ids is"))
   }
   const texts = input.filter((each) => typeof each === "string")
   if (texts.length < input.length)
     return Result.fail(malformed("input", "input is a text or a list of texts."))
   if (texts.length > MAX_INPUTS)
-    return Result.fail(unable("input", `More than ${MAX_INPUTS} inputs at once are`))
+    return Result.fail(unsupported("input", `More than ${MAX_INPUTS} inputs at once are`))
   return Result.succeed(texts)
 }
 

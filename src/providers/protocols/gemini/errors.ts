@@ -1,8 +1,8 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
-import { parseDuration, parseRetryAfter } from "../../http/retry-after.ts"
 import { upstreamFault } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
+import { parseDuration, parseRetryAfter } from "../retry-after.ts"
 
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
   const error = envelope(answer.body)

@@ -2,15 +2,9 @@ import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject } from "../json.ts"
+import type { LoweringFault } from "../Protocol.ts"
 import { canStopThinking, canThinkMinimally, canThinkModerately, thinkingOf } from "./model-generation.ts"
-import {
-  asked,
-  type GenerationSettings,
-  malformed,
-  type Refusal,
-  type ThinkingSettings,
-  unable,
-} from "./wire.ts"
+import { asked, type GenerationSettings, malformed, type ThinkingSettings, unsupported } from "./wire.ts"
 
 /**
  * OpenAI's settings in Gemini's names. Ranges are Gemini's to judge, since they differ by model, but for those that are
@@ -19,7 +13,7 @@ import {
 export const lowerSettings = (
   model: string,
   request: ChatRequest,
-): Result.Result<GenerationSettings, Refusal> => {
+): Result.Result<GenerationSettings, LoweringFault> => {
   const settings: GenerationSettings = {}
   const refusal =
     addNumbers(settings, request) ??
@@ -42,7 +36,7 @@ const numbers = [
   ["seed", "seed"],
 ] as const
 
-const addNumbers = (settings: GenerationSettings, request: ChatRequest): Refusal | undefined => {
+const addNumbers = (settings: GenerationSettings, request: ChatRequest): LoweringFault | undefined => {
   for (const [field, name] of numbers) {
     const value = roundedNumber(asked(request[field]))
     if (value === undefined || value === neutral[field]) continue
@@ -50,7 +44,7 @@ const addNumbers = (settings: GenerationSettings, request: ChatRequest): Refusal
     if ((field === "n" || field === "seed") && !Number.isInteger(value)) {
       return malformed(field, `${field} is an integer.`)
     }
-    if (field === "n" && value > MAX_CANDIDATES) return unable("n", `n above ${MAX_CANDIDATES} is`)
+    if (field === "n" && value > MAX_CANDIDATES) return unsupported("n", `n above ${MAX_CANDIDATES} is`)
     // Gemini's seed has 32 bits; folding a longer one keeps it as deterministic as it was.
     settings[name] = field === "seed" ? value | 0 : value
   }
@@ -65,19 +59,19 @@ const addNumbers = (settings: GenerationSettings, request: ChatRequest): Refusal
 /** Values that ask for nothing and are left out: many models refuse the mere mention of a penalty. */
 const neutral: JsonObject = { n: 1, frequency_penalty: 0, presence_penalty: 0 }
 
-const addStop = (settings: GenerationSettings, stop: unknown): Refusal | undefined => {
+const addStop = (settings: GenerationSettings, stop: unknown): LoweringFault | undefined => {
   if (stop === undefined || stop === null) return undefined
   const sequences: ReadonlyArray<unknown> = Array.isArray(stop) ? stop : [stop]
   const texts = sequences.filter((each) => typeof each === "string")
   if (texts.length < sequences.length) return malformed("stop", "stop is a text or a list of texts.")
   if (texts.length > MAX_STOP_SEQUENCES) {
-    return unable("stop", `More than ${MAX_STOP_SEQUENCES} stop sequences are`)
+    return unsupported("stop", `More than ${MAX_STOP_SEQUENCES} stop sequences are`)
   }
   if (texts.length > 0) settings.stopSequences = texts
   return undefined
 }
 
-const addLogprobs = (settings: GenerationSettings, request: ChatRequest): Refusal | undefined => {
+const addLogprobs = (settings: GenerationSettings, request: ChatRequest): LoweringFault | undefined => {
   const logprobs = asked(request.logprobs)
   const top = asked(request.top_logprobs)
   if (logprobs !== undefined && typeof logprobs !== "boolean") {
@@ -92,7 +86,7 @@ const addLogprobs = (settings: GenerationSettings, request: ChatRequest): Refusa
   return undefined
 }
 
-const addResponseFormat = (settings: GenerationSettings, value: unknown): Refusal | undefined => {
+const addResponseFormat = (settings: GenerationSettings, value: unknown): LoweringFault | undefined => {
   const format = asked(value)
   if (format === undefined) return undefined
   if (!isObject(format)) return malformed("response_format", "response_format is an object.")
@@ -115,7 +109,7 @@ const addResponseFormat = (settings: GenerationSettings, value: unknown): Refusa
     }
     default:
       return typeof format.type === "string"
-        ? unable("response_format", "This response format is")
+        ? unsupported("response_format", "This response format is")
         : malformed("response_format.type", "The type is missing.")
   }
 }
@@ -127,12 +121,16 @@ const JSON_TYPE = "application/json"
 const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
 type Effort = (typeof efforts)[number]
 
-const addThinking = (settings: GenerationSettings, model: string, value: unknown): Refusal | undefined => {
+const addThinking = (
+  settings: GenerationSettings,
+  model: string,
+  value: unknown,
+): LoweringFault | undefined => {
   if (value === undefined) return undefined
   const effort = efforts.find((each) => each === value)
   if (effort === undefined) {
     return typeof value === "string"
-      ? unable("reasoning_effort", "This effort is")
+      ? unsupported("reasoning_effort", "This effort is")
       : malformed("reasoning_effort", "reasoning_effort is a text.")
   }
   // Asking a model that does not think for thoughts is refused; to it, any effort is none.

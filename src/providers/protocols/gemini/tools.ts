@@ -2,19 +2,13 @@ import type { FunctionDeclaration } from "@google/genai"
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts"
-import {
-  asked,
-  type FunctionCalling,
-  type GenerateContentBody,
-  malformed,
-  type Refusal,
-  unable,
-} from "./wire.ts"
+import type { LoweringFault } from "../Protocol.ts"
+import { asked, type FunctionCalling, type GenerateContentBody, malformed, unsupported } from "./wire.ts"
 
 /** Functions are the only tools that both sides know. */
 export const lowerTools = (
   request: ChatRequest,
-): Result.Result<Pick<GenerateContentBody, "tools" | "toolConfig">, Refusal> => {
+): Result.Result<Pick<GenerateContentBody, "tools" | "toolConfig">, LoweringFault> => {
   const tools = asked(request.tools) ?? []
   if (!Array.isArray(tools)) return Result.fail(malformed("tools", "tools is a list."))
   const functionDeclarations: Array<FunctionDeclaration> = []
@@ -34,7 +28,8 @@ export const lowerTools = (
   if (parallel !== undefined && typeof parallel !== "boolean") {
     return Result.fail(malformed("parallel_tool_calls", "parallel_tool_calls is true or false."))
   }
-  if (parallel === false) return Result.fail(unable("parallel_tool_calls", "parallel_tool_calls: false is"))
+  if (parallel === false)
+    return Result.fail(unsupported("parallel_tool_calls", "parallel_tool_calls: false is"))
   return Result.succeed({
     tools: [{ functionDeclarations }],
     ...(calling.success !== undefined && { toolConfig: { functionCallingConfig: calling.success } }),
@@ -44,19 +39,19 @@ export const lowerTools = (
 /** Gemini's rule. OpenAI's differs: a name may begin with a digit. */
 const NAME = /^[A-Za-z_][\w.:-]{0,127}$/
 
-const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclaration, Refusal> => {
+const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclaration, LoweringFault> => {
   if (!isObject(tool)) return Result.fail(malformed(path, "A tool is an object."))
   if (tool.type !== "function") {
     return Result.fail(
       typeof tool.type === "string"
-        ? unable(path, "Tools other than functions are")
+        ? unsupported(path, "Tools other than functions are")
         : malformed(`${path}.type`, "The type of the tool is missing."),
     )
   }
   const declared = objectAt(tool, "function")
   const name = stringAt(declared, "name")
   if (name === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
-  if (!NAME.test(name)) return Result.fail(unable(`${path}.function.name`, "This name of a function is"))
+  if (!NAME.test(name)) return Result.fail(unsupported(`${path}.function.name`, "This name of a function is"))
   const description = stringAt(declared, "description")
   const parameters = asked(declared?.parameters)
   if (parameters !== undefined && !isObject(parameters)) {
@@ -72,7 +67,7 @@ const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclara
 }
 
 /** Undefined = the model decides, which is the default of both. */
-const lowerChoice = (choice: unknown): Result.Result<FunctionCalling | undefined, Refusal> => {
+const lowerChoice = (choice: unknown): Result.Result<FunctionCalling | undefined, LoweringFault> => {
   switch (choice) {
     case undefined:
     case "auto":
@@ -82,7 +77,7 @@ const lowerChoice = (choice: unknown): Result.Result<FunctionCalling | undefined
     case "required":
       return Result.succeed({ mode: "ANY" })
   }
-  if (typeof choice === "string") return Result.fail(unable("tool_choice", "This tool_choice is"))
+  if (typeof choice === "string") return Result.fail(unsupported("tool_choice", "This tool_choice is"))
   if (!isObject(choice)) {
     return Result.fail(malformed("tool_choice", "tool_choice is a text or an object."))
   }
@@ -94,13 +89,13 @@ const lowerChoice = (choice: unknown): Result.Result<FunctionCalling | undefined
     default:
       return Result.fail(
         typeof choice.type === "string"
-          ? unable("tool_choice", "This tool_choice is")
+          ? unsupported("tool_choice", "This tool_choice is")
           : malformed("tool_choice.type", "The type is missing."),
       )
   }
 }
 
-const lowerAllowed = (choice: JsonObject): Result.Result<FunctionCalling, Refusal> => {
+const lowerAllowed = (choice: JsonObject): Result.Result<FunctionCalling, LoweringFault> => {
   const allowed = objectAt(choice, "allowed_tools")
   const tools = allowed?.tools
   if (!Array.isArray(tools) || tools.length === 0) {
@@ -115,7 +110,7 @@ const lowerAllowed = (choice: JsonObject): Result.Result<FunctionCalling, Refusa
     default:
       return Result.fail(
         typeof allowed?.mode === "string"
-          ? unable("tool_choice.allowed_tools.mode", "This mode is")
+          ? unsupported("tool_choice.allowed_tools.mode", "This mode is")
           : malformed("tool_choice.allowed_tools.mode", "The mode is missing."),
       )
   }
@@ -124,11 +119,11 @@ const lowerAllowed = (choice: JsonObject): Result.Result<FunctionCalling, Refusa
 const only = (
   mode: FunctionCalling["mode"],
   tools: ReadonlyArray<unknown>,
-): Result.Result<FunctionCalling, Refusal> => {
+): Result.Result<FunctionCalling, LoweringFault> => {
   const names: Array<string> = []
   for (const tool of tools) {
     if (isObject(tool) && typeof tool.type === "string" && tool.type !== "function") {
-      return Result.fail(unable("tool_choice", "Tools other than functions are"))
+      return Result.fail(unsupported("tool_choice", "Tools other than functions are"))
     }
     const name = isObject(tool) ? stringAt(objectAt(tool, "function"), "name") : undefined
     if (name === undefined) return Result.fail(malformed("tool_choice", "The name of a function is missing."))

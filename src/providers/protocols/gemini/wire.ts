@@ -3,14 +3,16 @@ import type {
   FunctionCallingConfigMode,
   FunctionDeclaration,
   GenerationConfig,
+  Part,
   ThinkingConfig,
   ThinkingLevel,
 } from "@google/genai"
+import type { LoweringFault } from "../Protocol.ts"
 
 /** The REST body of `:generateContent`; enum values are their names. */
 export interface GenerateContentBody {
-  readonly contents: Array<Content>
-  readonly systemInstruction?: Content
+  readonly contents: ReadonlyArray<Content>
+  readonly systemInstruction?: { readonly parts: ReadonlyArray<Part>; readonly role: "user" }
   readonly generationConfig?: GenerationSettings
   readonly tools?: ReadonlyArray<{ readonly functionDeclarations: ReadonlyArray<FunctionDeclaration> }>
   readonly toolConfig?: { readonly functionCallingConfig: FunctionCalling }
@@ -27,21 +29,21 @@ export interface FunctionCalling {
   readonly allowedFunctionNames?: ReadonlyArray<string>
 }
 
-/** Why a part of a request cannot be put into Gemini's words. */
-export interface Refusal {
-  /** True: another provider may take it, or at least has to judge it. False: nobody can make sense of it. */
-  readonly unable: boolean
-  readonly param: string
-  readonly reason: string
-}
-
-export const unable = (param: string, what: string, by: "provider" | "model" = "provider"): Refusal => ({
-  unable: true,
+export const unsupported = (
+  param: string,
+  subject: string,
+  by: "provider" | "model" = "provider",
+): LoweringFault => ({
+  kind: "unsupported",
   param,
-  reason: `${what} not supported with this ${by}.`,
+  reason: `${subject} not supported with this ${by}.`,
 })
 
-export const malformed = (param: string, reason: string): Refusal => ({ unable: false, param, reason })
+export const malformed = (param: string, reason: string): LoweringFault => ({
+  kind: "malformed",
+  param,
+  reason,
+})
 
 /** OpenAI's clients send `null` for what they do not want. */
 export const asked = <Value>(value: Value | null | undefined): Value | undefined => value ?? undefined

@@ -1,8 +1,8 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
-import { parseRetryAfter } from "../../http/retry-after.ts"
 import { upstreamFault } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
+import { parseRetryAfter } from "../retry-after.ts"
 
 /** Errors of an OpenAI-speaking provider: as an answer with a status, and inside a stream that began well. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault =>

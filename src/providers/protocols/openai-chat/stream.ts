@@ -4,7 +4,8 @@ import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
 import type { Fault, Reading, StreamReader } from "../Protocol.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
-import { finishReason, readUsage } from "./fields.ts"
+import { readFinishReason } from "./finish-reason.ts"
+import { readUsage } from "./usage.ts"
 
 /**
  * Streamed chat completions. Each event is passed on as it came and read only to be understood, by itself: what it
@@ -68,7 +69,7 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
     semantic,
     usageOnly: isObject(usage) && Array.isArray(json.choices) && json.choices.length === 0,
     model: stringAt(json, "model") || undefined,
-    finishReason: finished === undefined || finished === null ? undefined : finishReason(finished),
+    finishReason: finished === undefined || finished === null ? undefined : readFinishReason(finished),
     usage: usage === undefined ? undefined : { usage: readUsage(usage), raw: usage },
   }
 }

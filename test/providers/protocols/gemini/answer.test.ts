@@ -4,6 +4,7 @@ import fc from "fast-check"
 import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 import { errorSamples } from "../../../support/fake-upstream-errors.ts"
 import { geminiThoughtAnswer, geminiToolAnswer } from "../../../support/fake-upstream-gemini.ts"
+import { lowerChat } from "./lowering.ts"
 
 const nowMs = 1_700_000_000_123
 const parse = (json: unknown) => gemini.parse("gemini-x", { json, bytes: Buffer.alloc(0), nowMs })
@@ -129,8 +130,8 @@ describe("the answer as OpenAI's JSON", () => {
       geminiToolAnswer({ model: "m" }, [{ name: "weather", args: { place: "Oslo" }, signature: "c2ln" }]),
     ).choices[0]
     const result = { role: "tool" as const, tool_call_id: message.tool_calls[0].id, content: "3 degrees" }
-    const lowered = gemini.lower("gemini-3-flash", { messages: [message, result] }, "whole")
-    assert.deepStrictEqual(JSON.parse(Result.getOrThrow(lowered)).contents, [
+    const lowered = lowerChat({ messages: [message, result] }, "gemini-3-flash")
+    assert.deepStrictEqual(Result.getOrThrow(lowered).contents, [
       {
         role: "model",
         parts: [

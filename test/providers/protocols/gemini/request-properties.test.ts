@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
 import type { ChatMessage, ChatRequest } from "../../../../src/domain/Chat.ts"
-import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 import { geminiRequestFault } from "../../../support/fake-upstream-gemini.ts"
+import { lowerChat } from "./lowering.ts"
 
 const models = fc.constantFrom(
   "gemini-2.0-flash",
@@ -131,26 +131,24 @@ const sensible: fc.Arbitrary<ChatRequest> = fc
 
 describe("any request that makes sense", () => {
   it("is either refused by name beforehand or lowered to a body that Google takes", () => {
-    const seen = { lowered: 0, unable: 0 }
+    const seen = { lowered: 0, unsupported: 0 }
     fc.assert(
       fc.property(sensible, models, (request, model) => {
-        const unable = gemini.unable({ _tag: "Chat", request, mode: "stream" }, model)
-        const body = gemini.lower(model, request, "stream")
-        if (unable !== undefined) {
-          seen.unable += 1
-          assert.deepStrictEqual(
-            body,
-            Result.fail({ kind: "bad_request", message: unable.reason, param: unable.param }),
-          )
+        const body = lowerChat(request, model)
+        if (Result.isFailure(body)) {
+          seen.unsupported += 1
+          assert.strictEqual(body.failure.kind, "unsupported")
+          assert.isNotEmpty(body.failure.param)
+          assert.isNotEmpty(body.failure.reason)
           return
         }
         seen.lowered += 1
-        assert.isUndefined(geminiRequestFault(JSON.parse(Result.getOrThrow(body)), model))
+        assert.isUndefined(geminiRequestFault(body.success, model))
       }),
       { numRuns: 500 },
     )
     assert.isAbove(seen.lowered, 100)
-    assert.isAbove(seen.unable, 20)
+    assert.isAbove(seen.unsupported, 20)
   })
 })
 
@@ -195,13 +193,11 @@ describe("any request at all", () => {
         (some, message, model) => {
           // What a client sends is JSON, whatever the types say.
           const request: ChatRequest = JSON.parse(JSON.stringify({ messages: [message], ...some }))
-          const body = gemini.lower(model, request, "whole")
-          const unable = gemini.unable({ _tag: "Chat", request, mode: "whole" }, model)
-          if (Result.isSuccess(body)) assert.isUndefined(unable)
-          else {
-            assert.strictEqual(body.failure.kind, "bad_request")
+          const body = lowerChat(request, model)
+          if (Result.isFailure(body)) {
+            assert.include(["unsupported", "malformed"], body.failure.kind)
             assert.isNotEmpty(body.failure.param)
-            assert.isNotEmpty(body.failure.message)
+            assert.isNotEmpty(body.failure.reason)
           }
         },
       ),

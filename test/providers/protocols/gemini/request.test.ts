@@ -1,23 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { ChatMessage, ChatRequest } from "../../../../src/domain/Chat.ts"
-import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 import { geminiRequestFault } from "../../../support/fake-upstream-gemini.ts"
+import { faultOf, lowerChat } from "./lowering.ts"
 
 const user: ChatMessage = { role: "user", content: "hi" }
 
 /** What goes out, once Google's own rules let it through. */
 const lower = (request: ChatRequest, model = "gemini-2.5-flash") => {
-  const body = JSON.parse(Result.getOrThrow(gemini.lower(model, request, "whole")))
+  const body = Result.getOrThrow(lowerChat(request, model))
   assert.isUndefined(geminiRequestFault(body, model))
   return body
 }
-const refused = (request: ChatRequest, model = "gemini-2.5-flash") => {
-  const lowered = gemini.lower(model, request, "whole")
-  return Result.isFailure(lowered) ? lowered.failure : undefined
-}
-const unable = (request: ChatRequest, model = "gemini-2.5-flash") =>
-  gemini.unable({ _tag: "Chat", request, mode: "whole" }, model)
+const fault = (request: ChatRequest, model = "gemini-2.5-flash") => faultOf(lowerChat(request, model))
 const asked = (fields: Partial<ChatRequest>): ChatRequest => ({ messages: [user], ...fields })
 const said = (
   ...content: ReadonlyArray<Record<string, unknown> & { readonly type: string }>
@@ -230,7 +225,6 @@ describe("settings", () => {
       { a_field_of_2030: { deep: true } },
     ]) {
       assert.deepStrictEqual(Object.keys(lower(asked(nothing))), ["contents"], JSON.stringify(nothing))
-      assert.isUndefined(unable(asked(nothing)))
     }
   })
 
@@ -412,9 +406,8 @@ describe("what has no counterpart", () => {
         ],
       },
     ],
-  ])("%s is named before the call, and refused should it be made", (param, request) => {
-    assert.strictEqual(unable(request)?.param, param)
-    assert.deepInclude(refused(request), { kind: "bad_request", param, message: unable(request)?.reason })
+  ])("%s is named, for others to try", (param, request) => {
+    assert.deepInclude(fault(request), { kind: "unsupported", param })
   })
 })
 
@@ -441,12 +434,10 @@ describe("what only some models can do", () => {
   ])("%s: %s and %s", (can, model, param, fields) => {
     const request = asked(fields)
     if (can) {
-      assert.isUndefined(unable(request, model))
       lower(request, model)
     } else {
-      const reason = unable(request, model)?.reason
-      assert.match(reason ?? "", /not supported with this model\.$/)
-      assert.deepStrictEqual(refused(request, model), { kind: "bad_request", param, message: reason })
+      assert.deepInclude(fault(request, model), { kind: "unsupported", param })
+      assert.match(fault(request, model)?.reason ?? "", /not supported with this model\.$/)
     }
   })
 
@@ -454,7 +445,7 @@ describe("what only some models can do", () => {
     const request = asked({ presence_penalty: 0.1 })
     assert.deepStrictEqual(
       ["gemini-2.0-flash", "gemini-2.5-flash", "gemini-2.0-flash"].map(
-        (model) => unable(request, model)?.param,
+        (model) => fault(request, model)?.param,
       ),
       [undefined, "presence_penalty", undefined],
     )
@@ -468,7 +459,7 @@ describe("what only some models can do", () => {
         return [user]
       },
     }
-    for (const model of ["gemini-2.0-flash", "gemini-2.5-flash", "gemini-3.8-flash"]) unable(request, model)
+    for (const model of ["gemini-2.0-flash", "gemini-2.5-flash", "gemini-3.8-flash"]) lower(request, model)
     assert.strictEqual(reads, 1)
   })
 })
@@ -542,7 +533,6 @@ describe("values that make no sense", () => {
       { messages: [{ role: "assistant", tool_calls: [{ id: "a" }] }] },
     ],
   ])("%s is the client's mistake, and nobody else's to try", (param, request) => {
-    assert.isUndefined(unable(request))
-    assert.deepInclude(refused(request), { kind: "bad_request", param })
+    assert.deepInclude(fault(request), { kind: "malformed", param })
   })
 })

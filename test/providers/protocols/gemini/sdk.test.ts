@@ -19,6 +19,7 @@ import {
   geminiThoughtAnswer,
   geminiToolAnswer,
 } from "../../../support/fake-upstream-gemini.ts"
+import * as calls from "../../calls.ts"
 
 /**
  * Google's own client keeps the fake honest: the fake refuses what the API would refuse, takes what the client sends,
@@ -236,14 +237,14 @@ describe("the gateway and the @google/genai client say the same", () => {
       const call = { model: theirs.model, request: ours, timeoutMs: 5000 }
 
       yield* Effect.promise(() => sdk(upstream).models.generateContent(theirs))
-      yield* provider.complete(call)
+      yield* calls.complete(provider, call)
       assertSameCall(upstream, theirs.model)
 
       upstream.reset()
       yield* Effect.promise(async () => {
         for await (const _ of await sdk(upstream).models.generateContentStream(theirs));
       })
-      yield* provider.stream(call, { write: () => true, onRoom: () => {} })
+      yield* calls.stream(provider, call, { write: () => true, onRoom: () => {} })
       assertSameCall(upstream, theirs.model)
     }),
   )
@@ -265,7 +266,7 @@ describe("the gateway and the @google/genai client say the same", () => {
       const answer = yield* Effect.promise(() => sdk(upstream).models.embedContent(theirs))
       assert.lengthOf(answer.embeddings ?? [], typeof ours.input === "string" ? 1 : ours.input.length)
       const provider = yield* gateway(upstream)
-      yield* provider.embed({ model: theirs.model, request: ours, timeoutMs: 5000 })
+      yield* calls.embed(provider, { model: theirs.model, request: ours, timeoutMs: 5000 })
       const [first, second] = upstream.calls.map(({ path, json }) => ({ path, json: withoutRole(json) }))
       assert.isDefined(second)
       assert.deepStrictEqual(second, first)

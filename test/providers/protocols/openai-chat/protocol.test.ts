@@ -30,7 +30,7 @@ describe("request lowering", () => {
     made_up_field: { deep: [1, null] },
   }
   const lower = (from: typeof protocol, asked: ChatRequest, mode: CallMode = "whole", model = "the-model") =>
-    JSON.parse(Result.getOrThrow(from.lower(model, asked, mode)))
+    JSON.parse(String(Result.getOrThrow(from.lower({ _tag: "Chat", request: asked, mode }, model))(mode)))
 
   it("sends every field of the client, known or not, and the routed model", () => {
     assert.deepStrictEqual(lower(protocol, request), { ...request, model: "the-model" })
@@ -99,8 +99,9 @@ describe("request lowering", () => {
 
   it("finds nothing that it could not say", () => {
     const everything = { ...request, n: 3, logprobs: true, response_format: { type: "json_schema" } }
-    assert.isUndefined(protocol.unable({ _tag: "Chat", request: everything, mode: "stream" }, "gpt-5"))
-    assert.isUndefined(protocol.unable({ _tag: "Embedding", request: { input: [1, 2] } }, "e"))
+    const chat = protocol.lower({ _tag: "Chat", request: everything, mode: "stream" }, "gpt-5")
+    assert.isTrue(Result.isSuccess(chat))
+    assert.isTrue(Result.isSuccess(protocol.lower({ _tag: "Embedding", request: { input: [1, 2] } }, "e")))
   })
 })
 
@@ -222,8 +223,9 @@ describe("embeddings", () => {
   const parse = (value: unknown) => protocol.parseEmbedding("embed", request, answerOf(value))
 
   it("are asked with the client's body and the routed model", () => {
-    const body = Result.getOrThrow(protocol.lowerEmbedding("embed", { ...request, model: "dearer" }))
-    assert.deepStrictEqual(JSON.parse(body), { ...request, model: "embed" })
+    const task = { _tag: "Embedding", request: { ...request, model: "dearer" } } as const
+    const write = Result.getOrThrow(protocol.lower(task, "embed"))
+    assert.deepStrictEqual(JSON.parse(String(write("whole"))), { ...request, model: "embed" })
   })
 
   it("are passed on as they come, with their usage read", () => {

@@ -1,9 +1,6 @@
-import type { UpstreamHeaders } from "./UpstreamExchange.ts"
+import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
 
-/**
- * How long a provider asks us to wait, in milliseconds: header forms and Google's duration strings. What is not a
- * wait is ignored; every result lies in 0..1 h, since nothing that sane waits longer and nothing waits backwards.
- */
+/** The longest wait that is believed, in milliseconds. Every result lies between 0 and it. */
 const MAX_MS = 3_600_000
 
 const clamp = (ms: number): number => Math.min(Math.max(Math.ceil(ms), 0), MAX_MS)
@@ -11,7 +8,10 @@ const clamp = (ms: number): number => Math.min(Math.max(Math.ceil(ms), 0), MAX_M
 const DECIMAL = /^-?\d{1,15}(\.\d{1,9})?$/
 const WEEKDAY = /^(Mon|Tue|Wed|Thu|Fri|Sat|Sun)/
 
-/** `retry-after-ms` (OpenAI's, finer) wins over `retry-after` (seconds or HTTP-date). */
+/**
+ * Reads how many milliseconds a provider asks us to wait; undefined when its headers say nothing that is a wait.
+ * `retry-after-ms` (OpenAI's, finer) wins over `retry-after` (seconds or HTTP-date).
+ */
 export const parseRetryAfter = (
   headers: Pick<UpstreamHeaders, "retryAfter" | "retryAfterMs">,
   nowMs: number,
@@ -28,7 +28,7 @@ export const parseRetryAfter = (
 
 const DURATION = /^(-?\d{1,12}(?:\.\d{1,9})?)s$/
 
-/** google.protobuf.Duration in JSON: `"22s"`, `"1.5s"`. */
+/** Reads the milliseconds of a google.protobuf.Duration in JSON: `"22s"`, `"1.5s"`. */
 export const parseDuration = (value: unknown): number | undefined => {
   if (typeof value !== "string") return undefined
   const seconds = DURATION.exec(value)?.[1]

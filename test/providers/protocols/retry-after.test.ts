@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { parseDuration, parseRetryAfter } from "../../../src/providers/http/retry-after.ts"
+import { parseDuration, parseRetryAfter } from "../../../src/providers/protocols/retry-after.ts"
 
 const now = Date.UTC(2026, 10, 23, 12, 0, 0)
 const parse = (retryAfter?: string, retryAfterMs?: string) =>

@@ -1,0 +1,229 @@
+/** Bytes of one JSON object and where its members stand, so that it can be sent on with some of them changed. */
+export interface JsonSource {
+  readonly bytes: Buffer
+  /** In the order of the text; no name stands twice. */
+  readonly members: ReadonlyArray<JsonMember>
+}
+
+/** Offsets of one top-level member. */
+export interface JsonMember {
+  readonly name: string
+  /** First byte of the name, its quote. */
+  readonly nameStart: number
+  /** Byte after the name's closing quote. */
+  readonly nameEnd: number
+  readonly valueStart: number
+  /** Byte after the value; white space may follow before the next comma. */
+  readonly valueEnd: number
+}
+
+/** Findings of one pass over bytes that may be JSON. All but `tooDeep` mean something only if they are. */
+export interface JsonScan {
+  readonly tooDeep: boolean
+  /** A number has so many digits that `JSON.parse` may round it. Also true of some that it does not round. */
+  readonly longNumber: boolean
+  /**
+   * Members of an object. Undefined for any other value, and for an object whose names are not what they seem or are
+   * not worth noting: written with escapes, standing twice, very long or very many.
+   */
+  readonly members: ReadonlyArray<JsonMember> | undefined
+}
+
+const QUOTE = 0x22
+const BACKSLASH = 0x5c
+const OPEN_LIST = 0x5b
+const CLOSE_LIST = 0x5d
+const OPEN_OBJECT = 0x7b
+const CLOSE_OBJECT = 0x7d
+const COLON = 0x3a
+const COMMA = 0x2c
+const DOT = 0x2e
+const ZERO = 0x30
+const NINE = 0x39
+
+const MAX_MEMBERS = 256
+const MAX_NAME_BYTES = 128
+/** An integer of fewer digits is below 2^53. */
+const LONG_DIGITS = 16
+
+/**
+ * Looks at each byte of a would-be JSON text once and builds nothing of it, however hostile. Stops at the first value
+ * that is nested more than `maxDepth` levels deep.
+ */
+export const scanJson = (bytes: Buffer, maxDepth: number): JsonScan => {
+  const { length } = bytes
+  const members = new MemberRecorder(bytes)
+  let depth = 0
+  let longNumber = false
+  let at = 0
+  while (at < length) {
+    const byte = bytes[at]
+    if (byte === QUOTE) {
+      const end = stringEnd(bytes, at + 1)
+      if (depth === 1) members.text(at, end)
+      at = end
+    } else if (isDigit(byte)) {
+      const start = at
+      do at++
+      while (at < length && isDigit(bytes[at]))
+      if (at - start >= LONG_DIGITS && bytes[start - 1] !== DOT) longNumber = true
+    } else {
+      if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
+        depth++
+        if (depth > maxDepth) return { tooDeep: true, longNumber, members: undefined }
+        if (depth === 1) members.open(byte === OPEN_OBJECT)
+      } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
+        if (depth === 1) members.endValue(at)
+        depth--
+      } else if (depth === 1) {
+        if (byte === COLON) members.startValue(at + 1)
+        else if (byte === COMMA) members.endValue(at)
+      }
+      at++
+    }
+  }
+  return { tooDeep: false, longNumber, members: members.found }
+}
+
+const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= ZERO && byte <= NINE
+
+/** Bytes that are looked at one by one before native code is called, which costs about as much as looking at them. */
+const NEAR = 64
+
+/** Offset after the closing quote of the string whose text begins at `start`; the length of the bytes if none closes it. */
+const stringEnd = (bytes: Buffer, start: number): number => {
+  const { length } = bytes
+  let at = start
+  while (at < length) {
+    const near = Math.min(at + NEAR, length)
+    while (at < near) {
+      const byte = bytes[at]
+      if (byte === QUOTE) return at + 1
+      at += byte === BACKSLASH ? 2 : 1
+    }
+    const quote = bytes.indexOf(QUOTE, at)
+    if (quote === -1) return length
+    let escapes = 0
+    while (quote - escapes > at && bytes[quote - escapes - 1] === BACKSLASH) escapes++
+    at = quote + 1
+    if (escapes % 2 === 0) return at
+  }
+  return length
+}
+
+/** Notes the members of the outermost object as a scan comes by. What it notes of a text that is no JSON is of no use. */
+class MemberRecorder {
+  readonly #bytes: Buffer
+  readonly #members: Array<JsonMember> = []
+  readonly #names = new Set<string>()
+  #usable = false
+  /** Offsets of the member that is being read; a value has not begun where `#valueStart` is 0. */
+  #nameStart = 0
+  #nameEnd = 0
+  #valueStart = 0
+
+  constructor(bytes: Buffer) {
+    this.#bytes = bytes
+  }
+
+  get found(): ReadonlyArray<JsonMember> | undefined {
+    return this.#usable ? this.#members : undefined
+  }
+
+  /** For the outermost value: an object or a list. */
+  open(isObject: boolean): void {
+    this.#usable = isObject
+  }
+
+  /** For a string that may be a name. */
+  text(start: number, end: number): void {
+    if (this.#valueStart !== 0) return
+    this.#nameStart = start
+    this.#nameEnd = end
+  }
+
+  startValue(after: number): void {
+    if (!this.#usable) return
+    let start = after
+    while (isSpace(this.#bytes[start])) start++
+    this.#valueStart = start
+  }
+
+  endValue(before: number): void {
+    if (!this.#usable || this.#valueStart === 0) return
+    let end = before
+    while (end > this.#valueStart && isSpace(this.#bytes[end - 1])) end--
+    const member = {
+      nameStart: this.#nameStart,
+      nameEnd: this.#nameEnd,
+      valueStart: this.#valueStart,
+      valueEnd: end,
+    }
+    this.#valueStart = 0
+    const name = this.#plainName(member)
+    this.#usable = name !== undefined && !this.#names.has(name) && this.#members.length < MAX_MEMBERS
+    if (name === undefined || !this.#usable) return
+    this.#names.add(name)
+    this.#members.push({ name, ...member })
+  }
+
+  #plainName({ nameStart, nameEnd }: Omit<JsonMember, "name">): string | undefined {
+    if (nameEnd - nameStart > MAX_NAME_BYTES) return undefined
+    for (let at = nameStart; at < nameEnd; at++) if (this.#bytes[at] === BACKSLASH) return undefined
+    return this.#bytes.toString("utf8", nameStart + 1, nameEnd - 1)
+  }
+}
+
+/** JSON's white space: space, tab, line feed, carriage return. */
+const isSpace = (byte: number | undefined): boolean =>
+  byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
+
+/** Change of a top-level member: another name, another value (as JSON text) or both; `remove` leaves it out. */
+export type MemberChange = "remove" | { readonly name?: string; readonly value?: string }
+
+/**
+ * Copies the object with members changed, by name; every other byte stays as it is. A changed value whose member does
+ * not exist is added at the end.
+ */
+export const changeMembers = (
+  { bytes, members }: JsonSource,
+  changes: ReadonlyMap<string, MemberChange>,
+): Buffer => {
+  const pieces: Array<Buffer> = []
+  const missing = new Map(changes)
+  let copied = 0
+  let kept = 0
+  /** Copies up to `end`, then goes on at `next`. */
+  const copy = (end: number, next: number): void => {
+    if (end > copied) pieces.push(bytes.subarray(copied, end))
+    copied = next
+  }
+  for (const [index, { name, nameStart, nameEnd, valueStart, valueEnd }] of members.entries()) {
+    const change = changes.get(name)
+    missing.delete(name)
+    if (change === "remove") {
+      // With the comma before it; of the first one that stays, with the comma after it.
+      if (kept > 0) copy(members[index - 1]?.valueEnd ?? copied, valueEnd)
+      else copy(nameStart, members[index + 1]?.nameStart ?? valueEnd)
+      continue
+    }
+    kept++
+    if (change?.name !== undefined) {
+      copy(nameStart, nameEnd)
+      pieces.push(Buffer.from(JSON.stringify(change.name)))
+    }
+    if (change?.value !== undefined) {
+      copy(valueStart, valueEnd)
+      pieces.push(Buffer.from(change.value))
+    }
+  }
+  const end = Math.max(copied, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
+  copy(end, end)
+  for (const [name, change] of missing) {
+    if (change === "remove" || change.value === undefined) continue
+    pieces.push(Buffer.from(`${kept > 0 ? "," : ""}${JSON.stringify(name)}:${change.value}`))
+    kept++
+  }
+  copy(bytes.length, bytes.length)
+  return Buffer.concat(pieces)
+}

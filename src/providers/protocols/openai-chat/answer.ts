@@ -1,0 +1,29 @@
+import { Result } from "effect"
+import type { Completion } from "../../../domain/Chat.ts"
+import { badResponse } from "../fault.ts"
+import { isObject, objectAt, objectsAt, stringAt } from "../json.ts"
+import type { Fault, JsonAnswer } from "../Protocol.ts"
+import { inBandFault } from "./errors.ts"
+import { readFinishReason } from "./finish-reason.ts"
+import { readUsage } from "./usage.ts"
+
+/** Reads a whole answer, whose bytes are passed on as they came. */
+export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
+  if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  const choices = objectsAt(json, "choices")
+  const fault = inBandFault(json, choices)
+  if (fault !== undefined) return Result.fail(fault)
+  const choice = choices[0]
+  const message = objectAt(choice, "message")
+  if (message === undefined) return Result.fail(badResponse("no choice with a message"))
+  const { usage } = json
+  return Result.succeed({
+    text: stringAt(message, "content") || stringAt(message, "refusal") || "",
+    finishReason: readFinishReason(choice?.finish_reason),
+    model: stringAt(json, "model") ?? model,
+    usage: readUsage(usage),
+    usageEstimated: false,
+    rawUsage: usage ?? null,
+    body: () => bytes,
+  })
+}

@@ -1,0 +1,68 @@
+import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
+import type { ChatTask } from "../../../domain/Task.ts"
+import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { isObject, type JsonObject } from "../json.ts"
+
+/** The members that the gateway sets; every other member is the client's. */
+interface Settings {
+  readonly model: string
+  /** Undefined for a whole answer. */
+  readonly streamOptions: JsonObject | undefined
+  /** The limit goes by its new name. */
+  readonly renamesMaxTokens: boolean
+}
+
+/**
+ * Writes the body of a chat. A client that speaks OpenAI's protocol has written it already, so its bytes are sent with
+ * the gateway's settings put in: numbers, order and fields that nobody here knows stay as they are.
+ */
+export const writeChat = (
+  model: string,
+  { request, source }: ChatTask,
+  mode: CallMode,
+  renameMaxTokens: boolean,
+): string | Uint8Array => {
+  const { max_tokens, max_completion_tokens, stream_options } = request
+  const settings: Settings = {
+    model,
+    streamOptions:
+      mode === "stream"
+        ? { ...(isObject(stream_options) && stream_options), include_usage: true }
+        : undefined,
+    renamesMaxTokens:
+      renameMaxTokens && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
+  }
+  return source === undefined ? rewrite(request, settings) : edit(source, settings)
+}
+
+const rewrite = (request: ChatRequest, { model, streamOptions, renamesMaxTokens }: Settings): string => {
+  const { stream: _, stream_options: __, ...asked } = request
+  const { max_tokens, ...rest } = asked
+  const renamed = renamesMaxTokens ? { ...rest, max_completion_tokens: max_tokens } : asked
+  return JSON.stringify({
+    ...renamed,
+    model,
+    ...(streamOptions !== undefined && { stream: true, stream_options: streamOptions }),
+  })
+}
+
+const edit = (source: JsonSource, { model, streamOptions, renamesMaxTokens }: Settings): Uint8Array => {
+  const streams = streamOptions !== undefined
+  const changes = new Map<string, MemberChange>([
+    ["model", { value: JSON.stringify(model) }],
+    ["stream", streams ? { value: "true" } : "remove"],
+    ["stream_options", streams ? { value: JSON.stringify(streamOptions) } : "remove"],
+  ])
+  if (renamesMaxTokens) {
+    // Some clients send null under the new name as well.
+    changes.set("max_completion_tokens", "remove")
+    changes.set("max_tokens", { name: "max_completion_tokens" })
+  }
+  return changeMembers(source, changes)
+}
+
+/** OpenAI's reasoning models and everything since, fine-tuned ones too: o1, o4-mini, gpt-5. */
+const refusesMaxTokens = (model: string): boolean => /^(ft:)?(o\d|gpt-([5-9]|\d\d))/.test(model)
+
+/** Clients send null for "not set" too. */
+const isNumber = (value: unknown): boolean => typeof value === "number"
