@@ -1,5 +1,5 @@
 import { type Option, Schema } from "effect"
-import type { TimeRange } from "./time-range.ts"
+import type { TimeRange } from "../domain/TimeRange.ts"
 
 /**
  * Cursors: opaque places in a listing. One holds the span of the first page, so that a default of "now" does not

@@ -1,13 +1,8 @@
 import { Effect, Schedule } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import type { TimeRange } from "../domain/TimeRange.ts"
 import { makeUsage, type Usage } from "../domain/Usage.ts"
-import {
-  isDropped,
-  isWithin,
-  type LedgerPartition,
-  ledgerPartitions,
-  type Span,
-} from "../ledger/tables/partitions.ts"
+import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
 import {
   type AttemptChange,
   type CostChange,
@@ -68,7 +63,7 @@ const again = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 20 }))
 export const recomputeCosts = (
   sql: SqlClient.SqlClient,
   options: {
-    readonly span: Span
+    readonly span: TimeRange
     readonly price: PriceUsage
     /** Nothing is written. */
     readonly dryRun: boolean

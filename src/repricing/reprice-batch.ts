@@ -1,7 +1,8 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import { failureCode } from "../database/failure-code.ts"
-import type { LedgerPartition, Span } from "../ledger/tables/partitions.ts"
+import type { TimeRange } from "../domain/TimeRange.ts"
+import type { LedgerPartition } from "../ledger/tables/partitions.ts"
 
 /** What is stored of one attempt whose tokens are known. */
 export interface StoredAttempt {
@@ -45,13 +46,13 @@ export interface AttemptChange {
   readonly cost: number | null
 }
 
-const within = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span) =>
+const within = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange) =>
   sql`started_at >= to_timestamp(${fromMs}::float8 / 1000) AND started_at < to_timestamp(${toMs}::float8 / 1000)`
 
 export const countRequests = (
   sql: SqlClient.SqlClient,
   { requests }: LedgerPartition,
-  span: Span,
+  span: TimeRange,
 ): Effect.Effect<number, SqlError.SqlError> =>
   Effect.map(
     sql<{ count: number }>`
@@ -63,7 +64,7 @@ export const countRequests = (
 export const readRequests = (
   sql: SqlClient.SqlClient,
   { requests, attempts }: LedgerPartition,
-  span: Span,
+  span: TimeRange,
   after: StoredRequest | undefined,
   limit: number,
 ): Effect.Effect<ReadonlyArray<StoredRequest>, SqlError.SqlError> => {
