@@ -26,13 +26,13 @@ export type UsageByProvider = typeof Api.UsageByProvider.Type
 export type UsageInTime = typeof Api.TimeseriesRow.Type
 export type RequestRow = typeof Api.RequestRow.Type
 
-/** The database did not answer, or not in time: the kind of its error and its code, no message. */
+/** Error of a database that did not answer, or not in time: the kind and its code, no message. */
 export class AnalyticsUnavailable extends Data.TaggedError("AnalyticsUnavailable")<{
   readonly reason: SqlError.SqlError["reason"]["_tag"]
   readonly code: string | undefined
 }> {}
 export class InvalidCursor extends Data.TaggedError("InvalidCursor") {}
-/** The span is empty, backwards or outside the years 1970 to 9999. */
+/** Error of a span that is empty, backwards or outside the years 1970 to 9999. */
 export class InvalidRange extends Data.TaggedError("InvalidRange") {}
 
 export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
@@ -41,15 +41,15 @@ export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
 export class Analytics extends Context.Service<
   Analytics,
   {
-    /** In order of `key_id`. */
+    /** Lists usage in order of `key_id`. */
     readonly usageByKey: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByKey>, AnalyticsError>
-    /** In order of `provider`, `model`. */
+    /** Lists usage in order of `provider`, `model`. */
     readonly usageByProvider: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByProvider>, AnalyticsError>
-    /** In order of `start`. */
+    /** Lists usage in order of `start`. */
     readonly timeseries: (
       query: AnalyticsQuery & { readonly bucket: Bucket },
     ) => Effect.Effect<Page<UsageInTime>, AnalyticsError>
-    /** Newest first. */
+    /** Lists requests, newest first. */
     readonly requests: (query: RequestsQuery) => Effect.Effect<Page<RequestRow>, AnalyticsError>
   }
 >()("gateway/analytics/Analytics") {

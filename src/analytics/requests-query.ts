@@ -30,12 +30,13 @@ interface RequestsPlace {
   readonly limit: number
 }
 
-/** A statement locks every partition in its span and every index of it, and the server's table of locks is finite. */
+/** Partitions of a statement at most: it locks each and all its indexes, and the server's table of locks is finite. */
 const MAX_PARTITIONS = 32
 
 /**
- * Reads requests, newest first, from the row after `after`; one row more than `limit` tells that there is a next page. A long span, and
- * one where the filters meet on some days only, is read in parts, the newest first, until the page is full.
+ * Reads requests, newest first, from the row after `after`; one row more than `limit` tells that there is a next page.
+ * A long span, and one where the filters meet on some days only, is read in parts, the newest first, until the page is
+ * full.
  */
 export const readRequests = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
@@ -53,8 +54,9 @@ export const readRequests = Effect.fnUntraced(function* (
 })
 
 /**
- * Returns the parts of a span to read, newest first. A single filter has an index that finds its rows or finds none; several are found by the index of one,
- * which can be every row of a month for a combination that never occurs. So the days where it does are looked up first.
+ * Returns the parts of a span to read, newest first. A single filter has an index that finds its rows or finds none;
+ * several are found by the index of one, which can be every row of a month for a combination that never occurs. So the
+ * days where it does are looked up first.
  */
 export const partsOf = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
@@ -92,7 +94,7 @@ export const partsOf = Effect.fnUntraced(function* (
   }))
 })
 
-/** Returns what is left of the span after `after`: an index scan from the upper end would read every page before again. */
+/** Returns the span from `after` on: an index scan from its upper end would read all pages before again. */
 const rest = ({ range, after }: RequestsPlace): TimeRange =>
   after === undefined ? range : { fromMs: range.fromMs, toMs: Math.min(range.toMs, after[0] + 1) }
 

@@ -3,7 +3,7 @@ import { DAY_MS, HOUR_MS, type TimeRange, widen } from "../domain/TimeRange.ts"
 /** The last millisecond of the year 9999: what four-digit ISO instants and timestamptz both hold. */
 const MAX_MS = 253_402_300_799_999
 
-/** Returns the span that a query is about, the last 24 hours by default; undefined when it is empty or out of bounds. */
+/** Returns the span of a query, the last 24 hours by default; undefined when it is empty or out of bounds. */
 export const timeRange = (
   asked: { readonly fromMs?: number | undefined; readonly toMs?: number | undefined },
   nowMs: number,
@@ -19,12 +19,12 @@ export type Bucket = "hour" | "day"
 export const inBuckets = (range: TimeRange, bucket: Bucket): TimeRange =>
   widen(range, bucket === "day" ? DAY_MS : HOUR_MS)
 
-/** A part of a span that consists of whole units. */
+/** A part of a span that consists of whole units of `hours`. */
 export interface Piece extends TimeRange {
   readonly hours: number
 }
 
-/** Cuts a span of whole hours into the fewest pieces: the largest units that fit inside, and smaller ones at both ends. */
+/** Cuts a span of whole hours into the fewest pieces: the largest units that fit, and smaller ones at both ends. */
 export const inUnits = (
   span: TimeRange,
   [hours = 1, ...smaller]: ReadonlyArray<number>,

@@ -137,7 +137,7 @@ const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<LedgerSubjec
   return { findings, usable: true }
 })
 
-/** Tells of a check that could not be made; 57014 means that the server ended a statement that took too long. */
+/** Makes the finding of a check that got no answer; by 57014 the server ends a statement that takes too long. */
 const unanswered = (check: string, error: SqlError.SqlError): Finding => {
   const code = failureCode(error)
   return code === "57014"

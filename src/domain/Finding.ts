@@ -10,7 +10,7 @@ export interface Finding {
   readonly next: string | null
 }
 
-/** More examples than these are only counted. */
+/** Examples of a finding at most; more are only counted. */
 export const MAX_EXAMPLES = 10
 
 interface Found {

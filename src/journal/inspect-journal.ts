@@ -6,12 +6,12 @@ import { isLocked } from "../platform/file-lock.ts"
 import { payloadId, payloadLine, RECORD } from "./frame.ts"
 import { scanSegments } from "./scan-segments.ts"
 
-/** Records of one process that are looked up in the database; more are only counted. */
+/** Records of one process that are listed; more are only counted. */
 const MAX_RECORDS = 100_000
 
 const UNKNOWN_TIMES = { startedMs: Number.NaN, endedMs: Number.NaN }
 
-/** A living process writes, and starts its file anew, while it is read: what looks damaged then is read again. */
+/** Readings of a living process at most: it writes, and starts its file anew, while it is read. */
 const READINGS = 4
 
 export interface WaitingRecord {

@@ -70,11 +70,11 @@ interface Kinds<Out> {
   readonly boolean: (flag: boolean) => Out
   readonly count: (n: number | null | undefined) => Out
   readonly json: (value: unknown) => Out
-  /** All of them in the line, their number in the column. */
+  /** A list in the line, its length in the column. */
   readonly attempts: (attempts: ReadonlyArray<AttemptRecord>) => Out
 }
 
-/** Keeps three texts together below what a B-tree entry may hold (2,704 bytes). */
+/** Characters of a text at most: three of them together fit into a B-tree entry (2,704 bytes). */
 const MAX_TEXT = 200
 
 const MAX_INT4 = 2 ** 31 - 1
@@ -87,7 +87,7 @@ const clampInt4 = (n: number): number => clamp(n, MAX_INT4)
 const countOf = (n: number | null | undefined): number | null =>
   n !== null && n !== undefined && Number.isSafeInteger(n) && n >= 0 ? n : null
 
-/** Tells whether somebody's answer was delivered whole: a stream that broke had its 200 long before. */
+/** Tells whether an answer was delivered whole: a stream that broke had its 200 long before. */
 const isSuccess = ({ provider, status, errorCode }: LedgerRecord): boolean =>
   provider !== null && status >= 200 && status < 300 && errorCode === null
 

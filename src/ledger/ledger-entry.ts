@@ -4,16 +4,16 @@ import { requestLine } from "./columns.ts"
 import type { LedgerRecord } from "./LedgerRecord.ts"
 
 /**
- * A record as it is journaled and sent to the database: one line of JSON whose names are the statement's columns.
- * Nothing a client or a provider sent can make the line unwritable: numbers are made to fit their columns or
- * unknown, names are cut, and what PostgreSQL cannot hold in text is replaced.
+ * A record as it is journaled and sent to the database: one line of JSON, its fields as the model of columns has them.
+ * Whatever a client or a provider sent, the line can be written: numbers are made to fit their columns or unknown,
+ * texts are cut, and what PostgreSQL cannot hold in text is replaced.
  */
 export interface LedgerEntry {
   readonly id: RequestId
   readonly line: string
 }
 
-/** Longer lines lose the free-form parts: the provider's usage block and the decision. */
+/** Characters above which a line loses its free-form parts: the provider's usage block and the decision. */
 const MAX_LINE = 64 * 1024
 
 const encode = (record: LedgerRecord): string => JSON.stringify(requestLine(record))

@@ -24,10 +24,10 @@ export const writeBatch = (
 }
 
 /**
- * Requests that are already there are left alone, and attempts, rollups and histogram are fed only from the rows that
- * were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One statement is one
- * transaction. Rollups are locked in key order, so replicas that write at the same time wait for each other instead of
- * deadlocking.
+ * Inserts a batch. Requests that are already there are left alone, and attempts, rollups and histogram are fed only
+ * from the rows that were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One
+ * statement is one transaction. Rollups are locked in key order, so replicas that write at the same time wait for each
+ * other instead of deadlocking.
  */
 const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Statement<unknown> => {
   const definitions = (columns: ReadonlyArray<LineColumn>) =>
@@ -97,13 +97,13 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       requests = rollup.requests + excluded.requests`
 }
 
-/** The tables have no constraint of their own that fails with this code. */
+/** Tells whether a row's day has no partition: the tables have no constraint of their own that fails with this code. */
 const isWithoutPartition = (error: SqlError.SqlError): boolean => failureCode(error) === "23514"
 
 /**
- * Whether some record of the batch is at fault: data exceptions (22), violated constraints (23) and program limits
- * (54, such as an index entry too large). Everything else is the database's trouble and passes, or stays until an
- * operator ends it; records must survive both. A day that was dropped again before it was written to is trouble.
+ * Tells whether some record of the batch is at fault: data exceptions (22), violated constraints (23) and program
+ * limits (54, such as an index entry too large). Everything else is the database's trouble and passes, or stays until
+ * an operator ends it; records must survive both. A day that was dropped again before it was written to is trouble.
  */
 export const isRecordAtFault = (error: SqlError.SqlError): boolean => {
   const code = failureCode(error)

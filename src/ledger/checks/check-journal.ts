@@ -10,7 +10,7 @@ import { timesOf } from "../ledger-entry.ts"
 
 /** Checks what waits in `DATA_DIR` for the database, and whether its process lives. */
 
-/** A record is shipped within a second, and taken over within a minute of its process's death. */
+/** Age of a record that is late: it is shipped within a second, or within a minute of its process's death. */
 const LATE_MS = 2 * 60_000
 
 const NEARLY_FULL = 0.8

@@ -10,7 +10,7 @@ const decodeCounts = decodeRows(Schema.Struct({ day: Schema.Finite, requests: Sc
 
 const decodeNames = decodeRows(Schema.Struct({ name: Schema.String }))
 
-/** Gateways drop old days and make new ones every hour. */
+/** Age of an upkeep that is overdue: gateways drop old days and make new ones every hour. */
 const UPKEEP_LATE_MS = 2 * HOUR_MS
 
 const isoOf = (ms: number): string => new Date(ms).toISOString()
@@ -30,8 +30,9 @@ const gapsIn = (partitions: ReadonlyArray<LedgerPartition>): ReadonlyArray<numbe
   })
 
 /**
- * Looks for days whose rows are gone, that should be there, or should not. A day in between without a partition may be one on which nothing happened; if the rollups know of requests, their
- * rows are gone. Before the oldest partition rows are gone because their time had come.
+ * Looks for days whose rows are gone, that should be there, or should not. A day in between without a partition may be
+ * one on which nothing happened; if the rollups know of requests, their rows are gone. Before the oldest partition rows
+ * are gone because their time had come.
  */
 export const checkPartitions = Effect.fnUntraced(function* ({ sql, nowMs, retentionDays }: LedgerSubject) {
   const partitions = yield* reading(sql, ledgerPartitions(sql))

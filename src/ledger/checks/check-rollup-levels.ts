@@ -12,8 +12,8 @@ const decodeStarts = decodeRows(Schema.Struct({ start: Schema.Date }))
 const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finite) }))
 
 /**
- * Checks that the rollups that analytics read agree: each size of rows with the next smaller one, and those by key, by model
- * and in all with those by key and model.
+ * Checks that the rollups that analytics read agree: each size of rows with the next smaller one, and those by key, by
+ * model and in all with those by key and model.
  */
 
 /** Rows of `table` that count `hours` hours are the sums of those of `source` that count `sourceHours`. */

@@ -35,7 +35,7 @@ const decodeHour = decodeRows(
 
 const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finite) }))
 
-/** One statement sees one moment, so that it does not matter who writes meanwhile. */
+/** Compares an hour in one statement, which sees one moment, so that it does not matter who writes meanwhile. */
 const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
   const hour = sql`to_timestamp(${hourMs}::float8 / 1000)`
   const group = sql.literal("key_id, provider, model, stream")
@@ -82,8 +82,9 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
 }
 
 /**
- * Returns the hours of a span, as their starts in epoch milliseconds, that have both rows and rollups: days whose rows were dropped have no sums to compare with, nor
- * have days that should be, of which a late record may have brought one back.
+ * Returns the hours of a span, as their starts in epoch milliseconds, that have both rows and rollups: days whose rows
+ * were dropped have no sums to compare with, nor have days that should be, of which a late record may have brought one
+ * back.
  */
 export const comparableHours = Effect.fnUntraced(function* ({
   sql,

@@ -8,19 +8,19 @@ import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../
 import type { LedgerSubject } from "./LedgerSubject.ts"
 import { unfinished } from "./unfinished.ts"
 
-/** Requests and their attempts against each other and against what cannot be, a slice of a day at a time. */
+/** Checks requests and their attempts against each other and against what cannot be, a slice of a day at a time. */
 
-/** Small enough for an embedded database to answer others in between. */
+/** Rows of a slice: few enough for an embedded database to answer others in between. */
 const SLICE = 10_000
 
-/** A clock that was set back can do this to a gateway's times; more is no clock's doing. */
+/** Tolerance for a gateway's times, whose clock may have been set back. */
 const AHEAD = "5 minutes"
 
 interface Rule {
   readonly check: "attempts" | "costs" | "values"
   /** Describes the rows that break it. */
   readonly name: string
-  /** Over `request`, its attempts in sum as `tried`, and its last one as `last`. */
+  /** SQL condition over `request`, its attempts in sum as `tried`, and its last one as `last`. */
   readonly broken: string
 }
 
@@ -169,7 +169,7 @@ const advice: Readonly<Record<Rule["check"], string>> = {
   values: "No gateway of this version writes such rows: find out what did before you bill by them.",
 }
 
-/** Checks the rows of a span's days. Only whole days, whose requests and attempts lie in tables of their own, are told apart. */
+/** Checks the rows of every day that is in the span in part: requests and attempts of a day have tables of their own. */
 export const checkRows = (subject: LedgerSubject): Effect.Effect<ReadonlyArray<Finding>, SqlError.SqlError> =>
   Effect.gen(function* () {
     const { sql, span, budgetMs, progress } = subject

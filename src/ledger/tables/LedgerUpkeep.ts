@@ -8,7 +8,7 @@ import { Ledger } from "../Ledger.ts"
 import { createDaysAhead, dropPartition, expiredPartitions } from "./partitions.ts"
 import { rollUp } from "./roll-up.ts"
 
-/** A gateway without the database for longer makes days as records of them arrive. */
+/** Days made ahead of need; without the database for longer, a gateway makes days as records of them arrive. */
 const DAYS_AHEAD = 3
 
 const INTERVAL = "1 hour"

@@ -5,9 +5,9 @@ import { failureCode } from "../../database/failure-code.ts"
 import type { TimeRange } from "../../domain/TimeRange.ts"
 
 /**
- * The days of the ledger: one partition of `requests` and one of `attempts` for each UTC day, made ahead of need or when
- * a record of that day arrives, and dropped together. There is no partition for everything else, which would keep the
- * days in it from ever being made.
+ * The days of the ledger: one partition of `requests` and one of `attempts` for each UTC day, made ahead of need or
+ * when a record of that day arrives, and dropped together. There is no partition for everything else, which would keep
+ * the days in it from ever being made.
  */
 const LedgerPartition = Schema.Struct({
   /** Names of the two tables. */

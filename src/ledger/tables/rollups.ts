@@ -1,6 +1,6 @@
 import { Schema, Struct } from "effect"
 
-/** The rollup tables as the migrations make them: the ledger writes them, analytics read them, the doctor compares. */
+/** The rollup tables as the migrations make them: the ledger writes them, analytics read them, a check compares. */
 
 /** Columns that are sums over requests, in every one of the tables. */
 export const RollupSums = Schema.Struct({
@@ -21,7 +21,7 @@ export const ROLLUP_SUMS = Struct.keys(RollupSums.fields)
 export const addedSums = (table: string): string =>
   ROLLUP_SUMS.map((column) => `${column} = ${table}.${column} + excluded.${column}`).join(", ")
 
-/** Hours that a row of the tables below may span, from a multiple of them since 1970; each size is whole ones of the last. */
+/** Sizes of rows in hours, each a multiple of the one before; rows start at multiples of their size since 1970. */
 export const ROLLUP_HOURS = [1, 6, 24, 168]
 
 export interface RollupTable {
