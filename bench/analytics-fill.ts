@@ -5,7 +5,7 @@
  */
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { foldRollups } from "../src/ledger/tables/fold-rollups.ts"
+import { rollUp } from "../src/ledger/tables/roll-up.ts"
 
 export const DAYS = 30
 const KEYS = 200
@@ -138,7 +138,7 @@ export const fill = Effect.fnUntraced(function* (
     yield* noteKinds(sql, day)
     yield* countUsage(sql, day)
     yield* countLatencies(sql, day)
-    yield* foldRollups(sql)
+    yield* rollUp(sql)
     if (i % 5 === 4) yield* sql`VACUUM ANALYZE usage_recent, latency_recent, usage`
     progress(`day ${i + 1} of ${days.length}: ${made} requests`)
   }

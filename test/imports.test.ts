@@ -13,7 +13,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   catalog: ["domain"],
   config: ["domain", "catalog"],
   observability: ["domain", "config"],
-  database: ["platform", "config"],
+  database: ["domain", "platform", "config"],
   responses: [],
   providers: ["domain", "platform", "catalog", "config"],
   auth: ["domain", "config", "database", "observability"],
@@ -22,7 +22,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   journal: ["domain", "platform", "observability", "ledger"],
   ledger: ["domain", "config", "database", "observability", "journal"],
   repricing: ["domain", "database", "ledger"],
-  analytics: ["domain", "database", "ledger"],
+  analytics: ["domain", "database", "ledger", "api"],
   routing: ["domain", "catalog", "config", "observability", "providers"],
   inference: [
     "domain",
@@ -50,8 +50,8 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "inference",
     "api",
   ],
-  doctor: ["platform", "config", "database", "journal", "ledger"],
-  cli: ["catalog", "config", "database", "auth", "ledger", "repricing", "doctor"],
+  doctor: ["domain", "config", "database", "auth", "idempotency", "ledger"],
+  cli: ["domain", "catalog", "config", "database", "auth", "ledger", "repricing", "doctor"],
   app: [
     "config",
     "database",
@@ -87,6 +87,43 @@ const internal = imports
   .filter(({ specifier }) => specifier.startsWith("."))
   .map(({ file, specifier }) => ({ file, target: relative("src", join("src", dirname(file), specifier)) }))
 
+/** Circles that are being opened: each entry goes when its circle does. */
+const KNOWN_CIRCLES: ReadonlyArray<string> = [
+  "auth/Authenticator.ts, auth/KeyCache.ts, auth/KeyChanges.ts",
+  "idempotency/ClaimStore.ts, idempotency/memory-claims.ts",
+]
+
+interface Arrow {
+  readonly file: string
+  readonly target: string
+}
+
+/** Returns the groups of files that can reach each other, each as a list of names in order. */
+const circlesIn = (arrows: ReadonlyArray<Arrow>): ReadonlyArray<string> => {
+  const reachable = (from: string): ReadonlySet<string> => {
+    const found = new Set<string>()
+    const waiting = [from]
+    for (let file = waiting.pop(); file !== undefined; file = waiting.pop()) {
+      for (const arrow of arrows) {
+        if (arrow.file !== file || found.has(arrow.target)) continue
+        found.add(arrow.target)
+        waiting.push(arrow.target)
+      }
+    }
+    return found
+  }
+  const reach = new Map([...new Set(arrows.map(({ file }) => file))].map((file) => [file, reachable(file)]))
+  const circles = [...reach].flatMap(([file, targets]) =>
+    targets.has(file)
+      ? [...targets]
+          .filter((target) => reach.get(target)?.has(file))
+          .toSorted()
+          .join(", ")
+      : [],
+  )
+  return [...new Set(circles)].toSorted()
+}
+
 describe("import arrows", () => {
   it("finds the rooms", () => {
     assert.sameMembers([...new Set(files.map(roomOf))], [...Object.keys(mayImport), "front"])
@@ -113,6 +150,13 @@ describe("import arrows", () => {
       allowed.filter((arrow) => !used.has(arrow)),
       [],
     )
+  })
+
+  it("make no circle within a room, not for types either", () => {
+    const circles = Object.keys(mayImport).flatMap((room) =>
+      circlesIn(internal.filter(({ file, target }) => roomOf(file) === room && roomOf(target) === room)),
+    )
+    assert.deepStrictEqual(circles, KNOWN_CIRCLES)
   })
 
   it("let nothing but the front doors stand outside of a room", () => {

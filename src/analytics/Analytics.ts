@@ -1,118 +1,55 @@
 import { Clock, Context, Data, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import type * as Api from "../api/AnalyticsApi.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { failureCode } from "../database/failure-code.ts"
 import { toUsd } from "../domain/Money.ts"
+import type { TimeRange } from "../domain/TimeRange.ts"
 import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
 import { storedText } from "./filters.ts"
+import type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
 import { readRequests } from "./requests-query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
-import { type Bucket, type TimeRange, timeRange, widen } from "./time-range.ts"
-import { type StoredSums, usageQuery } from "./usage-query.ts"
-import { type UsageTotals, usageTotals } from "./usage-totals.ts"
+import { type Bucket, inBuckets, timeRange } from "./time-range.ts"
+import { decodeUsage, type StoredSums, usageQuery } from "./usage-query.ts"
+import { usageTotals } from "./usage-totals.ts"
 
 const DEFAULT_LIMIT = 100
 const MAX_LIMIT = 1000
 const QUERY_TIMEOUT = "10 seconds"
 
-/** What all listings are asked. */
-export interface AnalyticsQuery {
-  /** Epoch milliseconds, inclusive; 24 hours before `toMs` when absent. Usage widens the span to whole buckets. */
-  readonly fromMs?: number | undefined
-  /** Exclusive; now when absent. */
-  readonly toMs?: number | undefined
-  readonly keyId?: string | undefined
-  readonly provider?: string | undefined
-  readonly model?: string | undefined
-  /** Streamed answers alone, or whole ones alone. */
-  readonly stream?: boolean | undefined
-  /** Rows per page: 1 to 1000, 100 when absent. */
-  readonly limit?: number | undefined
-  /** `next_cursor` of the previous page. It also fixes the span; the filters must be repeated. */
-  readonly cursor?: string | undefined
-}
+export type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
 
-export interface RequestsQuery extends AnalyticsQuery {
-  /** Path template, e.g. `/v1/chat/completions`. */
-  readonly endpoint?: string | undefined
-  /** First digit of the status, e.g. 5. */
-  readonly statusClass?: number | undefined
-  readonly errorCode?: string | undefined
-}
+export type UsageByKey = typeof Api.UsageByKey.Type
+export type UsageByProvider = typeof Api.UsageByProvider.Type
+/** Usage of a bucket of time; one without a request has no row. */
+export type UsageInTime = typeof Api.TimeseriesRow.Type
+export type RequestRow = typeof Api.RequestRow.Type
 
-/** `from` and `to` are ISO instants of the span that the rows are about. */
-export interface Page<Row> {
-  readonly data: ReadonlyArray<Row>
-  readonly from: string
-  readonly to: string
-  readonly next_cursor: string | null
-}
-
-export interface UsageByKey extends UsageTotals {
-  readonly key_id: string
-  /** Null when the key is unknown to the key store. */
-  readonly key_name: string | null
-}
-
-export interface UsageByProvider extends UsageTotals {
-  /** Both empty for requests that nobody answered. */
-  readonly provider: string
-  readonly model: string
-}
-
-/** Buckets without a request have no row. */
-export interface UsageInTime extends UsageTotals {
-  readonly start: string
-  readonly bucket: Bucket
-}
-
-export interface RequestRow {
-  readonly request_id: string
-  readonly key_id: string
-  readonly endpoint: string
-  readonly route: string | null
-  readonly provider: string | null
-  readonly model: string | null
-  readonly status: number
-  readonly stream: boolean
-  /** Until a streamed answer said something; null for whole answers and where nothing was said. */
-  readonly first_token_ms: number | null
-  readonly finish_reason: string | null
-  readonly input_tokens: number | null
-  readonly output_tokens: number | null
-  /** Tokens and cost are not (all of) the provider's own count. */
-  readonly usage_estimated: boolean
-  readonly cost_usd: number | null
-  readonly latency_ms: number
-  readonly attempts: number
-  readonly started_at: string
-  readonly error_code: string | null
-}
-
-/** The database did not answer, or not in time: the kind of its error and its code, no message. */
+/** Error of a database that did not answer, or not in time: the kind and its code, no message. */
 export class AnalyticsUnavailable extends Data.TaggedError("AnalyticsUnavailable")<{
   readonly reason: SqlError.SqlError["reason"]["_tag"]
   readonly code: string | undefined
 }> {}
 export class InvalidCursor extends Data.TaggedError("InvalidCursor") {}
-/** The span is empty, backwards or outside the years 1970 to 9999. */
+/** Error of a span that is empty, backwards or outside the years 1970 to 9999. */
 export class InvalidRange extends Data.TaggedError("InvalidRange") {}
 
 export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
 
-/** Reads of what the ledger wrote: usage from the hourly rollups, single requests through their indexes. */
+/** Reads what the ledger wrote: usage from the hourly rollups, single requests through their indexes. */
 export class Analytics extends Context.Service<
   Analytics,
   {
-    /** In order of `key_id`. */
+    /** Lists usage in order of `key_id`. */
     readonly usageByKey: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByKey>, AnalyticsError>
-    /** In order of `provider`, `model`. */
+    /** Lists usage in order of `provider`, `model`. */
     readonly usageByProvider: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByProvider>, AnalyticsError>
-    /** In order of `start`. */
+    /** Lists usage in order of `start`. */
     readonly timeseries: (
       query: AnalyticsQuery & { readonly bucket: Bucket },
     ) => Effect.Effect<Page<UsageInTime>, AnalyticsError>
-    /** Newest first. */
+    /** Lists requests, newest first. */
     readonly requests: (query: RequestsQuery) => Effect.Effect<Page<RequestRow>, AnalyticsError>
   }
 >()("gateway/analytics/Analytics") {
@@ -124,7 +61,9 @@ export class Analytics extends Context.Service<
       const usageByKey = Effect.fn("Analytics.usageByKey")(function* (query: AnalyticsQuery) {
         const place = yield* placeOf(query, keyCursor, "hour")
         const after = place.after && sql`key_id > ${storedText(place.after[0])}`
-        const rows = yield* answered(usageQuery(sql, { ...place, grouping: "key", bucket: "hour", after }))
+        const rows = yield* answered(
+          decodeUsage.key(usageQuery(sql, { ...place, grouping: "key", bucket: "hour", after })),
+        )
         return page(rows, place, {
           row: (row): UsageByKey => ({ key_id: row.key_id, key_name: row.key_name, ...totals(row) }),
           cursor: (row) => keyCursor.encode(place.range, [row.key_id]),
@@ -137,7 +76,7 @@ export class Analytics extends Context.Service<
           place.after &&
           sql`(provider, model) > (${storedText(place.after[0])}, ${storedText(place.after[1])})`
         const rows = yield* answered(
-          usageQuery(sql, { ...place, grouping: "provider", bucket: "hour", after }),
+          decodeUsage.provider(usageQuery(sql, { ...place, grouping: "provider", bucket: "hour", after })),
         )
         return page(rows, place, {
           row: (row): UsageByProvider => ({ provider: row.provider, model: row.model, ...totals(row) }),
@@ -151,7 +90,9 @@ export class Analytics extends Context.Service<
         const { bucket } = query
         const place = yield* placeOf(query, timeCursor, bucket)
         const after = place.after && sql`start > ${new Date(place.after[0])}`
-        const rows = yield* answered(usageQuery(sql, { ...place, grouping: "time", bucket, after }))
+        const rows = yield* answered(
+          decodeUsage.time(usageQuery(sql, { ...place, grouping: "time", bucket, after })),
+        )
         return page(rows, place, {
           row: (row): UsageInTime => ({ start: row.start.toISOString(), bucket, ...totals(row) }),
           cursor: (row) => timeCursor.encode(place.range, [row.start.getTime()]),
@@ -178,7 +119,7 @@ export class Analytics extends Context.Service<
 
 const totals = (row: StoredSums) => usageTotals({ ...row, histogram: storedHistogram(row.latencies) })
 
-/** Where in a listing a page starts. */
+/** A page's place in its listing. */
 interface Place<Key> {
   readonly filters: AnalyticsQuery
   readonly range: TimeRange
@@ -200,10 +141,10 @@ const placeOf = Effect.fnUntraced(function* <Key>(
   }
   const range = timeRange(query, yield* Clock.currentTimeMillis)
   if (range === undefined) return yield* new InvalidRange()
-  return { filters: query, range: bucket ? widen(range, bucket) : range, after: undefined, limit }
+  return { filters: query, range: bucket ? inBuckets(range, bucket) : range, after: undefined, limit }
 })
 
-/** Rows are one more than the page when there is a next one. */
+/** Makes a page of rows, which are one more than its limit when there is a next one. */
 const page = <Row, Out>(
   rows: ReadonlyArray<Row>,
   { range, limit }: Place<unknown>,

@@ -1,5 +1,5 @@
 import { type Option, Schema } from "effect"
-import type { TimeRange } from "./time-range.ts"
+import type { TimeRange } from "../domain/TimeRange.ts"
 
 /**
  * Cursors: opaque places in a listing. One holds the span of the first page, so that a default of "now" does not
@@ -23,7 +23,7 @@ const cursor = <Key>(listing: string, after: Schema.Codec<Key>): CursorCodec<Key
   }
 }
 
-/** Up to the end of the year 9999, where every whole day ends inside what the database holds. */
+/** Epoch milliseconds up to the end of the year 9999, where every whole day ends inside what the database holds. */
 const Instant = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 253_402_300_800_000 }))
 
 export const keyCursor = cursor("usage-by-key", Schema.Tuple([Schema.String]))

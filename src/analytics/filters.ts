@@ -1,7 +1,7 @@
 import type { SqlClient, Statement } from "effect/sql"
-import type { AnalyticsQuery } from "./Analytics.ts"
+import type { AnalyticsQuery, RequestsQuery } from "./query.ts"
 
-/** Equality filters, shared by rollups and requests. */
+/** Returns the conditions that rollups and requests share. */
 export const rowFilters = (
   sql: SqlClient.SqlClient,
   filters: Pick<AnalyticsQuery, "keyId" | "provider" | "model" | "stream">,
@@ -12,5 +12,25 @@ export const rowFilters = (
   ...(filters.stream === undefined ? [] : [sql`stream = ${filters.stream}`]),
 ]
 
-/** As the ledger stores text: PostgreSQL refuses NUL, and no UTF-8 encodes half a surrogate pair. */
+/** Returns the conditions of which `request_kinds` knows the days where they meet. */
+export const kindFilters = (
+  sql: SqlClient.SqlClient,
+  filters: RequestsQuery,
+): ReadonlyArray<Statement.Fragment> => [
+  ...rowFilters(sql, filters),
+  ...(filters.endpoint === undefined ? [] : [sql`endpoint = ${storedText(filters.endpoint)}`]),
+]
+
+/** Returns the conditions on how a request ended; failures have indexes of their own. */
+export const outcomeFilters = (
+  sql: SqlClient.SqlClient,
+  { statusClass, errorCode }: Pick<RequestsQuery, "statusClass" | "errorCode">,
+): ReadonlyArray<Statement.Fragment> => [
+  ...(statusClass === undefined
+    ? []
+    : [sql`status BETWEEN ${statusClass * 100} AND ${statusClass * 100 + 99}`]),
+  ...(errorCode === undefined ? [] : [sql`error_code = ${storedText(errorCode)}`]),
+]
+
+/** Returns text as the ledger stores it: PostgreSQL refuses NUL, and no UTF-8 encodes half a surrogate pair. */
 export const storedText = (text: string): string => text.toWellFormed().replaceAll("\0", "\ufffd")

@@ -1,13 +1,28 @@
-import { Effect } from "effect"
+import { Effect, Schema, Struct } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
-import type { RequestRow, RequestsQuery } from "./Analytics.ts"
-import { rowFilters, storedText } from "./filters.ts"
-import type { TimeRange } from "./time-range.ts"
+import { RequestRow } from "../api/AnalyticsApi.ts"
+import { decodeRows } from "../database/decode-rows.ts"
+import { DAY_MS, type TimeRange } from "../domain/TimeRange.ts"
+import { selectColumns } from "../ledger/columns.ts"
+import { kindFilters, outcomeFilters } from "./filters.ts"
+import type { RequestsQuery } from "./query.ts"
 
-export interface StoredRequest extends Omit<RequestRow, "cost_usd" | "started_at"> {
-  readonly cost_nano_usd: number | null
-  readonly started_at: Date
-}
+/** Fields that clients see as they are stored. */
+const shown = Struct.omit(RequestRow.fields, ["request_id", "cost_usd", "started_at"])
+
+const selected = selectColumns([...Struct.keys(shown), "cost_nano_usd", "started_at"])
+
+const StoredRequest = Schema.Struct({
+  ...shown,
+  request_id: Schema.String,
+  cost_nano_usd: Schema.NullOr(Schema.Finite),
+  started_at: Schema.Date,
+})
+export type StoredRequest = typeof StoredRequest.Type
+
+const decodeRequests = decodeRows(StoredRequest)
+
+const decodePartitions = decodeRows(Schema.Struct({ fromMs: Schema.Finite, toMs: Schema.Finite }))
 
 interface RequestsPlace {
   readonly range: TimeRange
@@ -15,13 +30,13 @@ interface RequestsPlace {
   readonly limit: number
 }
 
-/** A statement locks every partition in its span and every index of it, and the server's table of locks is finite. */
+/** Partitions of a statement at most: it locks each and all its indexes, and the server's table of locks is finite. */
 const MAX_PARTITIONS = 32
-const DAY_MS = 24 * 3_600_000
 
 /**
- * Newest first, from the row after `after`; one row more than `limit` tells that there is a next page. A long span, and
- * one where the filters meet on some days only, is read in parts, the newest first, until the page is full.
+ * Reads requests, newest first, from the row after `after`; one row more than `limit` tells that there is a next page.
+ * A long span, and one where the filters meet on some days only, is read in parts, the newest first, until the page is
+ * full.
  */
 export const readRequests = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
@@ -32,28 +47,29 @@ export const readRequests = Effect.fnUntraced(function* (
   for (const range of yield* partsOf(sql, rest(place), filters)) {
     const part = { ...place, range, limit: place.limit - rows.length }
     // Planned for these very values: without the span a plan covers every partition.
-    rows.push(...(yield* requestsQuery(sql, part, filters).unprepared))
+    rows.push(...(yield* decodeRequests(requestsQuery(sql, part, filters).unprepared)))
     if (rows.length > place.limit) break
   }
   return rows
 })
 
 /**
- * Newest first. A single filter has an index that finds its rows or finds none; several are found by the index of one,
- * which can be every row of a month for a combination that never occurs. So the days where it does are looked up first.
+ * Returns the parts of a span to read, newest first. A single filter has an index that finds its rows or finds none;
+ * several are found by the index of one, which can be every row of a month for a combination that never occurs. So the
+ * days where it does are looked up first.
  */
 export const partsOf = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   range: TimeRange,
   filters: RequestsQuery,
 ) {
-  const combined = [...rowFilters(sql, filters), ...endpointFilter(sql, filters)]
+  const combined = kindFilters(sql, filters)
   const short = range.toMs - range.fromMs < (MAX_PARTITIONS - 1) * DAY_MS
   if (short && combined.length < 2) return [range]
   const occurrences = sql`
     SELECT FROM request_kinds
     WHERE ${sql.and([sql`day = (lower AT TIME ZONE 'UTC')::date`, ...combined])}`
-  const partitions = yield* sql<{ fromMs: number; toMs: number }>`
+  const partitions = yield* decodePartitions(sql`
     SELECT
       coalesce((extract(epoch FROM lower) * 1000)::float8, 0) AS "fromMs",
       (extract(epoch FROM upper) * 1000)::float8 AS "toMs"
@@ -63,7 +79,7 @@ export const partsOf = Effect.fnUntraced(function* (
       sql`coalesce(lower < ${new Date(range.toMs)}, true)`,
       ...(combined.length === 0 ? [] : [sql`(lower IS NULL OR EXISTS (${occurrences}))`]),
     ])}
-    ORDER BY upper DESC`
+    ORDER BY upper DESC`)
   const parts: Array<{ fromMs: number; toMs: number; partitions: number }> = []
   for (const { fromMs, toMs } of partitions) {
     const newer = parts.at(-1)
@@ -78,7 +94,7 @@ export const partsOf = Effect.fnUntraced(function* (
   }))
 })
 
-/** What is left of the span after `after`: an index scan that began at the upper end would read every page before again. */
+/** Returns the span from `after` on: an index scan from its upper end would read all pages before again. */
 const rest = ({ range, after }: RequestsPlace): TimeRange =>
   after === undefined ? range : { fromMs: range.fromMs, toMs: Math.min(range.toMs, after[0] + 1) }
 
@@ -86,14 +102,10 @@ export const requestsQuery = (
   sql: SqlClient.SqlClient,
   place: RequestsPlace,
   filters: RequestsQuery,
-): Statement.Statement<StoredRequest> => {
-  const { statusClass, errorCode } = filters
+): Statement.Statement<unknown> => {
   const { fromMs, toMs } = rest(place)
-  return sql<StoredRequest>`
-    SELECT
-      id AS request_id, key_id, endpoint, route, provider, model, status, stream, first_token_ms,
-      finish_reason, input_tokens::float8 AS input_tokens, output_tokens::float8 AS output_tokens, usage_estimated,
-      cost_nano_usd::float8 AS cost_nano_usd, latency_ms, attempts, started_at, error_code
+  return sql`
+    SELECT id AS request_id, ${sql.literal(selected)}
     FROM requests
     WHERE ${sql.and([
       sql`started_at >= ${new Date(fromMs)}`,
@@ -101,19 +113,9 @@ export const requestsQuery = (
       ...(place.after === undefined
         ? []
         : [sql`(started_at, id) < (${new Date(place.after[0])}, ${place.after[1]})`]),
-      ...rowFilters(sql, filters),
-      ...endpointFilter(sql, filters),
-      ...(statusClass === undefined
-        ? []
-        : [sql`status BETWEEN ${statusClass * 100} AND ${statusClass * 100 + 99}`]),
-      ...(errorCode === undefined ? [] : [sql`error_code = ${storedText(errorCode)}`]),
+      ...kindFilters(sql, filters),
+      ...outcomeFilters(sql, filters),
     ])}
     ORDER BY started_at DESC, id DESC
     LIMIT ${place.limit + 1}`
 }
-
-const endpointFilter = (
-  sql: SqlClient.SqlClient,
-  { endpoint }: RequestsQuery,
-): ReadonlyArray<Statement.Fragment> =>
-  endpoint === undefined ? [] : [sql`endpoint = ${storedText(endpoint)}`]

@@ -4,7 +4,7 @@ import type { LatencyHistogram } from "../domain/latency-histogram.ts"
 const ENTRY = 6
 
 /**
- * The histogram that any number of stored ones, one after the other, add up to. It is summed here and not in the
+ * Sums stored histograms, any number of them one after the other. They are summed here and not in the
  * database because it is the bulk of a usage query: a month of hundreds of keys has a million entries, which take a
  * few milliseconds as bytes and several hundred as rows.
  */

@@ -1,16 +1,9 @@
-/** The span an answer is about: from inclusive, to exclusive, epoch milliseconds. */
-export interface TimeRange {
-  readonly fromMs: number
-  readonly toMs: number
-}
-
-const HOUR_MS = 3_600_000
-const DAY_MS = 24 * HOUR_MS
+import { DAY_MS, HOUR_MS, type TimeRange, widen } from "../domain/TimeRange.ts"
 
 /** The last millisecond of the year 9999: what four-digit ISO instants and timestamptz both hold. */
 const MAX_MS = 253_402_300_799_999
 
-/** The last 24 hours where nothing was asked; undefined when there is no such span. */
+/** Returns the span of a query, the last 24 hours by default; undefined when it is empty or out of bounds. */
 export const timeRange = (
   asked: { readonly fromMs?: number | undefined; readonly toMs?: number | undefined },
   nowMs: number,
@@ -22,21 +15,16 @@ export const timeRange = (
 
 export type Bucket = "hour" | "day"
 
-/** Rollups know whole hours: the smallest span of whole UTC buckets that covers what was asked. */
-export const widen = (range: TimeRange, bucket: Bucket): TimeRange => {
-  const size = bucket === "day" ? DAY_MS : HOUR_MS
-  return {
-    fromMs: Math.floor(range.fromMs / size) * size,
-    toMs: Math.ceil(range.toMs / size) * size,
-  }
-}
+/** Returns the smallest span of whole UTC buckets that covers `range`: rollups know whole hours. */
+export const inBuckets = (range: TimeRange, bucket: Bucket): TimeRange =>
+  widen(range, bucket === "day" ? DAY_MS : HOUR_MS)
 
-/** A part of a span that consists of whole units. */
+/** A part of a span that consists of whole units of `hours`. */
 export interface Piece extends TimeRange {
   readonly hours: number
 }
 
-/** A span of whole hours in the fewest pieces: the largest units that fit inside, and smaller ones at both ends. */
+/** Cuts a span of whole hours into the fewest pieces: the largest units that fit, and smaller ones at both ends. */
 export const inUnits = (
   span: TimeRange,
   [hours = 1, ...smaller]: ReadonlyArray<number>,

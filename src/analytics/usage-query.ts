@@ -1,30 +1,34 @@
+import { Schema } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
-import { ROLLUP_HOURS, ROLLUP_SUMS } from "../ledger/tables/rollups.ts"
-import type { AnalyticsQuery } from "./Analytics.ts"
+import { decodeRows } from "../database/decode-rows.ts"
+import type { TimeRange } from "../domain/TimeRange.ts"
+import { ROLLUP_HOURS, ROLLUP_SUMS, RollupSums } from "../ledger/tables/rollups.ts"
 import { rowFilters } from "./filters.ts"
-import { type Bucket, inUnits, type Piece, type TimeRange } from "./time-range.ts"
-import type { RollupSums } from "./usage-totals.ts"
+import type { AnalyticsQuery } from "./query.ts"
+import { type Bucket, inUnits, type Piece } from "./time-range.ts"
 
 /** Sums of one group as the database gives them. */
-export interface StoredSums extends Omit<RollupSums, "histogram"> {
-  /** See `storedHistogram`. */
-  readonly latencies: Uint8Array
+const StoredSums = { ...RollupSums.fields, latencies: Schema.Uint8Array }
+export type StoredSums = typeof RollupSums.Type & { readonly latencies: Uint8Array }
+
+/** Decoders of a listing's rows: the columns that it groups and sorts by, and the sums. */
+export const decodeUsage = {
+  key: decodeRows(
+    Schema.Struct({ key_id: Schema.String, key_name: Schema.NullOr(Schema.String), ...StoredSums }),
+  ),
+  provider: decodeRows(Schema.Struct({ provider: Schema.String, model: Schema.String, ...StoredSums })),
+  time: decodeRows(Schema.Struct({ start: Schema.Date, ...StoredSums })),
 }
 
-/** The columns a listing groups and sorts by, and how their values come back. */
-interface Groupings {
-  readonly key: { readonly key_id: string; readonly key_name: string | null }
-  readonly provider: { readonly provider: string; readonly model: string }
-  readonly time: { readonly start: Date }
-}
+type Grouping = keyof typeof decodeUsage
 
-const columnsOf: Readonly<Record<keyof Groupings, string>> = {
+const columnsOf: Readonly<Record<Grouping, string>> = {
   key: "key_id",
   provider: "provider, model",
   time: "start",
 }
 
-interface UsageOptions<Grouping extends keyof Groupings> {
+interface UsageOptions {
   readonly grouping: Grouping
   readonly bucket: Bucket
   /** Whole buckets. */
@@ -35,14 +39,11 @@ interface UsageOptions<Grouping extends keyof Groupings> {
 }
 
 /**
- * Rollups summed per group. What is still recent has a row per hour and another per latency bucket; the rest is read
- * in the largest units that fit into the span. One row more than `limit` tells that there is a next page. `after`
+ * Sums rollups per group. Recent ones have a row per hour and another per latency bucket; the rest is read in the
+ * largest units that fit into the span. One row more than `limit` tells that there is a next page. `after`
  * compares the grouping's columns with the last row of the previous page.
  */
-export const usageQuery = <Grouping extends keyof Groupings>(
-  sql: SqlClient.SqlClient,
-  options: UsageOptions<Grouping>,
-): Statement.Statement<StoredSums & Groupings[Grouping]> => {
+export const usageQuery = (sql: SqlClient.SqlClient, options: UsageOptions): Statement.Statement<unknown> => {
   const { grouping, bucket, range, filters } = options
   const columns = sql.literal(columnsOf[grouping])
   const conditions = [...rowFilters(sql, filters), ...(options.after === undefined ? [] : [options.after])]
@@ -53,7 +54,7 @@ export const usageQuery = <Grouping extends keyof Groupings>(
   const kept = sql.literal(tableOf(options))
   const counts = sql.literal(ROLLUP_SUMS.join(", "))
   const none = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
-  // Of a listing over time, the bucket that the hour is in; else the hour.
+  // A listing over time groups by bucket.
   const start = sql.literal(
     grouping === "time"
       ? `date_bin('1 ${bucket}', hour, timestamptz '1970-01-01Z') AS start`
@@ -73,11 +74,12 @@ export const usageQuery = <Grouping extends keyof Groupings>(
       FROM (SELECT *, ${start} FROM latency_recent) AS latency
       WHERE ${sql.and([...within(range), ...conditions])}`,
   ]
+  // The table is auth's; the name is the one column of it that is read here, by its primary key.
   const keyName =
     grouping === "key"
       ? sql`, (SELECT name FROM api_keys WHERE api_keys.id = key_id) AS key_name`
       : sql.literal("")
-  return sql<StoredSums & Groupings[Grouping]>`
+  return sql`
     WITH totals AS (
       SELECT
         ${columns}, ${sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::float8 AS ${column}`).join(", "))},
@@ -90,15 +92,15 @@ export const usageQuery = <Grouping extends keyof Groupings>(
     SELECT *${keyName} FROM totals ORDER BY ${columns}`
 }
 
-/** The smallest of the tables that tell apart what is grouped or filtered by; all of them tell modes apart. */
-const tableOf = ({ grouping, filters }: UsageOptions<keyof Groupings>) => {
+/** Returns the smallest of the tables that tell apart what is grouped or filtered by; all of them tell modes apart. */
+const tableOf = ({ grouping, filters }: UsageOptions) => {
   const keys = grouping === "key" || filters.keyId !== undefined
   const models = grouping === "provider" || filters.provider !== undefined || filters.model !== undefined
   return keys ? (models ? "usage" : "key_usage") : models ? "model_usage" : "total_usage"
 }
 
-/** A listing over time keeps to rows of its own bucket. */
-const piecesOf = ({ grouping, bucket, range }: UsageOptions<keyof Groupings>): ReadonlyArray<Piece> =>
+/** Returns the parts to read; a listing over time keeps to rows of its own bucket. */
+const piecesOf = ({ grouping, bucket, range }: UsageOptions): ReadonlyArray<Piece> =>
   grouping === "time"
     ? [{ ...range, hours: bucket === "day" ? 24 : 1 }]
     : inUnits(range, ROLLUP_HOURS.toReversed())

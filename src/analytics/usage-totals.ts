@@ -1,31 +1,15 @@
+import type { UsageByProvider } from "../api/AnalyticsApi.ts"
 import { type LatencyHistogram, percentile } from "../domain/latency-histogram.ts"
 import { toUsd } from "../domain/Money.ts"
+import type { RollupSums } from "../ledger/tables/rollups.ts"
 
-/** What every usage row counts, under its wire names. */
-export interface UsageTotals {
-  readonly requests: number
-  readonly errors: number
-  readonly input_tokens: number
-  readonly output_tokens: number
-  readonly cached_tokens: number
-  readonly reasoning_tokens: number
-  /** Sum of the known costs; null when none is known. */
-  readonly cost_usd: number | null
-  /** Successes whose cost is unknown. */
-  readonly unpriced_requests: number
-  /** Over successes; null when there was none. */
-  readonly avg_latency_ms: number | null
-  readonly p95_latency_ms: number | null
-}
+/** Numbers of a usage row, under their wire names. */
+export type UsageTotals = Omit<typeof UsageByProvider.Type, "provider" | "model">
 
-/** What the rollups of one group add up to. */
-export interface RollupSums extends Omit<UsageTotals, "cost_usd" | "avg_latency_ms" | "p95_latency_ms"> {
-  readonly cost_nano_usd: number
-  readonly latency_ms: number
-  readonly histogram: LatencyHistogram
-}
+/** Sums of one group's rollups. */
+export type GroupSums = typeof RollupSums.Type & { readonly histogram: LatencyHistogram }
 
-export const usageTotals = (sums: RollupSums): UsageTotals => {
+export const usageTotals = (sums: GroupSums): UsageTotals => {
   const successes = sums.requests - sums.errors
   const nothingKnown = sums.cost_nano_usd === 0 && successes > 0 && sums.unpriced_requests === successes
   return {

@@ -127,7 +127,7 @@ const running = Effect.gen(function* () {
   const started = migrateWhenAvailable.pipe(
     Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
     Effect.andThen(welcome),
-    Effect.andThen(upkeep.keep),
+    Effect.andThen(upkeep.run),
   )
   return yield* Effect.raceFirst(started, database.stopped)
 })

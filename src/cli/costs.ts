@@ -5,7 +5,7 @@ import { costOf } from "../catalog/cost.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { Settings } from "../config/Settings.ts"
 import { schemaState } from "../database/schema-state.ts"
-import { foldRollups } from "../ledger/tables/fold-rollups.ts"
+import { rollUp } from "../ledger/tables/roll-up.ts"
 import {
   type PriceUsage,
   type Recomputation,
@@ -145,7 +145,7 @@ const recompute = Command.make(
       ),
     )
     // Analytics read what was moved faster; the gateway would do it within the hour.
-    if (!dryRun) yield* foldRollups(sql)
+    if (!dryRun) yield* rollUp(sql)
     const models = [...result.models.values()].toSorted((a, b) =>
       `${a.provider}/${a.model}` < `${b.provider}/${b.model}` ? -1 : 1,
     )

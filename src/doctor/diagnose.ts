@@ -2,36 +2,38 @@ import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { checkKeys } from "../auth/checks.ts"
+import { checkPrices, checkProviders } from "../config/checks.ts"
 import { Settings } from "../config/Settings.ts"
+import { checkClock, checkSchema, checkServer } from "../database/checks.ts"
 import { Database } from "../database/Database.ts"
 import { failureCode } from "../database/failure-code.ts"
-import type { Span } from "../ledger/tables/partitions.ts"
-import { checkClaims, checkClock, checkKeys, checkSchema, checkServer } from "./check-database.ts"
-import { checkJournal } from "./check-journal.ts"
-import { checkPartitions } from "./check-partitions.ts"
-import { checkRollupLevels } from "./check-rollup-levels.ts"
-import { checkRollups } from "./check-rollups.ts"
-import { checkRows } from "./check-rows.ts"
-import { checkPrices, checkProviders } from "./check-settings.ts"
-import { type Finding, fail, ok, several, skipped, warn } from "./Finding.ts"
-import { HOUR_MS, type Progress, type Subject } from "./reading.ts"
+import { type Finding, fail, ok, several, skipped, warn } from "../domain/Finding.ts"
+import { HOUR_MS, type TimeRange } from "../domain/TimeRange.ts"
+import { checkClaims } from "../idempotency/checks.ts"
+import { checkJournal } from "../ledger/checks/check-journal.ts"
+import { checkPartitions } from "../ledger/checks/check-partitions.ts"
+import { checkRollupLevels } from "../ledger/checks/check-rollup-levels.ts"
+import { checkRollups } from "../ledger/checks/check-rollups.ts"
+import { checkRows } from "../ledger/checks/check-rows.ts"
+import type { CheckProgress, LedgerSubject } from "../ledger/checks/LedgerSubject.ts"
 
-/** The span that is looked at where none was asked for, and how long each check of it may take. */
+/** Length of the span that is checked by default, and how long each check of it may take. */
 const DEFAULT_HOURS = 24
 const BUDGET_MS = 2 * 60_000
 
 export interface Diagnosis {
-  readonly span: Span
+  readonly span: TimeRange
   readonly findings: ReadonlyArray<Finding>
 }
 
 interface Asked {
   readonly fromMs: number | undefined
   readonly toMs: number | undefined
-  readonly progress: Progress
+  readonly progress: CheckProgress
 }
 
-/** On connections of its own; the server ends what takes too long. */
+/** Connections of its own, where the server ends what takes too long. */
 const pool = Database.layerPool({
   applicationName: "llm-gateway doctor",
   maxConnections: 1,
@@ -99,7 +101,7 @@ export const diagnose = (asked: Asked): Effect.Effect<Diagnosis, never, Settings
     return { span, findings }
   }).pipe(Effect.scoped)
 
-const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<Subject, "sql">) {
+const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<LedgerSubject, "sql">) {
   const { kind } = yield* Database
   const sql = yield* SqlClient.SqlClient
   const findings: Array<Finding> = []
@@ -115,7 +117,7 @@ const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<Subject, "sq
   findings.push(schema._tag === "Success" ? schema.success.finding : unanswered("schema", schema.failure))
   if (schema._tag === "Failure" || schema.success.state.pending.length > 0) return { findings, usable: false }
 
-  const subject: Subject = {
+  const subject: LedgerSubject = {
     ...options,
     sql,
     nowMs: clock._tag === "Success" ? clock.success.databaseMs : options.nowMs,
@@ -135,7 +137,7 @@ const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<Subject, "sq
   return { findings, usable: true }
 })
 
-/** 57014: the server ended the statement because it took too long. */
+/** Makes the finding of a check that got no answer; by 57014 the server ends a statement that takes too long. */
 const unanswered = (check: string, error: SqlError.SqlError): Finding => {
   const code = failureCode(error)
   return code === "57014"

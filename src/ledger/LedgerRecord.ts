@@ -14,23 +14,23 @@ export interface LedgerRecord {
   /** Route that was planned; null when the request was refused before. */
   readonly route: string | null
   readonly requestedModel: string
-  /** Who answered; null when nobody did. */
+  /** Provider that answered; null when none did. */
   readonly provider: string | null
   readonly model: string | null
   /** HTTP status given to the client. */
   readonly status: number
   readonly errorCode: string | null
   readonly stream: boolean
-  /** Until the first thing that a streamed answer said; null for whole answers and where nothing was said. */
+  /** Milliseconds until a streamed answer's first token; null for whole answers and empty streams. */
   readonly firstTokenMs: number | null
   readonly finishReason: string | null
   readonly usage: Usage | null
-  /** The usage, and with it the cost, is not (all of) the provider's own count. */
+  /** True when the usage, and with it the cost, is not (all of) the provider's own count. */
   readonly usageEstimated: boolean
   /** The provider's usage block as received, JSON. */
   readonly rawUsage: unknown
   readonly costNanoUsd: number | null
-  /** Why the cost is null, or null. */
+  /** Reason for a null cost. */
   readonly costReason: string | null
   readonly priceVersion: string | null
   /** The routing decision, JSON. */
@@ -38,7 +38,7 @@ export interface LedgerRecord {
   readonly attempts: ReadonlyArray<AttemptRecord>
 }
 
-/** One upstream call, whether or not its answer reached anyone. */
+/** One upstream call, whether or not its answer reached the client. */
 export interface AttemptRecord {
   readonly provider: string
   readonly model: string
@@ -53,8 +53,8 @@ export interface AttemptRecord {
 }
 
 /**
- * An upstream call that is about to leave, and as much of its request as is known then: what is left of both if the
- * process dies before the request's record. `id` and `requestStartedAt` must be those of that record.
+ * An upstream call that is about to leave, and as much of its request as is known then: all that is left of both if
+ * the process dies before the request's record. `id` and `requestStartedAt` must be those of that record.
  */
 export interface AttemptIntent {
   readonly id: RequestId
@@ -67,6 +67,6 @@ export interface AttemptIntent {
   readonly stream: boolean
   readonly provider: string
   readonly model: string
-  /** Of this call. */
+  /** Epoch milliseconds at which this call leaves. */
   readonly startedAt: number
 }

@@ -1,8 +1,10 @@
 import { Effect } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
 import { failureCode } from "../database/failure-code.ts"
+import { ATTEMPT_COLUMNS, type LineColumn, REQUEST_COLUMNS } from "./columns.ts"
 import type { LedgerEntry } from "./ledger-entry.ts"
 import { createDaysOf } from "./tables/partitions.ts"
+import { addedSums } from "./tables/rollups.ts"
 
 /**
  * Turns a batch into rows, whatever days its records are of: a late one may be of a day that has no partition yet, or
@@ -22,36 +24,28 @@ export const writeBatch = (
 }
 
 /**
- * Requests that are already there are left alone, and attempts, rollups and histogram are fed only from the rows that
- * were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One statement is one
- * transaction. Rollups are locked in key order, so replicas that write at the same time wait for each other instead of
- * deadlocking.
+ * Inserts a batch. Requests that are already there are left alone, and attempts, rollups and histogram are fed only
+ * from the rows that were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One
+ * statement is one transaction. Rollups are locked in key order, so replicas that write at the same time wait for each
+ * other instead of deadlocking.
  */
-const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Statement<unknown> =>
-  sql`
+const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Statement<unknown> => {
+  const definitions = (columns: ReadonlyArray<LineColumn>) =>
+    sql.literal(columns.map(({ name, type }) => `${name} ${type}`).join(", "))
+  const targets = (columns: ReadonlyArray<LineColumn>) =>
+    sql.literal(columns.flatMap(({ column, stored }) => (stored === undefined ? [] : column)).join(", "))
+  const stored = (columns: ReadonlyArray<LineColumn>, from = "") =>
+    sql.literal(columns.flatMap(({ name, stored }) => stored?.(`${from}${name}`) ?? []).join(", "))
+  return sql`
     WITH input AS MATERIALIZED (
       SELECT DISTINCT ON (id) *, date_trunc('hour', to_timestamp(started_at_ms / 1000), 'UTC') AS hour
       FROM jsonb_to_recordset(${batch}::jsonb) AS record (
-        id uuid, started_at_ms double precision, latency_ms integer, latency_bucket smallint, key_id text,
-        endpoint text, route text, requested_model text, provider text, model text, status smallint,
-        error_code text, stream boolean, first_token_ms integer, finish_reason text, input_tokens bigint,
-        output_tokens bigint, cached_tokens bigint, reasoning_tokens bigint, usage_estimated boolean,
-        raw_usage jsonb, cost_nano_usd bigint, cost_reason text, price_version text, decision jsonb,
-        attempts jsonb
+        ${definitions(REQUEST_COLUMNS)}
       )
       ORDER BY id
     ), inserted AS (
-      INSERT INTO requests (
-        id, started_at, latency_ms, key_id, endpoint, route, requested_model, provider, model, status,
-        error_code, stream, first_token_ms, finish_reason, input_tokens, output_tokens, cached_tokens,
-        reasoning_tokens, usage_estimated, raw_usage, cost_nano_usd, cost_reason, price_version, decision,
-        attempts
-      )
-      SELECT
-        id, to_timestamp(started_at_ms / 1000), latency_ms, key_id, endpoint, route, requested_model, provider,
-        model, status, error_code, stream, first_token_ms, finish_reason, input_tokens, output_tokens,
-        cached_tokens, reasoning_tokens, coalesce(usage_estimated, false), raw_usage, cost_nano_usd, cost_reason,
-        price_version, decision, jsonb_array_length(attempts)
+      INSERT INTO requests (${targets(REQUEST_COLUMNS)})
+      SELECT ${stored(REQUEST_COLUMNS)}
       FROM input
       ORDER BY id
       ON CONFLICT DO NOTHING
@@ -68,20 +62,11 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       ORDER BY day, key_id, endpoint, answered_by, answering_model, stream
       ON CONFLICT DO NOTHING
     ), inserted_attempts AS (
-      INSERT INTO attempts (
-        request_id, day, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status,
-        input_tokens, output_tokens, cached_tokens, usage_estimated, cost_nano_usd
-      )
-      SELECT
-        counted.id, counted.day, attempt.ordinality, attempt.provider, attempt.model,
-        to_timestamp(attempt.started_at_ms / 1000), attempt.latency_ms, attempt.outcome,
-        attempt.upstream_status, attempt.input_tokens, attempt.output_tokens, attempt.cached_tokens,
-        coalesce(attempt.usage_estimated, false), attempt.cost_nano_usd
+      INSERT INTO attempts (request_id, day, ordinal, ${targets(ATTEMPT_COLUMNS)})
+      SELECT counted.id, counted.day, attempt.ordinality, ${stored(ATTEMPT_COLUMNS, "attempt.")}
       FROM counted CROSS JOIN ROWS FROM (
         jsonb_to_recordset(counted.attempts) AS (
-          provider text, model text, started_at_ms double precision, latency_ms integer, outcome text,
-          upstream_status smallint, input_tokens bigint, output_tokens bigint, cached_tokens bigint,
-          usage_estimated boolean, cost_nano_usd bigint
+          ${definitions(ATTEMPT_COLUMNS)}
         )
       ) WITH ORDINALITY AS attempt
     ), updated_usage AS (
@@ -100,15 +85,7 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       GROUP BY hour, key_id, answered_by, answering_model, stream
       ORDER BY hour, key_id, answered_by, answering_model, stream
       ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
-        requests = rollup.requests + excluded.requests,
-        errors = rollup.errors + excluded.errors,
-        input_tokens = rollup.input_tokens + excluded.input_tokens,
-        output_tokens = rollup.output_tokens + excluded.output_tokens,
-        cached_tokens = rollup.cached_tokens + excluded.cached_tokens,
-        reasoning_tokens = rollup.reasoning_tokens + excluded.reasoning_tokens,
-        cost_nano_usd = rollup.cost_nano_usd + excluded.cost_nano_usd,
-        unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests,
-        latency_ms = rollup.latency_ms + excluded.latency_ms
+        ${sql.literal(addedSums("rollup"))}
     )
     INSERT INTO latency_recent AS rollup (hour, key_id, provider, model, stream, bucket, requests)
     SELECT hour, key_id, answered_by, answering_model, stream, latency_bucket, count(*)
@@ -118,14 +95,15 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
     ORDER BY hour, key_id, answered_by, answering_model, stream, latency_bucket
     ON CONFLICT (hour, key_id, provider, model, stream, bucket) DO UPDATE SET
       requests = rollup.requests + excluded.requests`
+}
 
-/** The tables have no constraint of their own that fails with this code. */
+/** Tells whether a row's day has no partition: the tables have no constraint of their own that fails with this code. */
 const isWithoutPartition = (error: SqlError.SqlError): boolean => failureCode(error) === "23514"
 
 /**
- * Whether some record of the batch is at fault: data exceptions (22), violated constraints (23) and program limits
- * (54, such as an index entry too large). Everything else is the database's trouble and passes, or stays until an
- * operator ends it; records must survive both. A day that was dropped again before it was written to is trouble.
+ * Tells whether some record of the batch is at fault: data exceptions (22), violated constraints (23) and program
+ * limits (54, such as an index entry too large). Everything else is the database's trouble and passes, or stays until
+ * an operator ends it; records must survive both. A day that was dropped again before it was written to is trouble.
  */
 export const isRecordAtFault = (error: SqlError.SqlError): boolean => {
   const code = failureCode(error)

@@ -1,13 +1,8 @@
 import { Effect, Schedule } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import type { TimeRange } from "../domain/TimeRange.ts"
 import { makeUsage, type Usage } from "../domain/Usage.ts"
-import {
-  isDropped,
-  isWithin,
-  type LedgerPartition,
-  ledgerPartitions,
-  type Span,
-} from "../ledger/tables/partitions.ts"
+import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
 import {
   type AttemptChange,
   type CostChange,
@@ -19,7 +14,7 @@ import {
   writeCosts,
 } from "./reprice-batch.ts"
 
-/** What tokens cost now; undefined when the model has no price here. */
+/** Returns the cost of tokens now; undefined when the model has no price here. */
 export type PriceUsage = (
   provider: string,
   model: string,
@@ -32,12 +27,12 @@ export interface RepricedModel {
   readonly provider: string
   readonly model: string
   requests: number
-  /** Another cost than before. */
+  /** Requests whose cost is another than before. */
   changed: number
-  /** The same cost, of another row of the price list or unknown for another reason. */
+  /** Requests of the same cost by another row of the price list, or unknown for another reason. */
   relabelled: number
   newlyPriced: number
-  /** The model has no price here, or what is stored does not say what to price: left as they are. */
+  /** Requests left as they are: the model has no price here, or what is stored does not say what to price. */
   kept: number
   beforeNanoUsd: bigint
   afterNanoUsd: bigint
@@ -47,75 +42,89 @@ export interface Recomputation {
   readonly total: number
   /** Requests looked at. */
   requests: number
-  /** Those of them that no provider answered: nothing to price. */
+  /** Requests among them that no provider answered: nothing to price. */
   unanswered: number
-  /** Re-priced by somebody else meanwhile, and left at that. */
+  /** Requests that somebody else re-priced meanwhile, and left at that. */
   contested: number
   attemptsChanged: number
   readonly models: Map<string, RepricedModel>
 }
 
-/** A batch holds up the ledger's writer for the moment it takes; an embedded database, everybody. */
+/** Requests a batch: it holds up the ledger's writer for the moment it takes, or everybody in an embedded database. */
 const BATCH = 1_000
 
 const again = Schedule.spaced("100 millis").pipe(Schedule.upTo({ times: 20 }))
+
+interface RecomputeOptions {
+  readonly span: TimeRange
+  readonly price: PriceUsage
+  /** Writes nothing. */
+  readonly dryRun: boolean
+  readonly onBatch: (sofar: Recomputation) => Effect.Effect<void>
+}
 
 /**
  * Prices what is in the ledger anew: requests that started in the span, and their attempts. Every batch is one
  * statement that also moves the rollups by what it changed, so that these are the sums of the rows at any moment, also
  * beside a gateway that writes and when this ends in the middle; what was not reached is done by doing it again.
  */
-export const recomputeCosts = (
+export const recomputeCosts = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
-  options: {
-    readonly span: Span
-    readonly price: PriceUsage
-    /** Nothing is written. */
-    readonly dryRun: boolean
-    readonly onBatch: (sofar: Recomputation) => Effect.Effect<void>
-  },
-): Effect.Effect<Recomputation, SqlError.SqlError> =>
-  Effect.gen(function* () {
-    const { span, price, dryRun } = options
-    const days = (yield* ledgerPartitions(sql)).filter((day) => isWithin(day, span))
-    const counts = yield* Effect.forEach(days, (day) =>
-      countRequests(sql, day, span).pipe(Effect.catchIf(isDropped, () => Effect.succeed(0))),
-    )
-    const sofar: Recomputation = {
-      total: counts.reduce((sum, count) => sum + count, 0),
-      requests: 0,
-      unanswered: 0,
-      contested: 0,
-      attemptsChanged: 0,
-      models: new Map(),
-    }
+  options: RecomputeOptions,
+): Effect.fn.Return<Recomputation, SqlError.SqlError> {
+  const days = (yield* ledgerPartitions(sql)).filter((day) => isWithin(day, options.span))
+  const counts = yield* Effect.forEach(days, (day) =>
+    countRequests(sql, day, options.span).pipe(Effect.catchIf(isDropped, () => Effect.succeed(0))),
+  )
+  const sofar: Recomputation = {
+    total: counts.reduce((sum, count) => sum + count, 0),
+    requests: 0,
+    unanswered: 0,
+    contested: 0,
+    attemptsChanged: 0,
+    models: new Map(),
+  }
+  for (const day of days) {
+    yield* recomputeDay(sql, day, options, sofar).pipe(Effect.catchIf(isDropped, () => Effect.void))
+  }
+  return sofar
+})
 
-    const recomputeDay = Effect.fnUntraced(function* (day: LedgerPartition) {
-      let after: StoredRequest | undefined
-      while (true) {
-        const rows = yield* readRequests(sql, day, span, after, BATCH)
-        after = rows.at(-1)
-        if (after === undefined) return
-        const priced = rows.map((row) => priceRequest(row, price))
-        const changes = priced.flatMap(({ change }) => change ?? [])
-        const attempts = priced.flatMap((each) => each.attempts)
-        const changed =
-          dryRun || changes.length + attempts.length === 0
-            ? new Set(changes.map(({ id }) => id))
-            : yield* Effect.retry(writeCosts(sql, day, changes, attempts), {
-                schedule: again,
-                while: isRolledBack,
-              })
-        for (const each of priced) count(sofar, each, changed)
-        yield* options.onBatch(sofar)
-      }
-    })
+/** Prices the requests of one day, a batch at a time, and counts them in `sofar`. */
+const recomputeDay = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  day: LedgerPartition,
+  { span, price, dryRun, onBatch }: RecomputeOptions,
+  sofar: Recomputation,
+) {
+  let after: StoredRequest | undefined
+  while (true) {
+    const rows = yield* readRequests(sql, day, span, after, BATCH)
+    after = rows.at(-1)
+    if (after === undefined) return
+    const priced = rows.map((row) => priceRequest(row, price))
+    const changed = dryRun ? changesOf(priced) : yield* writeChanges(sql, day, priced)
+    for (const each of priced) count(sofar, each, changed)
+    yield* onBatch(sofar)
+  }
+})
 
-    yield* Effect.forEach(days, (day) => Effect.catchIf(recomputeDay(day), isDropped, () => Effect.void), {
-      discard: true,
-    })
-    return sofar
-  })
+/** Writes what is to change; returns the ids of the requests that did. */
+const writeChanges = (
+  sql: SqlClient.SqlClient,
+  day: LedgerPartition,
+  priced: ReadonlyArray<PricedRequest>,
+): Effect.Effect<ReadonlySet<string>, SqlError.SqlError> => {
+  const changes = priced.flatMap(({ change }) => change ?? [])
+  const attempts = priced.flatMap((each) => each.attempts)
+  return changes.length + attempts.length === 0
+    ? Effect.succeed(new Set())
+    : Effect.retry(writeCosts(sql, day, changes, attempts), { schedule: again, while: isRolledBack })
+}
+
+/** Returns the ids of the requests that are to change. */
+const changesOf = (priced: ReadonlyArray<PricedRequest>): ReadonlySet<string> =>
+  new Set(priced.flatMap(({ change }) => change?.id ?? []))
 
 interface PricedRequest {
   readonly row: StoredRequest
@@ -151,7 +160,7 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
   }
 }
 
-/** What of a stored usage decides its cost. */
+/** Returns the part of a stored usage that decides its cost. */
 const usageOf = (stored: StoredRequest | StoredAttempt): Usage | null =>
   makeUsage({
     inputTokens: stored.input_tokens,

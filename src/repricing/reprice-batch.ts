@@ -1,35 +1,42 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
+import { decodeRows } from "../database/decode-rows.ts"
 import { failureCode } from "../database/failure-code.ts"
-import type { LedgerPartition, Span } from "../ledger/tables/partitions.ts"
+import type { TimeRange } from "../domain/TimeRange.ts"
+import type { LedgerPartition } from "../ledger/tables/partitions.ts"
 
-/** What is stored of one attempt whose tokens are known. */
-export interface StoredAttempt {
-  readonly ordinal: number
-  readonly provider: string
-  readonly model: string
-  readonly input_tokens: number
-  readonly output_tokens: number
-  readonly cached_tokens: number
-  readonly cost: number | null
-}
+/** The usage and cost of one attempt whose tokens are known. */
+const StoredAttempt = Schema.Struct({
+  ordinal: Schema.Finite,
+  provider: Schema.String,
+  model: Schema.String,
+  input_tokens: Schema.Finite,
+  output_tokens: Schema.Finite,
+  cached_tokens: Schema.Finite,
+  cost: Schema.NullOr(Schema.Finite),
+})
+export type StoredAttempt = typeof StoredAttempt.Type
 
-/** What is stored of one request's usage and cost. */
-export interface StoredRequest {
-  readonly id: string
-  /** As PostgreSQL writes it, so that no fraction of a millisecond is lost. */
-  readonly started: string
-  readonly provider: string | null
-  readonly model: string | null
-  readonly input_tokens: number | null
-  readonly output_tokens: number | null
-  readonly cached_tokens: number | null
-  readonly reasoning_tokens: number | null
-  readonly cost: number | null
-  readonly reason: string | null
-  readonly version: string | null
-  readonly attempts: ReadonlyArray<StoredAttempt>
-}
+/** The usage and cost of one request. */
+const StoredRequest = Schema.Struct({
+  id: Schema.String,
+  /** Written by PostgreSQL, so that no fraction of a millisecond is lost. */
+  started: Schema.String,
+  provider: Schema.NullOr(Schema.String),
+  model: Schema.NullOr(Schema.String),
+  input_tokens: Schema.NullOr(Schema.Finite),
+  output_tokens: Schema.NullOr(Schema.Finite),
+  cached_tokens: Schema.NullOr(Schema.Finite),
+  cost: Schema.NullOr(Schema.Finite),
+  reason: Schema.NullOr(Schema.String),
+  version: Schema.NullOr(Schema.String),
+  attempts: Schema.Array(StoredAttempt),
+})
+export type StoredRequest = typeof StoredRequest.Type
+
+const decodeRequests = decodeRows(StoredRequest)
+const decodeCounts = decodeRows(Schema.Struct({ count: Schema.Finite }))
+const decodeIds = decodeRows(Schema.Struct({ id: Schema.String }))
 
 export interface CostChange {
   readonly id: string
@@ -45,37 +52,37 @@ export interface AttemptChange {
   readonly cost: number | null
 }
 
-const within = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span) =>
+const within = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange) =>
   sql`started_at >= to_timestamp(${fromMs}::float8 / 1000) AND started_at < to_timestamp(${toMs}::float8 / 1000)`
 
 export const countRequests = (
   sql: SqlClient.SqlClient,
   { requests }: LedgerPartition,
-  span: Span,
+  span: TimeRange,
 ): Effect.Effect<number, SqlError.SqlError> =>
   Effect.map(
-    sql<{ count: number }>`
-      SELECT count(*)::float8 AS count FROM ${sql(requests)} WHERE ${within(sql, span)}`,
+    decodeCounts(sql`
+      SELECT count(*)::float8 AS count FROM ${sql(requests)} WHERE ${within(sql, span)}`),
     ([row]) => row?.count ?? 0,
   )
 
-/** The next requests of a partition by start and id, behind `after`. */
+/** Returns the next requests of a partition by start and id, behind `after`. */
 export const readRequests = (
   sql: SqlClient.SqlClient,
   { requests, attempts }: LedgerPartition,
-  span: Span,
+  span: TimeRange,
   after: StoredRequest | undefined,
   limit: number,
 ): Effect.Effect<ReadonlyArray<StoredRequest>, SqlError.SqlError> => {
-  // Older rows do not say of an attempt how many tokens were cached; of the one that answered, its request does.
+  // Attempts from before that was stored do not say how many tokens were cached; the request says it of its last one.
   const answered = sql.literal(
     "attempt.ordinal = request.attempts AND (attempt.provider, attempt.model, attempt.input_tokens, " +
       "attempt.output_tokens) = (request.provider, request.model, request.input_tokens, request.output_tokens)",
   )
-  return sql<StoredRequest>`
+  return decodeRequests(sql`
     SELECT
       id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
-      cached_tokens::float8, reasoning_tokens::float8, cost_nano_usd::float8 AS cost, cost_reason AS reason,
+      cached_tokens::float8, cost_nano_usd::float8 AS cost, cost_reason AS reason,
       price_version AS version,
       (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
@@ -92,13 +99,13 @@ export const readRequests = (
     WHERE ${within(sql, span)}
       AND ${after === undefined ? sql`true` : sql`(started_at, id) > (${after.started}::timestamptz, ${after.id}::uuid)`}
     ORDER BY started_at, id
-    LIMIT ${limit}`
+    LIMIT ${limit}`)
 }
 
 /**
- * Writes new costs and takes the same differences to the rollups: one statement, so that they agree whenever it ends and
- * however. Gives back the requests whose cost was still the old one; somebody else re-priced the others meanwhile, with
- * differences of their own.
+ * Writes new costs and takes the same differences to the rollups: one statement, so that they agree whenever it ends
+ * and however. Returns the ids of the requests whose cost was still the old one; somebody else re-priced the others
+ * meanwhile, with differences of their own.
  *
  * A difference is one more row, or an addition to a row, of the table that the writer of batches adds to, and moves on
  * from there with the rest. Rows are locked in key order, as that writer locks them.
@@ -110,7 +117,7 @@ export const writeCosts = (
   attemptChanges: ReadonlyArray<AttemptChange>,
 ): Effect.Effect<ReadonlySet<string>, SqlError.SqlError> =>
   Effect.map(
-    sql<{ id: string }>`
+    decodeIds(sql`
       WITH change AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) AS change (
           id uuid, old_cost bigint, cost bigint, reason text, version text
@@ -150,10 +157,10 @@ export const writeCosts = (
           cost_nano_usd = rollup.cost_nano_usd + excluded.cost_nano_usd,
           unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests
       )
-      SELECT id FROM updated`,
+      SELECT id FROM updated`),
     (rows) => new Set(rows.map(({ id }) => id)),
   )
 
-/** Deadlocked, not serialisable, or waited too long for a lock: nothing was done, and it may be tried again. */
+/** Tells whether a deadlock, a conflict or a long wait for a lock ended it: nothing was done, it may be tried again. */
 export const isRolledBack = (error: SqlError.SqlError): boolean =>
   ["40P01", "40001", "55P03"].includes(failureCode(error) ?? "")

@@ -14,7 +14,7 @@ import type { UsageTotals } from "../../src/analytics/usage-totals.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { foldRollups } from "../../src/ledger/tables/fold-rollups.ts"
+import { rollUp } from "../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { anyRecord, anyRecords, DAY, foldUsage, HOUR_MS, record, type Usage } from "../ledger/records.ts"
 import { emptyTables } from "../ledger/rows.ts"
@@ -23,7 +23,7 @@ import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 const write = (records: ReadonlyArray<LedgerRecord>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
 
-const fold = Effect.flatMap(SqlClient.SqlClient, foldRollups)
+const move = Effect.flatMap(SqlClient.SqlClient, rollUp)
 
 /** Every page of a listing, one after the other, with something done in between. */
 const walk = <Row, Query extends AnalyticsQuery>(
@@ -123,7 +123,7 @@ describe.each([
       ({ records, limit, hours, moved, ...filters }) =>
         Effect.gen(function* () {
           yield* write(records.slice(0, records.length * moved))
-          yield* fold
+          yield* move
           yield* write(records.slice(records.length * moved))
           const analytics = yield* Analytics
           const fromMs = DAY - (1 + hours[0]) * HOUR_MS
@@ -340,7 +340,8 @@ describe.each([
           { endpoint: "/v1/chat/completions" },
           { stream: true },
           { provider: "a\0b", model: "gpt-5-mini", statusClass: 5 },
-        ]) {
+          { statusClass: 5, errorCode: "deadline" },
+        ] as const) {
           const { data } = yield* analytics.requests({ ...span, ...filter })
           assert.deepStrictEqual(
             data.map(({ request_id }) => request_id),
@@ -348,10 +349,13 @@ describe.each([
           )
         }
         for (const filter of [
-          { statusClass: 3 },
+          { statusClass: 4, errorCode: "deadline" },
+          { statusClass: 5, errorCode: "bad_request" },
+          { statusClass: 2, errorCode: "deadline" },
+          { errorCode: "dead\0line" },
           { endpoint: "/v1\0" },
           { stream: false, errorCode: "deadline" },
-        ]) {
+        ] as const) {
           assert.deepStrictEqual((yield* analytics.requests({ ...span, ...filter })).data, [])
         }
       }),

@@ -6,8 +6,8 @@ import { readRequests } from "../../src/analytics/requests-query.ts"
 import { Database } from "../../src/database/Database.ts"
 import { applyMigrations, migrate, migrations } from "../../src/database/migrations.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { foldRollups } from "../../src/ledger/tables/fold-rollups.ts"
 import { ledgerPartitions } from "../../src/ledger/tables/partitions.ts"
+import { rollUp } from "../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { DAY, HOUR_MS, record } from "../ledger/records.ts"
 import { freshPostgresUrl, migratedDataDir } from "../support/Databases.ts"
@@ -138,7 +138,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       ]
       assert.deepStrictEqual(yield* countsPerMode("usage_rollups"), perMode)
       assert.deepStrictEqual(yield* countsPerMode("latency_rollups"), perMode)
-      yield* foldRollups(sql)
+      yield* rollUp(sql)
       assert.deepStrictEqual(yield* countsPerMode("usage_rollups"), perMode)
       assert.deepStrictEqual(yield* countsPerMode("latency_rollups"), perMode)
     }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),

@@ -10,7 +10,7 @@ import { RequestId } from "../../src/domain/Ids.ts"
 import { makeUsage, type Usage } from "../../src/domain/Usage.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { foldRollups } from "../../src/ledger/tables/fold-rollups.ts"
+import { rollUp } from "../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { type PriceUsage, type Recomputation, recomputeCosts } from "../../src/repricing/recompute-costs.ts"
 import { eventually } from "../ledger/eventually.ts"
@@ -25,7 +25,7 @@ const always = { fromMs: 0, toMs: 253_402_300_799_000 }
 const write = (records: ReadonlyArray<LedgerRecord>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
 
-const fold = Effect.flatMap(SqlClient.SqlClient, foldRollups)
+const fold = Effect.flatMap(SqlClient.SqlClient, rollUp)
 
 const priceFrom =
   (prices: Prices): PriceUsage =>

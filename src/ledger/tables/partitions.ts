@@ -1,47 +1,46 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
+import { decodeRows } from "../../database/decode-rows.ts"
 import { failureCode } from "../../database/failure-code.ts"
+import type { TimeRange } from "../../domain/TimeRange.ts"
 
 /**
- * The days of the ledger: one partition of `requests` and one of `attempts` for each UTC day, made ahead of need or when
- * a record of that day arrives, and dropped together. There is no partition for everything else, which would keep the
- * days in it from ever being made.
+ * The days of the ledger: one partition of `requests` and one of `attempts` for each UTC day, made ahead of need or
+ * when a record of that day arrives, and dropped together. There is no partition for everything else, which would keep
+ * the days in it from ever being made.
  */
-export interface LedgerPartition {
-  readonly requests: string
-  readonly attempts: string
+const LedgerPartition = Schema.Struct({
+  /** Names of the two tables. */
+  requests: Schema.String,
+  attempts: Schema.String,
   /** Epoch milliseconds, inclusive; null for the partition of everything before there were days. */
-  readonly fromMs: number | null
+  fromMs: Schema.NullOr(Schema.Finite),
   /** Exclusive. */
-  readonly toMs: number
-}
+  toMs: Schema.Finite,
+})
+export type LedgerPartition = typeof LedgerPartition.Type
 
-/** Epoch milliseconds. */
-export interface Span {
-  readonly fromMs: number
-  /** Exclusive. */
-  readonly toMs: number
-}
+const decodePartitions = decodeRows(LedgerPartition)
 
-/** Whether some of the day is in the span. */
-export const isWithin = ({ fromMs, toMs }: LedgerPartition, span: Span): boolean =>
-  (fromMs ?? Number.NEGATIVE_INFINITY) < span.toMs && toMs > span.fromMs
+/** Tells whether some of the day is in the range. */
+export const isWithin = ({ fromMs, toMs }: LedgerPartition, range: TimeRange): boolean =>
+  (fromMs ?? Number.NEGATIVE_INFINITY) < range.toMs && toMs > range.fromMs
 
-/** All of them, oldest first. */
+/** Returns all days, oldest first. */
 export const ledgerPartitions = (
   sql: SqlClient.SqlClient,
 ): Effect.Effect<ReadonlyArray<LedgerPartition>, SqlError.SqlError> => selectPartitions(sql, sql`true`)
 
 const selectPartitions = (sql: SqlClient.SqlClient, condition: Statement.Fragment) =>
-  sql<LedgerPartition>`
+  decodePartitions(sql`
     SELECT
       requests, attempts, (extract(epoch FROM lower) * 1000)::float8 AS "fromMs",
       (extract(epoch FROM upper) * 1000)::float8 AS "toMs"
     FROM ledger_partitions
     WHERE ${condition}
-    ORDER BY upper`
+    ORDER BY upper`)
 
-/** The days of a batch's records, as the statement that writes them reads it. */
+/** Makes the days of a batch's records; `batch` is as the statement that writes them reads it. */
 export const createDaysOf = (
   sql: SqlClient.SqlClient,
   batch: string,
@@ -53,7 +52,7 @@ export const createDaysOf = (
       FROM jsonb_to_recordset(${batch}::jsonb) AS record (started_at_ms double precision)
     ) AS days`)
 
-/** Today and `ahead` more days, by the database's clock. */
+/** Makes today and `ahead` more days, by the database's clock. */
 export const createDaysAhead = (
   sql: SqlClient.SqlClient,
   ahead: number,
@@ -63,8 +62,8 @@ export const createDaysAhead = (
     FROM generate_series(0, ${ahead}) AS ahead`)
 
 /**
- * Oldest first: those that ended when the current UTC day began or earlier, less `days` times 24 hours, by the
- * database's clock.
+ * Returns the days whose time is over, oldest first: those that ended when the current UTC day began or earlier, less
+ * `days` times 24 hours, by the database's clock.
  */
 export const expiredPartitions = (
   sql: SqlClient.SqlClient,
@@ -76,8 +75,8 @@ export const expiredPartitions = (
   )
 
 /**
- * False when another replica dropped it first. Dropping needs both tables for itself for a moment. Whoever asks for
- * them meanwhile waits behind it, so it does not wait long for a slow reader.
+ * Drops a day; false when another replica dropped it first. It needs both tables for itself for a moment, and everybody
+ * else who wants them waits behind it, so it does not wait long for a slow reader.
  */
 export const dropPartition = (
   sql: SqlClient.SqlClient,
@@ -99,5 +98,5 @@ export const dropPartition = (
     Effect.catchIf(isDropped, () => Effect.succeed(false)),
   )
 
-/** The day was dropped meanwhile, as its time had come. */
+/** Tells whether the day was dropped meanwhile, as its time had come. */
 export const isDropped = (error: SqlError.SqlError): boolean => failureCode(error) === "42P01"

@@ -75,7 +75,7 @@ describe.each([
         const kept = [at(limit), at(limit + 7 * DAY_MS), at(limit + 8 * DAY_MS)]
         yield* write([...old, ...kept])
         const before = yield* dropped
-        yield* (yield* upkeep({ retentionDays: 7 })).run
+        yield* (yield* upkeep({ retentionDays: 7 })).round
         assert.deepStrictEqual(
           yield* ids,
           kept.map(({ id }): string => id),
@@ -101,16 +101,16 @@ describe.each([
         Effect.gen(function* () {
           yield* empty
           const sql = yield* SqlClient.SqlClient
-          const { run } = yield* upkeep({ retentionDays: 1 })
+          const { round } = yield* upkeep({ retentionDays: 1 })
           const now = yield* today
           yield* write([record({ startedAt: now - 9 * DAY_MS })])
-          yield* run
+          yield* round
           const late = record({ startedAt: now - 9 * DAY_MS })
           const current = record({ startedAt: now })
           yield* write([late, current])
           assert.deepStrictEqual(yield* ids, [late.id, current.id])
           yield* write([late, current])
-          yield* run
+          yield* round
           assert.deepStrictEqual(yield* ids, [current.id])
           assert.deepStrictEqual(yield* sql`SELECT sum(requests)::int AS requests FROM usage_rollups`, [
             { requests: 3 },
@@ -123,9 +123,9 @@ describe.each([
         yield* empty
         const old = record({ startedAt: (yield* today) - 9 * DAY_MS })
         yield* write([old])
-        yield* (yield* upkeep({ retentionDays: 1, flushed: false })).run
+        yield* (yield* upkeep({ retentionDays: 1, flushed: false })).round
         assert.deepStrictEqual(yield* ids, [old.id])
-        yield* (yield* upkeep({ retentionDays: 1, flushed: true })).run
+        yield* (yield* upkeep({ retentionDays: 1, flushed: true })).round
         assert.deepStrictEqual(yield* ids, [])
       }),
     )
@@ -135,7 +135,7 @@ describe.each([
         yield* empty
         const old = record({ startedAt: 0 })
         yield* write([old])
-        yield* (yield* upkeep()).run
+        yield* (yield* upkeep()).round
         assert.deepStrictEqual(yield* ids, [old.id])
       }),
     )
@@ -150,7 +150,7 @@ describe.each([
         yield* write([...records, current])
         const before = yield* dropped
         const replicas = yield* Effect.all(Array.from({ length: 4 }, () => upkeep({ retentionDays: 1 })))
-        yield* Effect.forEach(replicas, ({ run }) => run, { concurrency: "unbounded" })
+        yield* Effect.forEach(replicas, ({ round }) => round, { concurrency: "unbounded" })
         assert.strictEqual((yield* dropped) - before, 5)
         assert.deepStrictEqual(yield* ids, [current.id])
         assert.deepStrictEqual(yield* sql`SELECT sum(requests)::int AS requests FROM usage_rollups`, [
@@ -165,7 +165,7 @@ describe.each([
         const sql = yield* SqlClient.SqlClient
         const given = [record({ startedAt: (yield* today) - 1 })]
         yield* write(given)
-        yield* (yield* upkeep()).run
+        yield* (yield* upkeep()).round
         assert.deepStrictEqual(yield* sql`SELECT hour FROM usage_recent`, [])
         yield* assertHoldsExactly(given)
       }),
@@ -181,7 +181,7 @@ describe.each([
         yield* rename("create_ledger_day", "not_now")
         const lines: Array<string> = []
         const logger = Logger.make(({ message }) => lines.push(JSON.stringify(message)))
-        const fiber = yield* (yield* upkeep()).keep.pipe(
+        const fiber = yield* (yield* upkeep()).run.pipe(
           Effect.provide(Logger.layer([logger])),
           Effect.forkChild({ startImmediately: true }),
         )
@@ -209,8 +209,8 @@ describe.each([
             return Reflect.apply(target, self, args)
           },
         })
-        const { keep } = yield* Effect.provideService(upkeep(), SqlClient.SqlClient, faulty)
-        const fiber = yield* Effect.forkChild(keep, { startImmediately: true })
+        const { run } = yield* Effect.provideService(upkeep(), SqlClient.SqlClient, faulty)
+        const fiber = yield* Effect.forkChild(run, { startImmediately: true })
         assert.strictEqual(calls, 1)
         yield* TestClock.adjust("1 second")
         yield* eventually(Effect.map(ledgerPartitions(sql), (days) => days.length === 4))
@@ -226,7 +226,7 @@ describe.each([
           const sql = yield* SqlClient.SqlClient
           const old = record({ startedAt: (yield* today) - 9 * DAY_MS })
           yield* write([old])
-          const { run } = yield* upkeep({ retentionDays: 1 })
+          const { round } = yield* upkeep({ retentionDays: 1 })
           const reading = yield* Latch.make()
           const done = yield* Latch.make()
           const reader = yield* sql`SELECT count(*) FROM requests`.pipe(
@@ -236,12 +236,12 @@ describe.each([
             Effect.forkChild,
           )
           yield* reading.await
-          const refused = yield* Effect.flip(run)
+          const refused = yield* Effect.flip(round)
           yield* done.open
           yield* Fiber.join(reader)
           assert.strictEqual(failureCode(refused), "55P03")
           assert.deepStrictEqual(yield* ids, [old.id])
-          yield* run
+          yield* round
           assert.deepStrictEqual(yield* ids, [])
         }),
       )

@@ -4,13 +4,13 @@ import { SqlClient } from "effect/sql"
 import fc from "fast-check"
 import type { LedgerRecord } from "../../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../../src/ledger/ledger-entry.ts"
-import { foldRollups } from "../../../src/ledger/tables/fold-rollups.ts"
+import { rollUp } from "../../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../../src/ledger/write-batch.ts"
 import { layerEmbedded, layerPostgres } from "../../support/Databases.ts"
 import { anyRecords, DAY, HOUR_MS, record } from "../records.ts"
 import { assertHoldsExactly, emptyTables } from "../rows.ts"
 
-const fold = Effect.flatMap(SqlClient.SqlClient, foldRollups)
+const move = Effect.flatMap(SqlClient.SqlClient, rollUp)
 
 const write = (records: ReadonlyArray<LedgerRecord>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
@@ -64,17 +64,17 @@ describe.each([
         const batches = fc.array(anyRecords(15), { minLength: 1, maxLength: 4 })
         yield* Effect.promise(() =>
           fc.assert(
-            fc.asyncProperty(batches, fc.array(fc.boolean(), { minLength: 4 }), (batches, folds) =>
+            fc.asyncProperty(batches, fc.array(fc.boolean(), { minLength: 4 }), (batches, moves) =>
               Effect.gen(function* () {
                 yield* emptyTables
                 const written: Array<LedgerRecord> = []
                 for (const [i, batch] of batches.entries()) {
                   yield* write(batch)
                   written.push(...batch)
-                  if (folds[i]) yield* fold
+                  if (moves[i]) yield* move
                   yield* assertHoldsExactly(written)
                 }
-                yield* fold
+                yield* move
                 yield* assertHoldsExactly(written)
                 yield* assertLevelsAgree
                 assert.strictEqual(yield* recentRows, 0)
@@ -99,12 +99,12 @@ describe.each([
         yield* Effect.all(
           [
             Effect.forEach(batches, (batch) => write(batch).pipe(again), { concurrency: 3 }),
-            Effect.forEach(Array.from({ length: 10 }), () => fold.pipe(again), { concurrency: 2 }),
+            Effect.forEach(Array.from({ length: 10 }), () => move.pipe(again), { concurrency: 2 }),
           ],
           { concurrency: "unbounded" },
         )
         yield* assertHoldsExactly(batches.flat())
-        yield* fold
+        yield* move
         yield* assertHoldsExactly(batches.flat())
         yield* assertLevelsAgree
       }),
@@ -117,7 +117,7 @@ describe.each([
         const [{ now } = { now: 0 }] = yield* sql<{ now: number }>`
           SELECT (extract(epoch FROM now() + interval '1 hour') * 1000)::float8 AS now`
         yield* write([record({ startedAt: now })])
-        assert.strictEqual(yield* fold, 0)
+        assert.strictEqual(yield* move, 0)
         assert.strictEqual(yield* recentRows, 2)
       }),
     )

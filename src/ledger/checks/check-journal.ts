@@ -1,14 +1,16 @@
 import { join } from "node:path"
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import type { LedgerConfig } from "../config/GatewayConfig.ts"
-import { type Finding, fail, ok, several, warn } from "./Finding.ts"
-import { inspectJournal, type ProcessJournal, type WaitingRecord } from "./inspect-journal.ts"
-import { reading } from "./reading.ts"
+import type { LedgerConfig } from "../../config/GatewayConfig.ts"
+import { decodeRows } from "../../database/decode-rows.ts"
+import { reading } from "../../database/reading.ts"
+import { type Finding, fail, ok, several, warn } from "../../domain/Finding.ts"
+import { inspectJournal, type ProcessJournal, type WaitingRecord } from "../../journal/inspect-journal.ts"
+import { timesOf } from "../ledger-entry.ts"
 
-/** What waits in `DATA_DIR` for the database, and whose it is. */
+/** Checks what waits in `DATA_DIR` for the database, and whether its process lives. */
 
-/** A record is shipped within a second, and taken over within a minute of its process's death. */
+/** Age of a record that is late: it is shipped within a second, or within a minute of its process's death. */
 const LATE_MS = 2 * 60_000
 
 const NEARLY_FULL = 0.8
@@ -17,7 +19,9 @@ const LOOK_UP = 1_000
 
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i
 
-/** Those that the database does not have yet. */
+const decodeIds = decodeRows(Schema.Struct({ id: Schema.String }))
+
+/** Returns the records that the database does not have yet. */
 const missingOf = (
   sql: SqlClient.SqlClient,
   records: ReadonlyArray<WaitingRecord>,
@@ -28,13 +32,13 @@ const missingOf = (
       const batch = records.slice(at, at + LOOK_UP).filter(({ id }) => UUID.test(id))
       const found = yield* reading(
         sql,
-        sql<{ id: string }>`
+        decodeIds(sql`
           SELECT wanted.id::text
           FROM jsonb_to_recordset(${JSON.stringify(batch)}::jsonb) AS wanted (id uuid, "startedMs" double precision)
           WHERE EXISTS (
             SELECT FROM requests
             WHERE requests.id = wanted.id AND started_at = to_timestamp("startedMs" / 1000)
-          )`,
+          )`),
       )
       const there = new Set(found.map(({ id }) => id))
       missing.push(...batch.filter(({ id }) => !there.has(id.toLowerCase())))
@@ -43,11 +47,11 @@ const missingOf = (
   })
 
 interface Inspected extends ProcessJournal {
-  /** Of the first records, those that the database does not have; undefined when it cannot be asked. */
+  /** Those of the first records that the database does not have; undefined when it cannot be asked. */
   readonly waiting: ReadonlyArray<WaitingRecord> | undefined
 }
 
-/** Without a database it tells what is in the files. */
+/** Tells what is in the journal's files, and with a database, what of it still has to go there. */
 export const checkJournal = (
   dataDir: string,
   ledger: LedgerConfig,
@@ -55,7 +59,7 @@ export const checkJournal = (
   sql: SqlClient.SqlClient | undefined,
 ): Effect.Effect<Finding> =>
   Effect.gen(function* () {
-    const processes = yield* inspectJournal(join(dataDir, "journal"))
+    const processes = yield* inspectJournal(join(dataDir, "journal"), timesOf)
     const inspected = yield* Effect.forEach(processes, (process) =>
       Effect.map(
         sql === undefined

@@ -1,8 +1,7 @@
-import type { GatewayConfig } from "../config/GatewayConfig.ts"
-import { type Finding, fail, ok, several, warn } from "./Finding.ts"
+import { type Finding, fail, ok, several, warn } from "../domain/Finding.ts"
+import type { GatewayConfig } from "./GatewayConfig.ts"
 
-/** What the settings say, after they were found to be right. */
-
+/** Tells of settings that keep the gateway from starting. */
 export const settingsFault = (faults: ReadonlyArray<string>): Finding =>
   fail("settings", {
     summary: `${several(faults.length, "setting")} wrong: the gateway does not start`,
@@ -11,6 +10,7 @@ export const settingsFault = (faults: ReadonlyArray<string>): Finding =>
     next: "Correct them in the environment, in .env or in the file that GATEWAY_CONFIG names.",
   })
 
+/** Checks that models answer, and that no provider is without a key. */
 export const checkProviders = ({ providers }: GatewayConfig): Finding => {
   const real = providers.flatMap((provider) => (provider.kind === "simulated" ? [] : [provider]))
   const numbers = { providers: real.length, simulated: providers.length - real.length }
@@ -36,6 +36,7 @@ export const checkProviders = ({ providers }: GatewayConfig): Finding => {
   })
 }
 
+/** Checks that every model has a price. */
 export const checkPrices = ({ providers }: GatewayConfig): Finding => {
   const models = providers.flatMap(({ name, models }) =>
     models.map((model) => ({ name: `${name}/${model.name}`, priced: model.price !== undefined })),

@@ -1,16 +1,16 @@
-/** What one check found: a verdict, what was counted, and what to do about it. Holds no secret and no client's text. */
+/** Result of one check: a verdict, what was counted, and what to do about it. Holds no secret and no client's text. */
 export interface Finding {
   readonly check: string
   readonly status: "ok" | "warn" | "fail" | "skipped"
   readonly summary: string
   readonly numbers: Readonly<Record<string, number>>
-  /** The first of what is wrong. */
+  /** The first `MAX_EXAMPLES` of what is wrong. */
   readonly examples: ReadonlyArray<string>
-  /** What to do next; null when there is nothing to do. */
+  /** Advice; null when there is nothing to do. */
   readonly next: string | null
 }
 
-/** More examples than these are only counted. */
+/** Examples of a finding at most; more are only counted. */
 export const MAX_EXAMPLES = 10
 
 interface Found {
@@ -43,10 +43,10 @@ const wrong =
     next,
   })
 
-/** Nothing is lost or wrong, but somebody should know. */
+/** Makes a finding of which somebody should know, though nothing is lost or wrong. */
 export const warn = wrong("warn")
 
-/** What is stored is wrong, or the gateway cannot work like this. */
+/** Makes a finding of stored data that is wrong, or of a gateway that cannot work like this. */
 export const fail = wrong("fail")
 
 export const skipped = (check: string, summary: string): Finding => ({
@@ -58,6 +58,6 @@ export const skipped = (check: string, summary: string): Finding => ({
   next: null,
 })
 
-/** `1,234 requests`, `1 request`. */
+/** Returns a count with its noun: `1,234 requests`, `1 request`. */
 export const several = (count: number, noun: string, nouns = `${noun}s`): string =>
   `${count.toLocaleString("en")} ${count === 1 ? noun : nouns}`

@@ -1,18 +1,17 @@
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { payloadId, payloadLine, RECORD } from "../journal/frame.ts"
-import { scanSegments } from "../journal/scan-segments.ts"
-import { timesOf } from "../ledger/ledger-entry.ts"
 import { codeOf } from "../platform/error-code.ts"
 import { isLocked } from "../platform/file-lock.ts"
+import { payloadId, payloadLine, RECORD } from "./frame.ts"
+import { scanSegments } from "./scan-segments.ts"
 
-/** Records of one process that are looked up in the database; more are only counted. */
+/** Records of one process that are listed; more are only counted. */
 const MAX_RECORDS = 100_000
 
 const UNKNOWN_TIMES = { startedMs: Number.NaN, endedMs: Number.NaN }
 
-/** A living process writes, and starts its file anew, while it is read: what looks damaged then is read again. */
+/** Readings of a living process at most: it writes, and starts its file anew, while it is read. */
 const READINGS = 4
 
 export interface WaitingRecord {
@@ -21,7 +20,10 @@ export interface WaitingRecord {
   readonly endedMs: number
 }
 
-/** What one process has in the journal. */
+/** Reads a record's times from its line. */
+type TimesOf = (line: string) => Pick<WaitingRecord, "startedMs" | "endedMs"> | undefined
+
+/** A process's part of the journal. */
 export interface ProcessJournal {
   readonly name: string
   readonly alive: boolean
@@ -39,25 +41,28 @@ export interface ProcessJournal {
   readonly unreadable: string | undefined
 }
 
-/** Only reads. */
-export const inspectJournal = (journal: string): Effect.Effect<ReadonlyArray<ProcessJournal>> =>
+/** Tells what each process has in the journal's directory. Changes nothing. */
+export const inspectJournal = (
+  journal: string,
+  timesOf: TimesOf,
+): Effect.Effect<ReadonlyArray<ProcessJournal>> =>
   Effect.gen(function* () {
     const names = yield* Effect.promise(() => directoriesIn(journal))
-    return yield* Effect.forEach(names, (name) => inspectProcess(journal, name))
+    return yield* Effect.forEach(names, (name) => inspectProcess(journal, name, timesOf))
   })
 
-/** None when there is no journal. */
+/** Returns the names of directories in order; none when there is no journal. */
 const directoriesIn = async (journal: string): Promise<ReadonlyArray<string>> => {
   const entries = await readdir(journal, { withFileTypes: true }).catch(() => [])
   return entries.flatMap((entry) => (entry.isDirectory() ? [entry.name] : [])).toSorted()
 }
 
-const inspectProcess = Effect.fnUntraced(function* (journal: string, name: string) {
+const inspectProcess = Effect.fnUntraced(function* (journal: string, name: string, timesOf: TimesOf) {
   const path = join(journal, name)
-  // A lock that cannot be looked at is somebody's.
+  // A lock that cannot be looked at is taken for held.
   const alive = yield* Effect.orElseSucceed(isLocked(join(path, "lock")), () => true)
   for (let readings = 1; ; readings++) {
-    const found = yield* Effect.promise(() => readDirectory(path).catch(unreadable))
+    const found = yield* Effect.promise(() => readDirectory(path, timesOf).catch(unreadable))
     if (found.gaps === 0 || !alive || readings === READINGS) return { name, alive, ...found }
     yield* Effect.sleep("50 millis")
   }
@@ -70,7 +75,7 @@ const unreadable = (cause: unknown): Contents => ({
   unreadable: codeOf(cause) === "ENOENT" ? undefined : codeOf(cause),
 })
 
-const readDirectory = async (path: string): Promise<Contents> => {
+const readDirectory = async (path: string, timesOf: TimesOf): Promise<Contents> => {
   const first: Array<WaitingRecord> = []
   const unfinished = new Set<string>()
   let records = 0

@@ -1,14 +1,14 @@
 import { assert, it } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
-import { costOf } from "../../src/catalog/cost.ts"
-import { Database } from "../../src/database/Database.ts"
-import { applyMigrations, migrate, migrations } from "../../src/database/migrations.ts"
-import { checkRollups } from "../../src/doctor/check-rollups.ts"
-import { checkRows } from "../../src/doctor/check-rows.ts"
-import { recomputeCosts } from "../../src/repricing/recompute-costs.ts"
-import { HOUR_MS } from "../ledger/records.ts"
-import { freshPostgresUrl } from "../support/Databases.ts"
+import { costOf } from "../../../src/catalog/cost.ts"
+import { Database } from "../../../src/database/Database.ts"
+import { applyMigrations, migrate, migrations } from "../../../src/database/migrations.ts"
+import { checkRollups } from "../../../src/ledger/checks/check-rollups.ts"
+import { checkRows } from "../../../src/ledger/checks/check-rows.ts"
+import { recomputeCosts } from "../../../src/repricing/recompute-costs.ts"
+import { freshPostgresUrl } from "../../support/Databases.ts"
+import { HOUR_MS } from "../records.ts"
 
 const pool = Database.layerPool({
   applicationName: "test",

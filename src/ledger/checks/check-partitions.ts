@@ -1,16 +1,25 @@
-import { Effect } from "effect"
-import { type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
-import { type Finding, fail, ok, several, warn } from "./Finding.ts"
-import { DAY_MS, HOUR_MS, isoOf, reading, type Subject } from "./reading.ts"
+import { Effect, Schema } from "effect"
+import { decodeRows } from "../../database/decode-rows.ts"
+import { reading } from "../../database/reading.ts"
+import { type Finding, fail, ok, several, warn } from "../../domain/Finding.ts"
+import { DAY_MS, HOUR_MS } from "../../domain/TimeRange.ts"
+import { type LedgerPartition, ledgerPartitions } from "../tables/partitions.ts"
+import type { LedgerSubject } from "./LedgerSubject.ts"
 
-/** Gateways drop old days and make new ones every hour. */
+const decodeCounts = decodeRows(Schema.Struct({ day: Schema.Finite, requests: Schema.Finite }))
+
+const decodeNames = decodeRows(Schema.Struct({ name: Schema.String }))
+
+/** Age of an upkeep that is overdue: gateways drop old days and make new ones every hour. */
 const UPKEEP_LATE_MS = 2 * HOUR_MS
+
+const isoOf = (ms: number): string => new Date(ms).toISOString()
 
 const dayOf = (ms: number): string => isoOf(ms).slice(0, 10)
 
 const startOfDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS
 
-/** Days without a partition between the oldest and the newest that there are; partitions come in order. */
+/** Returns days without a partition between the oldest and the newest that there are; partitions come in order. */
 const gapsIn = (partitions: ReadonlyArray<LedgerPartition>): ReadonlyArray<number> =>
   partitions.slice(1).flatMap(({ fromMs }, i) => {
     const endedMs = partitions[i]?.toMs ?? 0
@@ -21,10 +30,11 @@ const gapsIn = (partitions: ReadonlyArray<LedgerPartition>): ReadonlyArray<numbe
   })
 
 /**
- * A day in between without a partition may be one on which nothing happened; if the rollups know of requests, their
- * rows are gone. Before the oldest partition rows are gone because their time had come.
+ * Looks for days whose rows are gone, that should be there, or should not. A day in between without a partition may be
+ * one on which nothing happened; if the rollups know of requests, their rows are gone. Before the oldest partition rows
+ * are gone because their time had come.
  */
-export const checkPartitions = Effect.fnUntraced(function* ({ sql, nowMs, retentionDays }: Subject) {
+export const checkPartitions = Effect.fnUntraced(function* ({ sql, nowMs, retentionDays }: LedgerSubject) {
   const partitions = yield* reading(sql, ledgerPartitions(sql))
   const missing = new Set(gapsIn(partitions))
   const counted =
@@ -32,7 +42,7 @@ export const checkPartitions = Effect.fnUntraced(function* ({ sql, nowMs, retent
       ? []
       : yield* reading(
           sql,
-          sql<{ day: number; requests: number }>`
+          decodeCounts(sql`
             SELECT
               (extract(epoch FROM date_trunc('day', hour, 'UTC')) * 1000)::float8 AS day,
               sum(requests)::float8 AS requests
@@ -41,14 +51,14 @@ export const checkPartitions = Effect.fnUntraced(function* ({ sql, nowMs, retent
               AND hour < to_timestamp(${Math.max(...missing) + DAY_MS}::float8 / 1000)
             GROUP BY 1
             HAVING sum(requests) > 0
-            ORDER BY 1`,
+            ORDER BY 1`),
         )
   const lost = counted.filter(({ day }) => missing.has(day))
   const unpaired = yield* reading(
     sql,
-    sql<{ name: string }>`
+    decodeNames(sql`
       SELECT requests AS name FROM ledger_partitions
-      WHERE to_regclass(quote_ident(attempts)) IS NULL ORDER BY upper`,
+      WHERE to_regclass(quote_ident(attempts)) IS NULL ORDER BY upper`),
   )
   const today = startOfDay(nowMs)
   const absent = [today, today + DAY_MS].filter(

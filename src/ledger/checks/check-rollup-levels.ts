@@ -1,13 +1,19 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import type { Span } from "../ledger/tables/partitions.ts"
-import { COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../ledger/tables/rollups.ts"
-import { type Finding, fail, MAX_EXAMPLES, ok, several } from "./Finding.ts"
-import { DAY_MS, HOUR_MS, reading, type Subject, widened } from "./reading.ts"
+import { decodeRows } from "../../database/decode-rows.ts"
+import { reading } from "../../database/reading.ts"
+import { type Finding, fail, MAX_EXAMPLES, ok, several } from "../../domain/Finding.ts"
+import { DAY_MS, HOUR_MS, type TimeRange, widen } from "../../domain/TimeRange.ts"
+import { COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../tables/rollups.ts"
+import type { LedgerSubject } from "./LedgerSubject.ts"
+
+const decodeStarts = decodeRows(Schema.Struct({ start: Schema.Date }))
+
+const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finite) }))
 
 /**
- * Whether the rollups that analytics read agree: each size of rows with the next smaller one, and those by key, by model
- * and in all with those by key and model.
+ * Checks that the rollups that analytics read agree: each size of rows with the next smaller one, and those by key, by
+ * model and in all with those by key and model.
  */
 
 /** Rows of `table` that count `hours` hours are the sums of those of `source` that count `sourceHours`. */
@@ -28,14 +34,14 @@ const inDays = [
 ]
 const inWeeks = sized(168, 24)
 
-const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span, level: Level) => {
+const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange, level: Level) => {
   const { table, hours, source, sourceHours } = level
   const key = sql.literal(["start", ...table.groups, "stream"].join(", "))
   const others = sql.literal([...table.groups, "stream", ...ROLLUP_SUMS].join(", "))
   const summed = sql.literal(ROLLUP_SUMS.map((name) => `sum(${name})::bigint AS ${name}`).join(", "))
   const within = sql`
     start >= to_timestamp(${fromMs}::float8 / 1000) AND start < to_timestamp(${toMs}::float8 / 1000)`
-  return sql<{ start: Date }>`
+  return decodeStarts(sql`
     WITH source AS (
       SELECT
         date_bin(make_interval(hours => ${hours}::int), start, timestamptz '1970-01-01Z') AS start, ${others}, latencies
@@ -49,19 +55,19 @@ const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: Span, level: Leve
     SELECT start
     FROM ((TABLE expected EXCEPT TABLE stored) UNION (TABLE stored EXCEPT TABLE expected)) AS differing
     GROUP BY ${key}
-    ORDER BY start`
+    ORDER BY start`)
 }
 
 export const checkRollupLevels = ({
   sql,
   span,
   progress,
-}: Subject): Effect.Effect<Finding, SqlError.SqlError> =>
+}: LedgerSubject): Effect.Effect<Finding, SqlError.SqlError> =>
   Effect.gen(function* () {
     const [row] = yield* reading(
       sql,
-      sql<{ first: number | null }>`
-        SELECT (extract(epoch FROM min(start)) * 1000)::float8 AS first FROM total_usage WHERE hours = 1`,
+      decodeFirst(sql`
+        SELECT (extract(epoch FROM min(start)) * 1000)::float8 AS first FROM total_usage WHERE hours = 1`),
     )
     const known = { fromMs: Math.max(span.fromMs, row?.first ?? span.toMs), toMs: span.toMs }
     const steps = [
@@ -99,9 +105,9 @@ export const checkRollupLevels = ({
         })
   })
 
-/** Whole units, counted since 1970 as the rollups are. */
-const pieces = (span: Span, unitMs: number): ReadonlyArray<Span> => {
-  const { fromMs, toMs } = widened(span, unitMs)
+/** Cuts a span into whole units, counted since 1970 as the rollups are. */
+const pieces = (span: TimeRange, unitMs: number): ReadonlyArray<TimeRange> => {
+  const { fromMs, toMs } = widen(span, unitMs)
   return Array.from({ length: Math.max(0, (toMs - fromMs) / unitMs) }, (_, i) => ({
     fromMs: fromMs + i * unitMs,
     toMs: fromMs + (i + 1) * unitMs,

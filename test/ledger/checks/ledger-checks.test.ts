@@ -1,21 +1,22 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Data, Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { failureCode } from "../../src/database/failure-code.ts"
-import { checkPartitions } from "../../src/doctor/check-partitions.ts"
-import { checkRollupLevels } from "../../src/doctor/check-rollup-levels.ts"
-import { checkRollups } from "../../src/doctor/check-rollups.ts"
-import { checkRows } from "../../src/doctor/check-rows.ts"
-import type { Finding } from "../../src/doctor/Finding.ts"
-import { reading, type Subject } from "../../src/doctor/reading.ts"
-import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
-import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { foldRollups } from "../../src/ledger/tables/fold-rollups.ts"
-import { createDaysAhead, ledgerPartitions } from "../../src/ledger/tables/partitions.ts"
-import { writeBatch } from "../../src/ledger/write-batch.ts"
-import { attempt, HOUR_MS, record } from "../ledger/records.ts"
-import { emptyTables } from "../ledger/rows.ts"
-import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { failureCode } from "../../../src/database/failure-code.ts"
+import { reading } from "../../../src/database/reading.ts"
+import type { Finding } from "../../../src/domain/Finding.ts"
+import { checkPartitions } from "../../../src/ledger/checks/check-partitions.ts"
+import { checkRollupLevels } from "../../../src/ledger/checks/check-rollup-levels.ts"
+import { checkRollups } from "../../../src/ledger/checks/check-rollups.ts"
+import { checkRows } from "../../../src/ledger/checks/check-rows.ts"
+import type { LedgerSubject } from "../../../src/ledger/checks/LedgerSubject.ts"
+import type { LedgerRecord } from "../../../src/ledger/LedgerRecord.ts"
+import { ledgerEntry } from "../../../src/ledger/ledger-entry.ts"
+import { createDaysAhead, ledgerPartitions } from "../../../src/ledger/tables/partitions.ts"
+import { rollUp } from "../../../src/ledger/tables/roll-up.ts"
+import { writeBatch } from "../../../src/ledger/write-batch.ts"
+import { layerEmbedded, layerPostgres } from "../../support/Databases.ts"
+import { attempt, HOUR_MS, record } from "../records.ts"
+import { emptyTables } from "../rows.ts"
 
 const DAY_MS = 24 * HOUR_MS
 
@@ -46,13 +47,13 @@ const sound = Effect.gen(function* () {
   for (const { requests, attempts } of yield* ledgerPartitions(sql))
     yield* sql`DROP TABLE IF EXISTS ${sql(requests)}, ${sql(attempts)}`
   yield* writeBatch(sql, records.map(ledgerEntry))
-  yield* foldRollups(sql)
+  yield* rollUp(sql)
   // On the second level and on the first.
   yield* writeBatch(sql, [ledgerEntry(record({ startedAt: DAY + HOUR_MS }))])
   yield* createDaysAhead(sql, 3)
 })
 
-const subject = (changes: Partial<Subject> = {}) =>
+const subject = (changes: Partial<LedgerSubject> = {}) =>
   Effect.gen(function* () {
     const sql = yield* SqlClient.SqlClient
     const [row] = yield* sql<{ ms: number }>`SELECT (extract(epoch FROM now()) * 1000)::float8 AS ms`
@@ -64,10 +65,10 @@ const subject = (changes: Partial<Subject> = {}) =>
       budgetMs: Number.POSITIVE_INFINITY,
       progress: () => Effect.void,
       ...changes,
-    } satisfies Subject
+    } satisfies LedgerSubject
   })
 
-const check = (changes: Partial<Subject> = {}) =>
+const check = (changes: Partial<LedgerSubject> = {}) =>
   Effect.gen(function* () {
     const about = yield* subject(changes)
     const findings: ReadonlyArray<Finding> = [

@@ -1,6 +1,9 @@
-import { Effect } from "effect"
+import { Effect, Schema } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
-import { COARSER_USAGE, ROLLUP_HOURS, ROLLUP_SUMS, USAGE } from "./rollups.ts"
+import { decodeRows } from "../../database/decode-rows.ts"
+import { addedSums, COARSER_USAGE, ROLLUP_HOURS, ROLLUP_SUMS, USAGE } from "./rollups.ts"
+
+const decodeHours = decodeRows(Schema.Struct({ hour: Schema.Date }))
 
 /**
  * Moves the rollups of hours that are over from the tables that the ledger writes to those that analytics read. One
@@ -8,26 +11,24 @@ import { COARSER_USAGE, ROLLUP_HOURS, ROLLUP_SUMS, USAGE } from "./rollups.ts"
  * not matter when it runs, how often, or that a late record adds to an hour that was moved before: that count moves the
  * next time.
  */
-export const foldRollups = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError.SqlError> =>
+export const rollUp = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError.SqlError> =>
   Effect.gen(function* () {
-    const hours = yield* sql<{ hour: Date }>`
+    const hours = yield* decodeHours(sql`
       SELECT DISTINCT hour
       FROM (SELECT hour FROM usage_recent UNION ALL SELECT hour FROM latency_recent) AS recent
       WHERE hour < date_trunc('hour', now(), 'UTC')
-      ORDER BY hour`
-    yield* Effect.forEach(hours, ({ hour }) => foldHour(sql, hour), { discard: true })
+      ORDER BY hour`)
+    yield* Effect.forEach(hours, ({ hour }) => rollUpHour(sql, hour), { discard: true })
     return hours.length
   })
 
-const foldHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<unknown> => {
+const rollUpHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<unknown> => {
   const cell = sql.literal("key_id, provider, model, stream")
   const columns = sql.literal(ROLLUP_SUMS.join(", "))
   const summed = sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::bigint AS ${column}`).join(", "))
   const nothing = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
-  const added = sql.literal(
-    ROLLUP_SUMS.map((column) => `${column} = kept.${column} + excluded.${column}`).join(", "),
-  )
-  /** Rows are locked in key order: others who move wait instead of deadlocking. */
+  const added = sql.literal(addedSums("kept"))
+  // Rows are locked in key order: replicas that move the same hour wait instead of deadlocking.
   const additions = [USAGE, ...COARSER_USAGE].map(({ name, groups }) => {
     const key = sql.literal(["hours", "start", ...groups, "stream"].join(", "))
     return sql`${sql.literal(`added_to_${name}`)} AS (

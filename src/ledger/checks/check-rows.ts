@@ -1,23 +1,26 @@
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
-import { unfinished } from "./check-rollups.ts"
-import { type Finding, fail, ok, several, warn } from "./Finding.ts"
-import { reading, type Subject } from "./reading.ts"
+import { decodeRows } from "../../database/decode-rows.ts"
+import { reading } from "../../database/reading.ts"
+import { type Finding, fail, ok, several, warn } from "../../domain/Finding.ts"
+import { REQUEST_QUANTITIES } from "../columns.ts"
+import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../tables/partitions.ts"
+import type { LedgerSubject } from "./LedgerSubject.ts"
+import { unfinished } from "./unfinished.ts"
 
-/** Requests and their attempts against each other and against what cannot be, a slice of a day at a time. */
+/** Checks requests and their attempts against each other and against what cannot be, a slice of a day at a time. */
 
-/** Small enough for an embedded database to answer others in between. */
+/** Rows of a slice: few enough for an embedded database to answer others in between. */
 const SLICE = 10_000
 
-/** A clock that was set back can do this to a gateway's times; more is no clock's doing. */
+/** Tolerance for a gateway's times, whose clock may have been set back. */
 const AHEAD = "5 minutes"
 
 interface Rule {
   readonly check: "attempts" | "costs" | "values"
-  /** Of the rows that break it. */
+  /** Describes the rows that break it. */
   readonly name: string
-  /** Over `request`, its attempts in sum as `tried`, and its last one as `last`. */
+  /** SQL condition over `request`, its attempts in sum as `tried`, and its last one as `last`. */
   readonly broken: string
 }
 
@@ -77,9 +80,7 @@ const rules: ReadonlyArray<Rule> = [
   {
     check: "values",
     name: "requests with a negative number",
-    broken:
-      "least(request.latency_ms, request.first_token_ms, request.attempts, request.input_tokens, " +
-      "request.output_tokens, request.cached_tokens, request.reasoning_tokens, request.cost_nano_usd) < 0",
+    broken: `least(${REQUEST_QUANTITIES.map((column) => `request.${column}`).join(", ")}) < 0`,
   },
   {
     check: "values",
@@ -110,12 +111,12 @@ const rules: ReadonlyArray<Rule> = [
   { check: "values", name: "requests with an attempt that cannot be", broken: "tried.impossible" },
 ]
 
-/** The last id of the next slice; undefined when what is left is the last one. */
+/** Returns the last id of the next slice; undefined when what is left is the last one. */
 const sliceEnd = (sql: SqlClient.SqlClient, { requests }: LedgerPartition, after: string | undefined) =>
   Effect.map(
-    sql<{ id: string }>`
+    decodeIds(sql`
       SELECT id FROM ${sql(requests)} WHERE ${after === undefined ? sql`true` : sql`id > ${after}::uuid`}
-      ORDER BY id OFFSET ${SLICE - 1} LIMIT 1`,
+      ORDER BY id OFFSET ${SLICE - 1} LIMIT 1`),
     ([row]) => row?.id,
   )
 
@@ -131,7 +132,7 @@ const checkSlice = (
       end === undefined ? sql`true` : sql`${sql(column)} <= ${end}::uuid`,
     ])
   const broken = sql.literal(rules.map((rule, i) => `(${i}, ${rule.broken})`).join(", "))
-  return sql<{ rule: number; count: number; example: string }>`
+  return decodeVerdicts(sql`
     WITH request AS (SELECT * FROM ${sql(requests)} WHERE ${within("id")}), attempt AS (
       SELECT * FROM ${sql(attempts)} WHERE ${within("request_id")}
     ), tried AS (
@@ -151,8 +152,14 @@ const checkSlice = (
       LEFT JOIN attempt AS last ON last.request_id = request.id AND last.ordinal = request.attempts
       CROSS JOIN LATERAL (VALUES ${broken}, (-1, request.id IS NOT NULL)) AS verdict (rule, broken)
     WHERE broken
-    GROUP BY rule`
+    GROUP BY rule`)
 }
+
+const decodeIds = decodeRows(Schema.Struct({ id: Schema.String }))
+
+const decodeVerdicts = decodeRows(
+  Schema.Struct({ rule: Schema.Int, count: Schema.Finite, example: Schema.String }),
+)
 
 const advice: Readonly<Record<Rule["check"], string>> = {
   attempts:
@@ -162,8 +169,8 @@ const advice: Readonly<Record<Rule["check"], string>> = {
   values: "No gateway of this version writes such rows: find out what did before you bill by them.",
 }
 
-/** Only whole days, whose requests and attempts lie in tables of their own, are told apart. */
-export const checkRows = (subject: Subject): Effect.Effect<ReadonlyArray<Finding>, SqlError.SqlError> =>
+/** Checks the rows of every day that is in the span in part: requests and attempts of a day have tables of their own. */
+export const checkRows = (subject: LedgerSubject): Effect.Effect<ReadonlyArray<Finding>, SqlError.SqlError> =>
   Effect.gen(function* () {
     const { sql, span, budgetMs, progress } = subject
     const clock = yield* Clock.Clock

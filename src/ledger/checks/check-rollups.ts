@@ -1,25 +1,41 @@
-import { Clock, Effect } from "effect"
+import { Clock, Effect, Schema } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
-import { ledgerPartitions } from "../ledger/tables/partitions.ts"
-import { ROLLUP_SUMS } from "../ledger/tables/rollups.ts"
-import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "./Finding.ts"
-import { DAY_MS, HOUR_MS, isoOf, reading, type Subject, widened } from "./reading.ts"
+import { decodeRows } from "../../database/decode-rows.ts"
+import { reading } from "../../database/reading.ts"
+import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "../../domain/Finding.ts"
+import { DAY_MS, HOUR_MS, widen } from "../../domain/TimeRange.ts"
+import { ledgerPartitions } from "../tables/partitions.ts"
+import { ROLLUP_SUMS } from "../tables/rollups.ts"
+import type { LedgerSubject } from "./LedgerSubject.ts"
+import { unfinished } from "./unfinished.ts"
 
-/** Whether the rollups of an hour are the sums of its rows, for every key, provider, model and mode. */
+/** Checks that the rollups of an hour are the sums of its rows, for every key, provider, model and mode. */
 
-/** The last one: requests whose latency was counted. */
+/** Sums that are compared; the last one is of requests whose latency was counted. */
 const sums = [...ROLLUP_SUMS, "measured"]
 
-interface DifferingGroup {
-  readonly key_id: string
-  readonly provider: string
-  readonly model: string
-  readonly stream: boolean
-  readonly rows: Readonly<Record<string, number>>
-  readonly rollup: Readonly<Record<string, number>>
-}
+const Sums = Schema.Record(Schema.String, Schema.Finite)
 
-/** One statement sees one moment, so that it does not matter who writes meanwhile. */
+const DifferingGroup = Schema.Struct({
+  key_id: Schema.String,
+  provider: Schema.String,
+  model: Schema.String,
+  stream: Schema.Boolean,
+  rows: Sums,
+  rollup: Sums,
+})
+
+const decodeHour = decodeRows(
+  Schema.Struct({
+    groups: Schema.Finite,
+    differing: Schema.Finite,
+    examples: Schema.Array(DifferingGroup),
+  }),
+)
+
+const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finite) }))
+
+/** Compares an hour in one statement, which sees one moment, so that it does not matter who writes meanwhile. */
 const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
   const hour = sql`to_timestamp(${hourMs}::float8 / 1000)`
   const group = sql.literal("key_id, provider, model, stream")
@@ -30,7 +46,7 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
   const differs = sql.literal(
     sums.map((name) => `coalesce(stored.${name}, 0) <> coalesce(summed.${name}, 0)`).join(" OR "),
   )
-  return sql<{ groups: number; differing: number; examples: ReadonlyArray<DifferingGroup> }>`
+  return decodeHour(sql`
     WITH counted AS (
       SELECT
         *, coalesce(provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL, false) AS success
@@ -62,25 +78,31 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
       (
         SELECT coalesce(jsonb_agg(first), '[]')
         FROM (SELECT * FROM differing ORDER BY ${group} LIMIT ${MAX_EXAMPLES}) AS first
-      ) AS examples`
+      ) AS examples`)
 }
 
 /**
- * The hours of a span that have both rows and rollups: days whose rows were dropped have no sums to compare with, nor
- * have days that should be, of which a late record may have brought one back.
+ * Returns the hours of a span, as their starts in epoch milliseconds, that have both rows and rollups: days whose rows
+ * were dropped have no sums to compare with, nor have days that should be, of which a late record may have brought one
+ * back.
  */
-export const comparableHours = Effect.fnUntraced(function* ({ sql, span, nowMs, retentionDays }: Subject) {
+export const comparableHours = Effect.fnUntraced(function* ({
+  sql,
+  span,
+  nowMs,
+  retentionDays,
+}: LedgerSubject) {
   const partitions = yield* reading(sql, ledgerPartitions(sql))
   const [row] = yield* reading(
     sql,
-    sql<{ first: number | null }>`
+    decodeFirst(sql`
       SELECT (extract(epoch FROM least(
         (SELECT min(started_at) FROM requests), (SELECT min(hour) FROM usage_recent),
         (SELECT min(start) FROM total_usage WHERE hours = 1)
-      )) * 1000)::float8 AS first`,
+      )) * 1000)::float8 AS first`),
   )
   const kept = retentionDays === undefined ? 0 : Math.floor(nowMs / DAY_MS) * DAY_MS - retentionDays * DAY_MS
-  const { fromMs, toMs } = widened(
+  const { fromMs, toMs } = widen(
     { fromMs: Math.max(span.fromMs, row?.first ?? span.toMs, kept), toMs: span.toMs },
     HOUR_MS,
   )
@@ -93,7 +115,7 @@ export const comparableHours = Effect.fnUntraced(function* ({ sql, span, nowMs, 
   return hours
 })
 
-export const checkRollups = (subject: Subject): Effect.Effect<Finding, SqlError.SqlError> =>
+export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, SqlError.SqlError> =>
   Effect.gen(function* () {
     const { sql, budgetMs, progress } = subject
     const clock = yield* Clock.Clock
@@ -134,17 +156,11 @@ export const checkRollups = (subject: Subject): Effect.Effect<Finding, SqlError.
         })
   })
 
-const describeGroup = (hourMs: number, group: DifferingGroup): string => {
+const describeGroup = (hourMs: number, group: typeof DifferingGroup.Type): string => {
   const { key_id, provider, model, stream, rows, rollup } = group
   const differences = sums
     .filter((name) => rows[name] !== rollup[name])
     .map((name) => `${name} ${rollup[name]}, rows ${rows[name]}`)
   const answered = provider === "" ? "nobody" : `${provider}/${model}`
-  return `${isoOf(hourMs)} ${key_id} ${answered} ${stream ? "stream" : "whole"}: ${differences.join("; ")}`
+  return `${new Date(hourMs).toISOString()} ${key_id} ${answered} ${stream ? "stream" : "whole"}: ${differences.join("; ")}`
 }
-
-export const unfinished = (part: string, numbers: Readonly<Record<string, number>>) => ({
-  summary: `stopped at its time limit after ${part}; those are right`,
-  numbers,
-  next: "Ask for a span with --from and --to, which has no time limit.",
-})

@@ -1,26 +1,8 @@
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import {
-  checkClaims,
-  checkClock,
-  checkKeys,
-  checkSchema,
-  checkServer,
-  clockFinding,
-} from "../../src/doctor/check-database.ts"
+import { checkClock, checkSchema, checkServer, clockFinding } from "../../src/database/checks.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
-
-const claim = (hash: string, lease: string, expiry: string, status: number | null) =>
-  Effect.flatMap(
-    SqlClient.SqlClient,
-    (sql) => sql`
-      INSERT INTO idempotency_claims (key_id, key_hash, fingerprint, owner, lease_until, expires_at, response_status)
-      VALUES (
-        'AdaAdaAdaAda', ${hash}::bytea, '', gen_random_uuid(), now() + ${lease}::interval, now() + ${expiry}::interval,
-        ${status}
-      )`,
-  )
 
 describe.each([
   { name: "PostgreSQL", database: layerPostgres, kind: "server" as const },
@@ -32,8 +14,6 @@ describe.each([
         assert.match((yield* checkServer(kind)).summary, /answers, PostgreSQL \d+/)
         assert.strictEqual((yield* checkServer(kind)).status, "ok")
         assert.strictEqual((yield* checkSchema).finding.status, "ok")
-        assert.strictEqual((yield* checkKeys).status, "ok")
-        assert.strictEqual((yield* checkClaims).status, "ok")
       }),
     )
 
@@ -42,34 +22,6 @@ describe.each([
         const { finding, databaseMs } = yield* checkClock
         assert.strictEqual(finding.status, "fail")
         assert.isAbove(databaseMs, Date.UTC(2026, 0))
-      }),
-    )
-
-    it.effect(
-      "tell claims that nobody cleaned up from those whose owner is gone and those that are fine",
-      () =>
-        Effect.gen(function* () {
-          yield* claim("fine", "-1 hour", "1 hour", 200)
-          yield* claim("running", "10 seconds", "1 hour", null)
-          yield* claim("late", "-1 hour", "-10 minutes", 200)
-          assert.strictEqual((yield* checkClaims).status, "ok")
-          yield* claim("expired", "-1 hour", "-20 minutes", 200)
-          yield* claim("abandoned", "-2 minutes", "1 hour", null)
-          const found = yield* checkClaims
-          assert.strictEqual(found.status, "warn")
-          assert.deepStrictEqual(found.numbers, { claims: 5, expired: 1, abandoned: 1 })
-        }),
-    )
-
-    it.effect("miss the trigger that revokes keys, gone or off", () =>
-      Effect.gen(function* () {
-        const sql = yield* SqlClient.SqlClient
-        yield* sql`ALTER TABLE api_keys DISABLE TRIGGER api_keys_announce`
-        assert.strictEqual((yield* checkKeys).status, "fail")
-        yield* sql`ALTER TABLE api_keys ENABLE TRIGGER api_keys_announce`
-        assert.strictEqual((yield* checkKeys).status, "ok")
-        yield* sql`DROP TRIGGER api_keys_announce ON api_keys`
-        assert.strictEqual((yield* checkKeys).status, "fail")
       }),
     )
 

@@ -1,0 +1,35 @@
+/** Questions that all listings take. */
+export interface AnalyticsQuery {
+  /** Epoch milliseconds, inclusive; 24 hours before `toMs` when absent. Usage widens the span to whole buckets. */
+  readonly fromMs?: number | undefined
+  /** Exclusive; now when absent. */
+  readonly toMs?: number | undefined
+  readonly keyId?: string | undefined
+  readonly provider?: string | undefined
+  readonly model?: string | undefined
+  /** Streamed answers alone, or whole ones alone. */
+  readonly stream?: boolean | undefined
+  /** Rows per page: 1 to 1000, 100 when absent. */
+  readonly limit?: number | undefined
+  /** `next_cursor` of the previous page. It also fixes the span; the filters must be repeated. */
+  readonly cursor?: string | undefined
+}
+
+/** First digit of a status that the gateway answers with. */
+export type StatusClass = 2 | 4 | 5
+
+export interface RequestsQuery extends AnalyticsQuery {
+  /** Path template, e.g. `/v1/chat/completions`. */
+  readonly endpoint?: string | undefined
+  readonly statusClass?: StatusClass | undefined
+  /** A code of the catalogue, e.g. `all_providers_failed`: also of streams that broke after their 200. */
+  readonly errorCode?: string | undefined
+}
+
+/** `from` and `to` are ISO instants of the span that the rows are about. */
+export interface Page<Row> {
+  readonly data: ReadonlyArray<Row>
+  readonly from: string
+  readonly to: string
+  readonly next_cursor: string | null
+}

@@ -1,0 +1,30 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect } from "effect"
+import { SqlClient } from "effect/sql"
+import { checkKeys } from "../../src/auth/checks.ts"
+import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+
+describe.each([
+  { name: "PostgreSQL", database: layerPostgres },
+  { name: "the embedded database", database: layerEmbedded },
+])("the check of API keys in $name", ({ database }) => {
+  layer(database)((it) => {
+    it.effect("finds a new database right", () =>
+      Effect.gen(function* () {
+        assert.strictEqual((yield* checkKeys).status, "ok")
+      }),
+    )
+
+    it.effect("misses the trigger that revokes keys, gone or off", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`ALTER TABLE api_keys DISABLE TRIGGER api_keys_announce`
+        assert.strictEqual((yield* checkKeys).status, "fail")
+        yield* sql`ALTER TABLE api_keys ENABLE TRIGGER api_keys_announce`
+        assert.strictEqual((yield* checkKeys).status, "ok")
+        yield* sql`DROP TRIGGER api_keys_announce ON api_keys`
+        assert.strictEqual((yield* checkKeys).status, "fail")
+      }),
+    )
+  })
+})
