@@ -2,6 +2,7 @@ import { Clock, Context, Data, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
 import { failureCode } from "../database/failure-code.ts"
+import { DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { toUsd } from "../domain/Money.ts"
 import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
 import { storedText } from "./filters.ts"
@@ -11,8 +12,6 @@ import { type Bucket, type TimeRange, timeRange, widen } from "./time-range.ts"
 import { type StoredSums, usageQuery } from "./usage-query.ts"
 import { type UsageTotals, usageTotals } from "./usage-totals.ts"
 
-const DEFAULT_LIMIT = 100
-const MAX_LIMIT = 1000
 const QUERY_TIMEOUT = "10 seconds"
 
 /** What all listings are asked. */
@@ -191,7 +190,7 @@ const placeOf = Effect.fnUntraced(function* <Key>(
   codec: CursorCodec<Key>,
   bucket: Bucket | undefined,
 ): Effect.fn.Return<Place<Key>, InvalidCursor | InvalidRange> {
-  const limit = Math.min(Math.max(1, query.limit ?? DEFAULT_LIMIT), MAX_LIMIT)
+  const limit = Math.min(Math.max(1, query.limit ?? DEFAULT_PAGE_LIMIT), MAX_PAGE_LIMIT)
   if (query.cursor !== undefined) {
     const cursor = codec.decode(query.cursor)
     if (Option.isNone(cursor)) return yield* new InvalidCursor()

@@ -1,8 +1,9 @@
 import { Clock, Effect, Result } from "effect"
-import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
+import { ChatCompletionRequest } from "../api/chat-completions.ts"
+import { EmbeddingsRequest } from "../api/embeddings.ts"
 import { GatewayApi } from "../api/GatewayApi.ts"
-import { ChatCompletionRequest, EmbeddingsRequest } from "../api/OpenAiApi.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { Call, StreamWriter } from "../inference/Exchange.ts"
 import { Inference } from "../inference/Inference.ts"
@@ -38,6 +39,17 @@ export const OpenAiHandlers = HttpApiBuilder.group(
         answeringErrors,
       )
 
+    // Names may have slashes, which not every client encodes.
+    yield* (yield* HttpRouter.HttpRouter).add(
+      "GET",
+      "/v1/models/:model/:second/*",
+      Effect.gen(function* () {
+        const { model: first, second, "*": rest } = yield* HttpRouter.params
+        const name = rest === undefined ? `${first}/${second}` : `${first}/${second}/${rest}`
+        return yield* model(yield* HttpServerRequest.HttpServerRequest, name)
+      }),
+    )
+
     return handlers
       .handleRaw("chatCompletions", ({ request }) =>
         serve(request, { endpoint: "/v1/chat/completions", decode: decodeChat, write: writeSettled }),
@@ -51,9 +63,7 @@ export const OpenAiHandlers = HttpApiBuilder.group(
           answeringErrors,
         ),
       )
-      .handleRaw("model", ({ request, params }) =>
-        model(request, params["*"] ? `${params.model}/${params["*"]}` : params.model),
-      )
+      .handleRaw("model", ({ request, params }) => model(request, params.model))
   }),
 )
 

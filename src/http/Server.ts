@@ -15,13 +15,16 @@ import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { requestDuration, requestOutcome, requests } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
+import { adminMiddleware } from "./admin-middleware.ts"
 import { watchConnections } from "./connections.ts"
+import { apiKeyAuth } from "./credentials.ts"
 import { invalidRequest } from "./decode.ts"
 import { errorResponse } from "./error-response.ts"
 import { InferHandlers } from "./InferApi.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
 import { OpenAiHandlers } from "./OpenAiApi.ts"
+import { DocumentedApi, openApiResponse } from "./openapi.ts"
 import { Readiness } from "./Readiness.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -129,10 +132,12 @@ const notHere = Effect.gen(function* () {
 })
 
 const routes = Layer.mergeAll(
-  HttpApiBuilder.layer(GatewayApi, { openapiPath: "/openapi.json" }).pipe(
+  HttpApiBuilder.layer(GatewayApi).pipe(
     Layer.provide([InferHandlers, OpenAiHandlers, AnalyticsHandlers, KeysHandlers, SystemHandlers]),
+    Layer.provide([adminMiddleware, apiKeyAuth]),
   ),
-  HttpApiScalar.layer(GatewayApi, { path: "/docs" }),
+  HttpRouter.add("GET", "/openapi.json", openApiResponse),
+  HttpApiScalar.layer(DocumentedApi, { path: "/docs" }),
   HttpRouter.add("*", "*", notHere),
 ).pipe(Layer.provide(exchange))
 
