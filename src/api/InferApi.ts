@@ -5,19 +5,22 @@ import { modelName } from "./chat-completions.ts"
 import { answerHeaders, rateLimitHeaders } from "./headers.ts"
 import { eventStream, idempotencyKey } from "./inference-wire.ts"
 import { problem } from "./Problem.ts"
+import { nonEmpty } from "./shapes.ts"
 
 const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
 const Message = Schema.Struct({
   role: Schema.Literals(["system", "developer", "user", "assistant"]),
-  content: Schema.Union([Schema.String, Schema.NonEmptyArray(TextPart)]),
+  content: Schema.Union([Schema.String, nonEmpty(TextPart)]),
 })
 
 /** Body of `POST /infer`. Exactly one of `prompt` and `messages`; unknown fields are refused by name. */
 export const InferRequest = Schema.Struct({
-  model: modelName.annotate({ default: "auto" }).pipe(Schema.withDecodingDefaultKey(Effect.succeed("auto"))),
+  model: modelName
+    .annotate({ description: "A name that GET /v1/models lists; `auto` when absent" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed("auto"))),
   prompt: Schema.optionalKey(Schema.NonEmptyString),
-  messages: Schema.optionalKey(Schema.Array(Message).check(Schema.isMinLength(1))),
+  messages: Schema.optionalKey(nonEmpty(Message)),
   max_tokens: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))),
   temperature: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   stream: Schema.optionalKey(

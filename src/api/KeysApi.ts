@@ -8,6 +8,7 @@ import { Timestamp } from "./instant-text.ts"
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
 import { JsonBody, SchemaErrors } from "./RequestChecks.ts"
+import { nonEmpty } from "./shapes.ts"
 
 export const KeyName = Schema.NonEmptyString.check(Schema.isMaxLength(MAX_KEY_NAME_LENGTH))
 
@@ -26,7 +27,7 @@ export const CreateKeyRequest = Schema.Struct({
     }),
   ),
   models: Schema.optionalKey(
-    Schema.Array(Schema.NonEmptyString).check(Schema.isMinLength(1)).annotate({
+    nonEmpty(Schema.NonEmptyString).annotate({
       description: "Route names, provider/model or model names this key may use; all when absent",
     }),
   ),
@@ -49,7 +50,7 @@ export const CreateKeyRequest = Schema.Struct({
 
 export const RotateKeyRequest = Schema.Struct({
   grace_seconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: MAX_GRACE_SECONDS }))
-    .annotate({ description: "How long the old secret keeps working", default: 0 })
+    .annotate({ description: "How long the old secret keeps working; not at all when absent" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
 }).pipe(
   Schema.annotateEncoded({

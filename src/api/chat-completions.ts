@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { absent, open } from "./inference-wire.ts"
+import { absent, nonEmpty, open } from "./shapes.ts"
 
 const tokens = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))
 
@@ -16,7 +16,7 @@ const message = {
 
 const readFields = {
   model: modelName,
-  messages: Schema.Array(open(message)).check(Schema.isMinLength(1)),
+  messages: nonEmpty(open(message)),
   stream: absent(Schema.Boolean),
   stream_options: absent(open({ include_usage: absent(Schema.Boolean) })),
   n: absent(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128 }))),
@@ -74,7 +74,7 @@ const question = [{ role: "user", content: "Say hello" }] as const
 /** Body of `POST /v1/chat/completions` as it is described; what the gateway does not read itself, it does not check. */
 export const ChatCompletionBody = open({
   ...readFields,
-  messages: Schema.Array(
+  messages: nonEmpty(
     open({
       ...message,
       name: Schema.optionalKey(Schema.String),
@@ -83,7 +83,7 @@ export const ChatCompletionBody = open({
         Schema.String.annotate({ description: "Of a message with the role `tool`" }),
       ),
     }).annotate({ identifier: "ChatMessage" }),
-  ).check(Schema.isMinLength(1)),
+  ),
   tools: absent(Schema.Array(Tool)),
   tool_choice: absent(ToolChoice),
   parallel_tool_calls: absent(Schema.Boolean),
@@ -104,9 +104,23 @@ export const ChatCompletionBody = open({
     { model: "auto", messages: question, stream: true, stream_options: { include_usage: true } },
     {
       model: "auto",
-      messages: question,
-      max_completion_tokens: 100,
-      temperature: 0.2,
+      messages: [{ role: "user", content: "What is the weather in Oslo?" }],
+      tools: [
+        {
+          type: "function",
+          function: {
+            name: "weather",
+            description: "The weather at a place now",
+            parameters: {
+              type: "object",
+              properties: { place: { type: "string" } },
+              required: ["place"],
+            },
+          },
+        },
+      ],
+      tool_choice: "auto",
+      max_completion_tokens: 200,
     },
   ],
 })

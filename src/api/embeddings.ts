@@ -1,18 +1,13 @@
 import { Schema } from "effect"
 import { modelName } from "./chat-completions.ts"
-import { absent, open } from "./inference-wire.ts"
+import { absent, nonEmpty, open } from "./shapes.ts"
 
-const TokenIds = Schema.NonEmptyArray(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
+const TokenIds = nonEmpty(Schema.Int.check(Schema.isGreaterThanOrEqualTo(0)))
 
 /** Body of `POST /v1/embeddings`. */
 export const EmbeddingsRequest = open({
   model: modelName,
-  input: Schema.Union([
-    Schema.NonEmptyString,
-    Schema.NonEmptyArray(Schema.NonEmptyString),
-    TokenIds,
-    Schema.NonEmptyArray(TokenIds),
-  ]),
+  input: Schema.Union([Schema.NonEmptyString, nonEmpty(Schema.NonEmptyString), TokenIds, nonEmpty(TokenIds)]),
   dimensions: absent(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 100_000 }))),
   encoding_format: absent(Schema.Literals(["float", "base64"])),
 }).annotate({

@@ -13,7 +13,7 @@ export const pageParameters = {
   cursor: Schema.optionalKey(Schema.String.annotate({ description: "`next_cursor` of the previous page" })),
 }
 
-/** Answers of every listing end with it. */
+/** The last field of every listing. */
 export const nextCursor = Schema.NullOr(Schema.String).annotate({
   description: "`cursor` of the next page; null on the last",
 })

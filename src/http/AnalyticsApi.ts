@@ -13,7 +13,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { answeringErrors } from "./error-response.ts"
 import { requestIdOf } from "./request-id.ts"
 
-/** Dashboards ask again and again while the database is away. */
+/** Milliseconds between two log lines: dashboards ask again and again while the database is away. */
 const LOG_INTERVAL_MS = 10_000
 
 /** Reads for operators; every number comes from rollups or an index. */

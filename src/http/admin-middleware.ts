@@ -52,5 +52,5 @@ const jsonBody = Layer.effect(
   }),
 )
 
-/** What stands before the handlers of `AdminApi`. */
+/** The middlewares of `AdminApi`. */
 export const adminMiddleware = Layer.mergeAll(adminAuth, schemaErrors, jsonBody)

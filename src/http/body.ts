@@ -34,7 +34,7 @@ export const keptBody = (
   )
 }
 
-/** Why the headers alone refuse a body. */
+/** The refusal of a body by its headers alone; undefined when they are in order. */
 const refusal = (
   { headers }: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
@@ -111,7 +111,7 @@ export const parseJson = (bytes: Buffer): Effect.Effect<unknown, GatewayError> =
 
 const [QUOTE, BACKSLASH, OPEN_LIST, CLOSE_LIST, OPEN_OBJECT, CLOSE_OBJECT] = Buffer.from('"\\[]{}')
 
-/** Over the bytes, so that nothing is built of what is refused. Of no interest for what is no JSON. */
+/** Tells over the bytes, so that nothing is built of what is refused. Meaningless for what is not JSON. */
 const isDeeperThan = (bytes: Buffer, limit: number): boolean => {
   let depth = 0
   let inString = false

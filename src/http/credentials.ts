@@ -20,7 +20,7 @@ export const rawHeader = (request: HttpServerRequest.HttpServerRequest, name: st
   return values
 }
 
-/** Other schemes, which a proxy may add, are none of ours. */
+/** Bearer tokens of a request. Other schemes, which a proxy may add, are ignored. */
 const bearerTokens = (request: HttpServerRequest.HttpServerRequest): Array<string> =>
   rawHeader(request, "authorization")
     .filter((value) => /^bearer /i.test(value))

@@ -6,6 +6,7 @@ export interface JsonSchema {
   readonly type?: string
   readonly enum?: Array<unknown>
   readonly default?: unknown
+  readonly examples?: Array<unknown>
   readonly minimum?: number
   readonly maximum?: number
   readonly format?: string

@@ -17,7 +17,7 @@ import { Settings } from "../../src/config/Settings.ts"
 import { AnalyticsHandlers } from "../../src/http/AnalyticsApi.ts"
 import { adminMiddleware } from "../../src/http/admin-middleware.ts"
 
-/** What the handlers make of a query, with the analytics themselves replaced. */
+/** The handlers between the wire and the analytics, with the analytics themselves replaced. */
 
 const row: RequestRow = {
   request_id: "0190b1f0-0000-7000-8000-000000000000",

@@ -12,7 +12,7 @@ import { KeyId } from "../../src/domain/Ids.ts"
 import { adminMiddleware } from "../../src/http/admin-middleware.ts"
 import { KeysHandlers } from "../../src/http/KeysApi.ts"
 
-/** What the handlers make of a request and of a key, with the keys themselves replaced. */
+/** The handlers between the wire and the keys, with the keys themselves replaced. */
 
 const NOW_MS = Date.UTC(2026, 10, 23)
 
