@@ -3,6 +3,7 @@ import { SqlClient, type SqlError } from "effect/sql"
 import type * as Api from "../api/AnalyticsApi.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { failureCode } from "../database/failure-code.ts"
+import { DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
 import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
@@ -14,8 +15,6 @@ import { type Bucket, inBuckets, timeRange } from "./time-range.ts"
 import { decodeUsage, type StoredSums, usageQuery } from "./usage-query.ts"
 import { usageTotals } from "./usage-totals.ts"
 
-const DEFAULT_LIMIT = 100
-const MAX_LIMIT = 1000
 const QUERY_TIMEOUT = "10 seconds"
 
 export type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
@@ -132,7 +131,7 @@ const placeOf = Effect.fnUntraced(function* <Key>(
   codec: CursorCodec<Key>,
   bucket: Bucket | undefined,
 ): Effect.fn.Return<Place<Key>, InvalidCursor | InvalidRange> {
-  const limit = Math.min(Math.max(1, query.limit ?? DEFAULT_LIMIT), MAX_LIMIT)
+  const limit = Math.min(Math.max(1, query.limit ?? DEFAULT_PAGE_LIMIT), MAX_PAGE_LIMIT)
   if (query.cursor !== undefined) {
     const cursor = codec.decode(query.cursor)
     if (Option.isNone(cursor)) return yield* new InvalidCursor()

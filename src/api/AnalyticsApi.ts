@@ -1,34 +1,66 @@
-import { Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { Effect, Schema } from "effect"
+import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { errorCatalogue } from "../domain/GatewayError.ts"
+import { instant } from "../domain/Instant.ts"
+import { AdminAuth } from "./AdminAuth.ts"
+import { booleanFromText, choiceFromText, queryOf } from "./from-text.ts"
+import { InstantText } from "./instant-text.ts"
 import { problem } from "./Problem.ts"
+import { nextCursor, pageParameters } from "./paging.ts"
+import { SchemaErrors } from "./RequestChecks.ts"
 
-const Instant = Schema.String.annotate({ description: "ISO 8601 instant, e.g. 2026-11-23T00:00:00Z" })
+const text = (description: string) => Schema.optionalKey(Schema.String.annotate({ description }))
 
-/** Every query parameter of the usage per key and per provider; anything else is refused. */
-export const usageParameters = {
-  from: Schema.optionalKey(Instant),
-  to: Schema.optionalKey(Instant),
-  key_id: Schema.optionalKey(Schema.String),
-  provider: Schema.optionalKey(Schema.String),
-  model: Schema.optionalKey(Schema.String),
+const usageParameters = {
+  from: Schema.optionalKey(
+    instant({
+      description: "An instant or a UTC day, inclusive; 24 hours before `to` when absent",
+      examples: ["2026-11-23T00:00:00Z"],
+    }),
+  ),
+  to: Schema.optionalKey(
+    instant({
+      description: "An instant or a UTC day, exclusive; now when absent",
+      examples: ["2026-11-24T00:00:00+01:00"],
+    }),
+  ),
+  key_id: text("Id of one API key"),
+  provider: text("Name of one provider"),
+  model: text("Name of one model, as its provider calls it"),
   stream: Schema.optionalKey(
-    Schema.String.annotate({ description: "true for streamed answers alone, false for whole ones" }),
+    booleanFromText({ description: "true for streamed answers alone, false for whole ones" }),
   ),
-  limit: Schema.optionalKey(
-    Schema.String.annotate({ description: "Rows per page, 1 to 1000; 100 by default" }),
-  ),
-  cursor: Schema.optionalKey(Schema.String.annotate({ description: "`next_cursor` of the previous page" })),
+  ...pageParameters,
 }
 
-export const timeseriesParameters = {
-  ...usageParameters,
-  bucket: Schema.optionalKey(Schema.String.annotate({ description: "hour or day" })),
-}
+/** Query of the usage per key and per provider. */
+export const UsageParameters = queryOf(usageParameters)
 
-export const requestsParameters = {
+/** Query of the usage over time. */
+export const TimeseriesParameters = queryOf({
   ...usageParameters,
-  endpoint: Schema.optionalKey(Schema.String.annotate({ description: "Path, e.g. /v1/chat/completions" })),
-}
+  bucket: Schema.Literals(["hour", "day"])
+    .annotate({ message: "Expected hour or day", default: "hour" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed("hour" as const))),
+})
+
+// `Object.keys` forgets which keys; the catalogue is not empty.
+const errorCodes = Object.keys(errorCatalogue) as [keyof typeof errorCatalogue]
+
+/** Query of single requests. */
+export const RequestsParameters = queryOf({
+  ...usageParameters,
+  endpoint: text("Path, e.g. /v1/chat/completions"),
+  status_class: Schema.optionalKey(
+    choiceFromText([2, 4, 5], { description: "First digit of the status, e.g. 5" }),
+  ),
+  error_code: Schema.optionalKey(
+    Schema.Literals(errorCodes).annotate({
+      message: "Expected a code of docs/errors.md",
+      description: "Code of the error that the client was answered",
+    }),
+  ),
+})
 
 const totals = {
   requests: Schema.Int,
@@ -48,22 +80,29 @@ const totals = {
 const page = <S extends Schema.Top>(row: S) =>
   Schema.Struct({
     data: Schema.Array(row),
-    from: Schema.String,
-    to: Schema.String,
-    next_cursor: Schema.NullOr(Schema.String),
+    from: InstantText,
+    to: InstantText,
+    next_cursor: nextCursor,
   })
 
 export const UsageByKey = Schema.Struct({
   key_id: Schema.String,
   key_name: Schema.NullOr(Schema.String),
   ...totals,
-})
-export const UsageByProvider = Schema.Struct({ provider: Schema.String, model: Schema.String, ...totals })
+}).annotate({ identifier: "UsageByKey" })
+
+export const UsageByProvider = Schema.Struct({
+  provider: Schema.String,
+  model: Schema.String,
+  ...totals,
+}).annotate({ identifier: "UsageByProvider" })
+
 export const TimeseriesRow = Schema.Struct({
-  start: Schema.String,
+  start: InstantText,
   bucket: Schema.Literals(["hour", "day"]),
   ...totals,
-})
+}).annotate({ identifier: "UsageOverTime" })
+
 export const RequestRow = Schema.Struct({
   request_id: Schema.String,
   key_id: Schema.String,
@@ -85,33 +124,38 @@ export const RequestRow = Schema.Struct({
   cost_usd: Schema.NullOr(Schema.Finite),
   latency_ms: Schema.Int,
   attempts: Schema.Int,
-  started_at: Schema.String,
+  started_at: InstantText,
   error_code: Schema.NullOr(Schema.String),
-})
+}).annotate({ identifier: "LoggedRequest" })
 
-const error = [400, 401, 500, 503].map(problem)
+const error = [problem(500), problem(503)]
 
 export class AnalyticsApi extends HttpApiGroup.make("analytics")
   .add(
     HttpApiEndpoint.get("usageByKey", "/analytics/usage-by-key", {
-      query: usageParameters,
+      query: UsageParameters,
       success: page(UsageByKey),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Usage per API key, whole hours" })),
     HttpApiEndpoint.get("usageByProvider", "/analytics/usage-by-provider", {
-      query: usageParameters,
+      query: UsageParameters,
       success: page(UsageByProvider),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Usage per provider and model, whole hours" })),
     HttpApiEndpoint.get("timeseries", "/analytics/timeseries", {
-      query: timeseriesParameters,
+      query: TimeseriesParameters,
       success: page(TimeseriesRow),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Usage over time" })),
     HttpApiEndpoint.get("requests", "/analytics/requests", {
-      query: requestsParameters,
+      query: RequestsParameters,
       success: page(RequestRow),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Single requests, newest first" })),
   )
-  .annotateMerge(OpenApi.annotations({ title: "Analytics", description: "Authenticated by an admin JWT" })) {}
+  .middleware(SchemaErrors)
+  .middleware(AdminAuth)
+  .annotate(HttpApi.QueryParseOptions, { onExcessProperty: "error" })
+  .annotateMerge(
+    OpenApi.annotations({ title: "Analytics", description: "Authenticated by an admin token" }),
+  ) {}

@@ -1,29 +1,30 @@
 import { Effect, Schema } from "effect"
-import { HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { ApiKeyAuth } from "./ApiKeyAuth.ts"
+import { modelName } from "./chat-completions.ts"
+import { answerHeaders, rateLimitHeaders } from "./headers.ts"
+import { eventStream, idempotencyKey } from "./inference-wire.ts"
 import { problem } from "./Problem.ts"
+import { nonEmpty } from "./shapes.ts"
 
 const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.String })
 
 const Message = Schema.Struct({
   role: Schema.Literals(["system", "developer", "user", "assistant"]),
-  content: Schema.Union([Schema.String, Schema.NonEmptyArray(TextPart)]),
+  content: Schema.Union([Schema.String, nonEmpty(TextPart)]),
 })
 
 /** Body of `POST /infer`. Exactly one of `prompt` and `messages`; unknown fields are refused by name. */
 export const InferRequest = Schema.Struct({
-  model: Schema.NonEmptyString.check(Schema.isMaxLength(256)).pipe(
-    Schema.annotateKey({ description: "`auto`, a route name, `provider/model`, or a model name" }),
-    Schema.withDecodingDefaultKey(Effect.succeed("auto")),
-  ),
+  model: modelName
+    .annotate({ description: "A name that GET /v1/models lists; `auto` when absent" })
+    .pipe(Schema.withDecodingDefaultKey(Effect.succeed("auto"))),
   prompt: Schema.optionalKey(Schema.NonEmptyString),
-  messages: Schema.optionalKey(Schema.Array(Message).check(Schema.isMinLength(1))),
+  messages: Schema.optionalKey(nonEmpty(Message)),
   max_tokens: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))),
   temperature: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   stream: Schema.optionalKey(
-    Schema.Boolean.annotate({
-      description:
-        'Server-sent events: `{"delta"}` for each piece of text, one event with the fields of a whole answer, `[DONE]`; or `{"error"}` and no `[DONE]`',
-    }),
+    Schema.Boolean.annotate({ description: "Answers as server-sent events, piece by piece" }),
   ),
   explain: Schema.optionalKey(
     Schema.Boolean.annotate({ description: "Adds the routing decision to the answer" }),
@@ -31,7 +32,24 @@ export const InferRequest = Schema.Struct({
   dry_run: Schema.optionalKey(
     Schema.Boolean.annotate({ description: "Returns the routing decision and calls no provider" }),
   ),
-})
+}).pipe(
+  Schema.annotateEncoded({
+    identifier: "InferRequest",
+    examples: [
+      { prompt: "Say hello" },
+      {
+        model: "auto",
+        messages: [
+          { role: "system", content: "Answer in one sentence." },
+          { role: "user", content: "What is an idempotency key?" },
+        ],
+        max_tokens: 200,
+        stream: true,
+      },
+      { prompt: "Say hello", dry_run: true },
+    ],
+  }),
+)
 export type InferRequest = typeof InferRequest.Type
 
 const Decision = Schema.Record(Schema.String, Schema.Unknown).annotate({
@@ -57,19 +75,37 @@ export const InferResponse = Schema.Struct({
   attempts: Schema.Int,
   simulated: Schema.optionalKey(Schema.Boolean),
   decision: Schema.optionalKey(Decision),
-})
+}).annotate({ identifier: "InferResponse" })
 
 export const DryRunResponse = Schema.Struct({
   request_id: Schema.String,
   dry_run: Schema.Literal(true),
   decision: Decision,
-})
+}).annotate({ identifier: "DryRunResponse" })
+
+/** Data of one event of a streamed answer; the last event before `[DONE]` has the fields of a whole answer. */
+export const InferStreamEvent = Schema.Union([
+  Schema.Struct({ delta: Schema.String }),
+  InferResponse,
+  Schema.Struct({ error: problem(502).schema }),
+]).annotate({ identifier: "InferStreamEvent" })
 
 export class InferApi extends HttpApiGroup.make("inference")
   .add(
     HttpApiEndpoint.post("infer", "/infer", {
+      headers: idempotencyKey,
       payload: InferRequest,
-      success: [InferResponse, DryRunResponse],
+      success: [
+        HttpApiSchema.WithHeaders(
+          Schema.Union([InferResponse, DryRunResponse]).annotate({
+            description: "The answer; with `dry_run` the decision alone",
+          }),
+          { ...answerHeaders, ...rateLimitHeaders },
+        ),
+        eventStream(
+          "With `stream`: `data: InferStreamEvent` for each piece, and `data: [DONE]` unless it failed",
+        ),
+      ],
       error: [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504].map(problem),
     }).annotateMerge(
       OpenApi.annotations({
@@ -79,4 +115,5 @@ export class InferApi extends HttpApiGroup.make("inference")
       }),
     ),
   )
+  .middleware(ApiKeyAuth)
   .annotateMerge(OpenApi.annotations({ title: "Inference", description: "Authenticated by an API key" })) {}

@@ -3,8 +3,8 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 
 const Ready = Schema.Struct({
   status: Schema.Literals(["ready", "degraded", "starting", "draining"]),
-  reasons: Schema.Array(Schema.String),
-})
+  reasons: Schema.Array(Schema.String).annotate({ description: "What is degraded, e.g. the database" }),
+}).annotate({ identifier: "Readiness" })
 
 export class SystemApi extends HttpApiGroup.make("system")
   .add(
@@ -18,7 +18,9 @@ export class SystemApi extends HttpApiGroup.make("system")
       OpenApi.annotations({ summary: "503 only while starting or draining; `degraded` stays 200" }),
     ),
     HttpApiEndpoint.get("metrics", "/metrics", {
-      success: Schema.String.pipe(HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4" })),
+      success: Schema.String.pipe(
+        HttpApiSchema.asText({ contentType: "text/plain; version=0.0.4; charset=utf-8" }),
+      ),
     }).annotateMerge(OpenApi.annotations({ summary: "Prometheus metrics" })),
   )
   .annotateMerge(OpenApi.annotations({ title: "System", description: "Open to everyone" })) {}

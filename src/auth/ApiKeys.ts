@@ -3,6 +3,7 @@ import { Context, Data, type DateTime, Effect, Layer, Redacted, Schema } from "e
 import { SqlClient } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
 import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../domain/ApiKeyFormat.ts"
+import { MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { KeyId } from "../domain/Ids.ts"
 import { SecretHasher } from "./SecretHasher.ts"
 
@@ -31,7 +32,6 @@ export class ApiKeyRevoked extends Data.TaggedError("ApiKeyRevoked")<{ readonly 
 export class ApiKeysUnavailable extends Data.TaggedError("ApiKeysUnavailable")<{ readonly cause: unknown }> {}
 
 const QUERY_TIMEOUT = "5 seconds"
-const MAX_PAGE = 1000
 /** `timestamptz` ends there; a longer grace period would fail instead of lasting. */
 const MAX_GRACE_MS = 10 * 365 * 86_400_000
 
@@ -108,7 +108,7 @@ export class ApiKeys extends Context.Service<
       }, answered)
 
       const list: ApiKeys["Service"]["list"] = Effect.fn("ApiKeys.list")(function* ({ limit, cursor }) {
-        const size = Math.min(Math.max(Math.trunc(limit), 1), MAX_PAGE)
+        const size = Math.min(Math.max(Math.trunc(limit), 1), MAX_PAGE_LIMIT)
         // A cursor that is no key's id has no page after it.
         if (cursor !== undefined && !isKeyId(cursor)) return { keys: [], nextCursor: null }
         const after = sql`WHERE (created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = ${cursor ?? ""})`

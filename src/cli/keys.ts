@@ -1,5 +1,6 @@
 import { Console, DateTime, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
+import { ApiKeyJson, IssuedKeyJson, KeyName, RequestsPerMinute } from "../api/KeysApi.ts"
 import {
   type ApiKey,
   type ApiKeyNotFound,
@@ -8,7 +9,6 @@ import {
   type ApiKeysUnavailable,
   type IssuedKey,
 } from "../auth/ApiKeys.ts"
-import { apiKeyJson, issuedKeyJson } from "../auth/api-key-json.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { durationFlag } from "./duration.ts"
 import { root } from "./root.ts"
@@ -29,6 +29,12 @@ const explainErrors = <A, R>(
     }
   })
 
+const toJson = Schema.encodeSync(Schema.fromJsonString(ApiKeyJson))
+const listToJson = Schema.encodeSync(Schema.fromJsonString(Schema.Struct({ data: Schema.Array(ApiKeyJson) })))
+const issuedToJson = Schema.encodeSync(Schema.fromJsonString(IssuedKeyJson))
+
+const iso = (instant: DateTime.Utc | null) => (instant === null ? null : DateTime.formatIso(instant))
+
 const state = (key: ApiKey, now: DateTime.Utc): string => {
   if (key.revokedAt !== null) return "revoked"
   if (key.expiresAt !== null && DateTime.isLessThanOrEqualTo(key.expiresAt, now)) return "expired"
@@ -37,9 +43,8 @@ const state = (key: ApiKey, now: DateTime.Utc): string => {
 
 const printKey = Effect.fn(function* (key: ApiKey) {
   const { json } = yield* root
-  if (json) return yield* Console.log(JSON.stringify(apiKeyJson(key)))
+  if (json) return yield* Console.log(toJson(key))
   const now = yield* DateTime.now
-  const { created_at, expires_at, previous_secret_until } = apiKeyJson(key)
   yield* Console.log(
     [
       `id        ${key.id}`,
@@ -47,16 +52,16 @@ const printKey = Effect.fn(function* (key: ApiKey) {
       `state     ${state(key, now)}`,
       `rpm       ${key.requestsPerMinute ?? "default"}`,
       `models    ${key.models?.join(", ") ?? "all"}`,
-      `created   ${created_at}`,
-      `expires   ${expires_at ?? "never"}`,
-      ...(previous_secret_until === null ? [] : [`old secret works until ${previous_secret_until}`]),
+      `created   ${iso(key.createdAt)}`,
+      `expires   ${iso(key.expiresAt) ?? "never"}`,
+      ...(key.previousSecretUntil === null ? [] : [`old secret works until ${iso(key.previousSecretUntil)}`]),
     ].join("\n"),
   )
 })
 
 const printIssued = Effect.fn(function* (issued: IssuedKey) {
   const { json } = yield* root
-  if (json) return yield* Console.log(JSON.stringify(issuedKeyJson(issued)))
+  if (json) return yield* Console.log(issuedToJson({ ...issued.key, key: issued.secret }))
   yield* printKey(issued.key)
   yield* Console.log(
     `key       ${Redacted.value(issued.secret)}\n\nKeep the key now: it is stored only as a hash and never shown again.`,
@@ -70,11 +75,11 @@ const create = Command.make(
   {
     name: Flag.String("name").pipe(
       Flag.withDescription("Who or what uses the key"),
-      Flag.withSchema(Schema.NonEmptyString.check(Schema.isMaxLength(128))),
+      Flag.withSchema(KeyName),
     ),
     rpm: Flag.Int("rpm").pipe(
       Flag.withDescription("Requests per minute; the gateway's default when absent"),
-      Flag.withSchema(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 1_000_000 }))),
+      Flag.withSchema(RequestsPerMinute),
       Flag.optional,
     ),
     models: Flag.String("models").pipe(
@@ -122,7 +127,7 @@ const list = Command.make(
       all.push(...page.keys)
       cursor = page.nextCursor
     } while (cursor !== null)
-    if (json) return yield* Console.log(JSON.stringify({ data: all.map(apiKeyJson) }))
+    if (json) return yield* Console.log(listToJson({ data: all }))
     if (all.length === 0) {
       return yield* Console.log("There are no API keys yet. Create one: llm-gateway keys create --name NAME")
     }

@@ -1,98 +1,46 @@
-import { DateTime, Effect, Option } from "effect"
-import { type HttpServerRequest, HttpServerResponse } from "effect/http"
+import { DateTime, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { AdminApi } from "../api/GatewayApi.ts"
-import { CreateKeyRequest, RotateKeyRequest } from "../api/KeysApi.ts"
-import { type ApiKeyNotFound, type ApiKeyRevoked, ApiKeys, type ApiKeysUnavailable } from "../auth/ApiKeys.ts"
-import { apiKeyJson, issuedKeyJson } from "../auth/api-key-json.ts"
-import { Settings } from "../config/Settings.ts"
+import {
+  type ApiKeyNotFound,
+  type ApiKeyRevoked,
+  ApiKeys,
+  type ApiKeysUnavailable,
+  type IssuedKey,
+} from "../auth/ApiKeys.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import { readBody, readJson } from "./body.ts"
-import { requireAdmin } from "./credentials.ts"
-import { decoder } from "./decode.ts"
 import { answeringErrors } from "./error-response.ts"
-import { pageLimit } from "./query.ts"
 
 /** The operators' key routes: the same service the command line uses. */
 export const KeysHandlers = HttpApiBuilder.group(
   AdminApi,
   "keys",
   Effect.fn(function* (handlers) {
-    const { maxBodyBytes } = yield* Settings
     const keys = yield* ApiKeys
 
-    const readBodyAs = <A>(
-      request: HttpServerRequest.HttpServerRequest,
-      decode: (input: unknown) => Effect.Effect<A, GatewayError>,
-    ) =>
-      readBody(request, maxBodyBytes).pipe(
-        Effect.flatMap(readJson),
-        Effect.flatMap(({ json }) => decode(json)),
-      )
-
-    const admin = <A, R>(
-      request: HttpServerRequest.HttpServerRequest,
-      answer: Effect.Effect<A, GatewayError | ApiKeyNotFound | ApiKeyRevoked | ApiKeysUnavailable, R>,
-    ) =>
-      requireAdmin(request).pipe(
-        Effect.andThen(answer),
-        Effect.mapError(keyError),
-        Effect.map((body) => HttpServerResponse.jsonUnsafe(body)),
-        answeringErrors,
-      )
-
-    return handlers
-      .handleRaw("list", ({ request, query }) =>
-        admin(
-          request,
-          Effect.gen(function* () {
-            const page = yield* keys.list({
-              limit: yield* pageLimit(query.limit),
-              ...(query.cursor === undefined ? {} : { cursor: query.cursor }),
-            })
-            return { data: page.keys.map(apiKeyJson), next_cursor: page.nextCursor }
-          }),
+    return handlers.handleAll({
+      list: ({ query }) =>
+        answer(
+          Effect.map(keys.list(query), ({ keys, nextCursor }) => ({ data: keys, next_cursor: nextCursor })),
         ),
-      )
-      .handleRaw("create", ({ request }) =>
-        admin(
-          request,
-          Effect.gen(function* () {
-            const body = yield* readBodyAs(request, decodeCreate)
-            const issued = yield* keys.create({
-              name: body.name,
-              ...(body.rpm === undefined ? {} : { requestsPerMinute: body.rpm }),
-              ...(body.models === undefined ? {} : { models: body.models }),
-              ...(body.expires_at === undefined ? {} : { expiresAt: yield* futureInstant(body.expires_at) }),
-            })
-            return issuedKeyJson(issued)
-          }),
-        ),
-      )
-      .handleRaw("show", ({ request, params }) =>
-        admin(request, Effect.map(keys.show(params.id), apiKeyJson)),
-      )
-      .handleRaw("rotate", ({ request, params }) =>
-        admin(
-          request,
-          Effect.gen(function* () {
-            const { grace_seconds = 0 } = yield* readBodyAs(request, decodeRotate)
-            return issuedKeyJson(yield* keys.rotate(params.id, { graceMs: grace_seconds * 1000 }))
-          }),
-        ),
-      )
-      .handleRaw("revoke", ({ request, params }) =>
-        admin(request, Effect.map(keys.revoke(params.id), apiKeyJson)),
-      )
+      create: ({ payload }) =>
+        answer(Effect.map(Effect.andThen(inFuture(payload.expiresAt), keys.create(payload)), issued)),
+      show: ({ params }) => answer(keys.show(params.id)),
+      rotate: ({ params, payload }) =>
+        answer(Effect.map(keys.rotate(params.id, { graceMs: payload.grace_seconds * 1000 }), issued)),
+      revoke: ({ params }) => answer(keys.revoke(params.id)),
+    })
   }),
 )
 
-const decodeCreate = decoder(CreateKeyRequest)
-const decodeRotate = decoder(RotateKeyRequest)
+const issued = ({ key, secret }: IssuedKey) => ({ ...key, key: secret })
 
-const keyError = (
-  error: GatewayError | ApiKeyNotFound | ApiKeyRevoked | ApiKeysUnavailable,
-): GatewayError => {
+type KeyError = ApiKeyNotFound | ApiKeyRevoked | ApiKeysUnavailable
+
+const answer = <A, R>(effect: Effect.Effect<A, KeyError | GatewayError, R>) =>
+  answeringErrors(Effect.mapError(effect, keyError))
+
+const keyError = (error: KeyError | GatewayError): GatewayError => {
   switch (error._tag) {
     case "GatewayError":
       return error
@@ -111,14 +59,12 @@ const keyError = (
   }
 }
 
-const futureInstant = Effect.fnUntraced(function* (text: string) {
-  const instant = DateTime.make(text)
-  const now = yield* DateTime.now
-  if (Option.isSome(instant) && DateTime.isGreaterThan(instant.value, now))
-    return DateTime.toUtc(instant.value)
+/** Passes unless a key would be born expired. */
+const inFuture = Effect.fnUntraced(function* (expiresAt: DateTime.Utc | undefined) {
+  if (expiresAt === undefined || DateTime.isGreaterThan(expiresAt, yield* DateTime.now)) return
   return yield* new GatewayError({
     code: "invalid_request",
     param: "expires_at",
-    detail: "expires_at: Expected an ISO 8601 instant in the future.",
+    detail: "expires_at: Expected an instant in the future.",
   })
 })

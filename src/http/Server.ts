@@ -9,12 +9,13 @@ import {
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
-import { HttpApiBuilder, HttpApiError, HttpApiScalar, OpenApi } from "effect/http-api"
-import { AdminApi, GatewayApi } from "../api/GatewayApi.ts"
+import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
+import { AdminApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { requestDuration, requestOutcome, requests, type Update, updater } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
+import { adminMiddleware } from "./admin-middleware.ts"
 import { watchConnections } from "./connections.ts"
 import { invalidRequest } from "./decode.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
@@ -22,6 +23,7 @@ import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
 import { openAiRoutes } from "./openai-routes.ts"
+import { DocumentedApi, openApiResponse } from "./openapi.ts"
 import { Readiness } from "./Readiness.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -133,18 +135,15 @@ const notHere = Effect.gen(function* () {
   return HttpServerResponse.setHeader(response, "allow", allowed.join(", "))
 })
 
-const openApiDocument = HttpRouter.add(
-  "GET",
-  "/openapi.json",
-  Effect.sync(() => HttpServerResponse.jsonUnsafe(OpenApi.fromApi(GatewayApi))),
-)
-
 const routes = Layer.mergeAll(
   inferRoute,
   openAiRoutes,
-  HttpApiBuilder.layer(AdminApi).pipe(Layer.provide([AnalyticsHandlers, KeysHandlers, SystemHandlers])),
-  openApiDocument,
-  HttpApiScalar.layer(GatewayApi, { path: "/docs" }),
+  HttpApiBuilder.layer(AdminApi).pipe(
+    Layer.provide([AnalyticsHandlers, KeysHandlers, SystemHandlers]),
+    Layer.provide(adminMiddleware),
+  ),
+  HttpRouter.add("GET", "/openapi.json", openApiResponse),
+  HttpApiScalar.layer(DocumentedApi, { path: "/docs" }),
   HttpRouter.add("*", "*", notHere),
 ).pipe(Layer.provide(exchange))
 

@@ -1,5 +1,4 @@
 import { Effect } from "effect"
-import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { AdminApi } from "../api/GatewayApi.ts"
@@ -14,20 +13,17 @@ export const SystemHandlers = HttpApiBuilder.group(
     const readiness = yield* Readiness
     const database = yield* DatabaseHealth
 
-    const readyz = Effect.sync(() => {
+    const readyz = Effect.suspend(() => {
       const phase = readiness.phase()
       const reasons = database.reachable() ? [] : ["database unreachable"]
-      const status = phase === "ready" && reasons.length > 0 ? "degraded" : phase
-      return HttpServerResponse.jsonUnsafe({ status, reasons }, { status: phase === "ready" ? 200 : 503 })
+      if (phase !== "ready") return Effect.fail({ status: phase, reasons })
+      return Effect.succeed({ status: reasons.length > 0 ? ("degraded" as const) : phase, reasons })
     })
 
-    return handlers
-      .handleRaw("livez", () => Effect.succeed(HttpServerResponse.jsonUnsafe({ status: "ok" })))
-      .handleRaw("readyz", () => readyz)
-      .handleRaw("metrics", () =>
-        Effect.map(PrometheusMetrics.format(), (text) =>
-          HttpServerResponse.text(text, { contentType: "text/plain; version=0.0.4; charset=utf-8" }),
-        ),
-      )
+    return handlers.handleAll({
+      livez: () => Effect.succeed({ status: "ok" as const }),
+      readyz: () => readyz,
+      metrics: () => PrometheusMetrics.format(),
+    })
   }),
 )

@@ -14,25 +14,46 @@ export const readBody = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
 ): Effect.Effect<Buffer, GatewayError> => {
-  const { headers } = request
-  if (!JSON_TYPE.test(headers["content-type"] ?? "")) {
-    return Effect.fail(
-      new GatewayError({ code: "unsupported_media_type", detail: "Send Content-Type: application/json." }),
-    )
-  }
-  const encoding = headers["content-encoding"]
-  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
-    return Effect.fail(
-      new GatewayError({ code: "unsupported_media_type", detail: "Send the body without Content-Encoding." }),
-    )
-  }
-  if (Number(headers["content-length"] ?? 0) > maxBytes) return Effect.fail(tooLarge(maxBytes))
   // Only the library's reader tells a client that waits for it to go on.
-  if (headers.expect === undefined) return collect(NodeHttpServerRequest.toIncomingMessage(request), maxBytes)
+  if (request.headers.expect !== undefined) return keptBody(request, maxBytes)
+  const refused = refusal(request, maxBytes)
+  return refused === undefined
+    ? collect(NodeHttpServerRequest.toIncomingMessage(request), maxBytes)
+    : Effect.fail(refused)
+}
+
+/** The same by the library's reader, which keeps the bytes for the next that asks the request for its body. */
+export const keptBody = (
+  request: HttpServerRequest.HttpServerRequest,
+  maxBytes: number,
+): Effect.Effect<Buffer, GatewayError> => {
+  const refused = refusal(request, maxBytes)
+  if (refused !== undefined) return Effect.fail(refused)
   return request.arrayBuffer.pipe(
     Effect.map((bytes) => Buffer.from(bytes)),
     Effect.mapError((error) => unreadable(error, maxBytes)),
   )
+}
+
+/** The refusal of a body by its headers alone; undefined when they are in order. */
+const refusal = (
+  { headers }: HttpServerRequest.HttpServerRequest,
+  maxBytes: number,
+): GatewayError | undefined => {
+  if (!JSON_TYPE.test(headers["content-type"] ?? "")) {
+    return new GatewayError({
+      code: "unsupported_media_type",
+      detail: "Send Content-Type: application/json.",
+    })
+  }
+  const encoding = headers["content-encoding"]
+  if (encoding !== undefined && encoding.toLowerCase() !== "identity") {
+    return new GatewayError({
+      code: "unsupported_media_type",
+      detail: "Send the body without Content-Encoding.",
+    })
+  }
+  return Number(headers["content-length"] ?? 0) > maxBytes ? tooLarge(maxBytes) : undefined
 }
 
 /**

@@ -1,7 +1,7 @@
 import { NodeHttpServerRequest } from "@effect/platform-node"
 import { Effect } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { AdminTokens } from "../auth/AdminTokens.ts"
+import type { AdminTokens } from "../auth/AdminTokens.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 
 /**
@@ -19,7 +19,7 @@ export const rawHeader = (request: HttpServerRequest.HttpServerRequest, name: st
   return values
 }
 
-/** Other schemes, which a proxy may add, are none of ours. */
+/** Bearer tokens of a request. Other schemes, which a proxy may add, are ignored. */
 const bearerTokens = (request: HttpServerRequest.HttpServerRequest): Array<string> =>
   rawHeader(request, "authorization")
     .filter((value) => /^bearer /i.test(value))
@@ -42,16 +42,18 @@ const oneOf = (tokens: ReadonlyArray<string>, where: string): Effect.Effect<stri
 export const apiKey = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string, GatewayError> =>
   oneOf([...rawHeader(request, "x-api-key"), ...bearerTokens(request)], "X-API-Key and Authorization")
 
-/** Runs a handler only for the bearer of a valid admin token. */
-export const requireAdmin = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
-  const tokens = yield* AdminTokens
-  const token = yield* oneOf(bearerTokens(request), "Authorization")
-  yield* Effect.mapError(
-    tokens.verify(token),
-    () =>
-      new GatewayError({
-        code: "invalid_admin_token",
-        detail: "Send Authorization: Bearer with a token from `llm-gateway admin token`.",
-      }),
+/** Passes for the bearer of a valid admin token. */
+export const adminToken = (
+  request: HttpServerRequest.HttpServerRequest,
+  tokens: AdminTokens["Service"],
+): Effect.Effect<void, GatewayError> =>
+  Effect.flatMap(oneOf(bearerTokens(request), "Authorization"), (token) =>
+    Effect.mapError(
+      tokens.verify(token),
+      () =>
+        new GatewayError({
+          code: "invalid_admin_token",
+          detail: "Send Authorization: Bearer with a token from `llm-gateway admin token`.",
+        }),
+    ),
   )
-})

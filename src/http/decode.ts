@@ -3,7 +3,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
 
-/** `messages[0].role` from a schema path. */
+/** Writes a schema path as `messages[0].role`. */
 const fieldName = (path: ReadonlyArray<PropertyKey>): string =>
   path.reduce<string>(
     (name, key) =>
@@ -27,7 +27,7 @@ export const invalidRequest = (issue: SchemaIssue.Issue): GatewayError => {
 /** A strict decoder: unknown fields are refused by name. Build it once, outside the request. */
 export const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => decoding(schema, "error")
 
-/** For schemas that take unknown fields, and keep them. */
+/** A decoder for schemas that take unknown fields, and keep them. */
 export const openDecoder = <S extends Schema.Decoder<unknown>>(schema: S) => decoding(schema, "ignore")
 
 const decoding = <S extends Schema.Decoder<unknown>>(schema: S, onExcessProperty: "error" | "ignore") => {

@@ -3,9 +3,10 @@ import { GatewayApi } from "../api/GatewayApi.ts"
 const compile = (path: string): RegExp =>
   new RegExp(
     `^${path
-      .replace(/[.+?^$()[\]\\|]/g, "\\$&")
-      .replace(/:[A-Za-z]+/g, "[^/]+")
-      .replace(/\/\*$/, "(?:/.*)?")}$`,
+      .replaceAll(".", "\\.")
+      // Names of models may have slashes, which not every client encodes.
+      .replace(/:model$/, ".+")
+      .replace(/:\w+/g, "[^/]+")}$`,
   )
 
 interface KnownPath {

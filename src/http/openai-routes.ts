@@ -1,6 +1,7 @@
 import { Clock, Effect, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
-import { ChatCompletionRequest, EmbeddingsRequest } from "../api/OpenAiApi.ts"
+import { ChatCompletionRequest } from "../api/chat-completions.ts"
+import { EmbeddingsRequest } from "../api/embeddings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"

@@ -13,9 +13,11 @@ import {
 } from "../../src/analytics/Analytics.ts"
 import * as Api from "../../src/api/AnalyticsApi.ts"
 import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import { AnalyticsHandlers } from "../../src/http/AnalyticsApi.ts"
+import { adminMiddleware } from "../../src/http/admin-middleware.ts"
 
-/** What the handlers make of a query, with the analytics themselves replaced. */
+/** The handlers between the wire and the analytics, with the analytics themselves replaced. */
 
 const row: RequestRow = {
   request_id: "0190b1f0-0000-7000-8000-000000000000",
@@ -53,6 +55,7 @@ const answer =
     })
 
 const services = Layer.mergeAll(
+  Settings.layerTest({}),
   Layer.succeed(Analytics, {
     usageByKey: answer<never>(),
     usageByProvider: answer<never>(),
@@ -75,6 +78,7 @@ const logging = Logger.layer([
 const server = HttpRouter.serve(
   HttpApiBuilder.layer(HttpApi.make("llm-gateway").add(Api.AnalyticsApi)).pipe(
     Layer.provide(AnalyticsHandlers),
+    Layer.provide(adminMiddleware),
   ),
   { disableListenLog: true, disableLogger: true },
 ).pipe(Layer.provide(services), Layer.provideMerge(NodeHttpServer.layerTest), Layer.provideMerge(logging))
@@ -122,6 +126,72 @@ layer(server)("analytics over HTTP", (it) => {
       }),
     )
 
+    it.effect.each([
+      "2026-02-30T00:00:00Z",
+      "2027-02-29",
+      "December 17, 2027",
+      "2026-11-23T00:00:00",
+      "2026",
+      "",
+    ])("refuses from=%s, and to as well", (text) =>
+      Effect.gen(function* () {
+        for (const param of ["from", "to"]) {
+          const { status, body } = yield* get(`${listing}?${param}=${encodeURIComponent(text)}`)
+          assert.strictEqual(status, 400)
+          assert.deepInclude(body, {
+            code: "invalid_request",
+            param,
+            detail: `${param}: Expected 2026-11-23 or an instant such as 2026-11-23T08:00:00Z.`,
+          })
+        }
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect("takes an instant in any zone", () =>
+      Effect.gen(function* () {
+        const to = encodeURIComponent("2026-11-23T08:30:15.250+02:00")
+        assert.strictEqual((yield* get(`${listing}?from=2026-11-23&to=${to}`)).status, 200)
+        assert.deepInclude(asked[0], {
+          fromMs: Date.UTC(2026, 10, 23),
+          toMs: Date.UTC(2026, 10, 23, 6, 30, 15, 250),
+        })
+      }),
+    )
+
+    it.effect.each(["0", "1001", "1.5", "1e2", "-1", "", "ten"])("refuses limit=%s", (text) =>
+      Effect.gen(function* () {
+        const { status, body } = yield* get(`${listing}?limit=${text}`)
+        assert.strictEqual(status, 400)
+        assert.deepInclude(body, {
+          code: "invalid_request",
+          param: "limit",
+          detail: "limit: Expected a whole number from 1 to 1000.",
+        })
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect("reads pages of 100 rows unless told otherwise", () =>
+      Effect.gen(function* () {
+        yield* get(listing)
+        assert.deepInclude(asked[0], { limit: 100 })
+        yield* get(`${listing}?limit=1000`)
+        assert.deepInclude(asked[0], { limit: 1000 })
+      }),
+    )
+
+    it.effect("refuses a parameter sent twice", () =>
+      Effect.gen(function* () {
+        for (const param of ["limit=1", "stream=true", "key_id=a", "from=2026-11-23"]) {
+          const { status, body } = yield* get(`${listing}?${param}&${param}`)
+          assert.strictEqual(status, 400)
+          assert.strictEqual(body.param, param.split("=")[0])
+        }
+        assert.isEmpty(asked)
+      }),
+    )
+
     it.effect("refuses a parameter it does not know, and names those it knows", () =>
       Effect.gen(function* () {
         const { status, body } = yield* get(`${listing}?from=2026-11-23T00:00:00Z&keyid=x`)
@@ -129,7 +199,7 @@ layer(server)("analytics over HTTP", (it) => {
         assert.deepInclude(body, { code: "invalid_request", param: "keyid" })
         const known = ["from", "to", "key_id", "provider", "model", "stream", "limit", "cursor"]
         if (listing === "timeseries") known.push("bucket")
-        if (listing === "requests") known.push("endpoint")
+        if (listing === "requests") known.push("endpoint", "status_class", "error_code")
         assert.strictEqual(body.detail, `keyid: Unknown parameter; known are ${known.join(", ")}.`)
         assert.isEmpty(asked)
       }),
@@ -152,6 +222,43 @@ layer(server)("analytics over HTTP", (it) => {
         ["/v1/chat/completions"],
       )
       assert.deepInclude((yield* get("usage-by-key?endpoint=/infer")).body, { param: "endpoint" })
+    }),
+  )
+
+  it.effect("takes the outcome for requests alone", () =>
+    Effect.gen(function* () {
+      const { status } = yield* get("requests?status_class=4&error_code=rate_limited")
+      assert.strictEqual(status, 200)
+      assert.deepInclude(asked[0], { statusClass: 4, errorCode: "rate_limited" })
+      for (const [query, detail] of [
+        ["status_class=1", "status_class: Expected one of 2, 4, 5."],
+        ["status_class=3", "status_class: Expected one of 2, 4, 5."],
+        ["status_class=6", "status_class: Expected one of 2, 4, 5."],
+        ["status_class=4xx", "status_class: Expected one of 2, 4, 5."],
+        ["error_code=rate_limitd", "error_code: Expected a code of docs/errors.md."],
+      ]) {
+        const { status, body } = yield* get(`requests?${query}`)
+        assert.strictEqual(status, 400)
+        assert.strictEqual(body.detail, detail)
+      }
+      assert.deepInclude((yield* get("timeseries?error_code=rate_limited")).body, { param: "error_code" })
+    }),
+  )
+
+  it.effect("takes an hour or a day for the timeseries alone, an hour unless told otherwise", () =>
+    Effect.gen(function* () {
+      for (const [query, bucket] of [
+        ["", "hour"],
+        ["?bucket=hour", "hour"],
+        ["?bucket=day", "day"],
+      ]) {
+        assert.strictEqual((yield* get(`timeseries${query}`)).status, 200)
+        assert.deepInclude(asked[0], { bucket })
+      }
+      const { status, body } = yield* get("timeseries?bucket=week")
+      assert.strictEqual(status, 400)
+      assert.deepInclude(body, { param: "bucket", detail: "bucket: Expected hour or day." })
+      assert.deepInclude((yield* get("requests?bucket=day")).body, { param: "bucket" })
     }),
   )
 

@@ -294,6 +294,18 @@ describe("a request", () => {
     assert.deepStrictEqual((await asking(twice(key))).statuses, [200])
   })
 
+  it("with two Authorization lines that differ is refused by the admin routes too", async () => {
+    const twice = (first: string, second: string) =>
+      `GET /admin/keys?limit=1 HTTP/1.1\r\nHost: x\r\nAuthorization: ${first}\r\nAuthorization: ${second}\r\n\r\n`
+    const bearer = `Bearer ${gateway.adminToken}`
+    const refused = await asking(twice(bearer, "Bearer other"))
+    assert.deepStrictEqual(refused.statuses, [400], refused.received)
+    assert.include(refused.received, "conflicting_credentials")
+    assert.deepStrictEqual((await asking(twice(bearer, bearer))).statuses, [200])
+    // A proxy's own, in front of ours.
+    assert.deepStrictEqual((await asking(twice("Basic cHJveHk=", bearer))).statuses, [200])
+  })
+
   it("with two X-API-Key lines that differ is refused", async () => {
     const other = (await gateway.createKey()).key
     const refused = await asking(head("Content-Length: 2", `X-API-Key: ${other}`))

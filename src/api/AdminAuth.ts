@@ -1,0 +1,14 @@
+import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
+import { problem } from "./Problem.ts"
+
+/** Lets only the bearer of an admin token through. It stands before everything else that reads the request. */
+export class AdminAuth extends HttpApiMiddleware.Service<AdminAuth>()("gateway/api/AdminAuth", {
+  security: {
+    adminToken: HttpApiSecurity.http({ scheme: "bearer" }).pipe(
+      HttpApiSecurity.annotateMerge(
+        OpenApi.annotations({ description: "A token from `llm-gateway admin token`", format: "JWT" }),
+      ),
+    ),
+  },
+  error: [problem(400), problem(401)],
+}) {}

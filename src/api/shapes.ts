@@ -1,0 +1,11 @@
+import { Schema } from "effect"
+
+/** A body of which these fields are known, and every other one travels as it came. */
+export const open = <const Fields extends Schema.Struct.Fields>(fields: Fields) =>
+  Schema.StructWithRest(Schema.Struct(fields), [Schema.Record(Schema.String, Schema.Unknown)])
+
+/** A field that may be left out or null. */
+export const absent = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
+
+/** A list that has something in it. As a tuple with a rest, generators would take it for a list of one. */
+export const nonEmpty = <S extends Schema.Top>(schema: S) => Schema.Array(schema).check(Schema.isMinLength(1))

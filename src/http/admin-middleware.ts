@@ -1,0 +1,56 @@
+import { Effect, Layer } from "effect"
+import { HttpServerRequest } from "effect/http"
+import { HttpApiMiddleware } from "effect/http-api"
+import { AdminAuth } from "../api/AdminAuth.ts"
+import { JsonBody, SchemaErrors } from "../api/RequestChecks.ts"
+import { AdminTokens } from "../auth/AdminTokens.ts"
+import { Settings } from "../config/Settings.ts"
+import type { GatewayError } from "../domain/GatewayError.ts"
+import { keptBody, readJson } from "./body.ts"
+import { adminToken } from "./credentials.ts"
+import { invalidRequest } from "./decode.ts"
+import { errorResponse } from "./error-response.ts"
+
+type Request = HttpServerRequest.HttpServerRequest
+
+/** Goes on to `answer` when the check passes, and answers its error otherwise. */
+const after = <A, E, R>(
+  check: (request: Request) => Effect.Effect<unknown, GatewayError>,
+  answer: Effect.Effect<A, E, R>,
+) =>
+  Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
+    Effect.matchEffect(check(request), {
+      onFailure: (error) => Effect.succeed(errorResponse(error, request)),
+      onSuccess: () => answer,
+    }),
+  )
+
+const adminAuth = Layer.effect(
+  AdminAuth,
+  Effect.gen(function* () {
+    const tokens = yield* AdminTokens
+    // Not the library's credential, which is of the first of two Authorization lines.
+    return AdminAuth.of({ adminToken: (answer) => after((request) => adminToken(request, tokens), answer) })
+  }),
+)
+
+const schemaErrors = HttpApiMiddleware.layerSchemaErrorTransform(SchemaErrors, (error) =>
+  error.kind === "Body" || error.kind === "ResponseHeaders"
+    ? Effect.fail(error)
+    : Effect.map(HttpServerRequest.HttpServerRequest, (request) =>
+        errorResponse(invalidRequest(error.cause.issue), request),
+      ),
+)
+
+const jsonBody = Layer.effect(
+  JsonBody,
+  Effect.gen(function* () {
+    const { maxBodyBytes } = yield* Settings
+    return JsonBody.of((answer) =>
+      after((request) => Effect.flatMap(keptBody(request, maxBodyBytes), readJson), answer),
+    )
+  }),
+)
+
+/** The middlewares of `AdminApi`. */
+export const adminMiddleware = Layer.mergeAll(adminAuth, schemaErrors, jsonBody)

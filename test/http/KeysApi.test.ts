@@ -1,0 +1,268 @@
+import { NodeHttpServer } from "@effect/platform-node"
+import { assert, describe, layer } from "@effect/vitest"
+import { DateTime, Effect, Layer, Redacted, Schema } from "effect"
+import { HttpClient, HttpClientRequest, HttpRouter } from "effect/http"
+import { HttpApi, HttpApiBuilder } from "effect/http-api"
+import { TestClock } from "effect/testing"
+import * as Api from "../../src/api/KeysApi.ts"
+import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { type ApiKey, ApiKeyNotFound, ApiKeyRevoked, ApiKeys } from "../../src/auth/ApiKeys.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { KeyId } from "../../src/domain/Ids.ts"
+import { adminMiddleware } from "../../src/http/admin-middleware.ts"
+import { KeysHandlers } from "../../src/http/KeysApi.ts"
+
+/** The handlers between the wire and the keys, with the keys themselves replaced. */
+
+const NOW_MS = Date.UTC(2026, 10, 23)
+
+const key: ApiKey = {
+  id: KeyId.make("AdaAdaAdaAda"),
+  name: "billing",
+  requestsPerMinute: 60,
+  models: ["auto"],
+  createdAt: DateTime.makeUnsafe("2026-11-23T00:00:00Z"),
+  expiresAt: DateTime.makeUnsafe("2027-12-17T08:00:00Z"),
+  revokedAt: null,
+  previousSecretUntil: null,
+}
+
+const json = {
+  id: "AdaAdaAdaAda",
+  name: "billing",
+  rpm: 60,
+  models: ["auto"],
+  created_at: "2026-11-23T00:00:00.000Z",
+  expires_at: "2027-12-17T08:00:00.000Z",
+  revoked_at: null,
+  previous_secret_until: null,
+}
+
+const issued = { key, secret: Redacted.make("gwk_AdaAdaAdaAda_secret") }
+const asked: Array<Record<string, unknown>> = []
+
+const noting = <A>(what: Record<string, unknown>, answer: A) =>
+  Effect.sync(() => {
+    asked.push(what)
+    return answer
+  })
+
+const services = Layer.mergeAll(
+  Settings.layerTest({ maxBodyBytes: 1000 }),
+  Layer.succeed(ApiKeys, {
+    create: (options) => noting({ create: options }, issued),
+    list: (options) => noting({ list: options }, { keys: [key], nextCursor: key.id }),
+    show: (id) => (id === key.id ? Effect.succeed(key) : Effect.fail(new ApiKeyNotFound({ id }))),
+    rotate: (id, options) =>
+      id === key.id ? noting({ rotate: options }, issued) : Effect.fail(new ApiKeyRevoked({ id })),
+    revoke: () => Effect.succeed({ ...key, revokedAt: key.createdAt }),
+  }),
+  Layer.succeed(AdminTokens, {
+    issue: () => Effect.die("no test issues a token"),
+    verify: (token) => (token === "operator" ? Effect.void : Effect.fail(new AdminTokenInvalid())),
+  }),
+)
+
+const server = HttpRouter.serve(
+  HttpApiBuilder.layer(HttpApi.make("llm-gateway").add(Api.KeysApi)).pipe(
+    Layer.provide(KeysHandlers),
+    Layer.provide(adminMiddleware),
+  ),
+  { disableListenLog: true, disableLogger: true },
+).pipe(Layer.provide(services), Layer.provideMerge(NodeHttpServer.layerTest))
+
+const send = Effect.fnUntraced(function* (request: HttpClientRequest.HttpClientRequest, token = "operator") {
+  asked.length = 0
+  const response = yield* HttpClient.execute(HttpClientRequest.bearerToken(request, token))
+  const body = yield* response.json
+  return { status: response.status, body: body as Record<string, unknown> }
+})
+
+const get = (path: string) => send(HttpClientRequest.get(path))
+
+const postText = (path: string, body: string, contentType = "application/json") =>
+  send(HttpClientRequest.post(path).pipe(HttpClientRequest.bodyText(body, contentType)))
+
+const post = (path: string, body: unknown) => postText(path, JSON.stringify(body))
+
+layer(server)("key routes", (it) => {
+  describe("an answer", () => {
+    it.effect("shows a key, and its secret only when it is issued", () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual((yield* get("/admin/keys/AdaAdaAdaAda")).body, json)
+        const withSecret = { ...json, key: "gwk_AdaAdaAdaAda_secret" }
+        assert.deepStrictEqual((yield* post("/admin/keys", { name: "billing" })).body, withSecret)
+        assert.deepStrictEqual((yield* post("/admin/keys/AdaAdaAdaAda/rotate", {})).body, withSecret)
+        assert.deepStrictEqual(
+          (yield* send(HttpClientRequest.post("/admin/keys/AdaAdaAdaAda/revoke"))).body,
+          {
+            ...json,
+            revoked_at: json.created_at,
+          },
+        )
+        assert.deepStrictEqual((yield* get("/admin/keys")).body, { data: [json], next_cursor: json.id })
+      }),
+    )
+
+    it.effect("shows a key that outlives the four digits of a year", () =>
+      Effect.gen(function* () {
+        const expiresAt = DateTime.makeUnsafe(Date.UTC(12026, 0, 1))
+        const encoded = yield* Schema.encodeEffect(Api.ApiKeyJson)({ ...key, expiresAt })
+        assert.strictEqual(encoded.expires_at, "+012026-01-01T00:00:00.000Z")
+      }),
+    )
+
+    it.effect("says what is wrong with the key that was asked for", () =>
+      Effect.gen(function* () {
+        const { status, body } = yield* get("/admin/keys/nobody")
+        assert.strictEqual(status, 404)
+        assert.deepInclude(body, { status: 404, code: "key_not_found", detail: "No API key has this id." })
+        assert.isString(body.request_id)
+        const revoked = yield* post("/admin/keys/nobody/rotate", {})
+        assert.strictEqual(revoked.status, 409)
+        assert.deepInclude(revoked.body, { code: "key_revoked" })
+      }),
+    )
+  })
+
+  describe("what is asked", () => {
+    it.effect("reaches the keys in their own words", () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(NOW_MS)
+        yield* post("/admin/keys", {
+          name: "nightly",
+          rpm: 1_000_000,
+          models: ["auto", "p0/m"],
+          expires_at: "2027-12-17T08:00:00+02:00",
+        })
+        assert.deepStrictEqual(asked, [
+          {
+            create: {
+              name: "nightly",
+              requestsPerMinute: 1_000_000,
+              models: ["auto", "p0/m"],
+              expiresAt: DateTime.makeUnsafe("2027-12-17T06:00:00Z"),
+            },
+          },
+        ])
+        yield* post("/admin/keys", { name: "x" })
+        assert.deepStrictEqual(asked, [{ create: { name: "x" } }])
+        yield* post("/admin/keys/AdaAdaAdaAda/rotate", { grace_seconds: 60 })
+        assert.deepStrictEqual(asked, [{ rotate: { graceMs: 60_000 } }])
+        yield* post("/admin/keys/AdaAdaAdaAda/rotate", {})
+        assert.deepStrictEqual(asked, [{ rotate: { graceMs: 0 } }])
+        yield* get("/admin/keys?limit=7&cursor=AdaAdaAdaAda")
+        assert.deepStrictEqual(asked, [{ list: { limit: 7, cursor: "AdaAdaAdaAda" } }])
+        yield* get("/admin/keys")
+        assert.deepStrictEqual(asked, [{ list: { limit: 100 } }])
+      }),
+    )
+
+    it.effect.each([
+      "2027-02-30T00:00:00Z",
+      "2027-02-30",
+      "December 17, 2027",
+      "2027",
+      "Fri, 31 Dec 2027 23:59:59",
+      "2027-12-17T00:00:00",
+      "",
+      1_800_000_000,
+    ])("is refused with expires_at=%s", (text) =>
+      Effect.gen(function* () {
+        const { status, body } = yield* post("/admin/keys", { name: "x", expires_at: text })
+        assert.strictEqual(status, 400)
+        assert.deepInclude(body, {
+          code: "invalid_request",
+          param: "expires_at",
+          detail: "expires_at: Expected 2026-11-23 or an instant such as 2026-11-23T08:00:00Z.",
+        })
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect("is refused for a key that would be born expired", () =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(NOW_MS)
+        for (const text of ["2026-11-22T23:59:59Z", "2026-11-23T00:00:00Z", "2026-11-23"]) {
+          const { status, body } = yield* post("/admin/keys", { name: "x", expires_at: text })
+          assert.strictEqual(status, 400)
+          assert.deepInclude(body, {
+            param: "expires_at",
+            detail: "expires_at: Expected an instant in the future.",
+          })
+        }
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect.each([
+      [{}, "name"],
+      [{ name: "" }, "name"],
+      [{ name: "x".repeat(129) }, "name"],
+      [{ name: "x", rpm: 0 }, "rpm"],
+      [{ name: "x", rpm: 1_000_001 }, "rpm"],
+      [{ name: "x", rpm: "60" }, "rpm"],
+      [{ name: "x", models: [] }, "models"],
+      [{ name: "x", models: ["a", ""] }, "models[1]"],
+      [{ name: "x", requestsPerMinute: 1 }, "requestsPerMinute"],
+      [{ name: "x", expiresAt: "2027-12-17T08:00:00Z" }, "expiresAt"],
+    ] as const)("is refused as %j, and names the field", ([body, param]) =>
+      Effect.gen(function* () {
+        const answer = yield* post("/admin/keys", body)
+        assert.strictEqual(answer.status, 400)
+        assert.deepInclude(answer.body, { code: "invalid_request", param })
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect("is refused with a grace period of more than 30 days, and with a misspelt parameter", () =>
+      Effect.gen(function* () {
+        const rotated = yield* post("/admin/keys/AdaAdaAdaAda/rotate", { grace_seconds: 2_592_001 })
+        assert.deepInclude(rotated.body, { status: 400, param: "grace_seconds" })
+        const listed = yield* get("/admin/keys?limt=7")
+        assert.deepInclude(listed.body, {
+          status: 400,
+          param: "limt",
+          detail: "limt: Unknown parameter; known are limit, cursor.",
+        })
+        assert.deepInclude((yield* get("/admin/keys?limit=0")).body, {
+          detail: "limit: Expected a whole number from 1 to 1000.",
+        })
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect.each([
+      ["", "application/json", 400, "invalid_json"],
+      ["{", "application/json", 400, "invalid_json"],
+      ['{"name":"x"}', "text/plain", 415, "unsupported_media_type"],
+      ['{"name":"x"}', "application/x-www-form-urlencoded", 415, "unsupported_media_type"],
+      [`{"name":"${"x".repeat(1000)}"}`, "application/json", 413, "payload_too_large"],
+      [`${"[".repeat(300)}${"]".repeat(300)}`, "application/json", 400, "invalid_json"],
+    ] as const)("is refused as a body %s of %s", ([body, contentType, status, code]) =>
+      Effect.gen(function* () {
+        for (const path of ["/admin/keys", "/admin/keys/AdaAdaAdaAda/rotate"]) {
+          const answer = yield* postText(path, body, contentType)
+          assert.strictEqual(answer.status, status)
+          assert.deepInclude(answer.body, { status, code })
+        }
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect("is not looked at before the token", () =>
+      Effect.gen(function* () {
+        for (const request of [
+          HttpClientRequest.post("/admin/keys").pipe(HttpClientRequest.bodyText("{", "text/plain")),
+          HttpClientRequest.get("/admin/keys?limt=7"),
+          HttpClientRequest.get("/admin/keys?limit=0"),
+        ]) {
+          const { status, body } = yield* send(request, "stranger")
+          assert.strictEqual(status, 401)
+          assert.deepInclude(body, { code: "invalid_admin_token" })
+          assert.notProperty(body, "param")
+        }
+      }),
+    )
+  })
+})

@@ -1,0 +1,124 @@
+import { assert } from "@effect/vitest"
+import { Effect, Schema } from "effect"
+import { afterAll, beforeAll, describe, it } from "vitest"
+import { UsageByKey } from "../../src/api/AnalyticsApi.ts"
+import { ChatCompletion, ChatCompletionChunk } from "../../src/api/chat-completions.ts"
+import { EmbeddingList } from "../../src/api/embeddings.ts"
+import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/InferApi.ts"
+import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
+import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
+import { bodyOf, operations } from "../api/document.ts"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+
+/** Every example of the document, sent as a reader of /docs would to a gateway that was just started. */
+
+let gateway: GatewayProcess
+let id: string
+let key: string
+
+beforeAll(async () => {
+  gateway = await GatewayProcess.start({ databaseUrl: await Effect.runPromise(migratedPostgresUrl) })
+  const created = await gateway.createKey()
+  id = created.id
+  key = created.key
+})
+
+afterAll(() => gateway?.stop())
+
+const send = (method: string, path: string, security: ReadonlyArray<object>, body?: unknown) => {
+  const headers: Record<string, string> = body === undefined ? {} : { "content-type": "application/json" }
+  const [scheme] = security.flatMap((requirement) => Object.keys(requirement))
+  if (scheme === "apiKey") headers["x-api-key"] = key
+  if (scheme === "adminToken") headers.authorization = `Bearer ${gateway.adminToken}`
+  return fetch(`${gateway.url}${path}`, {
+    method: method.toUpperCase(),
+    headers,
+    ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+  })
+}
+
+const bodies = operations
+  .filter(({ operation }) => operation.requestBody !== undefined)
+  .map(({ method, path, operation }) => ({
+    method,
+    path,
+    security: operation.security,
+    examples: bodyOf(operation).examples ?? [],
+  }))
+
+const answers: Record<string, Schema.Decoder<unknown>> = {
+  "/infer": Schema.Union([InferResponse, DryRunResponse]),
+  "/v1/chat/completions": ChatCompletion,
+  "/v1/embeddings": EmbeddingList,
+  "/v1/models": ModelList,
+  "/v1/models/{model}": Model,
+  "/admin/keys": Schema.Union([IssuedKeyJson, Schema.Struct({ data: Schema.Array(ApiKeyJson) })]),
+  "/admin/keys/{id}": ApiKeyJson,
+  "/admin/keys/{id}/rotate": IssuedKeyJson,
+  "/analytics/usage-by-key": Schema.Struct({ data: Schema.Array(UsageByKey) }),
+}
+
+const events: Record<string, Schema.Decoder<unknown>> = {
+  "/infer": InferStreamEvent,
+  "/v1/chat/completions": ChatCompletionChunk,
+}
+
+const decodes = (schema: Schema.Decoder<unknown> | undefined, value: unknown) => {
+  if (schema !== undefined) Schema.decodeUnknownSync(schema)(value)
+}
+
+describe("an example of the document", () => {
+  it("is there for every body", () => {
+    assert.deepStrictEqual(bodies.map(({ path }) => path).sort(), [
+      "/admin/keys",
+      "/admin/keys/{id}/rotate",
+      "/infer",
+      "/v1/chat/completions",
+      "/v1/embeddings",
+    ])
+    for (const { path, examples } of bodies) assert.isNotEmpty(examples, path)
+  })
+
+  for (const { method, path, security, examples } of bodies) {
+    it.each(examples.map((example) => JSON.stringify(example)))(`is taken by ${path}: %s`, async (text) => {
+      const example: { readonly stream?: boolean } = JSON.parse(text)
+      const response = await send(method, path.replace("{id}", id), security, example)
+      const body = await response.text()
+      assert.strictEqual(response.status, 200, body)
+      if (example.stream !== true) return decodes(answers[path], JSON.parse(body))
+      assert.include(response.headers.get("content-type") ?? "", "text/event-stream")
+      const data = [...body.matchAll(/^data: (.+)$/gm)].map(([, event = ""]) => event)
+      assert.strictEqual(data.pop(), "[DONE]")
+      for (const event of data) decodes(events[path], JSON.parse(event))
+    })
+  }
+
+  const reads = operations.filter(({ method }) => method === "get")
+
+  it.each(reads.map(({ path, operation }) => ({ path, operation })))(
+    "is taken by $path in its place and query",
+    async ({ path, operation }) => {
+      const query = new URLSearchParams()
+      let target = path.replace("{id}", id)
+      for (const { name, in: place, schema } of operation.parameters) {
+        const value = schema.examples?.[0] ?? schema.default
+        if (value === undefined) continue
+        if (place === "query") query.set(name, String(value))
+        else target = target.replace(`{${name}}`, String(value))
+      }
+      const response = await send("get", `${target}?${query}`, operation.security)
+      const body = await response.text()
+      assert.strictEqual(response.status, 200, `${target}?${query} ${body}`)
+      if (response.headers.get("content-type")?.startsWith("application/json")) {
+        decodes(answers[path], JSON.parse(body))
+      }
+    },
+  )
+})
+
+it("the gateway serves the committed document", async () => {
+  const response = await fetch(`${gateway.url}/openapi.json`)
+  const { paths } = (await response.json()) as { paths: object }
+  assert.sameMembers(Object.keys(paths), [...new Set(operations.map(({ path }) => path))])
+})
