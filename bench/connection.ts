@@ -64,6 +64,11 @@ export class Connection {
     return this.#closed
   }
 
+  /** Markers that have arrived of the current or the last answer. */
+  get markers(): number {
+    return this.#markers
+  }
+
   /** Sends a request; `done` is called once, with status 0 when the connection ended before the answer did. */
   send(request: Request, done: (answer: Answer) => void): void {
     this.#done = done

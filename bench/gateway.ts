@@ -29,7 +29,10 @@ export interface Gateway {
   readonly cli: (...args: ReadonlyArray<string>) => Record<string, string>
 }
 
-const yaml = ({ mockPort, settings = "" }: GatewayOptions): string => `providers:
+const yaml = ({
+  mockPort,
+  settings = "limits: { requests_per_minute: 1000000 }\n",
+}: GatewayOptions): string => `providers:
   - name: bench
     kind: openai-compatible
     base_url: http://127.0.0.1:${mockPort}/v1

@@ -19,9 +19,10 @@ const streamAtOnce = (socket: Socket, pieces: number): void => {
   let sent = 0
   const next = (): void => {
     if (socket.destroyed) return void cut++
-    if (sent++ === pieces) return finish(socket, pieces)
-    socket.write(answers.streamPiece)
-    setImmediate(next)
+    if (sent++ < pieces) {
+      socket.write(answers.streamPiece)
+      setImmediate(next)
+    } else finish(socket, pieces)
   }
   next()
 }
@@ -42,9 +43,9 @@ const streamPaced = (socket: Socket, pieces: number): void => {
 const stream = (socket: Socket, body: string): void => {
   const pieces = Number(/"max_tokens": ?(\d+)/.exec(body)?.[1] ?? DEFAULT_PIECES)
   socket.write(Buffer.concat([answers.streamHead, answers.streamOpening]))
-  if (body.includes(answers.HELD_MODEL)) return void socket.write(answers.streamPiece)
-  if (body.includes(answers.PACED_MODEL)) return streamPaced(socket, pieces)
-  streamAtOnce(socket, pieces)
+  if (body.includes(answers.HELD_MODEL)) socket.write(answers.streamPiece)
+  else if (body.includes(answers.PACED_MODEL)) streamPaced(socket, pieces)
+  else streamAtOnce(socket, pieces)
 }
 
 const count = (): string => {

@@ -9,7 +9,7 @@ const ROW = 24
 const TITLE = 34
 const FOOT = 46
 
-const escape = (text: string): string =>
+const escapeXml = (text: string): string =>
   text.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;")
 
 const figure = (value: number): string =>
@@ -31,13 +31,13 @@ const drawChart = ({ title, bars }: Chart, top: number): string => {
   const rows = bars.map(({ label, spread: { median, min, max }, own }, i) => {
     const y = top + TITLE + i * ROW
     return [
-      `<text x="${LABEL - 10}" y="${y + 13}" text-anchor="end">${escape(label)}</text>`,
+      `<text x="${LABEL - 10}" y="${y + 13}" text-anchor="end">${escapeXml(label)}</text>`,
       `<rect class="${own ? "own" : "bar"}" x="${LABEL}" y="${y}" width="${(Number(x(median)) - LABEL).toFixed(1)}" height="17" rx="2"/>`,
       `<path class="range" d="M${x(min)} ${y + 8.5}H${x(max)}M${x(min)} ${y + 5}v7M${x(max)} ${y + 5}v7" fill="none"/>`,
       `<text x="${Number(x(max)) + 8}" y="${y + 13}">${figure(median)}</text>`,
     ].join("\n")
   })
-  return [`<text class="title" x="20" y="${top + 20}">${escape(title)}</text>`, ...rows].join("\n")
+  return [`<text class="title" x="20" y="${top + 20}">${escapeXml(title)}</text>`, ...rows].join("\n")
 }
 
 /** Returns an SVG of charts one below the other; whiskers are the least and the most of all rounds. */
@@ -50,13 +50,13 @@ export const svg = (charts: ReadonlyArray<Chart>, machine: Machine, rounds: numb
   })
   const height = top + FOOT
   return `<svg xmlns="http://www.w3.org/2000/svg" width="${WIDTH}" height="${height}" viewBox="0 0 ${WIDTH} ${height}" role="img">
-<title>${escape(charts.map(({ title }) => title).join("; "))}</title>
+<title>${escapeXml(charts.map(({ title }) => title).join("; "))}</title>
 <style>${style}
 </style>
 <rect class="card" width="${WIDTH}" height="${height}" rx="6"/>
 ${drawn.join("\n")}
 <text class="foot" x="20" y="${top + 14}">Medians of ${rounds} rounds, with the least and the most. npm run bench; what each figure means is in docs/benchmarks.md.</text>
-<text class="foot" x="20" y="${top + 32}">${escape(machineLine(machine))}</text>
+<text class="foot" x="20" y="${top + 32}">${escapeXml(machineLine(machine))}</text>
 </svg>
 `
 }
