@@ -10,6 +10,8 @@ export const MODEL = "bench-model"
 /** Models whose streams send a piece each 20 ms, and one piece and then nothing. */
 export const PACED_MODEL = "bench-paced"
 export const HELD_MODEL = "bench-held"
+/** A model whose streams arrive in one piece: what they cost does not depend on how fast they are read. */
+export const BURST_MODEL = "bench-burst"
 export const MS_BETWEEN_PACED = 20
 
 const usage = (completion_tokens: number) => ({

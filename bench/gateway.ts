@@ -2,8 +2,8 @@
 import { type ChildProcess, execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { HELD_MODEL, MODEL, PACED_MODEL } from "./answers.ts"
-import { freePort, type StartOptions, SUBJECT_CORE, start } from "./processes.ts"
+import { BURST_MODEL, HELD_MODEL, MODEL, PACED_MODEL } from "./answers.ts"
+import { freePort, type StartOptions, start } from "./processes.ts"
 
 const root = join(import.meta.dirname, "..")
 
@@ -13,6 +13,7 @@ export interface GatewayOptions {
   readonly mockPort: number
   /** Absent = embedded in the folder. */
   readonly databaseUrl?: string | undefined
+  readonly core?: number | undefined
   /** More lines for the configuration; everything else has its default. */
   readonly settings?: string
   readonly nodeArgs?: ReadonlyArray<string>
@@ -37,7 +38,7 @@ const yaml = ({
     kind: openai-compatible
     base_url: http://127.0.0.1:${mockPort}/v1
     models:
-${[MODEL, PACED_MODEL, HELD_MODEL]
+${[MODEL, PACED_MODEL, HELD_MODEL, BURST_MODEL]
   .map(
     (name) =>
       `      - name: ${name}\n        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: bench, as_of: 2026-01-01 }`,
@@ -61,7 +62,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   }
   const startedAt = performance.now()
   const child = await start(join(root, "src/main.ts"), [], {
-    core: SUBJECT_CORE,
+    core: options.core,
     env,
     ready: "listening",
     ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),

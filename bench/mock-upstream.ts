@@ -42,6 +42,13 @@ const streamPaced = (socket: Socket, pieces: number): void => {
 
 const stream = (socket: Socket, body: string): void => {
   const pieces = Number(/"max_tokens": ?(\d+)/.exec(body)?.[1] ?? DEFAULT_PIECES)
+  if (body.includes(answers.BURST_MODEL)) {
+    const all = Array.from({ length: pieces }, () => answers.streamPiece)
+    socket.write(
+      Buffer.concat([answers.streamHead, answers.streamOpening, ...all, answers.streamClosing(pieces)]),
+    )
+    return
+  }
   socket.write(Buffer.concat([answers.streamHead, answers.streamOpening]))
   if (body.includes(answers.HELD_MODEL)) socket.write(answers.streamPiece)
   else if (body.includes(answers.PACED_MODEL)) streamPaced(socket, pieces)

@@ -41,8 +41,11 @@ export const freePort = (): Promise<number> =>
 const NODE_FLAGS = ["--max-semi-space-size=64"]
 
 export interface StartOptions {
-  readonly core: number
+  /** The core to stay on; absent = wherever the system puts it. */
+  readonly core?: number | undefined
   readonly env?: Record<string, string>
+  /** The Node to run it; this one when absent. */
+  readonly node?: string | undefined
   /** Arguments of Node before the script. */
   readonly nodeArgs?: ReadonlyArray<string>
   /** Text on stdout that says that the process is ready. */
@@ -60,8 +63,15 @@ export const start = (
   options: StartOptions,
 ): Promise<ChildProcess> =>
   new Promise((resolve, reject) => {
-    const node = [process.execPath, ...NODE_FLAGS, ...(options.nodeArgs ?? []), script, ...args]
-    const [command = "", ...rest] = hasTaskset ? ["taskset", "-c", String(options.core), ...node] : node
+    const node = [
+      options.node ?? process.execPath,
+      ...NODE_FLAGS,
+      ...(options.nodeArgs ?? []),
+      script,
+      ...args,
+    ]
+    const [command = "", ...rest] =
+      hasTaskset && options.core !== undefined ? ["taskset", "-c", String(options.core), ...node] : node
     const child = spawn(command, rest, {
       env: { ...process.env, ...options.env },
       stdio: ["ignore", "pipe", options.onStderr === undefined ? "inherit" : "pipe"],

@@ -93,8 +93,17 @@ export const answersCell = (rounds: Rounds, subject: Subject): string => {
 
 export const faultsOf = (rounds: Rounds, what: string): ReadonlyArray<string> =>
   [...rounds].flatMap(([subject, list]) =>
-    list.flatMap(({ faults }) => faults.map((fault) => `${what}, ${subject.name}: ${fault}`)),
+    subject.peer
+      ? []
+      : list.flatMap(({ faults }) => faults.map((fault) => `${what}, ${subject.name}: ${fault}`)),
   )
+
+/** Returns what peers failed at, which makes their other figures worthless. */
+const peersFailures = (rounds: Rounds, what: string): ReadonlyArray<string> =>
+  [...rounds].flatMap(([subject, list]) => {
+    const fault = subject.peer ? list.flatMap(({ faults }) => faults)[0] : undefined
+    return fault === undefined ? [] : [`${what}, ${subject.name}: its figures count for nothing: ${fault}`]
+  })
 
 const percent = (share: number): string => `${Math.round(share * 100)} %`
 const BUSY_ENOUGH = 0.9
@@ -143,14 +152,16 @@ export const chart = (rounds: Rounds, figure: Figure, title: string): Chart => (
 
 const FOREIGN_MOST = 0.05
 
-/** Returns where somebody else used the core of a subject. */
-export const disturbances = (rounds: Rounds, what: string): ReadonlyArray<string> =>
-  [...rounds].flatMap(([subject, list]) => {
+/** Returns where somebody else used the core of a subject, and where a peer failed. */
+export const disturbances = (rounds: Rounds, what: string): ReadonlyArray<string> => [
+  ...peersFailures(rounds, what),
+  ...[...rounds].flatMap(([subject, list]) => {
     const most = Math.max(...list.map(({ foreignBusy }) => foreignBusy))
     return most <= FOREIGN_MOST
       ? []
       : [`${what}, ${subject.name}: other processes used up to ${percent(most)} of its core`]
-  })
+  }),
+]
 
 /** Returns the rounds with the subjects' names, for a file. */
 export const raw = (rounds: Rounds): Record<string, unknown> =>

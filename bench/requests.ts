@@ -1,5 +1,5 @@
 /** The requests of the benchmark, each as bytes with what its answer must hold. */
-import { HELD_MODEL, MARKERS_IN_ANSWER, MODEL, PACED_MODEL } from "./answers.ts"
+import { BURST_MODEL, HELD_MODEL, MARKERS_IN_ANSWER, MODEL, PACED_MODEL } from "./answers.ts"
 import type { Request } from "./connection.ts"
 
 /** Where and as whom to ask: a subject's path and headers. */
@@ -32,8 +32,13 @@ export const chat = (address: Address, bodyBytes: number): Request =>
     { markers: MARKERS_IN_ANSWER, stream: false },
   )
 
-export type Pace = "at once" | "paced" | "held"
-const MODELS: Readonly<Record<Pace, string>> = { "at once": MODEL, paced: PACED_MODEL, held: HELD_MODEL }
+export type Pace = "at once" | "paced" | "held" | "in one piece"
+const MODELS: Readonly<Record<Pace, string>> = {
+  "at once": MODEL,
+  paced: PACED_MODEL,
+  held: HELD_MODEL,
+  "in one piece": BURST_MODEL,
+}
 
 /** A streamed chat completion of so many pieces. */
 export const stream = (address: Address, pieces: number, pace: Pace): Request =>

@@ -11,7 +11,7 @@ import { createPostgresServer } from "../test/support/postgres-server.ts"
 import { openFilesLimit } from "../test/support/process-watch.ts"
 import { createKey, ledgerRows, startGateway } from "./gateway.ts"
 import { machine, machineLine } from "./machine.ts"
-import { OTHERS_CORE, pin, stop } from "./processes.ts"
+import { OTHERS_CORE, pin, SUBJECT_CORE, stop } from "./processes.ts"
 import { markdown } from "./report.ts"
 import { holdStreams, soakLoad } from "./soak-load.ts"
 import { type Held, makeProbe, probeArgs } from "./soak-probe.ts"
@@ -70,7 +70,7 @@ const run = async (folder: string): Promise<ReadonlyArray<string>> => {
     return held
   }
   const postgres = await createPostgresServer()
-  const mock = await startMock()
+  const mock = await startMock(OTHERS_CORE)
   const probe = makeProbe()
   try {
     await postgres.start()
@@ -78,6 +78,7 @@ const run = async (folder: string): Promise<ReadonlyArray<string>> => {
       folder,
       mockPort: mock.port,
       databaseUrl: postgres.url,
+      core: SUBJECT_CORE,
       settings,
       nodeArgs: probeArgs,
       onStderr: probe.onStderr,

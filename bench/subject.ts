@@ -7,6 +7,8 @@ export interface Subject {
   readonly title: string
   readonly port: number
   readonly pid: number
+  /** Its failures are its own affair, and are shown and not held against the run. */
+  readonly peer: boolean
   /** It writes a row for each answer, which is counted after each run. */
   readonly hasLedger: boolean
   readonly address: Address

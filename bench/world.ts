@@ -34,9 +34,9 @@ export interface MockUpstream {
   readonly count: () => Promise<{ readonly received: number; readonly cut: number }>
 }
 
-export const startMock = async (): Promise<MockUpstream> => {
+export const startMock = async (core?: number): Promise<MockUpstream> => {
   const port = await freePort()
-  const child = await start(script("mock-upstream.ts"), [String(port)], { core: OTHERS_CORE, ready: "ready" })
+  const child = await start(script("mock-upstream.ts"), [String(port)], { core, ready: "ready" })
   return {
     child,
     port,
@@ -69,7 +69,7 @@ export const makeWorld = async (options: {
     const postgres = await createPostgresServer()
     closing.push(postgres.remove)
     await postgres.start()
-    const mock = await startMock()
+    const mock = await startMock(OTHERS_CORE)
     owned(mock.child)
     const startBare = async (port: number): Promise<ChildProcess> =>
       start(script("bare-proxy.ts"), [String(port), String(mock.port)], {
@@ -78,7 +78,12 @@ export const makeWorld = async (options: {
       })
     const barePort = await freePort()
     const bare = owned(await startBare(barePort))
-    const gateway = await startGateway({ folder, mockPort: mock.port, databaseUrl: postgres.url })
+    const gateway = await startGateway({
+      folder,
+      mockPort: mock.port,
+      databaseUrl: postgres.url,
+      core: SUBJECT_CORE,
+    })
     owned(gateway.child)
     const key = createKey(gateway)
     const path = "/v1/chat/completions"
@@ -88,6 +93,7 @@ export const makeWorld = async (options: {
         title: "the mock, called directly",
         port: mock.port,
         pid: mock.child.pid ?? 0,
+        peer: false,
         hasLedger: false,
         address: { path, headers: {} },
       },
@@ -96,14 +102,16 @@ export const makeWorld = async (options: {
         title: "bare `node:http` + `undici`",
         port: barePort,
         pid: bare.pid ?? 0,
+        peer: false,
         hasLedger: false,
         address: { path, headers: {} },
       },
       {
         name: FULL,
-        title: "this gateway: key, limits, journal, PostgreSQL log",
+        title: "this gateway, full lane",
         port: gateway.port,
         pid: gateway.pid,
+        peer: false,
         hasLedger: true,
         address: { path, headers: { "x-api-key": key } },
       },

@@ -30,7 +30,7 @@ export const bodies = async ({ world, rounds, seconds, say }: Run): Promise<Sect
     name: "bodies",
     title: "Bodies: closed loop, requests of three sizes, answers of 1 KB",
     table: {
-      columns: ["subject", "body", "req/s", "CPU us/req", "of bare's req/s", "times bare's CPU"],
+      columns: ["subject", "body", "req/s", "CPU us/req", "req/s of bare", "CPU of bare"],
       rows: measured.flatMap(([name, result]) =>
         [...result.keys()].map((subject) => [
           subject.title,

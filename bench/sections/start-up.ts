@@ -6,7 +6,7 @@ import { setTimeout } from "node:timers/promises"
 import { createDatabase } from "../database.ts"
 import { startGateway } from "../gateway.ts"
 import { cpuSeconds, residentMiB, untilQuiet } from "../proc.ts"
-import { stop } from "../processes.ts"
+import { SUBJECT_CORE, stop } from "../processes.ts"
 import type { Section } from "../report.ts"
 import { shown, spread } from "../statistics.ts"
 import type { Run } from "./run.ts"
@@ -57,7 +57,12 @@ const oneRound = async ({ world, say }: Run, round: number): Promise<ReadonlyMap
     const folder = join(world.folder, `start-${round}-${place}`)
     mkdirSync(folder)
     for (const when of ["first", "later"] as const) {
-      const gateway = await startGateway({ folder, mockPort: world.mockPort, databaseUrl: url })
+      const gateway = await startGateway({
+        folder,
+        mockPort: world.mockPort,
+        databaseUrl: url,
+        core: SUBJECT_CORE,
+      })
       const start = await watched(gateway.child, gateway.readyMs)
       found.set(`this gateway, ${place} database, ${when} start`, start)
       say(

@@ -62,7 +62,7 @@ export const streams = async ({ world, rounds, seconds, say }: Run): Promise<Sec
     title: "Streams: milliseconds to the first piece, and not a piece lost",
     table: {
       columns: [
-        ...["subject", "load", "streams/s", "CPU us/stream", "of bare's streams/s", "times bare's CPU"],
+        ...["subject", "load", "streams/s", "CPU us/stream", "streams/s of bare", "CPU of bare"],
         ...["first p50", "first p99", "added first p99"],
       ],
       rows: [

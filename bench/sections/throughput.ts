@@ -37,7 +37,7 @@ export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<
     table: {
       columns: [
         "subject",
-        ...["req/s", "CPU us/req", "of bare's req/s", "times bare's CPU", "PostgreSQL us/req"],
+        ...["req/s", "CPU us/req", "req/s of bare", "CPU of bare", "PostgreSQL us"],
         ...["peak MiB", "answers"],
       ],
       rows: subjects.map((subject) => [
