@@ -4,6 +4,7 @@
  * decides what is allocated at all; so the figures are higher than in production, and comparable only with each other.
  */
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { pathToFileURL } from "node:url"
 import { type Answer, Connection, type Request } from "./connection.ts"
 import { createKey, startGateway } from "./gateway.ts"
@@ -43,22 +44,39 @@ const repeat = async (times: number, act: () => Promise<unknown>): Promise<void>
   for (let i = 0; i < times; i++) await act()
 }
 
-/** Sends requests one after the other; what is asked now and then beside them only adds, so the least batch counts. */
-const costOf = async (
-  pid: number,
-  allocated: () => Promise<number>,
-  act: () => Promise<unknown>,
-): Promise<Cost> => {
+interface Meter {
+  readonly bytes: number
+  readonly reads: number
+  readonly writes: number
+  readonly ms: number
+}
+
+const IDLE_MS = 1_000
+
+/** Bytes that the process allocates in each millisecond in which nobody asks anything. */
+const idleBytes = async (look: () => Promise<Meter>): Promise<number> => {
+  const before = await look()
+  await setTimeout(IDLE_MS)
+  const after = await look()
+  return (after.bytes - before.bytes) / (after.ms - before.ms)
+}
+
+/**
+ * Sends requests one after the other. What the process does by the clock would make them look dearer the slower the
+ * machine is: its allocations are taken off, and of the rest the least batch counts, for it only adds.
+ */
+const costOf = async (look: () => Promise<Meter>, act: () => Promise<unknown>): Promise<Cost> => {
   await repeat(WARM_UP, act)
+  const idle = await idleBytes(look)
   const batches: Array<Cost> = []
   for (let batch = 0; batch < BATCHES; batch++) {
-    const [bytes, io] = [await allocated(), readsAndWrites(pid)]
+    const before = await look()
     await repeat(BATCH, act)
-    const [bytesAfter, ioAfter] = [await allocated(), readsAndWrites(pid)]
+    const after = await look()
     batches.push({
-      bytes: (bytesAfter - bytes) / BATCH,
-      reads: (ioAfter.reads - io.reads) / BATCH,
-      writes: (ioAfter.writes - io.writes) / BATCH,
+      bytes: (after.bytes - before.bytes - idle * (after.ms - before.ms)) / BATCH,
+      reads: (after.reads - before.reads) / BATCH,
+      writes: (after.writes - before.writes) / BATCH,
     })
   }
   const least = (name: keyof Cost): number => Math.min(...batches.map((batch) => batch[name]))
@@ -87,9 +105,14 @@ export const measureCosts = async (folder: string, databaseUrl: string): Promise
           allocatedArrived = resolve
           process.kill(gateway.pid, "SIGUSR2")
         })
+      const look = async (): Promise<Meter> => ({
+        bytes: await allocated(),
+        ...readsAndWrites(gateway.pid),
+        ms: performance.now(),
+      })
       const address = { path: "/v1/chat/completions", headers: { "x-api-key": createKey(gateway) } }
       const connection = new Connection(gateway.port)
-      const cost = (request: Request) => costOf(gateway.pid, allocated, () => ask(connection, request))
+      const cost = (request: Request) => costOf(look, () => ask(connection, request))
       const costs = {
         whole: await cost(chat(address, 1_024)),
         stream: await cost(stream(address, PIECES, "in one piece")),
