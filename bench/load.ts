@@ -1,106 +1,148 @@
-/** A closed-loop HTTP/1.1 client on raw sockets: it must cost far less than what it measures. */
-import { connect } from "node:net"
+/** Load on one port: as many requests as connections allow, or so many a second whatever happens to the ones before. */
+import { once } from "node:events"
+import { Worker } from "node:worker_threads"
+import { type Answer, Connection, type Request } from "./connection.ts"
 
-export interface LoadResult {
+export interface Load {
   readonly requests: number
   readonly failures: number
+  /** Statuses of failures, 0 for a connection that was cut; an answer that was 200 but not whole is among them. */
+  readonly failedWith: Readonly<Record<number, number>>
+  /** Markers that arrived and that were expected. */
+  readonly markers: number
+  readonly expectedMarkers: number
   readonly seconds: number
+  /** Milliseconds to the end of each good answer, and to its first marker, from when it was sent or due. */
+  readonly latencies: ReadonlyArray<number>
+  readonly firstMarkers: ReadonlyArray<number>
 }
 
-/** Sends the same request over `connections` keep-alive sockets for `seconds`; counts whatever is not a 200. */
-export const load = (
-  port: number,
-  request: Buffer,
-  connections: number,
-  seconds: number,
-): Promise<LoadResult> =>
-  new Promise((resolve, reject) => {
-    const startedAt = performance.now()
-    const endAt = startedAt + seconds * 1000
-    let requests = 0
-    let failures = 0
-    let open = connections
-
-    const oneConnection = () => {
-      const socket = connect(port, "127.0.0.1")
-      socket.setNoDelay(true)
-      let received: Buffer = Buffer.alloc(0)
-      socket.on("error", reject)
-      socket.on("connect", () => socket.write(request))
-      socket.on("data", (chunk: Buffer) => {
-        received = received.length === 0 ? chunk : Buffer.concat([received, chunk])
-        const headEnd = received.indexOf("\r\n\r\n")
-        if (headEnd < 0) return
-        const head = received.toString("latin1", 0, headEnd)
-        const end = headEnd + 4 + Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
-        if (received.length < end) return
-        received = received.subarray(end)
-        requests++
-        if (!head.startsWith("HTTP/1.1 200")) failures++
-        if (performance.now() < endAt) socket.write(request)
-        else {
-          socket.destroy()
-          open--
-          if (open === 0) resolve({ requests, failures, seconds: (performance.now() - startedAt) / 1000 })
-        }
-      })
-    }
-    for (let i = 0; i < connections; i++) oneConnection()
-  })
-
-export interface StreamLoadResult extends LoadResult {
-  /** Events with data, `[DONE]` included. */
-  readonly events: number
+const makeTally = (request: Request) => {
+  const startedAt = performance.now()
+  const failedWith: Record<number, number> = {}
+  const latencies: Array<number> = []
+  const firstMarkers: Array<number> = []
+  let requests = 0
+  let failures = 0
+  let markers = 0
+  return {
+    add(answer: Answer, from: number): void {
+      requests++
+      markers += answer.markers
+      if (answer.ok) {
+        latencies.push(answer.endedAt - from)
+        firstMarkers.push(answer.firstAt - from)
+        return
+      }
+      failures++
+      failedWith[answer.status] = (failedWith[answer.status] ?? 0) + 1
+    },
+    result: (): Load => ({
+      requests,
+      failures,
+      failedWith,
+      markers,
+      expectedMarkers: requests * request.markers,
+      seconds: (performance.now() - startedAt) / 1000,
+      latencies,
+      firstMarkers,
+    }),
+  }
 }
 
-/** The same with streamed answers: each must end with `[DONE]`. */
-export const loadStreams = (
+/** Milliseconds before a connection that was refused or cut is tried again, so that a dead subject is no busy loop. */
+const AGAIN_MS = 50
+
+/** Sends the same request again and again over keep-alive connections for so many seconds; latency from the send. */
+export const closedLoop = (
   port: number,
-  request: Buffer,
+  request: Request,
   connections: number,
   seconds: number,
-): Promise<StreamLoadResult> =>
-  new Promise((resolve, reject) => {
-    const startedAt = performance.now()
-    const endAt = startedAt + seconds * 1000
-    let requests = 0
-    let failures = 0
-    let events = 0
-    let open = connections
-
-    const oneConnection = () => {
-      const socket = connect(port, "127.0.0.1")
-      socket.setNoDelay(true)
-      let received = ""
-      socket.setEncoding("latin1")
-      socket.on("error", reject)
-      socket.on("connect", () => socket.write(request))
-      socket.on("data", (text: string) => {
-        received += text
-        if (!received.endsWith("0\r\n\r\n")) return
-        requests++
-        events += received.split("data: ").length - 1
-        if (!received.startsWith("HTTP/1.1 200") || !received.includes("data: [DONE]")) failures++
-        received = ""
-        if (performance.now() < endAt) return void socket.write(request)
-        socket.destroy()
-        open--
-        if (open > 0) return
-        resolve({ requests, failures, events, seconds: (performance.now() - startedAt) / 1000 })
+): Promise<Load> =>
+  new Promise((resolve) => {
+    const tally = makeTally(request)
+    const endAt = performance.now() + seconds * 1000
+    let running = connections
+    const run = (connection: Connection): void => {
+      const sentAt = performance.now()
+      if (sentAt >= endAt) {
+        connection.close()
+        running--
+        if (running === 0) resolve(tally.result())
+        return
+      }
+      connection.send(request, (answer) => {
+        tally.add(answer, sentAt)
+        if (connection.closed) setTimeout(() => run(new Connection(port)), AGAIN_MS)
+        else run(connection)
       })
     }
-    for (let i = 0; i < connections; i++) oneConnection()
+    for (let i = 0; i < connections; i++) run(new Connection(port))
   })
 
-export const post = (path: string, headers: Record<string, string>, body: string): Buffer =>
-  Buffer.from(
-    [
-      `POST ${path} HTTP/1.1`,
-      "host: 127.0.0.1",
-      "content-type: application/json",
-      `content-length: ${Buffer.byteLength(body)}`,
-      ...Object.entries(headers).map(([name, value]) => `${name}: ${value}`),
-      "",
-      body,
-    ].join("\r\n"),
-  )
+const HANGS_MS = 30_000
+
+/**
+ * Sends `rate` requests a second at even distances for so many seconds, on an idle connection or a new one. Latency
+ * counts from when a request was due: a subject that stands still does not stop the clock. The beat comes from a
+ * thread that sleeps on a futex, for timers of the event loop are whole milliseconds.
+ */
+export const openLoop = async (
+  port: number,
+  request: Request,
+  rate: number,
+  seconds: number,
+): Promise<Load> => {
+  const tally = makeTally(request)
+  const total = Math.round(rate * seconds)
+  const idle: Array<Connection> = []
+  const waiting = new Set<Connection>()
+  const beat = new Worker(new URL("./beat.ts", import.meta.url), { workerData: { rate, total } })
+  const sharedClockAhead = Number(process.hrtime.bigint()) / 1e6 - performance.now()
+  beat.on("message", (dueOnSharedClock: number) => {
+    const dueAt = dueOnSharedClock - sharedClockAhead
+    let connection = idle.pop()
+    while (connection?.closed === true) connection = idle.pop()
+    const used = connection ?? new Connection(port)
+    waiting.add(used)
+    used.send(request, (answer) => {
+      waiting.delete(used)
+      if (!used.closed) idle.push(used)
+      tally.add(answer, dueAt)
+    })
+  })
+  await once(beat, "exit")
+  const giveUpAt = performance.now() + HANGS_MS
+  while (waiting.size > 0 && performance.now() < giveUpAt) {
+    await new Promise((resolve) => setTimeout(resolve, 5))
+  }
+  for (const connection of [...waiting, ...idle]) connection.close()
+  return tally.result()
+}
+
+/** Opens streams one after the other over a second, and the next on the same connection when one ends. */
+export const steadyStreams = async (
+  port: number,
+  request: Request,
+  streams: number,
+  rounds: number,
+): Promise<Load> => {
+  const tally = makeTally(request)
+  const one = async (index: number): Promise<void> => {
+    await new Promise((resolve) => setTimeout(resolve, (index * 1000) / streams))
+    const connection = new Connection(port)
+    for (let round = 0; round < rounds && !connection.closed; round++) {
+      const sentAt = performance.now()
+      await new Promise<void>((resolve) =>
+        connection.send(request, (answer) => {
+          tally.add(answer, sentAt)
+          resolve()
+        }),
+      )
+    }
+    connection.close()
+  }
+  await Promise.all(Array.from({ length: streams }, (_, index) => one(index)))
+  return tally.result()
+}

@@ -1,73 +1,105 @@
 /**
- * An upstream that answers every POST at once with the same chat completion, or streams it when asked to: one event a
- * turn of its loop, as fast as that goes. Plain node:net: as cheap as it gets.
+ * An upstream that answers every POST at once, or streams its answer when asked to: `max_tokens` pieces, one a turn of
+ * its loop or one each 20 ms, by model. Plain node:net and answers encoded beforehand: it must cost far less than what
+ * is measured. `GET /count` says how many POSTs it has received and how many of its streams ended early.
  */
 import { createServer, type Socket } from "node:net"
+import * as answers from "./answers.ts"
 
-const body = JSON.stringify({
-  id: "chatcmpl-bench",
-  object: "chat.completion",
-  created: 1_700_000_000,
-  model: "bench-model",
-  choices: [
-    {
-      index: 0,
-      message: { role: "assistant", content: "Paris is the capital of France. ".repeat(6).trim() },
-      finish_reason: "stop",
-    },
-  ],
-  usage: { prompt_tokens: 12, completion_tokens: 42, total_tokens: 54 },
-})
-const answer = Buffer.from(
-  `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
-)
+let received = 0
+let cut = 0
 
-const chunk = (fields: object): string =>
-  `data: ${JSON.stringify({ id: "chatcmpl-bench", object: "chat.completion.chunk", created: 1_700_000_000, model: "bench-model", system_fingerprint: "fp_bench", ...fields })}\n\n`
-const delta = (content: object, finish_reason: string | null = null): string =>
-  chunk({ choices: [{ index: 0, delta: content, logprobs: null, finish_reason }], usage: null })
+const DEFAULT_PIECES = 50
 
-const PIECES = 50
-const events = [
-  delta({ role: "assistant", content: "" }),
-  ...Array.from({ length: PIECES }, () => delta({ content: " capital" })),
-  delta({}, "stop"),
-  chunk({ choices: [], usage: { prompt_tokens: 12, completion_tokens: PIECES, total_tokens: 12 + PIECES } }),
-  "data: [DONE]\n\n",
-].map((event) => Buffer.from(`${Buffer.byteLength(event).toString(16)}\r\n${event}\r\n`))
-const streamHead = Buffer.from(
-  "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n",
-)
-const streamEnd = Buffer.from("0\r\n\r\n")
+const finish = (socket: Socket, pieces: number): void => {
+  socket.write(answers.streamClosing(pieces))
+}
 
-const stream = (socket: Socket): void => {
-  socket.write(streamHead)
+const streamAtOnce = (socket: Socket, pieces: number): void => {
   let sent = 0
   const next = (): void => {
-    const event = events[sent++]
-    if (event === undefined) return void socket.write(streamEnd)
-    socket.write(event)
-    setImmediate(next)
+    if (socket.destroyed) return void cut++
+    if (sent++ < pieces) {
+      socket.write(answers.streamPiece)
+      setImmediate(next)
+    } else finish(socket, pieces)
   }
   next()
 }
 
+const streamPaced = (socket: Socket, pieces: number): void => {
+  let sent = 0
+  const timer = setInterval(() => {
+    if (socket.destroyed) {
+      cut++
+      return clearInterval(timer)
+    }
+    if (sent++ < pieces) return void socket.write(answers.streamPiece)
+    clearInterval(timer)
+    finish(socket, pieces)
+  }, answers.MS_BETWEEN_PACED)
+}
+
+const stream = (socket: Socket, body: string): void => {
+  const pieces = Number(/"max_tokens": ?(\d+)/.exec(body)?.[1] ?? DEFAULT_PIECES)
+  if (body.includes(answers.BURST_MODEL)) {
+    const all = Array.from({ length: pieces }, () => answers.streamPiece)
+    socket.write(
+      Buffer.concat([answers.streamHead, answers.streamOpening, ...all, answers.streamClosing(pieces)]),
+    )
+    return
+  }
+  socket.write(Buffer.concat([answers.streamHead, answers.streamOpening]))
+  if (body.includes(answers.HELD_MODEL)) socket.write(answers.streamPiece)
+  else if (body.includes(answers.PACED_MODEL)) streamPaced(socket, pieces)
+  else streamAtOnce(socket, pieces)
+}
+
+const count = (): string => {
+  const body = JSON.stringify({ received, cut })
+  return `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${body.length}\r\n\r\n${body}`
+}
+
+/** Bodies above it are not read, only counted: no stream is asked for with so many bytes. */
+const MAX_READ = 65_536
+const EMPTY = Buffer.alloc(0)
+
 const server = createServer({ noDelay: true }, (socket) => {
-  let pending: Buffer = Buffer.alloc(0)
+  /** What of a request arrived before it was whole. */
+  let pending: Buffer = EMPTY
+  /** Bytes still to come of a body that is not read. */
+  let skipping = 0
+
+  const answered = (body: Buffer): void => {
+    received++
+    if (body.includes('"stream":true')) stream(socket, body.toString("latin1"))
+    else socket.write(answers.answer)
+  }
+
   socket.on("error", () => socket.destroy())
   socket.on("data", (chunk: Buffer) => {
+    if (skipping > 0) {
+      skipping -= chunk.length
+      if (skipping <= 0) answered(EMPTY)
+      return
+    }
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
-    for (;;) {
-      const headEnd = pending.indexOf("\r\n\r\n")
-      if (headEnd < 0) return
-      const length = /content-length: (\d+)/i.exec(pending.toString("latin1", 0, headEnd))?.[1]
-      const end = headEnd + 4 + Number(length ?? 0)
-      if (pending.length < end) return
-      const streamed = pending.subarray(headEnd, end).includes('"stream":true')
-      pending = pending.subarray(end)
-      if (streamed) stream(socket)
-      else socket.write(answer)
+    const headEnd = pending.indexOf("\r\n\r\n")
+    if (headEnd < 0) return
+    const head = pending.toString("latin1", 0, headEnd)
+    const length = Number(/content-length: (\d+)/i.exec(head)?.[1] ?? 0)
+    const end = headEnd + 4 + length
+    if (pending.length >= end) {
+      const body = pending.subarray(headEnd + 4, end)
+      pending = EMPTY
+      if (head.startsWith("GET")) socket.write(count())
+      else answered(body)
+    } else if (length > MAX_READ) {
+      skipping = end - pending.length
+      pending = EMPTY
     }
   })
 })
-server.listen(Number(process.argv[2]), "127.0.0.1", () => process.stdout.write("ready\n"))
+server.listen({ port: Number(process.argv[2]), host: "127.0.0.1", backlog: 4096 }, () =>
+  process.stdout.write("ready\n"),
+)

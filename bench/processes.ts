@@ -1,7 +1,10 @@
-/** Processes of a benchmark: pinned to a core where the system can, stopped at the end, measured through /proc. */
+/** Processes of a benchmark: pinned to a core where the system can, and stopped at the end. */
 import { type ChildProcess, execFileSync, spawn } from "node:child_process"
-import { readFileSync } from "node:fs"
 import { createServer } from "node:net"
+
+/** The core of whatever is measured, and the one of everything else: load, mock, PostgreSQL and this process. */
+export const SUBJECT_CORE = 0
+export const OTHERS_CORE = 1
 
 const hasTaskset = (() => {
   try {
@@ -14,10 +17,16 @@ const hasTaskset = (() => {
 
 /** Moves a process with all its threads to one core; false where that is not possible. */
 export const pin = (pid: number, core: number): boolean => {
-  if (hasTaskset) execFileSync("taskset", ["-a", "-c", "-p", String(core), String(pid)], { stdio: "ignore" })
-  return hasTaskset
+  if (!hasTaskset) return false
+  try {
+    execFileSync("taskset", ["-a", "-c", "-p", String(core), String(pid)], { stdio: "ignore" })
+    return true
+  } catch {
+    return false
+  }
 }
 
+/** Returns a TCP port that was free on loopback a moment ago. */
 export const freePort = (): Promise<number> =>
   new Promise((resolve, reject) => {
     const server = createServer()
@@ -28,42 +37,75 @@ export const freePort = (): Promise<number> =>
     })
   })
 
-/** As `npm start` runs the gateway; whatever it is compared with gets the same. */
+/** The flag of `npm start`; whatever the gateway is compared with gets the same. */
 const NODE_FLAGS = ["--max-semi-space-size=64"]
 
-/** Starts a script under this Node and waits for a line on stdout. */
+export interface StartOptions {
+  /** The core to stay on; absent = wherever the system puts it. */
+  readonly core?: number | undefined
+  readonly env?: Record<string, string>
+  /** The Node to run it; this one when absent. */
+  readonly node?: string | undefined
+  /** Arguments of Node before the script. */
+  readonly nodeArgs?: ReadonlyArray<string>
+  /** Text on stdout that says that the process is ready. */
+  readonly ready: string
+  /** Called with what the process writes on stderr; it goes to this process's own when absent. */
+  readonly onStderr?: (text: string) => void
+}
+
+const MS_TO_START = 60_000
+
+/** Starts a script under this Node and waits until it says that it is ready. */
 export const start = (
   script: string,
   args: ReadonlyArray<string>,
-  options: { readonly core: number; readonly env?: Record<string, string>; readonly ready: string },
+  options: StartOptions,
 ): Promise<ChildProcess> =>
   new Promise((resolve, reject) => {
-    const node = [process.execPath, ...NODE_FLAGS, script, ...args]
-    const [command = "", ...rest] = hasTaskset ? ["taskset", "-c", String(options.core), ...node] : node
+    const node = [
+      options.node ?? process.execPath,
+      ...NODE_FLAGS,
+      ...(options.nodeArgs ?? []),
+      script,
+      ...args,
+    ]
+    const [command = "", ...rest] =
+      hasTaskset && options.core !== undefined ? ["taskset", "-c", String(options.core), ...node] : node
     const child = spawn(command, rest, {
       env: { ...process.env, ...options.env },
-      stdio: ["ignore", "pipe", "inherit"],
+      stdio: ["ignore", "pipe", options.onStderr === undefined ? "inherit" : "pipe"],
     })
-    child.once("error", reject)
-    child.once("exit", (code) => reject(new Error(`${script} ended with ${code}`)))
+    const giveUp = setTimeout(() => {
+      child.kill("SIGKILL")
+      reject(new Error(`${script} was not ready within ${MS_TO_START / 1000} s`))
+    }, MS_TO_START)
+    const settle = <A>(then: (value: A) => void) => {
+      return (value: A) => {
+        clearTimeout(giveUp)
+        then(value)
+      }
+    }
+    child.once("error", settle(reject))
+    child.once("exit", (code) => settle(reject)(new Error(`${script} ended with ${code}`)))
+    let said = ""
     child.stdout?.on("data", (chunk: Buffer) => {
-      if (chunk.toString().includes(options.ready)) resolve(child)
+      if (said.includes(options.ready)) return
+      said += chunk
+      if (said.includes(options.ready)) settle(resolve)(child)
     })
+    if (options.onStderr !== undefined) child.stderr?.setEncoding("utf8").on("data", options.onStderr)
   })
 
+/** Ends a process and waits for that; one that does not end within ten seconds is killed. */
 export const stop = (child: ChildProcess): Promise<void> =>
   new Promise((resolve) => {
-    if (child.exitCode !== null) return resolve()
+    if (child.exitCode !== null || child.signalCode !== null) return resolve()
+    const kill = setTimeout(() => child.kill("SIGKILL"), 10_000)
     child.removeAllListeners("exit")
-    child.once("exit", () => resolve())
+    child.once("exit", () => {
+      clearTimeout(kill)
+      resolve()
+    })
     child.kill("SIGTERM")
   })
-
-const TICKS_PER_SECOND = 100
-
-/** CPU seconds a process has used in all its threads. */
-export const cpuSeconds = (pid: number): number => {
-  const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
-  const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_SECOND
-}

@@ -9,6 +9,7 @@ import { admin } from "./cli/admin.ts"
 import { costs } from "./cli/costs.ts"
 import { doctor } from "./cli/doctor.ts"
 import { keys } from "./cli/keys.ts"
+import { loadTest } from "./cli/load-test.ts"
 import { migrate } from "./cli/migrate.ts"
 import { root } from "./cli/root.ts"
 import { route } from "./cli/route.ts"
@@ -29,6 +30,7 @@ const cli = root.pipe(
     route,
     costs.pipe(Command.provide(operatorLedger)),
     doctor,
+    loadTest,
   ]),
 )
 

@@ -1,0 +1,61 @@
+/** As much as 64 connections get through, in a closed loop, with bodies of 1 KB both ways. */
+import { closedLoop } from "../load.ts"
+import { interleaved } from "../measure.ts"
+import {
+  answersCell,
+  bottlenecks,
+  cell,
+  chart,
+  disturbances,
+  faultsOf,
+  ratioCells,
+  raw,
+  type Section,
+} from "../report.ts"
+import { chat, infer } from "../requests.ts"
+import { DIRECT, FULL, type Subject } from "../subject.ts"
+import type { Run } from "./run.ts"
+
+const CONNECTIONS = 64
+const BODY_BYTES = 1_024
+const INFER = "full, /infer"
+
+export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<Section> => {
+  const gateway = world.subjects.find(({ name }) => name === FULL)
+  const subjects: ReadonlyArray<Subject> = [
+    ...world.subjects,
+    ...(gateway ? [{ ...gateway, name: INFER, title: "the same gateway, `POST /infer`" }] : []),
+  ]
+  const request = (subject: Subject) =>
+    subject.name === INFER ? infer(subject.address.headers, BODY_BYTES) : chat(subject.address, BODY_BYTES)
+  const measured = await interleaved(world, subjects, { rounds, say, what: "throughput" }, (subject) =>
+    closedLoop(subject.port, request(subject), CONNECTIONS, seconds),
+  )
+  return {
+    name: "throughput",
+    title: `Throughput: closed loop of ${CONNECTIONS} connections, bodies of 1 KB`,
+    table: {
+      columns: [
+        "subject",
+        ...["req/s", "CPU us/req", "req/s of bare", "CPU of bare", "PostgreSQL us"],
+        ...["peak MiB", "answers"],
+      ],
+      rows: subjects.map((subject) => [
+        subject.title,
+        cell(measured, subject, "perSecond"),
+        cell(measured, subject, "cpuUs", 1),
+        ...(subject.name === DIRECT ? ["", ""] : ratioCells(measured, subject)),
+        subject.hasLedger ? cell(measured, subject, "postgresUs", 1) : "",
+        String(Math.round(measured.get(subject)?.at(-1)?.peakMiB ?? 0)),
+        answersCell(measured, subject),
+      ]),
+    },
+    charts: [
+      chart(measured, "perSecond", "Requests a second, one core, bodies of 1 KB"),
+      chart(measured, "cpuUs", "CPU microseconds a request"),
+    ],
+    data: raw(measured),
+    warnings: [...bottlenecks(measured, "throughput", DIRECT), ...disturbances(measured, "throughput")],
+    faults: faultsOf(measured, "throughput"),
+  }
+}
