@@ -1,5 +1,5 @@
 /** What the trouble of each room means for the client. Pure; the one place where inference's errors get codes. */
-import type { AuthError } from "../auth/Authenticator.ts"
+import type { AuthError } from "../auth/AuthError.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import {
   isClientFault,
