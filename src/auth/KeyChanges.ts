@@ -4,7 +4,7 @@ import { ChangeWindow } from "./change-window.ts"
 import { type KeyCache, monotonicMs } from "./KeyCache.ts"
 import { KeyRecords, MAX_CHANGES } from "./KeyRecords.ts"
 
-const POLL_EVERY = "250 millis"
+const POLL_EVERY = "300 millis"
 /**
  * A poll without an answer by then means that the database does not answer. Twice this is no more than
  * `MAX_FRESH_MS`, so that nobody waits for a database that is only slow.
@@ -72,7 +72,13 @@ function follow(records: KeyRecords["Service"], cache: KeyCache): Effect.Effect<
 function makePoll(records: KeyRecords["Service"], cache: KeyCache, window: ChangeWindow) {
   let comparedAtMs = Number.NEGATIVE_INFINITY
 
-  const compare = Effect.fnUntraced(function* (nowMs: number) {
+  const forgetChanged = Effect.fnUntraced(function* (after: bigint) {
+    const changed = yield* answerWithin(QUERY_TIMEOUT)(records.changedAfter(after))
+    for (const { id, changeSeq } of changed) cache.forget(id, changeSeq)
+    return changed.length <= MAX_CHANGES
+  })
+
+  const forgetOutdated = Effect.fnUntraced(function* (nowMs: number) {
     const outdated = yield* answerWithin(QUERY_TIMEOUT)(records.outdated(cache.versions(nowMs)))
     for (const id of outdated) cache.forget(id)
     comparedAtMs = nowMs
@@ -80,18 +86,13 @@ function makePoll(records: KeyRecords["Service"], cache: KeyCache, window: Chang
 
   return Effect.gen(function* () {
     const startedAtMs = yield* monotonicMs
-    const changes = yield* answerWithin(QUERY_TIMEOUT)(records.changesAfter(window.after))
-    for (const { id, changeSeq } of changes.changed) cache.forget(id, changeSeq)
-    // Restored, or a server took over that does not have everything.
-    if (window.after !== undefined && changes.newest < window.after) window.reset()
-    if (
-      window.after === undefined ||
-      changes.changed.length > MAX_CHANGES ||
-      startedAtMs - comparedAtMs >= COMPARE_EVERY_MS
-    ) {
-      yield* compare(startedAtMs)
-    }
-    window.advance(changes)
+    const snapshot = yield* answerWithin(QUERY_TIMEOUT)(records.snapshot)
+    // A table with another past: restored, or of a server that took over and does not have everything.
+    if (window.after !== undefined && snapshot.newest < window.after) window.reset()
+    const { after } = window
+    const complete = after !== undefined && (snapshot.newest === after || (yield* forgetChanged(after)))
+    if (!complete || startedAtMs - comparedAtMs >= COMPARE_EVERY_MS) yield* forgetOutdated(startedAtMs)
+    window.advance(snapshot)
     const tookMs = (yield* monotonicMs) - startedAtMs
     cache.confirm(startedAtMs, tookMs < ANSWER_TIMEOUT_MS)
   })

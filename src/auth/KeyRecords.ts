@@ -28,15 +28,13 @@ export interface KeyVersion {
 /** The version of a key that does not exist; numbers of changes start at 1. */
 export const NO_ROW = 0n
 
-/** Answer to one poll, all as of one snapshot of the database. */
-export interface Changes {
-  /** The rows whose number is above the asked one, at most `MAX_CHANGES` and one. */
-  readonly changed: ReadonlyArray<KeyVersion>
-  /** The highest number in the table. */
+/** How far the table has come, and which transactions may still add to that. */
+export interface Snapshot {
+  /** The highest number of a change. */
   readonly newest: bigint
-  /** Every transaction with an id below this has ended, and what it did is in the answer. */
+  /** Every transaction with an id below this has ended, and its changes are in what is read from now on. */
   readonly oldestRunning: bigint
-  /** Every transaction that had an id by then has one below this. */
+  /** Every transaction that has an id by now has one below this. */
   readonly nextTransaction: bigint
 }
 
@@ -53,8 +51,12 @@ export class KeyRecords extends Context.Service<
   KeyRecords,
   {
     readonly find: (id: string) => Effect.Effect<KeyRecord | undefined, KeyRecordsUnavailable>
-    /** Tells which rows have a number above `changeSeq`; undefined asks for none of them. */
-    readonly changesAfter: (changeSeq: bigint | undefined) => Effect.Effect<Changes, KeyRecordsUnavailable>
+    /** Takes no parameters, so that the server plans it once: it is asked all the time. */
+    readonly snapshot: Effect.Effect<Snapshot, KeyRecordsUnavailable>
+    /** Returns the rows with a number above `changeSeq`, lowest first, at most `MAX_CHANGES` and one. */
+    readonly changedAfter: (
+      changeSeq: bigint,
+    ) => Effect.Effect<ReadonlyArray<KeyVersion>, KeyRecordsUnavailable>
     /** Returns the ids of those `versions` that the table does not have. */
     readonly outdated: (
       versions: ReadonlyArray<KeyVersion>,
@@ -66,7 +68,8 @@ export class KeyRecords extends Context.Service<
     Effect.map(SqlClient.SqlClient, (sql) =>
       KeyRecords.of({
         find: findWith(sql),
-        changesAfter: changesAfterWith(sql),
+        snapshot: snapshotWith(sql),
+        changedAfter: changedAfterWith(sql),
         outdated: outdatedWith(sql),
       }),
     ),
@@ -92,28 +95,26 @@ const findWith = (sql: SqlClient.SqlClient) =>
     return rows.length === 0 ? undefined : yield* decodeRecord(rows[0])
   }, unavailable)
 
-const changesAfterWith = (sql: SqlClient.SqlClient) =>
-  Effect.fnUntraced(function* (changeSeq: bigint | undefined) {
+const snapshotWith = (sql: SqlClient.SqlClient) =>
+  sql`
+    SELECT
+      (SELECT coalesce(max(change_seq), 0) FROM api_keys) AS "newest",
+      pg_snapshot_xmin(snapshot)::text::bigint AS "oldestRunning",
+      pg_snapshot_xmax(snapshot)::text::bigint AS "nextTransaction"
+    FROM pg_current_snapshot() AS snapshot`.pipe(
+    Effect.flatMap(decodeSnapshot),
+    Effect.map(([snapshot]) => snapshot),
+    unavailable,
+  )
+
+const changedAfterWith = (sql: SqlClient.SqlClient) =>
+  Effect.fnUntraced(function* (changeSeq: bigint) {
     const rows = yield* sql`
-      SELECT
-        (SELECT coalesce(max(change_seq), 0) FROM api_keys) AS "newest",
-        pg_snapshot_xmin(snapshot)::text::bigint AS "oldestRunning",
-        pg_snapshot_xmax(snapshot)::text::bigint AS "nextTransaction",
-        changed.id,
-        changed.change_seq AS "changeSeq"
-      FROM pg_current_snapshot() AS snapshot
-      LEFT JOIN (
-        SELECT id, change_seq FROM api_keys
-        WHERE change_seq > ${changeSeq ?? MAX_BIGINT}::bigint
-        ORDER BY change_seq
-        LIMIT ${MAX_CHANGES + 1}
-      ) AS changed ON true`
-    const answer = yield* decodeChanges(rows)
-    const [{ newest, oldestRunning, nextTransaction }] = answer
-    const changed = answer.flatMap(({ id, changeSeq }) =>
-      id === null || changeSeq === null ? [] : [{ id, changeSeq }],
-    )
-    return { changed, newest, oldestRunning, nextTransaction }
+      SELECT id, change_seq AS "changeSeq" FROM api_keys
+      WHERE change_seq > ${changeSeq}
+      ORDER BY change_seq
+      LIMIT ${MAX_CHANGES + 1}`
+    return yield* decodeVersions(rows)
   }, unavailable)
 
 const outdatedWith = (sql: SqlClient.SqlClient) =>
@@ -129,8 +130,6 @@ const outdatedWith = (sql: SqlClient.SqlClient) =>
       WHERE coalesce(api_keys.change_seq, ${NO_ROW}::bigint) <> known.change_seq`
     return (yield* decodeIds(rows)).map(({ id }) => id)
   }, unavailable)
-
-const MAX_BIGINT = 2n ** 63n - 1n
 
 const decodeRecord = Schema.decodeUnknownEffect(
   Schema.Struct({
@@ -150,16 +149,18 @@ const decodeRecord = Schema.decodeUnknownEffect(
   }),
 )
 
-const decodeChanges = Schema.decodeUnknownEffect(
-  Schema.NonEmptyArray(
+const decodeSnapshot = Schema.decodeUnknownEffect(
+  Schema.Tuple([
     Schema.Struct({
       newest: Schema.BigInt,
       oldestRunning: Schema.BigInt,
       nextTransaction: Schema.BigInt,
-      id: Schema.NullOr(Schema.String),
-      changeSeq: Schema.NullOr(Schema.BigInt),
     }),
-  ),
+  ]),
+)
+
+const decodeVersions = Schema.decodeUnknownEffect(
+  Schema.Array(Schema.Struct({ id: Schema.String, changeSeq: Schema.BigInt })),
 )
 
 const decodeIds = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ id: Schema.String })))

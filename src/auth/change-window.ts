@@ -1,4 +1,4 @@
-import type { Changes } from "./KeyRecords.ts"
+import type { Snapshot } from "./KeyRecords.ts"
 
 /**
  * The change numbers that must still be asked for. A number is drawn when a row is changed and seen when the
@@ -17,8 +17,8 @@ export class ChangeWindow {
     return this.#after
   }
 
-  /** Takes in an answer whose changes have been dealt with. */
-  advance({ newest, oldestRunning, nextTransaction }: Changes): void {
+  /** Moves on, once the changes were dealt with that were read after this snapshot was taken. */
+  advance({ newest, oldestRunning, nextTransaction }: Snapshot): void {
     this.#pending ??= { upTo: newest, fence: nextTransaction }
     if (oldestRunning < this.#pending.fence) return
     this.#after = this.#pending.upTo

@@ -83,6 +83,7 @@ describe("a key", () => {
         yield* authenticate(token)
         yield* TestClock.adjust(59_999)
         yield* authenticate(token)
+        assert.strictEqual(world.finds, 1)
         world.database = "down"
         yield* TestClock.adjust(1)
         assert.strictEqual(yield* reasonOf(token), "unavailable")
@@ -119,6 +120,23 @@ describe("a key", () => {
 })
 
 describe("a refusal", () => {
+  it.effect("of a revoked key holds for the secret of its grace period too", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const { id, token: old } = world.addKey()
+        const { secretHash } = world.row(id)
+        world.put({
+          ...world.row(id),
+          secretHash: "another",
+          previousSecretHash: secretHash,
+          previousSecretLeftMs: 60_000,
+          revoked: true,
+        })
+        assert.strictEqual(yield* reasonOf(old), "invalid")
+      }),
+    ),
+  )
+
   it.effect("of what is no key asks nobody", () =>
     inWorld((world) =>
       Effect.gen(function* () {

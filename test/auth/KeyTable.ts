@@ -1,11 +1,11 @@
 import { Effect } from "effect"
 import {
-  type Changes,
   KeyRecords,
   type KeyRecordsUnavailable,
   type KeyVersion,
   MAX_CHANGES,
   NO_ROW,
+  type Snapshot,
 } from "../../src/auth/KeyRecords.ts"
 
 /** A transaction that changed a row and has not committed. */
@@ -48,17 +48,19 @@ export class KeyTable {
     return change.changeSeq
   }
 
-  changesAfter(after: bigint | undefined): Changes {
-    const rows = [...this.rows]
-      .map(([id, changeSeq]) => ({ id, changeSeq }))
-      .sort((a, b) => (a.changeSeq < b.changeSeq ? -1 : 1))
+  snapshot(): Snapshot {
     return {
-      changed: after === undefined ? [] : above(rows, after).slice(0, MAX_CHANGES + 1),
-      newest: rows.at(-1)?.changeSeq ?? NO_ROW,
+      newest: this.#byNumber().at(-1)?.changeSeq ?? NO_ROW,
       // In the order of their ids.
       oldestRunning: [...this.#running].at(0) ?? this.#nextTransaction,
       nextTransaction: this.#nextTransaction,
     }
+  }
+
+  changedAfter(after: bigint): ReadonlyArray<KeyVersion> {
+    return this.#byNumber()
+      .filter(({ changeSeq }) => changeSeq > after)
+      .slice(0, MAX_CHANGES + 1)
   }
 
   outdated(versions: ReadonlyArray<KeyVersion>): ReadonlyArray<string> {
@@ -71,11 +73,15 @@ export class KeyTable {
   records(answered: <A>(answer: A) => Effect.Effect<A, KeyRecordsUnavailable>): KeyRecords["Service"] {
     return KeyRecords.of({
       find: () => Effect.die("not asked here"),
-      changesAfter: (after) => Effect.suspend(() => answered(this.changesAfter(after))),
+      snapshot: Effect.suspend(() => answered(this.snapshot())),
+      changedAfter: (after) => Effect.suspend(() => answered(this.changedAfter(after))),
       outdated: (versions) => Effect.suspend(() => answered(this.outdated(versions))),
     })
   }
-}
 
-const above = (rows: ReadonlyArray<KeyVersion>, after: bigint) =>
-  rows.filter(({ changeSeq }) => changeSeq > after)
+  #byNumber(): ReadonlyArray<KeyVersion> {
+    return [...this.rows]
+      .map(([id, changeSeq]) => ({ id, changeSeq }))
+      .sort((a, b) => (a.changeSeq < b.changeSeq ? -1 : 1))
+  }
+}

@@ -41,7 +41,7 @@ describe("token map", () => {
       fc.tuple(fc.constant("get"), digest, id),
     )
     fc.assert(
-      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+      fc.property(fc.array(step, { maxLength: 60, size: "max" }), (steps) => {
         const map = new TokenMap<string>(3)
         for (const [operation, digest, id] of steps) {
           if (operation === "set") map.set(digest, id, digest)

@@ -35,7 +35,8 @@ export class World {
             if (this.database === "down") return new KeyRecordsUnavailable({ cause: "down" })
             return Effect.succeed(this.rows.get(id))
           }),
-        changesAfter: () => Effect.die("not asked here"),
+        snapshot: Effect.die("not asked here"),
+        changedAfter: () => Effect.die("not asked here"),
         outdated: () => Effect.die("not asked here"),
       }),
       Layer.succeed(SecretHasher, {
