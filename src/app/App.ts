@@ -29,10 +29,10 @@ import { welcome } from "./welcome.ts"
 
 // The only file that wires layers. Each pool is its own, so that one kind of work cannot starve another.
 
-/** API keys: short statements; one connection hears of changes and does nothing else. */
+/** API keys: short statements. */
 const keyPool = Database.layerPool({
   applicationName: "llm-gateway keys",
-  maxConnections: 4,
+  maxConnections: 3,
   statementTimeoutMs: 5_000,
 })
 /** Idempotency: clients decide how many, and may store megabytes. */
@@ -52,11 +52,7 @@ const readPool = Database.layerPool({
   statementTimeoutMs: 15_000,
 })
 
-/** All connections of the embedded database are one session: an UNLISTEN of any would deafen the others. */
-const keyChanges = Layer.unwrap(
-  Effect.map(Database, ({ kind }) => (kind === "server" ? KeyChanges.layerListen : KeyChanges.layerPoll)),
-)
-const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(keyChanges))
+const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(KeyChanges.layer))
 
 const requestServices = Layer.mergeAll(
   Layer.merge(auth, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),

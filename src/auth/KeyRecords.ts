@@ -2,7 +2,7 @@ import { Context, Data, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { KeyId } from "../domain/Ids.ts"
 
-/** What the check of a key needs of its row. Lifetimes are what the database's clock says is left of them. */
+/** The columns of `api_keys` that a check needs. Lifetimes are what the database's clock says is left of them. */
 export interface KeyRecord {
   readonly id: KeyId
   readonly name: string
@@ -19,77 +19,117 @@ export interface KeyRecord {
   readonly changeSeq: bigint
 }
 
+/** A key's row at one time. */
+export interface KeyVersion {
+  readonly id: string
+  readonly changeSeq: bigint
+}
+
+/** The version of a key that does not exist; numbers of changes start at 1. */
+export const NO_ROW = 0n
+
+/** How far the table has come, and which transactions may still add to that. */
+export interface Snapshot {
+  /** The highest number of a change. */
+  readonly newest: bigint
+  /** Every transaction with an id below this has ended, and its changes are in what is read from now on. */
+  readonly oldestRunning: bigint
+  /** Every transaction that has an id by now has one below this. */
+  readonly nextTransaction: bigint
+}
+
+/** More changes than this are not told one by one. */
+export const MAX_CHANGES = 1_000
+
 /** The database did not answer, or answered nonsense. */
 export class KeyRecordsUnavailable extends Data.TaggedError("KeyRecordsUnavailable")<{
   readonly cause: unknown
 }> {}
 
-/** What authentication reads of the table `api_keys`. */
+/** Reads of the table `api_keys` that authentication needs. */
 export class KeyRecords extends Context.Service<
   KeyRecords,
   {
     readonly find: (id: string) => Effect.Effect<KeyRecord | undefined, KeyRecordsUnavailable>
-    /** The change numbers of those of `ids` that exist. */
-    readonly changeSeqs: (
-      ids: ReadonlyArray<string>,
-    ) => Effect.Effect<ReadonlyMap<string, bigint>, KeyRecordsUnavailable>
-    /** Ids of the keys changed after `changeSeq`, oldest change first, and the last change. */
-    readonly changesAfter: (
+    /** Takes no parameters, so that the server plans it once: it is asked all the time. */
+    readonly snapshot: Effect.Effect<Snapshot, KeyRecordsUnavailable>
+    /** Returns the rows with a number above `changeSeq`, lowest first, at most `MAX_CHANGES` and one. */
+    readonly changedAfter: (
       changeSeq: bigint,
-    ) => Effect.Effect<{ readonly ids: ReadonlyArray<string>; readonly last: bigint }, KeyRecordsUnavailable>
-    readonly lastChange: Effect.Effect<bigint, KeyRecordsUnavailable>
+    ) => Effect.Effect<ReadonlyArray<KeyVersion>, KeyRecordsUnavailable>
+    /** Returns the ids of those `versions` that the table does not have. */
+    readonly outdated: (
+      versions: ReadonlyArray<KeyVersion>,
+    ) => Effect.Effect<ReadonlyArray<string>, KeyRecordsUnavailable>
   }
 >()("gateway/auth/KeyRecords") {
   static readonly layer = Layer.effect(
     KeyRecords,
-    Effect.gen(function* () {
-      const sql = yield* SqlClient.SqlClient
-
-      const find = Effect.fnUntraced(function* (id: string) {
-        const rows = yield* sql`
-          SELECT
-            id,
-            name,
-            secret_hash AS "secretHash",
-            previous_secret_hash AS "previousSecretHash",
-            (extract(epoch FROM previous_secret_until - now()) * 1000)::float8 AS "previousSecretLeftMs",
-            requests_per_minute AS "requestsPerMinute",
-            models,
-            revoked_at IS NOT NULL AS "revoked",
-            (extract(epoch FROM expires_at - now()) * 1000)::float8 AS "leftMs",
-            change_seq AS "changeSeq"
-          FROM api_keys
-          WHERE id = ${id}`
-        return rows.length === 0 ? undefined : yield* decodeRecord(rows[0])
-      }, unavailable)
-
-      const changeSeqs = Effect.fnUntraced(function* (ids: ReadonlyArray<string>) {
-        if (ids.length === 0) return new Map<string, bigint>()
-        const rows = yield* sql`
-          SELECT id, change_seq AS "changeSeq" FROM api_keys WHERE id = ANY(${ids}::text[])`
-        return new Map((yield* decodeChanges(rows)).map(({ id, changeSeq }) => [id, changeSeq]))
-      }, unavailable)
-
-      const changesAfter = Effect.fnUntraced(function* (changeSeq: bigint) {
-        const rows = yield* sql`
-          SELECT id, change_seq AS "changeSeq" FROM api_keys
-          WHERE change_seq > ${changeSeq}
-          ORDER BY change_seq
-          LIMIT 1000`
-        const changes = yield* decodeChanges(rows)
-        return { ids: changes.map(({ id }) => id), last: changes.at(-1)?.changeSeq ?? changeSeq }
-      }, unavailable)
-
-      const lastChange = sql`SELECT coalesce(max(change_seq), 0) AS "last" FROM api_keys`.pipe(
-        Effect.flatMap(decodeLast),
-        Effect.map(([{ last }]) => last),
-        unavailable,
-      )
-
-      return KeyRecords.of({ find, changeSeqs, changesAfter, lastChange })
-    }),
+    Effect.map(SqlClient.SqlClient, (sql) =>
+      KeyRecords.of({
+        find: findWith(sql),
+        snapshot: snapshotWith(sql),
+        changedAfter: changedAfterWith(sql),
+        outdated: outdatedWith(sql),
+      }),
+    ),
   )
 }
+
+const findWith = (sql: SqlClient.SqlClient) =>
+  Effect.fnUntraced(function* (id: string) {
+    const rows = yield* sql`
+      SELECT
+        id,
+        name,
+        secret_hash AS "secretHash",
+        previous_secret_hash AS "previousSecretHash",
+        (extract(epoch FROM previous_secret_until - now()) * 1000)::float8 AS "previousSecretLeftMs",
+        requests_per_minute AS "requestsPerMinute",
+        models,
+        revoked_at IS NOT NULL AS "revoked",
+        (extract(epoch FROM expires_at - now()) * 1000)::float8 AS "leftMs",
+        change_seq AS "changeSeq"
+      FROM api_keys
+      WHERE id = ${id}`
+    return rows.length === 0 ? undefined : yield* decodeRecord(rows[0])
+  }, unavailable)
+
+const snapshotWith = (sql: SqlClient.SqlClient) =>
+  sql`
+    SELECT
+      (SELECT coalesce(max(change_seq), 0) FROM api_keys) AS "newest",
+      pg_snapshot_xmin(snapshot)::text::bigint AS "oldestRunning",
+      pg_snapshot_xmax(snapshot)::text::bigint AS "nextTransaction"
+    FROM pg_current_snapshot() AS snapshot`.pipe(
+    Effect.flatMap(decodeSnapshot),
+    Effect.map(([snapshot]) => snapshot),
+    unavailable,
+  )
+
+const changedAfterWith = (sql: SqlClient.SqlClient) =>
+  Effect.fnUntraced(function* (changeSeq: bigint) {
+    const rows = yield* sql`
+      SELECT id, change_seq AS "changeSeq" FROM api_keys
+      WHERE change_seq > ${changeSeq}
+      ORDER BY change_seq
+      LIMIT ${MAX_CHANGES + 1}`
+    return yield* decodeVersions(rows)
+  }, unavailable)
+
+const outdatedWith = (sql: SqlClient.SqlClient) =>
+  Effect.fnUntraced(function* (versions: ReadonlyArray<KeyVersion>) {
+    if (versions.length === 0) return []
+    const rows = yield* sql`
+      SELECT known.id
+      FROM unnest(
+        ${versions.map(({ id }) => id)}::text[],
+        ${versions.map(({ changeSeq }) => changeSeq)}::bigint[]
+      ) AS known (id, change_seq)
+      LEFT JOIN api_keys USING (id)
+      WHERE coalesce(api_keys.change_seq, ${NO_ROW}::bigint) <> known.change_seq`
+    return (yield* decodeIds(rows)).map(({ id }) => id)
+  }, unavailable)
 
 const decodeRecord = Schema.decodeUnknownEffect(
   Schema.Struct({
@@ -109,11 +149,21 @@ const decodeRecord = Schema.decodeUnknownEffect(
   }),
 )
 
-const decodeChanges = Schema.decodeUnknownEffect(
+const decodeSnapshot = Schema.decodeUnknownEffect(
+  Schema.Tuple([
+    Schema.Struct({
+      newest: Schema.BigInt,
+      oldestRunning: Schema.BigInt,
+      nextTransaction: Schema.BigInt,
+    }),
+  ]),
+)
+
+const decodeVersions = Schema.decodeUnknownEffect(
   Schema.Array(Schema.Struct({ id: Schema.String, changeSeq: Schema.BigInt })),
 )
 
-const decodeLast = Schema.decodeUnknownEffect(Schema.Tuple([Schema.Struct({ last: Schema.BigInt })]))
+const decodeIds = Schema.decodeUnknownEffect(Schema.Array(Schema.Struct({ id: Schema.String })))
 
 function unavailable<A, R>(
   effect: Effect.Effect<A, SqlError.SqlError | Schema.SchemaError, R>,

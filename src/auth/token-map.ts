@@ -38,13 +38,12 @@ export class TokenMap<V> {
     if (digests?.size === 0) this.#digests.delete(entry.id)
   }
 
-  deleteId(id: string): void {
-    for (const digest of this.#digests.get(id) ?? []) this.#entries.delete(digest)
-    this.#digests.delete(id)
-  }
-
-  ids(): IterableIterator<string> {
-    return this.#digests.keys()
+  /** Deletes what is known of an id, but for the values that `keep` holds for. */
+  deleteId(id: string, keep: (value: V) => boolean = () => false): void {
+    for (const digest of this.#digests.get(id) ?? []) {
+      const entry = this.#entries.get(digest)
+      if (entry !== undefined && !keep(entry.value)) this.delete(digest)
+    }
   }
 
   *entries(): IterableIterator<readonly [id: string, value: V]> {

@@ -18,7 +18,7 @@ export const API_KEY_SECRET_LENGTH = 43
 
 const PREFIX = "gwk_"
 const CHECKSUM_LENGTH = 6
-const LENGTH = PREFIX.length + API_KEY_ID_LENGTH + 1 + API_KEY_SECRET_LENGTH + CHECKSUM_LENGTH
+export const API_KEY_LENGTH = PREFIX.length + API_KEY_ID_LENGTH + 1 + API_KEY_SECRET_LENGTH + CHECKSUM_LENGTH
 const ALPHABET = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
 const SHAPE = /^gwk_([0-9A-Za-z]{12})_([0-9A-Za-z]{43})[0-9A-Za-z]{6}$/
 
@@ -58,7 +58,7 @@ export const formatApiKey = ({ id, secret }: ApiKeyParts): string => {
 
 /** Undefined for anything that `formatApiKey` did not write. Looks at no more than the length of a long input. */
 export const parseApiKey = (token: string): ApiKeyParts | undefined => {
-  if (token.length !== LENGTH) return undefined
+  if (token.length !== API_KEY_LENGTH) return undefined
   const match = SHAPE.exec(token)
   if (match === null) return undefined
   const [, id, secret] = match

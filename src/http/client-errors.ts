@@ -1,5 +1,5 @@
 /** Errors of the rooms around inference in the client's words. Pure. */
-import type { AuthError } from "../auth/Authenticator.ts"
+import type { AuthError } from "../auth/AuthError.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { IdempotencyError } from "../idempotency/claimed-run.ts"
 import type { Overloaded } from "../limits/LoadShedder.ts"

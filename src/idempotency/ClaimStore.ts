@@ -1,36 +1,15 @@
-import { Context, Data, Effect, Layer, Schema } from "effect"
+import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
-import type { KeyId } from "../domain/Ids.ts"
-import type { StoredResponse } from "../responses/response.ts"
+import {
+  type ClaimId,
+  type ClaimState,
+  type ClaimStoreShape,
+  ClaimStoreUnavailable,
+  type FinishedResponse,
+} from "./claim.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
 import { makeMemoryClaims } from "./memory-claims.ts"
-
-/** Where a claim lives: the key is scoped to the API key that sent it. */
-export interface ClaimId {
-  readonly keyId: KeyId
-  /** SHA-256 of the Idempotency-Key. */
-  readonly keyHash: Uint8Array
-}
-
-export type ClaimState =
-  /** Ours now. `run` above 1: an earlier owner vanished, and what became of its run is unknown. */
-  | { readonly _tag: "Claimed"; readonly run: number }
-  | { readonly _tag: "Running" }
-  /** Null: the answer was too large to keep. */
-  | { readonly _tag: "Finished"; readonly response: StoredResponse | null }
-  /** The key belongs to a request with another fingerprint. */
-  | { readonly _tag: "Reused" }
-
-/** A response to keep; without its body when that was too long to hold. */
-export interface FinishedResponse extends Omit<StoredResponse, "body"> {
-  readonly body: Uint8Array | undefined
-}
-
-/** The database did not do it, or did not say so in time: the statement may still have taken effect. */
-export class ClaimStoreUnavailable extends Data.TaggedError("ClaimStoreUnavailable")<{
-  readonly message: string
-}> {}
 
 /**
  * Owns the table `idempotency_claims`. Each method is one statement, atomic on READ COMMITTED, on the database's
@@ -40,31 +19,9 @@ export class ClaimStoreUnavailable extends Data.TaggedError("ClaimStoreUnavailab
  * latter for the same fingerprint alone). Every claim has an owner id of its own; `renew`, `complete` and `release`
  * touch the row only while that owner holds it, so whoever lost the claim can change nothing.
  */
-export class ClaimStore extends Context.Service<
-  ClaimStore,
-  {
-    readonly claim: (
-      id: ClaimId,
-      fingerprint: Uint8Array,
-      owner: string,
-    ) => Effect.Effect<ClaimState, ClaimStoreUnavailable>
-    /** False: the claim is no longer this owner's. */
-    readonly renew: (id: ClaimId, owner: string) => Effect.Effect<boolean, ClaimStoreUnavailable>
-    /**
-     * Finishes the claim; may be repeated. A body above `maxStoredBytes`, or one that is not there any more, is left
-     * out, and the claim says so. False: the claim is no longer this owner's.
-     */
-    readonly complete: (
-      id: ClaimId,
-      owner: string,
-      response: FinishedResponse,
-    ) => Effect.Effect<boolean, ClaimStoreUnavailable>
-    /** Removes an unfinished claim of this owner. */
-    readonly release: (id: ClaimId, owner: string) => Effect.Effect<void, ClaimStoreUnavailable>
-    /** Removes at most `limit` expired claims and says how many. */
-    readonly cleanup: (limit: number) => Effect.Effect<number, ClaimStoreUnavailable>
-  }
->()("gateway/idempotency/ClaimStore") {
+export class ClaimStore extends Context.Service<ClaimStore, ClaimStoreShape>()(
+  "gateway/idempotency/ClaimStore",
+) {
   static readonly layer = Layer.effect(
     ClaimStore,
     Effect.gen(function* () {

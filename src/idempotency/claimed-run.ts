@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
 import { deliver, type GatewayResponse, storable } from "../responses/response.ts"
-import type { ClaimId, ClaimStore } from "./ClaimStore.ts"
+import type { ClaimId, ClaimStoreShape } from "./claim.ts"
 import type { IdempotencyLimits } from "./IdempotencyLimits.ts"
 
 /** Result of a run: its response, and whether that is final (stored) or releases the claim (retryable). */
@@ -41,11 +41,7 @@ export const passingErrors = ({ retryAfterMs }: Limits) => ({
 type Limits = (typeof IdempotencyLimits)["Service"]
 
 /** One call with a key against the claim store. `fibers` are for what nobody waits for. */
-export const makeClaimedRun = (
-  store: ClaimStore["Service"],
-  limits: Limits,
-  fibers: FiberSet.FiberSet<void>,
-) => {
+export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: FiberSet.FiberSet<void>) => {
   const { unavailable, inProgress } = passingErrors(limits)
 
   /** The life of one call: claim, run, keep or release. */

@@ -1,7 +1,7 @@
 /** `ClaimStore` in a map, on Effect's clock: the same rules as the SQL, for deterministic tests. */
 import { Clock, Effect } from "effect"
 import type { StoredResponse } from "../responses/response.ts"
-import type { ClaimId, ClaimState, ClaimStore } from "./ClaimStore.ts"
+import type { ClaimId, ClaimState, ClaimStoreShape } from "./claim.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
 
 interface Row {
@@ -23,7 +23,7 @@ export const makeMemoryClaims = Effect.gen(function* () {
     return row?.owner === owner ? row : undefined
   }
 
-  const service: ClaimStore["Service"] = {
+  const service: ClaimStoreShape = {
     claim: (id, fingerprint, owner) =>
       Effect.map(Clock.currentTimeMillis, (now): ClaimState => {
         const row = rows.get(address(id))

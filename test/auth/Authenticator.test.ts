@@ -3,19 +3,19 @@ import { Clock, Deferred, Effect, Exit, Fiber } from "effect"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
-import { makeToken, World } from "./world.ts"
+import { makeToken, START_MS, World } from "./world.ts"
 
 const authenticate = (token: string) => Authenticator.use((auth) => auth.authenticate(token))
 const reasonOf = (token: string) => Effect.map(Effect.flip(authenticate(token)), ({ reason }) => reason)
 
-/** The test runs against a world of its own. */
+/** Runs the test against a world of its own. */
 const inWorld = <A, E>(body: (world: World) => Effect.Effect<A, E, Authenticator>) =>
   Effect.suspend(() => {
     const world = new World()
-    return Effect.provide(body(world), world.layer)
+    return Effect.andThen(TestClock.setTime(START_MS), Effect.provide(body(world), world.layer))
   })
 
-/** Revoked in the table; the feed has not said so yet. */
+/** Revokes the key in the table; no poll has said so yet. */
 const revoke = (world: World, id: string) => world.put({ ...world.row(id), revoked: true })
 
 describe("a key", () => {
@@ -83,6 +83,7 @@ describe("a key", () => {
         yield* authenticate(token)
         yield* TestClock.adjust(59_999)
         yield* authenticate(token)
+        assert.strictEqual(world.finds, 1)
         world.database = "down"
         yield* TestClock.adjust(1)
         assert.strictEqual(yield* reasonOf(token), "unavailable")
@@ -119,6 +120,23 @@ describe("a key", () => {
 })
 
 describe("a refusal", () => {
+  it.effect("of a revoked key holds for the secret of its grace period too", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const { id, token: old } = world.addKey()
+        const { secretHash } = world.row(id)
+        world.put({
+          ...world.row(id),
+          secretHash: "another",
+          previousSecretHash: secretHash,
+          previousSecretLeftMs: 60_000,
+          revoked: true,
+        })
+        assert.strictEqual(yield* reasonOf(old), "invalid")
+      }),
+    ),
+  )
+
   it.effect("of what is no key asks nobody", () =>
     inWorld((world) =>
       Effect.gen(function* () {
@@ -241,8 +259,9 @@ describe("without a database", () => {
         const { token } = world.addKey()
         yield* authenticate(token)
         yield* TestClock.adjust("1 hour")
-        world.cache.confirm(3_600_000)
+        world.cache.confirm(START_MS + 3_600_000, true)
         world.database = "down"
+        world.cache.markUnreachable()
         yield* TestClock.adjust(10 * 60_000 - 1)
         yield* authenticate(token)
         yield* TestClock.adjust(1)
@@ -313,23 +332,49 @@ describe("a change", () => {
     ),
   )
 
-  it.effect("that may have been missed holds readers until the doubt is over", () =>
+  it.effect("during a check that read the changed row is no change to its verdict", () =>
     inWorld((world) =>
       Effect.gen(function* () {
-        const revoked = world.addKey()
-        const kept = world.addKey()
-        yield* authenticate(revoked.token)
-        yield* authenticate(kept.token)
-        world.cache.doubt()
-        revoke(world, revoked.id)
-        const readers = yield* Effect.forEach([revoked, kept], ({ token }) =>
-          Effect.forkChild(Effect.exit(authenticate(token)), { startImmediately: true }),
-        )
-        yield* TestClock.adjust("1 millis")
-        for (const reader of readers) assert.isUndefined(reader.pollUnsafe())
-        const changeSeqs = new Map([...world.rows.values()].map(({ id, changeSeq }) => [id, changeSeq]))
-        assert.strictEqual(world.cache.reconcile(world.cache.ids(), changeSeqs), 1)
-        world.cache.settle()
+        const { id, token } = world.addKey()
+        const gate = world.closeGate()
+        const checking = yield* Effect.forkChild(authenticate(token), { startImmediately: true })
+        world.cache.forget(id, world.row(id).changeSeq)
+        yield* Deferred.succeed(gate, undefined)
+        yield* Fiber.join(checking)
+        world.database = "down"
+        yield* authenticate(token)
+        assert.strictEqual(world.finds, 1)
+      }),
+    ),
+  )
+})
+
+describe("a verdict that no poll confirmed for a second", () => {
+  /** A key that was revoked and one that was not, both known, after a second in which the process did not run. */
+  const unconfirmed = Effect.fnUntraced(function* (world: World) {
+    const revoked = world.addKey()
+    const kept = world.addKey()
+    yield* authenticate(revoked.token)
+    yield* authenticate(kept.token)
+    revoke(world, revoked.id)
+    world.cache.confirm(START_MS, true)
+    yield* TestClock.adjust("1 second")
+    yield* authenticate(kept.token)
+    yield* TestClock.adjust("1 millis")
+    const readers = yield* Effect.forEach([revoked, kept], ({ token }) =>
+      Effect.forkChild(Effect.exit(authenticate(token)), { startImmediately: true }),
+    )
+    yield* TestClock.adjust("400 millis")
+    for (const reader of readers) assert.isUndefined(reader.pollUnsafe())
+    return { readers, revoked: revoked.id }
+  })
+
+  it.effect("waits for the next, and is worth what that says", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const { readers, revoked } = yield* unconfirmed(world)
+        world.cache.forget(revoked, world.row(revoked).changeSeq)
+        world.cache.confirm(START_MS + 1_401, true)
         const exits = yield* Effect.forEach(readers, Fiber.join)
         assert.deepStrictEqual(exits.map(Exit.isSuccess), [false, true])
         assert.strictEqual(world.compares, 3, "the unchanged key needed no bcrypt")
@@ -337,14 +382,25 @@ describe("a change", () => {
     ),
   )
 
-  it.effect("whose row vanished is a change too", () =>
+  it.effect("is all there is when the database does not answer", () =>
     inWorld((world) =>
       Effect.gen(function* () {
-        const { token } = world.addKey()
-        yield* authenticate(token)
-        world.rows.clear()
-        assert.strictEqual(world.cache.reconcile(world.cache.ids(), new Map()), 1)
-        assert.strictEqual(yield* reasonOf(token), "invalid")
+        const { readers } = yield* unconfirmed(world)
+        world.database = "down"
+        world.cache.markUnreachable()
+        const exits = yield* Effect.forEach(readers, Fiber.join)
+        assert.deepStrictEqual(exits.map(Exit.isSuccess), [true, true])
+        assert.strictEqual(world.finds, 2)
+      }),
+    ),
+  )
+
+  it.effect("holds nobody whose token is unknown", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        yield* unconfirmed(world)
+        yield* authenticate(world.addKey().token)
+        assert.strictEqual(yield* reasonOf(makeToken().token), "invalid")
       }),
     ),
   )

@@ -1,22 +1,19 @@
 import { connect, createServer, type Socket } from "node:net"
-import type { PgClient } from "@effect/sql-pg"
 import { Context, Effect, Layer, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyChanges } from "../../src/auth/KeyChanges.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 
-/** Both kinds of database, each with the change feed that goes with it. */
+/** Both kinds of database. */
 export const databases = [
-  { name: "PostgreSQL", database: layerPostgres, changes: KeyChanges.layerListen },
-  { name: "embedded", database: layerEmbedded, changes: KeyChanges.layerPoll },
+  { name: "PostgreSQL", database: layerPostgres },
+  { name: "embedded", database: layerEmbedded },
 ]
 
-/** One more gateway's authenticator over the database in the context: own cache, own change feed. */
-export const replica = (
-  changes: typeof KeyChanges.layerListen,
-): Effect.Effect<Authenticator["Service"], never, Scope.Scope | PgClient.PgClient | SqlClient.SqlClient> =>
-  Layer.build(Layer.fresh(Authenticator.layer.pipe(Layer.provide(changes)))).pipe(
+/** Starts one more gateway's authenticator over the database in the context: own cache, own polling. */
+export const replica: Effect.Effect<Authenticator["Service"], never, Scope.Scope | SqlClient.SqlClient> =
+  Layer.build(Layer.fresh(Authenticator.layer.pipe(Layer.provide(KeyChanges.layer)))).pipe(
     Effect.map(Context.get(Authenticator)),
   )
 

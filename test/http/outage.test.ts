@@ -209,7 +209,7 @@ describe("gateways whose database", () => {
   })
 })
 
-describe("gateways whose listeners were cut", () => {
+describe("gateways whose connections for keys were cut", () => {
   it("hear a revocation within a second all the same, and let a stream finish that was admitted before", async () => {
     const { id, key } = await one.createKey()
     for (let i = 0; i < 2; i++) {
@@ -227,10 +227,13 @@ describe("gateways whose listeners were cut", () => {
     await stream.until(({ bytes }) => bytes > 0)
     const cut = await query(
       postgres.url,
-      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE query ILIKE 'LISTEN%' AND pid <> pg_backend_pid()",
+      "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE application_name = 'llm-gateway keys'",
     )
     assert.isAtLeast(cut.length, 2)
-    await one.admin(`/admin/keys/${id}/revoke`, { method: "POST" })
+    // It may be given one of the cut connections.
+    const revoke = async () =>
+      (await one.admin(`/admin/keys/${id}/revoke`, { method: "POST" })).status === 200
+    await eventually(revoke, 2000, "the key is revoked")
     await eventually(async () => (await ask(two, key)).status === 401, 1000, "the revocation is seen")
     assert.isUndefined(stream.ending)
     await stream.ended

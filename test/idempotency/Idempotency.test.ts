@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { ClaimStore, ClaimStoreUnavailable } from "../../src/idempotency/ClaimStore.ts"
+import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
+import { ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
 import type {
   Begin,
   FinishedRun,

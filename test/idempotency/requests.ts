@@ -1,5 +1,5 @@
 import { KeyId } from "../../src/domain/Ids.ts"
-import type { ClaimId } from "../../src/idempotency/ClaimStore.ts"
+import type { ClaimId } from "../../src/idempotency/claim.ts"
 import type { FinishedRun } from "../../src/idempotency/claimed-run.ts"
 import { fingerprint, hashKey } from "../../src/idempotency/fingerprint.ts"
 import type { IdempotencyClaim } from "../../src/idempotency/Idempotency.ts"

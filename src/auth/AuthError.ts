@@ -1,0 +1,16 @@
+import { Data, Exit } from "effect"
+
+/**
+ * Why a credential was refused. `invalid` covers malformed, unknown, wrong, revoked and expired alike: the client
+ * must not learn which. `unavailable` is our trouble (database, bcrypt saturation) and says nothing of the key.
+ */
+export class AuthError extends Data.TaggedError("AuthError")<{
+  readonly reason: "missing" | "invalid" | "unavailable"
+  readonly retryAfterMs?: number
+}> {}
+
+const RETRY_AFTER_MS = 1_000
+
+export const missing = Exit.fail(new AuthError({ reason: "missing" }))
+export const invalid = Exit.fail(new AuthError({ reason: "invalid" }))
+export const unavailable = Exit.fail(new AuthError({ reason: "unavailable", retryAfterMs: RETRY_AFTER_MS }))

@@ -1,0 +1,53 @@
+import { Data, type Effect } from "effect"
+import type { KeyId } from "../domain/Ids.ts"
+import type { StoredResponse } from "../responses/response.ts"
+
+/** Identity of a claim: the key is scoped to the API key that sent it. */
+export interface ClaimId {
+  readonly keyId: KeyId
+  /** SHA-256 of the Idempotency-Key. */
+  readonly keyHash: Uint8Array
+}
+
+export type ClaimState =
+  /** Ours now. `run` above 1: an earlier owner vanished, and what became of its run is unknown. */
+  | { readonly _tag: "Claimed"; readonly run: number }
+  | { readonly _tag: "Running" }
+  /** Null: the answer was too large to keep. */
+  | { readonly _tag: "Finished"; readonly response: StoredResponse | null }
+  /** The key belongs to a request with another fingerprint. */
+  | { readonly _tag: "Reused" }
+
+/** A response to keep, without its body when that was too long to hold. */
+export interface FinishedResponse extends Omit<StoredResponse, "body"> {
+  readonly body: Uint8Array | undefined
+}
+
+/** Failure of the database, or its silence: the statement may still have taken effect. */
+export class ClaimStoreUnavailable extends Data.TaggedError("ClaimStoreUnavailable")<{
+  readonly message: string
+}> {}
+
+/** Operations on claims; each is atomic, on one clock for all replicas. */
+export interface ClaimStoreShape {
+  readonly claim: (
+    id: ClaimId,
+    fingerprint: Uint8Array,
+    owner: string,
+  ) => Effect.Effect<ClaimState, ClaimStoreUnavailable>
+  /** False: the claim is no longer this owner's. */
+  readonly renew: (id: ClaimId, owner: string) => Effect.Effect<boolean, ClaimStoreUnavailable>
+  /**
+   * Finishes the claim; may be repeated. A body above `maxStoredBytes`, or one that is not there any more, is left
+   * out, and the claim says so. False: the claim is no longer this owner's.
+   */
+  readonly complete: (
+    id: ClaimId,
+    owner: string,
+    response: FinishedResponse,
+  ) => Effect.Effect<boolean, ClaimStoreUnavailable>
+  /** Removes an unfinished claim of this owner. */
+  readonly release: (id: ClaimId, owner: string) => Effect.Effect<void, ClaimStoreUnavailable>
+  /** Removes at most `limit` expired claims and says how many. */
+  readonly cleanup: (limit: number) => Effect.Effect<number, ClaimStoreUnavailable>
+}
