@@ -24,7 +24,7 @@ export interface InferenceExchange {
   /** Path template, e.g. `/infer`. */
   readonly endpoint: string
   /** The API key as sent; empty when there is none. */
-  readonly credential: Effect.Effect<string, GatewayError>
+  readonly credential: Result.Result<string, GatewayError>
   /** Reads and checks the body; runs only for an authenticated client. */
   readonly call: Effect.Effect<InferenceCall, GatewayError>
 }
@@ -65,12 +65,15 @@ const make = Effect.gen(function* () {
   const authenticator = yield* Authenticator
   const idempotency = yield* Idempotency
   const inference = yield* Inference
+  const clock = yield* Clock.Clock
   const openStreams = yield* keepAliveClock
   // Claims run on when their clients leave; they must end before what they use is closed.
   yield* Effect.addFinalizer(() => idempotency.drain)
 
   const authenticate = (credential: InferenceExchange["credential"]) =>
-    Effect.flatMap(credential, (token) => Effect.mapError(authenticator.authenticate(token), fromAuth))
+    Result.isFailure(credential)
+      ? Effect.fail(credential.failure)
+      : Effect.mapError(authenticator.authenticate(credential.success), fromAuth)
 
   const runWhole = (
     recorder: RequestRecorder,
@@ -105,7 +108,7 @@ const make = Effect.gen(function* () {
     })
 
   const serve = Effect.fnUntraced(function* (exchange: InferenceExchange) {
-    const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, yield* Clock.Clock)
+    const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, clock)
     const principal = yield* authenticate(exchange.credential)
     recorder.authenticated(principal)
 

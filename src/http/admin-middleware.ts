@@ -47,7 +47,11 @@ const jsonBody = Layer.effect(
   Effect.gen(function* () {
     const { maxBodyBytes } = yield* Settings
     return JsonBody.of((answer) =>
-      after((request) => Effect.flatMap(keptBody(request, maxBodyBytes), readJson), answer),
+      after(
+        (request) =>
+          Effect.flatMap(keptBody(request, maxBodyBytes), (bytes) => Effect.fromResult(readJson(bytes))),
+        answer,
+      ),
     )
   }),
 )

@@ -1,7 +1,7 @@
 import { isUtf8 } from "node:buffer"
 import type { Readable } from "node:stream"
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { parseExactJson } from "../platform/exact-json.ts"
@@ -103,20 +103,19 @@ export interface JsonBody {
 }
 
 /** Reads JSON strictly: valid UTF-8, no byte order mark, one value, not nested without end. */
-export const readJson = (bytes: Buffer): Effect.Effect<JsonBody, GatewayError> => {
+export const readJson = (bytes: Buffer): Result.Result<JsonBody, GatewayError> => {
   // Before anything is built of it.
   const { tooDeep, longNumber, members } = scanJson(bytes, MAX_DEPTH)
-  if (tooDeep) return Effect.fail(invalidJson(`The body is nested more than ${MAX_DEPTH} levels deep.`))
-  if (!isUtf8(bytes)) return Effect.fail(invalidJson("The body is not valid UTF-8."))
-  if (bytes.length === 0) return Effect.fail(invalidJson("The body is empty."))
-  return Effect.try({
-    try: () => ({
-      json: parseExactJson(bytes.toString("utf8"), longNumber),
-      source: members && { bytes, members },
-    }),
+  if (tooDeep) return Result.fail(invalidJson(`The body is nested more than ${MAX_DEPTH} levels deep.`))
+  if (!isUtf8(bytes)) return Result.fail(invalidJson("The body is not valid UTF-8."))
+  if (bytes.length === 0) return Result.fail(invalidJson("The body is empty."))
+  try {
+    const json = parseExactJson(bytes.toString("utf8"), longNumber)
+    return Result.succeed({ json, source: members && { bytes, members } })
+  } catch {
     // V8's message quotes the input, so it is not repeated.
-    catch: () => invalidJson("The body is not one valid JSON value."),
-  })
+    return Result.fail(invalidJson("The body is not one valid JSON value."))
+  }
 }
 
 const invalidJson = (detail: string) => new GatewayError({ code: "invalid_json", detail })

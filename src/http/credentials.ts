@@ -1,11 +1,11 @@
 import { NodeHttpServerRequest } from "@effect/platform-node"
-import { Effect } from "effect"
+import { Effect, Result } from "effect"
 import type { HttpServerRequest } from "effect/http"
 import type { AdminTokens } from "../auth/AdminTokens.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 
 /**
- * Every value of one header as it was sent. Node keeps only the first of two Authorization lines, which would let
+ * Returns every value of one header as it was sent. Node keeps only the first of two Authorization lines, which would let
  * two parties read different credentials from one request.
  */
 export const rawHeader = (request: HttpServerRequest.HttpServerRequest, name: string): Array<string> => {
@@ -25,21 +25,19 @@ const bearerTokens = (request: HttpServerRequest.HttpServerRequest): Array<strin
     .filter((value) => /^bearer /i.test(value))
     .map((value) => value.slice(7).trim())
 
-const oneOf = (tokens: ReadonlyArray<string>, where: string): Effect.Effect<string, GatewayError> => {
-  const distinct = new Set(tokens)
-  if (distinct.size > 1) {
-    return Effect.fail(
-      new GatewayError({
-        code: "conflicting_credentials",
-        detail: `Different credentials were sent in ${where}. Send one.`,
-      }),
-    )
-  }
-  return Effect.succeed(tokens[0] ?? "")
+const oneOf = (tokens: ReadonlyArray<string>, where: string): Result.Result<string, GatewayError> => {
+  const [first = "", ...others] = tokens
+  if (others.every((token) => token === first)) return Result.succeed(first)
+  return Result.fail(
+    new GatewayError({
+      code: "conflicting_credentials",
+      detail: `Different credentials were sent in ${where}. Send one.`,
+    }),
+  )
 }
 
-/** The API key in `X-API-Key` or `Authorization: Bearer`; empty when there is none. */
-export const apiKey = (request: HttpServerRequest.HttpServerRequest): Effect.Effect<string, GatewayError> =>
+/** Returns the API key in `X-API-Key` or `Authorization: Bearer`; empty when there is none. */
+export const apiKey = (request: HttpServerRequest.HttpServerRequest): Result.Result<string, GatewayError> =>
   oneOf([...rawHeader(request, "x-api-key"), ...bearerTokens(request)], "X-API-Key and Authorization")
 
 /** Passes for the bearer of a valid admin token. */
@@ -47,7 +45,7 @@ export const adminToken = (
   request: HttpServerRequest.HttpServerRequest,
   tokens: AdminTokens["Service"],
 ): Effect.Effect<void, GatewayError> =>
-  Effect.flatMap(oneOf(bearerTokens(request), "Authorization"), (token) =>
+  Effect.flatMap(Effect.fromResult(oneOf(bearerTokens(request), "Authorization")), (token) =>
     Effect.mapError(
       tokens.verify(token),
       () =>

@@ -1,4 +1,4 @@
-import { Effect, Result, Schema, SchemaIssue } from "effect"
+import { Result, Schema, SchemaIssue } from "effect"
 import { GatewayError } from "../domain/GatewayError.ts"
 
 const formatIssue = SchemaIssue.makeFormatterStandardSchemaV1()
@@ -11,7 +11,7 @@ const fieldName = (path: ReadonlyArray<PropertyKey>): string =>
     "",
   )
 
-/** The first fault of an input, naming the field and the rule; the value itself is never repeated. */
+/** Describes the first fault of an input, naming the field and the rule; the value itself is never repeated. */
 export const invalidRequest = (issue: SchemaIssue.Issue): GatewayError => {
   const [first] = formatIssue(issue).issues
   const path = first?.path?.map((segment) => (typeof segment === "object" ? segment.key : segment)) ?? []
@@ -24,18 +24,14 @@ export const invalidRequest = (issue: SchemaIssue.Issue): GatewayError => {
   })
 }
 
-/** A strict decoder: unknown fields are refused by name. Build it once, outside the request. */
+/** Makes a strict decoder: unknown fields are refused by name. Build it once, outside the request. */
 export const decoder = <S extends Schema.Decoder<unknown>>(schema: S) => decoding(schema, "error")
 
-/** A decoder for schemas that take unknown fields, and keep them. */
+/** Makes a decoder for schemas that take unknown fields, and keep them. */
 export const openDecoder = <S extends Schema.Decoder<unknown>>(schema: S) => decoding(schema, "ignore")
 
 const decoding = <S extends Schema.Decoder<unknown>>(schema: S, onExcessProperty: "error" | "ignore") => {
   const decode = Schema.decodeUnknownResult(schema, { onExcessProperty })
-  return (input: unknown): Effect.Effect<S["Type"], GatewayError> => {
-    const result = decode(input)
-    return Result.isSuccess(result)
-      ? Effect.succeed(result.success)
-      : Effect.fail(invalidRequest(result.failure.issue))
-  }
+  return (input: unknown): Result.Result<S["Type"], GatewayError> =>
+    Result.mapError(decode(input), ({ issue }) => invalidRequest(issue))
 }

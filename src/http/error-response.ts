@@ -79,12 +79,15 @@ export const commonHeaders = (requestId: string): Record<string, string> => ({
 /** Bytes that are longer travel as they are; shorter ones as text, which Node writes together with the head. */
 const TEXT_BYTES = 64 * 1024
 
-export const toServerResponse = ({
-  status,
-  headers,
-  body,
-}: GatewayResponse): HttpServerResponse.HttpServerResponse => {
-  const options = { status, headers, contentType: headers["content-type"] ?? "application/json" }
+export const toServerResponse = (response: GatewayResponse): HttpServerResponse.HttpServerResponse => {
+  const served = withBody(response)
+  // Into the record that the response has just made for itself: given to its constructor they would be copied twice.
+  Object.assign(served.headers, response.headers)
+  return served
+}
+
+const withBody = ({ status, headers, body }: GatewayResponse): HttpServerResponse.HttpServerResponse => {
+  const options = { status, contentType: headers["content-type"] ?? "application/json" }
   if (typeof body === "string") return HttpServerResponse.text(body, options)
   if (body instanceof ReplayableBody) return HttpServerResponse.raw(body.read(), options)
   return body.length > TEXT_BYTES

@@ -25,8 +25,8 @@ export const inferRoute = HttpRouter.use(
 const decodeInferRequest = decoder(InferRequest)
 
 const decodeCall: DecodeCall = ({ json }) =>
-  Effect.flatMap(decodeInferRequest(json), (body) =>
-    Effect.map(toChatRequest(body), (request) => {
+  Result.flatMap(decodeInferRequest(json), (body) =>
+    Result.map(toChatRequest(body), (request) => {
       const dryRun = body.dry_run === true
       const streamed = body.stream === true
       const explain = body.explain === true
@@ -40,17 +40,17 @@ const decodeCall: DecodeCall = ({ json }) =>
     }),
   )
 
-const toChatRequest = (body: InferRequest): Effect.Effect<ChatRequest, GatewayError> => {
+const toChatRequest = (body: InferRequest): Result.Result<ChatRequest, GatewayError> => {
   const { prompt, messages, max_tokens, temperature } = body
   const options = {
     ...(max_tokens === undefined ? {} : { max_tokens }),
     ...(temperature === undefined ? {} : { temperature }),
   }
   if (prompt !== undefined && messages === undefined) {
-    return Effect.succeed({ messages: [{ role: "user", content: prompt }], ...options })
+    return Result.succeed({ messages: [{ role: "user", content: prompt }], ...options })
   }
-  if (messages !== undefined && prompt === undefined) return Effect.succeed({ messages, ...options })
-  return Effect.fail(
+  if (messages !== undefined && prompt === undefined) return Result.succeed({ messages, ...options })
+  return Result.fail(
     new GatewayError({
       code: "invalid_request",
       param: "prompt",

@@ -15,7 +15,7 @@ import { type InferenceCall, InferenceEndpoints } from "./InferenceEndpoints.ts"
 import { requestIdOf } from "./request-id.ts"
 
 /** Understands a route's JSON body. */
-export type DecodeCall = (body: JsonBody) => Effect.Effect<Omit<InferenceCall, "idempotency">, GatewayError>
+export type DecodeCall = (body: JsonBody) => Result.Result<Omit<InferenceCall, "idempotency">, GatewayError>
 
 /**
  * Makes handlers of the routes that infer. `endpoint` is the route's path and its name in ledger and metrics.
@@ -26,18 +26,23 @@ export const makeInferenceRoute = Effect.gen(function* () {
   const endpoints = yield* InferenceEndpoints
   const shedder = yield* LoadShedder
 
-  const readCall = Effect.fnUntraced(function* (
+  const readCall = (
     request: HttpServerRequest.HttpServerRequest,
     endpoint: string,
     decode: DecodeCall,
-  ) {
-    const key = yield* idempotencyKey(request)
-    const bytes = yield* readBody(request, maxBodyBytes)
-    const call = yield* Effect.flatMap(readJson(bytes), decode)
-    const idempotency =
-      key === undefined ? undefined : { key, fingerprint: fingerprint("POST", endpoint, bytes) }
-    return { ...call, idempotency } satisfies InferenceCall
-  })
+  ): Effect.Effect<InferenceCall, GatewayError> => {
+    const key = idempotencyKey(request)
+    if (Result.isFailure(key)) return Effect.fail(key.failure)
+    return Effect.flatMap(readBody(request, maxBodyBytes), (bytes) => {
+      const call = Result.flatMap(readJson(bytes), decode)
+      if (Result.isFailure(call)) return Effect.fail(call.failure)
+      const idempotency =
+        key.success === undefined
+          ? undefined
+          : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) }
+      return Effect.succeed({ ...call.success, idempotency })
+    })
+  }
 
   return (endpoint: string, decode: DecodeCall) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
@@ -63,7 +68,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
 })
 
 const idempotencyKey = (request: HttpServerRequest.HttpServerRequest) =>
-  Effect.mapError(
-    Effect.fromResult(parseIdempotencyKey(rawHeader(request, "idempotency-key"))),
+  Result.mapError(
+    parseIdempotencyKey(rawHeader(request, "idempotency-key")),
     ({ message }) => new GatewayError({ code: "invalid_idempotency_key", detail: message }),
   )

@@ -68,7 +68,7 @@ const decodeChatRequest = openDecoder(ChatCompletionRequest)
 const decodeEmbeddingsRequest = openDecoder(EmbeddingsRequest)
 
 const decodeChat: DecodeCall = ({ json, source }) =>
-  Effect.map(decodeChatRequest(json), ({ model, stream, ...request }) => {
+  Result.map(decodeChatRequest(json), ({ model, stream, ...request }) => {
     // The task's mode says whether it streams; the provider's own request is made from that.
     const streamed = stream === true
     return {
@@ -81,7 +81,7 @@ const decodeChat: DecodeCall = ({ json, source }) =>
   })
 
 const decodeEmbeddings: DecodeCall = ({ json, source }) =>
-  Effect.map(decodeEmbeddingsRequest(json), ({ model, ...request }) => ({
+  Result.map(decodeEmbeddingsRequest(json), ({ model, ...request }) => ({
     requestedModel: model,
     task: { _tag: "Embedding", request, source } as const,
     dryRun: false,

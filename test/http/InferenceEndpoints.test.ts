@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Layer } from "effect"
+import { Effect, Fiber, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
@@ -31,7 +31,7 @@ describe("a request that loses its claim after it ran", () => {
       const refused = yield* serve({
         requestId: RequestId.make("request"),
         endpoint: "/infer",
-        credential: Effect.succeed("key"),
+        credential: Result.succeed("key"),
         call: Effect.succeed({
           requestedModel: "only-a",
           task: { _tag: "Chat", request: ask(), mode: "whole" },

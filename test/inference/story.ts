@@ -272,7 +272,7 @@ export const simulate = (seed: string) =>
     const exchange = (visit: Visit): InferenceExchange => ({
       requestId: visit.id,
       endpoint: "/infer",
-      credential: Effect.succeed(visit.id),
+      credential: Result.succeed(visit.id),
       call: Effect.gen(function* () {
         yield* Effect.sleep(visit.uploadMs)
         if (!visit.readable) return yield* new GatewayError({ code: "invalid_json", detail: "" })

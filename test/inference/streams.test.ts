@@ -26,7 +26,7 @@ const writer: StreamWriter = {
 const exchange = (id: string, model: string, claim?: string): InferenceExchange => ({
   requestId: RequestId.make(id),
   endpoint: "/infer",
-  credential: Effect.succeed("key"),
+  credential: Result.succeed("key"),
   call: Effect.succeed({
     requestedModel: model,
     task: { _tag: "Chat", request: ask("Hello", { user: id }), mode: "stream" },
