@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result } from "effect"
 import { defaultSimulation } from "../../src/config/builtin-providers.ts"
-import { parseGatewayFile } from "../../src/config/GatewayFile.ts"
+import { emptyFile, parseGatewayFile } from "../../src/config/GatewayFile.ts"
 import { mergeGatewayConfig } from "../../src/config/merge-gateway-config.ts"
 
 /** docs/configuration.md against the code: every field is there, under its name and with its default. */
@@ -13,7 +13,7 @@ const environment = {
   apiKeys: new Map([["OPENAI_API_KEY", Redacted.make("key")]]),
   baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
 }
-const defaults = Result.getOrThrow(mergeGatewayConfig({}, environment))
+const defaults = Result.getOrThrow(mergeGatewayConfig(emptyFile, environment))
 
 /** The rows of the first table after a line of the page, as field and second column. */
 const tableAfter = (line: string): ReadonlyArray<readonly [field: string, value: string]> => {
