@@ -162,6 +162,7 @@ const candidate = matching("must be provider/model", /^[a-z0-9-]{1,64}\/[!-~]{1,
 )
 export type CandidateRef = typeof candidate.Type
 
+// Not snakeCased: a check on what was written is made together with all others.
 const weights = Schema.Struct({ latency: share, cost: share })
   .annotate({ message: MAPPING_RULE })
   .check(

@@ -42,11 +42,8 @@ export const withDefault = <S extends Schema.Top & { readonly Rebuild: S }>(
 export const list = <S extends Schema.Top>(item: S) =>
   Schema.Array(item).annotate({ message: "must be a list" })
 
-/** A list with an entry at least. The length is checked as written, together with everything else. */
+/** A list with an entry at least. */
 export const filledList = <S extends Schema.Top>(item: S) => {
   const message = "must be a list with at least one entry"
-  return Schema.Array(Schema.toEncoded(item))
-    .annotate({ message })
-    .check(Schema.isMinLength(1, { message }))
-    .pipe(Schema.decodeTo(Schema.Array(item)))
+  return Schema.Array(item).annotate({ message }).check(Schema.isMinLength(1, { message }))
 }
