@@ -6,6 +6,7 @@ import { Command } from "effect/cli"
 import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./app/App.ts"
 import { exitCode, reportFailure } from "./app/report-failure.ts"
 import { admin } from "./cli/admin.ts"
+import { config } from "./cli/config.ts"
 import { costs } from "./cli/costs.ts"
 import { doctor } from "./cli/doctor.ts"
 import { keys } from "./cli/keys.ts"
@@ -31,6 +32,7 @@ const cli = root.pipe(
     costs.pipe(Command.provide(operatorLedger)),
     doctor,
     loadTest,
+    config,
   ]),
 )
 

@@ -1,19 +1,108 @@
-export interface ModelConfig {
-  readonly name: string
-  /** What the model is for; a request of one kind is never sent to a model of the other. */
-  readonly kind: "chat" | "embedding"
-  readonly contextWindow?: number
-  readonly maxOutputTokens?: number
-  /** Absent = unknown price: cost is null with a reason. */
-  readonly price?: Price
+import { Schema, SchemaTransformation } from "effect"
+import { MAPPING_RULE, optional, required, snakeCased, withDefault } from "../domain/fields.ts"
+import { fromUsd, toUsd } from "../domain/Money.ts"
+import { matching, numberBetween, oneOf, textThat, wholeNumber } from "../domain/rules.ts"
+
+/** Models and their prices, as the gateway computes with them and as files write them. */
+
+/**
+ * The highest price for which the cost of the largest accepted usage (10^9 tokens each way) is still a safe
+ * integer of nano-dollars.
+ */
+const MAX_USD_PER_1M = 4_000
+const USD_RULE = `must be a price from 0 to ${MAX_USD_PER_1M} USD with at most 9 decimals`
+
+/** Tells whether a price has at most nine decimals, which are whole nano-dollars; only those read back to the same. */
+const isNanoExact = (usd: number): boolean => Math.round(usd * 1e9) / 1e9 === usd
+
+/** Nano-dollars per million tokens (0.05 USD per million = 50_000_000), an integer; written in USD. */
+const nanoPer1M = numberBetween(0, MAX_USD_PER_1M, USD_RULE)
+  .check(Schema.makeFilter(isNanoExact, { message: USD_RULE, toJsonSchema: () => [{}, true] }))
+  .pipe(
+    Schema.decodeTo(
+      Schema.Int,
+      SchemaTransformation.transform<number, number>({ decode: fromUsd, encode: toUsd }),
+    ),
+  )
+
+const isDay = (text: string): boolean => {
+  const time = Date.parse(`${text}T00:00:00Z`)
+  return !Number.isNaN(time) && new Date(time).toISOString().slice(0, 10) === text
 }
 
-/** One price row. Nano-dollars per million tokens (0.05 USD per million = 50_000_000), all integers. */
-export interface Price {
-  readonly inputNanoPer1M: number
-  readonly cachedInputNanoPer1M: number
-  readonly outputNanoPer1M: number
-  /** Where the row comes from and the day it was read, e.g. `third-party list` and `2026-11-23`. */
-  readonly source: string
-  readonly asOf: string
+const stated = {
+  inputNanoPer1M: required(nanoPer1M, "USD per million tokens, 0 to 4000, at most 9 decimals"),
+  cachedInputNanoPer1M: optional(nanoPer1M, "for input tokens that the provider read from its cache"),
+  outputNanoPer1M: required(nanoPer1M, "reasoning tokens are output tokens"),
+  source: required(
+    matching("must say in 1 to 100 printable characters where the price comes from", /^[ -~]{1,100}$/u),
+    "where the price comes from, 1 to 100 printable characters",
+  ),
+  asOf: required(
+    textThat("must be a day as YYYY-MM-DD", isDay, "^\\d{4}-\\d{2}-\\d{2}$"),
+    "the day it was read, `YYYY-MM-DD`; source and day are kept with each cost",
+  ),
 }
+
+const names = {
+  inputNanoPer1M: "input_usd_per_1m",
+  cachedInputNanoPer1M: "cached_input_usd_per_1m",
+  outputNanoPer1M: "output_usd_per_1m",
+  asOf: "as_of",
+} as const
+
+/** Fills in the price of cached input, which is that of any other input unless it is stated. */
+const complete = <Row extends { readonly inputNanoPer1M: number; readonly cachedInputNanoPer1M?: number }>(
+  row: Row,
+) => ({ ...row, cachedInputNanoPer1M: row.cachedInputNanoPer1M ?? row.inputNanoPer1M })
+
+const Complete = Schema.toType(Schema.Struct({ ...stated, cachedInputNanoPer1M: nanoPer1M }))
+
+/** One price row: nano-dollars per million tokens, where the row comes from, and the day it was read. */
+export const Price = Schema.Struct(stated).pipe(
+  Schema.encodeKeys(names),
+  Schema.annotateEncoded({ message: MAPPING_RULE }),
+  Schema.decodeTo(Complete, SchemaTransformation.transform({ decode: complete, encode: (row) => row })),
+)
+export type Price = typeof Price.Type
+
+export const ProviderName = matching("must be 1 to 64 of a-z, 0-9 and -", /^[a-z0-9-]{1,64}$/u)
+export const ModelName = matching("must be 1 to 200 printable characters without spaces", /^[!-~]{1,200}$/u)
+
+/** A price row that stands apart from the model which it prices, and names it. */
+export const PriceOverride = Schema.Struct({
+  provider: required(ProviderName, "name of a provider"),
+  model: required(ModelName, "name of one of its models"),
+  ...stated,
+}).pipe(
+  Schema.encodeKeys(names),
+  Schema.annotateEncoded({ message: MAPPING_RULE }),
+  Schema.decodeTo(
+    Schema.Struct({ provider: Schema.String, model: Schema.String, price: Complete }),
+    SchemaTransformation.transform({
+      decode: ({ provider, model, ...row }) => ({ provider, model, price: complete(row) }),
+      encode: ({ provider, model, price }) => ({ provider, model, ...price }),
+    }),
+  ),
+)
+export type PriceOverride = typeof PriceOverride.Type
+
+const tokens = wholeNumber(1, 1_000_000_000)
+const kind = oneOf("must be chat or embedding", ["chat", "embedding"])
+const KIND = "`chat` or `embedding`; no request is sent to the other kind"
+
+const name = required(ModelName, "1 to 200 printable characters without spaces")
+const facts = {
+  contextWindow: optional(tokens, "tokens; a request that cannot fit is not sent"),
+  maxOutputTokens: optional(tokens, "tokens; a request that asks for more is not sent"),
+  /** Absent = unknown price: cost is null with a reason. */
+  price: optional(Price, "unknown: the cost is `null`; routing takes it for the dearest"),
+}
+
+/** A model and what is known of it. A request of one kind is never sent to a model of the other. */
+export const ModelConfig = snakeCased({ name, kind: withDefault(kind, "chat", KIND), ...facts })
+export type ModelConfig = typeof ModelConfig.Type
+
+/** A model of which the built-in list may know what is not stated, its kind included. */
+export const StatedModel = snakeCased({ name, kind: optional(kind, KIND), ...facts })
+export type StatedModel = typeof StatedModel.Type

@@ -1,115 +1,236 @@
-import type { Redacted } from "effect"
-import type { ModelConfig } from "../catalog/model.ts"
+import { type Redacted, Schema, SchemaTransformation } from "effect"
+import { ModelConfig, PriceOverride, ProviderName, StatedModel } from "../catalog/model.ts"
+import { MAX_REQUESTS_PER_MINUTE } from "../domain/bounds.ts"
+import {
+  filledList,
+  list,
+  MAPPING_RULE,
+  optional,
+  required,
+  snakeCased,
+  withDefault,
+} from "../domain/fields.ts"
+import { matching, numberBetween, oneOf, wholeNumber } from "../domain/rules.ts"
+import { BaseUrl } from "./base-url.ts"
 
 /**
- * What the gateway routes to and how, after the YAML file, the built-in defaults and the environment were merged
- * and checked. Everything downstream reads this value; nothing else reads files or the environment for it.
+ * Settings of the YAML file, each said once: name, rule, default and meaning of each setting. Files write snake_case
+ * and dollars; decoded it is what the gateway runs on, but for what has to be looked up elsewhere (keys, built-in
+ * models, which provider serves which route), and `merge-gateway-config.ts` does that. The faults that a rule answers
+ * read `path rule`; the meanings are the hover texts of editors and the tables of docs/configuration.md.
  */
-export interface GatewayConfig {
-  readonly providers: ReadonlyArray<ProviderConfig>
-  /** Route name -> route. `auto` is always there. */
-  readonly routes: ReadonlyMap<string, RouteConfig>
-  readonly timeouts: Timeouts
-  readonly limits: Limits
-  readonly ledger: LedgerConfig
-}
 
-interface ProviderBase {
-  /** Unique, `[a-z0-9-]+`; the part before the slash in `provider/model`. */
+/** Longest time that may be set; timers of the platform break above 2^31 - 1 ms. */
+const HOUR_MS = 3_600_000
+const milliseconds = wholeNumber(1, HOUR_MS)
+const share = numberBetween(0, 1)
+
+export const Timeouts = snakeCased({
+  connectMs: withDefault(milliseconds, 3_000, "to open a connection to a provider"),
+  headersMs: withDefault(milliseconds, 300_000, "from the request sent to the response's headers"),
+  bodyMs: withDefault(milliseconds, 60_000, "longest silence within a response's body, streamed or not"),
+  deadlineMs: withDefault(
+    milliseconds,
+    600_000,
+    "one client request: all its attempts, waits and fallbacks together",
+  ),
+  streamMs: withDefault(milliseconds, 600_000, "the same for a streamed answer, to its last event"),
+  firstTokenMs: withDefault(
+    milliseconds,
+    120_000,
+    "of one attempt at a streamed answer, until it says something; then another may be asked",
+  ),
+  keepAliveMs: withDefault(
+    milliseconds,
+    15_000,
+    "silence on a client's stream after which it gets a comment",
+  ),
+  clientStallMs: withDefault(
+    milliseconds,
+    30_000,
+    "a client that takes nothing of its answer for so long is cut off",
+  ),
+  drainMs: withDefault(
+    milliseconds,
+    20_000,
+    "what requests in flight get after a stop signal; longer streams end with an error",
+  ),
+})
+export type Timeouts = typeof Timeouts.Type
+
+export const Limits = snakeCased({
+  maxAttempts: withDefault(
+    wholeNumber(1, 20),
+    4,
+    "upstream attempts of one request, retries and fallbacks together",
+  ),
+  retryRatio: withDefault(share, 0.2, "retries at a provider as a share of the requests sent to it"),
+  requestsPerMinute: withDefault(
+    wholeNumber(1, MAX_REQUESTS_PER_MINUTE),
+    600,
+    "for keys without a limit of their own",
+  ),
+  maxInFlight: withDefault(wholeNumber(1, 100_000), 1_000, "inference requests at once; above it 503"),
+  maxEventLoopDelayMs: withDefault(milliseconds, 500, "above it, in two samples of 250 ms in a row, 503"),
+  maxUpstreamBytes: withDefault(
+    wholeNumber(1_024, 1_073_741_824),
+    67_108_864,
+    "largest provider response that is read",
+  ),
+})
+export type Limits = typeof Limits.Type
+
+export const LedgerConfig = snakeCased({
+  journal: withDefault(
+    oneOf("must be file or memory", ["file", "memory"]),
+    "file",
+    "see above; in memory there is room for 64 Mi characters",
+  ),
+  journalMaxBytes: withDefault(
+    wholeNumber(16_777_216, 1_099_511_627_776),
+    1_073_741_824,
+    "of `file`: about 800 requests per MiB, while the database is away",
+  ),
+})
+export type LedgerConfig = typeof LedgerConfig.Type
+
+/** Behaviour of a simulated provider; all randomness comes from Effect's `Random`, all time from its `Clock`. */
+export const Simulation = snakeCased({
+  medianMs: withDefault(milliseconds, 300, "latency is log-normal around the median"),
+  p95Ms: withDefault(milliseconds, 900, "its 95th percentile, not below the median"),
+  msPerOutputToken: withDefault(numberBetween(0, 10_000), 2, "added per output token"),
+  // The rates are drawn in this order.
+  serverErrorRate: withDefault(share, 0, "share of calls, 0 to 1"),
+  rateLimitRate: withDefault(share, 0, "share of calls"),
+  contentFilterRate: withDefault(share, 0, "share of calls"),
+  midStreamErrorRate: withDefault(share, 0, "share of streamed answers that break off half way"),
+  retryAfterMs: withDefault(wholeNumber(0, HOUR_MS), 1_000, "sent with a simulated rate limit"),
+  outage: optional(
+    snakeCased({ everyMs: milliseconds, downMs: milliseconds }),
+    "`{ every_ms, down_ms }`: down for the first `down_ms` of every `every_ms` of the clock",
+  ),
+})
+export type Simulation = typeof Simulation.Type
+
+const KIND = "`openai`, `gemini`, `openai-compatible` or `simulated`"
+const name = required(ProviderName, "1 to 64 of `a-z`, `0-9`, `-`; unique")
+const apiKeyEnv = optional(
+  matching("must be the name of an environment variable (A-Z, 0-9, _)", /^[A-Z_][A-Z0-9_]{0,127}$/u),
+  "variable that holds the key; must be set",
+)
+const BASE_URL = "required for `openai-compatible`"
+const MODELS = "exactly these models"
+
+const vendor = <const Kind extends "openai" | "gemini">(kind: Kind) =>
+  snakeCased({
+    kind: required(Schema.Literal(kind), KIND),
+    name,
+    baseUrl: optional(BaseUrl, BASE_URL),
+    apiKeyEnv,
+    models: optional(filledList(StatedModel), MODELS),
+  })
+
+const simulated = snakeCased({
+  kind: required(Schema.Literal("simulated"), KIND),
+  name,
+  simulation: withDefault(Simulation, {}, "how it behaves"),
+  models: required(filledList(ModelConfig), MODELS),
+})
+
+const StatedProvider = Schema.Union([
+  vendor("openai"),
+  vendor("gemini"),
+  snakeCased({
+    kind: required(Schema.Literal("openai-compatible"), KIND),
+    name,
+    baseUrl: required(BaseUrl, BASE_URL),
+    apiKeyEnv,
+    models: required(filledList(ModelConfig), MODELS),
+  }),
+  simulated,
+]).annotate({ message: "must be a mapping whose kind is openai, gemini, openai-compatible or simulated" })
+export type StatedProvider = typeof StatedProvider.Type
+
+/** Model of a provider, written `provider/model`; model names may hold slashes themselves, provider names never do. */
+const candidate = matching("must be provider/model", /^[a-z0-9-]{1,64}\/[!-~]{1,200}$/u).pipe(
+  Schema.decodeTo(
+    Schema.Struct({ provider: Schema.String, model: Schema.String }),
+    SchemaTransformation.transform({
+      decode: (text: string) => {
+        const slash = text.indexOf("/")
+        return { provider: text.slice(0, slash), model: text.slice(slash + 1) }
+      },
+      encode: ({ provider, model }) => `${provider}/${model}`,
+    }),
+  ),
+)
+export type CandidateRef = typeof candidate.Type
+
+// Not snakeCased: a check on what was written is made together with all others.
+const weights = Schema.Struct({ latency: share, cost: share })
+  .annotate({ message: MAPPING_RULE })
+  .check(
+    Schema.makeFilter(({ latency, cost }) => Math.abs(latency + cost - 1) <= 1e-6, {
+      message: "must sum to 1",
+      toJsonSchema: () => [{}, true],
+    }),
+  )
+
+export const StatedRoute = snakeCased({
+  candidates: optional(
+    filledList(candidate),
+    "`provider/model`, at least one, all of one kind; each must be able to serve",
+  ),
+  largerContext: optional(
+    list(candidate),
+    "of the same kind; asked only when a prompt is too long for the candidates",
+  ),
+  weights: withDefault(weights, { latency: 0.6, cost: 0.4 }, "both 0 to 1, sum 1"),
+  exploration: withDefault(
+    numberBetween(0, 0.5),
+    0.02,
+    "share of requests, 0 to 0.5, sent to another healthy or degraded candidate",
+  ),
+  hysteresis: withDefault(share, 0.1, "share by which a challenger must beat the route's leader, 0 to 1"),
+})
+export type StatedRoute = typeof StatedRoute.Type
+
+export const GatewayFile = snakeCased({
+  providers: withDefault(list(StatedProvider), [], "providers beside the built-in ones, or in their place"),
+  prices: withDefault(list(PriceOverride), [], "prices of models that are already there"),
+  routes: withDefault(
+    Schema.Record(Schema.String, StatedRoute).annotate({ message: MAPPING_RULE }),
+    {},
+    "route name to route; `auto` always exists",
+  ),
+  timeouts: withDefault(Timeouts, {}, "whole milliseconds"),
+  limits: withDefault(Limits, {}, "bounds on the work that is taken on"),
+  ledger: withDefault(LedgerConfig, {}, "where a finished request waits until its rows are in the database"),
+})
+export type GatewayFile = typeof GatewayFile.Type
+
+export interface HttpProviderConfig {
+  readonly kind: Exclude<StatedProvider["kind"], "simulated">
   readonly name: string
-  readonly models: ReadonlyArray<ModelConfig>
-}
-
-export interface HttpProviderConfig extends ProviderBase {
-  readonly kind: "openai" | "gemini" | "openai-compatible"
   /** Origin and path prefix without a trailing slash. Only operators set it, never a request. */
   readonly baseUrl: string
   /** Absent only for openai-compatible endpoints that ask for none. */
   readonly apiKey?: Redacted.Redacted
+  readonly models: ReadonlyArray<ModelConfig>
 }
 
-export interface SimulatedProviderConfig extends ProviderBase {
-  readonly kind: "simulated"
-  readonly simulation: Simulation
-}
+export type SimulatedProviderConfig = typeof simulated.Type
 
 export type ProviderConfig = HttpProviderConfig | SimulatedProviderConfig
 
-/** Behaviour of a simulated provider; all randomness comes from Effect's `Random`, all time from its `Clock`. */
-export interface Simulation {
-  /** Latency is log-normal around the median; p95/median sets its spread. */
-  readonly medianMs: number
-  readonly p95Ms: number
-  /** Milliseconds added for each output token. */
-  readonly msPerOutputToken: number
-  /** Shares of calls, each 0..1, drawn in this order. */
-  readonly serverErrorRate: number
-  readonly rateLimitRate: number
-  readonly contentFilterRate: number
-  /** Share of streamed answers that break off after their first words. */
-  readonly midStreamErrorRate: number
-  /** Sent with every simulated 429. */
-  readonly retryAfterMs: number
-  /** Periodic outage: down for the first `downMs` of every `everyMs`. Absent = never. */
-  readonly outage?: { readonly everyMs: number; readonly downMs: number }
-}
-
-export interface RouteConfig {
+/** A route with its candidates: empty only for an `auto` that nobody listed when no provider has a chat model. */
+export interface RouteConfig extends Required<StatedRoute> {
   readonly name: string
-  /** All of one kind; empty only for an `auto` that nobody listed when no provider has a chat model. */
-  readonly candidates: ReadonlyArray<CandidateRef>
-  /** Asked only after `context_length_exceeded`. */
-  readonly largerContext: ReadonlyArray<CandidateRef>
-  /** Both >= 0, sum 1. */
-  readonly weights: { readonly latency: number; readonly cost: number }
-  /** Share of requests, 0..0.5, sent to a candidate that is not the best, so that a recovered one is found. */
-  readonly exploration: number
-  /** A challenger must beat the incumbent's score by this share, 0..1. */
-  readonly hysteresis: number
 }
 
-export interface CandidateRef {
-  readonly provider: string
-  readonly model: string
-}
-
-/** Milliseconds. */
-export interface Timeouts {
-  readonly connectMs: number
-  /** Request sent to response headers, and between body chunks. */
-  readonly headersMs: number
-  readonly bodyMs: number
-  /** Everything for one client request: retries, waits and fallbacks together. */
-  readonly deadlineMs: number
-  /** The same for a streamed answer, to its last event. */
-  readonly streamMs: number
-  /** Until an attempt at a streamed answer has said something; `bodyMs` then bounds its silences. */
-  readonly firstTokenMs: number
-  /** Silence on a client's stream after which it gets a comment. */
-  readonly keepAliveMs: number
-  /** Without taking anything of an answer that is there for it, a client is cut off after this. */
-  readonly clientStallMs: number
-  /** What requests in flight get after a stop signal; a stream that takes longer ends with an error. */
-  readonly drainMs: number
-}
-
-export interface Limits {
-  /** Upstream attempts for one request, retries and fallbacks together. */
-  readonly maxAttempts: number
-  /** Retries per provider as a share of its requests. */
-  readonly retryRatio: number
-  /** For keys without a limit of their own. */
-  readonly requestsPerMinute: number
-  /** Above either, new work is shed with 503. */
-  readonly maxInFlight: number
-  readonly maxEventLoopDelayMs: number
-  /** Largest upstream body the gateway reads. */
-  readonly maxUpstreamBytes: number
-}
-
-export interface LedgerConfig {
-  /** Where finished requests wait for the database: in `DATA_DIR`, or in memory and gone with the process. */
-  readonly journal: "file" | "memory"
-  /** Of a file journal, with what dead processes left in `DATA_DIR`. */
-  readonly journalMaxBytes: number
+/** Configuration that the gateway runs on, merged and checked; nothing downstream reads files or the environment for it. */
+export interface GatewayConfig extends Pick<GatewayFile, "timeouts" | "limits" | "ledger"> {
+  readonly providers: ReadonlyArray<ProviderConfig>
+  /** Route name -> route. `auto` is always there. */
+  readonly routes: ReadonlyMap<string, RouteConfig>
 }

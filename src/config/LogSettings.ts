@@ -1,9 +1,9 @@
 import { Effect } from "effect"
 import { SettingsError } from "./SettingsError.ts"
-import { makeReader, oneOf } from "./setting.ts"
+import { makeReader, oneOfAnyCase, text } from "./setting.ts"
 
 /**
- * How the process logs. Apart from `Settings`, because logging must stand before the other settings are read:
+ * Level and format of the process's log. Apart from `Settings`, because logging must stand before the other settings are read:
  * their faults are printed through it.
  */
 export interface LogSettings {
@@ -18,8 +18,8 @@ const formats = ["pretty", "json"] as const
 export type LogLevel = (typeof levels)[number]
 export type LogFormat = (typeof formats)[number]
 
-export const logLevel = oneOf("LOG_LEVEL", levels, "info")
-export const logFormat = oneOf("LOG_FORMAT", formats, undefined)
+export const logLevel = text("LOG_LEVEL", oneOfAnyCase(levels), "info")
+export const logFormat = text("LOG_FORMAT", oneOfAnyCase(formats), undefined)
 
 export const readLogSettings: Effect.Effect<LogSettings, SettingsError> = Effect.gen(function* () {
   const { faults, read } = makeReader()

@@ -3,7 +3,7 @@ import { Effect, FileSystem, Path, Redacted } from "effect"
 import { oneLine, SettingsError } from "./SettingsError.ts"
 
 /**
- * The admin secret of an embedded installation: made at the first start, read at every later one. The file
+ * Admin secret of an embedded installation: made at the first start, read at every later one. The file
  * appears whole or not at all (written aside, then linked under its name), so that two processes that start
  * together, or one that dies between, end with the same secret.
  */

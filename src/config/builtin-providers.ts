@@ -1,7 +1,8 @@
+import { Schema } from "effect"
 import { geminiModels, openaiModels } from "../catalog/builtin-models.ts"
 import type { ModelConfig, Price } from "../catalog/model.ts"
 import { fromUsd } from "../domain/Money.ts"
-import type { SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
+import { type SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
 
 /** Providers the gateway knows without a file. A vendor is on when its key is in the environment. */
 export type Vendor = "openai" | "gemini"
@@ -13,7 +14,7 @@ interface BuiltinVendor {
   readonly models: ReadonlyArray<ModelConfig>
   /** Models of the default `auto` route: comparable in kind and price from one vendor to the next. */
   readonly auto: ReadonlyArray<string>
-  /** Asked by the default `auto` route for prompts that those cannot hold. */
+  /** Models that the default `auto` route asks for prompts which those cannot hold. */
   readonly largerContext: ReadonlyArray<string>
 }
 
@@ -32,27 +33,18 @@ export const builtinVendors: Readonly<Record<Vendor, BuiltinVendor>> = {
   },
 }
 
-/** What a simulated provider does unless told otherwise; it never fails on its own. */
-export const defaultSimulation: Simulation = {
-  medianMs: 300,
-  p95Ms: 900,
-  msPerOutputToken: 2,
-  serverErrorRate: 0,
-  rateLimitRate: 0,
-  contentFilterRate: 0,
-  midStreamErrorRate: 0,
-  retryAfterMs: 1_000,
-}
+/** Behaviour of a simulated provider unless told otherwise; it never fails on its own. */
+export const defaultSimulation: Simulation = Schema.decodeSync(Simulation)({})
 
 const simulated = (
   name: string,
   model: string,
-  simulation: Simulation,
+  simulation: Partial<Simulation>,
   usd: { readonly input: number; readonly output: number; readonly embedding: number },
 ): SimulatedProviderConfig => ({
   name,
   kind: "simulated",
-  simulation,
+  simulation: { ...defaultSimulation, ...simulation },
   models: [
     {
       name: model,
@@ -79,18 +71,18 @@ const simulatedPrice = (inputUsd: number, outputUsd: number): Price => ({
   asOf: "2026-11-23",
 })
 
-/** On when nothing real is: fast and dear against slow and cheap, so that a first user sees routing choose. */
+/** Simulated providers, on when nothing real is: fast and dear against slow and cheap, so that routing has a choice. */
 export const simulatedProviders: ReadonlyArray<SimulatedProviderConfig> = [
   simulated(
     "sim-swift",
     "swift-1",
-    { ...defaultSimulation, medianMs: 180, p95Ms: 420, msPerOutputToken: 1 },
+    { medianMs: 180, p95Ms: 420, msPerOutputToken: 1 },
     { input: 0.6, output: 2.4, embedding: 0.04 },
   ),
   simulated(
     "sim-thrift",
     "thrift-1",
-    { ...defaultSimulation, medianMs: 420, p95Ms: 900, msPerOutputToken: 2 },
+    { medianMs: 420, p95Ms: 900, msPerOutputToken: 2 },
     { input: 0.15, output: 0.6, embedding: 0.01 },
   ),
 ]

@@ -3,7 +3,7 @@ import { ConfigProvider, Effect, FileSystem, Layer } from "effect"
 import { SettingsError } from "./SettingsError.ts"
 
 /**
- * A provider of flat names: what has no value of its own is unknown here. Without this an environment variable
+ * Provider of flat names: a name without a value of its own is unknown here. Without this an environment variable
  * such as `HOST_NAME`, which reads as a group under `HOST`, would hide the `HOST` of a `.env` file.
  */
 const flat = (provider: ConfigProvider.ConfigProvider): ConfigProvider.ConfigProvider =>
@@ -29,7 +29,7 @@ const load = Effect.gen(function* () {
   return dotEnv === undefined ? environment : ConfigProvider.orElse(environment, dotEnv)
 })
 
-/** Where settings come from: the environment, then `.env` in the working directory. An empty value is unset. */
+/** Source of settings: the environment, then `.env` in the working directory. An empty value is unset. */
 export const layerEnvironment: Layer.Layer<never, SettingsError> = ConfigProvider.layer(load).pipe(
   Layer.provide(NodeFileSystem.layer),
 )

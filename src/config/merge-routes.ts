@@ -1,51 +1,47 @@
+import { Schema } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
-import type { CandidateRef, RouteConfig } from "./GatewayConfig.ts"
-import type { FileRoute, ReportFault } from "./GatewayFile.ts"
+import { type CandidateRef, type RouteConfig, StatedRoute } from "./GatewayConfig.ts"
+import type { ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
 
 /**
- * The routes of the file over a default `auto`. A route that the file spells out holds exactly what it says: a
+ * Puts the routes of the file over a default `auto`. A route that the file spells out holds exactly what it says: a
  * candidate that cannot serve is a fault, never dropped, since a fallback that silently is not there is found
  * out in an outage. All that a route names is of one kind, since no request could use both.
  */
 const AUTO = "auto"
 
-const defaults = { weights: { latency: 0.6, cost: 0.4 }, exploration: 0.02, hysteresis: 0.1 }
+const defaultRoute = Schema.decodeSync(StatedRoute)({})
 
-/** No slash, so that a route is never taken for `provider/model`. */
+/** Names of routes: without a slash, so that none is taken for `provider/model`. */
 const ROUTE_NAME = /^[A-Za-z0-9._-]{1,64}$/
 
 export const mergeRoutes = (
-  file: Readonly<Record<string, FileRoute>>,
+  file: Readonly<Record<string, StatedRoute>>,
   enabled: ReadonlyArray<EnabledProvider>,
   report: ReportFault,
 ): ReadonlyMap<string, RouteConfig> => {
   const routes = new Map<string, RouteConfig>()
-  for (const [name, route] of [[AUTO, file[AUTO] ?? {}] as const, ...Object.entries(file)]) {
+  for (const [name, route] of [[AUTO, file[AUTO] ?? defaultRoute] as const, ...Object.entries(file)]) {
     if (routes.has(name)) continue
     const path = ["routes", name]
     if (!ROUTE_NAME.test(name)) report(path, "must be named with 1 to 64 letters, digits, '.', '_' or '-'")
     if (route.candidates === undefined && name !== AUTO) report([...path, "candidates"], "is missing")
     // Default candidates come with a default larger context; a list of one's own never gains a stranger.
     const isDefault = route.candidates === undefined && name === AUTO
-    const resolve = (field: "candidates" | "larger_context", absent: ReadonlyArray<CandidateRef>) =>
-      route[field] === undefined
-        ? absent
-        : resolveAll(route[field], enabled, (at, rule) => report([...path, field, ...at], rule))
-    const candidates = resolve("candidates", isDefault ? refs(enabled, "auto") : [])
-    const largerContext = resolve("larger_context", isDefault ? refs(enabled, "largerContext") : [])
+    const candidates = route.candidates ?? (isDefault ? refs(enabled, "auto") : [])
+    const largerContext = route.largerContext ?? (isDefault ? refs(enabled, "largerContext") : [])
+    for (const [field, listed] of [
+      ["candidates", route.candidates],
+      ["larger_context", route.largerContext],
+    ] as const) {
+      requireServed(listed ?? [], enabled, (at, rule) => report([...path, field, ...at], rule))
+    }
     requireOneKind({ candidates, larger_context: largerContext }, enabled, (at, rule) =>
       report([...path, ...at], rule),
     )
-    routes.set(name, {
-      name,
-      candidates,
-      largerContext,
-      weights: route.weights ?? defaults.weights,
-      exploration: route.exploration ?? defaults.exploration,
-      hysteresis: route.hysteresis ?? defaults.hysteresis,
-    })
+    routes.set(name, { ...route, name, candidates, largerContext })
   }
   return routes
 }
@@ -82,17 +78,14 @@ const kindOf = (
     .find((entry) => entry.provider.name === provider)
     ?.provider.models.find(({ name }) => name === model)?.kind
 
-const resolveAll = (
-  candidates: ReadonlyArray<string>,
+const requireServed = (
+  listed: ReadonlyArray<CandidateRef>,
   enabled: ReadonlyArray<EnabledProvider>,
   report: ReportFault,
-): ReadonlyArray<CandidateRef> =>
-  candidates.map((candidate, index) => {
-    if (candidates.indexOf(candidate) < index) report([index], "repeats an earlier entry")
-    // Model names may hold slashes themselves; provider names never do.
-    const slash = candidate.indexOf("/")
-    const provider = candidate.slice(0, slash)
-    const model = candidate.slice(slash + 1)
+): void =>
+  listed.forEach(({ provider, model }, index) => {
+    const earlier = listed.findIndex((other) => other.provider === provider && other.model === model)
+    if (earlier < index) report([index], "repeats an earlier entry")
     const found = enabled.find((entry) => entry.provider.name === provider)?.provider
     const off = vendors.find((vendor) => vendor === provider)
     if (found === undefined && off !== undefined) {
@@ -102,5 +95,4 @@ const resolveAll = (
     } else if (!found.models.some(({ name }) => name === model)) {
       report([index], `names no model of provider ${provider}`)
     }
-    return { provider, model }
   })

@@ -1,139 +1,130 @@
 import { isIP } from "node:net"
-import { Config, Effect, Redacted, Schema } from "effect"
+import { Config, Effect, Redacted, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { matching, textThat } from "../domain/rules.ts"
 
-/**
- * One setting of the environment: its name, what it stands at when unset, and its rule in words. A wrong value
- * is reported as `NAME rule`; the value itself is never quoted, since a secret may stand in the wrong place.
- */
+/** One setting of the environment: its name, how it is read, and the value at which it stands when unset. */
 export interface Setting<A> {
   readonly name: string
-  readonly rule: string
   readonly unset: A
   readonly config: Config.Config<A>
 }
 
-const setting = <A, U extends A>(
+type Table = Readonly<Record<string, Setting<unknown>>>
+type Value<From> = From extends Setting<infer A> ? A : never
+
+/** Values of a table of settings. One that may stay unset is then absent. */
+export type Values<From extends Table> = {
+  readonly [Key in keyof From as undefined extends Value<From[Key]> ? never : Key]: Value<From[Key]>
+} & {
+  readonly [Key in keyof From as undefined extends Value<From[Key]> ? Key : never]?: Exclude<
+    Value<From[Key]>,
+    undefined
+  >
+}
+
+/** A setting that is read as text, without the white space around it. */
+export const text = <A, U extends A | undefined>(
   name: string,
-  rule: string,
-  config: Config.Config<A>,
+  rule: Schema.Codec<A, string>,
   unset: U,
-): Setting<A> => ({
+): Setting<A | U> => ({
   name,
-  rule,
   unset,
-  config: Config.withDefault(config, unset),
+  config: Config.withDefault<A, U>(Config.schema(Schema.Trim.pipe(Schema.decodeTo(rule)), name), unset),
 })
 
-const text = (name: string, accepts: (value: string) => boolean): Config.Config<string> =>
-  Config.schema(Schema.Trim.check(Schema.makeFilter(accepts)), name)
+const DECIMAL = /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i
 
-export const wholeNumber = <U extends number | undefined>(
+/** A setting whose text is a number in decimal notation; any other text breaks the number's rule. */
+export const number = <U extends number | undefined>(
   name: string,
-  min: number,
-  max: number,
+  rule: Schema.Codec<number>,
   unset: U,
 ): Setting<number | U> =>
-  setting<number | U, U>(
+  text(
     name,
-    `must be a whole number from ${min} to ${max}`,
-    Config.schema(Schema.Int.check(Schema.isBetween({ minimum: min, maximum: max })), name),
-    unset,
-  )
-
-/** One word of a closed set, in any case. */
-export const oneOf = <const L extends string, U extends L | undefined>(
-  name: string,
-  words: ReadonlyArray<L>,
-  unset: U,
-): Setting<L | U> => {
-  const byWord = new Map<string, L>(words.map((word) => [word, word]))
-  const known = (value: string) => byWord.get(value.toLowerCase())
-  return setting<L | U, U>(
-    name,
-    `must be one of ${words.join(", ")}`,
-    Config.map(
-      text(name, (value) => known(value) !== undefined),
-      (value) => known(value) ?? unset,
+    Schema.String.pipe(
+      Schema.decodeTo(
+        rule,
+        SchemaTransformation.transform({
+          decode: (value: string) => (DECIMAL.test(value) ? Number(value) : Number.NaN),
+          encode: String,
+        }),
+      ),
     ),
     unset,
   )
+
+/** A setting that no log, error or answer may show. */
+export const secret = (name: string, rule: Schema.Codec<string>): Setting<Redacted.Redacted | undefined> => {
+  const { config } = text(name, rule, undefined)
+  return {
+    name,
+    unset: undefined,
+    config: Config.map(config, (value) => (value === undefined ? undefined : Redacted.make(value))),
+  }
 }
 
-export const path = <U extends string | undefined>(name: string, unset: U): Setting<string | U> =>
-  setting<string | U, U>(
-    name,
-    "must be a path",
-    text(name, (value) => value !== "" && !value.includes("\0")),
-    unset,
+/** One word of a closed set, in any case. */
+export const oneOfAnyCase = <const Word extends string>(words: ReadonlyArray<Word>) =>
+  Schema.String.pipe(
+    Schema.decodeTo(
+      Schema.Literals(words).annotate({ message: `must be one of ${words.join(", ")}` }),
+      SchemaTransformation.transform({
+        // The literals check next whether it is a word of the set.
+        decode: (value: string) => value.toLowerCase() as Word,
+        encode: (word: Word): string => word,
+      }),
+    ),
   )
+
+export const FilePath = textThat("must be a path", (value) => value !== "" && !value.includes("\0"))
 
 const HOST_NAME = /^(?=.{1,253}$)[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?(\.[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?)*$/i
 
-export const host = (name: string, unset: string): Setting<string> =>
-  setting(
-    name,
-    "must be an IP address or a host name",
-    text(name, (value) => isIP(value) !== 0 || HOST_NAME.test(value)),
-    unset,
-  )
-
-/** What the rule for base URLs says, shared with the YAML file. */
-export const BASE_URL_RULE = "must be an http:// or https:// URL without credentials, query or fragment"
-
-export const isBaseUrl = (value: string): boolean => {
-  const url = URL.parse(value)
-  if (url === null || /\s/.test(value)) return false
-  if (url.protocol !== "http:" && url.protocol !== "https:") return false
-  return url.username === "" && url.password === "" && !/[?#@]/.test(value)
-}
-
-export const withoutTrailingSlash = (url: string): string => url.replace(/\/+$/, "")
-
-export const baseUrl = <U extends string | undefined>(name: string, unset: U): Setting<string | U> =>
-  setting<string | U, U>(name, BASE_URL_RULE, Config.map(text(name, isBaseUrl), withoutTrailingSlash), unset)
-
-const secret = (
-  name: string,
-  rule: string,
-  accepts: (value: string) => boolean,
-): Setting<Redacted.Redacted | undefined> =>
-  setting<Redacted.Redacted | undefined, undefined>(
-    name,
-    rule,
-    Config.map(text(name, accepts), (value) => Redacted.make(value)),
-    undefined,
-  )
+export const Host = textThat(
+  "must be an IP address or a host name",
+  (value) => isIP(value) !== 0 || HOST_NAME.test(value),
+)
 
 /** A URL that may carry a password. */
-export const secretUrl = (name: string, schemes: ReadonlyArray<string>) =>
-  secret(
-    name,
+export const urlOf = (...schemes: ReadonlyArray<string>) =>
+  textThat(
     `must be a URL that starts with ${schemes.map((scheme) => `${scheme}://`).join(" or ")}`,
     (value) => schemes.some((scheme) => value.startsWith(`${scheme}://`) && URL.canParse(value)),
   )
 
-/** A provider's key travels in a header, so it must fit into one. */
-export const apiKey = (name: string) =>
-  secret(name, "must be visible ASCII characters without spaces", (value) => /^[!-~]+$/.test(value))
+/** A provider's key, which travels in a header and must fit into one. */
+export const ApiKey = matching("must be visible ASCII characters without spaces", /^[!-~]+$/u)
 
-export const secretOfBytes = (name: string, min: number) =>
-  secret(name, `must have at least ${min} bytes`, (value) => Buffer.byteLength(value) >= min)
+const describe = SchemaIssue.makeFormatterStandardSchemaV1()
+
+const ruleBroken = ({ cause }: Config.ConfigError): string =>
+  cause._tag === "SchemaError" ? (describe(cause.issue).issues[0]?.message ?? "") : "cannot be read"
 
 /**
- * Reads settings one after another and keeps every fault. A wrong setting yields its unset value so that reading
- * goes on; nothing is started from it, because the caller stops when there is any fault.
+ * Reads settings one after another and keeps every fault, as `NAME rule`. A wrong setting yields its unset value so
+ * that reading goes on; nothing is started from it, because the caller stops when there is any fault.
  */
 export const makeReader = () => {
   const faults: Array<string> = []
   /** Names of the settings that are present and wrong. */
   const wrong = new Set<string>()
   const read = <A>(from: Setting<A>): Effect.Effect<A> =>
-    Effect.catch(from.config, () =>
+    Effect.catch(from.config, (error) =>
       Effect.sync(() => {
-        faults.push(`${from.name} ${from.rule}`)
+        faults.push(`${from.name} ${ruleBroken(error)}`)
         wrong.add(from.name)
         return from.unset
       }),
     )
-  return { faults, wrong, read }
+  const readAll = <From extends Table>(table: From): Effect.Effect<Values<From>> =>
+    Effect.forEach(Object.entries(table), ([key, from]) =>
+      Effect.map(read(from), (value) => [key, value] as const),
+    ).pipe(
+      Effect.map((entries) => entries.filter(([, value]) => value !== undefined)),
+      // `fromEntries` forgets which names it was given.
+      Effect.map((entries) => Object.fromEntries(entries) as Values<From>),
+    )
+  return { faults, wrong, read, readAll }
 }

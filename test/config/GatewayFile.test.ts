@@ -118,6 +118,12 @@ describe("a file that is wrong", () => {
       "prices must be a list",
       "timeouts.connect_ms must be a whole number from 1 to 3600000",
     ],
+    [
+      "routes: { auto: { candidates: [], weights: { latency: 1, cost: 1 } } }\nlimits: { max_attempts: 0 }",
+      "routes.auto.candidates must be a list with at least one entry",
+      "routes.auto.weights must sum to 1",
+      "limits.max_attempts must be a whole number from 1 to 20",
+    ],
     ["limits: {}\nlimits: {}", "is not valid YAML: Duplicate key 'limits' at line 2"],
     ["limits: {", "is not valid YAML: Expected ':' at flow offset 1"],
   ]

@@ -1,11 +1,12 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
-import { Redacted, Result } from "effect"
+import { type JsonSchema, Redacted, Result } from "effect"
 import { defaultSimulation } from "../../src/config/builtin-providers.ts"
-import { parseGatewayFile } from "../../src/config/GatewayFile.ts"
+import { emptyFile, parseGatewayFile } from "../../src/config/GatewayFile.ts"
+import { gatewayJsonSchema } from "../../src/config/gateway-json-schema.ts"
 import { mergeGatewayConfig } from "../../src/config/merge-gateway-config.ts"
 
-/** docs/configuration.md against the code: every field is there, under its name and with its default. */
+/** docs/configuration.md against the code: every field is there, under its name, with its default and its meaning. */
 
 const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url), "utf8")
 
@@ -13,10 +14,10 @@ const environment = {
   apiKeys: new Map([["OPENAI_API_KEY", Redacted.make("key")]]),
   baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
 }
-const defaults = Result.getOrThrow(mergeGatewayConfig({}, environment))
+const defaults = Result.getOrThrow(mergeGatewayConfig(emptyFile, environment))
 
-/** The rows of the first table after a line of the page, as field and second column. */
-const tableAfter = (line: string): ReadonlyArray<readonly [field: string, value: string]> => {
+/** The rows of the first table after a line of the page, as field and what else there is. */
+const rowsAfter = (line: string) => {
   const [, after = ""] = page.split(`\n${line}`)
   const [table = ""] = after.slice(after.indexOf("\n|")).trimStart().split("\n\n")
   return table
@@ -24,7 +25,22 @@ const tableAfter = (line: string): ReadonlyArray<readonly [field: string, value:
     .split("\n")
     .slice(2)
     .map((row) => row.split("|").map((cell) => cell.trim()))
-    .map(([, field = "", value = ""]) => [field.replaceAll("`", ""), value] as const)
+    .map(([, field = "", ...rest]) => [field.replaceAll("`", ""), rest.slice(0, -1)] as const)
+}
+
+const tableAfter = (line: string) => rowsAfter(line).map(([field, [value = ""]]) => [field, value] as const)
+
+type Schemas = Readonly<Record<string, JsonSchema.JsonSchema>>
+
+/** JSON Schema is typed as a record of anything; that `properties` holds schemas is its grammar. */
+const propertiesOf = (schema: JsonSchema.JsonSchema) => (schema.properties ?? {}) as Schemas
+
+/** The schemas of mappings in a field: its own, those of a list's entries, of a union's members, of a map's values. */
+const objectsIn = (schema: JsonSchema.JsonSchema | undefined): ReadonlyArray<JsonSchema.JsonSchema> => {
+  if (schema === undefined) return []
+  if (schema.properties !== undefined) return [schema]
+  const { items, anyOf, additionalProperties } = schema as Schemas & { anyOf?: Array<JsonSchema.JsonSchema> }
+  return [items, ...(anyOf ?? []), additionalProperties].flatMap(objectsIn)
 }
 
 const snakeCase = (name: string) => name.replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)
@@ -58,6 +74,35 @@ describe("docs/configuration.md", () => {
   it("has everything that a simulation can be told, with its default", () => {
     const rows = tableAfter("`simulation`, for trying")
     assert.deepStrictEqual(rows, [...shown(defaultSimulation), ["outage", "never"]])
+  })
+
+  it("gives to each field the meaning that editors show, and to no other", () => {
+    const groups = [
+      ["## timeouts", "timeouts"],
+      ["## limits", "limits"],
+      ["## ledger", "ledger"],
+      ["## providers", "providers"],
+      ["`simulation`, for trying", "providers", "simulation"],
+      ["A model:", "providers", "models"],
+      ["A price,", "providers", "models", "price"],
+      ["A mapping from route name", "routes"],
+    ] as const
+    for (const [line, ...path] of groups) {
+      const rows = rowsAfter(line).map(([field, rest]) => [field, rest.at(-1)] as const)
+      const shown = path.reduce<ReadonlyArray<JsonSchema.JsonSchema>>(
+        (schemas, name) => schemas.flatMap((schema) => objectsIn(propertiesOf(schema)[name])),
+        [gatewayJsonSchema],
+      )
+      const meanings = new Set(
+        shown.flatMap((schema) =>
+          Object.entries(propertiesOf(schema)).map(([field, { description }]) => `${field}: ${description}`),
+        ),
+      )
+      assert.sameMembers(
+        [...meanings],
+        rows.map(([field, meaning]) => `${field}: ${meaning}`),
+      )
+    }
   })
 
   it("names only fields that the file may have", () => {
