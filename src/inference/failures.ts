@@ -7,6 +7,7 @@ import {
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
 import type { RateLimited } from "../limits/RateLimits.ts"
+import { blamedParam, type ExclusionRule, exclusionText } from "../routing/exclusion.ts"
 import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"
 
 export const clientLeft = new GatewayError({ code: "client_closed_request", detail: "" })
@@ -43,28 +44,27 @@ export const fromRouting = (error: ModelNotFound | ModelNotAllowed | NoCandidate
         detail: "This API key's model list does not include the model.",
       })
     case "NoCandidate":
-      return nobodyFits(error)
+      return noCandidateError(error)
   }
 }
 
 /**
- * Models that the key may not use anyway are none of the client's business here. Of the others, whoever came closest
- * to taking the request says what is wrong with it.
+ * Models that the key may not use anyway are none of the client's business here. Of the others, the one that came
+ * closest to taking the request says what is wrong with it.
  */
-const nobodyFits = ({ route, excluded }: NoCandidate): GatewayError => {
-  const misfits = excluded.filter(({ reason }) => !reason.startsWith("not_allowed"))
-  const closest = (rule: string) => misfits.find(({ reason }) => reason.startsWith(rule))
-  const { code, misfit } = closest("context_window")
-    ? { code: "context_length_exceeded" as const, misfit: closest("context_window") }
-    : {
-        code: "invalid_request" as const,
-        misfit: closest("max_output_tokens") ?? closest("unsupported") ?? misfits[0],
-      }
-  const reasons = misfits.map(({ provider, model, reason }) => `${provider}/${model}: ${reason}`).join("; ")
+const noCandidateError = ({ route, excluded }: NoCandidate): GatewayError => {
+  const named = excluded.filter(({ rule }) => rule !== "not_allowed")
+  const first = (rule: ExclusionRule["rule"]) => named.find((exclusion) => exclusion.rule === rule)
+  const tooLong = first("context_window")
+  const closest = tooLong ?? first("max_output_tokens") ?? first("unsupported") ?? named[0]
+  const param = closest && blamedParam(closest)
+  const reasons = named
+    .map((exclusion) => `${exclusion.provider}/${exclusion.model}: ${exclusionText(exclusion)}`)
+    .join("; ")
   return new GatewayError({
-    code,
+    code: tooLong === undefined ? "invalid_request" : "context_length_exceeded",
     detail: `No model of ${route} can take this request. ${reasons}`,
-    ...(misfit?.param == null ? {} : { param: misfit.param }),
+    ...(param === undefined ? {} : { param }),
   })
 }
 

@@ -8,11 +8,12 @@ import { breakerOpen, observe } from "../observability/Metrics.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
+import type { Exclusion } from "./exclusion.ts"
 import {
   type Candidate,
   type ChosenBy,
   describe,
-  type Exclusion,
+  describeExclusion,
   ModelNotAllowed,
   ModelNotFound,
   NoCandidate,
@@ -40,8 +41,7 @@ export interface PlanInput {
 /** Below this share of successes a candidate comes after every healthy one, whatever its score. */
 const HEALTHY_AVAILABILITY = 0.8
 
-const NOT_ALLOWED = { reason: "not_allowed: the key's model list does not name it", param: null }
-
+/** A target that can take the request, with its call. */
 interface ReadyTarget {
   readonly target: Target
   readonly call: PreparedCall
@@ -87,7 +87,7 @@ const make = Effect.fnUntraced(function* () {
       )
     }
   }
-  /** Route name -> key of its leader. Only configured names get here, so all are bounded. */
+  /** Key of the leader by route name. Only configured names get here, so all are bounded. */
   const incumbents: Readonly<Record<Contest, Map<string, string>>> = {
     whole: new Map(),
     stream: new Map(),
@@ -100,26 +100,23 @@ const make = Effect.fnUntraced(function* () {
   }
 
   const byScore = (
-    targets: ReadonlyArray<ReadyTarget>,
+    ready: ReadonlyArray<ReadyTarget>,
     { rules }: Route,
     task: Task,
     inputTokens: number,
     nowMs: number,
   ): Array<Candidate> => {
-    const asked = outputLimitOf(task)
-    const estimates = targets.map(({ target, call }) => {
-      const cap = Math.min(
-        asked ?? Number.POSITIVE_INFINITY,
-        target.model.maxOutputTokens ?? Number.POSITIVE_INFINITY,
-      )
-      const prediction = statistics.predict(target.key, modeOf(task), nowMs, cap)
+    const mode = modeOf(task)
+    const asked = outputLimitOf(task) ?? Number.POSITIVE_INFINITY
+    const estimates = ready.map(({ target: { key, model } }) => {
+      const limit = Math.min(asked, model.maxOutputTokens ?? Number.POSITIVE_INFINITY)
+      const { availability, ms, outputTokens } = statistics.predict(key, mode, nowMs, limit)
       return {
-        target,
-        call,
-        prediction,
-        tier: tierOf(target.key, prediction.availability, nowMs),
-        expectedMs: prediction.ms,
-        expectedNanoUsd: expectedCost(target.model.price, inputTokens, prediction.outputTokens),
+        availability,
+        tier: tierOf(key, availability, nowMs),
+        expectedMs: ms,
+        expectedNanoUsd: expectedCost(model.price, inputTokens, outputTokens),
+        expectedOutputTokens: outputTokens,
       }
     })
     const { scores, order } = rank(estimates, rules.weights)
@@ -127,27 +124,18 @@ const make = Effect.fnUntraced(function* () {
     for (const position of order) {
       const estimate = estimates[position]
       const score = scores[position]
-      if (estimate === undefined || score === undefined) continue
-      candidates.push({
-        provider: estimate.target.provider,
-        model: estimate.target.model,
-        call: estimate.call,
-        key: estimate.target.key,
-        expectedMs: estimate.expectedMs,
-        expectedNanoUsd: estimate.expectedNanoUsd,
-        expectedOutputTokens: estimate.prediction.outputTokens,
-        availability: estimate.prediction.availability,
-        tier: estimate.tier,
-        score,
-      })
+      const target = ready[position]
+      if (target === undefined || estimate === undefined || score === undefined) continue
+      const { provider, model, key } = target.target
+      candidates.push({ provider, model, key, call: target.call, score, ...estimate })
     }
     return candidates
   }
 
   const plan = Effect.fnUntraced(function* (input: PlanInput) {
-    const { allowed, requestedModel, task } = input
+    const { requestedModel, task } = input
     const route = routes.get(requestedModel)
-    // An `auto` without anyone behind it is a name for nothing too.
+    // An `auto` without a model behind it is a name for nothing too.
     if (route === undefined || (route.targets.length === 0 && route.largerContext.length === 0)) {
       return yield* new ModelNotFound({ requestedModel })
     }
@@ -156,36 +144,19 @@ const make = Effect.fnUntraced(function* () {
     const inputTokens = inputTokensOf(task)
     const windowTokens = task._tag === "Chat" ? inputTokens : estimateLongestInputTokens(task.request)
 
-    const excluded: Array<Exclusion> = []
-    const prepare = (targets: ReadonlyArray<Target>, into: Array<Exclusion>): ReadonlyArray<ReadyTarget> => {
-      const ready: Array<ReadyTarget> = []
-      for (const target of targets) {
-        const about = { provider: target.provider.name, model: target.model.name }
-        if (!isAllowed(allowed, requestedModel, target)) {
-          into.push({ ...about, ...NOT_ALLOWED })
-          continue
-        }
-        const call = prepareCall(target, task, windowTokens)
-        if (Result.isSuccess(call)) ready.push({ target, call: call.success })
-        else into.push({ ...about, ...call.failure })
-      }
-      return ready
+    const usual = prepareCalls(route.targets, input, windowTokens)
+    const larger = prepareCalls(route.largerContext, input, windowTokens)
+    // With no usual target left it is known before asking what the larger ones are there for.
+    const onlyLarger = usual.ready.length === 0
+    const first = onlyLarger ? larger.ready : usual.ready
+    const excluded = onlyLarger ? [...usual.excluded, ...larger.excluded] : usual.excluded
+    if (first.length === 0) {
+      return excluded.every(({ rule }) => rule === "not_allowed")
+        ? yield* new ModelNotAllowed({ requestedModel })
+        : yield* new NoCandidate({ route: route.name, excluded })
     }
-    const excludedLarger: Array<Exclusion> = []
-    let targets = prepare(route.targets, excluded)
-    let larger = prepare(route.largerContext, excludedLarger)
-    if (targets.length === 0) {
-      // Nobody would take it: what the larger ones are there for is known before asking.
-      excluded.push(...excludedLarger)
-      if (excluded.every(({ reason }) => reason === NOT_ALLOWED.reason) && larger.length === 0) {
-        return yield* new ModelNotAllowed({ requestedModel })
-      }
-      targets = larger
-      larger = []
-    }
-    if (targets.length === 0) return yield* new NoCandidate({ route: route.name, excluded })
 
-    const candidates = byScore(targets, route, task, inputTokens, nowMs)
+    const candidates = byScore(first, route, task, inputTokens, nowMs)
     let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : "score"
     let exploredProbability: number | undefined
     if (candidates.length > 1) {
@@ -200,14 +171,15 @@ const make = Effect.fnUntraced(function* () {
     return {
       route: route.name,
       candidates,
-      largerContext: larger.length === 0 ? [] : byScore(larger, route, task, inputTokens, nowMs),
+      largerContext:
+        onlyLarger || larger.ready.length === 0 ? [] : byScore(larger.ready, route, task, inputTokens, nowMs),
       decision: {
         route: route.name,
         mode: modeOf(task),
         weights: route.rules.weights,
         estimated_input_tokens: inputTokens,
         candidates: candidates.map(describe),
-        excluded: excluded.map(({ provider, model, reason }) => ({ provider, model, reason })),
+        excluded: excluded.map(describeExclusion),
         chosen_by: chosenBy,
         ...(exploredProbability === undefined ? {} : { explored_probability: exploredProbability }),
       },
@@ -227,7 +199,27 @@ const make = Effect.fnUntraced(function* () {
   })
 })
 
-/** What candidates are leaders in: a bare name may stand for models of both kinds, which never compete. */
+/** Parts targets into those that may and can take the request, each with its call, and the others. */
+const prepareCalls = (
+  targets: ReadonlyArray<Target>,
+  { allowed, requestedModel, task }: PlanInput,
+  windowTokens: number,
+): { readonly ready: ReadonlyArray<ReadyTarget>; readonly excluded: ReadonlyArray<Exclusion> } => {
+  const ready: Array<ReadyTarget> = []
+  const excluded: Array<Exclusion> = []
+  for (const target of targets) {
+    const call = isAllowed(allowed, requestedModel, target)
+      ? prepareCall(target, task, windowTokens)
+      : notAllowed
+    if (Result.isSuccess(call)) ready.push({ target, call: call.success })
+    else excluded.push({ provider: target.provider.name, model: target.model.name, ...call.failure })
+  }
+  return { ready, excluded }
+}
+
+const notAllowed: ReturnType<typeof prepareCall> = Result.fail({ rule: "not_allowed" })
+
+/** A field of candidates with one leader: a bare name may stand for models of both kinds, which never compete. */
 type Contest = CallMode | "embedding"
 
 const contestOf = (task: Task): Contest => (task._tag === "Chat" ? task.mode : "embedding")

@@ -3,7 +3,7 @@ import type { CallMode } from "../domain/Chat.ts"
 import { dispositions, type ProviderErrorKind } from "../domain/ProviderError.ts"
 import * as observations from "./observations.ts"
 
-/** What one upstream attempt taught. `ms` is the whole answer or the first token, by mode. */
+/** The lesson of one upstream attempt. `ms` is the whole answer or the first token, by mode. */
 export interface Observation {
   /** `provider/model`. */
   readonly key: string
@@ -20,12 +20,9 @@ export interface Prediction {
   readonly availability: number
 }
 
-/** Keys come from the configuration; the bound only says so. The longest-known key makes room. */
-const MAX_KEYS = 4096
-
 /**
- * The live statistics per candidate and mode, in this process only: every replica sees its own latency.
- * `predict` is synchronous because planning asks it for every candidate of every request.
+ * Live statistics per candidate and mode, in this process only: every replica sees its own latency. Keys come from the
+ * configuration. `predict` is synchronous because planning asks it for every candidate of every request.
  */
 export class Statistics extends Context.Service<
   Statistics,
@@ -47,6 +44,15 @@ export class Statistics extends Context.Service<
     // Lengths over every candidate: how long answers are depends on what clients ask more than on who answers,
     // so it is the prior of a candidate that has not answered yet.
     let pool = observations.empty(0)
+    /** Prior of the length at an instant: the same for all candidates of a plan. */
+    let prior = { atMs: Number.NaN, outputTokens: 0 }
+    const priorOutputTokens = (nowMs: number): number => {
+      if (prior.atMs !== nowMs) {
+        const outputTokens = observations.expectedOutputTokens(pool, nowMs, observations.PRIOR_OUTPUT_TOKENS)
+        prior = { atMs: nowMs, outputTokens }
+      }
+      return prior.outputTokens
+    }
     const unknown = observations.empty(0)
 
     return Statistics.of({
@@ -57,12 +63,6 @@ export class Statistics extends Context.Service<
             const nowMs = clock.currentTimeMillisUnsafe()
             const entries = byMode[mode]
             const before = entries.get(key) ?? observations.empty(nowMs)
-            if (entries.size >= MAX_KEYS && !entries.has(key)) {
-              for (const oldest of entries.keys()) {
-                entries.delete(oldest)
-                break
-              }
-            }
             if (outcome._tag === "failure") {
               entries.set(key, observations.failure(before, nowMs))
               return
@@ -71,16 +71,13 @@ export class Statistics extends Context.Service<
             // No output at all says nothing of how long answers are: embeddings have none.
             if (outcome.outputTokens !== null && outcome.outputTokens > 0) {
               pool = observations.success(pool, nowMs, outcome.ms, outcome.outputTokens)
+              prior.atMs = Number.NaN
             }
           }),
         ),
       predict: (key, mode, nowMs, maxOutputTokens) => {
         const seen = byMode[mode].get(key) ?? unknown
-        const usual = observations.expectedOutputTokens(
-          seen,
-          nowMs,
-          observations.expectedOutputTokens(pool, nowMs, observations.PRIOR_OUTPUT_TOKENS),
-        )
+        const usual = observations.expectedOutputTokens(seen, nowMs, priorOutputTokens(nowMs))
         const outputTokens = maxOutputTokens === undefined ? usual : Math.min(usual, maxOutputTokens)
         return {
           ms: observations.expectedMs(seen, nowMs, mode, outputTokens),

@@ -3,9 +3,10 @@ import type { ModelConfig } from "../catalog/model.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
+import { type Exclusion, exclusionText } from "./exclusion.ts"
 import type { Tier, Weights } from "./score.ts"
 
-/** What the router answers: whom to ask in which order, and why in a form that people and replays can read. */
+/** The router's answer: which models to ask in which order, and why in a form that people and replays can read. */
 export interface Plan {
   /** The route's name, or the requested model when no route was named. */
   readonly route: string
@@ -60,12 +61,8 @@ export interface DecisionCandidate {
 export interface Excluded {
   readonly provider: string
   readonly model: string
+  /** See `exclusionText`. */
   readonly reason: string
-}
-
-/** With the field of the request that is to blame; null where none is. Inference words an error with it. */
-export interface Exclusion extends Excluded {
-  readonly param: string | null
 }
 
 export type ChosenBy = "score" | "hysteresis" | "exploration" | "only_candidate"
@@ -78,14 +75,20 @@ export class ModelNotAllowed extends Data.TaggedError("ModelNotAllowed")<{
   readonly requestedModel: string
 }> {}
 
-/** The name is known and allowed, but nobody behind it can take this request. */
+/** The name is known and allowed, but no model behind it can take this request. */
 export class NoCandidate extends Data.TaggedError("NoCandidate")<{
   readonly route: string
-  /** Everyone behind the name, never empty. */
+  /** Every target behind the name, never empty. */
   readonly excluded: ReadonlyArray<Exclusion>
 }> {}
 
 const TIER_NAMES = ["healthy", "degraded", "tripped"] as const
+
+export const describeExclusion = (exclusion: Exclusion): Excluded => ({
+  provider: exclusion.provider,
+  model: exclusion.model,
+  reason: exclusionText(exclusion),
+})
 
 const thousandths = (n: number): number => Math.round(n * 1000) / 1000
 

@@ -3,8 +3,9 @@ import type { ModelConfig } from "../catalog/model.ts"
 import type { CandidateRef, GatewayConfig, RouteConfig } from "../config/GatewayConfig.ts"
 import { outputLimitOf, type Task } from "../domain/Task.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
+import type { ExclusionRule } from "./exclusion.ts"
 
-/** Which targets a requested model name stands for, and which of them may and can take a request. */
+/** One model of one provider. */
 export interface Target {
   readonly provider: Provider
   readonly model: ModelConfig
@@ -103,46 +104,37 @@ export const isAllowed = (
   allowed.has(target.model.name)
 
 /**
- * The token estimate may be this much above the truth (of indented code, say), and a prompt is turned away here only when it is too long
- * even then: the provider's own count is the one that decides.
+ * Factor by which the token estimate may be above the truth (for indented code, say). A prompt is turned away here only
+ * when it is too long even then: the provider's own count is the one that decides.
  */
 const ESTIMATE_SLACK = 2
-
-/** Why a target cannot take a task. */
-export interface Unsuitable {
-  /** Starts with the rule: `kind`, `unsupported`, `max_output_tokens` or `context_window`. */
-  readonly reason: string
-  /** The field of the request that is to blame. */
-  readonly param: string
-}
 
 /** Prepares the call of a target that can take the task. `windowTokens` is what must fit its context window. */
 export const prepareCall = (
   { provider, model }: Target,
   task: Task,
   windowTokens: number,
-): Result.Result<PreparedCall, Unsuitable> => {
+): Result.Result<PreparedCall, ExclusionRule> => {
   const { contextWindow, kind, maxOutputTokens: limit } = model
-  if ((kind === "embedding") !== (task._tag === "Embedding")) {
-    return Result.fail({ reason: `kind: a model of kind ${kind} cannot take this request`, param: "model" })
-  }
+  if ((kind === "embedding") !== (task._tag === "Embedding")) return Result.fail({ rule: "kind", kind })
   const call = provider.prepare(task, model.name)
   if (Result.isFailure(call)) {
     const { param, reason } = call.failure
-    return Result.fail({ reason: `unsupported: ${param}: ${reason}`, param })
+    return Result.fail({ rule: "unsupported", param, text: reason })
   }
   const asked = outputLimitOf(task)
   if (asked !== undefined && limit !== undefined && asked > limit) {
-    return Result.fail({
-      reason: `max_output_tokens: ${asked} asked, at most ${limit} possible`,
-      param: task.request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens",
-    })
+    const param = task.request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens"
+    return Result.fail({ rule: "max_output_tokens", param, asked, limit })
   }
-  if (contextWindow !== undefined && windowTokens / ESTIMATE_SLACK + (asked ?? 0) > contextWindow) {
-    const output = asked ? ` plus ${asked} of output` : ""
+  const outputTokens = asked ?? 0
+  if (contextWindow !== undefined && windowTokens / ESTIMATE_SLACK + outputTokens > contextWindow) {
     return Result.fail({
-      reason: `context_window: about ${windowTokens} input tokens${output} do not fit ${contextWindow}`,
+      rule: "context_window",
       param: task._tag === "Chat" ? "messages" : "input",
+      inputTokens: windowTokens,
+      outputTokens,
+      limit: contextWindow,
     })
   }
   return Result.succeed(call.success)

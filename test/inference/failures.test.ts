@@ -1,6 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { GatewayError } from "../../src/domain/GatewayError.ts"
 import { dispositions, ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { fromBrokenStream, fromProviders } from "../../src/inference/failures.ts"
+import { fromBrokenStream, fromProviders, fromRouting } from "../../src/inference/failures.ts"
+import type { Exclusion, ExclusionRule } from "../../src/routing/exclusion.ts"
+import { ModelNotAllowed, ModelNotFound, NoCandidate } from "../../src/routing/plan.ts"
 
 const failure = (
   kind: ProviderErrorKind,
@@ -77,5 +80,59 @@ describe("fromProviders", () => {
       failure("bad_request", "b", { message: "bad" }),
     ])
     assert.strictEqual(error.code, "invalid_request")
+  })
+})
+
+describe("fromRouting", () => {
+  const refuse = (...excluded: ReadonlyArray<Exclusion>) =>
+    fromRouting(new NoCandidate({ route: "auto", excluded }))
+  const at = (target: string, rule: ExclusionRule): Exclusion => {
+    const [provider = "", model = ""] = target.split("/")
+    return { provider, model, ...rule }
+  }
+  const tooLong: ExclusionRule = {
+    rule: "context_window",
+    param: "messages",
+    inputTokens: 9,
+    outputTokens: 5,
+    limit: 8,
+  }
+  const tooMuch: ExclusionRule = { rule: "max_output_tokens", param: "max_tokens", asked: 9, limit: 8 }
+  const unsupported: ExclusionRule = { rule: "unsupported", param: "seed", text: "No seeds here." }
+  const kind: ExclusionRule = { rule: "kind", kind: "embedding" }
+
+  it("blames the model for a name that is unknown or not allowed", () => {
+    const unknown = fromRouting(new ModelNotFound({ requestedModel: "x" }))
+    assert.deepInclude(unknown, { code: "model_not_found", param: "model" })
+    const forbidden = fromRouting(new ModelNotAllowed({ requestedModel: "x" }))
+    assert.deepInclude(forbidden, { code: "model_not_allowed", param: "model" })
+  })
+
+  it("names to a key no model that it may not use", () => {
+    const error = refuse(at("hidden/secret", { rule: "not_allowed" }), at("a/m", unsupported))
+    assert.strictEqual(
+      error.detail,
+      "No model of auto can take this request. a/m: unsupported: seed: No seeds here.",
+    )
+    assert.notMatch(error.detail, /hidden|secret|not_allowed/)
+  })
+
+  it("says of every other model why it is left out", () => {
+    assert.strictEqual(
+      refuse(at("a/m", tooLong), at("b/m", tooMuch), at("c/e", kind)).detail,
+      "No model of auto can take this request. a/m: context_window: about 9 input tokens plus 5 of output do not fit 8; " +
+        "b/m: max_output_tokens: 9 asked, at most 8 possible; c/e: kind: a model of kind embedding cannot take this request",
+    )
+  })
+
+  it.each<[param: string, code: GatewayError["code"], rules: ReadonlyArray<ExclusionRule>]>([
+    ["messages", "context_length_exceeded", [kind, unsupported, tooMuch, tooLong]],
+    ["max_tokens", "invalid_request", [kind, unsupported, tooMuch]],
+    ["seed", "invalid_request", [kind, unsupported]],
+    ["model", "invalid_request", [kind, { rule: "not_allowed" }]],
+  ])("blames %s, of the model that came closest, with %s", (param, code, rules) => {
+    for (const order of [rules, rules.toReversed()]) {
+      assert.deepInclude(refuse(...order.map((rule, index) => at(`p${index}/m`, rule))), { param, code })
+    }
   })
 })

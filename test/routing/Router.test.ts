@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, type Layer, Random, Result } from "effect"
 import type { Breakers } from "../../src/routing/Breakers.ts"
+import { exclusionText } from "../../src/routing/exclusion.ts"
 import type { Router } from "../../src/routing/Router.ts"
 import { answered, failed, keys, plan, refusal, trip } from "./planning.ts"
 import { ask, price, refs, route, simulated, world } from "./world.ts"
@@ -110,7 +111,7 @@ describe("fit", () => {
     Effect.gen(function* () {
       const error = yield* refusal({ request: ask("word ".repeat(50_000)), allowed: ["a/m"] })
       if (error._tag !== "NoCandidate") return assert.fail(error._tag)
-      const reasons = error.excluded.map(({ provider, reason }) => `${provider}: ${reason}`)
+      const reasons = error.excluded.map((exclusion) => `${exclusion.provider}: ${exclusionText(exclusion)}`)
       assert.match(reasons.join("; "), /a: context_window: .* do not fit 1000; b: not_allowed/)
     }))
 

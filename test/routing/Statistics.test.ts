@@ -80,13 +80,4 @@ describe("statistics", () => {
       yield* failed("a/m", "rate_limited", 5)
       assert.isBelow(predict("a/m").availability, 0.8)
     }))
-
-  test("stay bounded whatever keys they are fed", () =>
-    Effect.gen(function* () {
-      const { answered, predict } = yield* setup
-      yield* answered("first/m", 100, 300, 50)
-      assert.isBelow(predict("first/m").ms, 200)
-      for (let i = 0; i < 4_096; i++) yield* answered(`key-${i}/m`, 500, 300)
-      assert.isAbove(predict("first/m").ms, 3_000)
-    }))
 })

@@ -3,6 +3,7 @@ import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
 import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
+import { blamedParam, exclusionText } from "../../src/routing/exclusion.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { ask, chat } from "./world.ts"
 
@@ -62,6 +63,10 @@ export const trip = (key: string, kind: ProviderErrorKind = "rate_limited") =>
 export const reasons = (wish: Wish) =>
   Effect.map(refusal(wish), (error) =>
     error._tag === "NoCandidate"
-      ? error.excluded.map(({ provider, model, reason, param }) => [`${provider}/${model}`, reason, param])
+      ? error.excluded.map((exclusion) => [
+          `${exclusion.provider}/${exclusion.model}`,
+          exclusionText(exclusion),
+          blamedParam(exclusion),
+        ])
       : error._tag,
   )

@@ -5,7 +5,7 @@ import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../jso
 import type { LoweringFault } from "../Protocol.ts"
 import { lowerContent } from "./content-parts.ts"
 import { isNestedWithin, MAX_VALUE_LEVELS } from "./depth.ts"
-import { asked, malformed, unsupported } from "./wire.ts"
+import { malformed, present, unsupported } from "./wire.ts"
 
 /** Instructions apart, turns in order, a tool's result with the name of the function it answers. */
 export interface Conversation {
@@ -81,12 +81,12 @@ const lowerAssistant = (
   message: ChatMessage,
   path: string,
 ): LoweringFault | undefined => {
-  if (asked(message.function_call) !== undefined)
+  if (present(message.function_call) !== undefined)
     return unsupported(`${path}.function_call`, "function_call is")
-  if (asked(message.audio) !== undefined) return unsupported(`${path}.audio`, "Earlier audio is")
+  if (present(message.audio) !== undefined) return unsupported(`${path}.audio`, "Earlier audio is")
   const parts = lowerContent(message.content ?? message.refusal, `${path}.content`, "any")
   if (Result.isFailure(parts)) return parts.failure
-  const calls = asked(message.tool_calls) ?? []
+  const calls = present(message.tool_calls) ?? []
   if (!Array.isArray(calls)) return malformed(`${path}.tool_calls`, "tool_calls is a list.")
   const called: Array<Part> = []
   for (const [index, call] of calls.entries()) {
@@ -104,7 +104,7 @@ const lowerAssistant = (
 
 const lowerCall = (conversation: Draft, call: unknown, path: string): Result.Result<Part, LoweringFault> => {
   if (!isObject(call)) return Result.fail(malformed(path, "A tool call is an object."))
-  if (call.type !== "function" && asked(call.type) !== undefined) {
+  if (call.type !== "function" && present(call.type) !== undefined) {
     return Result.fail(unsupported(path, "Calls of tools other than functions are"))
   }
   const called = objectAt(call, "function")

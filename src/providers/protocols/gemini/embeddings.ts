@@ -7,7 +7,7 @@ import { isObject, objectAt, objectsAt } from "../json.ts"
 import { embeddingList } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer, LoweringFault } from "../Protocol.ts"
 import { classifyInBand } from "./errors.ts"
-import { asked, malformed, unsupported } from "./wire.ts"
+import { malformed, present, unsupported } from "./wire.ts"
 
 /** The REST body of `:batchEmbedContents`: one request per text, each in a content of its own. */
 interface BatchBody {
@@ -24,13 +24,13 @@ const MAX_INPUTS = 100
 export const lowerEmbedding = (
   model: string,
   request: EmbeddingRequest,
-): Result.Result<BatchBody, LoweringFault> => {
+): Result.Result<() => BatchBody, LoweringFault> => {
   const { encoding_format } = request
-  const dimensions = asked(request.dimensions)
+  const dimensions = present(request.dimensions)
   if (dimensions !== undefined && !Number.isInteger(dimensions)) {
     return Result.fail(malformed("dimensions", "dimensions is an integer."))
   }
-  if (asked(encoding_format) !== undefined && encoding_format !== "float" && encoding_format !== "base64") {
+  if (present(encoding_format) !== undefined && encoding_format !== "float" && encoding_format !== "base64") {
     return Result.fail(
       typeof encoding_format === "string"
         ? unsupported("encoding_format", "This encoding_format is")
@@ -39,13 +39,13 @@ export const lowerEmbedding = (
   }
   const texts = textsOf(request.input)
   if (Result.isFailure(texts)) return Result.fail(texts.failure)
-  return Result.succeed({
+  return Result.succeed(() => ({
     requests: texts.success.map((text) => ({
       model: `models/${model}`,
       content: { parts: [{ text }] },
       ...(dimensions !== undefined && { outputDimensionality: dimensions }),
     })),
-  })
+  }))
 }
 
 const textsOf = (input: unknown): Result.Result<ReadonlyArray<string>, LoweringFault> => {
@@ -78,7 +78,7 @@ export const parseEmbedding = (
   if (!vectors.every(isVector)) return Result.fail(badResponse("embedding is not a list of numbers"))
   // The API counts tokens for some models only.
   const metadata = objectAt(json, "usageMetadata")
-  const counted = asked(metadata?.promptTokenCount)
+  const counted = present(metadata?.promptTokenCount)
   const usage = makeUsage({ inputTokens: counted ?? estimateEmbeddingTokens(request), outputTokens: 0 })
   return Result.succeed({
     text: "",
@@ -90,8 +90,8 @@ export const parseEmbedding = (
     body: () =>
       embeddingList(
         model,
-        asked(request.dimensions) === undefined ? vectors : vectors.map(toUnitLength),
-        asked(request.encoding_format) ?? "float",
+        present(request.dimensions) === undefined ? vectors : vectors.map(toUnitLength),
+        present(request.encoding_format) ?? "float",
         usage?.inputTokens ?? 0,
       ),
   })

@@ -4,24 +4,29 @@ import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { canStopThinking, canThinkMinimally, canThinkModerately, thinkingOf } from "./model-generation.ts"
-import { asked, type GenerationSettings, malformed, type ThinkingSettings, unsupported } from "./wire.ts"
+import { type GenerationSettings, malformed, present, type ThinkingSettings, unsupported } from "./wire.ts"
+
+/** Settings that are the same for every model, and the effort, which models are told in different ways. */
+export interface ChatSettings {
+  readonly common: GenerationSettings
+  readonly effort: Effort | undefined
+}
 
 /**
- * OpenAI's settings in Gemini's names. Ranges are Gemini's to judge, since they differ by model, but for those that are
- * narrower than what others serve.
+ * Puts OpenAI's settings under Gemini's names. Ranges are Gemini's to judge, since they differ by model, but for those
+ * that are narrower than what others serve.
  */
-export const lowerSettings = (
-  model: string,
-  request: ChatRequest,
-): Result.Result<GenerationSettings, LoweringFault> => {
+export const lowerSettings = (request: ChatRequest): Result.Result<ChatSettings, LoweringFault> => {
   const settings: GenerationSettings = {}
-  const refusal =
+  const fault =
     addNumbers(settings, request) ??
     addStop(settings, request.stop) ??
     addLogprobs(settings, request) ??
     addResponseFormat(settings, request.response_format) ??
-    addThinking(settings, model, asked(request.reasoning_effort))
-  return refusal === undefined ? Result.succeed(settings) : Result.fail(refusal)
+    effortFault(request.reasoning_effort)
+  return fault === undefined
+    ? Result.succeed({ common: settings, effort: effortOf(request.reasoning_effort) })
+    : Result.fail(fault)
 }
 
 const MAX_CANDIDATES = 8
@@ -38,7 +43,7 @@ const numbers = [
 
 const addNumbers = (settings: GenerationSettings, request: ChatRequest): LoweringFault | undefined => {
   for (const [field, name] of numbers) {
-    const value = roundedNumber(asked(request[field]))
+    const value = roundedNumber(present(request[field]))
     if (value === undefined || value === neutral[field]) continue
     if (typeof value !== "number") return malformed(field, `${field} is a number.`)
     if ((field === "n" || field === "seed") && !Number.isInteger(value)) {
@@ -48,9 +53,9 @@ const addNumbers = (settings: GenerationSettings, request: ChatRequest): Lowerin
     // Gemini's seed has 32 bits; folding a longer one keeps it as deterministic as it was.
     settings[name] = field === "seed" ? value | 0 : value
   }
-  const maximum = asked(maxOutputTokens(request))
+  const maximum = present(maxOutputTokens(request))
   if (maximum === undefined) return undefined
-  const param = asked(request.max_completion_tokens) === undefined ? "max_tokens" : "max_completion_tokens"
+  const param = present(request.max_completion_tokens) === undefined ? "max_tokens" : "max_completion_tokens"
   if (!Number.isInteger(maximum)) return malformed(param, `${param} is an integer.`)
   settings.maxOutputTokens = maximum
   return undefined
@@ -72,8 +77,8 @@ const addStop = (settings: GenerationSettings, stop: unknown): LoweringFault | u
 }
 
 const addLogprobs = (settings: GenerationSettings, request: ChatRequest): LoweringFault | undefined => {
-  const logprobs = asked(request.logprobs)
-  const top = asked(request.top_logprobs)
+  const logprobs = present(request.logprobs)
+  const top = present(request.top_logprobs)
   if (logprobs !== undefined && typeof logprobs !== "boolean") {
     return malformed("logprobs", "logprobs is true or false.")
   }
@@ -87,7 +92,7 @@ const addLogprobs = (settings: GenerationSettings, request: ChatRequest): Loweri
 }
 
 const addResponseFormat = (settings: GenerationSettings, value: unknown): LoweringFault | undefined => {
-  const format = asked(value)
+  const format = present(value)
   if (format === undefined) return undefined
   if (!isObject(format)) return malformed("response_format", "response_format is an object.")
   switch (format.type) {
@@ -99,7 +104,7 @@ const addResponseFormat = (settings: GenerationSettings, value: unknown): Loweri
     case "json_schema": {
       const wanted = format.json_schema
       if (!isObject(wanted)) return malformed("response_format.json_schema", "The schema is missing.")
-      const schema = asked(wanted.schema)
+      const schema = present(wanted.schema)
       if (schema !== undefined && !isObject(schema)) {
         return malformed("response_format.json_schema.schema", "A schema is an object.")
       }
@@ -121,31 +126,35 @@ const JSON_TYPE = "application/json"
 const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
 type Effort = (typeof efforts)[number]
 
-const addThinking = (
-  settings: GenerationSettings,
+const effortOf = (value: unknown): Effort | undefined => efforts.find((each) => each === value)
+
+const effortFault = (value: unknown): LoweringFault | undefined => {
+  if (present(value) === undefined || effortOf(value) !== undefined) return undefined
+  return typeof value === "string"
+    ? unsupported("reasoning_effort", "This effort is")
+    : malformed("reasoning_effort", "reasoning_effort is a text.")
+}
+
+/** Completes the settings for one model. Undefined when there are none. */
+export const settingsFor = (
   model: string,
-  value: unknown,
-): LoweringFault | undefined => {
-  if (value === undefined) return undefined
-  const effort = efforts.find((each) => each === value)
-  if (effort === undefined) {
-    return typeof value === "string"
-      ? unsupported("reasoning_effort", "This effort is")
-      : malformed("reasoning_effort", "reasoning_effort is a text.")
-  }
+  { common, effort }: ChatSettings,
+): GenerationSettings | undefined => {
   // Asking a model that does not think for thoughts is refused; to it, any effort is none.
-  const thinking = thinkingOf(model)
-  if (thinking === undefined) return undefined
-  settings.thinkingConfig = {
+  const thinking = effort === undefined ? undefined : thinkingOf(model)
+  if (effort === undefined || thinking === undefined) {
+    return Object.keys(common).length > 0 ? common : undefined
+  }
+  const thinkingConfig = {
     ...(thinking === "level"
       ? { thinkingLevel: level(model, effort) }
       : { thinkingBudget: budget(model, effort) }),
     ...(effort !== "none" && { includeThoughts: true }),
   }
-  return undefined
+  return { ...common, thinkingConfig }
 }
 
-/** The budgets of Google's own OpenAI-compatible API; where thinking cannot be turned off, the lowest of them. */
+/** Returns the budget of Google's own OpenAI-compatible API; where thinking cannot be turned off, at least the lowest. */
 const budget = (model: string, effort: Effort): number => {
   switch (effort) {
     case "none":
@@ -160,7 +169,7 @@ const budget = (model: string, effort: Effort): number => {
   }
 }
 
-/** The nearest level that the model knows. */
+/** Returns the nearest level that the model knows. */
 const level = (model: string, effort: Effort): NonNullable<ThinkingSettings["thinkingLevel"]> => {
   switch (effort) {
     case "none":

@@ -1,8 +1,19 @@
+/** Generations by model name. Names come from the configuration, so they are few. */
+const generations = new Map<string, number>()
+
 /**
- * What a model's name says about its abilities. Gemini refuses settings that a model does not know, and has no way to
- * ask beforehand. Names without a version (`gemini-flash-latest`) mean the newest.
+ * Reads a model's generation, and with it its abilities, from its name: Gemini refuses settings that a model does not
+ * know, and has no way to ask beforehand. Names without a version (`gemini-flash-latest`) mean the newest.
  */
 const generationOf = (model: string): number => {
+  const known = generations.get(model)
+  if (known !== undefined) return known
+  const read = readGeneration(model)
+  generations.set(model, read)
+  return read
+}
+
+const readGeneration = (model: string): number => {
   if (!model.startsWith("gemini-")) return 0
   const version = /^gemini-(\d{1,3})(?:\.(\d{1,3}))?(?:-|$)/.exec(model)
   return version === null ? Number.POSITIVE_INFINITY : generation(Number(version[1]), Number(version[2] ?? 0))
@@ -22,7 +33,7 @@ export const givesManyCandidates = (model: string): boolean => generationOf(mode
 /** Since Gemini 2.5: "Penalty is not enabled for this model", for any value but zero. */
 export const takesPenalties = (model: string): boolean => generationOf(model) < generation(2, 5)
 
-/** How a model is told to think more or less; undefined when it does not think. */
+/** Tells how a model is asked to think more or less; undefined when it does not think. */
 export const thinkingOf = (model: string): "level" | "budget" | undefined => {
   const own = generationOf(model)
   if (own < generation(2, 5)) return undefined

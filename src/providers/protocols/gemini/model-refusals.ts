@@ -2,16 +2,16 @@ import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { answersJsonBesideTools, givesManyCandidates, takesPenalties } from "./model-generation.ts"
-import { asked, unsupported } from "./wire.ts"
+import { present, unsupported } from "./wire.ts"
 
 /** What this model alone refuses of a request that can be put into Gemini's words, so that all of it makes sense. */
 export const refusedByModel = (model: string, request: ChatRequest): LoweringFault | undefined => {
-  if (!givesManyCandidates(model) && Number(asked(request.n) ?? 1) > 1) {
+  if (!givesManyCandidates(model) && Number(present(request.n) ?? 1) > 1) {
     return unsupported("n", "n above 1 is", "model")
   }
   if (!takesPenalties(model)) {
     for (const field of ["frequency_penalty", "presence_penalty"]) {
-      if ((asked(request[field]) ?? 0) !== 0) return unsupported(field, `${field} is`, "model")
+      if ((present(request[field]) ?? 0) !== 0) return unsupported(field, `${field} is`, "model")
     }
   }
   if (!answersJsonBesideTools(model) && asksJson(request.response_format) && hasTools(request.tools)) {

@@ -9,9 +9,9 @@ import { openGeminiStream } from "./stream.ts"
 /** Gemini's own API, in both directions. The model and the kind of call travel in the path, not in the body. */
 export const gemini: Protocol = {
   lower: (task, model) => {
-    const lowered: Result.Result<object, LoweringFault> =
+    const body: Result.Result<() => object, LoweringFault> =
       task._tag === "Chat" ? lowerChat(model, task.request) : lowerEmbedding(model, task.request)
-    return Result.map(lowered, (body) => () => JSON.stringify(body))
+    return Result.map(body, (make) => () => JSON.stringify(make()))
   },
   parse: parseAnswer,
   openStream: openGeminiStream,

@@ -2,58 +2,69 @@ import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
-import { lowerMessages, withSignatures } from "./contents.ts"
-import { lowerSettings } from "./generation-config.ts"
+import { type Conversation, lowerMessages, withSignatures } from "./contents.ts"
+import { type ChatSettings, lowerSettings, settingsFor } from "./generation-config.ts"
 import { needsSignatures } from "./model-generation.ts"
 import { refusedByModel } from "./model-refusals.ts"
-import { lowerTools } from "./tools.ts"
-import { asked, type GenerateContentBody, unsupported } from "./wire.ts"
+import { lowerTools, type ToolSettings } from "./tools.ts"
+import { type GenerateContentBody, present, unsupported } from "./wire.ts"
 
 /**
  * Puts a chat into Gemini's words. What only names, stores, prices or hints is left out; so is what nobody here knows.
- * Strings are shared with the request and not copied, so the result costs little beside the bytes it is written as.
+ * The body is put together when it is asked for, since most models that could serve a request are never asked.
  */
 export const lowerChat = (
   model: string,
   request: ChatRequest,
-): Result.Result<GenerateContentBody, LoweringFault> => {
-  const unserved = unservedField(request)
-  if (unserved !== undefined) return Result.fail(unserved)
-  const { conversation, tools } = commonParts(request)
-  if (Result.isFailure(tools)) return Result.fail(tools.failure)
-  const settings = lowerSettings(model, request)
-  if (Result.isFailure(settings)) return Result.fail(settings.failure)
-  if (Result.isFailure(conversation)) return Result.fail(conversation.failure)
+): Result.Result<() => GenerateContentBody, LoweringFault> => {
+  const common = commonParts(request)
+  if (Result.isFailure(common)) return Result.fail(common.failure)
   // Last: a model may refuse only what makes sense to others.
   const refused = refusedByModel(model, request)
-  if (refused !== undefined) return Result.fail(refused)
-  const { system, contents } = needsSignatures(model)
-    ? withSignatures(conversation.success)
-    : conversation.success
-  return Result.succeed({
-    contents,
-    ...(system.length > 0 && { systemInstruction: { parts: system, role: "user" } }),
-    ...(Object.keys(settings.success).length > 0 && { generationConfig: settings.success }),
-    ...tools.success,
-  })
+  return refused === undefined ? Result.succeed(() => bodyFor(model, common.success)) : Result.fail(refused)
 }
 
-/** Parts of a lowered chat that are the same for every model. */
+const bodyFor = (model: string, { tools, settings, conversation }: CommonParts): GenerateContentBody => {
+  const { system, contents } = needsSignatures(model) ? withSignatures(conversation) : conversation
+  const generationConfig = settingsFor(model, settings)
+  return {
+    contents,
+    ...(system.length > 0 && { systemInstruction: { parts: system, role: "user" } }),
+    ...(generationConfig !== undefined && { generationConfig }),
+    ...tools,
+  }
+}
+
+/** Parts of a lowered chat that are the same for every model. Strings are shared with the request and not copied. */
 interface CommonParts {
-  readonly tools: ReturnType<typeof lowerTools>
-  readonly conversation: ReturnType<typeof lowerMessages>
+  readonly tools: ToolSettings
+  readonly settings: ChatSettings
+  readonly conversation: Conversation
 }
 
 /** Parts by request, since a request is lowered for every model that may serve it; they are forgotten with it. */
-const partsByRequest = new WeakMap<ChatRequest, CommonParts>()
+const partsByRequest = new WeakMap<ChatRequest, Result.Result<CommonParts, LoweringFault>>()
 
-const commonParts = (request: ChatRequest): CommonParts => {
+const commonParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
   const known = partsByRequest.get(request)
   if (known !== undefined) return known
-  const tools = lowerTools(request)
-  const parts = { tools, conversation: lowerMessages(request.messages) }
+  const parts = lowerParts(request)
   partsByRequest.set(request, parts)
   return parts
+}
+
+const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
+  const unserved = unservedField(request)
+  if (unserved !== undefined) return Result.fail(unserved)
+  const tools = lowerTools(request)
+  if (Result.isFailure(tools)) return Result.fail(tools.failure)
+  const settings = lowerSettings(request)
+  if (Result.isFailure(settings)) return Result.fail(settings.failure)
+  return Result.map(lowerMessages(request.messages), (conversation) => ({
+    tools: tools.success,
+    settings: settings.success,
+    conversation,
+  }))
 }
 
 /** Fields that change the answer and have no counterpart: leaving one out in silence would answer another question. */
@@ -68,7 +79,7 @@ const unservedFields: ReadonlyArray<readonly [field: string, asks: (value: unkno
 
 const unservedField = (request: ChatRequest): LoweringFault | undefined => {
   const found = unservedFields.find(
-    ([field, asks]) => asked(request[field]) !== undefined && asks(request[field]),
+    ([field, asks]) => present(request[field]) !== undefined && asks(request[field]),
   )
   return found && unsupported(found[0], `${found[0]} is`)
 }

@@ -3,13 +3,13 @@ import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
-import { asked, type FunctionCalling, type GenerateContentBody, malformed, unsupported } from "./wire.ts"
+import { type FunctionCalling, type GenerateContentBody, malformed, present, unsupported } from "./wire.ts"
 
-/** Functions are the only tools that both sides know. */
-export const lowerTools = (
-  request: ChatRequest,
-): Result.Result<Pick<GenerateContentBody, "tools" | "toolConfig">, LoweringFault> => {
-  const tools = asked(request.tools) ?? []
+export type ToolSettings = Pick<GenerateContentBody, "tools" | "toolConfig">
+
+/** Lowers the tools and how they may be called. Functions are the only tools that both sides know. */
+export const lowerTools = (request: ChatRequest): Result.Result<ToolSettings, LoweringFault> => {
+  const tools = present(request.tools) ?? []
   if (!Array.isArray(tools)) return Result.fail(malformed("tools", "tools is a list."))
   const functionDeclarations: Array<FunctionDeclaration> = []
   for (const [index, tool] of tools.entries()) {
@@ -17,14 +17,14 @@ export const lowerTools = (
     if (Result.isFailure(declared)) return Result.fail(declared.failure)
     functionDeclarations.push(declared.success)
   }
-  const calling = lowerChoice(asked(request.tool_choice))
+  const calling = lowerChoice(present(request.tool_choice))
   if (Result.isFailure(calling)) return Result.fail(calling.failure)
   if (functionDeclarations.length === 0) {
     return calling.success === undefined || calling.success.mode === "NONE"
       ? Result.succeed({})
       : Result.fail(malformed("tool_choice", "tool_choice needs tools."))
   }
-  const parallel = asked(request.parallel_tool_calls)
+  const parallel = present(request.parallel_tool_calls)
   if (parallel !== undefined && typeof parallel !== "boolean") {
     return Result.fail(malformed("parallel_tool_calls", "parallel_tool_calls is true or false."))
   }
@@ -53,7 +53,7 @@ const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclara
   if (name === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
   if (!NAME.test(name)) return Result.fail(unsupported(`${path}.function.name`, "This name of a function is"))
   const description = stringAt(declared, "description")
-  const parameters = asked(declared?.parameters)
+  const parameters = present(declared?.parameters)
   if (parameters !== undefined && !isObject(parameters)) {
     return Result.fail(malformed(`${path}.function.parameters`, "Parameters are a JSON schema."))
   }

@@ -45,5 +45,5 @@ export const malformed = (param: string, reason: string): LoweringFault => ({
   reason,
 })
 
-/** OpenAI's clients send `null` for what they do not want. */
-export const asked = <Value>(value: Value | null | undefined): Value | undefined => value ?? undefined
+/** Returns a value that is there; OpenAI's clients send `null` for what they do not want. */
+export const present = <Value>(value: Value | null | undefined): Value | undefined => value ?? undefined
