@@ -2,4 +2,4 @@
 import { writeFileSync } from "node:fs"
 import { openApiDocument } from "../src/http/openapi.ts"
 
-writeFileSync("docs/openapi.json", `${JSON.stringify(openApiDocument, null, 2)}\n`)
+writeFileSync("docs/openapi.json", `${JSON.stringify(openApiDocument(), null, 2)}\n`)

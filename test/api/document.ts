@@ -48,7 +48,7 @@ interface Document {
 }
 
 /** The document as a client reads it. */
-export const served: Document = JSON.parse(JSON.stringify(openApiDocument))
+export const served: Document = JSON.parse(JSON.stringify(openApiDocument()))
 export const { components } = served
 
 export const operations = Object.entries(served.paths).flatMap(([path, methods]) =>
