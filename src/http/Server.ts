@@ -9,7 +9,7 @@ import {
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
-import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
+import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
 import { AdminApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
@@ -17,7 +17,6 @@ import { requestDuration, requestOutcome, requests, type Update, updater } from 
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
 import { watchConnections } from "./connections.ts"
-import { invalidRequest } from "./decode.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
@@ -92,13 +91,6 @@ const unhandled = Effect.fnUntraced(function* (
   request: HttpServerRequest.HttpServerRequest,
 ) {
   const defect = Cause.squash(cause)
-  if (
-    HttpApiError.HttpApiSchemaError.is(defect) &&
-    defect.kind !== "Body" &&
-    defect.kind !== "ResponseHeaders"
-  ) {
-    return errorResponse(invalidRequest(defect.cause.issue), request)
-  }
   if (HttpServerError.isHttpServerError(defect) && defect.reason._tag === "RouteNotFound")
     return yield* notHere
   yield* Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), {

@@ -196,6 +196,12 @@ describe("models", () => {
     assert.strictEqual(((await plain.json()) as { id: string }).id, "p0/m")
   })
 
+  it.each(["p0/m", "p0%2Fm", "auto"])("are only read: POST to %s is 405", async (name) => {
+    const response = await fetch(`${world.gateway.url}/v1/models/${name}`, { method: "POST" })
+    assert.strictEqual(response.status, 405)
+    assert.strictEqual(response.headers.get("allow"), "GET")
+  })
+
   it.each(["nobody", "p0/nobody", "p0/m/", "%", "../admin/keys", "a/b/c"])(
     "%j is none of them",
     async (id) => {
