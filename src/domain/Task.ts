@@ -2,7 +2,7 @@ import type { JsonSource } from "../platform/json-source.ts"
 import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "./Chat.ts"
 import { type EmbeddingRequest, estimateEmbeddingTokens } from "./Embedding.ts"
 
-/** What a client wants of a model. */
+/** A client's wish of a model. */
 export type Task = ChatTask | EmbeddingTask
 
 export interface ChatTask {
@@ -16,7 +16,7 @@ export interface ChatTask {
 export interface EmbeddingTask {
   readonly _tag: "Embedding"
   readonly request: EmbeddingRequest
-  /** As of a chat. */
+  /** The bytes of the client's own OpenAI request that `request` was read from. */
   readonly source?: JsonSource | undefined
 }
 

@@ -41,7 +41,7 @@ export interface Decision {
   readonly candidates: ReadonlyArray<DecisionCandidate>
   readonly excluded: ReadonlyArray<Excluded>
   readonly chosen_by: ChosenBy
-  /** With `exploration`: the chance this very candidate had of being explored. */
+  /** Chance that this very candidate had of being explored; only with `exploration`. */
   readonly explored_probability?: number
 }
 

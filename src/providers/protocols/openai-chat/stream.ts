@@ -8,14 +8,14 @@ import { readFinishReason } from "./finish-reason.ts"
 import { readUsage } from "./usage.ts"
 
 /**
- * Streamed chat completions. Each event is passed on as it came and read only to be understood, by itself: what it
- * means depends on none before it, so one reader serves every stream.
+ * Reads streamed chat completions. Each event is passed on as it came and read only to be understood, by itself: its
+ * meaning depends on none before it, so one reader serves every stream.
  */
 export const streamReader: StreamReader = {
   read: (event) => {
     const { type, data } = event
     if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
-    // Some servers name their chunks, and clients read them all the same. What else has a name is not part of the answer.
+    // Some servers name their chunks, and clients read them all the same. Other named events are not part of the answer.
     const named = type !== "message"
     const json = parseJson(data)
     if (isObject(json)) {
@@ -54,7 +54,7 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
   for (const choice of choices) {
     const delta = objectAt(choice, "delta")
     const reason = choice.finish_reason
-    semantic ||= (reason !== undefined && reason !== null) || saysSomething(delta)
+    semantic ||= (reason !== undefined && reason !== null) || isSemantic(delta)
     generated += characters(delta)
     // A stream of many choices mixes them; the first is number 0 and need not be first in the event.
     if ((choice.index ?? 0) !== 0) continue
@@ -74,8 +74,8 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
   }
 }
 
-/** Anything besides the role, known to us or not. */
-const saysSomething = (delta: JsonObject | undefined): boolean => {
+/** Tells whether a delta has anything besides the role, known to us or not. */
+const isSemantic = (delta: JsonObject | undefined): boolean => {
   for (const field in delta) {
     if (field !== "role" && !isEmpty(delta[field])) return true
   }
