@@ -13,7 +13,7 @@ const MAX_PENDING = 64
 /** bcrypt ignores what comes after; two secrets with the same first 72 bytes would be one. */
 const MAX_SECRET_BYTES = 72
 
-/** bcrypt, bounded in how much runs and how much waits: it is the one expensive thing a stranger can ask for. */
+/** Runs bcrypt, bounded in how much runs and how much waits: it is the one expensive thing a stranger can ask for. */
 export class SecretHasher extends Context.Service<
   SecretHasher,
   {
