@@ -1,7 +1,8 @@
 import { readdir } from "node:fs/promises"
 import { join } from "node:path"
 import { Effect } from "effect"
-import { payloadId, payloadLine, RECORD } from "../journal/frame.ts"
+import { RECORD } from "../journal/frame.ts"
+import { entryAt, idAt } from "../journal/payload.ts"
 import { scanSegments } from "../journal/scan-segments.ts"
 import { timesOf } from "../ledger/ledger-entry.ts"
 import { codeOf } from "../platform/error-code.ts"
@@ -74,8 +75,8 @@ const readDirectory = async (path: string): Promise<Contents> => {
   const first: Array<WaitingRecord> = []
   const unfinished = new Set<string>()
   let records = 0
-  const segments = await scanSegments(path, (frame, window) => {
-    const id = payloadId(window, frame)
+  const segments = await scanSegments(path, (frame, window, { version }) => {
+    const id = idAt(window, frame)
     if (frame.kind !== RECORD) {
       unfinished.add(id)
       return
@@ -83,7 +84,7 @@ const readDirectory = async (path: string): Promise<Contents> => {
     unfinished.delete(id)
     records += 1
     if (first.length < MAX_RECORDS) {
-      first.push({ id, ...(timesOf(payloadLine(window, frame)) ?? UNKNOWN_TIMES) })
+      first.push({ id, ...(timesOf(entryAt(window, frame, version).line) ?? UNKNOWN_TIMES) })
     }
   })
   return {

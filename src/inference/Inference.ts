@@ -139,7 +139,7 @@ export class Inference extends Context.Service<
         if (call.dryRun) return undefined
 
         const announce = (candidate: Candidate, startedAt: number) =>
-          ledger.attempting(trace.intent(principal, call, candidate, startedAt))
+          ledger.recordIntent(trace.intent(principal, call, candidate, startedAt))
         const { timeouts } = gateway
         const answered = yield* stream !== undefined && task._tag === "Chat"
           ? Effect.map(

@@ -1,6 +1,6 @@
 import { Option, Result, Schema } from "effect"
-import type { RequestId } from "../domain/Ids.ts"
 import { latencyBucket } from "../domain/latency-histogram.ts"
+import type { Entry } from "../journal/Journal.ts"
 import type { AttemptRecord, LedgerRecord } from "./LedgerRecord.ts"
 
 /**
@@ -8,10 +8,7 @@ import type { AttemptRecord, LedgerRecord } from "./LedgerRecord.ts"
  * Nothing a client or a provider sent can make the line unwritable: numbers are made to fit their columns or
  * unknown, names are cut, and what PostgreSQL cannot hold in text is replaced.
  */
-export interface LedgerEntry {
-  readonly id: RequestId
-  readonly line: string
-}
+export type LedgerEntry = Entry
 
 /** Longer lines lose the free-form parts: the provider's usage block and the decision. */
 const MAX_LINE = 64 * 1024
@@ -26,7 +23,8 @@ export const ledgerEntry = (record: LedgerRecord): LedgerEntry => {
   const whole = Result.try(() => encode(record, record.rawUsage, record.decision))
   const line =
     Result.isSuccess(whole) && whole.success.length <= MAX_LINE ? whole.success : encode(record, null, null)
-  return { id: record.id, line: storable(line) }
+  const endedMs = instant(record.startedAt) + clampInt4(record.latencyMs)
+  return { id: record.id, endedMs, line: storable(line) }
 }
 
 /** When the request began and ended, from its line's first fields, in the order that `encode` writes. */
@@ -39,15 +37,13 @@ export const timesOf = (
   return found === undefined ? undefined : { startedMs, endedMs: startedMs + Number(latency) }
 }
 
-export const endedAtMs = (line: string): number | undefined => timesOf(line)?.endedMs
-
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
 /** The same without what is free-form in it; undefined when there is nothing of that. */
-export const withoutFreeForm = ({ id, line }: LedgerEntry): LedgerEntry | undefined => {
-  const fields = Option.getOrUndefined(decode(line))
+export const withoutFreeForm = (entry: LedgerEntry): LedgerEntry | undefined => {
+  const fields = Option.getOrUndefined(decode(entry.line))
   if (fields === undefined || (fields.raw_usage === null && fields.decision === null)) return undefined
-  return { id, line: JSON.stringify({ ...fields, raw_usage: null, decision: null }) }
+  return { ...entry, line: JSON.stringify({ ...fields, raw_usage: null, decision: null }) }
 }
 
 const encode = (record: LedgerRecord, rawUsage: unknown, decision: unknown): string => {
