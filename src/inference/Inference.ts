@@ -99,7 +99,7 @@ const make = Effect.gen(function* () {
     if (request.dryRun) return undefined
 
     const recordIntent = (candidate: Candidate, startedAt: number) =>
-      ledger.attempting(recorder.intent(request, candidate, startedAt))
+      ledger.recordIntent(recorder.intent(request, candidate, startedAt))
     if (stream !== undefined) {
       const call = callStreamed(stream, timeouts)
       const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)

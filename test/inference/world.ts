@@ -250,7 +250,7 @@ export const makeLedger = () => {
   const records: Array<LedgerRecord> = []
   const layer = Layer.succeed(Ledger, {
     record: (record) => Effect.sync(() => void records.push(record)),
-    attempting: () => Effect.void,
+    recordIntent: () => Effect.void,
     flush: () => Effect.succeed(true),
   })
   return { records, layer }
