@@ -32,13 +32,15 @@ describe("a request that loses its claim after it ran", () => {
         requestId: RequestId.make("request"),
         endpoint: "/infer",
         credential: Result.succeed("key"),
-        call: Effect.succeed({
-          requestedModel: "only-a",
-          task: { _tag: "Chat", request: ask(), mode: "whole" },
-          dryRun: false,
-          write: () => ({ status: 200, headers: {}, body: "" }),
-          stream: undefined,
-          idempotency: { key: "claimed", fingerprint: Uint8Array.of(1) },
+        read: Effect.succeed({
+          call: {
+            requestedModel: "only-a",
+            task: { _tag: "Chat", request: ask(), mode: "whole" },
+            dryRun: false,
+            write: () => ({ status: 200, headers: {}, body: "" }),
+            stream: undefined,
+          },
+          claim: { key: "claimed", fingerprint: Uint8Array.of(1) },
         }),
       }).pipe(
         Effect.flip,
