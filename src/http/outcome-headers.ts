@@ -7,7 +7,7 @@ import { commonHeaders } from "./error-response.ts"
 /** A route family's header fields for a rate limit. Header names are lower-case. */
 export type RateLimitFields = (state: RateLimitState) => Readonly<Record<string, string>>
 
-/** What every inference answer says about itself, also before a stream's first byte. */
+/** Makes the headers of every inference answer, also before a stream's first byte. */
 export const progressHeaders = (
   progress: Progress,
   rateLimitFields: RateLimitFields,

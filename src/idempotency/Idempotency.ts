@@ -57,15 +57,15 @@ export class Idempotency extends Context.Service<
       const store = yield* ClaimStore
       const limits = yield* IdempotencyLimits
       const fibers = yield* FiberSet.make<void>()
-      /** One entry per call in this process, for its duplicates to join. */
-      const calls = new Map<string, Running>()
+      /** One entry per run in this process, for its duplicates to join. */
+      const runs = new Map<string, Running>()
       let draining = false
       const budget: ReplayBudget = {
         bytesPerStream: limits.maxStoredBytes,
         bytesLeft: limits.maxReplayBytes,
       }
       const { unavailable, overloaded } = passingErrors(limits)
-      const attend = makeClaimedRun(store, limits, fibers)
+      const runClaimed = makeClaimedRun(store, limits, fibers)
 
       /**
        * Entries are keyed by the fingerprint too: whether a key belongs to another request is for the claim to
@@ -78,7 +78,7 @@ export class Idempotency extends Context.Service<
         // Uninterruptible from the entry to the fiber that removes it.
         Effect.uninterruptibleMask((restore) => {
           const name = `${claim.keyId} ${Buffer.from(claim.fingerprint).toString("hex")} ${claim.key}`
-          const joined = calls.get(name)
+          const joined = runs.get(name)
           if (joined !== undefined) {
             return Effect.flatMap(
               restore(Deferred.await(joined.reply)),
@@ -93,15 +93,15 @@ export class Idempotency extends Context.Service<
             )
           }
           if (draining) return Effect.fail(unavailable)
-          if (calls.size >= limits.maxRunning) return Effect.fail(overloaded)
+          if (runs.size >= limits.maxRunning) return Effect.fail(overloaded)
           const running: Running = { reply: Deferred.makeUnsafe(), over: Deferred.makeUnsafe() }
           const { reply } = running
           let begun: GatewayResponse | undefined
-          calls.set(name, running)
+          runs.set(name, running)
           // Gone before the answer is out: whoever asks again after an answer asks the database.
-          const settle = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
+          const finish = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
             Effect.sync(() => {
-              calls.delete(name)
+              runs.delete(name)
               Deferred.doneUnsafe(reply, exit)
               Deferred.doneUnsafe(running.over, Exit.void)
               if (begun === undefined) return
@@ -113,11 +113,11 @@ export class Idempotency extends Context.Service<
             Deferred.doneUnsafe(reply, Exit.succeed({ response, replayed: false }))
           }
           const id = { keyId: claim.keyId, keyHash: hashKey(claim.key) }
-          return attend(id, claim.fingerprint, work, begin).pipe(
-            Effect.onExit((exit) => settle(withoutInterrupts(exit))),
+          return runClaimed(id, claim.fingerprint, work, begin).pipe(
+            Effect.onExit((exit) => finish(withoutInterrupts(exit))),
             Effect.exit,
             Effect.asVoid,
-            (call) => FiberSet.run(fibers, call),
+            (claimed) => FiberSet.run(fibers, claimed),
             Effect.andThen(restore(Deferred.await(reply))),
           )
         })
@@ -129,7 +129,7 @@ export class Idempotency extends Context.Service<
         draining = true
         const drained = yield* Effect.timeoutOption(FiberSet.awaitEmpty(fibers), limits.drainMs)
         if (Option.isSome(drained)) return
-        yield* Effect.logWarning(`${yield* FiberSet.size(fibers)} calls with an Idempotency-Key are cut off`)
+        yield* Effect.logWarning(`${yield* FiberSet.size(fibers)} runs with an Idempotency-Key are cut off`)
         yield* FiberSet.clear(fibers)
       })
       yield* Effect.addFinalizer(() => drain)
@@ -150,7 +150,7 @@ export class Idempotency extends Context.Service<
   static readonly layerMemory = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layerMemory))
 }
 
-/** One run in this process: what its callers get, and its end. */
+/** A run in this process: the reply that its callers get, and its end. */
 interface Running {
   readonly reply: Deferred.Deferred<IdempotentReply, IdempotencyError>
   readonly over: Deferred.Deferred<void>
