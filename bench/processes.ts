@@ -29,7 +29,7 @@ export const freePort = (): Promise<number> =>
   })
 
 /** As `npm start` runs the gateway; whatever it is compared with gets the same. */
-const NODE_FLAGS = ["--max-semi-space-size=64"]
+const NODE_FLAGS = ["--max-semi-space-size=32"]
 
 /** Starts a script under this Node and waits for a line on stdout. */
 export const start = (

@@ -1,5 +1,5 @@
 import { createServer, type Server } from "node:http"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Cause, Effect, Layer, Metric } from "effect"
 import {
   HttpIncomingMessage,
@@ -9,7 +9,7 @@ import {
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
-import { HttpApiBuilder, HttpApiError, HttpApiScalar } from "effect/http-api"
+import { HttpApiBuilder, HttpApiError } from "effect/http-api"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
@@ -17,6 +17,7 @@ import { requestDuration, requestOutcome, requests } from "../observability/Metr
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { watchConnections } from "./connections.ts"
 import { invalidRequest } from "./decode.ts"
+import * as DocsPage from "./docs-page.ts"
 import { errorResponse } from "./error-response.ts"
 import { InferHandlers } from "./InferApi.ts"
 import { KeysHandlers } from "./KeysApi.ts"
@@ -132,7 +133,7 @@ const routes = Layer.mergeAll(
   HttpApiBuilder.layer(GatewayApi, { openapiPath: "/openapi.json" }).pipe(
     Layer.provide([InferHandlers, OpenAiHandlers, AnalyticsHandlers, KeysHandlers, SystemHandlers]),
   ),
-  HttpApiScalar.layer(GatewayApi, { path: "/docs" }),
+  DocsPage.layer,
   HttpRouter.add("*", "*", notHere),
 ).pipe(Layer.provide(exchange))
 
