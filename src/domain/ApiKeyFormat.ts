@@ -7,14 +7,14 @@ import { crc32 } from "node:zlib"
  * random guesses are refused without a look at the database. 43 base62 characters are 256 bits and, at 43 bytes,
  * below the 72 that bcrypt reads.
  */
-export interface ApiKeyParts {
+interface ApiKeyParts {
   /** Public: safe to log, to show and to look up by. */
   readonly id: string
   readonly secret: string
 }
 
-export const API_KEY_ID_LENGTH = 12
-export const API_KEY_SECRET_LENGTH = 43
+const API_KEY_ID_LENGTH = 12
+const API_KEY_SECRET_LENGTH = 43
 
 const PREFIX = "gwk_"
 const CHECKSUM_LENGTH = 6
