@@ -3,7 +3,7 @@ import { setTimeout } from "node:timers/promises"
 import { type Answer, Connection } from "./connection.ts"
 import { type Address, chat, stream } from "./requests.ts"
 
-export interface Soaked {
+interface Soaked {
   readonly good: number
   readonly streamed: number
   readonly left: number

@@ -24,7 +24,7 @@ const LOG_EVERY_MS = 10_000
 
 type RecordIntent = (candidate: Candidate, startedAt: number) => Effect.Effect<void>
 
-export interface Answered<A> {
+interface Answered<A> {
   readonly candidate: Candidate
   readonly answer: A
   readonly cost: Cost
