@@ -5,18 +5,19 @@ import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
 import { endless } from "../support/fake-upstream-streams.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { RawHttp } from "../support/RawHttp.ts"
 
 /** Clients that go, and clients that stay and do not read. */
 
 let upstream: FakeUpstream
-let gateway: GatewayProcess
+let gateway: GatewayInProcess
 let key: string
 
 beforeAll(async () => {
   upstream = await FakeUpstream.start()
-  gateway = await GatewayProcess.start({
+  gateway = await GatewayInProcess.start({
     databaseUrl: await Effect.runPromise(migratedPostgresUrl),
     config: providersYaml(
       [upstream],
@@ -111,7 +112,7 @@ describe("a client that takes nothing of its answer", () => {
 
 describe("a client that reads too slowly", () => {
   it("runs out of time, which is not held against the provider", async () => {
-    const patient = await GatewayProcess.start({
+    const patient = await GatewayInProcess.start({
       databaseUrl: await Effect.runPromise(migratedPostgresUrl),
       config: providersYaml([upstream], "timeouts: { stream_ms: 5000 }"),
     })

@@ -11,7 +11,8 @@ import { type Certificate, issue, makeAuthority } from "../support/certificates.
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import type { StreamClient } from "../support/StreamClient.ts"
 import { endOf, StreamHistory } from "../support/StreamHistory.ts"
 

@@ -9,7 +9,8 @@ import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 
 /** How a gateway ends, and what keeps a second one out of its place. */
 

@@ -34,7 +34,8 @@ import {
   streamThenHang,
   streamThenReset,
 } from "../support/fake-upstream-streams.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { metric } from "../support/process-watch.ts"
 import { parseEvents, type StreamClient } from "../support/StreamClient.ts"
 import { endOf, StreamHistory } from "../support/StreamHistory.ts"
@@ -175,7 +176,7 @@ let troubled: FakeUpstream
 let larger: FakeUpstream
 let healthy: FakeUpstream
 /** Its streams do not get a keep-alive: what fails before the first token can still become a status. */
-let gateway: GatewayProcess
+let gateway: GatewayInProcess
 let key: string
 let databaseUrl: Redacted.Redacted
 const history = new StreamHistory()
@@ -200,7 +201,7 @@ beforeAll(async () => {
   ])
   const only = "exploration: 0, weights: { latency: 0, cost: 1 }"
   const pair = (name: string, i: number) => `${name}: { candidates: [p${i}/m, p${HEALTHY}/m], ${only} }`
-  gateway = await GatewayProcess.start({
+  gateway = await GatewayInProcess.start({
     databaseUrl,
     config: providersYaml(
       [...Array.from({ length: LARGER }, () => troubled), larger, healthy],
