@@ -1,9 +1,10 @@
 import { assert, layer } from "@effect/vitest"
-import { Clock, Deferred, type Duration, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
+import { Clock, Deferred, Duration, Effect, Fiber, Layer, Redacted, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { ApiKeys } from "../../src/auth/ApiKeys.ts"
 import type { Authenticator } from "../../src/auth/Authenticator.ts"
 import { layerPostgres } from "../support/Databases.ts"
+import { scaled } from "../support/slowness.ts"
 import { databases, replica } from "./databases.ts"
 
 type Replica = Authenticator["Service"]
@@ -31,7 +32,7 @@ const untilItSays = Effect.fnUntraced(function* (
   yield* Effect.repeat(reason(auth, token), {
     until: (said) => said === expected,
     schedule: Schedule.spaced("5 millis"),
-  }).pipe(Effect.timeout(within))
+  }).pipe(Effect.timeout(scaled(Duration.toMillis(within))))
   return (yield* Clock.currentTimeMillis) - started
 })
 
@@ -49,8 +50,8 @@ for (const { name, database } of databases) {
             yield* auth.authenticate(other.token)
           }
           yield* (yield* ApiKeys).revoke(id)
-          assert.isBelow(yield* untilItSays("invalid", a, token), 1_000)
-          assert.isBelow(yield* untilItSays("invalid", b, token), 1_000)
+          assert.isBelow(yield* untilItSays("invalid", a, token), scaled(1_000))
+          assert.isBelow(yield* untilItSays("invalid", b, token), scaled(1_000))
           for (const auth of [a, b]) assert.strictEqual(yield* reason(auth, other.token), "valid")
         }),
       )
@@ -62,7 +63,7 @@ for (const { name, database } of databases) {
           yield* auth.authenticate(token)
           const { secret } = yield* (yield* ApiKeys).rotate(id, { graceMs: 0 })
           yield* auth.authenticate(Redacted.value(secret))
-          assert.isBelow(yield* untilItSays("invalid", auth, token), 1_000)
+          assert.isBelow(yield* untilItSays("invalid", auth, token), scaled(1_000))
         }),
       )
 
@@ -101,7 +102,7 @@ for (const { name, database } of databases) {
           yield* auth.authenticate(token)
           const sql = yield* SqlClient.SqlClient
           yield* sql`DELETE FROM api_keys WHERE id = ${id}`
-          assert.isBelow(yield* untilItSays("invalid", auth, token, "10 seconds"), 7_000)
+          assert.isBelow(yield* untilItSays("invalid", auth, token, "10 seconds"), scaled(7_000))
         }),
       )
 
@@ -115,7 +116,7 @@ for (const { name, database } of databases) {
             INSERT INTO api_keys (id, name, secret_hash)
             SELECT lpad(n::text, 12, '0'), 'bulk', 'x' FROM generate_series(1, 3000) n`
           yield* (yield* ApiKeys).revoke(id)
-          assert.isBelow(yield* untilItSays("invalid", auth, token), 1_000)
+          assert.isBelow(yield* untilItSays("invalid", auth, token), scaled(1_000))
         }),
       )
     },
@@ -147,14 +148,14 @@ layer(ApiKeys.layer.pipe(Layer.provideMerge(layerPostgres)), { excludeTestServic
         )
         yield* Deferred.await(revoked)
         yield* revoke(early.id)
-        assert.isBelow(yield* untilItSays("invalid", auth, early.token), 1_000)
+        assert.isBelow(yield* untilItSays("invalid", auth, early.token), scaled(1_000))
         // The number after that of the open transaction was seen, more than once.
         yield* Effect.sleep("1 second")
         assert.strictEqual(yield* reason(auth, late.token), "valid")
 
         yield* Deferred.succeed(commit, undefined)
         yield* Fiber.join(transaction)
-        assert.isBelow(yield* untilItSays("invalid", auth, late.token), 1_000)
+        assert.isBelow(yield* untilItSays("invalid", auth, late.token), scaled(1_000))
         assert.strictEqual(yield* reason(auth, kept.token), "valid")
       }),
     )

@@ -119,7 +119,7 @@ const exchanges = async (from: number, to: number): Promise<void> => {
 }
 
 describe("many thousand requests", () => {
-  it("leave no memory, socket, timer or slot behind", { timeout: 120_000 }, async () => {
+  it("leave no memory, socket, timer or slot behind", async () => {
     const idle = { files: openFiles(gateway.pid), ...(await probe()) }
     await exchanges(0, WARM_UP)
     const warm = { mb: residentMb(gateway.pid), ...(await probe()) }

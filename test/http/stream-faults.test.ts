@@ -39,6 +39,7 @@ import { providersYaml } from "../support/gateway-environment.ts"
 import { metric } from "../support/process-watch.ts"
 import { parseEvents, type StreamClient } from "../support/StreamClient.ts"
 import { endOf, StreamHistory } from "../support/StreamHistory.ts"
+import { scaled } from "../support/slowness.ts"
 
 /**
  * Streams in trouble, seen from the client: until something is said the next provider takes over unnoticed, after
@@ -462,7 +463,7 @@ describe.concurrent("time", () => {
     const elapsedMs = performance.now() - startedAt
     assert.strictEqual(endOf(client.text), "error")
     assert.isAtLeast(elapsedMs, STREAM_MS - 50)
-    assert.isBelow(elapsedMs, STREAM_MS + 1_000)
+    assert.isBelow(elapsedMs, scaled(STREAM_MS + 1_000))
     const [call] = callsOf(troubled, prompt)
     await troubled.until(() => call?.outcome === "lost")
   })
