@@ -52,7 +52,7 @@ export class GatewayClient {
       const response = await this.admin("/analytics/requests?limit=1000")
       rows = ((await response.json()) as { data: typeof rows }).data
       return rows.length >= count
-    })
+    }, 10_000)
     return rows
   }
 }
