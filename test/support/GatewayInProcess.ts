@@ -1,5 +1,6 @@
 import { rm } from "node:fs/promises"
-import { Cause, ConfigProvider, Console, Effect, Exit, Fiber, Layer, Metric } from "effect"
+import { Cause, ConfigProvider, Console, Effect, Exit, Fiber, Layer, Metric, Tracer } from "effect"
+import { identity } from "effect/Function"
 import { gateway } from "../../src/app/App.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { layerLoggingNoDeps } from "../../src/observability/Logging.ts"
@@ -29,8 +30,10 @@ export class GatewayInProcess extends GatewayClient {
     this.#output = output
   }
 
-  /** Resolves when it is ready. */
-  static async start(options: GatewayOptions = {}): Promise<GatewayInProcess> {
+  /** Resolves when it is ready. `tracer` takes the spans of a gateway that sends none to a collector. */
+  static async start(
+    options: GatewayOptions & { readonly tracer?: Tracer.Tracer } = {},
+  ): Promise<GatewayInProcess> {
     const { folder, settings } = await prepareGateway(options)
     const listening = Promise.withResolvers<string>()
     const { console, output } = capturedConsole((line) => {
@@ -42,6 +45,7 @@ export class GatewayInProcess extends GatewayClient {
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(settings)),
       Effect.provideService(Console.Console, console),
       Effect.provideService(Metric.MetricRegistry, new Map()),
+      options.tracer === undefined ? identity : Effect.provideService(Tracer.Tracer, options.tracer),
       Effect.runFork,
     )
     fiber.addObserver((exit) =>
