@@ -1,5 +1,5 @@
 declare global {
-  /** Of ECMAScript, and not yet in TypeScript's library. */
+  /** Methods of ECMAScript that are not yet in TypeScript's library. */
   interface JSON {
     rawJSON(text: string): object
     isRawJSON(value: unknown): value is { readonly rawJSON: string }
@@ -10,11 +10,11 @@ declare global {
   }
 }
 
-/** A long number; in a text it is a false alarm. */
+/** Matches a long number, and by false alarm one within a text. */
 const LONG_NUMBER = /[:,[]\s*-?\d{16}/
 
 /**
- * `JSON.parse` for what is written again: integers beyond 2^53, such as an id in a tool call or a bound in a schema,
+ * Parses JSON that will be written again: integers beyond 2^53, such as an id in a tool call or a bound in a schema,
  * become objects that `JSON.stringify` writes digit by digit. Throws what `JSON.parse` throws.
  */
 export const parseExactJson = (text: string): unknown =>
@@ -25,6 +25,6 @@ const keepingDigits = (_: string, value: unknown, { source }: { readonly source?
     ? JSON.rawJSON(source)
     : value
 
-/** The nearest number to one that is kept as its digits; everything else as it is. */
+/** Returns the nearest number to one that is kept as its digits, and everything else as it is. */
 export const roundedNumber = (value: unknown): unknown =>
   JSON.isRawJSON(value) ? Number(value.rawJSON) : value
