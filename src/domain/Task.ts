@@ -20,12 +20,12 @@ export interface EmbeddingTask {
   readonly source?: JsonSource | undefined
 }
 
-/** Embeddings always travel whole. */
+/** Returns how the answer travels; embeddings always travel whole. */
 export const modeOf = (task: Task): CallMode => (task._tag === "Chat" ? task.mode : "whole")
 
 export const inputTokensOf = (task: Task): number =>
   task._tag === "Chat" ? estimateInputTokens(task.request) : estimateEmbeddingTokens(task.request)
 
-/** The most tokens that the task may produce, when it says so; embeddings produce none. */
+/** Returns the most tokens that the task may produce, when it says so; embeddings produce none. */
 export const outputLimitOf = (task: Task): number | undefined =>
   task._tag === "Chat" ? maxOutputTokens(task.request) : 0

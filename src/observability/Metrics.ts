@@ -52,10 +52,10 @@ const counter = (name: string, description: string, attributes: Record<string, s
 const gauge = (name: string, description: string, attributes: Record<string, string> = {}) =>
   Metric.gauge(name, { description, attributes })
 
-/** Doubling from 1 ms to 262 s: an answer from the cache and the longest deadline both land inside. */
+/** Boundaries that double from 1 ms to 262 s: an answer from the cache and the longest deadline both land inside. */
 const SECONDS = Metric.exponentialBoundaries({ start: 0.001, factor: 2, count: 20 })
 
-/** Takes milliseconds, as all code here counts time; shows seconds, as Prometheus wants it. */
+/** Makes a histogram that takes milliseconds, as all code here counts time, and shows seconds, as Prometheus does. */
 const duration = (name: string, description: string, attributes: Record<string, string>) =>
   Metric.histogram(name, { description, boundaries: SECONDS, attributes }).pipe(
     Metric.mapInput((ms: number) => ms / 1000),
@@ -130,7 +130,7 @@ export const upstreamDuration = durations<readonly [provider: string, model: str
   ["provider", "model"],
 )
 
-/** 1 while the breaker keeps traffic away, else 0. */
+/** Shows 1 while the breaker keeps traffic away, else 0. */
 export const breakerOpen = gauges<readonly [provider: string, model: string]>(
   "gateway_breaker_open",
   "Whether the circuit breaker is open",
@@ -180,8 +180,8 @@ export const ledgerOldestAge = gauge(
 export const ledgerWritten = counter("gateway_ledger_written_total", "Records committed to the database")
 
 /**
- * Why a record was lost. The first two: the journal did not take it, and the memory behind it was full. `stopped`: it
- * was in memory when the process stopped, and neither the database nor the journal took it then.
+ * The reason why a record was lost. The first two: the journal did not take it, and the memory behind it was full.
+ * `stopped`: it was in memory when the process stopped, and neither the database nor the journal took it then.
  */
 type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused" | "stopped"
 
