@@ -1,8 +1,17 @@
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
+import { measureSlowness } from "./test/support/measure-slowness.ts"
 
-// Tests start about a hundred processes, half of whose time is compiling the same modules.
+// Tests start dozens of processes, half of whose time is compiling the same modules.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules/.cache/node-compile")
+
+// Bounds in seconds are chosen for a quiet machine: `test/support/slowness.ts`.
+const slowness = await measureSlowness()
+if (slowness > 1.5) {
+  console.error(
+    `This machine is busy or slow: bounds of time in tests are ${slowness.toFixed(1)} times longer.`,
+  )
+}
 
 export default defineConfig({
   test: {
@@ -11,7 +20,8 @@ export default defineConfig({
     // Most tests wait for processes, sockets and databases rather than compute.
     maxWorkers: 4,
     isolate: false,
-    testTimeout: 60_000,
-    hookTimeout: 60_000,
+    testTimeout: 120_000 * slowness,
+    hookTimeout: 120_000 * slowness,
+    env: { TEST_SLOWNESS: String(slowness) },
   },
 })

@@ -17,7 +17,7 @@ const MANIFEST = {
 }
 const MS_TO_INSTALL = 300_000
 
-export interface Peer {
+interface Peer {
   readonly subject: Subject
   readonly child: ChildProcess
 }

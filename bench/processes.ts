@@ -38,7 +38,7 @@ export const freePort = (): Promise<number> =>
   })
 
 /** The flag of `npm start`; whatever the gateway is compared with gets the same. */
-const NODE_FLAGS = ["--max-semi-space-size=64"]
+const NODE_FLAGS = ["--max-semi-space-size=32"]
 
 export interface StartOptions {
   /** The core to stay on; absent = wherever the system puts it. */

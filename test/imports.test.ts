@@ -65,6 +65,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "routing",
     "inference",
     "http",
+    "cli",
   ],
 }
 

@@ -85,21 +85,25 @@ const service = Server.layer.pipe(
   Layer.provideMerge(AdminTokens.layer),
   Layer.provideMerge(Readiness.layer),
   Layer.provideMerge(Layer.merge(Database.layer, Layer.merge(layerTracing, layerBuildInfo))),
-  Layer.provideMerge(Settings.layer),
 )
 
 /** Balancers learn from `/readyz` that this replica leaves before its port closes. */
 const DRAIN_NOTICE = "500 millis"
 
 /**
- * The service until it is interrupted. It listens at once; it is ready when the schema is up to date, which with a
- * database that is down takes until that is back.
+ * Runs the service with the settings that it is given until it is interrupted. It listens at once; it is ready when the
+ * schema is up to date, which with a database that is down takes until that is back.
  */
-export const serve = Effect.gen(function* () {
-  yield* processPolicy
+export const gateway = Effect.gen(function* () {
   const services = yield* Layer.build(service)
   return yield* Effect.provide(running, services)
 }).pipe(Effect.scoped)
+
+/** Runs the service as what its process is for, with the settings of its environment. */
+export const serve = processPolicy.pipe(
+  Effect.andThen(Effect.provide(gateway, Settings.layer)),
+  Effect.scoped,
+)
 
 /** Before the server cuts what is left: an error in the stream needs a moment to reach its client. */
 const LAST_WORDS_MS = 500

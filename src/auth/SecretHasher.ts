@@ -3,7 +3,7 @@ import { Context, Data, Effect, Layer, Semaphore } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 
 /** Too many computations wait already. */
-export class SecretHasherBusy extends Data.TaggedError("SecretHasherBusy") {}
+class SecretHasherBusy extends Data.TaggedError("SecretHasherBusy") {}
 
 const COST = 10
 /** bcrypt runs on libuv's four threads, which DNS and files need too. */

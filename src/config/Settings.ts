@@ -1,10 +1,9 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, Layer, Redacted, Result } from "effect"
 import { textThat, wholeNumber } from "../domain/rules.ts"
 import { ADMIN_JWT_SECRET_MIN_BYTES, readOrCreateAdminJwtSecret } from "./admin-jwt-secret.ts"
 import { BaseUrl } from "./base-url.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
-import { layerEnvironment } from "./environment.ts"
 import type { GatewayConfig, GatewayFile } from "./GatewayConfig.ts"
 import { emptyFile, inFile, readGatewayFile } from "./GatewayFile.ts"
 import { logFormat, logLevel } from "./LogSettings.ts"
@@ -119,9 +118,9 @@ export class Settings extends Context.Service<
   /** Reads whatever `ConfigProvider` is in the context. */
   static readonly layerNoDeps = Layer.effect(Settings, load)
 
-  /** The environment, then `.env`. */
+  /** Reads them from the `ConfigProvider` that the front doors give (`layerEnvironment`) and the files that it names. */
   static readonly layer: Layer.Layer<Settings, SettingsError> = this.layerNoDeps.pipe(
-    Layer.provide([layerEnvironment, NodeServices.layer]),
+    Layer.provide(NodeServices.layer),
   )
 
   /** Defaults with the simulated providers on and any free port; reads and writes nothing. */

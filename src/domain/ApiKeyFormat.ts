@@ -13,8 +13,8 @@ export interface ApiKeyParts {
   readonly secret: string
 }
 
-export const API_KEY_ID_LENGTH = 12
-export const API_KEY_SECRET_LENGTH = 43
+const API_KEY_ID_LENGTH = 12
+const API_KEY_SECRET_LENGTH = 43
 
 const PREFIX = "gwk_"
 const CHECKSUM_LENGTH = 6

@@ -21,9 +21,9 @@ export interface ChatMessage {
   readonly [field: string]: unknown
 }
 
-export type ChatRole = "system" | "developer" | "user" | "assistant" | "tool" | "function"
+type ChatRole = "system" | "developer" | "user" | "assistant" | "tool" | "function"
 
-export interface ContentPart {
+interface ContentPart {
   readonly type: string
   readonly text?: string | null
   readonly [field: string]: unknown
@@ -88,7 +88,7 @@ export const maxOutputTokens = (request: ChatRequest): number | undefined =>
   request.max_completion_tokens ?? request.max_tokens ?? undefined
 
 /** The text of a message, parts joined; parts without text count as nothing. */
-export const messageText = (message: ChatMessage): string => {
+const messageText = (message: ChatMessage): string => {
   const { content } = message
   if (typeof content === "string") return content
   if (content === null || content === undefined) return ""

@@ -23,7 +23,7 @@ export type ProviderErrorKind =
   | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
   | "reset" // connection lost after the request was sent: may have been billed
 
-export interface Disposition {
+interface Disposition {
   /** Same target again: never, at most once, or with backoff as long as budget and deadline allow. */
   readonly retry: "never" | "once" | "backoff"
   /** Whether another target may be asked; `larger_context` only one configured for longer prompts. */

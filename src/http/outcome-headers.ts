@@ -56,7 +56,7 @@ export const openAiRateLimitFields: RateLimitFields = ({ limit, remaining, reset
 })
 
 /** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */
-export const goDuration = (ms: number): string => {
+const goDuration = (ms: number): string => {
   if (ms < 1000) return `${ms}ms`
   const minutes = Math.floor(ms / 60_000)
   const seconds = (ms - minutes * 60_000) / 1000

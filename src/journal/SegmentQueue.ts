@@ -21,7 +21,7 @@ interface Batch {
 }
 
 /** What the queue needs to know of the writer of its segments. A dead process's segments have none. */
-export interface SegmentSource {
+interface SegmentSource {
   /** Segments from the oldest on; taken off here, added by whoever writes. */
   readonly segments: Array<Segment>
   readonly appended: () => number

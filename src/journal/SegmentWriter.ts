@@ -23,7 +23,7 @@ export const realDisk: JournalDisk = {
 const PAUSE_MS = 1_000
 
 /** Intents that go first into every new segment, so that older ones may be deleted. */
-export type OpenIntents = () => Iterable<{ readonly id: string; readonly line: string }>
+type OpenIntents = () => Iterable<{ readonly id: string; readonly line: string }>
 
 /**
  * Appends groups of frames to numbered segment files, synchronously: what `append` took is with the kernel and survives

@@ -4,7 +4,7 @@ import { FRAME_BYTES, type Frame, frameAt, MAX_PAYLOAD_BYTES } from "./frame.ts"
 /** Makes room for the largest frame, so that every frame fits in whole from its first byte on. */
 export const makeWindow = (): Buffer => Buffer.allocUnsafe(FRAME_BYTES + 2 * MAX_PAYLOAD_BYTES)
 
-export interface Reading {
+interface Reading {
   /** Byte behind the last frame that was taken, and behind what had to be skipped before the next. */
   readonly position: number
   /** Number of stretches of bytes that are no frames, with whole frames behind them. */

@@ -6,7 +6,7 @@ import { SEGMENT_HEADER, type Version, versionOf } from "./payload.ts"
 import { makeWindow, readFrames } from "./read-frames.ts"
 
 /** Bytes of a segment that are no frames. */
-export interface Damage {
+interface Damage {
   /** Bytes of an unfinished end, as a crash leaves it. Nobody was told that they were taken: nothing is lost. */
   readonly tornBytes: number
   /** Number of other such stretches: they were records, or intents, until the disk lost them. */
@@ -14,7 +14,7 @@ export interface Damage {
   readonly gapBytes: number
 }
 
-export interface SegmentFile {
+interface SegmentFile {
   readonly path: string
   readonly version: Version
 }

@@ -172,7 +172,7 @@ export const ATTEMPT_COLUMNS = listed(attemptFields(TYPES, {} as AttemptRecord))
 type ColumnOf<Name> = Name extends `${infer Column}_at_ms` ? `${Column}_at` : Exclude<Name, "latency_bucket">
 
 /** Name of a column of the table `requests`. */
-export type RequestColumn = ColumnOf<keyof ReturnType<typeof requestLine>>
+type RequestColumn = ColumnOf<keyof ReturnType<typeof requestLine>>
 
 const BIGINTS = new Set(REQUEST_COLUMNS.flatMap(({ type, column }) => (type === "bigint" ? column : [])))
 

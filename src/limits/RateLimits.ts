@@ -4,7 +4,6 @@ import { Settings } from "../config/Settings.ts"
 import type { KeyId } from "../domain/Ids.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { makeBucketStore } from "./bucket-store.ts"
-import { connectRedisLimiter } from "./redis-limiter.ts"
 
 /** Where a key stands in its minute, for the `RateLimit` headers. */
 export interface RateLimitState {
@@ -60,6 +59,8 @@ export class RateLimits extends Context.Service<RateLimits, { readonly consume: 
       RateLimits,
       Effect.gen(function* () {
         const alone = (yield* Layer.build(RateLimits.layerMemory)).pipe(Context.get(RateLimits))
+        // Its client is 1.5 MB of source, loaded only where it is used.
+        const { connectRedisLimiter } = yield* Effect.promise(() => import("./redis-limiter.ts"))
         const shared = yield* connectRedisLimiter(url)
         let failedAtMs: number | undefined
 

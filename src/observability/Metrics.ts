@@ -81,7 +81,7 @@ const durations = <Values extends ReadonlyArray<string>>(
 
 // Requests
 
-export type RequestOutcome = "2xx" | "3xx" | "4xx" | "5xx"
+type RequestOutcome = "2xx" | "3xx" | "4xx" | "5xx"
 
 export const requestOutcome = (status: number): RequestOutcome =>
   status >= 500 ? "5xx" : status >= 400 ? "4xx" : status >= 300 ? "3xx" : "2xx"
@@ -114,7 +114,7 @@ export const shed = counters<readonly [reason: "in_flight" | "event_loop_delay"]
 // Upstream
 
 /** `lost`: the gateway died before it knew. */
-export type UpstreamOutcome = "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
+type UpstreamOutcome = "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
 
 export const upstreamAttempts = counters<
   readonly [provider: string, model: string, outcome: UpstreamOutcome]
@@ -139,7 +139,7 @@ export const breakerOpen = gauges<readonly [provider: string, model: string]>(
 
 // Keys and claims
 
-export type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable"
+type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable"
 
 export const authResults = counters<readonly [result: AuthResult]>(
   "gateway_auth_results_total",
@@ -150,7 +150,7 @@ export const authResults = counters<readonly [result: AuthResult]>(
 export const bcryptRunning = gauge("gateway_bcrypt_running_hashes", "bcrypt computations running")
 
 /** `run`: the answer was made for this request; `replayed`: it was another's. */
-export type IdempotencyOutcome =
+type IdempotencyOutcome =
   | "run"
   | "replayed"
   | "in_progress"
@@ -183,7 +183,7 @@ export const ledgerWritten = counter("gateway_ledger_written_total", "Records co
  * Why a record was lost. The first two: the journal did not take it, and the memory behind it was full. `stopped`: it
  * was in memory when the process stopped, and neither the database nor the journal took it then.
  */
-export type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused" | "stopped"
+type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused" | "stopped"
 
 export const ledgerDropped = counters<readonly [reason: LedgerLoss]>(
   "gateway_ledger_dropped_total",

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { Data, Effect, type Scope } from "effect"
 
-export class LockFileUnusable extends Data.TaggedError("LockFileUnusable")<{ readonly cause: unknown }> {}
+class LockFileUnusable extends Data.TaggedError("LockFileUnusable")<{ readonly cause: unknown }> {}
 
 /**
  * One owner of a directory among all processes of the machine. The lock is an open exclusive transaction on a SQLite

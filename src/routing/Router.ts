@@ -31,7 +31,7 @@ import {
   type Target,
 } from "./targets.ts"
 
-export interface PlanInput {
+interface PlanInput {
   readonly requestedModel: string
   readonly task: Task
   /** The key's allow-list; undefined = everything. */

@@ -5,6 +5,7 @@ import { ApiKeys } from "../../src/auth/ApiKeys.ts"
 import type { Authenticator } from "../../src/auth/Authenticator.ts"
 import { Database } from "../../src/database/Database.ts"
 import { layerPostgres, migratedPostgresUrl } from "../support/Databases.ts"
+import { scaled } from "../support/slowness.ts"
 import { freezableProxy, reason, refusedAfterMs, replica } from "./databases.ts"
 import { makeToken } from "./world.ts"
 
@@ -57,8 +58,8 @@ layer(ApiKeys.layer.pipe(Layer.provideMerge(layerPostgres)), { excludeTestServic
           yield* revoke(before.id)
           yield* killConnections
           yield* revoke(after.id)
-          assert.isBelow(yield* refusedAfterMs(auth, before.token), 1_000)
-          assert.isBelow(yield* refusedAfterMs(auth, after.token), 1_000)
+          assert.isBelow(yield* refusedAfterMs(auth, before.token), scaled(1_000))
+          assert.isBelow(yield* refusedAfterMs(auth, after.token), scaled(1_000))
           assert.strictEqual(yield* reason(auth, kept.token), "valid")
         }
       }),
@@ -73,7 +74,7 @@ layer(ApiKeys.layer.pipe(Layer.provideMerge(layerPostgres)), { excludeTestServic
         yield* sql`ALTER TABLE api_keys DISABLE TRIGGER api_keys_announce`
         yield* sql`
           UPDATE api_keys SET revoked_at = now(), change_seq = nextval('api_key_changes') WHERE id = ${id}`
-        assert.isBelow(yield* refusedAfterMs(auth, token), 1_000)
+        assert.isBelow(yield* refusedAfterMs(auth, token), scaled(1_000))
         yield* sql`ALTER TABLE api_keys ENABLE TRIGGER api_keys_announce`
       }),
     )
@@ -97,7 +98,7 @@ describe("a database", () => {
       const auth = yield* replica
       const { value, ms } = yield* timed(reason(auth, makeToken().token))
       assert.strictEqual(value, "unavailable")
-      assert.isBelow(ms, 1_000)
+      assert.isBelow(ms, scaled(1_000))
     }).pipe(
       Effect.provide(
         pool.pipe(Layer.provide(Database.layerServer(Redacted.make("postgres://nobody:x@127.0.0.1:1/none")))),
@@ -124,16 +125,16 @@ describe("a database", () => {
           slowest = Math.max(slowest, ms)
           yield* Effect.sleep("10 millis")
         }
-        assert.isBelow(slowest, 500)
+        assert.isBelow(slowest, scaled(500))
         const unknown = yield* timed(reason(auth, makeToken().token))
         assert.strictEqual(unknown.value, "unavailable")
-        assert.isBelow(unknown.ms, 1_000)
+        assert.isBelow(unknown.ms, scaled(1_000))
 
         // Revoked past the frozen path, by a replica that reaches the database.
         yield* ApiKeys.use((keys) => keys.revoke(revoked.id)).pipe(Effect.provide(direct, { local: true }))
         assert.strictEqual(yield* reason(auth, revoked.token), "valid")
         proxy.frozen = false
-        assert.isBelow(yield* refusedAfterMs(auth, revoked.token), 1_000)
+        assert.isBelow(yield* refusedAfterMs(auth, revoked.token), scaled(1_000))
         assert.strictEqual(yield* reason(auth, known.token), "valid")
         assert.strictEqual(yield* reason(auth, makeToken().token), "invalid")
       }).pipe(Effect.provide(proxied))
@@ -151,7 +152,7 @@ describe("a database", () => {
         proxy.cut()
         const ends = (yield* Clock.currentTimeMillis) + 4_000
         while ((yield* Clock.currentTimeMillis) < ends) {
-          assert.isBelow((yield* timed(auth.authenticate(token))).ms, 300)
+          assert.isBelow((yield* timed(auth.authenticate(token))).ms, scaled(300))
           yield* Effect.sleep("10 millis")
         }
       }).pipe(Effect.provide(proxied))

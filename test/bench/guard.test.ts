@@ -13,7 +13,6 @@ describe("what a request costs", () => {
         const costs = yield* Effect.promise(() => measureCosts(folder, Redacted.value(url)))
         assert.deepStrictEqual(exceeded(costs, readCommitted()), [])
       }).pipe(Effect.scoped),
-    60_000,
   )
 
   it("is refused above its tolerance and not below it", () => {

@@ -56,49 +56,43 @@ const ledgerChecks = ["partitions", "rollups", "rollup_levels", "attempts", "cos
 const databaseChecks = ["clock", "schema", "keys", "claims", ...ledgerChecks]
 
 describe("llm-gateway doctor", () => {
-  it.live(
-    "has nothing to say against a ledger of this hour, and names what was damaged since",
-    () =>
-      Effect.gen(function* () {
-        const url = yield* migratedPostgresUrl
-        const onDatabase = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
-          Effect.provide(effect, PgClient.layer({ url, maxConnections: 1 }), { local: true })
-        const nowMs = yield* Clock.currentTimeMillis
-        const recent = (hours: number) => ledgerEntry(record({ startedAt: nowMs - hours * HOUR_MS }))
-        yield* onDatabase(
-          SqlClient.SqlClient.use((sql) =>
-            Effect.andThen(createDaysAhead(sql, 3), writeBatch(sql, [recent(0), recent(2), recent(60)])),
-          ),
-        )
-        const sound = yield* diagnose(serverEnv(url))
-        assert.strictEqual(sound.code, 0, sound.stdout + sound.stderr)
-        assert.isTrue(sound.report.ok)
-        assert.deepStrictEqual(sound.names("ok"), [
-          ...["settings", "prices", "database", ...databaseChecks, "journal"],
-        ])
-        assert.deepStrictEqual(sound.names("warn"), ["providers"])
-        assert.strictEqual(sound.findings.get("rollups")?.numbers.groups, 2)
+  it.live("has nothing to say against a ledger of this hour, and names what was damaged since", () =>
+    Effect.gen(function* () {
+      const url = yield* migratedPostgresUrl
+      const onDatabase = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>) =>
+        Effect.provide(effect, PgClient.layer({ url, maxConnections: 1 }), { local: true })
+      const nowMs = yield* Clock.currentTimeMillis
+      const recent = (hours: number) => ledgerEntry(record({ startedAt: nowMs - hours * HOUR_MS }))
+      yield* onDatabase(
+        SqlClient.SqlClient.use((sql) =>
+          Effect.andThen(createDaysAhead(sql, 3), writeBatch(sql, [recent(0), recent(2), recent(60)])),
+        ),
+      )
+      const sound = yield* diagnose(serverEnv(url))
+      assert.strictEqual(sound.code, 0, sound.stdout + sound.stderr)
+      assert.isTrue(sound.report.ok)
+      assert.deepStrictEqual(sound.names("ok"), [
+        ...["settings", "prices", "database", ...databaseChecks, "journal"],
+      ])
+      assert.deepStrictEqual(sound.names("warn"), ["providers"])
+      assert.strictEqual(sound.findings.get("rollups")?.numbers.groups, 2)
 
-        yield* onDatabase(
-          SqlClient.SqlClient.use((sql) => sql`UPDATE usage_recent SET requests = requests + 1`),
-        )
-        const broken = yield* diagnose(serverEnv(url))
-        assert.strictEqual(broken.code, 1)
-        assert.deepStrictEqual(broken.names("fail"), ["rollups"])
-        assert.match(broken.stderr, /^1 failed, 1 warned, 0 skipped of 15 checks\.$/m)
-        assert.match(broken.findings.get("rollups")?.examples[0] ?? "", /requests 2, rows 1$/)
-        const month = ["--from", new Date(nowMs - 30 * 24 * HOUR_MS).toISOString()]
-        const wider = yield* diagnose(serverEnv(url), month)
-        assert.strictEqual(wider.findings.get("rollups")?.numbers.differing, 3)
+      yield* onDatabase(
+        SqlClient.SqlClient.use((sql) => sql`UPDATE usage_recent SET requests = requests + 1`),
+      )
+      const broken = yield* diagnose(serverEnv(url))
+      assert.strictEqual(broken.code, 1)
+      assert.deepStrictEqual(broken.names("fail"), ["rollups"])
+      assert.match(broken.stderr, /^1 failed, 1 warned, 0 skipped of 15 checks\.$/m)
+      assert.match(broken.findings.get("rollups")?.examples[0] ?? "", /requests 2, rows 1$/)
+      const month = ["--from", new Date(nowMs - 30 * 24 * HOUR_MS).toISOString()]
+      const wider = yield* diagnose(serverEnv(url), month)
+      assert.strictEqual(wider.findings.get("rollups")?.numbers.differing, 3)
 
-        const text = yield* runCli(["doctor"], serverEnv(url), "/")
-        assert.match(
-          text.stdout,
-          /^fail {4}rollups {9}2 groups in \d+ hours are not the sums of their rows$/m,
-        )
-        assert.match(text.stdout, /^ +next: /m)
-      }).pipe(Effect.scoped),
-    60_000,
+      const text = yield* runCli(["doctor"], serverEnv(url), "/")
+      assert.match(text.stdout, /^fail {4}rollups {9}2 groups in \d+ hours are not the sums of their rows$/m)
+      assert.match(text.stdout, /^ +next: /m)
+    }).pipe(Effect.scoped),
   )
 
   it.live(
@@ -125,39 +119,32 @@ describe("llm-gateway doctor", () => {
           assert.notInclude(stdout + stderr, "s3cret")
         }
       }).pipe(Effect.scoped),
-    60_000,
   )
 
-  it.live(
-    "makes nothing where no gateway has run yet",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* temporaryDirectory
-        const found = yield* diagnose({ DATA_DIR: join(folder, "data") })
-        assert.strictEqual(found.code, 0)
-        assert.deepStrictEqual(found.names("warn"), ["providers", "database"])
-        assert.isFalse(existsSync(join(folder, "data")))
-      }).pipe(Effect.scoped),
-    60_000,
+  it.live("makes nothing where no gateway has run yet", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryDirectory
+      const found = yield* diagnose({ DATA_DIR: join(folder, "data") })
+      assert.strictEqual(found.code, 0)
+      assert.deepStrictEqual(found.names("warn"), ["providers", "database"])
+      assert.isFalse(existsSync(join(folder, "data")))
+    }).pipe(Effect.scoped),
   )
 
-  it.live(
-    "tells models without a price and endpoints without a key",
-    () =>
-      Effect.gen(function* () {
-        const folder = yield* temporaryDirectory
-        const file = join(folder, "gateway.yaml")
-        yield* Effect.promise(() =>
-          writeFile(
-            file,
-            "providers: [{ name: own, kind: openai-compatible, base_url: http://127.0.0.1:9/v1, models: [{ name: m }] }]",
-          ),
-        )
-        const { findings } = yield* diagnose({ GATEWAY_CONFIG: file })
-        assert.deepInclude(findings.get("prices"), { status: "warn", examples: ["own/m"] })
-        assert.deepInclude(findings.get("providers"), { status: "warn", examples: ["own"] })
-      }).pipe(Effect.scoped),
-    60_000,
+  it.live("tells models without a price and endpoints without a key", () =>
+    Effect.gen(function* () {
+      const folder = yield* temporaryDirectory
+      const file = join(folder, "gateway.yaml")
+      yield* Effect.promise(() =>
+        writeFile(
+          file,
+          "providers: [{ name: own, kind: openai-compatible, base_url: http://127.0.0.1:9/v1, models: [{ name: m }] }]",
+        ),
+      )
+      const { findings } = yield* diagnose({ GATEWAY_CONFIG: file })
+      assert.deepInclude(findings.get("prices"), { status: "warn", examples: ["own/m"] })
+      assert.deepInclude(findings.get("providers"), { status: "warn", examples: ["own"] })
+    }).pipe(Effect.scoped),
   )
 
   it.live(
@@ -188,6 +175,5 @@ describe("llm-gateway doctor", () => {
         assert.deepInclude(alone.findings.get("journal")?.numbers, { living: 0, orphaned: journal.length })
         assert.deepStrictEqual(readdirSync(join(env.DATA_DIR, "journal")), journal)
       }).pipe(Effect.scoped),
-    60_000,
   )
 })

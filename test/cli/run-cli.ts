@@ -1,10 +1,15 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
 import { join } from "node:path"
-import { Effect } from "effect"
+import { NodeServices } from "@effect/platform-node"
+import { ConfigProvider, Console, Effect, Runtime } from "effect"
+import { Command } from "effect/cli"
+import { commands } from "../../src/app/commands.ts"
+import { reportFailure } from "../../src/app/report-failure.ts"
+import { version } from "../../src/config/version.ts"
+import { layerLoggingNoDeps } from "../../src/observability/Logging.ts"
+import { capturedConsole } from "../support/captured-console.ts"
 import { processEnv } from "../support/process-env.ts"
-
-/** The command line as an operator runs it: a process of its own, with nothing in its environment but what is given. */
 
 const cli = join(import.meta.dirname, "../../src/cli.ts")
 
@@ -19,6 +24,7 @@ export interface CliRun {
   readonly ended: Promise<CliResult>
 }
 
+/** Starts the command line as an operator does: a process of its own, with nothing in its environment but `env`. */
 export const startCli = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>,
@@ -38,8 +44,25 @@ export const startCli = (
   return { process: child, ended: once(child, "close").then(([code]) => ({ code, ...output })) }
 }
 
+/** Runs the command line in this process, in an environment that holds nothing but `env`. */
 export const runCli = (
   args: ReadonlyArray<string>,
   env: Readonly<Record<string, string>>,
   cwd: string,
-): Effect.Effect<CliResult> => Effect.promise(() => startCli(args, env, cwd).ended)
+): Effect.Effect<CliResult> =>
+  Effect.suspend(() => {
+    const { console, output } = capturedConsole()
+    const settings = ConfigProvider.fromUnknown({ LOG_FORMAT: "json", DATA_DIR: join(cwd, "data"), ...env })
+    return Command.runWith(commands, { version })(args).pipe(
+      Effect.tapCause(reportFailure),
+      Effect.provide([layerLoggingNoDeps, NodeServices.layer], { local: true }),
+      Effect.provideService(ConfigProvider.ConfigProvider, settings),
+      Effect.provideService(Console.Console, console),
+      Effect.exit,
+      Effect.flatMap((exit) =>
+        Effect.callback<CliResult>((resume) =>
+          Runtime.defaultTeardown(exit, (code) => resume(Effect.succeed({ code, ...output }))),
+        ),
+      ),
+    )
+  })

@@ -1,7 +1,8 @@
 import { Effect, Redacted } from "effect"
+import { layerEnvironment } from "../../src/config/environment.ts"
 import { Settings } from "../../src/config/Settings.ts"
 
-// Run as a process of its own: prints what `Settings.layer` makes of this environment and working directory.
+// Run as a process of its own: prints what `Settings.layer` over `layerEnvironment` makes of this environment and working directory.
 const print = (value: unknown) => process.stdout.write(JSON.stringify(value))
 
 await Effect.runPromise(
@@ -11,6 +12,7 @@ await Effect.runPromise(
     ),
   ).pipe(
     Effect.provide(Settings.layer),
+    Effect.provide(layerEnvironment),
     Effect.catchTag("SettingsError", ({ faults }) => Effect.sync(() => print({ faults }))),
   ),
 )

@@ -9,6 +9,7 @@ import { isUnavailable } from "../../src/database/is-unavailable.ts"
 import { migrateWhenAvailable, migrations } from "../../src/database/migrations.ts"
 import { layerPostgres, migratedPostgresUrl } from "../support/Databases.ts"
 import { createPostgresServer } from "../support/postgres-server.ts"
+import { scaled } from "../support/slowness.ts"
 
 const pool = Database.layerPool({ applicationName: "test", maxConnections: 2, statementTimeoutMs: 500 })
 
@@ -107,7 +108,7 @@ describe("a server that", () => {
       yield* Effect.gen(function* () {
         const down = yield* timed(Effect.flip(one))
         assert.strictEqual(down.value.reason._tag, "ConnectionError")
-        assert.isBelow(down.ms, 1_000)
+        assert.isBelow(down.ms, scaled(1_000))
         const migrated = yield* Effect.forkChild(migrateWhenAvailable, { startImmediately: true })
         yield* Effect.promise(server.start)
         assert.lengthOf(yield* Fiber.join(migrated), Object.keys(migrations).length)
@@ -115,7 +116,7 @@ describe("a server that", () => {
         yield* Effect.promise(server.kill)
         const killed = yield* timed(Effect.flip(Effect.forever(one)))
         assert.isTrue(isUnavailable(killed.value), String(killed.value.cause))
-        assert.isBelow(killed.ms, 2_000)
+        assert.isBelow(killed.ms, scaled(2_000))
         yield* Effect.promise(server.start)
         assert.deepStrictEqual(yield* untilAvailable, [{ one: 1 }])
       }).pipe(Effect.provide(layerAt(server.url)))
@@ -128,7 +129,7 @@ describe("a server that", () => {
       const silent = layerAt(`postgres://user:password@127.0.0.1:${port}/name`)
       const { value, ms } = yield* timed(Effect.flip(one)).pipe(Effect.provide(silent))
       assert.strictEqual(value.reason._tag, "ConnectionError")
-      assert.isBelow(ms, 5_000)
+      assert.isBelow(ms, scaled(5_000))
     }),
   )
 
@@ -142,7 +143,7 @@ describe("a server that", () => {
         const refusals = yield* Effect.all([call, call, call, call, call, call], { concurrency: "unbounded" })
         for (const { value, ms } of refusals) {
           assert.isTrue(isUnavailable(value))
-          assert.isBelow(ms, 3_000)
+          assert.isBelow(ms, scaled(3_000))
         }
         proxy.silent = false
         proxy.cut()

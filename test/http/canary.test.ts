@@ -183,7 +183,7 @@ const quoting: Behaviour = (exchange) =>
   })(exchange)
 
 describe("secrets, prompts and answers", () => {
-  it("meet every kind of success, refusal, fault and crash", { timeout: 120_000 }, async () => {
+  it("meet every kind of success, refusal, fault and crash", async () => {
     assert.strictEqual(await post("/infer", { model: "p0/m", prompt: words }), 200)
     await setTimeout(150)
     await ask()
@@ -294,7 +294,7 @@ describe("secrets, prompts and answers", () => {
       "files of DATA_DIR": onDisk,
       "the database": dumped.filter((row) => !kept.includes(row)),
       "kept answers": kept,
-      "spans and metrics": [...collector.received.values()],
+      "spans and metrics": collector.received.map(({ body }) => body),
       "answers and /metrics": told,
     }
     // Everything was really there to be searched.
@@ -302,7 +302,7 @@ describe("secrets, prompts and answers", () => {
     assert.isAbove(dumped.filter((row) => row.startsWith("requests")).length, 50)
     assert.isAbove(kept.length, 1)
     assert.isTrue(kept.some((row) => row.includes(answer)))
-    assert.include([...collector.received.keys()], "/v1/traces")
+    assert.isTrue(collector.received.some(({ path }) => path === "/v1/traces"))
     assert.isAbove(told.length, 100)
     assert.isTrue(told.some((text) => text.includes(answer)))
 

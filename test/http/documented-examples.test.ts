@@ -9,16 +9,16 @@ import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
 import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
 import { bodyOf, operations } from "../api/document.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
-import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 
 /** Every example of the document, sent as a reader of /docs would to a gateway that was just started. */
 
-let gateway: GatewayProcess
+let gateway: GatewayInProcess
 let id: string
 let key: string
 
 beforeAll(async () => {
-  gateway = await GatewayProcess.start({ databaseUrl: await Effect.runPromise(migratedPostgresUrl) })
+  gateway = await GatewayInProcess.start({ databaseUrl: await Effect.runPromise(migratedPostgresUrl) })
   const created = await gateway.createKey()
   id = created.id
   key = created.key

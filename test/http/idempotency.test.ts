@@ -9,32 +9,37 @@ import { afterAll, beforeAll, describe, it } from "vitest"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { type Behaviour, failure, ok } from "../support/fake-upstream-behaviours.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import type { GatewayClient } from "../support/GatewayClient.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 
-/** Retried requests over two gateway processes on one PostgreSQL. Tests tell their calls apart by the prompt. */
+/** Retried requests over two gateways on one PostgreSQL. Tests tell their calls apart by the prompt. */
 
 let upstream: FakeUpstream
 let databaseUrl: Redacted.Redacted
-let one: GatewayProcess
-let two: GatewayProcess
+let one: GatewayInProcess
+let two: GatewayInProcess
 let key: string
 const behaviours = new Map<string, Behaviour>()
 
-const start = () =>
-  GatewayProcess.start({
-    databaseUrl,
-    // The second provider is the one that gets into trouble.
-    config: providersYaml(
-      [upstream, upstream],
-      "limits: { requests_per_minute: 100000, max_event_loop_delay_ms: 60000, max_attempts: 1 }",
-    ),
-  })
+const options = () => ({
+  databaseUrl,
+  // The second provider is the one that gets into trouble.
+  config: providersYaml(
+    [upstream, upstream],
+    "limits: { requests_per_minute: 100000, max_event_loop_delay_ms: 60000, max_attempts: 1 }",
+  ),
+})
 
 beforeAll(async () => {
   upstream = await FakeUpstream.start()
   upstream.respond((exchange) => (behaviours.get(exchange.asked.prompt) ?? ok())(exchange))
   databaseUrl = await Effect.runPromise(migratedPostgresUrl)
-  const [first, second] = await Promise.all([start(), start()])
+  const [first, second] = await Promise.all([
+    GatewayInProcess.start(options()),
+    GatewayInProcess.start(options()),
+  ])
   one = first
   two = second
   key = (await one.createKey()).key
@@ -56,7 +61,7 @@ interface Answer {
 }
 
 const ask = async (
-  gateway: GatewayProcess,
+  gateway: GatewayClient,
   name: string,
   options: { model?: string; prompt?: string; apiKey?: string; signal?: AbortSignal } = {},
 ): Promise<Answer> => {
@@ -184,7 +189,7 @@ describe.concurrent("a retried request", () => {
 
   it("whose gateway was killed is refused while its lease lasts, then runs exactly once more", async () => {
     const name = "killed"
-    const doomed = await start()
+    const doomed = await GatewayProcess.start(options())
     const provider = gated(name)
     const first = ask(doomed, name).catch(() => undefined)
     await provider.asked()

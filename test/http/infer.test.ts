@@ -5,19 +5,20 @@ import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure, ok } from "../support/fake-upstream-behaviours.ts"
 import { streamThenReset } from "../support/fake-upstream-streams.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 
 /** What a client sees of one whole answer, over HTTP against a real process and real PostgreSQL. */
 
 let a: FakeUpstream
 let b: FakeUpstream
-let gateway: GatewayProcess
+let gateway: GatewayInProcess
 let key: string
 
 beforeAll(async () => {
   a = await FakeUpstream.start()
   b = await FakeUpstream.start()
-  gateway = await GatewayProcess.start({
+  gateway = await GatewayInProcess.start({
     databaseUrl: await Effect.runPromise(migratedPostgresUrl),
     config: providersYaml(
       [a, b],

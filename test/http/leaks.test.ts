@@ -8,7 +8,8 @@ import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure, ok } from "../support/fake-upstream-behaviours.ts"
 import { streamThenReset } from "../support/fake-upstream-streams.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually, metric, openFiles, residentMb } from "../support/process-watch.ts"
 import { StreamClient } from "../support/StreamClient.ts"
 import { endOf } from "../support/StreamHistory.ts"
@@ -118,7 +119,7 @@ const exchanges = async (from: number, to: number): Promise<void> => {
 }
 
 describe("many thousand requests", () => {
-  it("leave no memory, socket, timer or slot behind", { timeout: 120_000 }, async () => {
+  it("leave no memory, socket, timer or slot behind", async () => {
     const idle = { files: openFiles(gateway.pid), ...(await probe()) }
     await exchanges(0, WARM_UP)
     const warm = { mb: residentMb(gateway.pid), ...(await probe()) }

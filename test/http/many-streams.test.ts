@@ -11,10 +11,12 @@ import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
 import { HeldStreams } from "../support/fake-upstream-faults.ts"
 import { endless } from "../support/fake-upstream-streams.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually, metric, openFiles, openFilesLimit, residentMb } from "../support/process-watch.ts"
 import type { StreamClient, StreamRequest } from "../support/StreamClient.ts"
 import { endOf, StreamHistory } from "../support/StreamHistory.ts"
+import { scaled } from "../support/slowness.ts"
 
 /** Many clients at once: nobody is forgotten, nobody is mixed up, nobody waits for another's large request. */
 
@@ -74,7 +76,7 @@ describe("thousands of streams on which nothing happens", () => {
   /** Both ends of a client's and of a provider's connection are open files, two of them here. */
   const STREAMS = Math.min(2000, Math.floor((openFilesLimit(process.pid) - 300) / 2))
 
-  it("are all held and all served, while others come and go", { timeout: 60_000 }, async () => {
+  it("are all held and all served, while others come and go", async () => {
     const [key = ""] = keys
     const held = new HeldStreams()
     upstream.respond(held.behaviour())
@@ -105,7 +107,7 @@ describe("thousands of streams on which nothing happens", () => {
     }
     await all
     assert.isTrue(active.every(({ text }) => endOf(text) === "done"))
-    assert.isBelow(Math.max(...livezMs), 2000)
+    assert.isBelow(Math.max(...livezMs), scaled(2000))
 
     held.release()
     await Promise.all(idle.map(({ ended }) => ended))
@@ -119,9 +121,7 @@ describe("two hundred clients that stop reading an endless stream", () => {
   const EVENT_BYTES = 16_384
   const MB = 1024 * 1024
 
-  it("stop their providers, cost the gateway next to nothing, and go on when they read again", {
-    timeout: 60_000,
-  }, async () => {
+  it("stop their providers, cost the gateway next to nothing, and go on when they read again", async () => {
     const [key = "", other = ""] = keys
     upstream.respond(endless(EVENT_BYTES))
     const before = residentMb(gateway.pid)
@@ -173,9 +173,7 @@ describe("two hundred clients that stop reading an endless stream", () => {
 })
 
 describe("five hundred requests of ten tenants at once", () => {
-  it("bring each its own answer, also where tenants share Idempotency-Keys", {
-    timeout: 60_000,
-  }, async () => {
+  it("bring each its own answer, also where tenants share Idempotency-Keys", async () => {
     upstream.respond((exchange) => {
       const delayMs = 10 + (Number(exchange.asked.prompt.split("-").at(-1)) % 7) * 10
       ok({ delayMs, msBetween: 1 })(exchange)
@@ -243,7 +241,7 @@ const textOf = (client: StreamClient): string =>
 describe("a body of ten megabytes", () => {
   const LARGE = 6
 
-  it("does not hold others up", { timeout: 60_000 }, async () => {
+  it("does not hold others up", async () => {
     const [key = "", other = ""] = keys
     upstream.respond(ok())
     const body = JSON.stringify({
@@ -277,7 +275,7 @@ describe("a body of ten megabytes", () => {
     agent.destroy()
     console.log(`small requests: p99 ${alone.toFixed(0)} ms, beside bodies of 10 MB ${p99.toFixed(0)} ms`)
     // 60 ms on an idle machine of two cores; the tests of a run share them.
-    assert.isBelow(p99, 500 + 5 * alone)
+    assert.isBelow(p99, scaled(500) + 5 * alone)
   })
 })
 

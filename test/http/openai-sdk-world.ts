@@ -2,7 +2,7 @@ import { Effect } from "effect"
 import OpenAI, { type ClientOptions } from "openai"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
-import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 
 /** What the gateway knows its providers by; no client ever sends it. */
 export const PROVIDER_KEY = "sk-the-gateways-own-key-at-the-provider"
@@ -13,11 +13,11 @@ const price = (usd: number) =>
 /** A gateway in front of one fake upstream, which it takes for a provider of each kind, and OpenAI's own client. */
 export class OpenAiWorld {
   readonly upstream: FakeUpstream
-  readonly gateway: GatewayProcess
+  readonly gateway: GatewayInProcess
   /** Of an API key that may do everything. */
   readonly key: string
 
-  private constructor(upstream: FakeUpstream, gateway: GatewayProcess, key: string) {
+  private constructor(upstream: FakeUpstream, gateway: GatewayInProcess, key: string) {
     this.upstream = upstream
     this.gateway = gateway
     this.key = key
@@ -38,7 +38,7 @@ export class OpenAiWorld {
     } = {},
   ): Promise<OpenAiWorld> {
     const upstream = await FakeUpstream.start()
-    const gateway = await GatewayProcess.start({
+    const gateway = await GatewayInProcess.start({
       databaseUrl: await Effect.runPromise(migratedPostgresUrl),
       env: { PROVIDER_KEY, ...options.env },
       config: `providers:

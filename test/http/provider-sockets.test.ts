@@ -11,9 +11,11 @@ import { type Certificate, issue, makeAuthority } from "../support/certificates.
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import type { StreamClient } from "../support/StreamClient.ts"
 import { endOf, StreamHistory } from "../support/StreamHistory.ts"
+import { scaled } from "../support/slowness.ts"
 
 /** Providers that cannot be reached as they should be: their certificates, their handshakes, their names. */
 
@@ -160,7 +162,7 @@ describe.concurrent.each([false, true])("with stream: %s", (stream) => {
       // One more try before it is left, unless too many try again at this moment.
       assert.oneOf(client.headers["x-gateway-attempts"], ["2", "3"])
       // undici's clock for connections ticks every half second.
-      assert.isBelow(performance.now() - startedAt, 2 * (CONNECT_MS + 500) + 3000)
+      assert.isBelow(performance.now() - startedAt, scaled(2 * (CONNECT_MS + 500) + 3000))
       assert.strictEqual(callsAbout(behind, name), 0)
     })
 

@@ -13,7 +13,8 @@ import {
   silentStream,
   streamThenHang,
 } from "../support/fake-upstream-streams.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually } from "../support/process-watch.ts"
 import { parseEvents, type StreamClient } from "../support/StreamClient.ts"
 import { endOf, StreamHistory } from "../support/StreamHistory.ts"
@@ -24,7 +25,7 @@ const KEEP_ALIVE_MS = 200
 
 let upstream: FakeUpstream
 let healthy: FakeUpstream
-let gateway: GatewayProcess
+let gateway: GatewayInProcess
 let key: string
 let databaseUrl: Redacted.Redacted
 const history = new StreamHistory()
@@ -35,7 +36,7 @@ beforeAll(async () => {
     FakeUpstream.start(),
     Effect.runPromise(migratedPostgresUrl),
   ])
-  gateway = await GatewayProcess.start({
+  gateway = await GatewayInProcess.start({
     databaseUrl,
     config: providersYaml(
       [upstream, upstream, healthy],

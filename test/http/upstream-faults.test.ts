@@ -21,7 +21,8 @@ import {
   status,
   truncatedJson,
 } from "../support/fake-upstream-behaviours.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 
 /**
  * Providers in trouble, seen from the client. Every fault has providers of its own in one gateway, so that no
@@ -92,7 +93,7 @@ const faults: ReadonlyArray<Fault> = [
 
 let troubled: FakeUpstream
 let healthy: FakeUpstream
-let gateway: GatewayProcess
+let gateway: GatewayInProcess
 let key: string
 
 beforeAll(async () => {
@@ -101,7 +102,7 @@ beforeAll(async () => {
   // Two per fault, then one for the clients' own mistakes, one for leaving, and the healthy one.
   const upstreams = [...faults.flatMap(() => [troubled, troubled]), troubled, troubled, healthy]
   const last = upstreams.length - 1
-  gateway = await GatewayProcess.start({
+  gateway = await GatewayInProcess.start({
     databaseUrl: await Effect.runPromise(migratedPostgresUrl),
     config: providersYaml(
       upstreams,

@@ -3,7 +3,8 @@ import { Effect } from "effect"
 import { afterAll, afterEach, beforeAll, beforeEach, describe, it } from "vitest"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
-import { GatewayProcess, providersYaml } from "../support/GatewayProcess.ts"
+import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { RawHttp } from "../support/RawHttp.ts"
 
 /** Bytes on the socket that no HTTP client would send: limits, framing, smuggling. */

@@ -8,6 +8,7 @@ import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import type { ClaimId, ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { startedClock } from "../support/started-clock.ts"
 import { answer, bob, bodyPrint, claimId } from "./requests.ts"
 
 const LEASE_MS = 30_000
@@ -38,7 +39,10 @@ class Time extends Context.Service<Time, { readonly advance: (ms: number) => Eff
 
 const layerSql = Layer.mergeAll(ClaimStore.layer, Time.layerSql)
 const stores = [
-  { name: "memory", layerStore: Layer.mergeAll(ClaimStore.layerMemory, Time.layerTestClock) },
+  {
+    name: "memory",
+    layerStore: Layer.mergeAll(ClaimStore.layerMemory, Time.layerTestClock).pipe(Layer.provide(startedClock)),
+  },
   { name: "PostgreSQL", layerStore: layerSql.pipe(Layer.provide(layerPostgres)) },
   { name: "the embedded database", layerStore: layerSql.pipe(Layer.provide(layerEmbedded)) },
 ]

@@ -12,6 +12,7 @@ import type {
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
+import { startedClock } from "../support/started-clock.ts"
 import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
@@ -43,7 +44,9 @@ const test = (name: string, body: Effect.Effect<unknown, unknown, Idempotency | 
   it.effect(name, () =>
     body.pipe(
       Effect.onExit(() => letTimePass),
-      Effect.provide(Idempotency.layerNoDeps.pipe(Layer.provideMerge(ClaimStore.layerMemory))),
+      Effect.provide(
+        Idempotency.layerNoDeps.pipe(Layer.provideMerge(ClaimStore.layerMemory), Layer.provide(startedClock)),
+      ),
     ),
   )
 
@@ -73,6 +76,7 @@ describe("runs that outlive their clients", () => {
     }).pipe(
       Effect.provide(
         Idempotency.layerMemory.pipe(
+          Layer.provide(startedClock),
           Layer.provide(Layer.succeed(IdempotencyLimits, { ...limits, maxRunning: 1 })),
         ),
       ),

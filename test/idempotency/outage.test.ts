@@ -7,6 +7,7 @@ import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { layerPostgres, migratedPostgresUrl } from "../support/Databases.ts"
+import { scaled } from "../support/slowness.ts"
 import { bodyPrint, claimId, kept, request, text } from "./requests.ts"
 
 /** A port on loopback in front of a database, which can be cut off and come back on the same port. */
@@ -78,7 +79,7 @@ const refusedInTime = (idempotency: Idempotency["Service"]) =>
     const [took, error] = yield* Effect.timed(Effect.flip(idempotency.run(request("k"), () => work)))
     assert.strictEqual(error.reason, "unavailable")
     assert.isAbove(error.retryAfterMs ?? 0, 0)
-    assert.isBelow(Duration.toMillis(took), 2_500)
+    assert.isBelow(Duration.toMillis(took), scaled(2_500))
     assert.isFalse(ran)
   })
 

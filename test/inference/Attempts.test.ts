@@ -10,6 +10,7 @@ import { Breakers } from "../../src/routing/Breakers.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { ask } from "../routing/world.ts"
+import { START_MS, startedClock } from "../support/started-clock.ts"
 import { attempts, type Fate, makeUpstream, settings, timeouts } from "./world.ts"
 
 const answers: Fate = { afterMs: 500 }
@@ -61,7 +62,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
 
   const recorded = () => recorders.flatMap(({ attempts }) => attempts.map(({ outcome }) => outcome))
   const asked = () => upstream.calls.map((call) => `${call.target} ${call.outcome}`)
-  const world = attempts.pipe(Layer.provide([upstream.layer, settings]))
+  const world = attempts.pipe(Layer.provide([upstream.layer, settings, startedClock]))
   return { announced, calls: upstream.calls, asked, recorded, infer, settled, world }
 }
 
@@ -77,7 +78,7 @@ describe("a rate limit of the only candidate", () => {
     return Effect.gen(function* () {
       assert.strictEqual((yield* settled("only-a")).answeredBy, "a/m")
       assert.deepStrictEqual(
-        calls.map((call) => call.startedAt),
+        calls.map((call) => call.startedAt - START_MS),
         [0, 100 + 7_000 + 50],
       )
     }).pipe(Effect.provide(world), steadyRandom)
@@ -88,7 +89,7 @@ describe("a rate limit of the only candidate", () => {
     return Effect.gen(function* () {
       const { code, endedAt } = yield* settled("only-a")
       assert.strictEqual(code, "upstream_rate_limited")
-      assert.strictEqual(endedAt, 100)
+      assert.strictEqual(endedAt, START_MS + 100)
       assert.deepStrictEqual(asked(), ["a/m rate_limited"])
     }).pipe(Effect.provide(world), steadyRandom)
   })
@@ -101,7 +102,7 @@ describe("a rate limit with somebody else to ask", () => {
       assert.strictEqual((yield* settled("a-then-b")).answeredBy, "b/m")
       assert.deepStrictEqual(asked(), ["a/m rate_limited", "b/m success"])
       assert.deepStrictEqual(announced, ["a/m", "b/m"])
-      assert.strictEqual(calls[1]?.startedAt, 100)
+      assert.strictEqual(calls[1]?.startedAt, START_MS + 100)
     }).pipe(Effect.provide(world), steadyRandom)
   })
 })
@@ -114,7 +115,7 @@ describe("a failing candidate", () => {
       assert.deepStrictEqual(asked(), ["a/m server_error", "a/m server_error", "b/m success"])
       // 100 ms for each failure, and half of the first backoff's 100 ms between them.
       assert.deepStrictEqual(
-        calls.map((call) => call.startedAt),
+        calls.map((call) => call.startedAt - START_MS),
         [0, 150, 250],
       )
       assert.deepStrictEqual(recorded(), ["server_error", "server_error", "success"])
@@ -279,7 +280,7 @@ describe("a client that leaves", () => {
         yield* TestClock.adjust("2 seconds")
         assert.strictEqual(calls[i]?.endedAt, undefined)
         yield* Fiber.interrupt(fiber)
-        assert.strictEqual(calls[i]?.endedAt, (i + 1) * 2_000)
+        assert.strictEqual(calls[i]?.endedAt, START_MS + (i + 1) * 2_000)
       }
       assert.deepStrictEqual(recorded(), Array(5).fill("cancelled"))
       assert.strictEqual((yield* Breakers).trippedForMs("a/m", yield* Clock.currentTimeMillis), 0)

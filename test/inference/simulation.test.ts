@@ -1,6 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
+import { seeds } from "../support/seeds.ts"
+import { START_MS } from "../support/started-clock.ts"
 import { type Outcome, type Run, simulate, text, type Visit } from "./story.ts"
 import { limits, models, timeouts, type UpstreamCall } from "./world.ts"
 
@@ -9,7 +11,7 @@ import { limits, models, timeouts, type UpstreamCall } from "./world.ts"
  * leave, repeat themselves and change their minds. The laws hold for every seed; a failing test's name has the
  * seed and its message the request, and the same seed makes the same story again.
  */
-const SEEDS = Array.from({ length: 16 }, (_, i) => `seed-${i + 1}`)
+const SEEDS = seeds(Array.from({ length: 16 }, (_, i) => `seed-${i + 1}`))
 
 // ---- Laws ----
 
@@ -89,7 +91,7 @@ const ledgerIsExact = ({ calls, callsOf, outcomes, records, recordsOf }: Run): v
 const workIsBounded = ({ callsOf, outcomes }: Run): void => {
   const asked = new Map<string, { requests: number; retries: number }>()
   for (const { settledAt, understoodAt, visit } of outcomes) {
-    const deadlineAt = visit.atMs + timeouts.deadlineMs
+    const deadlineAt = START_MS + visit.atMs + timeouts.deadlineMs
     // Reading the body and waiting for another replica's answer have bounds of their own.
     const waitMs = visit.claim === undefined ? 0 : IdempotencyLimits.defaultValue().waitMs
     const inTime = Math.max(deadlineAt, (understoodAt ?? settledAt) + waitMs)

@@ -15,6 +15,7 @@ import type { Outcome as InferenceOutcome } from "../../src/inference/Outcome.ts
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
+import { START_MS, startedClock } from "../support/started-clock.ts"
 import {
   type Fate,
   makeLedger,
@@ -41,6 +42,7 @@ export interface Visit {
   readonly principal: Principal
   readonly authentication: "valid" | "invalid" | "unavailable"
   readonly replica: 0 | 1
+  /** After the start of the story. */
   readonly atMs: number
   /** The body takes this long to arrive, and may be nonsense in the end. */
   readonly uploadMs: number
@@ -230,7 +232,7 @@ export const simulate = (seed: string) =>
 
     const upstream = makeUpstream(({ startedAt, target, user }) =>
       Effect.sync((): Fate => {
-        const fate = drawFate(luck, weather.at(target.slice(0, 1), startedAt))
+        const fate = drawFate(luck, weather.at(target.slice(0, 1), startedAt - START_MS))
         const mistake = byId.get(user)?.mistake
         const noticed =
           mistake !== undefined && !(mistake === "context_length_exceeded" && target === "b/big")
@@ -263,7 +265,7 @@ export const simulate = (seed: string) =>
       const body = JSON.stringify({ requestId, status, latencyMs, attempts: attempts.length })
       writes.set(requestId, {
         keep: Result.isSuccess(result) || (result.failure.final && status < 500),
-        atMs: (byId.get(requestId)?.atMs ?? 0) + latencyMs,
+        atMs: START_MS + (byId.get(requestId)?.atMs ?? 0) + latencyMs,
         text: body,
       })
       return { status, headers: {}, body: Buffer.from(body) }
@@ -343,6 +345,6 @@ export const simulate = (seed: string) =>
       callsOf: ({ id }: Visit): ReadonlyArray<UpstreamCall> => calls.get(id) ?? [],
       recordsOf: ({ id }: Visit): ReadonlyArray<LedgerRecord> => records.get(id) ?? [],
     }
-  }).pipe(Random.withSeed(seed), Effect.provide(TestClock.layer()))
+  }).pipe(Random.withSeed(seed), Effect.provide(Layer.provideMerge(startedClock, TestClock.layer())))
 
 export type Run = Effect.Success<ReturnType<typeof simulate>>

@@ -9,6 +9,7 @@ import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
+import { START_MS, startedClock } from "../support/started-clock.ts"
 import { event, type Fate, makeLedger, makeUpstream, replica, settings, timeouts } from "./world.ts"
 
 /** A streamed answer's story under virtual time: what the client gets, what is recorded, who is asked. */
@@ -135,7 +136,7 @@ const story = <E>(
       yield* Effect.provideService(body(scene), InferenceEndpoints, yield* replica)
       // Claims that are left hold the end up for their grace period.
       yield* Effect.forkDetach(Effect.repeat(TestClock.adjust("10 seconds"), { times: 100 }))
-    }).pipe(Effect.scoped, Effect.provide(layer), steadyRandom)
+    }).pipe(Effect.scoped, Effect.provide(Layer.provide(layer, startedClock)), steadyRandom)
   })
 
 describe("a stream", () => {
@@ -302,7 +303,7 @@ describe("past the point of no return", () => {
         yield* Client.ask(exchange("r", "a-then-b"))
         yield* pass(5_000)
         assert.deepStrictEqual(
-          upstream.calls.map(({ startedAt, timeoutMs }) => startedAt + timeoutMs),
+          upstream.calls.map(({ startedAt, timeoutMs }) => startedAt + timeoutMs - START_MS),
           [timeouts.streamMs, timeouts.streamMs, timeouts.streamMs],
         )
       }),

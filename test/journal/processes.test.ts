@@ -54,27 +54,24 @@ const recoverAll = Effect.fnUntraced(function* (directory: string) {
 })
 
 describe("a process that is killed with SIGKILL", () => {
-  it.live(
-    "loses nothing that it took, and leaves nothing twice",
-    () =>
-      Effect.gen(function* () {
-        const seed = Number(process.env.JOURNAL_SEED ?? Math.trunc(performance.timeOrigin))
-        const random = seeded(seed)
-        for (let round = 0; round < 8; round++) {
-          const directory = join(yield* scratchDirectory, "journal")
-          const { taken, shipped } = yield* Effect.promise(() => runAndKill(directory, random() * 300))
-          const found = yield* Effect.scoped(recoverAll(directory))
-          const all = new Set([...found, ...shipped])
-          assert.strictEqual(new Set(found).size, found.length, `seed ${seed}`)
-          assert.deepStrictEqual(
-            taken.filter((id) => !all.has(id)),
-            [],
-            `seed ${seed}, round ${round}`,
-          )
-          assert.isAbove(taken.length, 0)
-        }
-      }).pipe(quiet),
-    30_000,
+  it.live("loses nothing that it took, and leaves nothing twice", () =>
+    Effect.gen(function* () {
+      const seed = Number(process.env.JOURNAL_SEED ?? Math.trunc(performance.timeOrigin))
+      const random = seeded(seed)
+      for (let round = 0; round < 8; round++) {
+        const directory = join(yield* scratchDirectory, "journal")
+        const { taken, shipped } = yield* Effect.promise(() => runAndKill(directory, random() * 300))
+        const found = yield* Effect.scoped(recoverAll(directory))
+        const all = new Set([...found, ...shipped])
+        assert.strictEqual(new Set(found).size, found.length, `seed ${seed}`)
+        assert.deepStrictEqual(
+          taken.filter((id) => !all.has(id)),
+          [],
+          `seed ${seed}, round ${round}`,
+        )
+        assert.isAbove(taken.length, 0)
+      }
+    }).pipe(quiet),
   )
 
   it.live("has its journal taken over by those that live on, once, and only then", () =>
@@ -102,19 +99,16 @@ describe("a process that is killed with SIGKILL", () => {
 const run = promisify(execFile)
 
 describe("a process at its limits", () => {
-  it.live(
-    "keeps a backlog larger than its memory on the disk",
-    () =>
-      Effect.gen(function* () {
-        const directory = yield* scratchDirectory
-        // 150 MB in 64 MB.
-        const { stdout } = yield* Effect.promise(() =>
-          run(process.execPath, ["--max-old-space-size=64", program, "fill", directory, "30000", "5000"]),
-        )
-        assert.strictEqual(stdout, "taken 30000 no fault\nshipped 30000\n")
-        assert.deepStrictEqual(existsSync(directory), true)
-      }),
-    30_000,
+  it.live("keeps a backlog larger than its memory on the disk", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      // 150 MB in 64 MB.
+      const { stdout } = yield* Effect.promise(() =>
+        run(process.execPath, ["--max-old-space-size=64", program, "fill", directory, "30000", "5000"]),
+      )
+      assert.strictEqual(stdout, "taken 30000 no fault\nshipped 30000\n")
+      assert.deepStrictEqual(existsSync(directory), true)
+    }),
   )
 
   it.live("goes on when the system lets no file grow further, and takes out what it took", () =>

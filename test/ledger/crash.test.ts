@@ -127,6 +127,5 @@ describe("a gateway that is killed with its database away", () => {
         )
         assert.isTrue(lines.some((line) => line.includes("took over the journal")))
       }),
-    60_000,
   )
 })

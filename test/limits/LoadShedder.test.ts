@@ -4,6 +4,7 @@ import { TestClock } from "effect/testing"
 import { Settings } from "../../src/config/Settings.ts"
 import { EventLoopDelay } from "../../src/limits/EventLoopDelay.ts"
 import { LoadShedder } from "../../src/limits/LoadShedder.ts"
+import { startedClock } from "../support/started-clock.ts"
 
 const limited = Layer.effect(
   Settings,
@@ -17,7 +18,7 @@ const limited = Layer.effect(
 /** A shedder whose event loop delay the test sets. */
 const shedder = (delay: { ms: number } = { ms: 0 }) =>
   LoadShedder.layerNoDeps.pipe(
-    Layer.provide([limited, Layer.succeed(EventLoopDelay, { take: () => delay.ms })]),
+    Layer.provide([startedClock, limited, Layer.succeed(EventLoopDelay, { take: () => delay.ms })]),
   )
 
 /** A request: it holds its slot until its work ends, however that is. */

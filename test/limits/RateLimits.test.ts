@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit } from "effect"
+import { Duration, Effect, Exit, Layer } from "effect"
 import type { RateLimiter } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { makeBucketStore } from "../../src/limits/bucket-store.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
+import { startedClock } from "../support/started-clock.ts"
 
 const key = KeyId.make("abcdefghijkl")
 const other = KeyId.make("ABCDEFGHIJKL")
@@ -18,6 +19,8 @@ const countAdmitted = (rpm: number, tries: number, keyId = key) =>
     return admitted
   })
 
+const layer = Layer.provide(RateLimits.layerMemory, startedClock)
+
 describe("rate limits in memory", () => {
   it.effect("admits a minute's worth at once and then one per interval", () =>
     Effect.gen(function* () {
@@ -28,7 +31,7 @@ describe("rate limits in memory", () => {
       assert.strictEqual(yield* countAdmitted(6, 5), 1)
       yield* TestClock.adjust("1 hour")
       assert.strictEqual(yield* countAdmitted(6, 20), 6)
-    }).pipe(Effect.provide(RateLimits.layerMemory)),
+    }).pipe(Effect.provide(layer)),
   )
 
   it.effect("says where the key stands", () =>
@@ -41,14 +44,14 @@ describe("rate limits in memory", () => {
       const refused = yield* Effect.flip(consume(key, 3))
       assert.deepStrictEqual(refused.state, { limit: 3, remaining: 0, resetMs: 55_000 })
       assert.strictEqual(refused.retryAfterMs, 15_001)
-    }).pipe(Effect.provide(RateLimits.layerMemory)),
+    }).pipe(Effect.provide(layer)),
   )
 
   it.effect("keys do not share a bucket", () =>
     Effect.gen(function* () {
       assert.strictEqual(yield* countAdmitted(2, 5), 2)
       assert.strictEqual(yield* countAdmitted(2, 5, other), 2)
-    }).pipe(Effect.provide(RateLimits.layerMemory)),
+    }).pipe(Effect.provide(layer)),
   )
 
   it.effect("a changed limit holds for the next request, up and down", () =>
@@ -56,7 +59,7 @@ describe("rate limits in memory", () => {
       assert.strictEqual(yield* countAdmitted(2, 5), 2)
       assert.strictEqual(yield* countAdmitted(10, 20), 10)
       assert.strictEqual(yield* countAdmitted(1, 5), 1)
-    }).pipe(Effect.provide(RateLimits.layerMemory)),
+    }).pipe(Effect.provide(layer)),
   )
 
   it.effect("a clock that is set back locks nobody out for longer than an interval", () =>
@@ -68,7 +71,7 @@ describe("rate limits in memory", () => {
       assert.isAtMost(refused.retryAfterMs, 60_001)
       yield* TestClock.adjust(refused.retryAfterMs)
       assert.strictEqual(yield* countAdmitted(1, 1), 1)
-    }).pipe(Effect.provide(RateLimits.layerMemory)),
+    }).pipe(Effect.provide(layer)),
   )
 
   // For any limit and any history: no window admits too many, and Retry-After is honest.

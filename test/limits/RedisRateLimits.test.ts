@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Redacted, References, Schedule } from "effect"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
+import { scaled } from "../support/slowness.ts"
 import { type FakeRedis, makeFakeRedis } from "./FakeRedis.ts"
 
 const key = KeyId.make("abcdefghijkl")
@@ -82,7 +83,7 @@ describe("rate limits in Redis", () => {
             Effect.forEach(Array.from({ length: 50 }), () => Effect.exit(consume(key, 10))),
           )
           assert.strictEqual(exits.filter(Exit.isSuccess).length, 10, "the replica's own limit holds")
-          assert.isBelow(lostMs, 200, "no request waits for its timeout")
+          assert.isBelow(lostMs, scaled(200), "no request waits for its timeout")
           yield* redis.start
           yield* untilAsked(redis, consume)
         }),
@@ -98,12 +99,12 @@ describe("rate limits in Redis", () => {
           yield* untilAsked(redis, consume)
           redis.answer = undefined
           const [, firstMs] = yield* elapsed(consume(key, 10))
-          assert.isBelow(firstMs, 600)
+          assert.isBelow(firstMs, scaled(600))
           const asked = redis.evaluations.length
           const [, nextMs] = yield* elapsed(
             Effect.forEach(Array.from({ length: 100 }), () => Effect.exit(consume(key, 10))),
           )
-          assert.isBelow(nextMs, 200)
+          assert.isBelow(nextMs, scaled(200))
           assert.strictEqual(redis.evaluations.length, asked)
           redis.answer = ["5", "0"]
           yield* untilAsked(redis, consume)

@@ -5,6 +5,7 @@ import { Duration, Effect, Layer, Metric, Tracer } from "effect"
 import { Settings } from "../../src/config/Settings.ts"
 import { inFlight } from "../../src/observability/Metrics.ts"
 import { layerTracing } from "../../src/observability/Tracing.ts"
+import { scaled } from "../support/slowness.ts"
 
 /** A collector on loopback that remembers what it was sent, and answers if it may. */
 const collector = (answers: boolean) =>
@@ -72,7 +73,7 @@ describe("telemetry export", () => {
       const { url, received } = yield* collector(false)
       const [elapsed] = yield* Effect.timed(withEndpoint(url))
       assert.isAbove(received.size, 0)
-      assert.isBelow(Duration.toMillis(elapsed), 6_000)
+      assert.isBelow(Duration.toMillis(elapsed), scaled(6_000))
     }),
   )
 

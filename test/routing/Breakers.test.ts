@@ -4,6 +4,7 @@ import { CircuitBreaker } from "effect/persistence"
 import { TestClock } from "effect/testing"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Breakers, MAX_COOLDOWN_MS } from "../../src/routing/Breakers.ts"
+import { startedClock } from "../support/started-clock.ts"
 
 const KEY = "a/m"
 const error = (kind: ProviderErrorKind, retryAfterMs?: number) =>
@@ -40,7 +41,7 @@ const setup = Effect.gen(function* () {
 })
 
 const test = (name: string, body: () => Effect.Effect<void, never, Breakers>) =>
-  it.effect(name, () => body().pipe(Effect.provide(Breakers.layer)))
+  it.effect(name, () => body().pipe(Effect.provide(Layer.provide(Breakers.layer, startedClock))))
 
 describe("circuit", () => {
   test("opens after five failures in a row, not before", () =>

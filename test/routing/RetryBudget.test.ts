@@ -1,12 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
+import { startedClock } from "../support/started-clock.ts"
 import { refs, route, simulated, world } from "./world.ts"
 
 const layer = world([simulated("a", [{ name: "m" }]), simulated("b", [{ name: "m" }])], [route(refs("a/m"))])
 
 const test = (name: string, body: (budget: RetryBudget["Service"]) => void) =>
-  it.effect(name, () => Effect.map(RetryBudget, body).pipe(Effect.provide(layer)))
+  it.effect(name, () =>
+    Effect.map(RetryBudget, body).pipe(Effect.provide(Layer.provide(layer, startedClock))),
+  )
 
 const withdrawals = (budget: RetryBudget["Service"], provider: string): number => {
   let count = 0

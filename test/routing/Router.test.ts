@@ -1,8 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, Random, Result } from "effect"
+import { Effect, Layer, Random, Result } from "effect"
 import type { Breakers } from "../../src/routing/Breakers.ts"
 import { exclusionText } from "../../src/routing/exclusion.ts"
 import type { Router } from "../../src/routing/Router.ts"
+import { startedClock } from "../support/started-clock.ts"
 import { answered, failed, keys, plan, refusal, trip } from "./planning.ts"
 import { ask, price, refs, route, simulated, world } from "./world.ts"
 
@@ -21,7 +22,10 @@ const test = <E>(
   name: string,
   body: () => Effect.Effect<unknown, E, Router | Breakers>,
   layer: Layer.Layer<Router | Breakers> = world(providers, [auto]),
-) => it.effect(name, () => body().pipe(Effect.provide(layer), Random.withSeed("router")))
+) =>
+  it.effect(name, () =>
+    body().pipe(Effect.provide(Layer.provide(layer, startedClock)), Random.withSeed("router")),
+  )
 
 const autoWith = (rules: Parameters<typeof route>[1]) => world(providers, [route(refs("a/m", "b/m"), rules)])
 

@@ -1,9 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
+import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { CallMode } from "../../src/domain/Chat.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Statistics } from "../../src/routing/Statistics.ts"
+import { startedClock } from "../support/started-clock.ts"
 
 const setup = Effect.gen(function* () {
   const statistics = yield* Statistics
@@ -23,7 +24,7 @@ const setup = Effect.gen(function* () {
 })
 
 const test = (name: string, body: () => Effect.Effect<void, never, Statistics>) =>
-  it.effect(name, () => body().pipe(Effect.provide(Statistics.layer)))
+  it.effect(name, () => body().pipe(Effect.provide(Layer.provide(Statistics.layer, startedClock))))
 
 describe("statistics", () => {
   test("predict the same for every candidate nobody has asked yet", () =>

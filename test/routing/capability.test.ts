@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, Random, Result } from "effect"
+import { Effect, Layer, Random, Result } from "effect"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
 import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
 import type { Task } from "../../src/domain/Task.ts"
 import type { Breakers } from "../../src/routing/Breakers.ts"
 import { Router } from "../../src/routing/Router.ts"
+import { startedClock } from "../support/started-clock.ts"
 import { answered, keys, plan, reasons } from "./planning.ts"
 import { ask, price, refs, route, simulated, world } from "./world.ts"
 
@@ -14,7 +15,10 @@ const test = <E>(
   name: string,
   body: () => Effect.Effect<unknown, E, Router | Breakers>,
   layer: Layer.Layer<Router | Breakers>,
-) => it.effect(name, () => body().pipe(Effect.provide(layer), Random.withSeed("router")))
+) =>
+  it.effect(name, () =>
+    body().pipe(Effect.provide(Layer.provide(layer, startedClock)), Random.withSeed("router")),
+  )
 
 describe("kind", () => {
   const chatOnly = "kind: a model of kind chat cannot take this request"

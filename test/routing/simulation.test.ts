@@ -4,6 +4,7 @@ import type { RouteConfig, SimulatedProviderConfig } from "../../src/config/Gate
 import { Breakers } from "../../src/routing/Breakers.ts"
 import type { ChosenBy } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
+import { seeds } from "../support/seeds.ts"
 import { ask, chat, price, refs, route, simulated, steppingClock, world } from "./world.ts"
 
 /** Whole routing under virtual time: plan, attempt in plan order until one answers, learn. One request at a time. */
@@ -85,9 +86,8 @@ const leaders = (served: ReadonlyArray<Served>) =>
 const leaderChanges = (served: ReadonlyArray<Served>): number =>
   leaders(served).filter((leader, index, all) => index > 0 && leader !== all[index - 1]).length
 
-const seeds = ["one", "two", "three", "four"]
 const forEachSeed = (name: string, body: (seed: string) => Effect.Effect<void>) =>
-  it.effect.each(seeds)(`${name} (seed %s)`, body)
+  it.effect.each(seeds(["one", "two", "three", "four"]))(`${name} (seed %s)`, body)
 
 describe("a healthy fleet beside a provider that fails fast", () => {
   const fleet = [

@@ -15,6 +15,7 @@ import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
+import { START_MS } from "../support/started-clock.ts"
 
 /** A small gateway for routing tests: one model `m` per provider unless told otherwise. */
 
@@ -143,7 +144,7 @@ export const chat = (request: ChatRequest, mode: CallMode = "whole"): Task => ({
 })
 
 /** A clock for one fiber at a time: a sleep is over at once and moves the time. Thousands of requests take no time. */
-export const steppingClock = (startMs = 0): Clock.Clock => {
+export const steppingClock = (startMs = START_MS): Clock.Clock => {
   let nowMs = startMs
   const nanos = () => BigInt(Math.round(nowMs)) * 1_000_000n
   return {

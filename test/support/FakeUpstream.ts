@@ -4,6 +4,7 @@ import { Effect, type Scope } from "effect"
 import { type Behaviour, ok, status } from "./fake-upstream-behaviours.ts"
 import { geminiRequestFault } from "./fake-upstream-gemini.ts"
 import { type Asked, readCall, type Tokens } from "./fake-upstream-wire.ts"
+import { scaled } from "./slowness.ts"
 
 /**
  * A provider on loopback that does as a test tells it: OpenAI's and Gemini's shapes on one port, one behaviour
@@ -80,10 +81,13 @@ export class FakeUpstream {
   }
 
   /** Resolves as soon as the record satisfies `condition`; rejects when it does not in time. */
-  async until(condition: (upstream: FakeUpstream) => boolean, timeoutMs = 1000): Promise<void> {
+  async until(condition: (upstream: FakeUpstream) => boolean, timeoutMs = 2000): Promise<void> {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const check = () => condition(this) && resolve()
-    const timer = setTimeout(() => reject(new Error(`not within ${timeoutMs} ms: ${condition}`)), timeoutMs)
+    const timer = setTimeout(
+      () => reject(new Error(`not within ${scaled(timeoutMs)} ms: ${condition}`)),
+      scaled(timeoutMs),
+    )
     this.#watchers.add(check)
     check()
     await promise.finally(() => {

@@ -8,8 +8,7 @@ export class OtlpCollector {
     return collector
   }
 
-  /** By path. */
-  readonly received = new Map<string, string>()
+  readonly received: Array<{ readonly path: string; readonly body: string }> = []
   readonly #server: Server = createServer((request, response) => {
     let body = ""
     request.setEncoding("utf8").on("data", (text: string) => {
@@ -17,8 +16,7 @@ export class OtlpCollector {
     })
     request.on("error", () => {})
     request.on("end", () => {
-      const path = request.url ?? ""
-      this.received.set(path, (this.received.get(path) ?? "") + body)
+      this.received.push({ path: request.url ?? "", body })
       response.setHeader("content-type", "application/json").end("{}")
     })
   })

@@ -1,5 +1,6 @@
 import { once } from "node:events"
 import { connect, type Socket } from "node:net"
+import { scaled } from "./slowness.ts"
 
 /** A client that sends bytes as they are, for requests that no HTTP client would write. */
 export class RawHttp {
@@ -49,8 +50,8 @@ export class RawHttp {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const check = () => condition(this) && resolve()
     const timer = setTimeout(
-      () => reject(new Error(`not within ${timeoutMs} ms: ${condition}\nreceived: ${this.received}`)),
-      timeoutMs,
+      () => reject(new Error(`not within ${scaled(timeoutMs)} ms: ${condition}\nreceived: ${this.received}`)),
+      scaled(timeoutMs),
     )
     this.#watchers.add(check)
     check()

@@ -8,6 +8,7 @@ import { Duration, Effect, Layer, Redacted } from "effect"
 import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { processEnv } from "./process-env.ts"
+import { scaled } from "./slowness.ts"
 
 const main = join(import.meta.dirname, "../../src/main.ts")
 
@@ -125,7 +126,7 @@ export class Replica {
 
   /** As soon as `/readyz` says 200, with its database or without. */
   async ready(timeoutMs = 20_000): Promise<void> {
-    const giveUpAt = performance.now() + timeoutMs
+    const giveUpAt = performance.now() + scaled(timeoutMs)
     while (!(await answers(`${this.url}/readyz`))) {
       if (performance.now() > giveUpAt) throw new Error(`not ready: ${this.stderr.slice(-2000)}`)
       await setTimeout(20)

@@ -1,4 +1,5 @@
 import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from "node:http"
+import { scaled } from "./slowness.ts"
 
 /** One event as a client sees it: the WHATWG rules, written apart from the gateway's own reading of them. */
 export interface ClientEvent {
@@ -134,8 +135,9 @@ export class StreamClient {
     const { promise, resolve, reject } = Promise.withResolvers<void>()
     const check = () => condition(this) && resolve()
     const timer = setTimeout(
-      () => reject(new Error(`not within ${timeoutMs} ms: ${condition}\n${this.status} ${this.text}`)),
-      timeoutMs,
+      () =>
+        reject(new Error(`not within ${scaled(timeoutMs)} ms: ${condition}\n${this.status} ${this.text}`)),
+      scaled(timeoutMs),
     )
     this.#watchers.add(check)
     check()

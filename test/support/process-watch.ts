@@ -1,5 +1,6 @@
 import { readdirSync, readFileSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
+import { scaled } from "./slowness.ts"
 
 /** A process seen from outside. Linux only, as its `/proc` is. */
 
@@ -28,9 +29,9 @@ export const eventually = async (
   timeoutMs = 5000,
   everyMs = 50,
 ): Promise<void> => {
-  const giveUpAt = performance.now() + timeoutMs
+  const giveUpAt = performance.now() + scaled(timeoutMs)
   while (!(await condition())) {
-    if (performance.now() > giveUpAt) throw new Error(`not within ${timeoutMs} ms: ${condition}`)
+    if (performance.now() > giveUpAt) throw new Error(`not within ${scaled(timeoutMs)} ms: ${condition}`)
     await setTimeout(everyMs)
   }
 }

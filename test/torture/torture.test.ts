@@ -1,5 +1,6 @@
 import { assert } from "@effect/vitest"
 import { describe, it } from "vitest"
+import { scaled } from "../support/slowness.ts"
 import { strike, strikeBackwards } from "./disasters.ts"
 import { summary, type Torture, torture } from "./torture.ts"
 
@@ -20,7 +21,7 @@ const run = async (options: Omit<Torture, "say">) => {
 
 describe("gateways that are killed with their database at any moment", () => {
   it("lose no row, invent none, and count every call and every nano-dollar", {
-    timeout: 240_000,
+    timeout: scaled(240_000),
   }, async () => {
     const { verdict, story } = await run({
       seed,
@@ -40,9 +41,7 @@ describe("gateways that are killed with their database at any moment", () => {
     )
   })
 
-  it("lose rows that are only in memory, and calls under way, which this test notices", {
-    timeout: 120_000,
-  }, async () => {
+  it("lose rows that are only in memory, and calls under way, which this test notices", async () => {
     const { verdict, story } = await run({
       seed: 1,
       replicas: 1,

@@ -4,6 +4,7 @@ import { join, relative, resolve } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Data, Deferred, Effect, Exit, Schedule, Scope } from "effect"
 import { tryLock } from "../../platform/file-lock.ts"
+import { createCluster } from "./create-cluster.ts"
 import { startupMessage } from "./wire-server.ts"
 
 /**
@@ -89,12 +90,16 @@ const start = Effect.fnUntraced(function* (dataDir: string) {
     Effect.mapError(({ cause }) => unusable(dataDir, cause)),
   )
   if (!locked) return yield* new DataDirInUse({ dataDir })
-  return yield* startWorker({
-    clusterDir: join(dataDir, "postgres"),
-    socketPath,
-    transactionIdleMs,
-    closeGraceMs,
+  const clusterDir = join(dataDir, "postgres")
+  yield* Effect.tryPromise({
+    try: (signal) => createCluster(clusterDir, signal),
+    catch: (cause) =>
+      new EmbeddedDatabaseError({
+        message: `The embedded database could not be created: ${reasonOf(cause)}`,
+        cause,
+      }),
   })
+  return yield* startWorker({ clusterDir, socketPath, transactionIdleMs, closeGraceMs })
 })
 
 const startWorker = Effect.fnUntraced(function* (workerData: EmbeddedWorkerData) {

@@ -11,7 +11,7 @@ import { createServer, type Socket } from "node:net"
  * Differences from a server: session state (SET, LISTEN, temporary tables) is common to all connections, a cancel
  * request does nothing, and notifications go to every connection (clients drop channels they do not listen on).
  */
-export interface WireServerOptions {
+interface WireServerOptions {
   readonly path: string
   /** Runs protocol messages to their end and gives what the backend answers. A throw is fatal: see `onFatal`. */
   readonly execute: (messages: Uint8Array) => Uint8Array
@@ -20,7 +20,7 @@ export interface WireServerOptions {
   readonly transactionIdleMs: number
 }
 
-export interface WireServer {
+interface WireServer {
   /** Gives connections `graceMs` to leave by themselves, then cuts them. */
   readonly close: (graceMs: number) => Promise<void>
 }

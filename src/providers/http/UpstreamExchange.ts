@@ -44,7 +44,7 @@ export interface Enough<A> {
   readonly connection: "keep" | "close"
 }
 
-export type TransportFailure =
+type TransportFailure =
   | "connect" // refused, DNS, TLS, connect timeout: no byte was sent
   | "reset" // lost after dispatch, a reused idle socket included
   | "timeout" // headers, body silence, or the attempt's own bound
@@ -59,7 +59,7 @@ export class TransportError extends Data.TaggedError("TransportError")<{
   readonly status: number | undefined
 }> {}
 
-export interface ExchangeOptions<A> {
+interface ExchangeOptions<A> {
   readonly open: OpenBody<A> | undefined
   readonly timeoutMs: number
   /** The most bytes of a body that is read whole. */

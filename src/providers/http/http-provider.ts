@@ -15,7 +15,7 @@ import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from
  * not depend on the call, the header arrays with the key in them included, is built once. Nothing of the client's
  * request but its body goes upstream.
  */
-export interface Vendor {
+interface Vendor {
   readonly protocol: Protocol
   /** The path after the base URL. */
   readonly path: (model: string, call: CallKind) => string
@@ -23,7 +23,7 @@ export interface Vendor {
   readonly auth: (apiKey: string) => readonly [name: string, value: string]
 }
 
-export type CallKind = "chat" | "stream" | "embedding"
+type CallKind = "chat" | "stream" | "embedding"
 
 const commonHeaders = (accept: string): ReadonlyArray<string> => [
   "content-type",

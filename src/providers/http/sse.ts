@@ -10,7 +10,7 @@ export interface SseEvent {
   readonly data: string
 }
 
-export interface Pushed {
+interface Pushed {
   /** The events that these bytes complete. */
   readonly events: ReadonlyArray<SseEvent>
   /** True when more followed than an event may have: nothing can be read any more. */

@@ -13,7 +13,7 @@ export interface Transport {
   readonly upstream: (origin: string) => Upstream
 }
 
-export interface Upstream {
+interface Upstream {
   readonly post: (request: UpstreamRequest) => Effect.Effect<UpstreamResponse, TransportError>
   /** Succeeds with the result of the consumer that `open` chooses, or with an answer that is read whole. */
   readonly stream: <A>(

@@ -8,6 +8,7 @@ import { SqlClient } from "effect/sql"
 import { Database } from "../../../src/database/Database.ts"
 import { listen } from "../../../src/database/embedded/wire-server.ts"
 import { layerEmbedded, temporaryDirectory } from "../../support/Databases.ts"
+import { scaled } from "../../support/slowness.ts"
 
 const message = (type: string, body = "") => {
   const header = Buffer.alloc(5)
@@ -210,7 +211,7 @@ describe("the wire server", () => {
       const { ms } = yield* Effect.map(Effect.timed(Effect.promise(() => closing)), ([duration]) => ({
         ms: Duration.toMillis(duration),
       }))
-      assert.isBelow(ms, 5_000)
+      assert.isBelow(ms, scaled(5_000))
     }),
   )
 })

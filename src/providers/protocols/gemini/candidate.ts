@@ -10,7 +10,7 @@ export interface CandidateContent {
 }
 
 /** OpenAI's tool call, with the signature that must come back where Google's own OpenAI-compatible API puts it. */
-export type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall & {
+type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall & {
   readonly extra_content?: { readonly google: { readonly thought_signature: string } }
 }
 

@@ -17,7 +17,7 @@ export interface WireHead {
   readonly systemFingerprint?: string
 }
 
-export interface WireMessage {
+interface WireMessage {
   readonly role: "assistant"
   readonly content: string | null
   readonly [field: string]: unknown

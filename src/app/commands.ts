@@ -1,0 +1,30 @@
+import { Command } from "effect/cli"
+import { admin } from "../cli/admin.ts"
+import { config } from "../cli/config.ts"
+import { costs } from "../cli/costs.ts"
+import { doctor } from "../cli/doctor.ts"
+import { keys } from "../cli/keys.ts"
+import { loadTest } from "../cli/load-test.ts"
+import { migrate } from "../cli/migrate.ts"
+import { root } from "../cli/root.ts"
+import { route } from "../cli/route.ts"
+import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./App.ts"
+
+const serveCommand = Command.make("serve", {}, () => serve).pipe(
+  Command.withDescription("Run the gateway; what `npm start` does"),
+)
+
+/** The whole command line, over the settings in `ConfigProvider`. */
+export const commands = root.pipe(
+  Command.withSubcommands([
+    serveCommand,
+    migrate.pipe(Command.provide(operatorDatabase)),
+    keys.pipe(Command.provide(operatorKeys)),
+    admin.pipe(Command.provide(operatorTokens)),
+    route,
+    costs.pipe(Command.provide(operatorLedger)),
+    doctor,
+    loadTest,
+    config,
+  ]),
+)
