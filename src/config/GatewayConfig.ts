@@ -78,7 +78,6 @@ const Limits = snakeCased({
     "largest provider response that is read",
   ),
 })
-type Limits = typeof Limits.Type
 
 export const LedgerConfig = snakeCased({
   journal: withDefault(

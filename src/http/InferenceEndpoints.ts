@@ -5,7 +5,7 @@ import { Settings } from "../config/Settings.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import type { Task } from "../domain/Task.ts"
-import type { Begin, FinishedRun, IdempotentReply } from "../idempotency/claimed-run.ts"
+import type { Begin, FinishedRun, IdempotencyError, IdempotentReply } from "../idempotency/claimed-run.ts"
 import { Idempotency } from "../idempotency/Idempotency.ts"
 import { clientLeft, defect } from "../inference/failures.ts"
 import { Inference } from "../inference/Inference.ts"
@@ -140,7 +140,8 @@ const make = Effect.gen(function* () {
         : asSoonAsBegun(run)
       return { response, replayed: false }
     }
-    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, run).pipe(
+    const refused = (error: IdempotencyError) => inference.recordEnd(recorder, fromIdempotency(error))
+    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, run, refused).pipe(
       Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
       Effect.tapError(({ reason }) => Metric.update(idempotencyOutcomes(reason), 1)),
       Effect.mapError(fromIdempotency),

@@ -153,6 +153,8 @@ export const layer = Layer.unwrap(
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      // Java's client offers HTTP/2 with every request: it is one like any other, on a connection that is kept.
+      shouldUpgradeCallback: () => false,
     })
     watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater))
     return HttpRouter.serve(routes, {

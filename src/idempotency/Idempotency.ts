@@ -37,10 +37,12 @@ export class Idempotency extends Context.Service<
     /**
      * Runs `work` once per claim and answers every caller with its response. `work` never fails: errors are
      * responses too. It may outlive the request that brought it, so it must hold nothing that closes with it.
+     * `refused` runs before the caller that came first gets an error, also when that caller has left.
      */
     readonly run: <R>(
       claim: IdempotencyClaim,
       work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
+      refused?: (error: IdempotencyError) => Effect.Effect<void>,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
     /** For the streamed response of a run: kept for duplicates as far as there is room for it. */
     readonly replayableBody: () => ReplayableBody
@@ -74,6 +76,7 @@ export class Idempotency extends Context.Service<
       const run = <R>(
         claim: IdempotencyClaim,
         work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
+        refused: (error: IdempotencyError) => Effect.Effect<void> = () => Effect.void,
       ): Effect.Effect<IdempotentReply, IdempotencyError, R> =>
         // Uninterruptible from the entry to the fiber that removes it.
         Effect.uninterruptibleMask((restore) => {
@@ -85,7 +88,7 @@ export class Idempotency extends Context.Service<
               ({ response }): Effect.Effect<IdempotentReply, IdempotencyError, R> => {
                 // Whoever asks again after a stream broke wants another run, for which this one has to be over.
                 if (isBroken(response))
-                  return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work)))
+                  return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work, refused)))
                 return canBeJoined(response)
                   ? Effect.succeed({ response, replayed: true })
                   : Effect.fail(notStored)
@@ -114,7 +117,11 @@ export class Idempotency extends Context.Service<
           }
           const id = { keyId: claim.keyId, keyHash: hashKey(claim.key) }
           return runClaimed(id, claim.fingerprint, work, begin).pipe(
-            Effect.onExit((exit) => finish(withoutInterrupts(exit))),
+            Effect.onExit((exit) => {
+              const ended = withoutInterrupts(exit)
+              const error = Option.getOrUndefined(Exit.findErrorOption(ended))
+              return error === undefined ? finish(ended) : Effect.andThen(refused(error), finish(ended))
+            }),
             Effect.exit,
             Effect.asVoid,
             (claimed) => FiberSet.run(fibers, claimed),

@@ -122,15 +122,19 @@ const make = Effect.gen(function* () {
     )
   }
 
-  /** Asks the first candidate of `queue`, and on its failure whoever the typed error says comes next. */
+  /**
+   * Asks the first candidate of `queue`, and on its failure whoever the typed error says comes next. `larger` is
+   * undefined once the queue itself is the larger ones'.
+   */
   const askFrom = <A extends AnswerSummary>(
     request: Running<A>,
     queue: ReadonlyArray<Candidate>,
-    larger: ReadonlyArray<Candidate>,
+    larger: ReadonlyArray<Candidate> | undefined,
   ): Effect.Effect<Answered<A>, GatewayError> => {
     const { call, deadlineAt, failures, recorder } = request
     const [candidate, ...rest] = queue
     if (candidate === undefined) return Effect.suspend(() => Effect.fail(fromProviders(failures)))
+    const nextLarger = larger ?? rest
     const before = recorder.attempts.length
     const state = (error: ProviderError): AttemptState => ({
       error,
@@ -140,7 +144,7 @@ const make = Effect.gen(function* () {
       remainingMs: deadlineAt - recorder.now(),
       expectedMs: candidate.expectedMs,
       next: rest[0],
-      nextLarger: larger[0],
+      nextLarger: nextLarger[0],
       untried: rest.length,
       tripped: isTripped(candidate),
     })
@@ -152,7 +156,7 @@ const make = Effect.gen(function* () {
           return askFrom(request, rest, larger)
         case "NextLarger":
           // Too long for one of them: only the larger ones are asked from here on.
-          return askFrom(request, larger, larger.slice(1))
+          return askFrom(request, nextLarger, undefined)
         case "GiveUp":
           return Effect.fail(fromProviders(failures))
       }
