@@ -22,6 +22,8 @@ export default defineConfig({
     isolate: false,
     testTimeout: 120_000 * slowness,
     hookTimeout: 120_000 * slowness,
+    // Of what runs in the tests' own process: main.ts, cli.ts and process-policy.ts only ever run in one of their own.
+    coverage: { provider: "v8", include: ["src/**"], reporter: ["text", "html"] },
     env: { TEST_SLOWNESS: String(slowness) },
   },
 })
