@@ -34,6 +34,7 @@ describe("secret hasher", () => {
     Effect.gen(function* () {
       const hasher = yield* SecretHasher
       const hash = yield* hasher.hash(secret)
+      assert.match(hash, /^\$2b\$10\$/)
       assert.isTrue(yield* hasher.matches(secret, hash))
       assert.isFalse(yield* hasher.matches(`${secret.slice(1)}t`, hash))
       assert.isFalse(yield* hasher.matches(secret, "no hash"))

@@ -129,7 +129,7 @@ describe("a stream in flight at the end", () => {
     })
     const { id, key } = await gateway.createKey()
     const ask = (delayMs: number, headers: Record<string, string> = {}) => {
-      upstream.enqueue(ok({ text: "one two three", msBetween: delayMs }))
+      upstream.enqueue(ok({ text: "one two three", firstMs: 10, msBetween: delayMs }))
       return gateway.infer(key, { model: "p0/m", prompt: "Hi", stream: true }, { headers })
     }
     // One after the other, so that each gets its own pace.
