@@ -18,7 +18,7 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     // Most tests wait for processes, sockets and databases rather than compute.
-    maxWorkers: 4,
+    maxWorkers: 6,
     isolate: false,
     testTimeout: 120_000 * slowness,
     hookTimeout: 120_000 * slowness,

@@ -125,11 +125,11 @@ describe("a stream in flight at the end", () => {
     const databaseUrl = await Effect.runPromise(migratedPostgresUrl)
     const gateway = await GatewayProcess.start({
       databaseUrl,
-      config: `${config()}\ntimeouts: { drain_ms: 2000 }`,
+      config: `${config()}\ntimeouts: { drain_ms: 2000, keep_alive_ms: 300 }`,
     })
     const { id, key } = await gateway.createKey()
     const ask = (delayMs: number, headers: Record<string, string> = {}) => {
-      upstream.enqueue(ok({ text: "one two three", firstMs: 10, msBetween: delayMs }))
+      upstream.enqueue(ok({ text: "one two three", msBetween: delayMs }))
       return gateway.infer(key, { model: "p0/m", prompt: "Hi", stream: true }, { headers })
     }
     // One after the other, so that each gets its own pace.
