@@ -18,10 +18,12 @@ export default defineConfig({
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
     // Most tests wait for processes, sockets and databases rather than compute.
-    maxWorkers: 4,
+    maxWorkers: 6,
     isolate: false,
     testTimeout: 120_000 * slowness,
     hookTimeout: 120_000 * slowness,
+    // Of what runs in the tests' own process: main.ts, cli.ts and process-policy.ts only ever run in one of their own.
+    coverage: { provider: "v8", include: ["src/**"], reporter: ["text", "html"] },
     env: { TEST_SLOWNESS: String(slowness) },
   },
 })

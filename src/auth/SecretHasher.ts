@@ -5,7 +5,9 @@ import * as Metrics from "../observability/Metrics.ts"
 /** Too many computations wait already. */
 class SecretHasherBusy extends Data.TaggedError("SecretHasherBusy") {}
 
-const COST = 10
+/** Two to this power is how many rounds a hash takes: 50 ms. A reference, so that a test that makes keys need not wait. */
+export const HashCost = Context.Reference<number>("gateway/auth/HashCost", { defaultValue: () => 10 })
+
 /** bcrypt runs on libuv's four threads, which DNS and files need too. */
 const MAX_RUNNING = 2
 /** About two seconds of work at 50 ms each: whoever came later would only time out. */
@@ -24,6 +26,7 @@ export class SecretHasher extends Context.Service<
   static readonly layer = Layer.effect(
     SecretHasher,
     Effect.gen(function* () {
+      const cost = yield* HashCost
       const running = yield* Semaphore.make(MAX_RUNNING)
       let pending = 0
       yield* Metrics.observe(Metrics.bcryptRunning, () => Math.min(pending, MAX_RUNNING))
@@ -50,7 +53,7 @@ export class SecretHasher extends Context.Service<
         })
 
       return SecretHasher.of({
-        hash: (secret) => bounded(secret, () => bcrypt.hash(secret, COST)),
+        hash: (secret) => bounded(secret, () => bcrypt.hash(secret, cost)),
         matches: (secret, expected) => bounded(secret, () => bcrypt.compare(secret, expected)),
       })
     }),

@@ -2,13 +2,10 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { checkKeys } from "../../src/auth/checks.ts"
-import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { layerPostgres } from "../support/Databases.ts"
 
-describe.each([
-  { name: "PostgreSQL", database: layerPostgres },
-  { name: "the embedded database", database: layerEmbedded },
-])("the check of API keys in $name", ({ database }) => {
-  layer(database)((it) => {
+describe("the check of API keys", () => {
+  layer(layerPostgres)((it) => {
     it.effect("finds a new database right", () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* checkKeys).status, "ok")

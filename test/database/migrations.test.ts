@@ -1,6 +1,6 @@
 import { readdir } from "node:fs/promises"
-import { assert, describe, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { afterAll, assert, describe, it } from "@effect/vitest"
+import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { readRequests } from "../../src/analytics/requests-query.ts"
 import { Database } from "../../src/database/Database.ts"
@@ -14,6 +14,17 @@ import { freshPostgresUrl, migratedDataDir } from "../support/Databases.ts"
 
 const DAY_MS = 24 * HOUR_MS
 
+/** The one embedded database of these tests, which each empties: to start one takes a second. */
+const scope = Effect.runSync(Scope.make())
+const embedded = migratedDataDir.pipe(
+  Effect.flatMap((dataDir) => Layer.build(Database.layerEmbedded(dataDir))),
+  Effect.map(Context.get(Database)),
+  Scope.provide(scope),
+  Effect.cached,
+  Effect.runSync,
+)
+afterAll(() => Effect.runPromise(Scope.close(scope, Exit.void)))
+
 const kinds = {
   "a PostgreSQL server": Layer.unwrap(Effect.map(freshPostgresUrl, Database.layerServer)),
   "the embedded database": Layer.effectDiscard(
@@ -22,7 +33,7 @@ const kinds = {
       yield* sql`DROP SCHEMA public CASCADE`
       yield* sql`CREATE SCHEMA public`
     }).pipe(Effect.provide(pool())),
-  ).pipe(Layer.provideMerge(Layer.unwrap(Effect.map(migratedDataDir, Database.layerEmbedded)))),
+  ).pipe(Layer.provideMerge(Layer.effect(Database, embedded))),
 }
 
 function pool() {

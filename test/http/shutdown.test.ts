@@ -1,12 +1,9 @@
-import { mkdtemp, rm } from "node:fs/promises"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { Effect, type Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
-import { migratedPostgresUrl } from "../support/Databases.ts"
+import { migratedDataDir, migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
 import { GatewayProcess } from "../support/GatewayProcess.ts"
@@ -83,30 +80,35 @@ describe("the end", () => {
 })
 
 describe("a second gateway on one DATA_DIR", () => {
-  it("ends with 1 and says why, and the first goes on", async () => {
-    const dataDir = await mkdtemp(join(tmpdir(), "gateway-data-"))
-    const env = { DATA_DIR: dataDir }
-    const gateway = await GatewayProcess.start({ config: config(), env })
-    try {
-      const failure = await GatewayProcess.start({ config: config(), env }).then(
-        async (second) => {
-          await second.stop()
-          return "it started"
-        },
-        (error: Error) => error.message,
-      )
-      assert.strictEqual(
-        failure.trim(),
-        `gateway ended with 1: Another gateway is running on DATA_DIR ${dataDir}; stop it or set DATA_DIR.`,
-      )
-      const { key } = await gateway.createKey()
-      assert.strictEqual((await gateway.infer(key, { model: "p0/m", prompt: "Hi" })).status, 200)
-    } finally {
-      assert.strictEqual(await gateway.stop(), 0)
-      await rm(dataDir, { recursive: true, force: true })
-    }
-  })
+  it("ends with 1 and says why, and the first goes on", () =>
+    migratedDataDir.pipe(
+      Effect.flatMap((dataDir) => Effect.promise(() => secondOn(dataDir))),
+      Effect.scoped,
+      Effect.runPromise,
+    ))
 })
+
+const secondOn = async (dataDir: string) => {
+  const env = { DATA_DIR: dataDir }
+  const gateway = await GatewayProcess.start({ config: config(), env })
+  try {
+    const failure = await GatewayProcess.start({ config: config(), env }).then(
+      async (second) => {
+        await second.stop()
+        return "it started"
+      },
+      (error: Error) => error.message,
+    )
+    assert.strictEqual(
+      failure.trim(),
+      `gateway ended with 1: Another gateway is running on DATA_DIR ${dataDir}; stop it or set DATA_DIR.`,
+    )
+    const { key } = await gateway.createKey()
+    assert.strictEqual((await gateway.infer(key, { model: "p0/m", prompt: "Hi" })).status, 200)
+  } finally {
+    assert.strictEqual(await gateway.stop(), 0)
+  }
+}
 
 /** The first answer of readyz that is not `ready`. */
 async function fetchUntilDraining(url: string) {
@@ -123,7 +125,7 @@ describe("a stream in flight at the end", () => {
     const databaseUrl = await Effect.runPromise(migratedPostgresUrl)
     const gateway = await GatewayProcess.start({
       databaseUrl,
-      config: `${config()}\ntimeouts: { drain_ms: 2000 }`,
+      config: `${config()}\ntimeouts: { drain_ms: 2000, keep_alive_ms: 300 }`,
     })
     const { id, key } = await gateway.createKey()
     const ask = (delayMs: number, headers: Record<string, string> = {}) => {

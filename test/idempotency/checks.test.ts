@@ -2,7 +2,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { checkClaims } from "../../src/idempotency/checks.ts"
-import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+import { layerPostgres } from "../support/Databases.ts"
 
 const claim = (hash: string, lease: string, expiry: string, status: number | null) =>
   Effect.flatMap(
@@ -15,11 +15,8 @@ const claim = (hash: string, lease: string, expiry: string, status: number | nul
       )`,
   )
 
-describe.each([
-  { name: "PostgreSQL", database: layerPostgres },
-  { name: "the embedded database", database: layerEmbedded },
-])("the check of claims in $name", ({ database }) => {
-  layer(database)((it) => {
+describe("the check of claims", () => {
+  layer(layerPostgres)((it) => {
     it.effect("finds a new database right", () =>
       Effect.gen(function* () {
         assert.strictEqual((yield* checkClaims).status, "ok")

@@ -2,9 +2,11 @@ import { rm } from "node:fs/promises"
 import { Cause, ConfigProvider, Console, Effect, Exit, Fiber, Layer, Metric, Tracer } from "effect"
 import { identity } from "effect/Function"
 import { gateway } from "../../src/app/App.ts"
+import { HashCost } from "../../src/auth/SecretHasher.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { layerLoggingNoDeps } from "../../src/observability/Logging.ts"
 import { capturedConsole, type Output } from "./captured-console.ts"
+import { CHEAPEST } from "./cheap-hashes.ts"
 import { GatewayClient, issueAdminToken } from "./GatewayClient.ts"
 import { type GatewayOptions, greetedUrl, prepareGateway } from "./gateway-environment.ts"
 
@@ -45,6 +47,7 @@ export class GatewayInProcess extends GatewayClient {
       Effect.provideService(ConfigProvider.ConfigProvider, ConfigProvider.fromUnknown(settings)),
       Effect.provideService(Console.Console, console),
       Effect.provideService(Metric.MetricRegistry, new Map()),
+      Effect.provideService(HashCost, CHEAPEST),
       options.tracer === undefined ? identity : Effect.provideService(Tracer.Tracer, options.tracer),
       Effect.runFork,
     )

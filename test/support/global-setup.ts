@@ -52,6 +52,10 @@ async function startServer() {
   const server = await createPostgresServer()
   try {
     await server.start()
+    // It would go through every test's database again and again, none of which lives long enough to need it.
+    await run(server.url, (sql) =>
+      Effect.andThen(sql`ALTER SYSTEM SET autovacuum = off`, sql`SELECT pg_reload_conf()`),
+    )
   } catch (cause) {
     await server.remove()
     throw cause

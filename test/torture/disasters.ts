@@ -1,6 +1,7 @@
 import { setTimeout } from "node:timers/promises"
 import type { PostgresServer } from "../support/postgres-server.ts"
 import type { Replica } from "../support/Replica.ts"
+import { scaled } from "../support/slowness.ts"
 import type { Random } from "./Random.ts"
 
 /** What is killed, when, and how long it stays dead: chosen by the seed. */
@@ -90,7 +91,7 @@ const disasters: Readonly<Record<string, Disaster>> = {
 
 /** Until clients have so many answers more: what is struck is at work, however slow the machine. */
 const untilDelivered = async ({ delivered, random, say }: Scene, more: number): Promise<void> => {
-  const [wanted, giveUpAt] = [delivered() + more, performance.now() + 15_000]
+  const [wanted, giveUpAt] = [delivered() + more, performance.now() + scaled(15_000)]
   while (delivered() < wanted && performance.now() < giveUpAt) await setTimeout(10)
   if (delivered() < wanted) say(`only ${delivered() - wanted + more} answers since the last disaster`)
   await setTimeout(random.between(0, 700))

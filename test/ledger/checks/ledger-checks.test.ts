@@ -14,7 +14,7 @@ import { ledgerEntry } from "../../../src/ledger/ledger-entry.ts"
 import { createDaysAhead, ledgerPartitions } from "../../../src/ledger/tables/partitions.ts"
 import { rollUp } from "../../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../../src/ledger/write-batch.ts"
-import { layerEmbedded, layerPostgres } from "../../support/Databases.ts"
+import { layerPostgres } from "../../support/Databases.ts"
 import { attempt, HOUR_MS, record } from "../records.ts"
 import { emptyTables } from "../rows.ts"
 
@@ -284,11 +284,8 @@ const defects: ReadonlyArray<Defect> = [
   },
 ]
 
-describe.each([
-  { name: "PostgreSQL", database: layerPostgres },
-  { name: "the embedded database", database: layerEmbedded },
-])("the checks of the ledger in $name", ({ database }) => {
-  layer(database)((it) => {
+describe("the checks of the ledger", () => {
+  layer(layerPostgres)((it) => {
     it.effect("find nothing wrong with what the ledger wrote", () =>
       Effect.gen(function* () {
         yield* sound

@@ -5,7 +5,7 @@ import type { LedgerRecord } from "../../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../../src/ledger/ledger-entry.ts"
 import { createDaysAhead, dropPartition, ledgerPartitions } from "../../../src/ledger/tables/partitions.ts"
 import { isRecordAtFault, writeBatch } from "../../../src/ledger/write-batch.ts"
-import { layerEmbedded, layerPostgres } from "../../support/Databases.ts"
+import { layerPostgres } from "../../support/Databases.ts"
 import { attempt, DAY, record } from "../records.ts"
 import { assertHoldsExactly, emptyTables } from "../rows.ts"
 
@@ -27,11 +27,8 @@ const days = Effect.gen(function* () {
 
 const day = (start: number) => [start, start + DAY_MS]
 
-describe.each([
-  { name: "PostgreSQL", database: layerPostgres },
-  { name: "the embedded database", database: layerEmbedded },
-])("the ledger's days in $name", ({ database }) => {
-  layer(database)((it) => {
+describe("the ledger's days", () => {
+  layer(layerPostgres)((it) => {
     it.effect("are made for whatever records arrive, each once by many who need them at the same time", () =>
       Effect.gen(function* () {
         yield* dropAll

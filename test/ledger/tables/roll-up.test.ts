@@ -6,7 +6,7 @@ import type { LedgerRecord } from "../../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../../src/ledger/ledger-entry.ts"
 import { rollUp } from "../../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../../src/ledger/write-batch.ts"
-import { layerEmbedded, layerPostgres } from "../../support/Databases.ts"
+import { layerPostgres } from "../../support/Databases.ts"
 import { anyRecords, DAY, HOUR_MS, record } from "../records.ts"
 import { assertHoldsExactly, emptyTables } from "../rows.ts"
 
@@ -53,11 +53,8 @@ const recentRows = Effect.gen(function* () {
   return rows.length
 })
 
-describe.each([
-  { name: "PostgreSQL", database: layerPostgres, numRuns: 8 },
-  { name: "the embedded database", database: layerEmbedded, numRuns: 3 },
-])("moving rollups in $name", ({ database, numRuns }) => {
-  layer(database)((it) => {
+describe("moving rollups", () => {
+  layer(layerPostgres)((it) => {
     it.effect("changes no sum, whenever it happens between batches", () =>
       Effect.gen(function* () {
         const context = yield* Effect.context<SqlClient.SqlClient>()
@@ -80,7 +77,7 @@ describe.each([
                 assert.strictEqual(yield* recentRows, 0)
               }).pipe(Effect.runPromiseWith(context)),
             ),
-            { numRuns },
+            { numRuns: 8 },
           ),
         )
       }),
