@@ -34,7 +34,7 @@ const workedMs = (): Promise<number> =>
  * How many times slower than a quiet one this machine is now, by computing on every core at once: from 1, which is also
  * what a faster one gets, to 10. TEST_SLOWNESS says it instead of measuring.
  */
-const measureSlowness = async (): Promise<number> => {
+export const measureSlowness = async (): Promise<number> => {
   const given = Number(process.env.TEST_SLOWNESS)
   if (given >= 1) return given
   const taken = await Promise.all(Array.from({ length: availableParallelism() }, workedMs))
