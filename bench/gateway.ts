@@ -7,7 +7,7 @@ import { freePort, type StartOptions, start } from "./processes.ts"
 
 const root = join(import.meta.dirname, "..")
 
-export interface GatewayOptions {
+interface GatewayOptions {
   /** An empty folder, for the configuration, the journal and an embedded database. */
   readonly folder: string
   readonly mockPort: number
@@ -20,7 +20,7 @@ export interface GatewayOptions {
   readonly onStderr?: NonNullable<StartOptions["onStderr"]>
 }
 
-export interface Gateway {
+interface Gateway {
   readonly child: ChildProcess
   readonly pid: number
   readonly port: number

@@ -5,7 +5,7 @@ import type { Costs } from "./guard-measure.ts"
 
 const file = join(import.meta.dirname, "guard.json")
 
-export interface Committed extends Costs {
+interface Committed extends Costs {
   readonly node: string
 }
 

@@ -13,7 +13,7 @@ import { stop } from "./processes.ts"
 import { chat, stream } from "./requests.ts"
 import { startMock } from "./world.ts"
 
-export interface Cost {
+interface Cost {
   readonly bytes: number
   readonly reads: number
   readonly writes: number

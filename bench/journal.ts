@@ -1,7 +1,10 @@
 /**
- * What it costs a request to have its record survive the process: an append to the journal's segment files, against
- * the same records in `node:sqlite` (WAL, one commit each) and in Effect's PersistedQueue on the embedded PostgreSQL.
- * All in one run, in turns, with the same records; the ratio is what counts.
+ * Measures what it costs a request to have its record survive the process: an append to the journal's segment files,
+ * against the same records in `node:sqlite` (WAL, one commit each) and in Effect's PersistedQueue on the embedded
+ * PostgreSQL. All in one run, in turns, with the same records; the ratio is what counts.
+ *
+ * Then the ledger's own path, intent and record with their encoding, at 1, 8 and 64 requests at once that wait for a
+ * turn of the event loop between; what the fibers and turns cost by themselves is taken off.
  *
  *   node bench/journal.ts [--rounds 5] [--records 5000] [--bytes 1200] [--queued 200]
  *
@@ -13,13 +16,19 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { DatabaseSync } from "node:sqlite"
 import { parseArgs } from "node:util"
-import { Effect, Layer, Schema } from "effect"
+import { Clock, Effect, Layer, Schema } from "effect"
 import { PersistedQueue } from "effect/persistence"
+import { SqlClient } from "effect/sql"
 import { Database } from "../src/database/Database.ts"
 import { RequestId } from "../src/domain/Ids.ts"
-import { openFileJournal } from "../src/journal/file-journal.ts"
+import { FileJournal } from "../src/journal/FileJournal.ts"
+import { MemoryJournal } from "../src/journal/MemoryJournal.ts"
+import { realDisk } from "../src/journal/SegmentWriter.ts"
+import { BatchShipper } from "../src/ledger/BatchShipper.ts"
 import type { LedgerRecord } from "../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../src/ledger/ledger-entry.ts"
+import { intentLine } from "../src/ledger/lost-request.ts"
+import { RecordIntake } from "../src/ledger/RecordIntake.ts"
 import { attempt, record } from "../test/ledger/records.ts"
 
 const { values } = parseArgs({
@@ -78,21 +87,71 @@ const all = Array.from({ length: records }, (_, n) => request(n))
 const entries = all.map(ledgerEntry)
 const lineBytes = Math.round(entries.reduce((sum, { line }) => sum + Buffer.byteLength(line), 0) / records)
 
+const openJournal = FileJournal.open({ directory: join(folder, "journal"), maxBytes: 1e10 })
+
 const appendFile = Effect.scoped(
   Effect.gen(function* () {
-    const journal = yield* openFileJournal({ directory: join(folder, "journal"), maxBytes: 1e10 })
+    const journal = yield* openJournal
     const cost = measure(records, () => {
-      for (const entry of entries) if (journal.append(entry) !== undefined) throw new Error("refused")
+      for (const entry of entries) if (journal.appendNow(entry) !== undefined) throw new Error("refused")
     })
     const withIntent = measure(records, () => {
       for (const record of all) {
-        if (journal.attempting(intentOf(record)) !== undefined) throw new Error("refused")
-        if (journal.append(ledgerEntry(record)) !== undefined) throw new Error("refused")
+        journal.recordIntent(record.id, intentLine(intentOf(record)), () => {})
+        if (journal.appendNow(ledgerEntry(record)) !== undefined) throw new Error("refused")
       }
     })
     return { cost, withIntent }
   }),
 )
+
+const turn = Effect.callback<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+interface Shared extends Cost {
+  /** Write calls per request. */
+  readonly writes: number
+}
+
+/** Requests at once, each with an intent and a record, or with neither to know what the rest costs. */
+const concurrently = (
+  concurrency: number,
+  journaled: boolean,
+): Effect.Effect<Shared, unknown, SqlClient.SqlClient> =>
+  Effect.scoped(
+    Effect.gen(function* () {
+      let writes = 0
+      const journal = yield* FileJournal.open({
+        directory: join(folder, "shared"),
+        maxBytes: 1e10,
+        disk: {
+          ...realDisk,
+          write: (...args) => {
+            writes += 1
+            return realDisk.write(...args)
+          },
+        },
+      })
+      const memory = new MemoryJournal(0)
+      const shipper = new BatchShipper(yield* SqlClient.SqlClient, journal, memory)
+      const intake = new RecordIntake(journal, memory, shipper, yield* Clock.Clock)
+      const serve = Effect.fnUntraced(function* (record: LedgerRecord) {
+        if (journaled) yield* intake.recordIntent(intentOf(record))
+        yield* turn
+        if (journaled) yield* intake.record(record)
+        yield* turn
+      })
+      const cpu = process.cpuUsage()
+      const startedAt = performance.now()
+      yield* Effect.forEach(all, serve, { concurrency, discard: true })
+      const wallUs = ((performance.now() - startedAt) * 1000) / records
+      const { user, system } = process.cpuUsage(cpu)
+      return { cpuUs: (user + system) / records, wallUs, writes: writes / records }
+    }),
+  )
+
+const LEVELS = [1, 8, 64]
 
 const encodeOnly = () =>
   measure(records, () => {
@@ -124,7 +183,11 @@ const persistedQueue = Effect.gen(function* () {
     })
 })
 
-const pool = Database.layerPool({ applicationName: "bench", maxConnections: 2, statementTimeoutMs: 0 })
+const database = Database.layerPool({
+  applicationName: "bench",
+  maxConnections: 2,
+  statementTimeoutMs: 0,
+}).pipe(Layer.provide(Database.layerEmbedded(join(folder, "data"))))
 
 const median = (numbers: ReadonlyArray<number>): number =>
   numbers.toSorted((a, b) => a - b)[numbers.length >> 1] ?? Number.NaN
@@ -132,6 +195,7 @@ const median = (numbers: ReadonlyArray<number>): number =>
 const program = Effect.gen(function* () {
   const offer = yield* persistedQueue
   const found = new Map<string, Array<Cost>>()
+  const shared = new Map(LEVELS.map((level) => [level, [] as Shared[]]))
   const note = (name: string, cost: Cost) => found.set(name, [...(found.get(name) ?? []), cost])
   // The first round warms up.
   for (let round = 0; round <= rounds; round++) {
@@ -145,6 +209,11 @@ const program = Effect.gen(function* () {
       ["whole request: intent, encoding, record", withIntent],
     ]
     if (round > 0) for (const [name, each] of costs) note(name, each)
+    for (const [level, results] of shared) {
+      const idle = yield* concurrently(level, false)
+      const { cpuUs, wallUs, writes } = yield* concurrently(level, true)
+      if (round > 0) results.push({ cpuUs: cpuUs - idle.cpuUs, wallUs: wallUs - idle.wallUs, writes })
+    }
   }
   const medians = [...found].map(([name, costs]) => ({
     name,
@@ -162,6 +231,16 @@ const program = Effect.gen(function* () {
         `   wall ${wallUs.toFixed(1).padStart(8)} us ${ratio(wallUs, base?.wallUs).padStart(7)}`,
     )
   }
+  for (const [level, results] of shared) {
+    const of = (get: (each: Shared) => number) => median(results.map(get))
+    console.log(
+      `intent, encoding, record: ${String(level).padStart(2)} at once`.padEnd(44) +
+        ` cpu ${of(({ cpuUs }) => cpuUs)
+          .toFixed(1)
+          .padStart(8)} us` +
+        `   wall ${of(({ wallUs }) => wallUs).toFixed(1)} us   writes ${of(({ writes }) => writes).toFixed(2)}`,
+    )
+  }
 })
 
 try {
@@ -170,8 +249,7 @@ try {
       Effect.provide(
         PersistedQueue.layer.pipe(
           Layer.provide(PersistedQueue.layerStoreSql()),
-          Layer.provide(pool),
-          Layer.provide(Database.layerEmbedded(join(folder, "data"))),
+          Layer.provideMerge(database),
         ),
       ),
       Effect.scoped,

@@ -148,7 +148,7 @@ const measure = (name: string, replica: typeof poll | typeof listen, revocations
   Effect.gen(function* () {
     const sql = Context.get(yield* Layer.build(Layer.fresh(pool(1))), SqlClient.SqlClient)
     const notices = new Notices()
-    // As replicas that were not started together.
+    // Real replicas are not started together.
     yield* Effect.forEach(Array.from({ length: replicas }), () =>
       Effect.andThen(replica(notices), Effect.sleep(300 / replicas)),
     )

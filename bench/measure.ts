@@ -7,7 +7,7 @@ import { percentile } from "./statistics.ts"
 import type { Subject } from "./subject.ts"
 import type { World } from "./world.ts"
 
-export interface Round {
+interface Round {
   readonly requests: number
   readonly failures: number
   readonly perSecond: number
@@ -55,7 +55,7 @@ const loadFaults = (load: Load): ReadonlyArray<string> => [
 ]
 
 /** Counts CPU from before the load until the subject is quiet again, so that what it does later is paid for too. */
-export const measure = async (
+const measure = async (
   world: World,
   subject: Subject,
   put: (subject: Subject) => Promise<Load>,

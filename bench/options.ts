@@ -1,7 +1,7 @@
 /** The command line of `npm run bench`. */
 import { parseArgs } from "node:util"
 
-export const SECTIONS = ["throughput", "latency", "bodies", "streams", "start-up"] as const
+const SECTIONS = ["throughput", "latency", "bodies", "streams", "start-up"] as const
 export type SectionName = (typeof SECTIONS)[number]
 
 export interface Options {

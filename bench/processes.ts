@@ -38,14 +38,12 @@ export const freePort = (): Promise<number> =>
   })
 
 /** The flag of `npm start`; whatever the gateway is compared with gets the same. */
-const NODE_FLAGS = ["--max-semi-space-size=64"]
+const NODE_FLAGS = ["--max-semi-space-size=32"]
 
 export interface StartOptions {
   /** The core to stay on; absent = wherever the system puts it. */
   readonly core?: number | undefined
   readonly env?: Record<string, string>
-  /** The Node to run it; this one when absent. */
-  readonly node?: string | undefined
   /** Arguments of Node before the script. */
   readonly nodeArgs?: ReadonlyArray<string>
   /** Text on stdout that says that the process is ready. */
@@ -63,13 +61,7 @@ export const start = (
   options: StartOptions,
 ): Promise<ChildProcess> =>
   new Promise((resolve, reject) => {
-    const node = [
-      options.node ?? process.execPath,
-      ...NODE_FLAGS,
-      ...(options.nodeArgs ?? []),
-      script,
-      ...args,
-    ]
+    const node = [process.execPath, ...NODE_FLAGS, ...(options.nodeArgs ?? []), script, ...args]
     const [command = "", ...rest] =
       hasTaskset && options.core !== undefined ? ["taskset", "-c", String(options.core), ...node] : node
     const child = spawn(command, rest, {

@@ -3,7 +3,7 @@ import type { Rounds } from "./measure.ts"
 import { paired, type Spread, shown, spread } from "./statistics.ts"
 import { BARE, DIRECT, type Subject } from "./subject.ts"
 
-export interface Table {
+interface Table {
   readonly columns: ReadonlyArray<string>
   readonly rows: ReadonlyArray<ReadonlyArray<string>>
 }
@@ -57,7 +57,7 @@ const numbers = (rounds: Rounds, subject: Subject, figure: Figure): ReadonlyArra
 export const cell = (rounds: Rounds, subject: Subject, figure: Figure, digits = 0): string =>
   shown(spread(numbers(rounds, subject, figure)), digits)
 
-export const named = (rounds: Rounds, name: string): Subject | undefined =>
+const named = (rounds: Rounds, name: string): Subject | undefined =>
   [...rounds.keys()].find((subject) => subject.name === name)
 
 /** Returns a figure of each round beside that of another subject in the same round, put together. */
@@ -72,7 +72,7 @@ export const against = (
   return paired(numbers(rounds, subject, figure), theirs ? numbers(rounds, theirs, figure) : [], put)
 }
 
-export const divide = (ours: number, theirs: number): number => ours / theirs
+const divide = (ours: number, theirs: number): number => ours / theirs
 export const subtract = (ours: number, theirs: number): number => ours - theirs
 
 /** Returns how a subject compares with the bare proxy: how much of its throughput, and how many times its CPU. */

@@ -32,7 +32,7 @@ export const chat = (address: Address, bodyBytes: number): Request =>
     { markers: MARKERS_IN_ANSWER, stream: false },
   )
 
-export type Pace = "at once" | "paced" | "held" | "in one piece"
+type Pace = "at once" | "paced" | "held" | "in one piece"
 const MODELS: Readonly<Record<Pace, string>> = {
   "at once": MODEL,
   paced: PACED_MODEL,

@@ -3,11 +3,13 @@ import { setTimeout } from "node:timers/promises"
 import { type Answer, Connection } from "./connection.ts"
 import { type Address, chat, stream } from "./requests.ts"
 
-export interface Soaked {
+interface Soaked {
   readonly good: number
   readonly streamed: number
   readonly left: number
   readonly failures: number
+  /** Statuses of failures, 0 for a connection that was cut before its answer began. */
+  readonly failedWith: Readonly<Record<number, number>>
 }
 
 const PIECES = 20
@@ -35,6 +37,7 @@ export const soakLoad = async (port: number, address: Address, requests: number)
   const streamed = stream(address, PIECES, "at once")
   const paced = stream(address, PIECES, "paced")
   const count = { good: 0, streamed: 0, left: 0, failures: 0 }
+  const failedWith: Record<number, number> = {}
   let next = 0
 
   const ask = async (connection: Connection, kind: (typeof KINDS)[number]): Promise<void> => {
@@ -48,9 +51,11 @@ export const soakLoad = async (port: number, address: Address, requests: number)
       await answered
       return
     }
-    const { ok } = await answered
-    if (!ok) count.failures++
-    else if (kind === "stream") count.streamed++
+    const { ok, status } = await answered
+    if (!ok) {
+      count.failures++
+      failedWith[status] = (failedWith[status] ?? 0) + 1
+    } else if (kind === "stream") count.streamed++
     else count.good++
   }
 
@@ -63,7 +68,7 @@ export const soakLoad = async (port: number, address: Address, requests: number)
     connection.close()
   }
   await Promise.all(Array.from({ length: CLIENTS }, client))
-  return count
+  return { ...count, failedWith }
 }
 
 /** Opens so many streams of one piece, some at a time, and returns them once each has its piece. */

@@ -27,7 +27,7 @@ export interface World {
 
 const script = (name: string): string => join(import.meta.dirname, name)
 
-export interface MockUpstream {
+interface MockUpstream {
   readonly child: ChildProcess
   readonly port: number
   /** POSTs that it has received, and streams that were cut before their end. */

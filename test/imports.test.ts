@@ -19,7 +19,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   auth: ["domain", "config", "database", "observability"],
   limits: ["domain", "config", "observability"],
   idempotency: ["domain", "database", "responses"],
-  journal: ["domain", "platform", "observability", "ledger"],
+  journal: ["platform", "observability"],
   ledger: ["domain", "config", "database", "observability", "journal"],
   repricing: ["domain", "database", "ledger"],
   analytics: ["domain", "database", "ledger", "api"],

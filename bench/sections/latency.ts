@@ -1,5 +1,5 @@
 /** Latency at a constant rate, from when each request was due, beside the mock called directly in the same round. */
-import { openLoop } from "../load.ts"
+import { closedLoop, openLoop } from "../load.ts"
 import { interleaved, type Rounds } from "../measure.ts"
 import { against, cell, disturbances, faultsOf, raw, type Section, subtract } from "../report.ts"
 import { chat } from "../requests.ts"
@@ -10,6 +10,8 @@ import type { Run } from "./run.ts"
 const RATES = [200, 1_000]
 const BODY_BYTES = 1_024
 const LATE_MS = 1
+/** As many requests as go through, for a few hundred a second do not make V8 compile what is hot. */
+const WARM_UP_CONNECTIONS = 16
 
 const rowsOf = (measured: Rounds, rate: number): ReadonlyArray<ReadonlyArray<string>> =>
   [...measured.keys()].map((subject) => [
@@ -45,7 +47,9 @@ export const latency = async ({ world, rounds, seconds, say }: Run): Promise<Sec
       world.subjects,
       { rounds, say, what: `latency at ${rate}/s` },
       (subject, warmUp) =>
-        openLoop(subject.port, chat(subject.address, BODY_BYTES), rate, warmUp ? seconds / 2 : seconds),
+        warmUp
+          ? closedLoop(subject.port, chat(subject.address, BODY_BYTES), WARM_UP_CONNECTIONS, seconds)
+          : openLoop(subject.port, chat(subject.address, BODY_BYTES), rate, seconds),
     )
     measured.set(rate, result)
   }

@@ -70,7 +70,7 @@ export const streams = async ({ world, rounds, seconds, say }: Run): Promise<Sec
         ...[...steady.keys()].map((subject) => row(steady, subject, slow)),
       ],
     },
-    charts: [chart(atOnce, "cpuUs", `CPU microseconds a stream of ${PIECES} pieces`)],
+    charts: [chart(atOnce, "cpuUs", `CPU microseconds a stream of ${PIECES} pieces (less is better)`)],
     data: { atOnce: raw(atOnce), steady: raw(steady) },
     warnings: [
       ...bottlenecks(atOnce, "streams", DIRECT),

@@ -21,11 +21,12 @@ const BODY_BYTES = 1_024
 const INFER = "full, /infer"
 
 export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<Section> => {
-  const gateway = world.subjects.find(({ name }) => name === FULL)
-  const subjects: ReadonlyArray<Subject> = [
-    ...world.subjects,
-    ...(gateway ? [{ ...gateway, name: INFER, title: "the same gateway, `POST /infer`" }] : []),
-  ]
+  const subjects = world.subjects.flatMap(
+    (subject): ReadonlyArray<Subject> =>
+      subject.name === FULL
+        ? [subject, { ...subject, name: INFER, title: "this gateway, `POST /infer`" }]
+        : [subject],
+  )
   const request = (subject: Subject) =>
     subject.name === INFER ? infer(subject.address.headers, BODY_BYTES) : chat(subject.address, BODY_BYTES)
   const measured = await interleaved(world, subjects, { rounds, say, what: "throughput" }, (subject) =>
@@ -51,8 +52,8 @@ export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<
       ]),
     },
     charts: [
-      chart(measured, "perSecond", "Requests a second, one core, bodies of 1 KB"),
-      chart(measured, "cpuUs", "CPU microseconds a request"),
+      chart(measured, "perSecond", "Requests a second, one core, bodies of 1 KB (more is better)"),
+      chart(measured, "cpuUs", "CPU microseconds a request (less is better)"),
     ],
     data: raw(measured),
     warnings: [...bottlenecks(measured, "throughput", DIRECT), ...disturbances(measured, "throughput")],

@@ -19,10 +19,10 @@ const QUERY_TIMEOUT = "10 seconds"
 
 export type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
 
-export type UsageByKey = typeof Api.UsageByKey.Type
-export type UsageByProvider = typeof Api.UsageByProvider.Type
+type UsageByKey = typeof Api.UsageByKey.Type
+type UsageByProvider = typeof Api.UsageByProvider.Type
 /** Usage of a bucket of time; one without a request has no row. */
-export type UsageInTime = typeof Api.TimeseriesRow.Type
+type UsageInTime = typeof Api.TimeseriesRow.Type
 export type RequestRow = typeof Api.RequestRow.Type
 
 /** Error of a database that did not answer, or not in time: the kind and its code, no message. */
@@ -30,9 +30,9 @@ export class AnalyticsUnavailable extends Data.TaggedError("AnalyticsUnavailable
   readonly reason: SqlError.SqlError["reason"]["_tag"]
   readonly code: string | undefined
 }> {}
-export class InvalidCursor extends Data.TaggedError("InvalidCursor") {}
+class InvalidCursor extends Data.TaggedError("InvalidCursor") {}
 /** Error of a span that is empty, backwards or outside the years 1970 to 9999. */
-export class InvalidRange extends Data.TaggedError("InvalidRange") {}
+class InvalidRange extends Data.TaggedError("InvalidRange") {}
 
 export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
 

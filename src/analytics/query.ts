@@ -16,7 +16,7 @@ export interface AnalyticsQuery {
 }
 
 /** First digit of a status that the gateway answers with. */
-export type StatusClass = 2 | 4 | 5
+type StatusClass = 2 | 4 | 5
 
 export interface RequestsQuery extends AnalyticsQuery {
   /** Path template, e.g. `/v1/chat/completions`. */

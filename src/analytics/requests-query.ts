@@ -18,7 +18,7 @@ const StoredRequest = Schema.Struct({
   cost_nano_usd: Schema.NullOr(Schema.Finite),
   started_at: Schema.Date,
 })
-export type StoredRequest = typeof StoredRequest.Type
+type StoredRequest = typeof StoredRequest.Type
 
 const decodeRequests = decodeRows(StoredRequest)
 

@@ -7,7 +7,7 @@ import type { RollupSums } from "../ledger/tables/rollups.ts"
 export type UsageTotals = Omit<typeof UsageByProvider.Type, "provider" | "model">
 
 /** Sums of one group's rollups. */
-export type GroupSums = typeof RollupSums.Type & { readonly histogram: LatencyHistogram }
+type GroupSums = typeof RollupSums.Type & { readonly histogram: LatencyHistogram }
 
 export const usageTotals = (sums: GroupSums): UsageTotals => {
   const successes = sums.requests - sums.errors

@@ -37,7 +37,7 @@ const usageParameters = {
 export const UsageParameters = queryOf(usageParameters)
 
 /** Query of the usage over time. */
-export const TimeseriesParameters = queryOf({
+const TimeseriesParameters = queryOf({
   ...usageParameters,
   bucket: Schema.Literals(["hour", "day"])
     .annotate({ message: "Expected hour or day", default: "hour" })
@@ -48,7 +48,7 @@ export const TimeseriesParameters = queryOf({
 const errorCodes = Object.keys(errorCatalogue) as [keyof typeof errorCatalogue]
 
 /** Query of single requests. */
-export const RequestsParameters = queryOf({
+const RequestsParameters = queryOf({
   ...usageParameters,
   endpoint: text("Path, e.g. /v1/chat/completions"),
   status_class: Schema.optionalKey(

@@ -19,7 +19,7 @@ export const RequestsPerMinute = Schema.Int.check(
 /** Names on the wire of the fields of a key. */
 const wireNames = { requestsPerMinute: "rpm", expiresAt: "expires_at" } as const
 
-export const CreateKeyRequest = Schema.Struct({
+const CreateKeyRequest = Schema.Struct({
   name: KeyName.annotate({ description: "Who or what uses the key" }),
   requestsPerMinute: Schema.optionalKey(
     RequestsPerMinute.annotate({
@@ -48,7 +48,7 @@ export const CreateKeyRequest = Schema.Struct({
   }),
 )
 
-export const RotateKeyRequest = Schema.Struct({
+const RotateKeyRequest = Schema.Struct({
   grace_seconds: Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: MAX_GRACE_SECONDS }))
     .annotate({ description: "How long the old secret keeps working; not at all when absent" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed(0))),
@@ -95,7 +95,7 @@ export const IssuedKeyJson = Schema.Struct({
   ),
 }).pipe(Schema.encodeKeys(wireNamesOfKey), Schema.annotateEncoded({ identifier: "IssuedApiKey" }))
 
-export const KeyList = Schema.Struct({ data: Schema.Array(ApiKeyJson), next_cursor: nextCursor })
+const KeyList = Schema.Struct({ data: Schema.Array(ApiKeyJson), next_cursor: nextCursor })
 
 const unavailable = [problem(500), problem(503)]
 const notFound = [problem(404), ...unavailable]

@@ -1,5 +1,5 @@
 import { Cause, Console, Effect, Runtime } from "effect"
-import { CliError } from "effect/cli"
+import * as CliError from "effect/cli/CliError"
 import { SqlError } from "effect/sql"
 
 /**

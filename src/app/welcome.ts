@@ -7,8 +7,8 @@ import { Settings } from "../config/Settings.ts"
 const DEMO_TOKEN_TTL = Duration.hours(24)
 
 /**
- * What a person sees when the service is up. An embedded database without any key is a first start: it gets a demo
- * key and an admin token, printed this once with a command to paste.
+ * Greets the person who started the service, once it is up. An embedded database without any key is a first start: it
+ * gets a demo key and an admin token, printed this once with a command to paste.
  */
 export const welcome = Effect.gen(function* () {
   const { dataDir, databaseUrl, gateway } = yield* Settings

@@ -16,7 +16,7 @@ export interface ApiKey {
   readonly createdAt: DateTime.Utc
   readonly expiresAt: DateTime.Utc | null
   readonly revokedAt: DateTime.Utc | null
-  /** While a rotation's grace period runs: when the previous secret stops working. */
+  /** The end of the previous secret, while a rotation's grace period runs. */
   readonly previousSecretUntil: DateTime.Utc | null
 }
 
@@ -36,8 +36,8 @@ const QUERY_TIMEOUT = "5 seconds"
 const MAX_GRACE_MS = 10 * 365 * 86_400_000
 
 /**
- * Operators' view of API keys: the CLI and `/admin/keys` are thin over this. Owns the table `api_keys`. Servers hear
- * of every change through the table's trigger.
+ * Operators' view of API keys: the CLI and `/admin/keys` are thin over this. Owns the table `api_keys`, whose trigger
+ * numbers every change; servers poll for the numbers.
  */
 export class ApiKeys extends Context.Service<
   ApiKeys,
@@ -176,7 +176,7 @@ const row = Schema.Struct({
 const decodeOne = Schema.decodeUnknownEffect(Schema.Tuple([row]))
 const decodeMany = Schema.decodeUnknownEffect(Schema.Array(row))
 
-/** Answers of the service pass; all other failures are the database's or the hasher's. */
+/** Lets the service's own answers pass; all other failures are the database's or the hasher's. */
 function answered<A, E, R>(effect: Effect.Effect<A, E, R>) {
   return effect.pipe(
     answerWithin(QUERY_TIMEOUT),

@@ -31,7 +31,7 @@ const MAX_VERDICTS = 10_000
 const MAX_REFUSALS = 10_000
 const REFUSAL_TTL_MS = 5_000
 /** A verdict that was not confirmed for this long waits for the next poll, unless the database does not answer. */
-export const MAX_FRESH_MS = 1_000
+const MAX_FRESH_MS = 1_000
 /** How long a verdict is honoured while the database cannot be asked whether it still holds. */
 export const MAX_UNCONFIRMED_MS = 10 * 60_000
 

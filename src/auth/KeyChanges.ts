@@ -22,7 +22,7 @@ const COMPARE_EVERY_MS = 5_000
 export class KeyChanges extends Context.Service<
   KeyChanges,
   {
-    /** Until the scope closes. */
+    /** Keeps the cache true until the scope closes. */
     readonly follow: (cache: KeyCache) => Effect.Effect<void, never, Scope.Scope>
   }
 >()("gateway/auth/KeyChanges") {

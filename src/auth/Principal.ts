@@ -1,6 +1,6 @@
 import type { KeyId } from "../domain/Ids.ts"
 
-/** Who a verified API key stands for, and what it may do. */
+/** The owner of a verified API key, and what it may do. */
 export interface Principal {
   readonly keyId: KeyId
   readonly name: string

@@ -3,7 +3,7 @@ import { Context, Data, Effect, Layer, Semaphore } from "effect"
 import * as Metrics from "../observability/Metrics.ts"
 
 /** Too many computations wait already. */
-export class SecretHasherBusy extends Data.TaggedError("SecretHasherBusy") {}
+class SecretHasherBusy extends Data.TaggedError("SecretHasherBusy") {}
 
 /** Two to this power is how many rounds a hash takes: 50 ms. A reference, so that a test that makes keys need not wait. */
 export const HashCost = Context.Reference<number>("gateway/auth/HashCost", { defaultValue: () => 10 })
@@ -15,7 +15,7 @@ const MAX_PENDING = 64
 /** bcrypt ignores what comes after; two secrets with the same first 72 bytes would be one. */
 const MAX_SECRET_BYTES = 72
 
-/** bcrypt, bounded in how much runs and how much waits: it is the one expensive thing a stranger can ask for. */
+/** Runs bcrypt, bounded in how much runs and how much waits: it is the one expensive thing a stranger can ask for. */
 export class SecretHasher extends Context.Service<
   SecretHasher,
   {

@@ -3,7 +3,7 @@ import type { Usage } from "../domain/Usage.ts"
 import type { Price } from "./model.ts"
 
 /** Why a cost is unknown. Unknown is null, never 0. */
-export type UnpricedReason = "unknown_model" | "missing_usage"
+type UnpricedReason = "unknown_model" | "missing_usage"
 
 export type Cost =
   | { readonly nanoUsd: NanoUsd; readonly reason: null; readonly priceVersion: string }

@@ -67,7 +67,7 @@ export const Price = Schema.Struct(stated).pipe(
 export type Price = typeof Price.Type
 
 export const ProviderName = matching("must be 1 to 64 of a-z, 0-9 and -", /^[a-z0-9-]{1,64}$/u)
-export const ModelName = matching("must be 1 to 200 printable characters without spaces", /^[!-~]{1,200}$/u)
+const ModelName = matching("must be 1 to 200 printable characters without spaces", /^[!-~]{1,200}$/u)
 
 /** A price row that stands apart from the model which it prices, and names it. */
 export const PriceOverride = Schema.Struct({

@@ -58,7 +58,7 @@ export const Timeouts = snakeCased({
 })
 export type Timeouts = typeof Timeouts.Type
 
-export const Limits = snakeCased({
+const Limits = snakeCased({
   maxAttempts: withDefault(
     wholeNumber(1, 20),
     4,
@@ -78,7 +78,6 @@ export const Limits = snakeCased({
     "largest provider response that is read",
   ),
 })
-export type Limits = typeof Limits.Type
 
 export const LedgerConfig = snakeCased({
   journal: withDefault(

@@ -16,7 +16,7 @@ const levels = ["trace", "debug", "info", "warn", "error", "fatal", "none"] as c
 const formats = ["pretty", "json"] as const
 
 export type LogLevel = (typeof levels)[number]
-export type LogFormat = (typeof formats)[number]
+type LogFormat = (typeof formats)[number]
 
 export const logLevel = text("LOG_LEVEL", oneOfAnyCase(levels), "info")
 export const logFormat = text("LOG_FORMAT", oneOfAnyCase(formats), undefined)

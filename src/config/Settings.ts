@@ -1,4 +1,4 @@
-import { NodeServices } from "@effect/platform-node"
+import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, Layer, Redacted, Result } from "effect"
 import { textThat, wholeNumber } from "../domain/rules.ts"
 import { ADMIN_JWT_SECRET_MIN_BYTES, readOrCreateAdminJwtSecret } from "./admin-jwt-secret.ts"

@@ -3,7 +3,7 @@ import { Config, Effect, Redacted, Schema, SchemaIssue, SchemaTransformation } f
 import { matching, textThat } from "../domain/rules.ts"
 
 /** One setting of the environment: its name, how it is read, and the value at which it stands when unset. */
-export interface Setting<A> {
+interface Setting<A> {
   readonly name: string
   readonly unset: A
   readonly config: Config.Config<A>

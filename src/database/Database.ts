@@ -11,7 +11,7 @@ import {
 } from "./embedded/Embedded.ts"
 
 /**
- * Where the gateway's PostgreSQL is: a server (`DATABASE_URL`) or the embedded one in `DATA_DIR`. Pools are separate
+ * The gateway's PostgreSQL: a server (`DATABASE_URL`) or the embedded one in `DATA_DIR`. Pools are separate
  * layers over it, so that one kind of work cannot starve another.
  */
 export class Database extends Context.Service<
@@ -23,14 +23,14 @@ export class Database extends Context.Service<
     readonly stopped: Effect.Effect<never, EmbeddedDatabaseError>
   }
 >()("gateway/database/Database") {
-  /** For the gateway itself: an embedded database is this process's own or the start fails. */
+  /** Opens it for the gateway itself: an embedded database is this process's own or the start fails. */
   static readonly layer: Layer.Layer<Database, DataDirInUse | EmbeddedDatabaseError, Settings> = Layer.unwrap(
     Effect.map(Settings, ({ databaseUrl, dataDir }) =>
       databaseUrl === undefined ? Database.layerEmbedded(dataDir) : Database.layerServer(databaseUrl),
     ),
   )
 
-  /** For commands: an embedded database may also be that of the gateway running beside. */
+  /** Opens it for commands: an embedded database may also be that of the gateway running beside. */
   static readonly layerClient: Layer.Layer<Database, DataDirInUse | EmbeddedDatabaseError, Settings> =
     Layer.unwrap(
       Effect.map(Settings, ({ databaseUrl, dataDir }) =>
@@ -52,12 +52,12 @@ export class Database extends Context.Service<
   static readonly layerEmbeddedClient = (dataDir: string) =>
     Layer.effect(Database, Effect.map(openOrJoin(dataDir), embedded))
 
-  /** A pool of its own; connects lazily. Bind the result once, every call is another pool. */
+  /** Makes a pool, which connects lazily. Bind the result once: every call is another pool. */
   static readonly layerPool = (options: {
-    /** Shown in `pg_stat_activity`. */
+    /** The name shown in `pg_stat_activity`. */
     readonly applicationName: string
     readonly maxConnections: number
-    /** A server ends a statement after this long, 0 = never. The embedded database knows no such limit. */
+    /** Milliseconds after which a server ends a statement, 0 = never. The embedded database knows no such limit. */
     readonly statementTimeoutMs: number
   }): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, never, Database> =>
     Layer.unwrap(

@@ -5,7 +5,7 @@ import { answerWithin } from "./answer-within.ts"
 const PROBE_EVERY = "2 seconds"
 const PROBE_TIMEOUT = "1 second"
 
-/** Whether the database answered its last probe. Only reports; nothing is admitted or refused by it. */
+/** Reports whether the database answered its last probe; nothing is admitted or refused by it. */
 export class DatabaseHealth extends Context.Service<DatabaseHealth, { readonly reachable: () => boolean }>()(
   "gateway/database/DatabaseHealth",
 ) {

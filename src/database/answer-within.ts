@@ -2,9 +2,9 @@ import { type Duration, Effect, Fiber } from "effect"
 import { SqlError } from "effect/sql"
 
 /**
- * A deadline for a database call on a request's path. `Effect.timeout` is not enough: the interruption of a statement
- * waits up to five seconds for the server's goodbye, and the one that hangs never says it. Here the caller leaves at
- * the deadline and the statement is cleaned up behind it. Covers waiting for a connection too.
+ * Sets a deadline for a database call on a request's path. `Effect.timeout` is not enough: the interruption of a
+ * statement waits up to five seconds for the server's goodbye, and the one that hangs never says it. Here the caller
+ * leaves at the deadline and the statement is cleaned up behind it. Covers waiting for a connection too.
  */
 export const answerWithin =
   (duration: Duration.Input) =>

@@ -31,7 +31,7 @@ export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0
 
 export const migrate = applyMigrations(migrations)
 
-/** On a connection of its own without a statement timeout: an index on a large table takes the time it takes. */
+/** Migrates on a connection of its own without a statement timeout: an index on a large table takes its time. */
 export const migrateDatabase = migrate.pipe(
   Effect.provide(
     Database.layerPool({
@@ -42,7 +42,7 @@ export const migrateDatabase = migrate.pipe(
   ),
 )
 
-/** For the gateway, which starts while its server is down: waits for the server, fails only on a bad migration. */
+/** Migrates for a gateway that starts while its server is down: waits for it, and fails only on a bad migration. */
 export const migrateWhenAvailable = migrateDatabase.pipe(
   Effect.tapError((error) =>
     mustWait(error) ? Effect.logWarning("The database is unavailable, migrations wait.") : Effect.void,

@@ -7,11 +7,11 @@ export interface SchemaState {
   readonly applied: number
   /** Names of migrations that wait, oldest first. */
   readonly pending: ReadonlyArray<string>
-  /** How many the database has that this version does not know: it was migrated by a newer one. */
+  /** Number of migrations that this version does not know: a newer one applied them. */
   readonly unknown: number
 }
 
-/** Only looks. */
+/** Reads the state and changes nothing. */
 export const schemaState: Effect.Effect<SchemaState, SqlError.SqlError, SqlClient.SqlClient> = Effect.gen(
   function* () {
     const sql = yield* SqlClient.SqlClient

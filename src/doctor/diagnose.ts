@@ -22,7 +22,7 @@ import type { CheckProgress, LedgerSubject } from "../ledger/checks/LedgerSubjec
 const DEFAULT_HOURS = 24
 const BUDGET_MS = 2 * 60_000
 
-export interface Diagnosis {
+interface Diagnosis {
   readonly span: TimeRange
   readonly findings: ReadonlyArray<Finding>
 }

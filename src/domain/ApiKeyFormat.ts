@@ -1,7 +1,7 @@
 import { crc32 } from "node:zlib"
 
 /**
- * The text of an API key: `gwk_<12 base62 id>_<43 base62 secret><6 base62 crc32>`.
+ * The parts of an API key, whose text is `gwk_<12 base62 id>_<43 base62 secret><6 base62 crc32>`.
  *
  * The fixed prefix is for secret scanners; the checksum covers everything before it, so that typing errors and
  * random guesses are refused without a look at the database. 43 base62 characters are 256 bits and, at 43 bytes,
@@ -13,8 +13,8 @@ export interface ApiKeyParts {
   readonly secret: string
 }
 
-export const API_KEY_ID_LENGTH = 12
-export const API_KEY_SECRET_LENGTH = 43
+const API_KEY_ID_LENGTH = 12
+const API_KEY_SECRET_LENGTH = 43
 
 const PREFIX = "gwk_"
 const CHECKSUM_LENGTH = 6
@@ -56,7 +56,7 @@ export const formatApiKey = ({ id, secret }: ApiKeyParts): string => {
   return text + checksum(text)
 }
 
-/** Undefined for anything that `formatApiKey` did not write. Looks at no more than the length of a long input. */
+/** Returns undefined for anything that `formatApiKey` did not write. Of a long input it looks at the length alone. */
 export const parseApiKey = (token: string): ApiKeyParts | undefined => {
   if (token.length !== API_KEY_LENGTH) return undefined
   const match = SHAPE.exec(token)

@@ -1,8 +1,8 @@
 import type { Usage } from "./Usage.ts"
 
 /**
- * The gateway's common language for a chat is OpenAI's chat-completions body: every client and most providers
- * speak it. A request is that body without `model` (the router picks it) and `stream` (the call's mode says it);
+ * A chat in the gateway's common language, OpenAI's chat-completions body, which every client and most providers
+ * speak. It is that body without `model` (the router picks it) and `stream` (the call's mode says it);
  * fields the gateway does not know ride along. Protocols lower it to their provider's wire.
  */
 export interface ChatRequest {
@@ -21,21 +21,21 @@ export interface ChatMessage {
   readonly [field: string]: unknown
 }
 
-export type ChatRole = "system" | "developer" | "user" | "assistant" | "tool" | "function"
+type ChatRole = "system" | "developer" | "user" | "assistant" | "tool" | "function"
 
-export interface ContentPart {
+interface ContentPart {
   readonly type: string
   readonly text?: string | null
   readonly [field: string]: unknown
 }
 
-/** How the answer travels. Latency statistics are kept apart per mode: a first token is not a whole answer. */
+/** The way an answer travels. Latency statistics are kept apart per mode: a first token is not a whole answer. */
 export type CallMode = "whole" | "stream"
 
-/** Why the model stopped. `other` keeps an unknown provider value from crashing anything. */
+/** The reason why a model stopped. `other` keeps an unknown provider value from crashing anything. */
 export type FinishReason = "stop" | "length" | "content_filter" | "tool_calls" | "other"
 
-/** What the gateway knows of an answer, whole or streamed. Embeddings are one too: without text and without an end. */
+/** The gateway's knowledge of an answer, whole or streamed, or of embeddings, which have no text and no end. */
 export interface AnswerSummary {
   /** Text of the first choice; empty when the model gave none. */
   readonly text: string
@@ -45,7 +45,7 @@ export interface AnswerSummary {
   readonly model: string
   /** Null when the provider sent none or nonsense. */
   readonly usage: Usage | null
-  /** The usage is not (all of) the provider's own count: its stream broke, or its protocol counts nothing. */
+  /** Whether the usage is not (all of) the provider's own count: its stream broke, or its protocol counts nothing. */
   readonly usageEstimated: boolean
   /** The provider's usage block, untouched, for the ledger. */
   readonly rawUsage: unknown
@@ -67,41 +67,42 @@ export interface ChatChunk {
   readonly event: Uint8Array
   /** Text of the first choice that it adds. */
   readonly text: string
-  /** Characters that all choices gained: text, refusals, reasoning, tool-call arguments. For estimates. */
+  /** Characters that all choices gained, for estimates: text, refusals, reasoning, tool-call arguments. */
   readonly generated: number
   /**
-   * False while nothing of an answer has been said: a role, an empty delta, a prompt-filter report. Such chunks may be
-   * held back, and a failure after them can still go to another provider. An end (`finish_reason`) says something.
+   * Whether the chunk says something of the answer. False for a role, an empty delta, a prompt-filter report: such
+   * chunks may be held back, and a failure after them can still go to another provider. An end (`finish_reason`) says
+   * something.
    */
   readonly semantic: boolean
-  /** Nothing but the usage that the gateway asked for: left out for a client that did not ask. */
+  /** Whether it has nothing but the usage that the gateway asked for; a client that did not ask does not get it. */
   readonly usageOnly: boolean
   readonly model: string | undefined
-  /** Of the first choice, once it is there. */
+  /** The reason why the first choice ended, once it did. */
   readonly finishReason: FinishReason | undefined
-  /** The provider's count so far; `usage` null = nonsense. */
+  /** The provider's count so far; `usage` is null when it makes no sense. */
   readonly usage: { readonly usage: Usage | null; readonly raw: unknown } | undefined
 }
 
-/** The most tokens this request may produce, when the client said so. */
+/** Returns the most tokens that the request may produce, when the client said so. */
 export const maxOutputTokens = (request: ChatRequest): number | undefined =>
   request.max_completion_tokens ?? request.max_tokens ?? undefined
 
-/** The text of a message, parts joined; parts without text count as nothing. */
-export const messageText = (message: ChatMessage): string => {
+/** Returns the text of a message, its parts joined; parts without text count as nothing. */
+const messageText = (message: ChatMessage): string => {
   const { content } = message
   if (typeof content === "string") return content
   if (content === null || content === undefined) return ""
   return content.map((part) => part.text ?? "").join("")
 }
 
-/** Of an image of medium size; what other parts that are no text come to is anybody's guess too. */
+/** Tokens of a part that is no text: those of an image of medium size, and a guess for the rest. */
 const PART_TOKENS = 500
 
 /**
- * Input tokens before anyone counted them: four bytes of UTF-8 a token plus four tokens a message, the usual
- * rule of thumb for BPE vocabularies; tools, their calls and schemas are text to the model as well. Scores and the
- * shares of broken streams use it; bills use the provider's numbers.
+ * Estimates input tokens before a provider counts them: four bytes of UTF-8 a token plus four tokens a message, the
+ * usual rule of thumb for BPE vocabularies; tools, their calls and schemas are text to the model as well. Scores and
+ * the shares of broken streams use it; bills use the provider's numbers.
  */
 export const estimateInputTokens = (request: ChatRequest): number => {
   let bytes = jsonLength(request.tools) + jsonLength(request.functions) + jsonLength(request.response_format)

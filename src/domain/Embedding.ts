@@ -11,7 +11,7 @@ export interface EmbeddingRequest {
   readonly [field: string]: unknown
 }
 
-/** The inputs one by one: a lone text, or one text as token ids, is a list of one. */
+/** Returns the inputs one by one: a lone text, or one text as token ids, is a list of one. */
 export const embeddingInputs = ({
   input,
 }: EmbeddingRequest): ReadonlyArray<string | ReadonlyArray<number>> =>
@@ -23,10 +23,10 @@ const isTokenIds = (input: EmbeddingRequest["input"]): input is ReadonlyArray<nu
 const tokensOf = (input: string | ReadonlyArray<number>): number =>
   typeof input === "string" ? Buffer.byteLength(input) / 4 : input.length
 
-/** Input tokens before anyone counted them: four bytes of UTF-8 a token, token ids as they are. */
+/** Estimates input tokens before a provider counts them: four bytes of UTF-8 a token, token ids as they are. */
 export const estimateEmbeddingTokens = (request: EmbeddingRequest): number =>
   Math.ceil(embeddingInputs(request).reduce((sum, input) => sum + tokensOf(input), 0))
 
-/** The same of the longest input alone: each has to fit the model's window by itself. */
+/** Estimates the tokens of the longest input alone: each has to fit the model's window by itself. */
 export const estimateLongestInputTokens = (request: EmbeddingRequest): number =>
   Math.ceil(embeddingInputs(request).reduce((longest, input) => Math.max(longest, tokensOf(input)), 0))

@@ -53,7 +53,7 @@ export const errorCatalogue = {
   { readonly status: number; readonly final: boolean; readonly title: string }
 >
 
-export type ErrorCode = keyof typeof errorCatalogue
+type ErrorCode = keyof typeof errorCatalogue
 
 /** An error as a client will see it, before it is put on the wire. */
 export class GatewayError extends Data.TaggedError("GatewayError")<{

@@ -9,8 +9,8 @@ export type NanoUsd = typeof NanoUsd.Type
 
 const NANO_PER_USD = 1_000_000_000
 
-/** USD for people and JSON. Only the last step before output. */
+/** Returns dollars for people and JSON: only for the last step before output. */
 export const toUsd = (nano: number | bigint): number => Number(nano) / NANO_PER_USD
 
-/** Nearest nano-dollar. Input must be finite and >= 0. */
+/** Returns the nearest whole number of nano-dollars. The input must be finite and >= 0. */
 export const fromUsd = (usd: number): NanoUsd => NanoUsd.make(Math.round(usd * NANO_PER_USD))

@@ -1,8 +1,8 @@
 import { Data } from "effect"
 
 /**
- * Everything that can go wrong with one upstream attempt, as a closed union of kinds, and what each kind means
- * for the request. Protocols classify (pure functions); inference only reads the disposition.
+ * The kinds of failure of one upstream attempt, a closed union; `dispositions` says what each means for the
+ * request. Protocols classify (pure functions); inference only reads the disposition.
  */
 export type ProviderErrorKind =
   | "bad_request" // the client's own mistake: nobody else would accept it either
@@ -23,12 +23,12 @@ export type ProviderErrorKind =
   | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
   | "reset" // connection lost after the request was sent: may have been billed
 
-export interface Disposition {
-  /** Same target again: never, at most once, or with backoff as long as budget and deadline allow. */
+interface Disposition {
+  /** Whether the same target is asked again: never, at most once, or with backoff while budget and deadline allow. */
   readonly retry: "never" | "once" | "backoff"
   /** Whether another target may be asked; `larger_context` only one configured for longer prompts. */
   readonly fallback: "yes" | "no" | "larger_context"
-  /** What the circuit breaker learns: nothing, one failure, or open at once for the cooldown. */
+  /** The circuit breaker's lesson: nothing, one failure, or open at once for the cooldown. */
   readonly breaker: "ignore" | "count" | "open"
 }
 
@@ -52,7 +52,10 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   reset: { retry: "once", fallback: "yes", breaker: "count" },
 }
 
-/** Milliseconds a target stays out after an error whose breaker disposition is `open`, without a Retry-After. */
+/**
+ * Returns the milliseconds that a target stays out after an error whose breaker disposition is `open`, without a
+ * Retry-After.
+ */
 export const openCooldownMs = (kind: ProviderErrorKind): number => {
   switch (kind) {
     case "auth":
@@ -64,7 +67,7 @@ export const openCooldownMs = (kind: ProviderErrorKind): number => {
   }
 }
 
-/** Errors whose text and `param` are about the client's own request, so the client may read them. */
+/** Tells whether text and `param` are about the client's own request, so that the client may read them. */
 export const isClientFault = (kind: ProviderErrorKind): boolean =>
   kind === "bad_request" ||
   kind === "context_length_exceeded" ||
@@ -77,11 +80,13 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly model: string
   /** Upstream HTTP status, when there was one. */
   readonly status?: number
-  /** What the provider asked us to wait, clamped to >= 0. */
+  /** Milliseconds that the provider asked us to wait, clamped to >= 0. */
   readonly retryAfterMs?: number
-  /** Only for client faults: the provider's message and parameter name. Other texts may quote our key. */
+  /**
+   * The provider's message, and its name of the parameter; only for client faults, as other texts may quote our key.
+   */
   readonly message?: string
   readonly param?: string | null
-  /** For our log, never for a client and never with upstream text of an auth failure. */
+  /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}

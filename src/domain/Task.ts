@@ -2,7 +2,7 @@ import type { JsonSource } from "../platform/json-source.ts"
 import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "./Chat.ts"
 import { type EmbeddingRequest, estimateEmbeddingTokens } from "./Embedding.ts"
 
-/** What a client wants of a model. */
+/** A client's wish of a model. */
 export type Task = ChatTask | EmbeddingTask
 
 export interface ChatTask {
@@ -16,16 +16,16 @@ export interface ChatTask {
 export interface EmbeddingTask {
   readonly _tag: "Embedding"
   readonly request: EmbeddingRequest
-  /** As of a chat. */
+  /** The bytes of the client's own OpenAI request that `request` was read from. */
   readonly source?: JsonSource | undefined
 }
 
-/** Embeddings always travel whole. */
+/** Returns how the answer travels; embeddings always travel whole. */
 export const modeOf = (task: Task): CallMode => (task._tag === "Chat" ? task.mode : "whole")
 
 export const inputTokensOf = (task: Task): number =>
   task._tag === "Chat" ? estimateInputTokens(task.request) : estimateEmbeddingTokens(task.request)
 
-/** The most tokens that the task may produce, when it says so; embeddings produce none. */
+/** Returns the most tokens that the task may produce, when it says so; embeddings produce none. */
 export const outputLimitOf = (task: Task): number | undefined =>
   task._tag === "Chat" ? maxOutputTokens(task.request) : 0

@@ -16,8 +16,8 @@ const isCount = (n: unknown): n is number =>
   typeof n === "number" && Number.isInteger(n) && n >= 0 && n <= MAX_TOKENS
 
 /**
- * A provider's numbers are input like any other: a missing, negative, fractional or absurd count makes the
- * usage unknown (null), never 0 or NaN. Absent sub-counts are 0; a sub-count above its total is unknown.
+ * Checks a provider's counts, which are input like any other: a missing, negative, fractional or absurd one makes
+ * the usage unknown (null), never 0 or NaN. Absent sub-counts are 0; a sub-count above its total is unknown.
  */
 export const makeUsage = (raw: {
   readonly inputTokens: unknown

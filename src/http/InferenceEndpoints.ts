@@ -5,7 +5,7 @@ import { Settings } from "../config/Settings.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import type { Task } from "../domain/Task.ts"
-import type { Begin, FinishedRun, IdempotentReply } from "../idempotency/claimed-run.ts"
+import type { Begin, FinishedRun, IdempotencyError, IdempotentReply } from "../idempotency/claimed-run.ts"
 import { Idempotency } from "../idempotency/Idempotency.ts"
 import { clientLeft, defect } from "../inference/failures.ts"
 import { Inference } from "../inference/Inference.ts"
@@ -26,7 +26,13 @@ export interface InferenceExchange {
   /** The API key as sent; empty when there is none. */
   readonly credential: Result.Result<string, GatewayError>
   /** Reads and checks the body; runs only for an authenticated client. */
-  readonly call: Effect.Effect<InferenceCall, GatewayError>
+  readonly read: Effect.Effect<ReadCall, GatewayError>
+}
+
+export interface ReadCall {
+  readonly call: InferenceCall
+  /** Undefined for a request without an Idempotency-Key. */
+  readonly claim: { readonly key: string; readonly fingerprint: Uint8Array } | undefined
 }
 
 /** A request's body understood, and the ways in which its route writes an answer. */
@@ -38,7 +44,6 @@ export interface InferenceCall {
   readonly write: (outcome: Outcome) => GatewayResponse
   /** Undefined: the answer travels whole. */
   readonly stream: StreamWriter | undefined
-  readonly idempotency: { readonly key: string; readonly fingerprint: Uint8Array } | undefined
 }
 
 /**
@@ -94,7 +99,7 @@ const make = Effect.gen(function* () {
     begin: Begin,
   ): Effect.Effect<FinishedRun> =>
     Effect.suspend(() => {
-      const body = call.idempotency === undefined ? new ReplayableBody() : idempotency.replayableBody()
+      const body = request.outlivesClient ? idempotency.replayableBody() : new ReplayableBody()
       const streamed = new StreamedResponse(writer, body, begin)
       openStreams.add(streamed)
       return inference.stream(recorder, request, streamed).pipe(
@@ -112,8 +117,10 @@ const make = Effect.gen(function* () {
     const principal = yield* authenticate(exchange.credential)
     recorder.authenticated(principal)
 
-    const call = yield* Effect.onError(exchange.call, (cause) => inference.recordEnd(recorder, endOf(cause)))
-    const { idempotency: claim, stream } = call
+    const { call, claim } = yield* Effect.onError(exchange.read, (cause) =>
+      inference.recordEnd(recorder, endOf(cause)),
+    )
+    const { stream } = call
     const request: InferenceRequest = {
       principal,
       requestedModel: call.requestedModel,
@@ -133,7 +140,8 @@ const make = Effect.gen(function* () {
         : asSoonAsBegun(run)
       return { response, replayed: false }
     }
-    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, run).pipe(
+    const refused = (error: IdempotencyError) => inference.recordEnd(recorder, fromIdempotency(error))
+    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, run, refused).pipe(
       Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
       Effect.tapError(({ reason }) => Metric.update(idempotencyOutcomes(reason), 1)),
       Effect.mapError(fromIdempotency),

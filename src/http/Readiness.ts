@@ -1,6 +1,6 @@
 import { Context, Layer } from "effect"
 
-export type Phase = "starting" | "ready" | "draining"
+type Phase = "starting" | "ready" | "draining"
 
 /**
  * What `/readyz` reports. Only starting and draining take the gateway out of rotation; trouble that requests

@@ -1,5 +1,5 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
-import { NodeHttpServer } from "@effect/platform-node"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ByteSize, Cause, Effect, Layer } from "effect"
 import {
   HttpIncomingMessage,
@@ -9,7 +9,7 @@ import {
   HttpServerRequest,
   HttpServerResponse,
 } from "effect/http"
-import { HttpApiBuilder, HttpApiScalar } from "effect/http-api"
+import { HttpApiBuilder } from "effect/http-api"
 import { AdminApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
@@ -17,12 +17,13 @@ import { requestDuration, requestOutcome, requests, type Update, updater } from 
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
 import { watchConnections } from "./connections.ts"
+import * as DocsPage from "./docs-page.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf } from "./known-paths.ts"
 import { openAiRoutes } from "./openai-routes.ts"
-import { DocumentedApi, openApiResponse } from "./openapi.ts"
+import { openApiResponse } from "./openapi.ts"
 import { Readiness } from "./Readiness.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -135,7 +136,7 @@ const routes = Layer.mergeAll(
     Layer.provide(adminMiddleware),
   ),
   HttpRouter.add("GET", "/openapi.json", openApiResponse),
-  HttpApiScalar.layer(DocumentedApi, { path: "/docs" }),
+  DocsPage.layer,
   HttpRouter.add("*", "*", notHere),
 ).pipe(Layer.provide(exchange))
 
@@ -152,6 +153,8 @@ export const layer = Layer.unwrap(
       requestTimeout: REQUEST_TIMEOUT_MS,
       connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
+      // Java's client offers HTTP/2 with every request: it is one like any other, on a connection that is kept.
+      shouldUpgradeCallback: () => false,
     })
     watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater))
     return HttpRouter.serve(routes, {

@@ -1,6 +1,6 @@
 import { isUtf8 } from "node:buffer"
 import type { Readable } from "node:stream"
-import { NodeHttpServerRequest } from "@effect/platform-node"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Result } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { GatewayError } from "../domain/GatewayError.ts"

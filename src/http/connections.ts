@@ -16,7 +16,7 @@ export const watchConnections = (
   /** Number of answers that are not out yet. */
   const pending = new WeakMap<Socket, number>()
 
-  server.on("request", (request: IncomingMessage, response: ServerResponse) => {
+  const watch = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request
     const startedAt = performance.now()
     pending.set(socket, (pending.get(socket) ?? 0) + 1)
@@ -24,7 +24,10 @@ export const watchConnections = (
       pending.set(socket, (pending.get(socket) ?? 1) - 1)
       onClosed(request, response, startedAt)
     })
-  })
+  }
+  server.on("request", watch)
+  // Node tells of a request with `Expect: 100-continue` by this event only.
+  server.on("checkContinue", watch)
 
   // The socket's inactivity: with an answer still to be made that is the provider's doing and not the client's.
   server.setTimeout(stalledMs)

@@ -1,4 +1,4 @@
-import { NodeHttpServerRequest } from "@effect/platform-node"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Result } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Settings } from "../config/Settings.ts"
@@ -11,11 +11,11 @@ import { fromOverload } from "./client-errors.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
 import { errorResponse, toServerResponse } from "./error-response.ts"
-import { type InferenceCall, InferenceEndpoints } from "./InferenceEndpoints.ts"
+import { type InferenceCall, InferenceEndpoints, type ReadCall } from "./InferenceEndpoints.ts"
 import { requestIdOf } from "./request-id.ts"
 
 /** Understands a route's JSON body. */
-export type DecodeCall = (body: JsonBody) => Result.Result<Omit<InferenceCall, "idempotency">, GatewayError>
+export type DecodeCall = (body: JsonBody) => Result.Result<InferenceCall, GatewayError>
 
 /**
  * Makes handlers of the routes that infer. `endpoint` is the route's path and its name in ledger and metrics.
@@ -30,17 +30,17 @@ export const makeInferenceRoute = Effect.gen(function* () {
     request: HttpServerRequest.HttpServerRequest,
     endpoint: string,
     decode: DecodeCall,
-  ): Effect.Effect<InferenceCall, GatewayError> => {
+  ): Effect.Effect<ReadCall, GatewayError> => {
     const key = idempotencyKey(request)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
     return Effect.flatMap(readBody(request, maxBodyBytes), (bytes) => {
       const call = Result.flatMap(readJson(bytes), decode)
       if (Result.isFailure(call)) return Effect.fail(call.failure)
-      const idempotency =
+      const claim =
         key.success === undefined
           ? undefined
           : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) }
-      return Effect.succeed({ ...call.success, idempotency })
+      return Effect.succeed({ call: call.success, claim })
     })
   }
 
@@ -55,7 +55,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
         requestId: requestIdOf(request),
         endpoint,
         credential: apiKey(request),
-        call: readCall(request, endpoint, decode),
+        read: readCall(request, endpoint, decode),
       })
       return Effect.match(served, {
         onSuccess: ({ response, replayed }) =>

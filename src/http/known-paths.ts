@@ -30,7 +30,8 @@ const known: ReadonlyArray<KnownPath> = [
   knownPath("/docs", "GET"),
 ]
 
-const pathOf = (target: string): string => target.split("?", 1)[0] ?? ""
+/** Returns the path of a request target, which a client of a proxy sends with scheme and host. */
+const pathOf = (target: string): string => target.replace(/^https?:\/\/[^/?]*/i, "").split("?", 1)[0] ?? ""
 
 /** Paths without parameters, which most requests have. */
 const literal: ReadonlySet<string> = new Set(

@@ -7,7 +7,7 @@ import { commonHeaders } from "./error-response.ts"
 /** A route family's header fields for a rate limit. Header names are lower-case. */
 export type RateLimitFields = (state: RateLimitState) => Readonly<Record<string, string>>
 
-/** What every inference answer says about itself, also before a stream's first byte. */
+/** Makes the headers of every inference answer, also before a stream's first byte. */
 export const progressHeaders = (
   progress: Progress,
   rateLimitFields: RateLimitFields,
@@ -56,7 +56,7 @@ export const openAiRateLimitFields: RateLimitFields = ({ limit, remaining, reset
 })
 
 /** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */
-export const goDuration = (ms: number): string => {
+const goDuration = (ms: number): string => {
   if (ms < 1000) return `${ms}ms`
   const minutes = Math.floor(ms / 60_000)
   const seconds = (ms - minutes * 60_000) / 1000

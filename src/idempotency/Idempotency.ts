@@ -37,10 +37,12 @@ export class Idempotency extends Context.Service<
     /**
      * Runs `work` once per claim and answers every caller with its response. `work` never fails: errors are
      * responses too. It may outlive the request that brought it, so it must hold nothing that closes with it.
+     * `refused` runs before the caller that came first gets an error, also when that caller has left.
      */
     readonly run: <R>(
       claim: IdempotencyClaim,
       work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
+      refused?: (error: IdempotencyError) => Effect.Effect<void>,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
     /** For the streamed response of a run: kept for duplicates as far as there is room for it. */
     readonly replayableBody: () => ReplayableBody
@@ -57,15 +59,15 @@ export class Idempotency extends Context.Service<
       const store = yield* ClaimStore
       const limits = yield* IdempotencyLimits
       const fibers = yield* FiberSet.make<void>()
-      /** One entry per call in this process, for its duplicates to join. */
-      const calls = new Map<string, Running>()
+      /** One entry per run in this process, for its duplicates to join. */
+      const runs = new Map<string, Running>()
       let draining = false
       const budget: ReplayBudget = {
         bytesPerStream: limits.maxStoredBytes,
         bytesLeft: limits.maxReplayBytes,
       }
       const { unavailable, overloaded } = passingErrors(limits)
-      const attend = makeClaimedRun(store, limits, fibers)
+      const runClaimed = makeClaimedRun(store, limits, fibers)
 
       /**
        * Entries are keyed by the fingerprint too: whether a key belongs to another request is for the claim to
@@ -74,18 +76,19 @@ export class Idempotency extends Context.Service<
       const run = <R>(
         claim: IdempotencyClaim,
         work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
+        refused: (error: IdempotencyError) => Effect.Effect<void> = () => Effect.void,
       ): Effect.Effect<IdempotentReply, IdempotencyError, R> =>
         // Uninterruptible from the entry to the fiber that removes it.
         Effect.uninterruptibleMask((restore) => {
           const name = `${claim.keyId} ${Buffer.from(claim.fingerprint).toString("hex")} ${claim.key}`
-          const joined = calls.get(name)
+          const joined = runs.get(name)
           if (joined !== undefined) {
             return Effect.flatMap(
               restore(Deferred.await(joined.reply)),
               ({ response }): Effect.Effect<IdempotentReply, IdempotencyError, R> => {
                 // Whoever asks again after a stream broke wants another run, for which this one has to be over.
                 if (isBroken(response))
-                  return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work)))
+                  return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work, refused)))
                 return canBeJoined(response)
                   ? Effect.succeed({ response, replayed: true })
                   : Effect.fail(notStored)
@@ -93,15 +96,15 @@ export class Idempotency extends Context.Service<
             )
           }
           if (draining) return Effect.fail(unavailable)
-          if (calls.size >= limits.maxRunning) return Effect.fail(overloaded)
+          if (runs.size >= limits.maxRunning) return Effect.fail(overloaded)
           const running: Running = { reply: Deferred.makeUnsafe(), over: Deferred.makeUnsafe() }
           const { reply } = running
           let begun: GatewayResponse | undefined
-          calls.set(name, running)
+          runs.set(name, running)
           // Gone before the answer is out: whoever asks again after an answer asks the database.
-          const settle = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
+          const finish = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
             Effect.sync(() => {
-              calls.delete(name)
+              runs.delete(name)
               Deferred.doneUnsafe(reply, exit)
               Deferred.doneUnsafe(running.over, Exit.void)
               if (begun === undefined) return
@@ -113,11 +116,15 @@ export class Idempotency extends Context.Service<
             Deferred.doneUnsafe(reply, Exit.succeed({ response, replayed: false }))
           }
           const id = { keyId: claim.keyId, keyHash: hashKey(claim.key) }
-          return attend(id, claim.fingerprint, work, begin).pipe(
-            Effect.onExit((exit) => settle(withoutInterrupts(exit))),
+          return runClaimed(id, claim.fingerprint, work, begin).pipe(
+            Effect.onExit((exit) => {
+              const ended = withoutInterrupts(exit)
+              const error = Option.getOrUndefined(Exit.findErrorOption(ended))
+              return error === undefined ? finish(ended) : Effect.andThen(refused(error), finish(ended))
+            }),
             Effect.exit,
             Effect.asVoid,
-            (call) => FiberSet.run(fibers, call),
+            (claimed) => FiberSet.run(fibers, claimed),
             Effect.andThen(restore(Deferred.await(reply))),
           )
         })
@@ -129,7 +136,7 @@ export class Idempotency extends Context.Service<
         draining = true
         const drained = yield* Effect.timeoutOption(FiberSet.awaitEmpty(fibers), limits.drainMs)
         if (Option.isSome(drained)) return
-        yield* Effect.logWarning(`${yield* FiberSet.size(fibers)} calls with an Idempotency-Key are cut off`)
+        yield* Effect.logWarning(`${yield* FiberSet.size(fibers)} runs with an Idempotency-Key are cut off`)
         yield* FiberSet.clear(fibers)
       })
       yield* Effect.addFinalizer(() => drain)
@@ -150,7 +157,7 @@ export class Idempotency extends Context.Service<
   static readonly layerMemory = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layerMemory))
 }
 
-/** One run in this process: what its callers get, and its end. */
+/** A run in this process: the reply that its callers get, and its end. */
 interface Running {
   readonly reply: Deferred.Deferred<IdempotentReply, IdempotencyError>
   readonly over: Deferred.Deferred<void>

@@ -15,7 +15,7 @@ export const IdempotencyLimits = Context.Reference<{
   /** Waiting for a run in another process: how often to look, and when to give up. */
   readonly pollEveryMs: number
   readonly waitMs: number
-  /** What a client is told to wait before it asks again. */
+  /** Wait that a client is told of before it asks again. */
   readonly retryAfterMs: number
   /** How long an answer is replayed, from the claim on. */
   readonly expireMs: number
@@ -25,7 +25,7 @@ export const IdempotencyLimits = Context.Reference<{
   readonly statementMs: number
   /** Larger answers are delivered once and not stored. */
   readonly maxStoredBytes: number
-  /** Of all streams under way together; what exceeds it is delivered once and not stored. */
+  /** Bytes of all streams under way together; what exceeds it is delivered once and not stored. */
   readonly maxReplayBytes: number
   /** Keyed runs in this process at once; they outlive their clients, so no connection bounds them. */
   readonly maxRunning: number

@@ -31,7 +31,7 @@ export type Begin = (response: GatewayResponse) => void
 
 export const notStored = new IdempotencyError({ reason: "not_stored" })
 
-/** Those that say when to come back. */
+/** Errors that say when to come back. */
 export const passingErrors = ({ retryAfterMs }: Limits) => ({
   unavailable: new IdempotencyError({ reason: "unavailable", retryAfterMs }),
   overloaded: new IdempotencyError({ reason: "overloaded", retryAfterMs }),
@@ -40,12 +40,12 @@ export const passingErrors = ({ retryAfterMs }: Limits) => ({
 
 type Limits = (typeof IdempotencyLimits)["Service"]
 
-/** One call with a key against the claim store. `fibers` are for what nobody waits for. */
+/** Makes the runs of requests with a key against the claim store. `fibers` hold what no request waits for. */
 export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: FiberSet.FiberSet<void>) => {
   const { unavailable, inProgress } = passingErrors(limits)
 
-  /** The life of one call: claim, run, keep or release. */
-  const attend = Effect.fnUntraced(function* <R>(
+  /** Claims, runs, and then keeps or releases the claim. */
+  const runClaimed = Effect.fnUntraced(function* <R>(
     id: ClaimId,
     fingerprint: Uint8Array,
     work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
@@ -125,7 +125,7 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
     }
   })
 
-  /** Ends, without a value, when the claim is somebody else's. Without the database nobody can tell: it goes on. */
+  /** Ends, without a value, when the claim is another owner's. Without the database that cannot be told: it goes on. */
   const renewUntilLost = Effect.fnUntraced(function* (id: ClaimId, owner: string) {
     let pauseMs = limits.renewEveryMs
     while (true) {
@@ -150,5 +150,5 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
   const log = (id: ClaimId, owner: string, message: string, cause?: string) =>
     Effect.annotateLogs(Effect.logWarning(message), { keyId: id.keyId, owner, ...(cause && { cause }) })
 
-  return attend
+  return runClaimed
 }

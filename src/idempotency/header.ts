@@ -5,7 +5,7 @@
 import { Data, Result } from "effect"
 
 /** The broken rule, for the client. The value itself is not repeated. */
-export class InvalidIdempotencyKey extends Data.TaggedError("InvalidIdempotencyKey")<{
+class InvalidIdempotencyKey extends Data.TaggedError("InvalidIdempotencyKey")<{
   readonly message: string
 }> {}
 

@@ -4,6 +4,7 @@ import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { isClientFault, type ProviderError } from "../domain/ProviderError.ts"
+import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
 import { Breakers } from "../routing/Breakers.ts"
@@ -24,7 +25,7 @@ const LOG_EVERY_MS = 10_000
 
 type RecordIntent = (candidate: Candidate, startedAt: number) => Effect.Effect<void>
 
-export interface Answered<A> {
+interface Answered<A> {
   readonly candidate: Candidate
   readonly answer: A
   readonly cost: Cost
@@ -68,24 +69,35 @@ const make = Effect.gen(function* () {
       const { call, recorder, recordIntent, deadlineAt } = request
       const startedAt = recorder.attemptStarted()
       const remainingMs = deadlineAt - startedAt
-      const patienceMs = candidate.tier === 2 ? lastResortPatienceMs(candidate.expectedMs) : remainingMs
+      const patienceMs = isTripped(candidate) ? lastResortPatienceMs(candidate.expectedMs) : remainingMs
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
         call.attempt(candidate, remainingMs, patienceMs),
       )
       let cost: Cost | undefined
+      // Once for each attempt: its record and its answer share it.
+      const price = (usage: Usage | null): Cost => {
+        cost ??= costOf(candidate.model.price, usage)
+        return cost
+      }
       const recorded = breakers.run(candidate.key, upstream).pipe(
         Effect.onExit((exit) => {
           const endedAt = recorder.now()
           const summary = Exit.isSuccess(exit) ? exit.value : call.partial()
-          cost = costOf(candidate.model.price, summary?.usage ?? null)
-          const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, summary, cost)
+          const record = attemptRecord(
+            candidate,
+            startedAt,
+            endedAt - startedAt,
+            exit,
+            summary,
+            price(summary?.usage ?? null),
+          )
           recorder.attemptEnded(record)
           const ms = (call.firstTokenAt() ?? endedAt) - startedAt
           measure(update, record)
           return learn(router, candidate, call.mode, record, ms)
         }),
-        Effect.map((answer) => ({ candidate, answer, cost: cost ?? costOf(candidate.model.price, null) })),
+        Effect.map((answer) => ({ candidate, answer, cost: price(answer.usage) })),
       )
       return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
     })
@@ -110,15 +122,19 @@ const make = Effect.gen(function* () {
     )
   }
 
-  /** Asks the first candidate of `queue`, and on its failure whoever the typed error says comes next. */
+  /**
+   * Asks the first candidate of `queue`, and on its failure whoever the typed error says comes next. `larger` is
+   * undefined once the queue itself is the larger ones'.
+   */
   const askFrom = <A extends AnswerSummary>(
     request: Running<A>,
     queue: ReadonlyArray<Candidate>,
-    larger: ReadonlyArray<Candidate>,
+    larger: ReadonlyArray<Candidate> | undefined,
   ): Effect.Effect<Answered<A>, GatewayError> => {
     const { call, deadlineAt, failures, recorder } = request
     const [candidate, ...rest] = queue
     if (candidate === undefined) return Effect.suspend(() => Effect.fail(fromProviders(failures)))
+    const nextLarger = larger ?? rest
     const before = recorder.attempts.length
     const state = (error: ProviderError): AttemptState => ({
       error,
@@ -128,9 +144,9 @@ const make = Effect.gen(function* () {
       remainingMs: deadlineAt - recorder.now(),
       expectedMs: candidate.expectedMs,
       next: rest[0],
-      nextLarger: larger[0],
+      nextLarger: nextLarger[0],
       untried: rest.length,
-      tripped: candidate.tier === 2,
+      tripped: isTripped(candidate),
     })
     return Effect.catch(askCandidate(request, candidate, state), (error) => {
       // The client's answer is this one, as far as it came.
@@ -140,7 +156,7 @@ const make = Effect.gen(function* () {
           return askFrom(request, rest, larger)
         case "NextLarger":
           // Too long for one of them: only the larger ones are asked from here on.
-          return askFrom(request, larger, larger.slice(1))
+          return askFrom(request, nextLarger, undefined)
         case "GiveUp":
           return Effect.fail(fromProviders(failures))
       }
@@ -158,6 +174,9 @@ const make = Effect.gen(function* () {
       }),
   })
 })
+
+/** Tells a candidate whose circuit or cooldown keeps traffic away. */
+const isTripped = ({ tier }: Candidate): boolean => tier === 2
 
 /** One request's attempts under way. */
 interface Running<A extends AnswerSummary> {

@@ -79,15 +79,6 @@ const make = Effect.gen(function* () {
       },
     )
 
-  const makePlan = (recorder: RequestRecorder, { principal, requestedModel, task }: InferenceRequest) =>
-    Effect.suspend(() => {
-      const planningAt = recorder.now()
-      return router.plan({ requestedModel, task, allowed: principal.models }).pipe(
-        Effect.mapError(fromRouting),
-        Effect.tap((plan) => Effect.sync(() => recorder.planned(plan, planningAt))),
-      )
-    })
-
   /** Admits, plans and attempts. No answer: a dry run. */
   const infer = Effect.fnUntraced(function* (
     recorder: RequestRecorder,
@@ -95,11 +86,15 @@ const make = Effect.gen(function* () {
     stream: StreamedAnswer | undefined,
   ) {
     yield* admit(recorder, request.principal)
-    const plan = yield* makePlan(recorder, request)
+    const { principal, requestedModel, task } = request
+    const planningAt = recorder.now()
+    const planned = router.plan({ requestedModel, task, allowed: principal.models })
+    const plan = yield* Effect.mapError(planned, fromRouting)
+    recorder.planned(plan, planningAt)
     if (request.dryRun) return undefined
 
     const recordIntent = (candidate: Candidate, startedAt: number) =>
-      ledger.attempting(recorder.intent(request, candidate, startedAt))
+      ledger.recordIntent(recorder.intent(request, candidate, startedAt))
     if (stream !== undefined) {
       const call = callStreamed(stream, timeouts)
       const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)

@@ -146,7 +146,7 @@ export class RequestRecorder {
     }
   }
 
-  /** Returns what the client got of a stream that ended too early: it was produced, and will be billed. */
+  /** Prices what the client got of a stream that ended too early: it was produced, and will be billed. */
   #brokenOff(): Answer | undefined {
     const { stream } = this
     if (stream?.committed !== true || stream.candidate === undefined) return undefined

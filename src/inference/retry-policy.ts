@@ -8,8 +8,9 @@ import { dispositions, type ProviderError } from "../domain/ProviderError.ts"
 
 export interface AttemptState {
   readonly error: ProviderError
-  /** Attempts of this request so far, the failed one included; and those of them at this candidate. */
+  /** Attempts of this request so far, the failed one included. */
   readonly attempts: number
+  /** Those of them at this candidate. */
   readonly attemptsHere: number
   readonly maxAttempts: number
   /** Milliseconds until the request's deadline. */
@@ -72,7 +73,10 @@ export const retryFailed = <A>(
     return Effect.retry(inTurn, retrySchedule(allows))
   })
 
-/** Tells whether the same candidate should be asked again after a wait. The provider's retry budget has its own say. */
+/**
+ * Tells whether the same candidate should be asked again after a wait. `Attempts` refuses on top of that when the client
+ * has something of an answer, and when the provider's retry budget is used up.
+ */
 export const mayRetry = (state: AttemptState, waitMs: number): boolean => {
   const { error, attempts, attemptsHere, maxAttempts, tripped, untried } = state
   const { retry, fallback } = dispositions[error.kind]

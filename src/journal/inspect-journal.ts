@@ -3,7 +3,8 @@ import { join } from "node:path"
 import { Effect } from "effect"
 import { codeOf } from "../platform/error-code.ts"
 import { isLocked } from "../platform/file-lock.ts"
-import { payloadId, payloadLine, RECORD } from "./frame.ts"
+import { RECORD } from "./frame.ts"
+import { entryAt, idAt } from "./payload.ts"
 import { scanSegments } from "./scan-segments.ts"
 
 /** Records of one process that are listed; more are only counted. */
@@ -79,8 +80,8 @@ const readDirectory = async (path: string, timesOf: TimesOf): Promise<Contents> 
   const first: Array<WaitingRecord> = []
   const unfinished = new Set<string>()
   let records = 0
-  const segments = await scanSegments(path, (frame, window) => {
-    const id = payloadId(window, frame)
+  const segments = await scanSegments(path, (frame, window, { version }) => {
+    const id = idAt(window, frame)
     if (frame.kind !== RECORD) {
       unfinished.add(id)
       return
@@ -88,7 +89,7 @@ const readDirectory = async (path: string, timesOf: TimesOf): Promise<Contents> 
     unfinished.delete(id)
     records += 1
     if (first.length < MAX_RECORDS) {
-      first.push({ id, ...(timesOf(payloadLine(window, frame)) ?? UNKNOWN_TIMES) })
+      first.push({ id, ...(timesOf(entryAt(window, frame, version).line) ?? UNKNOWN_TIMES) })
     }
   })
   return {

@@ -10,7 +10,7 @@ import { tryLock } from "../platform/file-lock.ts"
  */
 export interface OwnedDirectory {
   readonly path: string
-  /** Gives the lock back; what is in the directory is then anybody's. */
+  /** Gives the lock back; the contents are then anybody's. */
   readonly release: Effect.Effect<void>
 }
 
@@ -42,12 +42,12 @@ const own = Effect.fnUntraced(function* (path: string) {
   return undefined
 })
 
-/** A new directory of this process. */
+/** Makes a new directory of this process. */
 export const claimDirectory = (
   journal: string,
 ): Effect.Effect<OwnedDirectory, JournalUnusable, Scope.Scope> =>
   Effect.gen(function* () {
-    // Somebody who looks for the dead may take a directory before its maker has locked it.
+    // A process that looks for the dead may take a directory before its maker has locked it.
     for (let tries = 0; ; tries++) {
       const path = join(journal, randomBytes(8).toString("hex"))
       yield* Effect.try({
@@ -62,8 +62,8 @@ export const claimDirectory = (
     }
   })
 
-/** A directory whose process is dead. */
-export const adoptDirectory = (
+/** Takes over a directory whose process is dead. */
+export const claimOrphanDirectory = (
   journal: string,
   wanted: (path: string) => boolean,
 ): Effect.Effect<OwnedDirectory | undefined, never, Scope.Scope> =>
@@ -82,7 +82,7 @@ export const adoptDirectory = (
     return undefined
   })
 
-/** Only when it is empty but for the lock: what this version does not know stays for the one that does. */
+/** Removes a directory that is empty but for the lock: what this version does not know stays for the one that does. */
 export const removeDirectory = ({ path, release }: OwnedDirectory): Effect.Effect<void> =>
   Effect.andThen(
     Effect.ignore(

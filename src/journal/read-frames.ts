@@ -1,16 +1,16 @@
 import type { FileHandle } from "node:fs/promises"
 import { FRAME_BYTES, type Frame, frameAt, MAX_PAYLOAD_BYTES } from "./frame.ts"
 
-/** Room for the largest frame, so that every frame fits in whole from its first byte on. */
+/** Makes room for the largest frame, so that every frame fits in whole from its first byte on. */
 export const makeWindow = (): Buffer => Buffer.allocUnsafe(FRAME_BYTES + 2 * MAX_PAYLOAD_BYTES)
 
-export interface Reading {
-  /** Behind the last frame that was taken, and behind what had to be skipped before the next. */
+interface Reading {
+  /** Byte behind the last frame that was taken, and behind what had to be skipped before the next. */
   readonly position: number
-  /** Stretches of bytes that are no frames, with whole frames behind them. */
+  /** Number of stretches of bytes that are no frames, with whole frames behind them. */
   readonly gaps: number
   readonly gapBytes: number
-  /** Bytes up to the end that are no frame. Torn: the first part of one, as a crash leaves it. */
+  /** Number of bytes up to the end that are no frame. Torn: the first part of one, as a crash leaves it. */
   readonly tailBytes: number
   readonly tailTorn: boolean
 }

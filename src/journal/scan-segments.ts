@@ -1,23 +1,25 @@
 import { open, readdir, stat } from "node:fs/promises"
 import { join } from "node:path"
 import { codeOf } from "../platform/error-code.ts"
-import { type Frame, SEGMENT_HEADER, SEGMENT_SUFFIX } from "./frame.ts"
+import type { Frame } from "./frame.ts"
+import { SEGMENT_HEADER, type Version, versionOf } from "./payload.ts"
 import { makeWindow, readFrames } from "./read-frames.ts"
 
-/** What is wrong with a segment. */
-export interface Damage {
-  /**
-   * A crash leaves the last frame unfinished at most: nobody was told that it was taken, so that nothing is lost with
-   * it.
-   */
+/** Bytes of a segment that are no frames. */
+interface Damage {
+  /** Bytes of an unfinished end, as a crash leaves it. Nobody was told that they were taken: nothing is lost. */
   readonly tornBytes: number
-  /** Stretches of other bytes that are no frames: they were records, or calls, until the disk lost them. */
+  /** Number of other such stretches: they were records, or intents, until the disk lost them. */
   readonly gaps: number
   readonly gapBytes: number
 }
 
-export interface ScannedSegment {
+interface SegmentFile {
   readonly path: string
+  readonly version: Version
+}
+
+export interface ScannedSegment extends SegmentFile {
   readonly bytes: number
   readonly damage: Damage
 }
@@ -28,19 +30,21 @@ export interface ScannedSegment {
  */
 export const scanSegments = async (
   directory: string,
-  take: (frame: Frame, window: Buffer, path: string) => void,
+  take: (frame: Frame, window: Buffer, file: SegmentFile) => void,
 ): Promise<ReadonlyArray<ScannedSegment>> => {
-  const names = (await readdir(directory)).filter((name) => name.endsWith(SEGMENT_SUFFIX)).toSorted()
+  const names = (await readdir(directory)).toSorted()
   const window = makeWindow()
   const scanned: Array<ScannedSegment> = []
   for (const name of names) {
+    const version = versionOf(name)
+    if (version === undefined) continue
     const path = join(directory, name)
     const stats = await stat(path).catch(ignoringAbsence)
     const file = stats && (await open(path).catch(ignoringAbsence))
     if (stats === undefined || file === undefined) continue
     try {
       const reading = await readFrames(file, window, SEGMENT_HEADER.length, stats.size, (frame) => {
-        take(frame, window, path)
+        take(frame, window, { path, version })
         return true
       })
       const tornBytes = reading.tailTorn ? reading.tailBytes : 0
@@ -50,7 +54,7 @@ export const scanSegments = async (
         gaps: reading.gaps + (lostTail > 0 ? 1 : 0),
         gapBytes: reading.gapBytes + lostTail,
       }
-      scanned.push({ path, bytes: stats.size, damage })
+      scanned.push({ path, version, bytes: stats.size, damage })
     } finally {
       await file.close()
     }

@@ -92,6 +92,9 @@ const clamp = (n: number, max: number): number => (n > 0 ? Math.min(Math.round(n
 
 const clampInt4 = (n: number): number => clamp(n, MAX_INT4)
 
+/** Milliseconds up to the last second of the year 9999, far inside what timestamptz holds. */
+const instant = (ms: number): number => clamp(ms, 253_402_300_799_000)
+
 /** Returns whole numbers that are not negative, and null for everything else. */
 const countOf = (n: number | null | undefined): number | null =>
   n !== null && n !== undefined && Number.isSafeInteger(n) && n >= 0 ? n : null
@@ -99,8 +102,7 @@ const countOf = (n: number | null | undefined): number | null =>
 const VALUES: Kinds<unknown> = {
   uuid: (id) => id,
   text: (text) => (text !== null && text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text),
-  // At most the last second of the year 9999, far inside what timestamptz holds.
-  instant: (ms) => clamp(ms, 253_402_300_799_000),
+  instant,
   integer: (n) => n,
   duration: clampInt4,
   durationIfKnown: (ms) => (ms !== null && ms >= 0 ? clampInt4(ms) : null),
@@ -111,6 +113,10 @@ const VALUES: Kinds<unknown> = {
   json: (value) => value,
   attempts: (attempts) => attempts.map((attempt) => attemptFields(VALUES, attempt)),
 }
+
+/** Returns when the request ended, in epoch milliseconds, as its line tells it. */
+export const endedAtMs = ({ startedAt, latencyMs }: LedgerRecord): number =>
+  instant(startedAt) + clampInt4(latencyMs)
 
 /** Returns a record's line as an object: every value fits its column, or is unknown. */
 export const requestLine = (record: LedgerRecord) => requestFields(VALUES, record)
@@ -166,7 +172,7 @@ export const ATTEMPT_COLUMNS = listed(attemptFields(TYPES, {} as AttemptRecord))
 type ColumnOf<Name> = Name extends `${infer Column}_at_ms` ? `${Column}_at` : Exclude<Name, "latency_bucket">
 
 /** Name of a column of the table `requests`. */
-export type RequestColumn = ColumnOf<keyof ReturnType<typeof requestLine>>
+type RequestColumn = ColumnOf<keyof ReturnType<typeof requestLine>>
 
 const BIGINTS = new Set(REQUEST_COLUMNS.flatMap(({ type, column }) => (type === "bigint" ? column : [])))
 

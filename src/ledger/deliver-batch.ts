@@ -13,8 +13,7 @@ const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.space
 )
 
 /**
- * The whole batch is in the database when this ends, but for the records that the database refuses. It never fails, it
- * waits.
+ * Gets the whole batch into the database, but for the records that the database refuses. It never fails, it waits.
  */
 export const deliverBatch = (
   sql: SqlClient.SqlClient,
@@ -46,7 +45,7 @@ const isolate = (
     )
   }
   const about = { requestId: first.id, code: failureCode(error) }
-  // Only those parts are as a provider wrote them: nested deeper than the database reads, say.
+  // Those parts alone are as a provider wrote them: nested deeper than the database reads, say.
   const bare = withoutFreeForm(first)
   return bare === undefined
     ? Effect.andThen(

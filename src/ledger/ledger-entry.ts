@@ -1,6 +1,6 @@
 import { Option, Result, Schema } from "effect"
-import type { RequestId } from "../domain/Ids.ts"
-import { requestLine } from "./columns.ts"
+import type { Entry } from "../journal/Journal.ts"
+import { endedAtMs, requestLine } from "./columns.ts"
 import type { LedgerRecord } from "./LedgerRecord.ts"
 
 /**
@@ -8,10 +8,7 @@ import type { LedgerRecord } from "./LedgerRecord.ts"
  * Whatever a client or a provider sent, the line can be written: numbers are made to fit their columns or unknown,
  * texts are cut, and what PostgreSQL cannot hold in text is replaced.
  */
-export interface LedgerEntry {
-  readonly id: RequestId
-  readonly line: string
-}
+export type LedgerEntry = Entry
 
 /** Characters above which a line loses its free-form parts: the provider's usage block and the decision. */
 const MAX_LINE = 64 * 1024
@@ -25,7 +22,7 @@ export const ledgerEntry = (record: LedgerRecord): LedgerEntry => {
     Result.isSuccess(whole) && whole.success.length <= MAX_LINE
       ? whole.success
       : encode({ ...record, rawUsage: null, decision: null })
-  return { id: record.id, line: storable(line) }
+  return { id: record.id, endedMs: endedAtMs(record), line: storable(line) }
 }
 
 /** Returns when the request began and ended, from its line's first fields, in the order that `requestLine` has them. */
@@ -38,15 +35,13 @@ export const timesOf = (
   return found === undefined ? undefined : { startedMs, endedMs: startedMs + Number(latency) }
 }
 
-export const endedAtMs = (line: string): number | undefined => timesOf(line)?.endedMs
-
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Schema.Record(Schema.String, Schema.Unknown)))
 
 /** Returns the entry without what is free-form in it; undefined when there is nothing of that. */
-export const withoutFreeForm = ({ id, line }: LedgerEntry): LedgerEntry | undefined => {
-  const fields = Option.getOrUndefined(decode(line))
+export const withoutFreeForm = (entry: LedgerEntry): LedgerEntry | undefined => {
+  const fields = Option.getOrUndefined(decode(entry.line))
   if (fields === undefined || (fields.raw_usage === null && fields.decision === null)) return undefined
-  return { id, line: JSON.stringify({ ...fields, raw_usage: null, decision: null }) }
+  return { ...entry, line: JSON.stringify({ ...fields, raw_usage: null, decision: null }) }
 }
 
 /**

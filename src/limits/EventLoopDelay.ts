@@ -3,11 +3,11 @@ import { Context, Effect, Layer } from "effect"
 
 const RESOLUTION_MS = 10
 
-/** How late the event loop runs its timers: the one number that says that the process itself is saturated. */
+/** Measures how late the event loop runs its timers: the one number that says that the process itself is saturated. */
 export class EventLoopDelay extends Context.Service<
   EventLoopDelay,
   {
-    /** Mean delay in ms since the last call, and starts the next period. */
+    /** Returns the mean delay in milliseconds since the last call, and starts the next period. */
     readonly take: () => number
   }
 >()("gateway/limits/EventLoopDelay") {

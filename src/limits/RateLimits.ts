@@ -4,32 +4,31 @@ import { Settings } from "../config/Settings.ts"
 import type { KeyId } from "../domain/Ids.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { makeBucketStore } from "./bucket-store.ts"
-import { connectRedisLimiter } from "./redis-limiter.ts"
 
-/** Where a key stands in its minute, for the `RateLimit` headers. */
+/** The state of a key's bucket, for the `RateLimit` headers. */
 export interface RateLimitState {
   readonly limit: number
   readonly remaining: number
-  /** Until the bucket is full again. */
+  /** Milliseconds until the bucket is full again. */
   readonly resetMs: number
 }
 
 export class RateLimited extends Data.TaggedError("RateLimited")<{
   readonly state: RateLimitState
-  /** Waiting this long makes the next request succeed. */
+  /** Milliseconds after which the next request succeeds. */
   readonly retryAfterMs: number
 }> {}
 
 type Consume = (keyId: KeyId, requestsPerMinute: number) => Effect.Effect<RateLimitState, RateLimited>
 
 const WINDOW = Duration.minutes(1)
-/** A request does not wait longer for Redis. */
+/** The longest that a request waits for Redis. */
 const REDIS_TIMEOUT_MS = 250
-/** After a failure one request in this time asks Redis again; the others do not. */
+/** Milliseconds after a failure in which one request asks Redis again; the others do not. */
 const REDIS_PROBE_EVERY_MS = 1_000
 
 /**
- * Requests per minute per API key: a token bucket that holds a minute's worth and refills evenly.
+ * Limits requests per minute and API key by a token bucket that holds a minute's worth and refills evenly.
  *
  * In memory the limit holds for the process; with `REDIS_URL` it holds for all replicas together. While Redis does
  * not answer every replica keeps the limit on its own: at most `replicas` times the limit passes, nothing is
@@ -60,6 +59,8 @@ export class RateLimits extends Context.Service<RateLimits, { readonly consume: 
       RateLimits,
       Effect.gen(function* () {
         const alone = (yield* Layer.build(RateLimits.layerMemory)).pipe(Context.get(RateLimits))
+        // Its client is 1.5 MB of source, loaded only where it is used.
+        const { connectRedisLimiter } = yield* Effect.promise(() => import("./redis-limiter.ts"))
         const shared = yield* connectRedisLimiter(url)
         let failedAtMs: number | undefined
 

@@ -1,23 +1,23 @@
 import { Clock, Duration, Effect } from "effect"
 import { RateLimiter } from "effect/persistence"
 
-/** `tokens` as of `refilledAtMs`, the start of the current refill interval. */
+/** A token bucket: `tokens` is as of `refilledAtMs`, the start of the current refill interval. */
 interface Bucket {
   tokens: number
   refilledAtMs: number
   fullAtMs: number
 }
 
-/** More than one call adds, so the map shrinks; few enough that no call is slow. */
+/** Buckets removed by one call: more than it adds, so the map shrinks; few enough that no call is slow. */
 const REMOVALS_PER_CALL = 8
 
-/** Far above the keys that send within one minute; about 20 MB when full. */
+/** Buckets kept at most: far more than keys send within one minute; about 20 MB when full. */
 const MAX_BUCKETS = 100_000
 
 /**
- * Token buckets in memory, bounded: the map is kept in order of last use, and each call removes buckets from its
- * old end that have refilled to full. A full bucket equals no bucket, so this loses nothing. Only above the cap a
- * bucket goes early, in favour of its key.
+ * Makes a bounded store of token buckets in memory: the map is kept in order of last use, and each call removes buckets
+ * from its old end that have refilled to full. A full bucket equals no bucket, so this loses nothing. Only above the
+ * cap a bucket goes early, in favour of its key.
  */
 export const makeBucketStore = (maxBuckets: number = MAX_BUCKETS) => {
   const buckets = new Map<string, Bucket>()

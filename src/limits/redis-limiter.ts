@@ -1,4 +1,4 @@
-import { NodeRedis } from "@effect/platform-node"
+import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { Context, Effect, Exit, Layer, Redacted, Schedule, Scope } from "effect"
 import { RateLimiter } from "effect/persistence"
 
@@ -8,7 +8,7 @@ const MAX_RECONNECT_DELAY_MS = 2_000
 const MAX_QUEUED_COMMANDS = 10_000
 
 /**
- * A rate limiter on Redis that connects in the background, for as long as it takes: a gateway that starts while
+ * Makes a rate limiter on Redis that connects in the background, for as long as it takes: a gateway that starts while
  * Redis is down must start. `current` is undefined until the first connection. Later losses are the client's to
  * mend; meanwhile commands fail at once instead of queueing.
  */

@@ -4,7 +4,7 @@ import { type LogLevel, type LogSettings, readLogSettings } from "../config/LogS
 import { oneLine } from "../config/SettingsError.ts"
 
 /**
- * Where log lines go and how they look. Always stderr: stdout belongs to what a command prints. Text from outside
+ * Writes the log: always to stderr, since stdout belongs to what a command prints. Text from outside
  * (model names, user agents, upstream words) can hold line breaks and terminal codes; they come out escaped, so
  * that nobody writes a line of our log but us.
  */
@@ -19,13 +19,13 @@ const severities = {
   none: "None",
 } as const satisfies Record<LogLevel, unknown>
 
-/** One entry, one line. JSON itself escapes only the characters below U+0020. */
+/** Writes one line for each entry. JSON itself escapes only the characters below U+0020. */
 export const jsonLogger = Logger.map(Logger.formatJson, oneLine)
 
 const show = (value: unknown): string =>
   oneLine(typeof value === "string" ? value : Formatter.formatJson(value))
 
-/** For people: time, level, words, then `key=value`; a cause follows indented, its line breaks kept. */
+/** Writes for people: time, level, words, then `key=value`; a cause follows indented, its line breaks kept. */
 export const prettyLogger = Logger.map(Logger.formatStructured, (entry) => {
   const messages = Array.isArray(entry.message) ? entry.message : [entry.message]
   const pairs = Object.entries(entry.annotations).map(([key, value]) => `${oneLine(key)}=${show(value)}`)
@@ -50,7 +50,10 @@ const layerFor = (settings: LogSettings): Layer.Layer<never> => {
   )
 }
 
-/** Never fails: with wrong log settings the defaults stand, and `Settings` reports the fault through them. */
+/**
+ * Sets logging up and never fails: with wrong log settings the defaults stand, and `Settings` reports the fault through
+ * them.
+ */
 export const layerLoggingNoDeps: Layer.Layer<never> = Layer.unwrap(
   readLogSettings.pipe(
     Effect.orElseSucceed((): LogSettings => ({ level: "info", format: undefined })),

@@ -52,10 +52,10 @@ const counter = (name: string, description: string, attributes: Record<string, s
 const gauge = (name: string, description: string, attributes: Record<string, string> = {}) =>
   Metric.gauge(name, { description, attributes })
 
-/** Doubling from 1 ms to 262 s: an answer from the cache and the longest deadline both land inside. */
+/** Boundaries that double from 1 ms to 262 s: an answer from the cache and the longest deadline both land inside. */
 const SECONDS = Metric.exponentialBoundaries({ start: 0.001, factor: 2, count: 20 })
 
-/** Takes milliseconds, as all code here counts time; shows seconds, as Prometheus wants it. */
+/** Makes a histogram that takes milliseconds, as all code here counts time, and shows seconds, as Prometheus does. */
 const duration = (name: string, description: string, attributes: Record<string, string>) =>
   Metric.histogram(name, { description, boundaries: SECONDS, attributes }).pipe(
     Metric.mapInput((ms: number) => ms / 1000),
@@ -81,7 +81,7 @@ const durations = <Values extends ReadonlyArray<string>>(
 
 // Requests
 
-export type RequestOutcome = "2xx" | "3xx" | "4xx" | "5xx"
+type RequestOutcome = "2xx" | "3xx" | "4xx" | "5xx"
 
 export const requestOutcome = (status: number): RequestOutcome =>
   status >= 500 ? "5xx" : status >= 400 ? "4xx" : status >= 300 ? "3xx" : "2xx"
@@ -114,7 +114,7 @@ export const shed = counters<readonly [reason: "in_flight" | "event_loop_delay"]
 // Upstream
 
 /** `lost`: the gateway died before it knew. */
-export type UpstreamOutcome = "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
+type UpstreamOutcome = "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
 
 export const upstreamAttempts = counters<
   readonly [provider: string, model: string, outcome: UpstreamOutcome]
@@ -130,7 +130,7 @@ export const upstreamDuration = durations<readonly [provider: string, model: str
   ["provider", "model"],
 )
 
-/** 1 while the breaker keeps traffic away, else 0. */
+/** Shows 1 while the breaker keeps traffic away, else 0. */
 export const breakerOpen = gauges<readonly [provider: string, model: string]>(
   "gateway_breaker_open",
   "Whether the circuit breaker is open",
@@ -139,7 +139,7 @@ export const breakerOpen = gauges<readonly [provider: string, model: string]>(
 
 // Keys and claims
 
-export type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable"
+type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable"
 
 export const authResults = counters<readonly [result: AuthResult]>(
   "gateway_auth_results_total",
@@ -150,7 +150,7 @@ export const authResults = counters<readonly [result: AuthResult]>(
 export const bcryptRunning = gauge("gateway_bcrypt_running_hashes", "bcrypt computations running")
 
 /** `run`: the answer was made for this request; `replayed`: it was another's. */
-export type IdempotencyOutcome =
+type IdempotencyOutcome =
   | "run"
   | "replayed"
   | "in_progress"
@@ -180,10 +180,10 @@ export const ledgerOldestAge = gauge(
 export const ledgerWritten = counter("gateway_ledger_written_total", "Records committed to the database")
 
 /**
- * Why a record was lost. The first two: the journal did not take it, and the memory behind it was full. `stopped`: it
- * was in memory when the process stopped, and neither the database nor the journal took it then.
+ * The reason why a record was lost. The first two: the journal did not take it, and the memory behind it was full.
+ * `stopped`: it was in memory when the process stopped, and neither the database nor the journal took it then.
  */
-export type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused" | "stopped"
+type LedgerLoss = "journal_full" | "disk" | "damaged" | "refused" | "stopped"
 
 export const ledgerDropped = counters<readonly [reason: LedgerLoss]>(
   "gateway_ledger_dropped_total",

@@ -1,4 +1,4 @@
-import { NodeHttpClient } from "@effect/platform-node"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import { Effect, Layer, Tracer } from "effect"
 import { OtlpMetrics, OtlpSerialization, OtlpTracer } from "effect/observability"
 import { Settings } from "../config/Settings.ts"
@@ -20,7 +20,7 @@ const layerOtlp = (endpoint: string) => {
   ).pipe(Layer.provide([OtlpSerialization.layerJson, NodeHttpClient.layerUndici]))
 }
 
-/** A query string can hold anything, also a key that a client put there by mistake. */
+/** Attributes that are left out: a query string can hold anything, also a key that a client put there by mistake. */
 const QUERIES: ReadonlySet<string> = new Set(["url.full", "url.query"])
 
 const withoutQueries = (tracer: Tracer.Tracer): Tracer.Tracer => ({

@@ -2,12 +2,13 @@ import { existsSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { Data, Effect, type Scope } from "effect"
 
-export class LockFileUnusable extends Data.TaggedError("LockFileUnusable")<{ readonly cause: unknown }> {}
+class LockFileUnusable extends Data.TaggedError("LockFileUnusable")<{ readonly cause: unknown }> {}
 
 /**
- * One owner of a directory among all processes of the machine. The lock is an open exclusive transaction on a SQLite
- * file, so the kernel frees it however its holder ends, `kill -9` included, and there is no stale lock to judge.
- * Nothing else may open the file: closing any other descriptor of it would drop the lock.
+ * Takes a lock that one process of the machine can hold, until the scope closes; false when another has it. The lock is
+ * an open exclusive transaction on a SQLite file, so the kernel frees it however its holder ends, `kill -9` included,
+ * and there is no stale lock to judge. Nothing else may open the file: closing any other descriptor of it would drop
+ * the lock.
  */
 export const tryLock = (path: string): Effect.Effect<boolean, LockFileUnusable, Scope.Scope> =>
   Effect.map(
@@ -31,8 +32,8 @@ function open(path: string): DatabaseSync | undefined {
 }
 
 /**
- * Whether somebody holds the lock. Makes nothing, also when there is no such file; who tries to get the lock in the
- * same moment may find it held.
+ * Tells whether a process holds the lock, and makes no file when there is none. A process that tries to take it in
+ * the same moment may find it held.
  */
 export const isLocked = (path: string): Effect.Effect<boolean, LockFileUnusable> =>
   Effect.try({ try: () => hasOwner(path), catch: (cause) => new LockFileUnusable({ cause }) })
@@ -52,7 +53,7 @@ function hasOwner(path: string): boolean {
   }
 }
 
-/** SQLITE_BUSY: somebody else holds the transaction. */
+/** Recognizes SQLITE_BUSY: another connection holds the transaction. */
 function isBusy(cause: unknown): boolean {
   return cause instanceof Error && "errcode" in cause && cause.errcode === 5
 }

@@ -6,7 +6,7 @@ export interface JsonSource {
 }
 
 /** Offsets of one top-level member. */
-export interface JsonMember {
+interface JsonMember {
   readonly name: string
   /** First byte of the name, its quote. */
   readonly nameStart: number
@@ -18,7 +18,7 @@ export interface JsonMember {
 }
 
 /** Findings of one pass over bytes that may be JSON. All but `tooDeep` mean something only if they are. */
-export interface JsonScan {
+interface JsonScan {
   readonly tooDeep: boolean
   /** A number has so many digits that `JSON.parse` may round it. Also true of some that it does not round. */
   readonly longNumber: boolean

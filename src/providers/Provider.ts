@@ -31,7 +31,7 @@ export interface PreparedCall {
   readonly stream: (timeoutMs: number, sink: ChunkSink) => Effect.Effect<void, ProviderError>
 }
 
-/** Where a streamed answer goes. Called from outside of any fiber, once per chunk, and never throws. */
+/** The destination of a streamed answer. Called from outside of any fiber, once per chunk, and never throws. */
 export interface ChunkSink {
   /** False = no room: stop reading from the provider until `onRoom` is called. */
   readonly write: (chunk: ChatChunk) => boolean

@@ -5,7 +5,7 @@ import { KEEP_ALIVE } from "./sse.ts"
 const READER_BYTES = 16 * 1024
 const WINDOW_BYTES = 64 * 1024
 
-/** What an event takes in memory beside its bytes. */
+/** Memory that an event takes beside its bytes. */
 const EVENT_OVERHEAD_BYTES = 128
 
 /** How much may be kept for readers that come later: by one stream, and by all of them together. */
@@ -33,7 +33,7 @@ export class ReplayableBody {
   /** Taken from the budget. */
   #booked = 0
   readonly #readers = new Set<Reader>()
-  /** What is kept: events from number `#first` on. */
+  /** Events that are kept, from number `#first` on. */
   #events: Array<Uint8Array> = []
   #first = 0
   #kept = 0
@@ -73,7 +73,7 @@ export class ReplayableBody {
     for (const reader of this.#readers) reader.pull()
   }
 
-  /** Nobody new comes to read it. */
+  /** Gives back what was booked: no new reader comes. */
   release(): void {
     if (this.#budget !== undefined) this.#budget.bytesLeft += this.#booked
     this.#booked = 0

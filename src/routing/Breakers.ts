@@ -42,7 +42,7 @@ const PROBE_WAIT_MS = 1_000
 
 /** Health of one candidate that failed lately. Kept here because planning cannot wait for the circuit's own state. */
 interface Health {
-  /** As of the last call that began or ended. */
+  /** State when the last call began or ended. */
   circuit: CircuitBreaker.State
   openUntilMs: number
   cooldownUntilMs: number

@@ -1,7 +1,7 @@
 import { Context, Effect, Layer } from "effect"
 import { Settings } from "../config/Settings.ts"
 
-/** What a provider may be retried with before it has seen traffic, and the most that quiet times save up. */
+/** Retries that a provider has before it has seen traffic, and the most that quiet times save up. */
 const START = 3
 const CAP = 10
 
@@ -12,9 +12,9 @@ const CAP = 10
 export class RetryBudget extends Context.Service<
   RetryBudget,
   {
-    /** For the first attempt of a request at a provider. */
+    /** Earns for the first attempt of a request at a provider. */
     readonly deposit: (provider: string) => void
-    /** False = the retry must not happen. */
+    /** Spends one retry; false = the retry must not happen. */
     readonly withdraw: (provider: string) => boolean
   }
 >()("gateway/routing/RetryBudget") {

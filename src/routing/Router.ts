@@ -31,7 +31,7 @@ import {
   type Target,
 } from "./targets.ts"
 
-export interface PlanInput {
+interface PlanInput {
   readonly requestedModel: string
   readonly task: Task
   /** The key's allow-list; undefined = everything. */
@@ -132,15 +132,17 @@ const make = Effect.fnUntraced(function* () {
     return candidates
   }
 
-  const plan = Effect.fnUntraced(function* (input: PlanInput) {
+  const planAt = (
+    input: PlanInput,
+    nowMs: number,
+    random: Context.Service.Shape<typeof Random.Random>,
+  ): Result.Result<Plan, ModelNotFound | ModelNotAllowed | NoCandidate> => {
     const { requestedModel, task } = input
     const route = routes.get(requestedModel)
     // An `auto` without a model behind it is a name for nothing too.
     if (route === undefined || (route.targets.length === 0 && route.largerContext.length === 0)) {
-      return yield* new ModelNotFound({ requestedModel })
+      return Result.fail(new ModelNotFound({ requestedModel }))
     }
-    const nowMs = (yield* Clock.Clock).currentTimeMillisUnsafe()
-    const random = yield* Random.Random
     const inputTokens = inputTokensOf(task)
     const windowTokens = task._tag === "Chat" ? inputTokens : estimateLongestInputTokens(task.request)
 
@@ -151,9 +153,11 @@ const make = Effect.fnUntraced(function* () {
     const first = onlyLarger ? larger.ready : usual.ready
     const excluded = onlyLarger ? [...usual.excluded, ...larger.excluded] : usual.excluded
     if (first.length === 0) {
-      return excluded.every(({ rule }) => rule === "not_allowed")
-        ? yield* new ModelNotAllowed({ requestedModel })
-        : yield* new NoCandidate({ route: route.name, excluded })
+      return Result.fail(
+        excluded.every(({ rule }) => rule === "not_allowed")
+          ? new ModelNotAllowed({ requestedModel })
+          : new NoCandidate({ route: route.name, excluded }),
+      )
     }
 
     const candidates = byScore(first, route, task, inputTokens, nowMs)
@@ -168,7 +172,7 @@ const make = Effect.fnUntraced(function* () {
         exploredProbability = route.rules.exploration / explorable
       }
     }
-    return {
+    return Result.succeed({
       route: route.name,
       candidates,
       largerContext:
@@ -183,11 +187,21 @@ const make = Effect.fnUntraced(function* () {
         chosen_by: chosenBy,
         ...(exploredProbability === undefined ? {} : { explored_probability: exploredProbability }),
       },
-    } satisfies Plan
-  })
+    })
+  }
 
   return Router.of({
-    plan,
+    // One step of the fiber: everything that planning needs is at hand.
+    plan: (input) =>
+      Effect.contextWith((context: Context.Context<never>) =>
+        Effect.fromResult(
+          planAt(
+            input,
+            Context.get(context, Clock.Clock).currentTimeMillisUnsafe(),
+            Context.get(context, Random.Random),
+          ),
+        ),
+      ),
     // No output is a length too, and an unknown one would be taken for the usual length of a chat's answer.
     observe: (observation) =>
       statistics.observe(

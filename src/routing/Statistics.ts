@@ -13,7 +13,7 @@ export interface Observation {
     | { readonly _tag: "failure"; readonly kind: ProviderErrorKind }
 }
 
-export interface Prediction {
+interface Prediction {
   readonly ms: number
   readonly outputTokens: number
   /** 0..1 */

@@ -1,7 +1,7 @@
 import type { CallMode } from "../domain/Chat.ts"
 
 /**
- * What was seen of one candidate, folded into time-decayed sums, and what they predict for the next request.
+ * Evidence of one candidate, folded into time-decayed sums from which its next answer is predicted.
  * Old evidence fades two ways: by half-life, so that a candidate nobody asks drifts back to the prior, and by a
  * limit on its total weight, so that a busy candidate's new behaviour shows within tens of requests however many
  * good ones came before.
@@ -9,13 +9,13 @@ import type { CallMode } from "../domain/Chat.ts"
 export interface Observations {
   /** The sums below are decayed to this instant. */
   readonly atMs: number
-  /** Over successes: total weight, sums of output tokens and milliseconds, and their products. */
+  /** Sums over successes: total weight, sums of output tokens and milliseconds, and their products. */
   readonly weight: number
   readonly tokens: number
   readonly ms: number
   readonly tokensTokens: number
   readonly tokensMs: number
-  /** Over attempts that count for or against availability. */
+  /** Sums over attempts that count for or against availability. */
   readonly attempts: number
   readonly succeeded: number
   /** How the latest of them ended. */
@@ -57,7 +57,7 @@ export const empty = (atMs: number): Observations => ({
   working: true,
 })
 
-/** Clocks may step back; evidence then keeps its weight instead of growing. */
+/** Factor by which sums fade. Clocks may step back; evidence then keeps its weight instead of growing. */
 const decay = (fromMs: number, nowMs: number, halfLifeMs: number): number =>
   nowMs > fromMs ? 2 ** ((fromMs - nowMs) / halfLifeMs) : 1
 
@@ -70,7 +70,7 @@ const latest = (self: Observations, nowMs: number): number => Math.max(self.atMs
 const fade = (factor: number, weight: number, limit: number): number =>
   weight * factor > limit - 1 ? (limit - 1) / weight : factor
 
-/** `outputTokens` null = the provider did not say: the time counts, at the average length. */
+/** Adds a success. `outputTokens` null = the provider did not say: the time counts, at the average length. */
 export const success = (
   self: Observations,
   nowMs: number,
@@ -93,7 +93,7 @@ export const success = (
   }
 }
 
-/** Never feeds latency: a fast failure is not a fast answer. */
+/** Adds a failure, which never feeds latency: a fast failure is not a fast answer. */
 export const failure = (self: Observations, nowMs: number): Observations => {
   const latency = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
   const availability = fade(availabilityDecay(self, nowMs), self.attempts, MAX_AVAILABILITY_WEIGHT)
@@ -113,7 +113,7 @@ export const failure = (self: Observations, nowMs: number): Observations => {
 const meanTokens = (self: Observations): number =>
   self.weight > 0 ? self.tokens / self.weight : PRIOR_OUTPUT_TOKENS
 
-/** Share of attempts that succeed, 0..1. */
+/** Predicts the share of attempts that succeed, 0..1. */
 export const availability = (self: Observations, nowMs: number): number => {
   const factor = availabilityDecay(self, nowMs)
   return (

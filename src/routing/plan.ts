@@ -33,7 +33,7 @@ export interface Candidate {
 }
 
 /** Plain JSON with the names of the public API; logged with every request, so numbers are rounded. */
-export interface Decision {
+interface Decision {
   readonly route: string
   readonly mode: CallMode
   readonly weights: Weights
@@ -41,11 +41,11 @@ export interface Decision {
   readonly candidates: ReadonlyArray<DecisionCandidate>
   readonly excluded: ReadonlyArray<Excluded>
   readonly chosen_by: ChosenBy
-  /** With `exploration`: the chance this very candidate had of being explored. */
+  /** Chance that this very candidate had of being explored; only with `exploration`. */
   readonly explored_probability?: number
 }
 
-export interface DecisionCandidate {
+interface DecisionCandidate {
   readonly provider: string
   readonly model: string
   readonly predicted_ms: number
@@ -58,7 +58,7 @@ export interface DecisionCandidate {
   readonly rank: number
 }
 
-export interface Excluded {
+interface Excluded {
   readonly provider: string
   readonly model: string
   /** See `exclusionText`. */

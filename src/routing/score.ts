@@ -20,7 +20,7 @@ export interface Weights {
   readonly cost: number
 }
 
-export interface Ranking {
+interface Ranking {
   /** By candidate position; lower is better, 1 is best on both axes (weights sum to 1). */
   readonly scores: ReadonlyArray<number>
   /** Candidate positions, best first. */

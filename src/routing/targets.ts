@@ -25,7 +25,7 @@ export interface Route {
 }
 
 /**
- * Every name a client may ask for. On a clash a route wins over `provider/model`, and that over a bare model name;
+ * Resolves every name a client may ask for. On a clash a route wins over `provider/model`, and that over a bare model name;
  * a bare name stands for every provider that serves it. Names that are no route follow the rules of `auto`.
  * In the order of a list: routes, bare names, `provider/model`.
  * Throws when `auto` or the target of a route does not exist: the configuration was checked before, so it is a bug.
@@ -79,7 +79,7 @@ export interface ListedModel {
   readonly ownedBy: string
 }
 
-/** The names behind which a key with this allow-list finds at least one target. */
+/** Lists the names behind which a key with this allow-list finds at least one target. */
 export const listModels = (
   routes: ReadonlyMap<string, Route>,
   allowed: ReadonlySet<string> | undefined,
@@ -92,7 +92,7 @@ export const listModels = (
   return listed
 }
 
-/** An allow-list names routes, `provider/model` or bare models; a route on it admits everything behind it. */
+/** Tells whether a key may use a target. An allow-list names routes, `provider/model` or bare models; a route on it admits everything behind it. */
 export const isAllowed = (
   allowed: ReadonlySet<string> | undefined,
   requestedModel: string,

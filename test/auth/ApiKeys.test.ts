@@ -9,7 +9,7 @@ import { databases } from "./databases.ts"
 
 const secretOf = (token: Redacted.Redacted) => parseApiKey(Redacted.value(token))?.secret ?? ""
 
-/** What the table holds of the secrets. */
+/** Returns what the table holds of the secrets. */
 const hashes = Effect.fnUntraced(function* (id: string) {
   const sql = yield* SqlClient.SqlClient
   const [row] = yield* sql<{ hash: string; previous: string | null; left: number | null }>`

@@ -5,7 +5,7 @@ import { beforeAll, vi } from "vitest"
 import { SecretHasher } from "../../src/auth/SecretHasher.ts"
 import { cheapHashes } from "../support/cheap-hashes.ts"
 
-/** What of bcrypt's own work runs at the same time. */
+/** Counts how much of bcrypt's own work runs at the same time. */
 const running = { now: 0, most: 0 }
 
 const counted =
@@ -22,7 +22,7 @@ const counted =
 
 beforeAll(() => {
   const { compare, hash } = bcrypt
-  // Of the overloads it is the one with a promise that is called.
+  // The overload with a promise is the one that is called.
   vi.spyOn(bcrypt, "compare").mockImplementation(counted(compare) as never)
   vi.spyOn(bcrypt, "hash").mockImplementation(counted(hash) as never)
   return () => vi.restoreAllMocks()

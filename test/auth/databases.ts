@@ -1,5 +1,5 @@
 import { connect, createServer, type Socket } from "node:net"
-import { Context, Effect, Layer, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyChanges } from "../../src/auth/KeyChanges.ts"
@@ -15,6 +15,31 @@ export const databases = [
 export const replica: Effect.Effect<Authenticator["Service"], never, Scope.Scope | SqlClient.SqlClient> =
   Layer.build(Layer.fresh(Authenticator.layer.pipe(Layer.provide(KeyChanges.layer)))).pipe(
     Effect.map(Context.get(Authenticator)),
+  )
+
+/**
+ * Returns how many milliseconds passed until a request was sent whose answer fits. The promises are about that: what
+ * the answer takes, a lookup and a bcrypt on a busy machine, does not count.
+ */
+export const sentAfterMs = <A, E, R>(ask: Effect.Effect<A, E, R>, fits: (answer: A) => boolean) =>
+  Effect.gen(function* () {
+    const startedAtMs = yield* Clock.currentTimeMillis
+    while (true) {
+      const sentAtMs = yield* Clock.currentTimeMillis
+      if (fits(yield* ask)) return sentAtMs - startedAtMs
+      yield* Effect.sleep("5 millis")
+    }
+  }).pipe(Effect.timeout("15 seconds"))
+
+/** Says how a replica answers a token. */
+export const reason = ({ authenticate }: Authenticator["Service"], token: string) =>
+  Effect.match(authenticate(token), { onSuccess: () => "valid", onFailure: (error) => error.reason })
+
+/** Returns the milliseconds until the replica refused the token, once it says that it is invalid. */
+export const refusedAfterMs = (auth: Authenticator["Service"], token: string) =>
+  Effect.tap(
+    sentAfterMs(reason(auth, token), (said) => said !== "valid"),
+    () => sentAfterMs(reason(auth, token), (said) => said === "invalid"),
   )
 
 interface Proxy {

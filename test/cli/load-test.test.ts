@@ -104,6 +104,26 @@ describe("an open loop", () => {
   )
 })
 
+describe("a request that the test itself sends late", () => {
+  it.effect("is as late as it was due, not as it was sent", () =>
+    Effect.gen(function* () {
+      // Every second one is due between two steps of the timer, and goes out half a millisecond late.
+      const send = Effect.gen(function* () {
+        yield* Effect.sleep("1 millis")
+        return { status: 200, failure: null, firstTokenMs: null, endedMs: yield* monotonicMs }
+      })
+      const measurements = makeMeasurements()
+      const test = yield* Effect.forkChild(openLoop({ rate: 2_000, durationMs: 100, send, measurements }))
+      yield* TestClock.adjust("1 second")
+      yield* Fiber.join(test)
+      const { good, latencyMs } = measurements.snapshot(yield* monotonicMs)
+      assert.strictEqual(good, 200)
+      assert.closeTo(latencyMs?.p50 ?? 0, 1, 0.01)
+      assert.closeTo(latencyMs?.max ?? 0, 1.5, 0.01)
+    }),
+  )
+})
+
 describe("llm-gateway load-test", () => {
   it.live("measures a slow service from when requests were due, and ends badly above a threshold", () =>
     outside(

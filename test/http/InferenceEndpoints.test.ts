@@ -3,6 +3,7 @@ import { Effect, Fiber, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import type { InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
 import { ask } from "../routing/world.ts"
@@ -13,34 +14,67 @@ const lostClaims = Layer.effect(
   Effect.map(ClaimStore, (store) => ClaimStore.of({ ...store, complete: () => Effect.succeed(false) })),
 ).pipe(Layer.provide(ClaimStore.layerMemory))
 
-const world = () => {
+/** Claims that take a second, and then belong to another request. */
+const slowRefusals = Layer.effect(
+  ClaimStore,
+  Effect.map(ClaimStore, (store) =>
+    ClaimStore.of({
+      ...store,
+      claim: () => Effect.delay(Effect.succeed({ _tag: "Reused" as const }), "1 second"),
+    }),
+  ),
+).pipe(Layer.provide(ClaimStore.layerMemory))
+
+const world = (claims: Layer.Layer<ClaimStore>) => {
   const upstream = makeUpstream(() => Effect.succeed({ afterMs: 100 }))
   const ledger = makeLedger()
   const authenticator = Layer.succeed(Authenticator, {
     authenticate: () => Effect.succeed({ keyId: KeyId.make("AAAAAAAAAAAA"), name: "test" }),
   })
-  return { ledger, layer: Layer.mergeAll(upstream.layer, ledger.layer, authenticator, lostClaims, settings) }
+  return { ledger, layer: Layer.mergeAll(upstream.layer, ledger.layer, authenticator, claims, settings) }
 }
 
+const exchange: InferenceExchange = {
+  requestId: RequestId.make("request"),
+  endpoint: "/infer",
+  credential: Result.succeed("key"),
+  read: Effect.succeed({
+    call: {
+      requestedModel: "only-a",
+      task: { _tag: "Chat", request: ask(), mode: "whole" },
+      dryRun: false,
+      write: () => ({ status: 200, headers: {}, body: "" }),
+      stream: undefined,
+    },
+    claim: { key: "claimed", fingerprint: Uint8Array.of(1) },
+  }),
+}
+
+describe("a request whose client leaves before its claim is refused", () => {
+  const { layer, ledger } = world(slowRefusals)
+
+  it.effect("is recorded with the refusal", () =>
+    Effect.gen(function* () {
+      const { serve } = yield* replica
+      const client = yield* Effect.forkChild(serve(exchange))
+      yield* TestClock.adjust("500 millis")
+      yield* Fiber.interrupt(client)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(
+        ledger.records.map(({ errorCode, status }) => [status, errorCode]),
+        [[422, "idempotency_key_reused"]],
+      )
+    }).pipe(Effect.scoped, Effect.provide(layer)),
+  )
+})
+
 describe("a request that loses its claim after it ran", () => {
-  const { layer, ledger } = world()
+  const { layer, ledger } = world(lostClaims)
 
   it.effect("tells its client to come back, and has the one record of its run", () =>
     Effect.gen(function* () {
       const { serve } = yield* replica
-      const refused = yield* serve({
-        requestId: RequestId.make("request"),
-        endpoint: "/infer",
-        credential: Result.succeed("key"),
-        call: Effect.succeed({
-          requestedModel: "only-a",
-          task: { _tag: "Chat", request: ask(), mode: "whole" },
-          dryRun: false,
-          write: () => ({ status: 200, headers: {}, body: "" }),
-          stream: undefined,
-          idempotency: { key: "claimed", fingerprint: Uint8Array.of(1) },
-        }),
-      }).pipe(
+      const refused = yield* serve(exchange).pipe(
         Effect.flip,
         Effect.forkChild,
         Effect.tap(TestClock.adjust("1 second")),

@@ -80,6 +80,27 @@ describe("a client that goes with several requests under way", () => {
   })
 })
 
+describe.each([
+  ["plain", "/infer", ""],
+  ["that waits to be told to go on", "/infer", "Expect: 100-continue\r\n"],
+  ["that offers another protocol", "/infer", "Connection: Upgrade\r\nUpgrade: h2c\r\n"],
+  ["to a proxy", "http://gateway/infer", ""],
+])("a request %s", (_, target, headers) => {
+  it("is counted once, may take longer than a client may stall, and keeps its connection", async () => {
+    const counted = `gateway_requests_total{endpoint="/infer",outcome="2xx"}`
+    const before = await metric(RegExp.escape(counted))
+    upstream.respond(ok({ delayMs: 2_200 }))
+    const client = await send(target, false, headers)
+    await client.until(({ statuses }) => statuses.length === 1, 5_000)
+    upstream.respond(ok())
+    client.send(request(target, false, key, headers))
+    await client.until(({ statuses }) => statuses.length === 2)
+    assert.deepStrictEqual(client.statuses, [200, 200])
+    assert.strictEqual(await metric(RegExp.escape(counted)), before + 2)
+    client.socket.destroy()
+  })
+})
+
 describe("a client that takes nothing of its answer", () => {
   /** 7 MB on the wire: more than all the buffers between the gateway and a client that does not read. */
   const large = (stream: boolean) => "x".repeat(stream ? 120_000 : 7_000_000)

@@ -186,6 +186,26 @@ describe("a prompt that is too long", () => {
   )
 })
 
+describe("a prompt that is too long for a larger model too", () => {
+  it.effect("is not sent to the same model again after another one failed in between", () => {
+    const tooLong = fails("context_length_exceeded")
+    const { asked, settled, world } = scripted({
+      "a/m": [tooLong],
+      "b/big": [fails("timeout")],
+      "c/big": [tooLong],
+    })
+    return Effect.gen(function* () {
+      const { code } = yield* settled("two-larger")
+      assert.deepStrictEqual(asked(), [
+        "a/m context_length_exceeded",
+        "b/big timeout",
+        "c/big context_length_exceeded",
+      ])
+      assert.strictEqual(code, "context_length_exceeded")
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
 describe("when every candidate is tripped", () => {
   it.effect("the best one is still tried, and an answer makes it ordinary again", () => {
     const { asked, settled, world } = scripted({

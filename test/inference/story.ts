@@ -275,19 +275,19 @@ export const simulate = (seed: string) =>
       requestId: visit.id,
       endpoint: "/infer",
       credential: Result.succeed(visit.id),
-      call: Effect.gen(function* () {
+      read: Effect.gen(function* () {
         yield* Effect.sleep(visit.uploadMs)
         if (!visit.readable) return yield* new GatewayError({ code: "invalid_json", detail: "" })
         understoodAt.set(visit.id, yield* Clock.currentTimeMillis)
         const { claim, dryRun, model } = visit
-        return {
+        const call = {
           requestedModel: model,
           task: { _tag: "Chat" as const, request: ask("Hello", { user: visit.id }), mode: "whole" as const },
           stream: undefined,
           dryRun,
           write,
-          idempotency: claim && { key: claim.key, fingerprint: Uint8Array.of(claim.body) },
         }
+        return { call, claim: claim && { key: claim.key, fingerprint: Uint8Array.of(claim.body) } }
       }),
     })
 

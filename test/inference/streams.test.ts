@@ -28,17 +28,19 @@ const exchange = (id: string, model: string, claim?: string): InferenceExchange 
   requestId: RequestId.make(id),
   endpoint: "/infer",
   credential: Result.succeed("key"),
-  call: Effect.succeed({
-    requestedModel: model,
-    task: { _tag: "Chat", request: ask("Hello", { user: id }), mode: "stream" },
-    stream: writer,
-    dryRun: false,
-    write: ({ attempts, result }) => ({
-      status: Result.isSuccess(result) ? 200 : result.failure.status,
-      headers: {},
-      body: `${attempts.length} attempts`,
-    }),
-    idempotency: claim === undefined ? undefined : { key: claim, fingerprint: Uint8Array.of(1) },
+  read: Effect.succeed({
+    call: {
+      requestedModel: model,
+      task: { _tag: "Chat", request: ask("Hello", { user: id }), mode: "stream" },
+      stream: writer,
+      dryRun: false,
+      write: ({ attempts, result }) => ({
+        status: Result.isSuccess(result) ? 200 : result.failure.status,
+        headers: {},
+        body: `${attempts.length} attempts`,
+      }),
+    },
+    claim: claim === undefined ? undefined : { key: claim, fingerprint: Uint8Array.of(1) },
   }),
 })
 

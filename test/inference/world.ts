@@ -51,7 +51,10 @@ export const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
     { name: "m", kind: "chat", price: price(2) },
     { name: "big", kind: "chat", price: price(8) },
   ],
-  c: [{ name: "m", kind: "chat" }],
+  c: [
+    { name: "m", kind: "chat" },
+    { name: "big", kind: "chat" },
+  ],
 }
 
 const gateway: GatewayConfig = {
@@ -68,6 +71,7 @@ const gateway: GatewayConfig = {
     ],
     ["only-a", route(refs("a/m"), { name: "only-a" })],
     ["a-then-b", route(refs("a/m", "b/m"), { name: "a-then-b", largerContext: refs("b/big") })],
+    ["two-larger", route(refs("a/m"), { name: "two-larger", largerContext: refs("b/big", "c/big") })],
   ]),
   timeouts,
   limits,
@@ -250,7 +254,7 @@ export const makeLedger = () => {
   const records: Array<LedgerRecord> = []
   const layer = Layer.succeed(Ledger, {
     record: (record) => Effect.sync(() => void records.push(record)),
-    attempting: () => Effect.void,
+    recordIntent: () => Effect.void,
     flush: () => Effect.succeed(true),
   })
   return { records, layer }

@@ -1,6 +1,6 @@
 import { Effect } from "effect"
-import { RequestId } from "../../src/domain/Ids.ts"
-import { openFileJournal } from "../../src/journal/file-journal.ts"
+import { FileJournal } from "../../src/journal/FileJournal.ts"
+import { type Entry, type Journal, type Refusal, sizeOf } from "../../src/journal/Journal.ts"
 import { tell } from "../ledger/tell.ts"
 
 /**
@@ -10,14 +10,30 @@ import { tell } from "../ledger/tell.ts"
  */
 const [, , role, directory = "", count = "0", bytes = "100"] = process.argv
 
+/** Ends when the journal has it. */
+const append = (journal: Journal, entry: Entry) =>
+  Effect.callback<Refusal | undefined>((resume) =>
+    journal.append(entry, (refusal) => resume(Effect.succeed(refusal))),
+  )
+
 const endless = Effect.gen(function* () {
-  const journal = yield* openFileJournal({ directory, maxBytes: 1e9, segmentBytes: 64 * 1024 })
-  while ((yield* journal.inherit) !== undefined);
+  const journal = yield* FileJournal.open({ directory, maxBytes: 1e9, segmentBytes: 64 * 1024 })
+  while ((yield* journal.recoverOrphan) !== undefined);
   for (let i = 0; ; i++) {
-    const id = RequestId.make(`${process.pid}-${i}`)
-    const refusal = journal.append({ id, line: JSON.stringify({ id, x: "y".repeat((i * 37) % 900) }) })
-    if (refusal !== undefined) throw new Error(refusal)
-    tell(id)
+    const together = Array.from({ length: 1 + (i % 5) }, (_, n) => `${process.pid}-${i}-${n}`)
+    yield* Effect.forEach(
+      together,
+      Effect.fnUntraced(function* (id) {
+        const line = JSON.stringify({ id, x: "y".repeat((i * 37) % 900) })
+        // More than one request under way: they share a write.
+        journal.recordIntent(`${id}-call`, "{}", () => {})
+        const refusal = yield* append(journal, { id, endedMs: i, line })
+        if (refusal !== undefined) throw new Error(refusal)
+        tell(id)
+        journal.release(`${id}-call`)
+      }),
+      { concurrency: "unbounded", discard: true },
+    )
     // Some of it is shipped meanwhile.
     if (i % 50 === 49) {
       for (const { id } of yield* journal.peek(10)) tell(`shipped ${id}`)
@@ -28,16 +44,15 @@ const endless = Effect.gen(function* () {
 })
 
 const fill = Effect.gen(function* () {
-  const journal = yield* openFileJournal({ directory, maxBytes: 1e9 })
+  const journal = yield* FileJournal.open({ directory, maxBytes: 1e9 })
   let taken = 0
   for (let i = 0; i < Number(count); i++) {
-    const id = RequestId.make(String(i))
-    if (journal.append({ id, line: JSON.stringify({ i, x: "y".repeat(Number(bytes)) }) }) === undefined)
-      taken++
+    const line = JSON.stringify({ i, x: "y".repeat(Number(bytes)) })
+    if (journal.appendNow({ id: String(i), endedMs: i, line }) === undefined) taken++
   }
   console.log(`taken ${taken} ${journal.fault() ?? "no fault"}`)
   let shipped = 0
-  while (journal.taken() > journal.settled()) {
+  while (sizeOf(journal) > 0) {
     shipped += (yield* journal.peek(500)).length
     yield* journal.acknowledge
   }

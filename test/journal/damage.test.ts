@@ -2,17 +2,18 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
 import fc from "fast-check"
 import { RequestId } from "../../src/domain/Ids.ts"
-import { INTENT, SEGMENT_HEADER } from "../../src/journal/frame.ts"
+import { INTENT } from "../../src/journal/frame.ts"
+import { SEGMENT_HEADER } from "../../src/journal/payload.ts"
 import { ledgerDropped, ledgerTornBytes } from "../../src/observability/Metrics.ts"
 import { quiet } from "../ledger/logged.ts"
-import { entry, frame, inheritSegments, scratchDirectory, segmentOf } from "./files.ts"
+import { entry, frame, recoverSegments, scratchDirectory, segmentOf } from "./files.ts"
 
 /** What is read back from segments that were cut off or changed on the disk. */
 
 const given = Array.from({ length: 5 }, (_, i) =>
   entry(`id-${i}`, JSON.stringify({ text: "x".repeat(7 * i) })),
 )
-const frames = given.map(({ id, line }) => frame(id, line))
+const frames = given.map((each) => frame(each))
 /** Where each frame starts, and where the last one ends. */
 const bounds = [SEGMENT_HEADER.length]
 for (const { length } of frames) bounds.push((bounds.at(-1) ?? 0) + length)
@@ -34,7 +35,7 @@ describe("a journal that a crash cut off", () => {
       const damagedBefore = yield* damaged
       for (let length = 0; length <= whole.length; length++) {
         const before = yield* tornBytes
-        const { entries } = yield* inheritSegments(root, [whole.subarray(0, length)])
+        const { entries } = yield* recoverSegments(root, [whole.subarray(0, length)])
         const kept = bounds.filter((end) => end <= length).length - 1
         assert.deepStrictEqual(entries, given.slice(0, Math.max(0, kept)))
         const end = bounds[Math.max(0, kept)] ?? 0
@@ -52,7 +53,7 @@ describe("a journal with a changed byte", () => {
       for (let at = 0; at < whole.length; at++) {
         for (const mask of [1, 0x80, 0xff]) {
           const before = (yield* damaged) + (yield* tornBytes)
-          const { entries } = yield* inheritSegments(root, [flipped(whole, at, mask)])
+          const { entries } = yield* recoverSegments(root, [flipped(whole, at, mask)])
           const hit = bounds.findLastIndex((start) => start <= at)
           assert.deepStrictEqual(
             entries,
@@ -69,7 +70,7 @@ describe("a journal with a changed byte", () => {
   it.live("finds the next whole record, whatever the damaged one says", () =>
     Effect.gen(function* () {
       const root = yield* scratchDirectory
-      const forged = frame("forged", '{"forged":true}').toString("latin1")
+      const forged = frame(entry("forged", '{"forged":true}')).toString("latin1")
       const text = fc.oneof(fc.string({ unit: "grapheme" }), fc.constant(forged))
       const cases = fc.sample(fc.tuple(fc.array(text, { minLength: 2, maxLength: 6 }), fc.nat(8)), {
         numRuns: 200,
@@ -77,8 +78,8 @@ describe("a journal with a changed byte", () => {
       })
       for (const [texts, at] of cases) {
         const records = texts.map((said, i) => entry(`r${i}`, JSON.stringify({ said })))
-        const bytes = segmentOf(records.map(({ id, line }) => frame(id, line)))
-        const { entries } = yield* inheritSegments(root, [flipped(bytes, SEGMENT_HEADER.length + at, 0x41)])
+        const bytes = segmentOf(records.map((each) => frame(each)))
+        const { entries } = yield* recoverSegments(root, [flipped(bytes, SEGMENT_HEADER.length + at, 0x41)])
         assert.deepStrictEqual(entries, records.slice(1))
       }
     }).pipe(quiet),
@@ -88,9 +89,9 @@ describe("a journal with a changed byte", () => {
     Effect.gen(function* () {
       const root = yield* scratchDirectory
       const large = Array.from({ length: 12 }, (_, i) => entry(`large-${i}`, `{"x":"${"é".repeat(60_000)}"}`))
-      const first = segmentOf(large.map(({ id, line }) => frame(id, line)))
+      const first = segmentOf(large.map((each) => frame(each)))
       const zeros = Buffer.concat([first, Buffer.alloc(700_000)])
-      const { entries } = yield* inheritSegments(root, [flipped(zeros, 300_000, 1), whole])
+      const { entries } = yield* recoverSegments(root, [flipped(zeros, 300_000, 1), whole])
       assert.deepStrictEqual(entries, [...large.toSpliced(2, 1), ...given])
     }).pipe(quiet),
   )
@@ -102,25 +103,27 @@ describe("what a dead process was doing", () => {
       const root = yield* scratchDirectory
       const intent = (id: string, model: string) =>
         frame(
-          id,
-          JSON.stringify({
+          entry(
             id,
-            requestStartedAt: 1_000,
-            keyId: "AdaAdaAdaAda",
-            endpoint: "/infer",
-            route: null,
-            requestedModel: "auto",
-            stream: false,
-            provider: "p",
-            model,
-            startedAt: 2_000,
-          }),
+            JSON.stringify({
+              id,
+              requestStartedAt: 1_000,
+              keyId: "AdaAdaAdaAda",
+              endpoint: "/infer",
+              route: null,
+              requestedModel: "auto",
+              stream: false,
+              provider: "p",
+              model,
+              startedAt: 2_000,
+            }),
+          ),
           INTENT,
         )
-      const { entries, lost } = yield* inheritSegments(root, [
-        segmentOf([intent("a", "one"), intent("b", "one"), frame("a", "{}"), intent("b", "two")]),
+      const { entries, lost } = yield* recoverSegments(root, [
+        segmentOf([intent("a", "one"), intent("b", "one"), frame(entry("a", "{}")), intent("b", "two")]),
         // Carried over from the segment before.
-        segmentOf([intent("b", "one"), intent("b", "two"), intent("c", "one"), frame("c", "{}")]),
+        segmentOf([intent("b", "one"), intent("b", "two"), intent("c", "one"), frame(entry("c", "{}"))]),
       ])
       assert.deepStrictEqual(
         entries.map(({ id }): string => id),

@@ -2,18 +2,33 @@ import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writ
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
-import { RequestId } from "../../src/domain/Ids.ts"
-import { encodeFrame, type Kind, RECORD, SEGMENT_HEADER } from "../../src/journal/frame.ts"
-import { inherit } from "../../src/journal/inheritance.ts"
-import type { Inheritance, Journal } from "../../src/journal/Journal.ts"
-import type { LedgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { FrameGroup } from "../../src/journal/FrameGroup.ts"
+import { type Kind, RECORD } from "../../src/journal/frame.ts"
+import { type Entry, type EntryQueue, type Journal, type Refusal, sizeOf } from "../../src/journal/Journal.ts"
+import { SEGMENT_HEADER } from "../../src/journal/payload.ts"
+import { recoverOrphan } from "../../src/journal/recover-orphan.ts"
+import type { AttemptIntent } from "../../src/ledger/LedgerRecord.ts"
+import { intentLine, lostRequest } from "../../src/ledger/lost-request.ts"
 
 /** Journals as they lie on the disk. */
 
-export const entry = (id: string, line = `{"id":"${id}"}`): LedgerEntry => ({ id: RequestId.make(id), line })
+export const entry = (id: string, line = `{"id":"${id}"}`, endedMs = 1_000): Entry => ({ id, endedMs, line })
 
-export const frame = (id: string, line: string, kind: Kind = RECORD): Buffer =>
-  Buffer.from(encodeFrame(kind, id, line) ?? [])
+export const frame = ({ id, line, endedMs }: Entry, kind: Kind = RECORD): Buffer => {
+  const group = new FrameGroup()
+  group.add({ kind, id, endedMs, line })
+  return group.bytes
+}
+
+/** Records an intent and ends the turn. */
+export const recordIntent = (journal: Journal, intent: AttemptIntent): Refusal | undefined => {
+  let refused: Refusal | undefined
+  journal.recordIntent(intent.id, intentLine(intent), (refusal) => {
+    refused = refusal
+  })
+  journal.flush()
+  return refused
+}
 
 export const segmentOf = (frames: ReadonlyArray<Buffer>): Buffer => Buffer.concat([SEGMENT_HEADER, ...frames])
 
@@ -22,26 +37,26 @@ export const scratchDirectory: Effect.Effect<string, never, Scope.Scope> = Effec
   (directory) => Effect.sync(() => rmSync(directory, { recursive: true, force: true })),
 )
 
-/** What the next process gets from segments that a dead one left, oldest first. */
-export const inheritSegments = Effect.fnUntraced(function* (root: string, segments: ReadonlyArray<Buffer>) {
+/** Returns what the next process gets from segments that a dead one left, oldest first. */
+export const recoverSegments = Effect.fnUntraced(function* (root: string, segments: ReadonlyArray<Buffer>) {
   const path = join(root, "dead")
   rmSync(path, { recursive: true, force: true })
   mkdirSync(path)
-  for (const [i, bytes] of segments.entries()) writeFileSync(join(path, `0000000${i + 1}.gwj1`), bytes)
-  return yield* inheritedFrom(path)
+  for (const [i, bytes] of segments.entries()) writeFileSync(join(path, `0000000${i + 1}.gwj2`), bytes)
+  return yield* recoveredFrom(path)
 })
 
-const inheritedFrom = Effect.fnUntraced(function* (path: string) {
-  const inheritance = yield* inherit({ path, release: Effect.void })
-  if (inheritance === undefined) return yield* Effect.die(new Error("not readable"))
-  const entries = yield* drain(inheritance)
-  return { entries, lost: inheritance.lost, inheritance }
+export const recoveredFrom = Effect.fnUntraced(function* (path: string) {
+  const orphan = yield* recoverOrphan({ path, release: Effect.void })
+  if (orphan === undefined) return yield* Effect.die(new Error("not readable"))
+  const entries = yield* drain(orphan)
+  return { entries, lost: orphan.unfinished.flatMap((intents) => lostRequest(intents) ?? []), orphan }
 })
 
 /** Takes and acknowledges everything. */
-export const drain = Effect.fnUntraced(function* ({ queue }: Pick<Inheritance, "queue">) {
-  const entries: Array<LedgerEntry> = []
-  while (queue.taken() > queue.settled()) {
+export const drain = Effect.fnUntraced(function* ({ queue }: { readonly queue: EntryQueue }) {
+  const entries: Array<Entry> = []
+  while (sizeOf(queue) > 0) {
     const batch = yield* queue.peek(3)
     entries.push(...batch)
     yield* queue.acknowledge
@@ -50,19 +65,19 @@ export const drain = Effect.fnUntraced(function* ({ queue }: Pick<Inheritance, "
   return entries
 })
 
-/** What another process would find if this one died now. */
+/** Returns what another process would find if this one died now. */
 export const afterCrash = Effect.fnUntraced(function* (journalDirectory: string) {
   const root = yield* scratchDirectory
   const [name = ""] = readdirSync(journalDirectory)
   cpSync(join(journalDirectory, name), join(root, "dead"), { recursive: true })
-  return yield* inheritedFrom(join(root, "dead"))
+  return yield* recoveredFrom(join(root, "dead"))
 })
 
-/** The only process directory's segments. */
+/** Bytes of the only process directory's segments. */
 export const segmentsIn = (journalDirectory: string): ReadonlyArray<Buffer> => {
   const [name = ""] = readdirSync(journalDirectory)
   return readdirSync(join(journalDirectory, name))
-    .filter((file) => file.endsWith(".gwj1"))
+    .filter((file) => file.endsWith(".gwj2"))
     .toSorted()
     .map((file) => readFileSync(join(journalDirectory, name, file)))
 }

@@ -7,7 +7,7 @@ import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Scope } from "effect"
-import { openFileJournal } from "../../src/journal/file-journal.ts"
+import { FileJournal } from "../../src/journal/FileJournal.ts"
 import { quiet } from "../ledger/logged.ts"
 import { drain, scratchDirectory } from "./files.ts"
 
@@ -42,14 +42,14 @@ const seeded = (seed: number) => {
   }
 }
 
-const inheritAll = Effect.fnUntraced(function* (directory: string) {
-  const journal = yield* openFileJournal({ directory, maxBytes: 1e9 })
+const recoverAll = Effect.fnUntraced(function* (directory: string) {
+  const journal = yield* FileJournal.open({ directory, maxBytes: 1e9 })
   const ids: Array<string> = []
   for (;;) {
-    const inheritance = yield* journal.inherit
-    if (inheritance === undefined) return ids
-    ids.push(...(yield* drain(inheritance)).map(({ id }) => id))
-    yield* inheritance.remove
+    const orphan = yield* journal.recoverOrphan
+    if (orphan === undefined) return ids
+    ids.push(...(yield* drain(orphan)).map(({ id }) => id))
+    yield* orphan.remove
   }
 })
 
@@ -61,7 +61,7 @@ describe("a process that is killed with SIGKILL", () => {
       for (let round = 0; round < 8; round++) {
         const directory = join(yield* scratchDirectory, "journal")
         const { taken, shipped } = yield* Effect.promise(() => runAndKill(directory, random() * 300))
-        const found = yield* Effect.scoped(inheritAll(directory))
+        const found = yield* Effect.scoped(recoverAll(directory))
         const all = new Set([...found, ...shipped])
         assert.strictEqual(new Set(found).size, found.length, `seed ${seed}`)
         assert.deepStrictEqual(
@@ -77,18 +77,18 @@ describe("a process that is killed with SIGKILL", () => {
   it.live("has its journal taken over by those that live on, once, and only then", () =>
     Effect.gen(function* () {
       const directory = join(yield* scratchDirectory, "journal")
-      const living = yield* openFileJournal({ directory, maxBytes: 1e9 })
-      const other = yield* openFileJournal({ directory, maxBytes: 1e9 })
+      const living = yield* FileJournal.open({ directory, maxBytes: 1e9 })
+      const other = yield* FileJournal.open({ directory, maxBytes: 1e9 })
       const running = runAndKill(directory, 400)
       for (let i = 0; i < 10; i++) {
         yield* Effect.promise(() => setTimeout(30))
-        assert.isUndefined(yield* living.inherit)
+        assert.isUndefined(yield* living.recoverOrphan)
       }
       const dead = yield* Effect.promise(() => running)
       const scope = yield* Scope.make()
-      const inheritance = yield* Scope.provide(living.inherit, scope)
-      assert.isUndefined(yield* other.inherit)
-      const found = inheritance === undefined ? [] : yield* drain(inheritance)
+      const orphan = yield* Scope.provide(living.recoverOrphan, scope)
+      assert.isUndefined(yield* other.recoverOrphan)
+      const found = orphan === undefined ? [] : yield* drain(orphan)
       const ids = new Set([...found.map(({ id }): string => id), ...dead.shipped])
       assert.isTrue(dead.taken.every((id) => ids.has(id)))
       yield* Scope.close(scope, Exit.void)

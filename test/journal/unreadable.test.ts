@@ -2,9 +2,8 @@ import { existsSync, mkdirSync, readdirSync, renameSync, rmdirSync, rmSync, writ
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Metric } from "effect"
-import { openFileJournal } from "../../src/journal/file-journal.ts"
-import type { Journal } from "../../src/journal/Journal.ts"
-import type { LedgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { FileJournal } from "../../src/journal/FileJournal.ts"
+import { type Entry, type Journal, sizeOf } from "../../src/journal/Journal.ts"
 import { ledgerDropped, ledgerReadFailures } from "../../src/observability/Metrics.ts"
 import { logged, quiet } from "../ledger/logged.ts"
 import { drain, entry, frame, scratchDirectory, segmentOf, segmentsIn, takeAll } from "./files.ts"
@@ -20,7 +19,7 @@ const ids = (given: ReadonlyArray<{ readonly id: string }>): ReadonlyArray<strin
   given.map(({ id }) => id)
 
 const openIn = (directory: string, segmentBytes = 1e6) =>
-  openFileJournal({ directory, maxBytes: 1e9, segmentBytes })
+  FileJournal.open({ directory, maxBytes: 1e9, segmentBytes })
 
 const lost = Effect.map(Metric.value(ledgerDropped("damaged")), ({ count }) => Number(count))
 const readFailures = Effect.map(Metric.value(ledgerReadFailures), ({ count }) => Number(count))
@@ -28,7 +27,7 @@ const readFailures = Effect.map(Metric.value(ledgerReadFailures), ({ count }) =>
 /** Puts something that cannot be read in the place of the first process directory's segment, until it is called. */
 const withhold = (directory: string, index: number) => {
   const [name = ""] = readdirSync(directory).toSorted()
-  const segments = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj1"))
+  const segments = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj2"))
   const path = join(directory, name, segments.toSorted()[index] ?? "none")
   const kept = join(directory, name, `kept-${index}`)
   renameSync(path, kept)
@@ -41,8 +40,8 @@ const withhold = (directory: string, index: number) => {
 
 /** Everything that can be had, asking a few times more when there is nothing for the moment. */
 const takeAllPatiently = Effect.fnUntraced(function* (journal: Journal) {
-  const taken: Array<LedgerEntry> = []
-  for (let nothing = 0; nothing < 6 && journal.taken() > journal.settled(); ) {
+  const taken: Array<Entry> = []
+  for (let nothing = 0; nothing < 6 && sizeOf(journal) > 0; ) {
     const batch = yield* journal.peek(3)
     taken.push(...batch)
     yield* journal.acknowledge
@@ -56,7 +55,7 @@ describe("a journal whose files are touched by others", () => {
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory, 2 * KIB)
-      for (const each of entries(100)) journal.append(each)
+      for (const each of entries(100)) journal.appendNow(each)
       const [name = ""] = readdirSync(directory)
       const [, second = ""] = readdirSync(join(directory, name)).toSorted()
       assert.isTrue(existsSync(join(directory, name, second)))
@@ -64,7 +63,7 @@ describe("a journal whose files are touched by others", () => {
       const read = yield* takeAll(journal)
       assert.isAbove(read.length, 70)
       assert.isBelow(read.length, 100)
-      assert.strictEqual(journal.taken(), journal.settled())
+      assert.strictEqual(sizeOf(journal), 0)
     }).pipe(quiet),
   )
 
@@ -73,14 +72,14 @@ describe("a journal whose files are touched by others", () => {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory, 2 * KIB)
       const given = entries(100)
-      for (const each of given) journal.append(each)
+      for (const each of given) journal.appendNow(each)
       const [first, second] = [withhold(directory, 0), withhold(directory, 1)]
       const before = yield* lost
       const failures = yield* readFailures
       const { lines, result: read } = yield* logged(takeAllPatiently(journal))
       assert.isAbove(read.length, 60)
       assert.isBelow(read.length, 100)
-      assert.strictEqual(journal.taken() - journal.settled(), 100 - read.length)
+      assert.strictEqual(sizeOf(journal), 100 - read.length)
       assert.isAbove((yield* readFailures) - failures, 2)
       assert.deepStrictEqual(
         lines.map((line) => line.includes("cannot be read") && line.includes("EISDIR")),
@@ -91,7 +90,7 @@ describe("a journal whose files are touched by others", () => {
       second()
       const rest = yield* takeAllPatiently(journal)
       assert.sameDeepMembers([...read, ...next, ...rest], given)
-      assert.strictEqual(journal.taken(), journal.settled())
+      assert.strictEqual(sizeOf(journal), 0)
       assert.strictEqual(yield* lost, before)
       assert.lengthOf(segmentsIn(directory), 1)
     }).pipe(quiet),
@@ -101,10 +100,10 @@ describe("a journal whose files are touched by others", () => {
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory)
-      for (const each of entries(3)) journal.append(each)
+      for (const each of entries(3)) journal.appendNow(each)
       const giveBack = withhold(directory, 0)
       assert.deepStrictEqual(yield* takeAllPatiently(journal), [])
-      for (const each of entries(3, 3)) assert.isUndefined(journal.append(each))
+      for (const each of entries(3, 3)) assert.isUndefined(journal.appendNow(each))
       giveBack()
       assert.deepStrictEqual(yield* takeAllPatiently(journal), entries(6))
     }).pipe(quiet),
@@ -114,9 +113,9 @@ describe("a journal whose files are touched by others", () => {
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory, KIB)
-      for (const each of entries(10)) journal.append(each)
+      for (const each of entries(10)) journal.appendNow(each)
       const [name = ""] = readdirSync(directory)
-      const files = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj1"))
+      const files = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj2"))
       const giveBack = withhold(directory, 0)
       rmSync(join(directory, name, files.toSorted().at(-1) ?? ""))
       assert.deepStrictEqual(yield* takeAllPatiently(journal), [])
@@ -124,9 +123,9 @@ describe("a journal whose files are touched by others", () => {
       const read = yield* takeAllPatiently(journal)
       assert.isAbove(read.length, 5)
       assert.deepStrictEqual(read, entries(read.length))
-      for (const each of entries(2, 10)) assert.isUndefined(journal.append(each))
+      for (const each of entries(2, 10)) assert.isUndefined(journal.appendNow(each))
       assert.deepStrictEqual(yield* takeAllPatiently(journal), entries(2, 10))
-      assert.strictEqual(journal.taken(), journal.settled())
+      assert.strictEqual(sizeOf(journal), 0)
     }).pipe(quiet),
   )
 
@@ -137,14 +136,14 @@ describe("a journal whose files are touched by others", () => {
       const other = yield* openIn(directory)
       for (const name of ["0-dead", "1-dead"]) {
         mkdirSync(join(directory, name))
-        writeFileSync(join(directory, name, "00000001.gwj1"), segmentOf([frame(name, "{}")]))
+        writeFileSync(join(directory, name, "00000001.gwj2"), segmentOf([frame(entry(name, "{}"))]))
       }
       const giveBack = withhold(directory, 0)
-      const next = yield* living.inherit
+      const next = yield* living.recoverOrphan
       assert.deepStrictEqual(next && ids(yield* drain(next)), ["1-dead"])
-      assert.isUndefined(yield* living.inherit)
+      assert.isUndefined(yield* living.recoverOrphan)
       giveBack()
-      const first = yield* other.inherit
+      const first = yield* other.recoverOrphan
       assert.deepStrictEqual(first && ids(yield* drain(first)), ["0-dead"])
     }).pipe(quiet),
   )
@@ -154,12 +153,12 @@ describe("a journal whose files are touched by others", () => {
       const directory = yield* scratchDirectory
       const living = yield* openIn(directory)
       mkdirSync(join(directory, "0-dead"))
-      writeFileSync(join(directory, "0-dead", "00000001.gwj1"), segmentOf([frame("a", "{}")]))
+      writeFileSync(join(directory, "0-dead", "00000001.gwj2"), segmentOf([frame(entry("a", "{}"))]))
       const giveBack = withhold(directory, 0)
-      assert.isUndefined(yield* living.inherit)
-      assert.isUndefined(yield* living.inherit)
+      assert.isUndefined(yield* living.recoverOrphan)
+      assert.isUndefined(yield* living.recoverOrphan)
       giveBack()
-      const found = yield* living.inherit
+      const found = yield* living.recoverOrphan
       assert.deepStrictEqual(found && ids(yield* drain(found)), ["a"])
     }).pipe(quiet),
   )

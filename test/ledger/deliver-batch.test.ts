@@ -17,10 +17,13 @@ layer(layerPostgres)("a record whose usage block the database cannot read", (it)
       const sql = yield* SqlClient.SqlClient
       const before = yield* refused
       const given = [record(), record({ rawUsage: null }), record()]
-      const entries = given.map(ledgerEntry).map(({ id, line }) => ({
-        id,
+      const entries = given.map(ledgerEntry).map((entry) => ({
+        ...entry,
         // Deeper than PostgreSQL's stack.
-        line: line.replace('"raw_usage":null', `"raw_usage":${"[".repeat(30_000)}${"]".repeat(30_000)}`),
+        line: entry.line.replace(
+          '"raw_usage":null',
+          `"raw_usage":${"[".repeat(30_000)}${"]".repeat(30_000)}`,
+        ),
       }))
       const { lines } = yield* logged(deliverBatch(sql, entries))
       yield* assertHoldsExactly(given)

@@ -4,7 +4,7 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Clock, Context, Effect, Exit, Fiber, Layer, Metric, Redacted, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
-import type { FileJournalOptions } from "../../src/journal/file-journal.ts"
+import type { FileJournalOptions } from "../../src/journal/FileJournal.ts"
 import { type JournalDisk, realDisk } from "../../src/journal/SegmentWriter.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { AttemptIntent, LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
@@ -118,7 +118,7 @@ layer(layerPostgres)("a ledger on a full disk", (it) => {
       const given = numbered(2)
       yield* Effect.gen(function* () {
         const ledger = yield* openLedger({ disk, directory })
-        for (const request of given) yield* ledger.attempting(asking(request))
+        for (const request of given) yield* ledger.recordIntent(asking(request))
         state.room = 0
         yield* ledger.record(given[0] ?? numberedRecord(0))
         assert.isTrue(yield* ledger.flush(MINUTE_MS))
@@ -137,8 +137,8 @@ layer(layerPostgres)("a ledger on a full disk", (it) => {
     Effect.gen(function* () {
       yield* emptyTables
       const sql = yield* SqlClient.SqlClient
-      const { id, line } = ledgerEntry(record())
-      yield* writeBatch(sql, [{ id, line: line.replaceAll(/"usage_estimated":(true|false),/g, "") }])
+      const { line, ...entry } = ledgerEntry(record())
+      yield* writeBatch(sql, [{ ...entry, line: line.replaceAll(/"usage_estimated":(true|false),/g, "") }])
       const rows = yield* sql`SELECT usage_estimated FROM requests`
       const attempts = yield* sql`SELECT usage_estimated FROM attempts`
       assert.deepStrictEqual([...rows, ...attempts], [{ usage_estimated: false }, { usage_estimated: false }])
@@ -220,7 +220,7 @@ describe("a ledger without a database", () => {
           const directory = yield* temporaryDirectory
           const ledger = yield* openLedger({ directory, ...options }).pipe(Scope.provide(scope))
           for (const request of numbered(100)) {
-            yield* ledger.attempting(asking(request))
+            yield* ledger.recordIntent(asking(request))
             if (request.id === numberedRecord(50).id) state.room = 0
             yield* ledger.record(request)
           }
@@ -271,7 +271,7 @@ describe("a ledger without a database", () => {
           Effect.scoped(
             Effect.gen(function* () {
               const ledger = yield* openLedger({ disk: makeDisk(0).disk })
-              for (const request of numbered(3)) yield* ledger.attempting(asking(request))
+              for (const request of numbered(3)) yield* ledger.recordIntent(asking(request))
             }),
           ),
         )

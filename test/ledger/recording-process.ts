@@ -15,7 +15,7 @@ const program = Effect.gen(function* () {
   const ledger = Context.get(yield* Layer.build(Ledger.layerFile({ directory, maxBytes: 1e9 })), Ledger)
   for (let n = Number(from); ; n++) {
     const request = numberedRecord(n)
-    yield* ledger.attempting({
+    yield* ledger.recordIntent({
       id: request.id,
       requestStartedAt: request.startedAt,
       keyId: KeyId.make(request.keyId),

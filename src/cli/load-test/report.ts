@@ -1,6 +1,6 @@
 import type { Percentiles, Snapshot } from "./measurements.ts"
 
-export interface Thresholds {
+interface Thresholds {
   /** Milliseconds. */
   readonly maxP99: number | undefined
   /** 0 to 1. */
@@ -8,8 +8,7 @@ export interface Thresholds {
 }
 
 /** Returns failed requests as a share of those that ended; 0 when none did. */
-export const errorRate = ({ good, failed }: Snapshot): number =>
-  good + failed === 0 ? 0 : failed / (good + failed)
+const errorRate = ({ good, failed }: Snapshot): number => (good + failed === 0 ? 0 : failed / (good + failed))
 
 const ms = (value: number): string => `${value.toFixed(value < 10 ? 2 : 1)} ms`
 const percent = (share: number): string => `${(share * 100).toFixed(2)} %`

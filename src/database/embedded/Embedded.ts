@@ -4,6 +4,7 @@ import { join, relative, resolve } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Data, Deferred, Effect, Exit, Schedule, Scope } from "effect"
 import { tryLock } from "../../platform/file-lock.ts"
+import { createCluster } from "./create-cluster.ts"
 import { startupMessage } from "./wire-server.ts"
 
 /**
@@ -35,20 +36,20 @@ export interface EmbeddedWorkerData {
   readonly closeGraceMs: number
 }
 
-const transactionIdleMs = 15_000
-/** A command that shares the database gets this long to finish when its owner stops. */
-const closeGraceMs = 3_000
-/** A command holds the lock for moments, and so does a gateway that is just stopping. */
-const lockPatience = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "3 seconds" }))
-/** The holder of the lock may still be creating its database. */
-const joinPatience = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "15 seconds" }))
+const TRANSACTION_IDLE_MS = 15_000
+/** Milliseconds that a command which shares the database gets to finish when its owner stops. */
+const CLOSE_GRACE_MS = 3_000
+/** Waits for a lock that a command holds for moments, and so does a gateway that is just stopping. */
+const LOCK_PATIENCE = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "3 seconds" }))
+/** Waits for the holder of the lock, which may still be creating its database. */
+const JOIN_PATIENCE = Schedule.spaced("100 millis").pipe(Schedule.upTo({ duration: "15 seconds" }))
 
 /** Runs the embedded database in this process until the scope closes. */
 export const open = (
   dataDir: string,
 ): Effect.Effect<Embedded, DataDirInUse | EmbeddedDatabaseError, Scope.Scope> =>
   Effect.retry(own(dataDir), {
-    schedule: lockPatience,
+    schedule: LOCK_PATIENCE,
     while: (error) => error._tag === "DataDirInUse",
   })
 
@@ -58,7 +59,7 @@ export const openOrJoin = (
 ): Effect.Effect<Embedded, DataDirInUse | EmbeddedDatabaseError, Scope.Scope> =>
   own(dataDir).pipe(
     Effect.catchTag("DataDirInUse", () => joinHolder(dataDir)),
-    Effect.retry({ schedule: joinPatience, while: (error) => error._tag === "DataDirInUse" }),
+    Effect.retry({ schedule: JOIN_PATIENCE, while: (error) => error._tag === "DataDirInUse" }),
     Effect.catchTag("DataDirInUse", () =>
       Effect.fail(
         new EmbeddedDatabaseError({
@@ -68,7 +69,7 @@ export const openOrJoin = (
     ),
   )
 
-/** Everything it holds is released before a failure is returned, so that it can be tried again. */
+/** Takes the directory. On a failure everything is released before it returns, so that it can be tried again. */
 const own = (dataDir: string) =>
   Effect.gen(function* () {
     const scope = yield* Effect.scope
@@ -89,11 +90,20 @@ const start = Effect.fnUntraced(function* (dataDir: string) {
     Effect.mapError(({ cause }) => unusable(dataDir, cause)),
   )
   if (!locked) return yield* new DataDirInUse({ dataDir })
+  const clusterDir = join(dataDir, "postgres")
+  yield* Effect.tryPromise({
+    try: (signal) => createCluster(clusterDir, signal),
+    catch: (cause) =>
+      new EmbeddedDatabaseError({
+        message: `The embedded database could not be created: ${reasonOf(cause)}`,
+        cause,
+      }),
+  })
   return yield* startWorker({
-    clusterDir: join(dataDir, "postgres"),
+    clusterDir,
     socketPath,
-    transactionIdleMs,
-    closeGraceMs,
+    transactionIdleMs: TRANSACTION_IDLE_MS,
+    closeGraceMs: CLOSE_GRACE_MS,
   })
 })
 
@@ -124,7 +134,7 @@ const startWorker = Effect.fnUntraced(function* (workerData: EmbeddedWorkerData)
         worker.postMessage("stop")
       }).pipe(
         Effect.timeoutOrElse({
-          duration: closeGraceMs + 5_000,
+          duration: CLOSE_GRACE_MS + 5_000,
           orElse: () => Effect.promise(() => worker.terminate()),
         }),
       ),
@@ -134,8 +144,8 @@ const startWorker = Effect.fnUntraced(function* (workerData: EmbeddedWorkerData)
 })
 
 /**
- * The connection that proves the holder answers stays open for as long as the scope: a holder that stops waits a
- * little for the connections it has, so a command that joined it can finish.
+ * Joins the process that runs the database. The connection that proves it answers stays open with the scope: a holder
+ * that stops waits a little for the connections it has, so a command that joined it can finish.
  */
 const joinHolder = (
   dataDir: string,
@@ -157,17 +167,17 @@ const joinHolder = (
   })
 
 /** The kernel's limit for a socket's path; the shorter of two spellings counts. */
-const maxSocketPathBytes = 103
+const MAX_SOCKET_PATH_BYTES = 103
 
 const socketPathOf = (dataDir: string) =>
   Effect.suspend(() => {
     const absolute = resolve(dataDir, "postgres.sock")
     const spellings = [absolute, relative("", absolute)].sort((a, b) => a.length - b.length)
-    const path = spellings.find((spelling) => Buffer.byteLength(spelling) <= maxSocketPathBytes)
+    const path = spellings.find((spelling) => Buffer.byteLength(spelling) <= MAX_SOCKET_PATH_BYTES)
     return path === undefined
       ? Effect.fail(
           new EmbeddedDatabaseError({
-            message: `DATA_DIR ${dataDir} is too long: ${absolute} exceeds the ${maxSocketPathBytes} bytes of a socket path. Set a shorter DATA_DIR.`,
+            message: `DATA_DIR ${dataDir} is too long: ${absolute} exceeds the ${MAX_SOCKET_PATH_BYTES} bytes of a socket path. Set a shorter DATA_DIR.`,
           }),
         )
       : Effect.succeed(path)

@@ -1,4 +1,4 @@
-import { chmod, mkdir, rm } from "node:fs/promises"
+import { chmod, rm } from "node:fs/promises"
 import { parentPort, workerData } from "node:worker_threads"
 import { PGlite } from "@electric-sql/pglite"
 import type { EmbeddedWorkerData } from "./Embedded.ts"
@@ -19,8 +19,11 @@ const fail = (cause: unknown) => {
   })
 }
 
-await mkdir(clusterDir, { recursive: true, mode: 0o700 })
-const database = await PGlite.create({ dataDir: clusterDir })
+// PostgreSQL's own default, 128 MB, takes 120 MiB from the start; what does not fit is in the kernel's cache.
+const database = await PGlite.create({
+  dataDir: clusterDir,
+  startParams: [...PGlite.defaultStartParams, "-c", "shared_buffers=32MB"],
+})
 // Left by a killed process; the caller holds the lock on the directory, so nobody listens on it.
 await rm(socketPath, { force: true })
 const server = await listen({

@@ -11,16 +11,16 @@ import { createServer, type Socket } from "node:net"
  * Differences from a server: session state (SET, LISTEN, temporary tables) is common to all connections, a cancel
  * request does nothing, and notifications go to every connection (clients drop channels they do not listen on).
  */
-export interface WireServerOptions {
+interface WireServerOptions {
   readonly path: string
   /** Runs protocol messages to their end and gives what the backend answers. A throw is fatal: see `onFatal`. */
   readonly execute: (messages: Uint8Array) => Uint8Array
   readonly onFatal: (cause: unknown) => void
-  /** How long a connection may hold the backend inside a transaction without asking anything. */
+  /** Milliseconds that a connection may hold the backend inside a transaction without asking anything. */
   readonly transactionIdleMs: number
 }
 
-export interface WireServer {
+interface WireServer {
   /** Gives connections `graceMs` to leave by themselves, then cuts them. */
   readonly close: (graceMs: number) => Promise<void>
 }
@@ -28,7 +28,7 @@ export interface WireServer {
 interface Connection {
   readonly socket: Socket
   started: boolean
-  /** Received, not yet part of a unit. */
+  /** Bytes received that are not yet part of a unit. */
   input: Buffer
   /** Length of the complete messages at the start of `input`, which wait for their Sync. */
   scanned: number
@@ -36,8 +36,8 @@ interface Connection {
   idleTimer: NodeJS.Timeout | undefined
 }
 
-const maxConnections = 100
-const maxBufferedBytes = 64 * 1024 * 1024
+const MAX_CONNECTIONS = 100
+const MAX_BUFFERED_BYTES = 64 * 1024 * 1024
 
 export async function listen(options: WireServerOptions): Promise<WireServer> {
   const connections = new Set<Connection>()
@@ -73,7 +73,7 @@ export async function listen(options: WireServerOptions): Promise<WireServer> {
         return
       }
       const output = execute(unit)
-      owner = endsReady(output) && output.at(-1) === idleStatus ? undefined : connection
+      owner = endsReady(output) && output.at(-1) === IDLE_STATUS ? undefined : connection
       deliver(connection, output)
       if (owner === undefined && connection.units.length > 0) waiting.push(connection)
     }
@@ -89,7 +89,7 @@ export async function listen(options: WireServerOptions): Promise<WireServer> {
     for (const other of connections) if (other.started) write(other, Buffer.concat(notifications))
   }
 
-  /** The bytes of a slow reader stay bounded because nothing more is read from it until it caught up. */
+  /** Writes, and reads nothing more from a slow reader until it caught up, so that its bytes stay bounded. */
   const write = ({ socket }: Connection, bytes: Buffer) => {
     if (socket.writable && bytes.length > 0 && !socket.write(bytes)) {
       socket.pause()
@@ -119,7 +119,7 @@ export async function listen(options: WireServerOptions): Promise<WireServer> {
 
   const receive = (connection: Connection, data: Buffer) => {
     connection.input = connection.input.length === 0 ? data : Buffer.concat([connection.input, data])
-    if (connection.input.length > maxBufferedBytes) connection.socket.destroy()
+    if (connection.input.length > MAX_BUFFERED_BYTES) connection.socket.destroy()
     if (connection.socket.destroyed || !(connection.started || start(connection))) return
     collect(connection)
     if (connection.units.length === 0) return
@@ -127,7 +127,7 @@ export async function listen(options: WireServerOptions): Promise<WireServer> {
     run()
   }
 
-  /** The untyped messages before the first query; true once the connection may query. */
+  /** Reads the untyped messages before the first query; true once the connection may query. */
   const start = (connection: Connection): boolean => {
     while (connection.input.length >= 8) {
       const length = connection.input.readInt32BE(0)
@@ -161,7 +161,7 @@ export async function listen(options: WireServerOptions): Promise<WireServer> {
       if (input.length < connection.scanned + 1 + length) break
       connection.scanned += 1 + length
       // Parse, Bind, Describe, Execute and Close wait for the Sync that ends their cycle; the rest needs an answer.
-      if (type !== undefined && !extendedQuery.has(type)) unitEnd = connection.scanned
+      if (type !== undefined && !EXTENDED_QUERY.has(type)) unitEnd = connection.scanned
     }
     if (unitEnd === 0) return
     connection.units.push(new Uint8Array(input.subarray(0, unitEnd)))
@@ -183,7 +183,7 @@ export async function listen(options: WireServerOptions): Promise<WireServer> {
     socket.on("error", () => socket.destroy())
     socket.on("close", () => leave(connection))
   })
-  server.maxConnections = maxConnections
+  server.maxConnections = MAX_CONNECTIONS
   await new Promise<void>((resolve, reject) => {
     server.once("error", reject)
     server.listen(options.path, resolve)
@@ -219,7 +219,7 @@ const Message = {
   error: "E".charCodeAt(0),
 }
 
-const extendedQuery: ReadonlySet<number> = new Set(Buffer.from("PBDEC"))
+const EXTENDED_QUERY: ReadonlySet<number> = new Set(Buffer.from("PBDEC"))
 
 function frame(type: number, body: Uint8Array = new Uint8Array()): Buffer {
   const header = Buffer.alloc(5)
@@ -232,7 +232,7 @@ function simpleQuery(sql: string): Buffer {
   return frame(Message.query, Buffer.from(`${sql}\0`))
 }
 
-/** What a client says first; the greeting that follows proves that the server has taken the connection. */
+/** Returns a client's first message; the greeting that follows proves that the server has taken the connection. */
 export function startupMessage(): Buffer {
   const body = Buffer.from("user\0postgres\0\0")
   const header = Buffer.alloc(8)
@@ -245,7 +245,7 @@ function errorResponse(severity: string, code: string, message: string): Buffer 
   return frame(Message.error, Buffer.from(`S${severity}\0V${severity}\0C${code}\0M${message}\0\0`))
 }
 
-/** ReadyForQuery ends the answer to a Sync or a simple query; its one byte says whether a transaction is open. */
+/** Recognizes ReadyForQuery, which ends the answer to a Sync or a simple query; its byte tells of a transaction. */
 function endsReady(output: Buffer): boolean {
   return output.length >= 6 && output[output.length - 6] === Message.readyForQuery
 }
@@ -254,7 +254,7 @@ function endsWithSync(messages: Uint8Array): boolean {
   return messages.length >= 5 && messages[messages.length - 5] === Message.sync && messages.at(-1) === 4
 }
 
-const idleStatus = "I".charCodeAt(0)
+const IDLE_STATUS = "I".charCodeAt(0)
 
 function framesOf(output: Buffer): Array<Buffer> {
   const frames: Array<Buffer> = []

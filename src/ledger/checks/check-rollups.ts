@@ -86,12 +86,7 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
  * were dropped have no sums to compare with, nor have days that should be, of which a late record may have brought one
  * back.
  */
-export const comparableHours = Effect.fnUntraced(function* ({
-  sql,
-  span,
-  nowMs,
-  retentionDays,
-}: LedgerSubject) {
+const comparableHours = Effect.fnUntraced(function* ({ sql, span, nowMs, retentionDays }: LedgerSubject) {
   const partitions = yield* reading(sql, ledgerPartitions(sql))
   const [row] = yield* reading(
     sql,

@@ -12,7 +12,7 @@ export interface UpstreamResponse {
   readonly body: Buffer
 }
 
-/** Everything of the provider's headers that anybody may see. */
+/** The provider's headers that leave this file. */
 export interface UpstreamHeaders {
   readonly contentType: string | undefined
   readonly contentEncoding: string | undefined
@@ -21,8 +21,8 @@ export interface UpstreamHeaders {
 }
 
 /**
- * Asked with the headers of a 200: who takes its body as it arrives, or undefined to read it whole. `resume` ends a
- * pause, from wherever it is called and however late.
+ * Chooses the consumer of a 200's body by its headers; undefined to read it whole. `resume` ends a pause, from wherever
+ * it is called and however late.
  */
 export type OpenBody<A> = (headers: UpstreamHeaders, resume: () => void) => BodyConsumer<A> | undefined
 
@@ -44,7 +44,7 @@ export interface Enough<A> {
   readonly connection: "keep" | "close"
 }
 
-export type TransportFailure =
+type TransportFailure =
   | "connect" // refused, DNS, TLS, connect timeout: no byte was sent
   | "reset" // lost after dispatch, a reused idle socket included
   | "timeout" // headers, body silence, or the attempt's own bound
@@ -55,14 +55,14 @@ export class TransportError extends Data.TaggedError("TransportError")<{
   readonly failure: TransportFailure
   /** Error code of undici, the system or ours. Never text of the upstream. */
   readonly code: string
-  /** When the status line had arrived. */
+  /** Undefined until the status line has arrived. */
   readonly status: number | undefined
 }> {}
 
-export interface ExchangeOptions<A> {
+interface ExchangeOptions<A> {
   readonly open: OpenBody<A> | undefined
   readonly timeoutMs: number
-  /** Of a body that is read whole. */
+  /** The most bytes of a body that is read whole. */
   readonly maxBytes: number
   /** Exchanges that undici has not given back yet. */
   readonly calls: { open: number }
@@ -70,7 +70,7 @@ export interface ExchangeOptions<A> {
   readonly resume: (effect: Effect.Effect<UpstreamResponse | A, TransportError>) => void
 }
 
-/** How long a body may take to end after its consumer had enough; past it a new connection is cheaper. */
+/** Milliseconds in which a body may end after its consumer had enough; past them a new connection is cheaper. */
 const LINGER_MS = 1000
 
 export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
@@ -173,7 +173,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     })
   }
 
-  /** In a turn of its own: resuming delivers bytes, which must not enter a consumer or a parser that is at work. */
+  /** Resumes in a turn of its own: it delivers bytes, which must not enter a consumer or a parser that is at work. */
   #resumeBody(): void {
     queueMicrotask(() => {
       if (!this.#settled) this.#controller?.resume()
@@ -185,7 +185,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     this.#fail("timeout", "ATTEMPT_TIMEOUT")
   }
 
-  /** What a consumer throws is a defect of its Effect; undici would take it for a lost connection. */
+  /** Makes an exception of a consumer a defect of its Effect; undici would take it for a lost connection. */
   #orDie(action: () => void): void {
     try {
       action()
@@ -199,7 +199,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     this.#finish(Effect.fail(new TransportError({ failure, code, status: this.#status })))
   }
 
-  /** Not from within undici's callback: the fiber's next request would enter a parser that is not done. */
+  /** Ends the Effect outside of undici's callback: the fiber's next request would enter a parser that is not done. */
   #finish(effect: Effect.Effect<UpstreamResponse | A, TransportError>): void {
     queueMicrotask(() => this.#options.resume(effect))
   }
@@ -210,7 +210,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   }
 }
 
-/** undici wants a reason; nobody hears it. */
+/** The reason that undici wants for an abort; it is not reported. */
 const cancelled = new Error("cancelled by the gateway")
 
 const noHeaders: UpstreamHeaders = {

@@ -4,7 +4,7 @@ import type { Fault, StreamReader } from "../protocols/Protocol.ts"
 import { type SseEvent, SseParser } from "./sse.ts"
 import type { BodyConsumer, Enough } from "./UpstreamExchange.ts"
 
-/** How a stream ended, as far as its bytes tell. */
+/** The end of a stream, as far as its bytes tell. */
 export interface StreamEnd {
   /** Undefined after the provider's terminal event. */
   readonly fault: Fault | undefined
@@ -13,7 +13,7 @@ export interface StreamEnd {
 }
 
 /**
- * From the bytes of one streamed answer to chunks in the sink: parse, read, write, all within the call that brings
+ * Turns the bytes of one streamed answer into chunks in the sink: parse, read, write, all within the call that brings
  * the bytes. The bound holds for one event, which is all that is kept here, and for the text of the whole answer,
  * which a sink may have to keep. A sink without room gets the events of the chunk at hand and nothing further.
  */

@@ -25,7 +25,7 @@ export class GrowingBuffer {
     this.#length = length
   }
 
-  /** All of it; the buffer starts anew, and never writes to these bytes again. */
+  /** Returns all bytes; the buffer starts anew, and never writes to these again. */
   take(): Buffer {
     const bytes = this.#bytes.subarray(0, this.#length)
     this.#bytes = empty

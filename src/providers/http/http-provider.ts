@@ -15,15 +15,15 @@ import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from
  * not depend on the call, the header arrays with the key in them included, is built once. Nothing of the client's
  * request but its body goes upstream.
  */
-export interface Vendor {
+interface Vendor {
   readonly protocol: Protocol
-  /** Appended to the base URL. */
+  /** The path after the base URL. */
   readonly path: (model: string, call: CallKind) => string
-  /** Header that carries the key. */
+  /** The header that carries the key. */
   readonly auth: (apiKey: string) => readonly [name: string, value: string]
 }
 
-export type CallKind = "chat" | "stream" | "embedding"
+type CallKind = "chat" | "stream" | "embedding"
 
 const commonHeaders = (accept: string): ReadonlyArray<string> => [
   "content-type",
@@ -127,7 +127,7 @@ export const makeHttpProvider = (
       })
     })
 
-  /** Writes the body when the call is first sent; its retries send the same. */
+  /** Makes a call that writes its body when it is first sent; its retries send the same. */
   const callOf = (task: Task, model: string, write: BodyWriter): PreparedCall => {
     const kind = task._tag === "Chat" ? "chat" : "embedding"
     let whole: ReturnType<BodyWriter> | undefined
@@ -180,7 +180,7 @@ const transportFault = ({ failure, code }: TransportError): Fault => {
 const jsonOf = ({ headers, body }: UpstreamResponse): unknown =>
   isPlain(headers.contentEncoding) ? parseJson(body.toString()) : undefined
 
-/** We ask for identity; whatever else comes is not inflated. */
+/** Recognizes a body that is not compressed: we ask for identity, and inflate nothing else. */
 const isPlain = (contentEncoding: string | undefined): boolean =>
   contentEncoding === undefined || contentEncoding === "identity"
 
@@ -190,7 +190,7 @@ const isJson = (contentType: string | undefined): boolean =>
 const isEventStream = ({ contentType, contentEncoding }: UpstreamHeaders): boolean =>
   contentType !== undefined && /^text\/event-stream\s*(;|$)/i.test(contentType) && isPlain(contentEncoding)
 
-/** Shorter ones are placeholders of local servers ("none", "ollama"), which ordinary texts contain. */
+/** Length of a key that is looked for in texts. Shorter ones are placeholders of local servers ("none", "ollama"), which ordinary texts contain. */
 const MIN_SECRET_LENGTH = 16
 
 const quotes = (said: Buffer, apiKey: string | undefined): boolean =>

@@ -6,14 +6,14 @@ export interface SseEvent {
   readonly bytes: Buffer
   /** `message` unless the event names another; `error` for JSON that stands outside of any field. */
   readonly type: string
-  /** Its data lines joined by newlines. */
+  /** The data lines, joined by newlines. */
   readonly data: string
 }
 
-export interface Pushed {
+interface Pushed {
   /** The events that these bytes complete. */
   readonly events: ReadonlyArray<SseEvent>
-  /** After them came more than an event may have; nothing can be read any more. */
+  /** True when more followed than an event may have: nothing can be read any more. */
   readonly tooLarge: boolean
 }
 
@@ -30,12 +30,12 @@ const CR = 0x0d
  */
 export class SseParser {
   readonly #maxEventBytes: number
-  /** What came since the last complete event. */
+  /** Bytes since the last complete event. */
   readonly #unfinished = new GrowingBuffer()
   #first = true
   #atLineStart = true
   #afterCr = false
-  /** That CR was the blank line of an event. */
+  /** True when that CR was the blank line of an event. */
   #ended = false
 
   constructor(maxEventBytes: number) {
@@ -86,8 +86,8 @@ export class SseParser {
   }
 
   /**
-   * What is left when the stream is over: an event that never was completed, or something else altogether. Of an error
-   * what it says, whatever stands with it.
+   * Returns the text that is left when the stream is over: of an event that never was completed, or of something else
+   * altogether. For an error it is the error alone.
    */
   rest(): string {
     const bytes = this.#unfinished.take()
@@ -95,7 +95,7 @@ export class SseParser {
     return event?.type === "error" ? event.data : bytes.toString()
   }
 
-  /** False = too large. */
+  /** Reads the event that these bytes complete; false when it is too large. */
   #complete(last: Buffer, events: Array<SseEvent>): boolean {
     let bytes = last
     if (this.#unfinished.length > 0) {
@@ -113,7 +113,7 @@ export class SseParser {
   }
 }
 
-/** It belongs to the stream and not to its first event, which may not be the first of where it is sent on to. */
+/** Cuts off the mark, which belongs to the stream and not to its first event: clients may get that in another place. */
 const withoutByteOrderMark = (bytes: Buffer): Buffer =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
 

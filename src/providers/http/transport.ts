@@ -13,14 +13,14 @@ export interface Transport {
   readonly upstream: (origin: string) => Upstream
 }
 
-export interface Upstream {
+interface Upstream {
   readonly post: (request: UpstreamRequest) => Effect.Effect<UpstreamResponse, TransportError>
-  /** An answer whose body `open` takes succeeds with what comes of it; any other is read whole. */
+  /** Succeeds with the result of the consumer that `open` chooses, or with an answer that is read whole. */
   readonly stream: <A>(
     request: UpstreamRequest,
     open: OpenBody<A>,
   ) => Effect.Effect<UpstreamResponse | A, TransportError>
-  /** The most that is read of a whole body. Streams have no bound here: their reader sets one for each event. */
+  /** The most bytes that are read of a whole body. Streams have no bound here: their reader sets one for each event. */
   readonly maxBytes: number
 }
 
@@ -77,7 +77,7 @@ export const makeTransport = Effect.fnUntraced(function* (
 })
 
 const makeUpstream = (pool: Pool, { maxCalls, maxUpstreamBytes: maxBytes }: TransportOptions): Upstream => {
-  /** Handed to undici and not given back yet, cancelled ones included. */
+  /** Counts the calls that undici has not given back yet, cancelled ones included. */
   const calls = { open: 0 }
   const send = <A>(request: UpstreamRequest, open: OpenBody<A> | undefined) =>
     Effect.callback<UpstreamResponse | A, TransportError>((resume) => {

@@ -11,27 +11,27 @@ import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
  * lowering, response parsing, stream reading, embeddings, usage, finish reasons, error classification.
  */
 export interface Protocol {
-  /** Puts a task into the protocol's words. Pure; what costs time in proportion to the request waits for the writer. */
+  /** Puts a task into the protocol's words. Pure; work in proportion to the length of texts is left to the writer. */
   readonly lower: (task: Task, model: string) => Result.Result<BodyWriter, LoweringFault>
-  /** A 200 of a whole answer. `model` names the answer when the provider does not. */
+  /** Reads the 200 of a whole answer. `model` names the answer when the provider does not. */
   readonly parse: (model: string, answer: JsonAnswer) => Result.Result<Completion, Fault>
-  /** A reader of one streamed answer. `nowMs` dates it when the provider's events do not. */
+  /** Makes a reader of one streamed answer. `nowMs` dates it when the provider's events do not. */
   readonly openStream: (model: string, nowMs: number) => StreamReader
   readonly parseEmbedding: (
     model: string,
     request: EmbeddingRequest,
     answer: JsonAnswer,
   ) => Result.Result<Completion, Fault>
-  /** Any other status. */
+  /** Classifies an answer with any other status. */
   readonly classify: (answer: ErrorAnswer, nowMs: number) => Fault
 }
 
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
 export type BodyWriter = (mode: CallMode) => string | Uint8Array
 
-/** Why a task cannot be put into a protocol's words. */
+/** Reason why a task cannot be put into a protocol's words. */
 export interface LoweringFault {
-  /** `unsupported`: another provider may take it, or has to judge it. `malformed`: nobody can make sense of it. */
+  /** `unsupported`: another provider may take it, or has to judge it. `malformed`: it makes sense to none. */
   readonly kind: "unsupported" | "malformed"
   readonly param: string
   /** A sentence for the client. */
@@ -47,10 +47,10 @@ export interface JsonAnswer {
   readonly nowMs: number
 }
 
-/** Fed the events of one stream in order; what they mean may depend on those before. Never throws. */
+/** Reads the events of one stream in order; their meaning may depend on those before. Never throws. */
 export interface StreamReader {
   readonly read: (event: SseEvent) => Reading
-  /** The upstream ended its body properly; `rest` is what followed the last complete event, mostly nothing. */
+  /** Reads the proper end of the body; `rest` is the text after the last complete event, mostly empty. */
   readonly end: (rest: string) => Reading
 }
 
@@ -68,7 +68,7 @@ export interface ErrorAnswer {
   readonly body: unknown
 }
 
-/** A `ProviderError` before it is known whose it is; see there for what each text may hold. */
+/** A `ProviderError` without its provider and model; see there for what each text may hold. */
 export interface Fault {
   readonly kind: ProviderErrorKind
   readonly retryAfterMs?: number | undefined

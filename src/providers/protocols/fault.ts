@@ -2,7 +2,7 @@ import { isClientFault, type ProviderErrorKind } from "../../domain/ProviderErro
 import type { Fault } from "./Protocol.ts"
 
 /**
- * What of a provider's error may be kept. Free text is kept only where it is about the client's own request, in
+ * Makes the fault of a provider's error, with the texts that may be kept. Free text is kept only where it is about the client's own request, in
  * one line and bounded; the log gets identifiers alone, and of an auth failure nothing: such answers quote keys.
  */
 export const upstreamFault = (
@@ -29,7 +29,7 @@ export const badResponse = (detail: string): Fault => ({ kind: "bad_response", d
 
 export const badRequest = (message: string, param: string): Fault => ({ kind: "bad_request", message, param })
 
-/** Control characters and line separators become a space; no half of a surrogate pair is left at the cut. */
+/** Cuts a text to one line: control characters and line separators become a space, and no half of a surrogate pair is left at the cut. */
 const oneLine = (text: string | undefined, max: number): string =>
   text === undefined
     ? ""

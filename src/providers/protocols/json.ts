@@ -1,7 +1,7 @@
 import { parseExactJson } from "../../platform/exact-json.ts"
 
 /**
- * Readers over a provider's JSON. They take anything, never throw, and read a missing or mistyped value as
+ * An object of a provider's JSON. The readers here take anything, never throw, and read a missing or mistyped value as
  * undefined, so that a strange answer is a classified fault and not a crash.
  */
 export type JsonObject = Readonly<Record<string, unknown>>
@@ -19,13 +19,13 @@ export const stringAt = (parent: JsonObject | undefined, key: string): string | 
   return typeof value === "string" ? value : undefined
 }
 
-/** The objects of an array, or none; other elements are skipped. */
+/** Returns the objects of an array, or none; other elements are skipped. */
 export const objectsAt = (parent: JsonObject | undefined, key: string): ReadonlyArray<JsonObject> => {
   const value = parent?.[key]
   return Array.isArray(value) ? value.filter(isObject) : []
 }
 
-/** Undefined when the text is not JSON. */
+/** Parses JSON; undefined when the text is none. */
 export const parseJson = (text: string): unknown => {
   try {
     return parseExactJson(text)

@@ -3,7 +3,7 @@ import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { gemini } from "../protocols/gemini/protocol.ts"
 
-/** Google's Gemini API. The key goes into a header, never into the URL, which others log. */
+/** Makes the provider for Google's Gemini API. The key goes into a header, never into the URL, which others log. */
 export const makeGemini = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
     protocol: gemini,
@@ -11,7 +11,7 @@ export const makeGemini = (config: HttpProviderConfig, transport: Transport) =>
     auth: (apiKey) => ["x-goog-api-key", apiKey],
   })
 
-/** Without `alt=sse` a stream comes as one JSON array, a piece at a time. */
+/** Names the methods of the API by the kind of call. Without `alt=sse` a stream comes as one JSON array, a piece at a time. */
 const methods = {
   chat: "generateContent",
   stream: "streamGenerateContent?alt=sse",

@@ -3,7 +3,7 @@ import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 
-/** Any server that speaks OpenAI's chat completions; the key is optional. */
+/** Makes a provider for any server that speaks OpenAI's chat completions; the key is optional. */
 export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
     protocol: openAiChat({ renameMaxTokens: false }),

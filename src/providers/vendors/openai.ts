@@ -3,7 +3,7 @@ import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 
-/** OpenAI itself. */
+/** Makes the provider for OpenAI itself. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
     protocol: openAiChat({ renameMaxTokens: true }),

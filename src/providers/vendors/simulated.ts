@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto"
 import { Clock, Effect, Latch, Random, Result } from "effect"
 import type { ModelConfig } from "../../catalog/model.ts"
 import type { SimulatedProviderConfig, Simulation } from "../../config/GatewayConfig.ts"
@@ -11,18 +10,18 @@ import {
   type FinishReason,
   maxOutputTokens,
 } from "../../domain/Chat.ts"
-import { type EmbeddingRequest, embeddingInputs, estimateEmbeddingTokens } from "../../domain/Embedding.ts"
+import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Usage } from "../../domain/Usage.ts"
 import type { ChunkSink, Provider } from "../Provider.ts"
 import {
   chatChunk,
   chatCompletion,
-  embeddingList,
   usageChunk,
   type WireHead,
   wireUsage,
 } from "../protocols/openai-chat/wire.ts"
+import { refuseEmbedding, type SimulatedFailure, simulatedEmbeddings } from "./simulated-embeddings.ts"
 
 /**
  * A provider that asks nobody: latency, errors and outages as configured, answers marked as simulated. Randomness
@@ -35,7 +34,7 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
     const { name, simulation } = config
     const models = new Map(config.models.map((model) => [model.name, model]))
 
-    const failure = (call: Call<unknown>, error: Failure) =>
+    const failure = (call: Call<unknown>, error: SimulatedFailure) =>
       new ProviderError({ provider: name, model: call.model, ...error })
 
     const begin = Effect.fnUntraced(function* (
@@ -55,7 +54,7 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
 
     const timeout = (call: Call<unknown>) => failure(call, { kind: "timeout", detail: "simulated timeout" })
 
-    /** Sleeps until so long after the start, unless the call's time is over before. */
+    /** Sleeps until `afterMs` after the start; fails when the call's time is over before. */
     const reach = Effect.fnUntraced(function* (call: Call<unknown>, startedAtMs: number, afterMs: number) {
       const ms = Math.round(afterMs)
       const elapsedMs = (yield* Clock.currentTimeMillis) - startedAtMs
@@ -103,11 +102,11 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
 
     const embed = Effect.fnUntraced(function* (call: Call<EmbeddingRequest>) {
       const { draws, model, startedAtMs } = yield* begin(call, "embedding", "whole")
-      const refused = refusal(call.request)
+      const refused = refuseEmbedding(call.request)
       if (refused !== undefined) return yield* failure(call, refused)
       yield* reach(call, startedAtMs, draws.latencyMs)
       if (draws.failure !== undefined) return yield* failure(call, draws.failure)
-      return embeddings(call.request, model)
+      return simulatedEmbeddings(call.request, model)
     })
 
     return {
@@ -135,17 +134,15 @@ interface Call<Request> {
   readonly timeoutMs: number
 }
 
-type Failure = Omit<ConstructorParameters<typeof ProviderError>[0], "provider" | "model">
-
-/** z of the 95th percentile of a normal distribution. */
+/** The z-score of the 95th percentile of a normal distribution. */
 const Z95 = 1.6448536269514722
 
 interface Draws {
   /** Tells calls apart. */
   readonly id: string
   readonly latencyMs: number
-  /** What comes in place of an answer. */
-  readonly failure: Failure | undefined
+  /** Comes in place of an answer. */
+  readonly failure: SimulatedFailure | undefined
   readonly outputTokens: number
   readonly breaksOff: boolean
 }
@@ -178,12 +175,12 @@ const draw = (simulation: Simulation, random: Random.Random, mode: CallMode): Dr
   }
 }
 
-/** Phases are counted from the clock's zero, so that every process sees the same outages. */
+/** Tells whether an outage is on. Phases are counted from the clock's zero, so that every process sees the same outages. */
 const isDown = ({ outage }: Simulation, nowMs: number): boolean =>
   outage !== undefined && nowMs % outage.everyMs < outage.downMs
 
 interface Answer {
-  /** About one a token. */
+  /** About one word a token. */
   readonly words: ReadonlyArray<string>
   readonly finishReason: FinishReason
   readonly usage: Usage
@@ -260,7 +257,7 @@ const chunksOf = (head: WireHead, { words, finishReason, usage }: Answer) => {
 
 const FILLER = "The words that follow only fill the length of a usual answer.".split(" ")
 
-/** The mark comes first, so that it survives any limit. Nothing of the prompt is repeated. */
+/** Words of an answer: the mark first, so that it survives any limit, and nothing of the prompt. */
 const answerWords = (inputTokens: number, outputTokens: number): ReadonlyArray<string> => {
   const words =
     `[simulated] No model was asked: this answer comes from the gateway's simulated provider. Your prompt had about ${inputTokens} tokens.`.split(
@@ -268,56 +265,4 @@ const answerWords = (inputTokens: number, outputTokens: number): ReadonlyArray<s
     )
   while (words.length < outputTokens) words.push(...FILLER)
   return words.slice(0, outputTokens)
-}
-
-const DEFAULT_DIMENSIONS = 16
-const MAX_DIMENSIONS = 1_536
-/** Over all vectors of an answer: some megabytes of JSON. */
-const MAX_NUMBERS = 262_144
-
-const refusal = (request: EmbeddingRequest): Failure | undefined => {
-  const dimensions = request.dimensions ?? DEFAULT_DIMENSIONS
-  const refuse = (param: string, message: string): Failure => ({
-    kind: "bad_request",
-    status: 400,
-    param,
-    message,
-  })
-  if (!Number.isInteger(dimensions) || dimensions < 1 || dimensions > MAX_DIMENSIONS) {
-    return refuse("dimensions", `The simulated provider gives 1 to ${MAX_DIMENSIONS} dimensions.`)
-  }
-  if (embeddingInputs(request).length * dimensions > MAX_NUMBERS) {
-    return refuse("input", `The simulated provider gives at most ${MAX_NUMBERS} numbers in one answer.`)
-  }
-  return undefined
-}
-
-const embeddings = (request: EmbeddingRequest, model: ModelConfig): Completion => {
-  const dimensions = request.dimensions ?? DEFAULT_DIMENSIONS
-  const format = request.encoding_format ?? "float"
-  const inputTokens = estimateEmbeddingTokens(request)
-  return {
-    text: "",
-    finishReason: null,
-    model: model.name,
-    usage: { inputTokens, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
-    usageEstimated: false,
-    rawUsage: { prompt_tokens: inputTokens, total_tokens: inputTokens },
-    body: () => {
-      const vectors = embeddingInputs(request).map((input) => vectorOf(input, dimensions))
-      return embeddingList(model.name, vectors, format, inputTokens)
-    },
-  }
-}
-
-/** A direction of length 1 that means nothing, the same for the same input. */
-const vectorOf = (input: string | ReadonlyArray<number>, dimensions: number): Float32Array => {
-  const text = typeof input === "string" ? input : input.join(" ")
-  const bytes = createHash("shake256", { outputLength: 2 * dimensions })
-    .update(text)
-    .digest()
-  // The half keeps every number, and so the length, away from 0.
-  const raw = Float32Array.from({ length: dimensions }, (_, i) => bytes.readInt16LE(2 * i) + 0.5)
-  const length = Math.hypot(...raw)
-  return raw.map((each) => each / length)
 }

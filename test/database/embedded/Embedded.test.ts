@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { stat } from "node:fs/promises"
+import { mkdir, readdir, stat, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
@@ -138,6 +138,37 @@ describe("one DATA_DIR", () => {
     }),
   )
 })
+
+describe("a new database", () => {
+  it.live("appears complete, and what a killed process left of one is removed", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* temporaryDirectory
+      yield* Effect.promise(() =>
+        mkdir(join(dataDir, "postgres-unfinished-killed/base"), { recursive: true }),
+      )
+      const buffers = yield* SqlClient.SqlClient.use((sql) => sql`SHOW shared_buffers`).pipe(
+        Effect.provide(pool.pipe(Layer.provide(Database.layerEmbedded(dataDir)))),
+      )
+      assert.deepStrictEqual(buffers, [{ shared_buffers: "32MB" }])
+      const names = yield* Effect.promise(() => readdir(dataDir))
+      assert.sameMembers(names, ["lock", "postgres"])
+    }),
+  )
+})
+
+it.live("a new database is not made over files of something else", () =>
+  Effect.gen(function* () {
+    const dataDir = yield* temporaryDirectory
+    yield* Effect.promise(async () => {
+      await mkdir(join(dataDir, "postgres"))
+      await writeFile(join(dataDir, "postgres/letter.txt"), "kept")
+    })
+    const error = yield* Effect.flip(Effect.scoped(open(dataDir)))
+    assert.include(error.message, "The embedded database could not be created")
+    const names = yield* Effect.promise(() => readdir(join(dataDir, "postgres")))
+    assert.deepStrictEqual(names, ["letter.txt"])
+  }),
+)
 
 it.live("a crash of the embedded database ends its queries and is reported", () =>
   Effect.gen(function* () {

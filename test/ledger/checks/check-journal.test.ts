@@ -3,13 +3,13 @@ import { join } from "node:path"
 import { assert, describe, it, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
-import { openFileJournal } from "../../../src/journal/file-journal.ts"
+import { FileJournal } from "../../../src/journal/FileJournal.ts"
 import { INTENT } from "../../../src/journal/frame.ts"
 import { checkJournal } from "../../../src/ledger/checks/check-journal.ts"
 import { ledgerEntry } from "../../../src/ledger/ledger-entry.ts"
 import { writeBatch } from "../../../src/ledger/write-batch.ts"
 import { isLocked, tryLock } from "../../../src/platform/file-lock.ts"
-import { frame, scratchDirectory, segmentOf } from "../../journal/files.ts"
+import { entry, frame, recordIntent, scratchDirectory, segmentOf } from "../../journal/files.ts"
 import { layerPostgres } from "../../support/Databases.ts"
 import { HOUR_MS, record } from "../records.ts"
 
@@ -24,14 +24,13 @@ const recordsOf = (count: number) =>
 const orphan = (dataDir: string, name: string, bytes: Buffer) => {
   const path = join(dataDir, "journal", name)
   mkdirSync(path, { recursive: true })
-  writeFileSync(join(path, "00000001.gwj1"), bytes)
+  writeFileSync(join(path, "00000001.gwj2"), bytes)
   return path
 }
 
 const frames = (records: ReturnType<typeof recordsOf>) =>
   records.map((each) => {
-    const { id, line } = ledgerEntry(each)
-    return frame(id, line)
+    return frame(ledgerEntry(each))
   })
 
 const listing = (dataDir: string) => readdirSync(dataDir, { recursive: true, encoding: "utf8" }).toSorted()
@@ -49,8 +48,12 @@ describe("the check of the journal", () => {
     Effect.gen(function* () {
       const dataDir = yield* scratchDirectory
       const records = recordsOf(3)
-      const torn = frame("x", "{}").subarray(0, 6)
-      orphan(dataDir, "dead", segmentOf([...frames(records), frame("call", '{"id":"call"}', INTENT), torn]))
+      const torn = frame(entry("x", "{}")).subarray(0, 6)
+      orphan(
+        dataDir,
+        "dead",
+        segmentOf([...frames(records), frame(entry("call", '{"id":"call"}'), INTENT), torn]),
+      )
       const before = listing(dataDir)
       const found = yield* checkJournal(dataDir, settings, START + HOUR_MS, undefined)
       assert.strictEqual(found.status, "warn")
@@ -86,11 +89,11 @@ describe("the check of the journal", () => {
   it.effect("knows a living process by its lock, and its requests under way are nothing to take over", () =>
     Effect.gen(function* () {
       const dataDir = yield* scratchDirectory
-      const journal = yield* openFileJournal({ directory: join(dataDir, "journal"), maxBytes: 1e9 })
+      const journal = yield* FileJournal.open({ directory: join(dataDir, "journal"), maxBytes: 1e9 })
       const [first] = recordsOf(1)
       assert.isDefined(first)
-      journal.append(ledgerEntry(first))
-      journal.attempting({
+      journal.appendNow(ledgerEntry(first))
+      recordIntent(journal, {
         ...{ id: record().id, requestStartedAt: START, keyId: first.keyId, endpoint: "/infer", route: null },
         ...{ requestedModel: "auto", stream: false, provider: "openai", model: "gpt-5", startedAt: START },
       })
@@ -116,7 +119,7 @@ describe("the check of the journal", () => {
   it.effect("fails on files that cannot be read", () =>
     Effect.gen(function* () {
       const dataDir = yield* scratchDirectory
-      mkdirSync(join(dataDir, "journal", "dead", "00000001.gwj1"), { recursive: true })
+      mkdirSync(join(dataDir, "journal", "dead", "00000001.gwj2"), { recursive: true })
       const found = yield* checkJournal(dataDir, settings, START, undefined)
       assert.deepInclude(found, { status: "fail", summary: "1 directory of it cannot be read" })
       assert.match(found.examples[0] ?? "", /unreadable \(EISDIR\)$/)

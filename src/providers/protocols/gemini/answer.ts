@@ -5,14 +5,14 @@ import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../json.ts"
 import { chatCompletion, type WireHead } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
-import { answerHead, callId, readCandidate, saysNothing } from "./candidate.ts"
+import { answerHead, callId, isEmpty, readCandidate } from "./candidate.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
-import { faultOfNothing, readFinishReason } from "./finish-reason.ts"
+import { emptyCandidateFault, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
 import { readUsage } from "./usage.ts"
 
-/** A whole answer. OpenAI's JSON is built when somebody asks for it: only clients of OpenAI's API do. */
+/** Reads a whole answer. OpenAI's JSON is built when it is asked for, which only clients of OpenAI's API do. */
 export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Completion, Fault> => {
   const { json, nowMs } = answer
   const error = classifyInBand(json)
@@ -26,13 +26,13 @@ export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Co
     return Result.fail(badResponse("empty candidate"))
   }
   const head = answerHead(model, json, nowMs)
-  const said = readCandidate(first, () => "")
-  const failure = saysNothing(said) ? faultOfNothing(first.finishReason) : undefined
+  const content = readCandidate(first, () => "")
+  const failure = isEmpty(content) ? emptyCandidateFault(first.finishReason) : undefined
   if (failure !== undefined) return Result.fail(failure)
   const usage = readUsage(json.usageMetadata)
   return Result.succeed({
-    text: said.text,
-    finishReason: readFinishReason(first.finishReason, said.calls.length > 0),
+    text: content.text,
+    finishReason: readFinishReason(first.finishReason, content.calls.length > 0),
     model: head.model,
     usage,
     usageEstimated: false,

@@ -5,7 +5,7 @@ import type { LoweringFault } from "../Protocol.ts"
 import { malformed, unsupported } from "./wire.ts"
 
 /**
- * OpenAI's content to Gemini's parts. Data travels within the request only: a URL of a client is never fetched, and
+ * Turns OpenAI's content into Gemini's parts. Data travels within the request only: a URL of a client is never fetched, and
  * Gemini is not asked to fetch it either.
  */
 export const lowerContent = (
@@ -75,7 +75,7 @@ const lowerPart = (part: unknown, path: string): Result.Result<Part, LoweringFau
 
 const isDataUrl = (url: string): boolean => /^data:/i.test(url)
 
-/** A media type, any parameters, and base64. */
+/** Matches a media type, any parameters, and base64. */
 const DATA_URL = /^data:([\w.+-]{1,100}\/[\w.+-]{1,100})(?:;[\w.=+"-]{1,100}){0,4};base64,/i
 
 const inlineData = (url: string, param: string): Result.Result<Part, LoweringFault> => {
@@ -86,6 +86,6 @@ const inlineData = (url: string, param: string): Result.Result<Part, LoweringFau
     : Result.succeed({ inlineData: { mimeType: knownName(mimeType), data: url.slice(header[0].length) } })
 }
 
-/** What many clients call JPEG by its file name, Google does not know. */
+/** Returns the media type that Google knows: many clients call JPEG by its file name. */
 const knownName = (mimeType: string): string =>
   mimeType.toLowerCase() === "image/jpg" ? "image/jpeg" : mimeType

@@ -129,7 +129,7 @@ const lowerCall = (conversation: Draft, call: unknown, path: string): Result.Res
   })
 }
 
-/** A function without parameters is often called with an empty text. */
+/** Reads arguments. A function without parameters is often called with an empty text. */
 const parseArguments = (value: unknown): JsonObject | undefined =>
   value === undefined || value === null || value === ""
     ? {}

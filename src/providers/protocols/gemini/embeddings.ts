@@ -18,7 +18,7 @@ interface BatchBody {
   }>
 }
 
-/** Gemini's bound of one batch. */
+/** The most inputs of one batch. */
 const MAX_INPUTS = 100
 
 export const lowerEmbedding = (
@@ -97,7 +97,7 @@ export const parseEmbedding = (
   })
 }
 
-/** As OpenAI's always are; Google's are at full size alone. */
+/** Scales a vector to length 1: OpenAI's always have it, Google's at full size alone. */
 const toUnitLength = (vector: ReadonlyArray<number>): ReadonlyArray<number> => {
   const largest = vector.reduce((most, each) => Math.max(most, Math.abs(each)), 0)
   if (largest === 0) return vector

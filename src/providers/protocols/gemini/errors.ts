@@ -4,6 +4,7 @@ import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../jso
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseDuration, parseRetryAfter } from "../retry-after.ts"
 
+/** Classifies an answer that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
   const error = envelope(answer.body)
   const message = stringAt(error, "message")
@@ -18,7 +19,7 @@ export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
   })
 }
 
-/** An error inside of a 200, where it is the only thing that tells a status; undefined when the JSON is no error. */
+/** Classifies an error inside of a 200, where it alone tells a status; undefined when the JSON is no error. */
 export const classifyInBand = (json: unknown): Fault | undefined => {
   const error = envelope(json)
   if (error === undefined) return undefined
@@ -27,7 +28,7 @@ export const classifyInBand = (json: unknown): Fault | undefined => {
   return classify({ status, headers: { retryAfter: undefined, retryAfterMs: undefined }, body: json }, 0)
 }
 
-/** The prompt was not let through: the client's own doing, told in the client's own answer. */
+/** Returns the fault of a prompt that was not let through, which is the client's own doing. */
 export const blockedPrompt = (body: JsonObject): Fault | undefined => {
   const reason = stringAt(objectAt(body, "promptFeedback"), "blockReason")
   return reason === undefined
@@ -38,12 +39,13 @@ export const blockedPrompt = (body: JsonObject): Fault | undefined => {
       })
 }
 
-/** `{"error": {…}}`, or the same in an array. */
+/** Opens `{"error": {…}}`, or the same in an array. */
 const envelope = (body: unknown): JsonObject | undefined => {
   const outer: unknown = Array.isArray(body) ? body[0] : body
   return isObject(outer) ? objectAt(outer, "error") : undefined
 }
-/** The google.rpc detail of this type, e.g. `type.googleapis.com/google.rpc.RetryInfo`. */
+
+/** Finds the google.rpc detail of this type, e.g. `type.googleapis.com/google.rpc.RetryInfo`. */
 const detail = (details: ReadonlyArray<JsonObject>, type: string): JsonObject | undefined =>
   details.find((each) => stringAt(each, "@type")?.endsWith(`.${type}`) === true)
 
@@ -59,23 +61,23 @@ const kindOf = (
   if (status === 500 || status === 504) return "server_error_once"
   if (status >= 500) return status === 503 ? "overloaded" : "server_error"
   if (status === 402) return "quota_exhausted"
-  if (status === 401 || status === 403 || reason === "API_KEY_INVALID" || tellsBadKey(message)) return "auth"
+  if (status === 401 || status === 403 || reason === "API_KEY_INVALID" || isBadKey(message)) return "auth"
   if (name === "FAILED_PRECONDITION") return "auth"
   if (status === 404) return "model_not_found"
   if (status === 408 || status === 409) return "request_conflict"
-  if (status === 429) return isPerDay(details) || tellsNoMoney(message) ? "quota_exhausted" : "rate_limited"
+  if (status === 429) return isPerDay(details) || isOutOfMoney(message) ? "quota_exhausted" : "rate_limited"
   if (message !== undefined && /input token count.*exceeds/i.test(message)) return "context_length_exceeded"
   return "bad_request"
 }
 
-const tellsBadKey = (message: string | undefined): boolean =>
+const isBadKey = (message: string | undefined): boolean =>
   message !== undefined && /^API key (not valid|expired)/i.test(message)
 
-/** A per-day quota comes with a RetryInfo of seconds all the same; waiting those does not help. */
+/** Recognizes a per-day quota, which comes with a RetryInfo of seconds all the same: waiting those does not help. */
 const isPerDay = (details: ReadonlyArray<JsonObject>): boolean =>
   objectsAt(detail(details, "QuotaFailure"), "violations").some(
     (violation) => stringAt(violation, "quotaId")?.includes("PerDay") === true,
   )
 
-const tellsNoMoney = (message: string | undefined): boolean =>
+const isOutOfMoney = (message: string | undefined): boolean =>
   message !== undefined && /spend(ing)? cap|prepay(ment)? credits/i.test(message)

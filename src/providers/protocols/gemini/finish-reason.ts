@@ -21,17 +21,17 @@ const finishReasons = new Map<unknown, FinishReason>(
   } satisfies { readonly [reason in keyof typeof GeminiFinishReason | "MODEL_ARMOR"]?: FinishReason }),
 )
 
-/** Gemini stops after a function call as after anything else; OpenAI has a reason of its own for it. */
+/** Reads why a candidate stopped. `called`: it called a function, for which OpenAI has a reason of its own. */
 export const readFinishReason = (value: unknown, called: boolean): FinishReason => {
   const reason = finishReasons.get(value) ?? "other"
   return reason === "stop" && called ? "tool_calls" : reason
 }
 
 /**
- * Of a candidate that said nothing: with a malformed function call or any other failure as its reason it is no answer.
- * The same request may well fail again.
+ * Returns the fault of an empty candidate: with a malformed function call or any other failure as its reason it is no
+ * answer. The same request may well fail again.
  */
-export const faultOfNothing = (value: unknown): Fault | undefined =>
+export const emptyCandidateFault = (value: unknown): Fault | undefined =>
   readFinishReason(value, false) === "other"
     ? upstreamFault("server_error_once", { identifiers: [typeof value === "string" ? value : undefined] })
     : undefined

@@ -1,7 +1,7 @@
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
 import type { WireLogprobs } from "../openai-chat/wire.ts"
 
-/** Null when the candidate has none, which is what OpenAI says then. */
+/** Reads a candidate's log probabilities; null, as OpenAI has it, when there are none. */
 export const readLogprobs = (candidate: JsonObject): WireLogprobs => {
   const result = objectAt(candidate, "logprobsResult")
   const chosen = objectsAt(result, "chosenCandidates")

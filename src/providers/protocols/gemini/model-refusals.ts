@@ -4,7 +4,7 @@ import type { LoweringFault } from "../Protocol.ts"
 import { answersJsonBesideTools, givesManyCandidates, takesPenalties } from "./model-generation.ts"
 import { present, unsupported } from "./wire.ts"
 
-/** What this model alone refuses of a request that can be put into Gemini's words, so that all of it makes sense. */
+/** Finds a field that other models of Gemini take and this one refuses, of a request that can be put into its words. */
 export const refusedByModel = (model: string, request: ChatRequest): LoweringFault | undefined => {
   if (!givesManyCandidates(model) && Number(present(request.n) ?? 1) > 1) {
     return unsupported("n", "n above 1 is", "model")

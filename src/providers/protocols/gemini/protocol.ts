@@ -4,7 +4,7 @@ import { parseAnswer } from "./answer.ts"
 import { lowerEmbedding, parseEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
 import { lowerChat } from "./request.ts"
-import { openGeminiStream } from "./stream.ts"
+import { openStream } from "./stream.ts"
 
 /** Gemini's own API, in both directions. The model and the kind of call travel in the path, not in the body. */
 export const gemini: Protocol = {
@@ -14,7 +14,7 @@ export const gemini: Protocol = {
     return Result.map(body, (make) => () => JSON.stringify(make()))
   },
   parse: parseAnswer,
-  openStream: openGeminiStream,
+  openStream,
   parseEmbedding,
   classify,
 }

@@ -9,24 +9,31 @@ import {
   type WireLogprobs,
 } from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
-import { answerHead, callId, candidateIndex, readCandidate, type Said, saysNothing } from "./candidate.ts"
+import {
+  answerHead,
+  type CandidateContent,
+  callId,
+  candidateIndex,
+  isEmpty,
+  readCandidate,
+} from "./candidate.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
-import { faultOfNothing, readFinishReason } from "./finish-reason.ts"
+import { emptyCandidateFault, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
 import { readUsage } from "./usage.ts"
 
 /**
- * Gemini's events as OpenAI's chunks. Gemini has no terminal event: the answer is complete when every candidate has
+ * Turns Gemini's events into OpenAI's chunks. Gemini has no terminal event: the answer is complete when every candidate has
  * told why it stopped and the body then ends. Some models tell it with every event, so the chunks with the reasons
  * wait for that end too: one each, after everything else.
  */
-export const openGeminiStream = (model: string, nowMs: number): StreamReader => new GeminiStream(model, nowMs)
+export const openStream = (model: string, nowMs: number): StreamReader => new GeminiStream(model, nowMs)
 
 interface Choice {
   /** Tool calls given so far. */
   calls: number
-  /** Whether it has said anything yet. */
+  /** True once it has had any content. */
   begun: boolean
   /** Undefined until the candidate has stopped. */
   finish: unknown
@@ -39,7 +46,7 @@ class GeminiStream implements StreamReader {
   readonly #model: string
   readonly #nowMs: number
   readonly #choices = new Map<number, Choice>()
-  /** Of the first event, kept for all. */
+  /** Fields of the first event, repeated in every chunk. */
   #head: WireHead | undefined
   #usage: ChatChunk["usage"]
 
@@ -64,7 +71,7 @@ class GeminiStream implements StreamReader {
     if (head === undefined) return truncated
     for (const [index, { finish, calls, begun }] of this.#choices) {
       if (finish === undefined) return truncated
-      const failure = index === 0 && !begun ? faultOfNothing(finish) : undefined
+      const failure = index === 0 && !begun ? emptyCandidateFault(finish) : undefined
       if (failure !== undefined) return fault(failure)
       const reason = readFinishReason(finish, calls > 0)
       ends.push(this.#chunk(head, index, {}, nothing, reason))
@@ -94,7 +101,7 @@ class GeminiStream implements StreamReader {
       const chunk = this.#takeCandidate(head, index, candidate)
       if (chunk !== undefined) said.push(chunk)
     }
-    // Known even if nothing further comes; told to nobody, since the last chunk tells it.
+    // Known even if nothing further comes, but not for clients: the last chunk tells it.
     if (said.length === 0 && isObject(json.usageMetadata)) said.push(this.#counted(head, COMMENT))
     return chunks(said)
   }
@@ -107,35 +114,35 @@ class GeminiStream implements StreamReader {
       choice.finish = candidate.finishReason
     }
     const before = choice.calls
-    const said = readCandidate(candidate, (nth) => callId(head, index, before + nth))
-    choice.calls += said.calls.length
-    choice.begun ||= !saysNothing(said)
+    const content = readCandidate(candidate, (nth) => callId(head, index, before + nth))
+    choice.calls += content.calls.length
+    choice.begun ||= !isEmpty(content)
     const logprobs = readLogprobs(candidate)
     const delta: WireDelta = {
-      ...(known === undefined && { role: "assistant", content: said.calls.length > 0 ? null : "" }),
-      ...(said.reasoning !== "" && { reasoning_content: said.reasoning }),
-      ...(said.text !== "" && { content: said.text }),
-      ...(said.calls.length > 0 && {
-        tool_calls: said.calls.map((call, nth) => ({ index: before + nth, ...call })),
+      ...(known === undefined && { role: "assistant", content: content.calls.length > 0 ? null : "" }),
+      ...(content.reasoning !== "" && { reasoning_content: content.reasoning }),
+      ...(content.text !== "" && { content: content.text }),
+      ...(content.calls.length > 0 && {
+        tool_calls: content.calls.map((call, nth) => ({ index: before + nth, ...call })),
       }),
     }
     return Object.keys(delta).length === 0 && logprobs === null
       ? undefined
-      : this.#chunk(head, index, delta, said, undefined, logprobs)
+      : this.#chunk(head, index, delta, content, undefined, logprobs)
   }
 
   #chunk(
     head: WireHead,
     index: number,
     delta: WireDelta,
-    said: Said,
+    content: CandidateContent,
     finish: FinishReason | undefined,
     logprobs: WireLogprobs = null,
   ): ChatChunk {
-    const generated = said.text.length + said.reasoning.length + argumentsLength(said)
+    const generated = content.text.length + content.reasoning.length + argumentsLength(content)
     return {
       event: chatChunk(head, index, delta, finish ?? null, logprobs),
-      text: index === 0 ? said.text : "",
+      text: index === 0 ? content.text : "",
       generated,
       semantic: finish !== undefined || generated > 0,
       usageOnly: false,
@@ -164,12 +171,12 @@ class GeminiStream implements StreamReader {
   }
 }
 
-/** To clients, an event that says nothing. */
+/** An event that says nothing to clients. */
 const COMMENT: Uint8Array = Buffer.from(": usage\n\n")
 
-const nothing: Said = { text: "", reasoning: "", calls: [] }
+const nothing: CandidateContent = { text: "", reasoning: "", calls: [] }
 
-const argumentsLength = ({ calls }: Said): number =>
+const argumentsLength = ({ calls }: CandidateContent): number =>
   calls.reduce((sum, call) => sum + call.function.arguments.length, 0)
 
 const chunks = (list: ReadonlyArray<ChatChunk>) => ({ _tag: "Chunks" as const, chunks: list })

@@ -36,7 +36,7 @@ export const lowerTools = (request: ChatRequest): Result.Result<ToolSettings, Lo
   })
 }
 
-/** Gemini's rule. OpenAI's differs: a name may begin with a digit. */
+/** Matches Gemini's names of functions. OpenAI's may begin with a digit. */
 const NAME = /^[A-Za-z_][\w.:-]{0,127}$/
 
 const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclaration, LoweringFault> => {
@@ -66,7 +66,7 @@ const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclara
   })
 }
 
-/** Undefined = the model decides, which is the default of both. */
+/** Lowers a tool choice. Undefined: the model decides, which is the default of both. */
 const lowerChoice = (choice: unknown): Result.Result<FunctionCalling | undefined, LoweringFault> => {
   switch (choice) {
     case undefined:

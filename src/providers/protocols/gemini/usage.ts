@@ -2,7 +2,7 @@ import { makeUsage, type Usage } from "../../../domain/Usage.ts"
 import { isObject } from "../json.ts"
 
 /**
- * Thoughts are an addend beside the candidates; tool results are input beside the prompt, which includes cached
+ * Reads the usage block. Thoughts are an addend beside the candidates; tool results are input beside the prompt, which includes cached
  * tokens. Google's JSON leaves zeros out, so a missing candidates count is what the total leaves for it, and
  * unknown without a total.
  */

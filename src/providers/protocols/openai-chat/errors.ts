@@ -4,17 +4,17 @@ import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseRetryAfter } from "../retry-after.ts"
 
-/** Errors of an OpenAI-speaking provider: as an answer with a status, and inside a stream that began well. */
+/** Classifies an answer of an OpenAI-speaking provider that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault =>
   faultOf(answer.status, envelope(answer.body), parseRetryAfter(answer.headers, nowMs))
 
-/** The same table; the status, which the stream's 200 took the place of, is what the error's own words stand for. */
+/** Classifies an error inside of a 200: its own words stand for the status that the 200 took the place of. */
 export const classifyInBand = (data: unknown): Fault => {
   const error = envelope(data)
   return faultOf(statusOf(error), error, undefined)
 }
 
-/** The error that a 200 or an event with these choices is instead of an answer; undefined when it is none. */
+/** Returns the error that a 200 or an event with these choices is instead of an answer; undefined when it is none. */
 export const inBandFault = (json: JsonObject, choices: ReadonlyArray<JsonObject>): Fault | undefined => {
   if (isError(json)) return classifyInBand(json)
   // OpenRouter ends an answer that failed on its way like any other, with the error in the choice.
@@ -22,7 +22,7 @@ export const inBandFault = (json: JsonObject, choices: ReadonlyArray<JsonObject>
   return failed && classifyInBand({ error: failed.error ?? {} })
 }
 
-/** `{"error": …}` as everyone has it, or vLLM's flat `{"object": "error", …}`. */
+/** Recognizes `{"error": …}` as everyone has it, and vLLM's flat `{"object": "error", …}`. */
 const isError = ({ error, object }: JsonObject): boolean =>
   isObject(error) || (typeof error === "string" && error !== "") || object === "error"
 
@@ -39,7 +39,7 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
   })
 }
 
-/** `{"error": {…}}`, the same in an array, `{"error": "text"}`, or vLLM's flat `{"object": "error", …}`. */
+/** Opens `{"error": {…}}`, the same in an array, `{"error": "text"}`, or vLLM's flat `{"object": "error", …}`. */
 const envelope = (body: unknown): JsonObject | undefined => {
   const outer: unknown = Array.isArray(body) ? body[0] : body
   if (!isObject(outer)) return undefined
@@ -71,14 +71,14 @@ const kindOf = (
     return "model_not_found"
   }
   if (status === 408 || status === 409) return "request_conflict"
-  if (code === "context_length_exceeded" || tellsContextLength(message)) return "context_length_exceeded"
+  if (code === "context_length_exceeded" || isContextLength(message)) return "context_length_exceeded"
   if (status === 429) return code === "slow_down" ? "overloaded" : "rate_limited"
   return "bad_request"
 }
 
 /**
- * Of a 404. What else is missing (a file, a tool) the client named, and a client must not be able to take the model from
- * everybody. A wrong URL is the configuration's, and so like a wrong model.
+ * Tells whether a 404 is about the model. Anything else that is missing (a file, a tool) the client named, and a client
+ * must not be able to take the model from everybody. A wrong URL is the configuration's, and so like a wrong model.
  */
 const isAboutModel = (
   code: string | undefined,
@@ -106,7 +106,7 @@ const statusOf = (error: JsonObject | undefined): number => {
     const known = statusOfWord.get(word)
     if (known !== undefined) return known
   }
-  return tellsContextLength(stringAt(error, "message")) ? 400 : 500
+  return isContextLength(stringAt(error, "message")) ? 400 : 500
 }
 
 const statusOfWord = new Map([
@@ -135,16 +135,16 @@ const isQuota = (word: string | undefined): boolean =>
   word?.endsWith("_spend_limit_exceeded") === true
 
 /**
- * vLLM and others say it in words only. More tokens than a minute's limit are a 429 (OpenAI) or 413 (Groq), but never fit,
+ * Recognizes a prompt that is too long, which vLLM and others say in words only. More tokens than a minute's limit are a 429 (OpenAI) or 413 (Groq), but never fit,
  * however long one waits.
  */
-const tellsContextLength = (message: string | undefined): boolean =>
+const isContextLength = (message: string | undefined): boolean =>
   message !== undefined &&
   /maximum context length|exceeds? the context (length|window|size)|^request too large for .*\blimit:? \d+, requested:? \d/i.test(
     message,
   )
 
-/** OpenRouter's moderation. */
+/** Recognizes OpenRouter's moderation. */
 const isFlagged = (metadata: JsonObject | undefined): boolean =>
   metadata !== undefined && (Array.isArray(metadata.reasons) || typeof metadata.flagged_input === "string")
 

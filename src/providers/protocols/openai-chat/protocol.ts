@@ -5,7 +5,7 @@ import { parseAnswer } from "./answer.ts"
 import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
 import { writeChat } from "./request.ts"
-import { streamReader } from "./stream.ts"
+import { openStream } from "./stream.ts"
 
 /**
  * OpenAI chat completions and embeddings, as OpenAI and the many servers that imitate it speak them. Clients speak
@@ -22,7 +22,7 @@ export const openAiChat = (options: {
         : () => writeEmbedding(model, task),
     ),
   parse: parseAnswer,
-  openStream: () => streamReader,
+  openStream,
   parseEmbedding,
   classify,
 })

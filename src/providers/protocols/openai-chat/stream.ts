@@ -3,41 +3,52 @@ import type { SseEvent } from "../../http/sse.ts"
 import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
 import type { Fault, Reading, StreamReader } from "../Protocol.ts"
+import { DeltaTemplate } from "./DeltaTemplate.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { readUsage } from "./usage.ts"
 
 /**
- * Streamed chat completions. Each event is passed on as it came and read only to be understood, by itself: what it
- * means depends on none before it, so one reader serves every stream.
+ * Reads a streamed chat completion. Each event is passed on as it came and read only to be understood; of the events
+ * before it, it needs at most the form that text deltas have here.
  */
-export const streamReader: StreamReader = {
-  read: (event) => {
-    const { type, data } = event
-    if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
-    // Some servers name their chunks, and clients read them all the same. What else has a name is not part of the answer.
-    const named = type !== "message"
-    const json = parseJson(data)
-    if (isObject(json)) {
-      const choices = objectsAt(json, "choices")
-      const fault = inBandFault(json, choices)
-      if (fault !== undefined) return faulty(fault)
-      return named && !Array.isArray(json.choices)
-        ? nothing
-        : { _tag: "Chunks", chunks: [readChunk(event, json, choices)] }
-    }
-    const text = data.trim()
-    if (text === "[DONE]") return done
-    return named || text === "" ? nothing : badEvent
-  },
-  end: (rest) => {
-    const text = rest.replace(/^data:/, "").trim()
-    // Only the last blank line is missing.
-    if (text === "[DONE]") return done
-    const json = parseJson(text)
-    const fault = isObject(json) ? inBandFault(json, objectsAt(json, "choices")) : undefined
-    return fault === undefined ? truncated : faulty(fault)
-  },
+export const openStream = (): StreamReader => {
+  const template = new DeltaTemplate()
+  return {
+    read: (event) => {
+      const chunk = event.type === "message" ? template.read(event) : undefined
+      return chunk === undefined ? readEvent(event, template) : { _tag: "Chunks", chunks: [chunk] }
+    },
+    end: readEnd,
+  }
+}
+
+const readEvent = (event: SseEvent, template: DeltaTemplate): Reading => {
+  const { type, data } = event
+  if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
+  // Some servers name their chunks, and clients read them all the same. Other named events are not part of the answer.
+  const named = type !== "message"
+  const json = parseJson(data)
+  if (isObject(json)) {
+    const choices = objectsAt(json, "choices")
+    const fault = inBandFault(json, choices)
+    if (fault !== undefined) return faulty(fault)
+    if (named && !Array.isArray(json.choices)) return nothing
+    template.learn(data, json)
+    return { _tag: "Chunks", chunks: [readChunk(event, json, choices)] }
+  }
+  const text = data.trim()
+  if (text === "[DONE]") return done
+  return named || text === "" ? nothing : badEvent
+}
+
+const readEnd = (rest: string): Reading => {
+  const text = rest.replace(/^data:/, "").trim()
+  // Only the last blank line is missing.
+  if (text === "[DONE]") return done
+  const json = parseJson(text)
+  const fault = isObject(json) ? inBandFault(json, objectsAt(json, "choices")) : undefined
+  return fault === undefined ? truncated : faulty(fault)
 }
 
 const nothing: Reading = { _tag: "Chunks", chunks: [] }
@@ -54,7 +65,7 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
   for (const choice of choices) {
     const delta = objectAt(choice, "delta")
     const reason = choice.finish_reason
-    semantic ||= (reason !== undefined && reason !== null) || saysSomething(delta)
+    semantic ||= (reason !== undefined && reason !== null) || isSemantic(delta)
     generated += characters(delta)
     // A stream of many choices mixes them; the first is number 0 and need not be first in the event.
     if ((choice.index ?? 0) !== 0) continue
@@ -74,8 +85,8 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
   }
 }
 
-/** Anything besides the role, known to us or not. */
-const saysSomething = (delta: JsonObject | undefined): boolean => {
+/** Tells whether a delta has anything besides the role, known to us or not. */
+const isSemantic = (delta: JsonObject | undefined): boolean => {
   for (const field in delta) {
     if (field !== "role" && !isEmpty(delta[field])) return true
   }

@@ -7,7 +7,7 @@ import type { Usage } from "../../../domain/Usage.ts"
  * delta is the caller's, already in OpenAI's words.
  */
 
-/** What every part of one answer repeats. */
+/** Fields that every part of one answer repeats. */
 export interface WireHead {
   /** `chatcmpl-…` */
   readonly id: string
@@ -17,7 +17,7 @@ export interface WireHead {
   readonly systemFingerprint?: string
 }
 
-export interface WireMessage {
+interface WireMessage {
   readonly role: "assistant"
   readonly content: string | null
   readonly [field: string]: unknown
@@ -26,10 +26,10 @@ export interface WireMessage {
 /** `role` in the first chunk alone, then pieces of `content`, `tool_calls` and so on. */
 export type WireDelta = Readonly<Record<string, unknown>>
 
-/** Null when nobody asked for them. */
+/** Null when they were not asked for. */
 export type WireLogprobs = OpenAI.ChatCompletion.Choice.Logprobs | null
 
-/** OpenAI has no word for "stopped for a reason of its own". */
+/** Writes a finish reason. OpenAI has no word for "stopped for a reason of its own". */
 const finishReason = (reason: FinishReason | null): string | null => (reason === "other" ? "stop" : reason)
 
 export const wireUsage = ({ inputTokens, outputTokens, cachedTokens, reasoningTokens }: Usage) => ({
@@ -48,7 +48,7 @@ const head = (object: string, { id, created, model, systemFingerprint }: WireHea
   ...(systemFingerprint !== undefined && { system_fingerprint: systemFingerprint }),
 })
 
-/** The body of a whole answer. Choices stand in the order of their index. */
+/** Writes the body of a whole answer. Choices stand in the order of their index. */
 export const chatCompletion = (
   about: WireHead,
   choices: ReadonlyArray<{
@@ -71,7 +71,7 @@ export const chatCompletion = (
 
 const event = (data: unknown): Uint8Array => Buffer.from(`data: ${JSON.stringify(data)}\n\n`)
 
-/** One event of a streamed answer, about one choice. */
+/** Writes one event of a streamed answer, about one choice. */
 export const chatChunk = (
   about: WireHead,
   index: number,
@@ -84,11 +84,11 @@ export const chatChunk = (
     choices: [{ index, delta, logprobs, finish_reason: finishReason(reason) }],
   })
 
-/** The event after the last choice has ended. */
+/** Writes the event after the last choice has ended. */
 export const usageChunk = (about: WireHead, usage: Usage): Uint8Array =>
   event({ ...head("chat.completion.chunk", about), choices: [], usage: wireUsage(usage) })
 
-/** The body of an embeddings answer; `base64` is the vector as 32-bit floats, little-endian. */
+/** Writes the body of an embeddings answer; `base64` is the vector as 32-bit floats, little-endian. */
 export const embeddingList = (
   model: string,
   vectors: ReadonlyArray<ArrayLike<number>>,

@@ -4,12 +4,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
-import { type FileJournalOptions, openFileJournal } from "../../src/journal/file-journal.ts"
+import { FileJournal, type FileJournalOptions } from "../../src/journal/FileJournal.ts"
+import { sizeOf } from "../../src/journal/Journal.ts"
 import { type JournalDisk, realDisk } from "../../src/journal/SegmentWriter.ts"
 import type { AttemptIntent } from "../../src/ledger/LedgerRecord.ts"
+import { lostRequest } from "../../src/ledger/lost-request.ts"
 import { ledgerDropped, ledgerTornBytes } from "../../src/observability/Metrics.ts"
 import { quiet } from "../ledger/logged.ts"
-import { afterCrash, drain, entry, scratchDirectory, segmentsIn, takeAll } from "./files.ts"
+import { afterCrash, drain, entry, recordIntent, scratchDirectory, segmentsIn, takeAll } from "./files.ts"
 
 const KIB = 1024
 
@@ -39,7 +41,7 @@ const damage = Effect.map(
 )
 
 const openIn = (directory: string, options: Partial<FileJournalOptions> = {}) =>
-  openFileJournal({ directory, maxBytes: 1e9, ...options })
+  FileJournal.open({ directory, maxBytes: 1e9, ...options })
 
 /** A disk with room for so many bytes, which takes what fits of a write, and may refuse to be cut. */
 const makeDisk = (room: number) => {
@@ -71,12 +73,12 @@ describe("the journal in files", () => {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory, { segmentBytes: 2 * KIB })
       const given = entries(100)
-      for (const each of given) assert.isUndefined(journal.append(each))
+      for (const each of given) assert.isUndefined(journal.appendNow(each))
       assert.deepStrictEqual(yield* journal.peek(7), given.slice(0, 7))
       assert.deepStrictEqual(yield* journal.peek(7), given.slice(0, 7))
       assert.deepStrictEqual((yield* afterCrash(directory)).entries, given)
       assert.deepStrictEqual(yield* takeAll(journal), given)
-      assert.strictEqual(journal.taken() - journal.settled(), 0)
+      assert.strictEqual(sizeOf(journal), 0)
     }),
   )
 
@@ -84,7 +86,7 @@ describe("the journal in files", () => {
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory, { segmentBytes: 2 * KIB })
-      for (const each of entries(100)) journal.append(each)
+      for (const each of entries(100)) journal.appendNow(each)
       const full = segmentsIn(directory)
       assert.isAbove(full.length, 5)
       assert.strictEqual(
@@ -104,7 +106,7 @@ describe("the journal in files", () => {
         [8],
       )
       assert.strictEqual(journal.bytes(), 8)
-      for (const each of entries(3, 100)) journal.append(each)
+      for (const each of entries(3, 100)) journal.appendNow(each)
       assert.deepStrictEqual(yield* takeAll(journal), entries(3, 100))
     }),
   )
@@ -114,18 +116,21 @@ describe("the journal in files", () => {
       const directory = yield* scratchDirectory
       const [first, second] = [yield* Scope.make(), yield* Scope.make()]
       const empty = yield* openIn(directory).pipe(Scope.provide(first))
-      empty.append(entry("a"))
+      empty.appendNow(entry("a"))
       yield* takeAll(empty)
       yield* Scope.close(first, Exit.void)
       assert.deepStrictEqual(readdirSync(directory), [])
 
       const filled = yield* openIn(directory).pipe(Scope.provide(second))
-      filled.append(entry("b"))
-      filled.attempting(intent("c"))
+      filled.appendNow(entry("b"))
+      recordIntent(filled, intent("c"))
       yield* Scope.close(second, Exit.void)
-      const inheritance = yield* (yield* openIn(directory)).inherit
-      assert.deepStrictEqual(inheritance && ids(yield* drain(inheritance)), ["b"])
-      assert.deepStrictEqual(inheritance && ids(inheritance.lost), ["c"])
+      const orphan = yield* (yield* openIn(directory)).recoverOrphan
+      assert.deepStrictEqual(orphan && ids(yield* drain(orphan)), ["b"])
+      assert.deepStrictEqual(
+        orphan?.unfinished.map((intents) => lostRequest(intents)?.id),
+        [RequestId.make("c")],
+      )
     }),
   )
 
@@ -137,16 +142,16 @@ describe("the journal in files", () => {
         const dying = yield* Scope.make()
         const one = yield* openIn(directory).pipe(Scope.provide(dying))
         const other = yield* openIn(directory)
-        for (const each of entries(10)) one.append(each)
-        assert.isUndefined(yield* other.inherit)
+        for (const each of entries(10)) one.appendNow(each)
+        assert.isUndefined(yield* other.recoverOrphan)
         yield* Scope.close(dying, Exit.void)
         const third = yield* openIn(directory)
-        const inheritance = yield* other.inherit
-        assert.isUndefined(yield* third.inherit)
+        const orphan = yield* other.recoverOrphan
+        assert.isUndefined(yield* third.recoverOrphan)
         assert.isAbove(other.bytes(), 1_000)
-        assert.deepStrictEqual(inheritance && (yield* drain(inheritance)), entries(10))
+        assert.deepStrictEqual(orphan && (yield* drain(orphan)), entries(10))
         assert.strictEqual(readdirSync(directory).length, 3)
-        if (inheritance !== undefined) yield* inheritance.remove
+        if (orphan !== undefined) yield* orphan.remove
         assert.strictEqual(readdirSync(directory).length, 2)
         assert.strictEqual(other.bytes(), 0)
       }),
@@ -157,14 +162,14 @@ describe("the journal in files", () => {
       const directory = yield* scratchDirectory
       const dying = yield* Scope.make()
       const dead = yield* openIn(directory).pipe(Scope.provide(dying))
-      dead.append(entry("a"))
+      dead.appendNow(entry("a"))
       yield* Scope.close(dying, Exit.void)
       const [name = ""] = readdirSync(directory)
-      writeFileSync(join(directory, name, "00000009.gwj2"), "of a later version")
-      const inheritance = yield* (yield* openIn(directory)).inherit
-      assert.deepStrictEqual(inheritance && ids(yield* drain(inheritance)), ["a"])
-      if (inheritance !== undefined) yield* inheritance.remove
-      assert.deepStrictEqual(readdirSync(join(directory, name)), ["00000009.gwj2"])
+      writeFileSync(join(directory, name, "00000009.gwj3"), "of a later version")
+      const orphan = yield* (yield* openIn(directory)).recoverOrphan
+      assert.deepStrictEqual(orphan && ids(yield* drain(orphan)), ["a"])
+      if (orphan !== undefined) yield* orphan.remove
+      assert.deepStrictEqual(readdirSync(join(directory, name)), ["00000009.gwj3"])
     }),
   )
 
@@ -184,9 +189,9 @@ describe("calls that are under way", () => {
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory)
-      for (const id of ["a", "b", "c"]) assert.isUndefined(journal.attempting(intent(id)))
-      journal.attempting(intent("b", "other"))
-      journal.append(entry("a"))
+      for (const id of ["a", "b", "c"]) assert.isUndefined(recordIntent(journal, intent(id)))
+      recordIntent(journal, intent("b", "other"))
+      journal.appendNow(entry("a"))
       const { entries, lost } = yield* afterCrash(directory)
       assert.deepStrictEqual(ids(entries), ["a"])
       assert.deepStrictEqual(
@@ -200,16 +205,16 @@ describe("calls that are under way", () => {
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
       const journal = yield* openIn(directory, { segmentBytes: 2 * KIB })
-      journal.attempting(intent("long"))
+      recordIntent(journal, intent("long"))
       for (let round = 0; round < 20; round++) {
-        journal.attempting(intent(`short-${round}`))
-        for (const each of entries(10, round * 10)) journal.append(each)
-        journal.append(entry(`short-${round}`))
+        recordIntent(journal, intent(`short-${round}`))
+        for (const each of entries(10, round * 10)) journal.appendNow(each)
+        journal.appendNow(entry(`short-${round}`))
         yield* takeAll(journal)
       }
       assert.isAtMost(segmentsIn(directory).length, 2)
       assert.deepStrictEqual(ids((yield* afterCrash(directory)).lost), ["long"])
-      journal.append(entry("long"))
+      journal.appendNow(entry("long"))
       yield* takeAll(journal)
       assert.deepStrictEqual((yield* afterCrash(directory)).lost, [])
     }),
@@ -220,16 +225,16 @@ describe("calls that are under way", () => {
       const directory = yield* scratchDirectory
       const { disk, state } = makeDisk(4 * KIB)
       const journal = yield* openIn(directory, { disk })
-      journal.attempting(intent("a"))
+      recordIntent(journal, intent("a"))
       state.room = 0
-      assert.strictEqual(journal.append(entry("a")), "disk")
+      assert.strictEqual(journal.appendNow(entry("a")), "disk")
       state.room = 4 * KIB
       yield* TestClock.adjust("1 second")
-      for (const each of entries(5)) journal.append(each)
+      for (const each of entries(5)) journal.appendNow(each)
       yield* takeAll(journal)
       assert.deepStrictEqual(ids((yield* afterCrash(directory)).lost), ["a"])
       journal.release("a")
-      journal.append(entry("b"))
+      journal.appendNow(entry("b"))
       yield* takeAll(journal)
       assert.deepStrictEqual((yield* afterCrash(directory)).lost, [])
     }),
@@ -244,19 +249,19 @@ describe("a journal without room", () => {
         const directory = yield* scratchDirectory
         const dying = yield* Scope.make()
         const dead = yield* openIn(directory).pipe(Scope.provide(dying))
-        for (const each of entries(20)) dead.append(each)
+        for (const each of entries(20)) dead.appendNow(each)
         yield* Scope.close(dying, Exit.void)
         const journal = yield* openIn(directory, { segmentBytes: KIB, maxBytes: 8 * KIB })
-        const inheritance = yield* journal.inherit
-        const refusals = entries(100).map(journal.append)
+        const orphan = yield* journal.recoverOrphan
+        const refusals = entries(100).map(journal.appendNow)
         const taken = refusals.indexOf("journal_full")
         assert.isAbove(taken, 20)
         // 58 would fit without what the dead left.
         assert.isBelow(taken, 50)
         assert.isAtMost(journal.bytes(), 8 * KIB + 200)
-        assert.strictEqual(journal.attempting(intent("a")), "journal_full")
-        if (inheritance !== undefined) yield* drain(inheritance)
-        assert.isUndefined(journal.append(entry("b")))
+        assert.strictEqual(recordIntent(journal, intent("a")), "journal_full")
+        if (orphan !== undefined) yield* drain(orphan)
+        assert.isUndefined(journal.appendNow(entry("b")))
       }),
   )
 
@@ -268,7 +273,7 @@ describe("a journal without room", () => {
         const before = yield* damage
         const { disk, state } = makeDisk(room)
         const journal = yield* openIn(directory, { disk, segmentBytes: 600 })
-        const taken = given.filter((each) => journal.append(each) === undefined)
+        const taken = given.filter((each) => journal.appendNow(each) === undefined)
         assert.isBelow(taken.length, 10)
         assert.strictEqual(journal.fault(), "ENOSPC")
         const crashed = yield* afterCrash(directory)
@@ -277,7 +282,7 @@ describe("a journal without room", () => {
         state.room = 1e6
         yield* TestClock.adjust("1 second")
         const more = entries(10, 40)
-        for (const each of more) assert.isUndefined(journal.append(each))
+        for (const each of more) assert.isUndefined(journal.appendNow(each))
         assert.deepStrictEqual((yield* afterCrash(directory)).entries, [...taken, ...more])
         assert.deepStrictEqual(yield* takeAll(journal), [...taken, ...more])
         assert.strictEqual(yield* damage, before)
@@ -291,11 +296,11 @@ describe("a journal without room", () => {
       const { disk, state } = makeDisk(700)
       const journal = yield* openIn(directory, { disk })
       state.stuck = true
-      const taken = entries(10).filter((each) => journal.append(each) === undefined)
+      const taken = entries(10).filter((each) => journal.appendNow(each) === undefined)
       state.room = 1e6
       yield* TestClock.adjust("1 second")
       const more = entries(10, 10)
-      for (const each of more) assert.isUndefined(journal.append(each))
+      for (const each of more) assert.isUndefined(journal.appendNow(each))
       assert.strictEqual(segmentsIn(directory).length, 2)
       assert.deepStrictEqual((yield* afterCrash(directory)).entries, [...taken, ...more])
       assert.deepStrictEqual(yield* takeAll(journal), [...taken, ...more])
@@ -306,18 +311,17 @@ describe("a journal without room", () => {
     Effect.gen(function* () {
       const { disk, state } = makeDisk(100)
       const journal = yield* openIn(yield* scratchDirectory, { disk })
-      for (const each of entries(10)) assert.strictEqual(journal.append(each), "disk")
+      for (const each of entries(10)) assert.strictEqual(journal.appendNow(each), "disk")
       assert.isBelow(state.writes, 8)
       yield* TestClock.setTime(-3_600_000)
       state.room = 1e6
-      assert.isUndefined(journal.append(entry("clock set back")))
+      assert.isUndefined(journal.appendNow(entry("clock set back")))
     }),
   )
 })
 
 describe("the age of what is in the journal", () => {
-  const ended = (id: string, ms: number) =>
-    entry(id, `{"id":"${id}","started_at_ms":${ms - 10},"latency_ms":10,"x":"${"y".repeat(100)}"}`)
+  const ended = (id: string, ms: number) => entry(id, `{"id":"${id}","x":"${"y".repeat(140)}"}`, ms)
 
   it.effect("is that of its first record that is not acknowledged", () =>
     Effect.gen(function* () {
@@ -325,13 +329,13 @@ describe("the age of what is in the journal", () => {
       const dying = yield* Scope.make()
       const journal = yield* openIn(directory, { segmentBytes: KIB }).pipe(Scope.provide(dying))
       // Keeps the segment from being emptied.
-      journal.attempting(intent("long"))
+      recordIntent(journal, intent("long"))
       assert.isUndefined(journal.oldestMs())
-      journal.append(ended("a", 1_000))
+      journal.appendNow(ended("a", 1_000))
       assert.strictEqual(journal.oldestMs(), 1_000)
       yield* takeAll(journal)
       assert.isUndefined(journal.oldestMs())
-      for (let n = 1; n <= 40; n++) journal.append(ended(`b-${n}`, 5_000 + n))
+      for (let n = 1; n <= 40; n++) journal.appendNow(ended(`b-${n}`, 5_000 + n))
       assert.strictEqual(journal.oldestMs(), 5_001)
       yield* journal.peek(3)
       assert.strictEqual(journal.oldestMs(), 5_001)
@@ -339,10 +343,10 @@ describe("the age of what is in the journal", () => {
       // The last one that was acknowledged, until the next is read.
       assert.strictEqual(journal.oldestMs(), 5_003)
       yield* Scope.close(dying, Exit.void)
-      const inheritance = yield* (yield* openIn(directory)).inherit
-      assert.strictEqual(inheritance?.queue.oldestMs(), 1_000)
-      if (inheritance !== undefined) yield* drain(inheritance)
-      assert.isUndefined(inheritance?.queue.oldestMs())
+      const orphan = yield* (yield* openIn(directory)).recoverOrphan
+      assert.strictEqual(orphan?.queue.oldestMs(), 1_000)
+      if (orphan !== undefined) yield* drain(orphan)
+      assert.isUndefined(orphan?.queue.oldestMs())
     }),
   )
 })

@@ -1,6 +1,6 @@
 import { Option, Schema } from "effect"
 import { KeyId, RequestId } from "../domain/Ids.ts"
-import type { AttemptIntent, LedgerRecord } from "../ledger/LedgerRecord.ts"
+import type { AttemptIntent, LedgerRecord } from "./LedgerRecord.ts"
 
 /** An upstream call that is about to leave, as a line of JSON, and what becomes of it when its process dies. */
 
@@ -29,12 +29,9 @@ export const intentLine = (intent: AttemptIntent): string =>
       : intent,
   )
 
-/** One request that its process died over, from the lines of its calls; undefined when none can be understood. */
+/** The record of a request that its process died over, from the lines of its intents; undefined when none is legible. */
 export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefined => {
-  // A line that was carried into a later segment is there twice.
-  const calls = [...new Set(lines)].flatMap(
-    (line): ReadonlyArray<AttemptIntent> => Option.toArray(decode(line)),
-  )
+  const calls = lines.flatMap((line): ReadonlyArray<AttemptIntent> => Option.toArray(decode(line)))
   const [first] = calls
   if (first === undefined) return undefined
   return {

@@ -1,0 +1,142 @@
+import { Effect, Latch } from "effect"
+import type { SqlClient } from "effect/sql"
+import { type EntryQueue, type Journal, type Orphan, sizeOf } from "../journal/Journal.ts"
+import type { MemoryJournal } from "../journal/MemoryJournal.ts"
+import { deliverBatch } from "./deliver-batch.ts"
+
+/** A batch leaves when it is full or this old, whichever comes first. */
+const BATCH_RECORDS = 500
+const BATCH_AGE = "200 millis"
+
+interface Flush {
+  /** Queues, and what they had taken when the flush was asked for. */
+  readonly targets: Map<EntryQueue, number>
+  readonly resume: () => void
+}
+
+/** Takes entries out of the journal, out of memory and out of orphans, and gets them into the database in batches. */
+export class BatchShipper {
+  readonly #sql: SqlClient.SqlClient
+  readonly #journal: Journal
+  readonly #overflow: MemoryJournal
+  readonly #orphans: Array<Orphan> = []
+  readonly #filled = Latch.makeUnsafe()
+  readonly #batchReady = Latch.makeUnsafe()
+  readonly #orphansFound = Latch.makeUnsafe()
+  readonly #flushes = new Set<Flush>()
+
+  constructor(sql: SqlClient.SqlClient, journal: Journal, overflow: MemoryJournal) {
+    this.#sql = sql
+    this.#journal = journal
+    this.#overflow = overflow
+  }
+
+  /** Number of records that are not in the database. */
+  waiting(): number {
+    return this.#queues().reduce((sum, queue) => sum + sizeOf(queue), 0)
+  }
+
+  /** Milliseconds since the request of the oldest record that waits ended. */
+  oldestAgeMs(nowMs: number): number {
+    const ended = this.#queues().flatMap((queue) => (sizeOf(queue) === 0 ? [] : (queue.oldestMs() ?? [])))
+    return ended.length === 0 ? 0 : Math.max(0, nowMs - Math.min(...ended))
+  }
+
+  /** Says that there is a new entry in the journal or in memory. */
+  wake(): void {
+    this.#filled.openUnsafe()
+    if (sizeOf(this.#journal) + sizeOf(this.#overflow) >= BATCH_RECORDS) this.#batchReady.openUnsafe()
+  }
+
+  add(orphan: Orphan): void {
+    this.#orphans.push(orphan)
+    this.#filled.openUnsafe()
+    this.#batchReady.openUnsafe()
+  }
+
+  /** Says that every orphan that is there has been added: from then on a flush knows what to wait for. */
+  orphansFound(): void {
+    this.#orphansFound.openUnsafe()
+  }
+
+  /** Lets the flushes that wait also wait for what went from memory to the journal. */
+  extendFlushes(): void {
+    for (const { targets } of this.#flushes) targets.set(this.#journal, this.#journal.appended())
+  }
+
+  /** Resolves when everything taken in so far is in the database, or fails to within `timeoutMs` (false). */
+  flush(timeoutMs: number): Effect.Effect<boolean> {
+    return this.#orphansFound.await.pipe(
+      Effect.andThen(Effect.callback<void>((resume) => this.#register(() => resume(Effect.void)))),
+      Effect.as(true),
+      Effect.timeoutOrElse({ duration: timeoutMs, orElse: () => Effect.succeed(false) }),
+    )
+  }
+
+  /** Ships for ever. */
+  readonly run: Effect.Effect<never> = Effect.suspend(() => this.#next).pipe(
+    Effect.forever,
+    Effect.catchDefect((defect) =>
+      Effect.andThen(Effect.logError("the ledger's writer failed", { defect }), Effect.sleep("1 second")),
+    ),
+    Effect.forever,
+  )
+
+  readonly #next = Effect.gen({ self: this }, function* () {
+    yield* this.#removeEmptyOrphans
+    this.#resumeFlushes()
+    if (this.waiting() === 0) {
+      this.#filled.closeUnsafe()
+      yield* this.#filled.await
+    }
+    if (this.waiting() >= BATCH_RECORDS || this.#flushes.size > 0) this.#batchReady.openUnsafe()
+    yield* Effect.timeoutOption(this.#batchReady.await, BATCH_AGE)
+    // Opened again by those who come while this batch is shipped.
+    this.#batchReady.closeUnsafe()
+    yield* this.#ship
+  })
+
+  /** Ships the first batch that can be had. One queue that cannot be read at the moment does not hold up the others. */
+  readonly #ship = Effect.gen({ self: this }, function* () {
+    for (const queue of this.#queues()) {
+      if (sizeOf(queue) === 0) continue
+      const entries = yield* queue.peek(BATCH_RECORDS)
+      if (entries.length === 0) continue
+      yield* deliverBatch(this.#sql, entries)
+      yield* queue.acknowledge
+      if (queue === this.#overflow) for (const { id } of entries) this.#journal.release(id)
+      return
+    }
+    yield* Effect.sleep(BATCH_AGE)
+  })
+
+  readonly #removeEmptyOrphans = Effect.gen({ self: this }, function* () {
+    for (const done of this.#orphans.filter(({ queue }) => sizeOf(queue) === 0)) {
+      yield* done.remove
+      this.#orphans.splice(this.#orphans.indexOf(done), 1)
+    }
+  })
+
+  /** Queues in the order they are shipped: first what would be lost with the process, then the oldest. */
+  #queues(): ReadonlyArray<EntryQueue> {
+    return [this.#overflow, ...this.#orphans.map(({ queue }) => queue), this.#journal]
+  }
+
+  #register(resume: () => void): Effect.Effect<void> {
+    this.#journal.flush()
+    const targets = new Map(this.#queues().map((queue) => [queue, queue.appended()]))
+    const flush: Flush = { targets, resume }
+    this.#flushes.add(flush)
+    this.#resumeFlushes()
+    this.#batchReady.openUnsafe()
+    return Effect.sync(() => void this.#flushes.delete(flush))
+  }
+
+  #resumeFlushes(): void {
+    for (const flush of this.#flushes) {
+      if ([...flush.targets].some(([queue, appended]) => queue.acknowledged() < appended)) continue
+      this.#flushes.delete(flush)
+      flush.resume()
+    }
+  }
+}
