@@ -10,9 +10,13 @@ import { dirname, join, resolve } from "node:path"
 const root = resolve(process.argv[2] ?? ".")
 const FOLDERS = ["src", "test", "bench", "scripts", "migrations", "examples"]
 
+/** Tells the project's own files: those of its folders, and the configurations beside them. */
+const isOurs = (file: string): boolean =>
+  !file.includes("/") || FOLDERS.some((folder) => file.startsWith(`${folder}/`))
+
 const files = new Map(
   readdirSync(root, { recursive: true, encoding: "utf8" })
-    .filter((file) => FOLDERS.some((folder) => file.startsWith(`${folder}/`)) && /\.m?ts$/.test(file))
+    .filter((file) => isOurs(file) && /\.m?ts$/.test(file))
     .map((file) => [join(root, file), readFileSync(join(root, file), "utf8")] as const),
 )
 

@@ -1,7 +1,7 @@
 import { assert } from "@effect/vitest"
 import { openApiDocument } from "../../src/http/openapi.ts"
 
-export interface JsonSchema {
+interface JsonSchema {
   readonly $ref?: string
   readonly type?: string
   readonly enum?: Array<unknown>
@@ -29,7 +29,7 @@ interface Response {
   readonly headers?: Record<string, unknown>
 }
 
-export interface Operation {
+interface Operation {
   readonly operationId: string
   readonly summary: string
   readonly parameters: ReadonlyArray<Parameter>

@@ -4,7 +4,6 @@ import { SqlClient } from "effect/sql"
 import { ApiKeys } from "../../src/auth/ApiKeys.ts"
 import type { Authenticator } from "../../src/auth/Authenticator.ts"
 import { Database } from "../../src/database/Database.ts"
-import { cheapHashes } from "../support/cheap-hashes.ts"
 import { layerPostgres, migratedPostgresUrl } from "../support/Databases.ts"
 import { scaled } from "../support/slowness.ts"
 import { freezableProxy, reason, refusedAfterMs, replica } from "./databases.ts"
@@ -29,57 +28,58 @@ const createKey = Effect.gen(function* () {
   return { id: key.id, token: Redacted.value(secret) }
 })
 
-layer(ApiKeys.layer.pipe(Layer.provide(cheapHashes), Layer.provideMerge(layerPostgres)), {
-  excludeTestServices: true,
-})("lost connections", (it) => {
-  /** Ends every other session of the database. */
-  const killConnections = Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    yield* sql`
+layer(ApiKeys.layer.pipe(Layer.provideMerge(layerPostgres)), { excludeTestServices: true })(
+  "lost connections",
+  (it) => {
+    /** Ends every other session of the database. */
+    const killConnections = Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity
         WHERE datname = current_database() AND pid <> pg_backend_pid()`
-  })
+    })
 
-  it.effect("hide no revocation: not one from just before, nor one from just after", () =>
-    Effect.gen(function* () {
-      const auth = yield* replica
-      const kept = yield* createKey
-      yield* learn(auth, kept.token)
-      for (let round = 0; round < 5; round++) {
-        const before = yield* createKey
-        const after = yield* createKey
-        yield* learn(auth, before.token)
-        yield* learn(auth, after.token)
-        // The pool may offer a connection that is about to end.
-        const revoke = (id: string) =>
-          Effect.retry(
-            ApiKeys.use((keys) => keys.revoke(id)),
-            { times: 10 },
-          )
-        yield* revoke(before.id)
-        yield* killConnections
-        yield* revoke(after.id)
-        assert.isBelow(yield* refusedAfterMs(auth, before.token), scaled(1_000))
-        assert.isBelow(yield* refusedAfterMs(auth, after.token), scaled(1_000))
-        assert.strictEqual(yield* reason(auth, kept.token), "valid")
-      }
-    }),
-  )
+    it.effect("hide no revocation: not one from just before, nor one from just after", () =>
+      Effect.gen(function* () {
+        const auth = yield* replica
+        const kept = yield* createKey
+        yield* learn(auth, kept.token)
+        for (let round = 0; round < 5; round++) {
+          const before = yield* createKey
+          const after = yield* createKey
+          yield* learn(auth, before.token)
+          yield* learn(auth, after.token)
+          // The pool may offer a connection that is about to end.
+          const revoke = (id: string) =>
+            Effect.retry(
+              ApiKeys.use((keys) => keys.revoke(id)),
+              { times: 10 },
+            )
+          yield* revoke(before.id)
+          yield* killConnections
+          yield* revoke(after.id)
+          assert.isBelow(yield* refusedAfterMs(auth, before.token), scaled(1_000))
+          assert.isBelow(yield* refusedAfterMs(auth, after.token), scaled(1_000))
+          assert.strictEqual(yield* reason(auth, kept.token), "valid")
+        }
+      }),
+    )
 
-  it.effect("leave a change that is not announced to be seen by its number", () =>
-    Effect.gen(function* () {
-      const auth = yield* replica
-      const { id, token } = yield* createKey
-      yield* learn(auth, token)
-      const sql = yield* SqlClient.SqlClient
-      yield* sql`ALTER TABLE api_keys DISABLE TRIGGER api_keys_announce`
-      yield* sql`
+    it.effect("leave a change that is not announced to be seen by its number", () =>
+      Effect.gen(function* () {
+        const auth = yield* replica
+        const { id, token } = yield* createKey
+        yield* learn(auth, token)
+        const sql = yield* SqlClient.SqlClient
+        yield* sql`ALTER TABLE api_keys DISABLE TRIGGER api_keys_announce`
+        yield* sql`
           UPDATE api_keys SET revoked_at = now(), change_seq = nextval('api_key_changes') WHERE id = ${id}`
-      assert.isBelow(yield* refusedAfterMs(auth, token), scaled(1_000))
-      yield* sql`ALTER TABLE api_keys ENABLE TRIGGER api_keys_announce`
-    }),
-  )
-})
+        assert.isBelow(yield* refusedAfterMs(auth, token), scaled(1_000))
+        yield* sql`ALTER TABLE api_keys ENABLE TRIGGER api_keys_announce`
+      }),
+    )
+  },
+)
 
 /** Makes a migrated database whose only way is a proxy that can freeze, and the way around it. */
 const behindProxy = Effect.gen(function* () {
@@ -88,10 +88,7 @@ const behindProxy = Effect.gen(function* () {
   const proxy = yield* freezableProxy({ host: server.hostname, port: Number(server.port) })
   server.host = `127.0.0.1:${proxy.port}`
   const keysOver = (database: Redacted.Redacted) =>
-    ApiKeys.layer.pipe(
-      Layer.provide(cheapHashes),
-      Layer.provideMerge(pool.pipe(Layer.provide(Database.layerServer(database)))),
-    )
+    ApiKeys.layer.pipe(Layer.provideMerge(pool.pipe(Layer.provide(Database.layerServer(database)))))
   return { proxy, proxied: keysOver(Redacted.make(server.href)), direct: keysOver(url) }
 })
 

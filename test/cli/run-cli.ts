@@ -13,13 +13,13 @@ import { processEnv } from "../support/process-env.ts"
 
 const cli = join(import.meta.dirname, "../../src/cli.ts")
 
-export interface CliResult {
+interface CliResult {
   readonly code: number | null
   readonly stdout: string
   readonly stderr: string
 }
 
-export interface CliRun {
+interface CliRun {
   readonly process: ChildProcess
   readonly ended: Promise<CliResult>
 }

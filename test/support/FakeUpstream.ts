@@ -166,7 +166,7 @@ const refusal = ({ shape, json }: Asked): Behaviour | undefined => {
 }
 
 /** One request as it arrived. */
-export class RecordedCall {
+class RecordedCall {
   readonly method: string
   readonly path: string
   /** As sent: names and values in turn, case and order kept. */

@@ -2,7 +2,7 @@ import { Agent, type IncomingHttpHeaders, type IncomingMessage, request } from "
 import { scaled } from "./slowness.ts"
 
 /** One event as a client sees it: the WHATWG rules, written apart from the gateway's own reading of them. */
-export interface ClientEvent {
+interface ClientEvent {
   readonly type: string
   readonly data: string
 }
@@ -18,7 +18,7 @@ export const parseEvents = (text: string): ReadonlyArray<ClientEvent> => {
   })
 }
 
-export type Ending =
+type Ending =
   | "end" // the body ended as HTTP says
   | "cut" // the connection broke
   | "left" // by `leave`

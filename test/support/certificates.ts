@@ -11,12 +11,12 @@ export interface Certificate {
   readonly key: string
 }
 
-export interface Authority extends Certificate {
+interface Authority extends Certificate {
   readonly name: string
   readonly privateKey: KeyObject
 }
 
-export type Subject = { readonly ip: readonly [number, number, number, number] } | { readonly dns: string }
+type Subject = { readonly ip: readonly [number, number, number, number] } | { readonly dns: string }
 
 const DAY_MS = 86_400_000
 

@@ -44,7 +44,7 @@ export interface Good {
   readonly headers?: Headers
 }
 
-export type Headers = Readonly<Record<string, string>>
+type Headers = Readonly<Record<string, string>>
 
 const answer = (exchange: Exchange, status: number, body: string | Buffer, headers: Headers): void => {
   exchange.response.writeHead(status, { "content-length": Buffer.byteLength(body), ...headers }).end(body)

@@ -7,7 +7,7 @@ import type { Asked, Finish, Tokens } from "./fake-upstream-wire.ts"
  */
 
 /** One function call of an answer. */
-export interface GeminiCall {
+interface GeminiCall {
   readonly name: string
   readonly args: Readonly<Record<string, unknown>>
   /** Gemini names its calls only sometimes. */

@@ -5,10 +5,10 @@ import { openAiAnswer, openAiEmbeddings, openAiStreamEvents } from "./fake-upstr
  * The two provider shapes, seen from the provider's side: what a call asks for and what a good answer looks like.
  * Written apart from the gateway's own translation, so that a mistake there is not mirrored here.
  */
-export type Shape = "openai" | "gemini" | "unknown"
+type Shape = "openai" | "gemini" | "unknown"
 
 /** `chat` is a whole answer. */
-export type Operation = "chat" | "stream" | "embedding"
+type Operation = "chat" | "stream" | "embedding"
 
 export interface Asked {
   readonly shape: Shape

@@ -29,7 +29,7 @@ export interface Attempt {
   readonly costNanoUsd: number | null
 }
 
-export interface Claim {
+interface Claim {
   readonly keyHash: string
   readonly runs: number
   readonly status: number | null

@@ -18,7 +18,7 @@ export interface Ask {
 }
 
 /** Enough that a route comes again only seconds later, when nobody has anything to do with its last ask any more. */
-export const ROUTES = 400
+const ROUTES = 400
 
 /** Cheapest first, and cost alone decides: most routes ask `p0` and then `p1`, some begin where nobody listens. */
 export const config = (upstreams: readonly [string, string], deadPort: number, ledger: string): string => `
@@ -43,9 +43,9 @@ limits: { requests_per_minute: 1000000, max_event_loop_delay_ms: 60000, retry_ra
 ledger: { journal: ${ledger} }
 `
 
-export const routeName = (number: number): string => `route-${number % ROUTES}`
+const routeName = (number: number): string => `route-${number % ROUTES}`
 
-export const promptOf = (number: number): string => `ask-${number}.`
+const promptOf = (number: number): string => `ask-${number}.`
 
 export const numberIn = (prompt: string): number => Number(/^ask-(\d+)\.$/.exec(prompt)?.[1])
 

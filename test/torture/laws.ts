@@ -4,9 +4,9 @@ import type { Attempt, Books, Row } from "./Books.ts"
 import { hasRow, type Send } from "./Clients.ts"
 
 /** Calls that reached a provider: by ask, then by provider. */
-export type Calls = ReadonlyMap<number, ReadonlyMap<string, number>>
+type Calls = ReadonlyMap<number, ReadonlyMap<string, number>>
 
-export interface History {
+interface History {
   readonly sends: ReadonlyArray<Send>
   readonly calls: Calls
   readonly books: Books

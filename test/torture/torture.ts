@@ -27,7 +27,7 @@ export interface Torture {
   readonly say: (what: string) => void
 }
 
-export interface Verdict {
+interface Verdict {
   readonly violations: ReadonlyArray<string>
   readonly sends: ReadonlyArray<Send>
   readonly books: Books
