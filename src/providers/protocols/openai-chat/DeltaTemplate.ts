@@ -22,16 +22,19 @@ const PROBE = "\u{f0000}probe"
 export class DeltaTemplate {
   #prefix = ""
   #suffix = ""
+  #padded = false
   #model: string | undefined
   #lessons = 0
 
   /** Returns the chunk of an event that has the form; undefined for one that has to be parsed. */
   read({ bytes, data }: SseEvent): ChatChunk | undefined {
     const prefix = this.#prefix
-    if (prefix === "" || !data.startsWith(prefix)) return undefined
-    const end = endOfForm(data)
+    // Comparing slices is several times faster than `startsWith` and `endsWith`.
+    if (prefix === "" || data.slice(0, prefix.length) !== prefix) return undefined
+    const end = this.#padded ? endOfForm(data, prefix.length) : data.length - 1
     const contentEnd = end - this.#suffix.length
-    if (contentEnd < prefix.length || !data.endsWith(this.#suffix, end)) return undefined
+    if (contentEnd < prefix.length || data.slice(contentEnd, end) !== this.#suffix) return undefined
+    if (data[data.length - 1] !== "}") return undefined
     const text = data.slice(prefix.length, contentEnd)
     return ESCAPED.test(text) ? undefined : textChunk(bytes, text, this.#model)
   }
@@ -46,19 +49,21 @@ export class DeltaTemplate {
     const start = data.indexOf(quoted)
     if (start === -1) return
     const prefix = data.slice(0, start + '"content":"'.length)
-    const suffix = data.slice(start + quoted.length - 1, endOfForm(data))
+    const end = endOfForm(data, prefix.length)
+    const suffix = data.slice(start + quoted.length - 1, end)
     // The same words may stand elsewhere in the event: then the content does not follow.
     const probe = parseJson(`${prefix}${PROBE}${suffix}}`)
     if (plainContent(probe) !== PROBE) return
     this.#prefix = prefix
     this.#suffix = suffix
+    this.#padded = end < data.length - 1
     this.#model = stringAt(json, "model") || undefined
   }
 }
 
-/** Offset behind which only padding and the closing brace stand. */
-const endOfForm = (data: string): number => {
-  const padding = data.lastIndexOf(PADDING)
+/** Returns the offset behind which only padding and the closing brace stand. Padding comes after `from`. */
+const endOfForm = (data: string, from: number): number => {
+  const padding = data.indexOf(PADDING, from)
   if (padding === -1) return data.length - 1
   const value = data.slice(padding + PADDING.length, -2)
   return data.endsWith('"}') && !ESCAPED.test(value) ? padding : data.length - 1

@@ -38,6 +38,7 @@ describe("the form of a stream's deltas", () => {
     const template = taught(delta("Hel", { obfuscation: "aX3" }))
     assert.strictEqual(template.read(event(delta("lo", { obfuscation: "bbYq9" })))?.text, "lo")
     assert.strictEqual(template.read(event(delta("lo")))?.text, "lo")
+    assert.isUndefined(template.read(event(delta("lo", { obfuscation: 'a"b' }))))
   })
 
   it.each([
