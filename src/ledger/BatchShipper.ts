@@ -102,7 +102,9 @@ export class BatchShipper {
       if (sizeOf(queue) === 0) continue
       const entries = yield* queue.peek(BATCH_RECORDS)
       if (entries.length === 0) continue
-      yield* deliverBatch(this.#sql, entries)
+      yield* Effect.withSpan(deliverBatch(this.#sql, entries), "ledger.batch", {
+        attributes: { "gateway.records": entries.length },
+      })
       yield* queue.acknowledge
       if (queue === this.#overflow) for (const { id } of entries) this.#journal.release(id)
       return

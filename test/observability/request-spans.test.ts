@@ -44,6 +44,12 @@ beforeAll(async () => {
 })
 afterAll(() => Promise.all([upstream?.stop(), collector?.stop()]))
 
+const spansReceived = () =>
+  collector.received
+    .filter(({ path }) => path === "/v1/traces")
+    .flatMap(({ body }) => decodeTraces(body).resourceSpans)
+    .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
+
 /** Starts a gateway, asks it once, which takes three attempts, and stops it. */
 const askOnce = async (options: { env?: Record<string, string>; tracer?: Tracer.Tracer }) => {
   const gateway = await GatewayInProcess.start({
@@ -67,13 +73,9 @@ const askOnce = async (options: { env?: Record<string, string>; tracer?: Tracer.
 }
 
 describe("the trace of a request", () => {
-  it("has the request, its answer within, and one client span for each upstream attempt", async () => {
+  it("has the request, its answer within, one client span for each upstream attempt, and beside it the batch of its record", async () => {
     const requestId = await askOnce({ env: { OTEL_EXPORTER_OTLP_ENDPOINT: collector.url } })
-    const spans = collector.received
-      .filter(({ path }) => path === "/v1/traces")
-      .flatMap(({ body }) => decodeTraces(body).resourceSpans)
-      .flatMap(({ scopeSpans }) => scopeSpans.flatMap(({ spans }) => spans))
-
+    const spans = spansReceived()
     const [infer, ...others] = spans.filter(({ name }) => name === "infer")
     if (infer === undefined) assert.fail("no span of the answer")
     assert.deepStrictEqual(others, [])
@@ -110,6 +112,8 @@ describe("the trace of a request", () => {
         "gen_ai.usage.output_tokens": 3,
       },
     ])
+    const batches = spans.filter(({ name }) => name === "ledger.batch")
+    assert.deepStrictEqual(batches.map(attributesOf), [{ "gateway.records": 1 }])
   })
 
   it("costs nothing when there is nobody to send it to", async () => {
