@@ -29,6 +29,7 @@ export class StreamedResponse implements AnswerSink {
   #progress: (() => Progress) | undefined
   #response: GatewayResponse | undefined
   #quietTicks = 0
+  #settled = false
 
   constructor(writer: StreamWriter, body: ReplayableBody, onOpen: (response: GatewayResponse) => void) {
     this.#writer = writer
@@ -63,6 +64,10 @@ export class StreamedResponse implements AnswerSink {
     return this.#body.write(event)
   }
 
+  readonly settle = (): void => {
+    this.#settled = true
+  }
+
   end(outcome: Outcome): void {
     this.#open()
     this.#body.broken = outcome.result._tag === "Failure"
@@ -78,6 +83,8 @@ export class StreamedResponse implements AnswerSink {
       this.#body.keepAlive()
       return
     }
+    // Its record says already how it is answered.
+    if (this.#settled) return
     this.#open()
     // The reader of a response that was just opened is only about to come: it finds this first.
     this.#body.write(KEEP_ALIVE)

@@ -10,6 +10,8 @@ export interface AnswerSink {
   readonly begin: (progress: () => Progress) => void
   /** Takes the next chunk of the answer. False: no room, wait for `onRoom`. */
   readonly chunk: (chunk: ChatChunk) => boolean
+  /** Called once the outcome is decided, before it is recorded: what is not open by then is opened by `end` only. */
+  readonly settle: () => void
   /** Takes the end. Never called for a request that failed before its response was opened. */
   readonly end: (outcome: Outcome) => void
   /** True once the response's head is out: no failure can become an HTTP status any more. */

@@ -133,7 +133,10 @@ const make = Effect.gen(function* () {
       )
       recorder.stream = streamed
       sink.begin(() => recorder.progress())
-      const inferred = Effect.raceFirst(infer(recorder, request, streamed), Deferred.await(stopped))
+      const inferred = Effect.onExit(
+        Effect.raceFirst(infer(recorder, request, streamed), Deferred.await(stopped)),
+        () => Effect.sync(sink.settle),
+      )
       return settle(recorder, request, inferred).pipe(
         // Whatever else happens, no reader is left waiting.
         Effect.onError((cause) => {

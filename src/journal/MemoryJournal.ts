@@ -60,7 +60,7 @@ export class MemoryJournal implements Journal {
 
   readonly fault = (): undefined => undefined
 
-  readonly recoverOrphan = Effect.succeed(undefined)
+  readonly recoverOrphan = Effect.undefined
 
   #forget(count: number): void {
     for (const entry of this.#entries.splice(0, count)) this.#characters -= entry.line.length

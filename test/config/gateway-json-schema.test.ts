@@ -16,9 +16,12 @@ const schema = SchemaRepresentation.fromJsonSchemaDocument(
 const decode = Schema.decodeUnknownResult(schema as Schema.Codec<unknown>, { onExcessProperty: "error" })
 const accepts = (document: unknown) => Result.isSuccess(decode(document))
 
-const examples = ["docs/configuration.md", "README.md"].flatMap((page) =>
-  [...read(page).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ""]) => text),
-)
+const examples = [
+  ...["docs/configuration.md", "README.md"].flatMap((page) =>
+    [...read(page).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ""]) => text),
+  ),
+  read("examples/outage.yaml"),
+]
 
 type Tree = { readonly [key: string]: Tree } | ReadonlyArray<Tree> | string | number
 

@@ -1,4 +1,4 @@
-import { Effect, Redacted } from "effect"
+import { Effect, Layer, Redacted } from "effect"
 import { layerEnvironment } from "../../src/config/environment.ts"
 import { Settings } from "../../src/config/Settings.ts"
 
@@ -11,8 +11,7 @@ await Effect.runPromise(
       print({ ...found, databaseUrl: found.databaseUrl && Redacted.value(found.databaseUrl) }),
     ),
   ).pipe(
-    Effect.provide(Settings.layer),
-    Effect.provide(layerEnvironment),
+    Effect.provide(Settings.layer.pipe(Layer.provide(layerEnvironment))),
     Effect.catchTag("SettingsError", ({ faults }) => Effect.sync(() => print({ faults }))),
   ),
 )

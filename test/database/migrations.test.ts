@@ -15,7 +15,7 @@ import { freshPostgresUrl, migratedDataDir } from "../support/Databases.ts"
 const DAY_MS = 24 * HOUR_MS
 
 /** The one embedded database of these tests, which each empties: to start one takes a second. */
-const scope = Effect.runSync(Scope.make())
+const scope = Scope.makeUnsafe()
 const embedded = migratedDataDir.pipe(
   Effect.flatMap((dataDir) => Layer.build(Database.layerEmbedded(dataDir))),
   Effect.map(Context.get(Database)),

@@ -4,8 +4,11 @@ import { TestClock } from "effect/testing"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import type { InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
+import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
-import { makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
+import { Ledger } from "../../src/ledger/Ledger.ts"
+import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { type Fate, makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
 import { ask } from "../routing/world.ts"
 
 /** Claims that another owner has taken over by the time that an answer is to be stored. */
@@ -65,6 +68,51 @@ describe("a request whose client leaves before its claim is refused", () => {
         [[422, "idempotency_key_reused"]],
       )
     }).pipe(Effect.scoped, Effect.provide(layer)),
+  )
+})
+
+describe("a stream that fails just before a silent client would be told that it lives", () => {
+  const records: Array<LedgerRecord> = []
+  const slowLedger = Layer.succeed(Ledger, {
+    record: (record) =>
+      Effect.delay(
+        Effect.sync(() => void records.push(record)),
+        "2 seconds",
+      ),
+    recordIntent: () => Effect.void,
+    flush: () => Effect.succeed(true),
+  })
+  const upstream = makeUpstream(({ startedAt }) =>
+    Effect.sync((): Fate => {
+      const first = upstream.calls[0]?.startedAt === startedAt
+      return first
+        ? { afterMs: 100, fails: { kind: "rate_limited", retryAfterMs: 7_000 } }
+        : { afterMs: 7_300, fails: { kind: "auth" } }
+    }),
+  )
+  const { layer } = world(ClaimStore.layerMemory)
+
+  it.effect("is answered as its record says", () =>
+    Effect.gen(function* () {
+      const { serve } = yield* replica
+      const stream: StreamWriter = {
+        headers: () => ({}),
+        needsText: false,
+        chunk: () => undefined,
+        end: () => Buffer.of(),
+      }
+      const read = Effect.map(exchange.read, ({ call }) => ({
+        call: { ...call, write: () => ({ status: 502, headers: {}, body: "" }), stream },
+        claim: undefined,
+      }))
+      const client = yield* Effect.forkChild(serve({ ...exchange, read }))
+      yield* TestClock.adjust("20 seconds")
+      assert.strictEqual((yield* Fiber.join(client)).response.status, 502)
+      assert.deepStrictEqual(
+        records.map(({ status }) => status),
+        [502],
+      )
+    }).pipe(Effect.scoped, Effect.provide(Layer.mergeAll(layer, upstream.layer, slowLedger))),
   )
 })
 

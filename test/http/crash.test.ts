@@ -85,7 +85,7 @@ const known = async (ask: (prompt: string) => Promise<{ readonly status: number 
 const journalFiles = (dataDir: string): ReadonlyArray<string> =>
   readdirSync(join(dataDir, "journal"), { recursive: true })
     .map((name) => join(dataDir, "journal", String(name)))
-    .filter((path) => path.endsWith(".gwj1"))
+    .filter((path) => path.endsWith(".gwj2"))
 
 const HEADER_BYTES = 8
 const FRAME_BYTES = 9

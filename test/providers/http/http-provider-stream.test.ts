@@ -33,6 +33,7 @@ import {
   streamThenHang,
   streamThenReset,
 } from "../../support/fake-upstream-streams.ts"
+import { scaled } from "../../support/slowness.ts"
 import * as calls from "../calls.ts"
 import { transportOptions } from "./transport-options.ts"
 
@@ -75,7 +76,7 @@ const setUp = Effect.fnUntraced(function* (overrides: Partial<TransportOptions> 
   )
   const sink = new Sink()
   const request: ChatRequest = { messages: [{ role: "user", content: "hello" }] }
-  const stream = (more: object = {}, timeoutMs = 5000) =>
+  const stream = (more: object = {}, timeoutMs = scaled(5000)) =>
     calls.stream(provider, { model: "a-model", request: { ...request, ...more }, timeoutMs }, sink)
   return { upstream, provider, sink, stream }
 })

@@ -27,6 +27,7 @@ import {
   status,
   truncatedJson,
 } from "../../support/fake-upstream-behaviours.ts"
+import { scaled } from "../../support/slowness.ts"
 import * as calls from "../calls.ts"
 import { transportOptions } from "./transport-options.ts"
 
@@ -49,7 +50,8 @@ const setUp = Effect.fnUntraced(function* (kind: Kind, overrides: Partial<HttpPr
     transport,
   )
   const request: ChatRequest = { messages: [{ role: "user", content: "hello" }], max_tokens: 9 }
-  const complete = (timeoutMs = 5000) => calls.complete(provider, { model: "a-model", request, timeoutMs })
+  const complete = (timeoutMs = scaled(5000)) =>
+    calls.complete(provider, { model: "a-model", request, timeoutMs })
   return { upstream, provider, complete }
 })
 
