@@ -2,20 +2,25 @@ import { execFile } from "node:child_process"
 import { readdirSync, readFileSync } from "node:fs"
 import { promisify } from "node:util"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { Effect } from "effect"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 
 /** `outage.yaml` in the middle of the outage, with nobody exploring. */
 const config = readFileSync("examples/outage.yaml", "utf8")
   .replace("down_ms: 10000", "down_ms: 119999")
   .replace("exploration: 0.2", "exploration: 0")
 
-let gateway: GatewayProcess
+let gateway: GatewayInProcess
 let key = ""
 beforeAll(async () => {
-  gateway = await GatewayProcess.start({ config })
+  gateway = await GatewayInProcess.start({
+    config,
+    databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+  })
   ;({ key } = await gateway.createKey())
 })
-afterAll(() => gateway.stop())
+afterAll(() => gateway?.stop())
 
 /** What an example prints, run as its own comment says. */
 const run = async (program: string, ...args: ReadonlyArray<string>): Promise<ReadonlyArray<string>> => {
