@@ -32,7 +32,7 @@ const MAX_REFUSALS = 10_000
 const REFUSAL_TTL_MS = 5_000
 /** A verdict that was not confirmed for this long waits for the next poll, unless the database does not answer. */
 const MAX_FRESH_MS = 1_000
-/** How long a verdict is honoured while the database cannot be asked whether it still holds. */
+/** Time that a verdict is honoured while the database cannot be asked whether it still holds. */
 export const MAX_UNCONFIRMED_MS = 10 * 60_000
 
 /** Milliseconds of a clock that nobody sets: what was confirmed long ago is not what the wall clock says. */

@@ -28,7 +28,7 @@ export interface KeyVersion {
 /** The version of a key that does not exist; numbers of changes start at 1. */
 export const NO_ROW = 0n
 
-/** How far the table has come, and which transactions may still add to that. */
+/** Newest change of the table, and the transactions that may still add to it. */
 export interface Snapshot {
   /** The highest number of a change. */
   readonly newest: bigint

@@ -31,7 +31,7 @@ const row = (
   },
 })
 
-/** Nothing is cached or put out. The window holds each input of a request, not all of them together. */
+/** Makes a row of a model that neither caches nor puts out. Its window holds each input of a request by itself. */
 const embedding = (
   name: string,
   inputUsd: number,

@@ -3,7 +3,7 @@ import { Command, Flag } from "effect/cli"
 import { Pool } from "undici"
 import { CommandFailed } from "./CommandFailed.ts"
 import { durationFlag } from "./duration.ts"
-import { asking, type Question } from "./load-test/ask.ts"
+import { makeQuestioner, type Question } from "./load-test/ask.ts"
 import { makeMeasurements } from "./load-test/measurements.ts"
 import type { Outcome } from "./load-test/Outcome.ts"
 import { monotonicMs, openLoop } from "./load-test/open-loop.ts"
@@ -96,7 +96,7 @@ export const loadTest = Command.make(
       Effect.sync(() => new Pool(url.origin, { connections, headersTimeout: 0, bodyTimeout: 0 })),
       (each) => Effect.promise(() => each.destroy()),
     )
-    const send = asking(pool, question, Duration.toMillis(timeout))
+    const send = makeQuestioner(pool, question, Duration.toMillis(timeout))
 
     const refused = refusal(yield* send, url)
     if (refused !== undefined) return yield* new CommandFailed({ message: refused })

@@ -7,7 +7,7 @@ import { Context } from "effect"
  * them to come back rather than holding a connection for as long as a model may take.
  */
 export const IdempotencyLimits = Context.Reference<{
-  /** How long a crashed owner blocks its key. */
+  /** Time that a crashed owner blocks its key. */
   readonly leaseMs: number
   readonly renewEveryMs: number
   /** Pause before a failed renewal or a failed store of an answer is tried again. */
@@ -17,7 +17,7 @@ export const IdempotencyLimits = Context.Reference<{
   readonly waitMs: number
   /** Wait that a client is told of before it asks again. */
   readonly retryAfterMs: number
-  /** How long an answer is replayed, from the claim on. */
+  /** Time that an answer is replayed, from the claim on. */
   readonly expireMs: number
   readonly cleanupEveryMs: number
   readonly cleanupBatch: number
@@ -29,7 +29,7 @@ export const IdempotencyLimits = Context.Reference<{
   readonly maxReplayBytes: number
   /** Keyed runs in this process at once; they outlive their clients, so no connection bounds them. */
   readonly maxRunning: number
-  /** How long a stopping process waits for running work. */
+  /** Time that a stopping process waits for running work. */
   readonly drainMs: number
 }>("gateway/idempotency/IdempotencyLimits", {
   defaultValue: () => ({

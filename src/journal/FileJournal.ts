@@ -148,7 +148,7 @@ export class FileJournal implements Journal {
     return this.bytes() + line.length <= this.#maxBytes
   }
 
-  /** Nobody shares the write of a request that is alone in the process: it is spared the rest of the turn. */
+  /** Writes at once for a request that is alone in the process: no other would share its write. */
   #append(content: FrameContent, done: Done): void {
     const others = this.#intents.size - (this.#intents.has(content.id) ? 1 : 0)
     if (others > 0 || this.#commit.bytes > 0) this.#commit.append(content, done)

@@ -23,7 +23,7 @@ export class FrameGroup {
     return this.#contents
   }
 
-  /** Where each frame ends in `bytes`. */
+  /** Ends of the frames in `bytes`. */
   get ends(): ReadonlyArray<number> {
     return this.#ends
   }

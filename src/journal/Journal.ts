@@ -32,7 +32,7 @@ export type Refusal = "journal_full" | "disk"
 /** Called once: without a refusal the journal has it, safe from the death of the process. */
 export type Done = (refusal: Refusal | undefined) => void
 
-/** Where finished requests wait for the database. What it took is kept until it is acknowledged. */
+/** Keeps finished requests for the database: what it took stays until it is acknowledged. */
 export interface Journal extends EntryQueue {
   /**
    * Queues the entry for the one write at the end of this turn of the event loop. `done` is called after that write, or

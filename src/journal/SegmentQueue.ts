@@ -16,11 +16,11 @@ const FAILURE_LOG_INTERVAL_MS = 10_000
 interface Batch {
   readonly segment: Segment
   readonly entries: ReadonlyArray<Entry>
-  /** Where the last of its records ends in the segment. */
+  /** End of the last of its records in the segment. */
   readonly position: number
 }
 
-/** What the queue needs to know of the writer of its segments. A dead process's segments have none. */
+/** View of the segments and of whoever writes them. A dead process's segments have no writer. */
 interface SegmentSource {
   /** Segments from the oldest on; taken off here, added by whoever writes. */
   readonly segments: Array<Segment>

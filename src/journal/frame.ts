@@ -22,7 +22,7 @@ export type Kind = typeof RECORD | typeof INTENT
 
 export interface Frame {
   readonly kind: Kind
-  /** Where the payload begins and ends in the buffer that was read. */
+  /** Bounds of the payload in the buffer that was read. */
   readonly start: number
   readonly end: number
 }
@@ -35,7 +35,7 @@ export const sealFrame = (buffer: Buffer, kind: Kind, start: number, end: number
   buffer.writeUInt32LE(crc32(buffer.subarray(start - 1, end), length), start - 5)
 }
 
-/** What is at `offset` of a buffer that is filled up to `end`; `incomplete` when a frame could go on behind that. */
+/** Reads at `offset` of a buffer that is filled up to `end`; `incomplete` when a frame could go on behind that. */
 export const frameAt = (buffer: Buffer, offset: number, end: number): Frame | "incomplete" | "damaged" => {
   const start = offset + FRAME_BYTES
   if (start > end) return "incomplete"

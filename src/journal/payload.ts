@@ -21,11 +21,11 @@ export const versionOf = (name: string): Version | undefined =>
 
 const LINE_FEED = 10
 
-/** What one frame is to hold. */
+/** Content of one frame. */
 export interface FrameContent {
   readonly kind: Kind
   readonly id: string
-  /** Of a record. */
+  /** Set for a record. */
   readonly endedMs?: number | undefined
   readonly line: string
 }

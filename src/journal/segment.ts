@@ -7,7 +7,7 @@ export interface Segment {
   /** Bytes up to here are whole frames. */
   size: number
   records: number
-  /** How far its reader came, in bytes and in records. */
+  /** Position of its reader, in bytes and in records. */
   position: number
   read: number
   /** Epoch milliseconds when the first of the records that are not read ended, if there are any. */

@@ -8,7 +8,7 @@ const WINDOW_BYTES = 64 * 1024
 /** Memory that an event takes beside its bytes. */
 const EVENT_OVERHEAD_BYTES = 128
 
-/** How much may be kept for readers that come later: by one stream, and by all of them together. */
+/** Bytes that may be kept for readers that come later: by one stream, and by all of them together. */
 export interface ReplayBudget {
   readonly bytesPerStream: number
   bytesLeft: number

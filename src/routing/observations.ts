@@ -18,7 +18,7 @@ export interface Observations {
   /** Sums over attempts that count for or against availability. */
   readonly attempts: number
   readonly succeeded: number
-  /** How the latest of them ended. */
+  /** True when the latest of them succeeded. */
   readonly working: boolean
 }
 

@@ -65,7 +65,7 @@ const failureOf = (cause: unknown): string => {
  * Returns an effect that asks once. It never fails: an answer that takes longer than `timeoutMs` is given up and is an
  * outcome like any other.
  */
-export const asking = (
+export const makeQuestioner = (
   dispatcher: Dispatcher,
   question: Question,
   timeoutMs: number,

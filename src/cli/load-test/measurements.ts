@@ -18,7 +18,7 @@ export interface Percentiles {
   readonly max: number
 }
 
-/** What was measured so far. Milliseconds; null while nothing good has ended. */
+/** Measurements so far. Milliseconds; null while no good answer has come. */
 export interface Snapshot {
   readonly seconds: number
   readonly sent: number

@@ -15,7 +15,7 @@ const INTERVAL = "1 hour"
 
 const STATEMENT_TIMEOUT = "1 minute"
 
-/** How long records that wait for the database can hold up the dropping of old days. */
+/** Time that records which wait for the database can hold up the dropping of old days. */
 const FLUSH_TIMEOUT_MS = 60_000
 
 const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
