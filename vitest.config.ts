@@ -23,7 +23,7 @@ export default defineConfig({
     testTimeout: 120_000 * slowness,
     hookTimeout: 120_000 * slowness,
     // Of what runs in the tests' own process: main.ts, cli.ts and process-policy.ts only ever run in one of their own.
-    coverage: { provider: "v8", include: ["src/**"], reporter: ["text", "html"] },
+    coverage: { provider: "v8", include: ["src/**"], reporter: ["text", "html"], reportOnFailure: true },
     env: { TEST_SLOWNESS: String(slowness) },
   },
 })

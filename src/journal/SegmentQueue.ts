@@ -66,7 +66,8 @@ export class SegmentQueue implements EntryQueue {
       if (this.#batch !== undefined) return Effect.succeed(this.#batch.entries)
       const segment = this.#source.segments.find((each) => !this.#unreadable.has(each))
       if (segment === undefined) return this.#nothingElse
-      return Effect.tryPromise(() => this.#read(segment, max)).pipe(
+      // What is interrupted while it opens a file would leave that open.
+      return Effect.uninterruptible(Effect.tryPromise(() => this.#read(segment, max))).pipe(
         Effect.flatMap((batch) => this.#take(batch, max)),
         Effect.catch(({ cause }) =>
           codeOf(cause) === "ENOENT"

@@ -1,7 +1,7 @@
-import { readdirSync, writeFileSync } from "node:fs"
+import { readdirSync, readlinkSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Metric, Scope } from "effect"
+import { Effect, Exit, Fiber, Metric, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import { FileJournal, type FileJournalOptions } from "../../src/journal/FileJournal.ts"
@@ -68,6 +68,30 @@ const makeDisk = (room: number) => {
 }
 
 describe("the journal in files", () => {
+  it.effect("leaves no file open when it ends while it opens one", () =>
+    Effect.gen(function* () {
+      const directory = yield* scratchDirectory
+      yield* Effect.gen(function* () {
+        const journal = yield* openIn(directory)
+        for (const each of entries(3)) assert.isUndefined(journal.appendNow(each))
+        const reading = yield* Effect.forkChild(journal.peek(10), { startImmediately: true })
+        yield* Fiber.interrupt(reading)
+      }).pipe(Effect.scoped)
+      yield* Effect.promise(() => new Promise((resolve) => setTimeout(resolve, 50)))
+      const open = readdirSync("/proc/self/fd").map((fd) => {
+        try {
+          return readlinkSync(`/proc/self/fd/${fd}`)
+        } catch {
+          return ""
+        }
+      })
+      assert.deepStrictEqual(
+        open.filter((path) => path.startsWith(directory) && path.includes(".gwj")),
+        [],
+      )
+    }),
+  )
+
   it.effect("gives what it took, in order, again until it is acknowledged", () =>
     Effect.gen(function* () {
       const directory = yield* scratchDirectory

@@ -3,7 +3,8 @@ import { resolve } from "node:path"
 import { assert, it } from "@effect/vitest"
 
 it("keeps compiled code with the packages, also for the database's thread", () => {
-  const { NODE_COMPILE_CACHE: _, ...env } = process.env
+  // The latter is set where coverage is taken.
+  const { NODE_COMPILE_CACHE: _, NODE_DISABLE_COMPILE_CACHE: __, ...env } = process.env
   const program = `import { Worker } from "node:worker_threads"; import { getCompileCacheDir } from "node:module"
     console.log(getCompileCacheDir())
     new Worker('console.log(require("node:module").getCompileCacheDir())', { eval: true, execArgv: [] })`
