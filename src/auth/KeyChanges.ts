@@ -37,18 +37,20 @@ export class KeyChanges extends Context.Service<
 
 function follow(records: KeyRecords["Service"], cache: KeyCache): Effect.Effect<void, never, Scope.Scope> {
   const window = new ChangeWindow()
-  let reachable = true
+  /** Undefined until the first answer: a database that starts with this process, or has no tables yet, is no news. */
+  let reachable: boolean | undefined
 
   const failed = Effect.suspend(() => {
     window.reset()
     cache.markUnreachable()
-    if (!reachable) return Effect.void
+    if (reachable !== true) return Effect.void
     reachable = false
     return Effect.logWarning("API key changes cannot be read; known keys are served from memory")
   })
   const answered = Effect.suspend(() => {
-    if (reachable) return Effect.void
+    const again = reachable === false
     reachable = true
+    if (!again) return Effect.void
     return Effect.logInfo("API key changes are read again")
   })
   const late = Effect.sleep(ANSWER_TIMEOUT_MS - 1).pipe(

@@ -1,9 +1,9 @@
-import { assert, describe } from "@effect/vitest"
-import { Effect } from "effect"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
 import { monotonicMs } from "../../src/auth/KeyCache.ts"
 import { MAX_CHANGES } from "../../src/auth/KeyRecords.ts"
-import { feedTest } from "./Feed.ts"
+import { Feed, feedTest } from "./Feed.ts"
 
 /** Five seconds, and the poll after them. */
 const COMPARED_WITHIN_MS = 5_300
@@ -174,5 +174,30 @@ describe("polling for changes of keys", () => {
       yield* TestClock.adjust("300 millis")
       assert.deepStrictEqual([yield* feed.find("changed"), yield* feed.find("last")], ["unknown", "known"])
     }),
+  )
+})
+
+describe("the log of polling", () => {
+  const lines: Array<unknown> = []
+  const captured = Logger.layer([Logger.make(({ message }) => lines.push(message))])
+
+  it.effect("says nothing of a database that starts with the process, and then what changes", () =>
+    Effect.gen(function* () {
+      const feed = new Feed()
+      feed.down = true
+      yield* feed.start
+      yield* TestClock.adjust("5 seconds")
+      feed.down = false
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(lines, [])
+      feed.down = true
+      yield* TestClock.adjust("5 seconds")
+      feed.down = false
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual(lines, [
+        ["API key changes cannot be read; known keys are served from memory"],
+        ["API key changes are read again"],
+      ])
+    }).pipe(Effect.scoped, Effect.provide(captured)),
   )
 })
