@@ -65,7 +65,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     core: options.core,
     env,
     ready: "listening",
-    ...(options.nodeArgs === undefined ? {} : { nodeArgs: options.nodeArgs }),
+    nodeArgs: ["--import", join(root, "scripts/compile-cache.mjs"), ...(options.nodeArgs ?? [])],
     ...(options.onStderr === undefined ? {} : { onStderr: options.onStderr }),
   })
   while (!(await fetch(`http://127.0.0.1:${port}/readyz`)).ok) {
