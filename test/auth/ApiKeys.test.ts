@@ -90,7 +90,7 @@ for (const { name, database } of databases) {
               INSERT INTO api_keys (id, name, secret_hash, created_at)
               SELECT lpad(n::text, 12, '0'), 'bulk', 'x', now() - (n / 3) * interval '1 minute'
               FROM generate_series(1, 25) n`
-          const seen: Array<{ readonly id: string; readonly at: number }> = []
+          const seen: Array<string> = []
           let cursor: string | null = null
           do {
             const page: Effect.Success<ReturnType<ApiKeys["Service"]["list"]>> = yield* keys.list({
@@ -98,15 +98,15 @@ for (const { name, database } of databases) {
               ...(cursor === null ? {} : { cursor }),
             })
             assert.isAtMost(page.keys.length, 7)
-            seen.push(...page.keys.map(({ id, createdAt }) => ({ id, at: createdAt.epochMilliseconds })))
+            seen.push(...page.keys.map(({ id }) => id))
             cursor = page.nextCursor
           } while (cursor !== null)
-          const [row] = yield* sql<{ n: number }>`SELECT count(*)::int AS n FROM api_keys`
-          assert.strictEqual(seen.length, row?.n)
-          assert.strictEqual(new Set(seen.map(({ id }) => id)).size, seen.length)
+          // PostgreSQL tells microseconds apart, which an answer does not.
+          const all = yield* sql<{ id: string }>`SELECT id FROM api_keys ORDER BY created_at DESC, id DESC`
+          assert.isAtLeast(all.length, 25)
           assert.deepStrictEqual(
             seen,
-            seen.toSorted((a, b) => b.at - a.at || (a.id < b.id ? 1 : -1)),
+            all.map(({ id }) => id),
           )
         }),
       )
