@@ -6,12 +6,20 @@ import { TestClock } from "effect/testing"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import { FileJournal, type FileJournalOptions } from "../../src/journal/FileJournal.ts"
 import { sizeOf } from "../../src/journal/Journal.ts"
-import { type JournalDisk, realDisk } from "../../src/journal/SegmentWriter.ts"
 import type { AttemptIntent } from "../../src/ledger/LedgerRecord.ts"
 import { lostRequest } from "../../src/ledger/lost-request.ts"
 import { ledgerDropped, ledgerTornBytes } from "../../src/observability/Metrics.ts"
 import { quiet } from "../ledger/logged.ts"
-import { afterCrash, drain, entry, recordIntent, scratchDirectory, segmentsIn, takeAll } from "./files.ts"
+import {
+  afterCrash,
+  drain,
+  entry,
+  makeDisk,
+  recordIntent,
+  scratchDirectory,
+  segmentsIn,
+  takeAll,
+} from "./files.ts"
 
 const KIB = 1024
 
@@ -42,30 +50,6 @@ const damage = Effect.map(
 
 const openIn = (directory: string, options: Partial<FileJournalOptions> = {}) =>
   FileJournal.open({ directory, maxBytes: 1e9, ...options })
-
-/** A disk with room for so many bytes, which takes what fits of a write, and may refuse to be cut. */
-const makeDisk = (room: number) => {
-  const state = { room, stuck: false, writes: 0 }
-  const full = () => Object.assign(new Error("full"), { code: "ENOSPC" })
-  const disk: JournalDisk = {
-    create: (path) => {
-      if (state.room <= 0) throw full()
-      return realDisk.create(path)
-    },
-    write: (file, bytes, offset, length, position) => {
-      state.writes += 1
-      const fits = Math.min(length, state.room, 50)
-      if (fits <= 0) throw full()
-      state.room -= fits
-      return realDisk.write(file, bytes, offset, fits, position)
-    },
-    truncate: (file, size) => {
-      if (state.stuck) throw Object.assign(new Error("stuck"), { code: "EIO" })
-      realDisk.truncate(file, size)
-    },
-  }
-  return { state, disk }
-}
 
 describe("the journal in files", () => {
   it.effect("leaves no file open when it ends while it opens one", () =>
@@ -247,7 +231,7 @@ describe("calls that are under way", () => {
   it.effect("stay noted while their record is nowhere but in memory", () =>
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
-      const { disk, state } = makeDisk(4 * KIB)
+      const { disk, state } = makeDisk({ room: 4 * KIB, piece: 50 })
       const journal = yield* openIn(directory, { disk })
       recordIntent(journal, intent("a"))
       state.room = 0
@@ -295,7 +279,7 @@ describe("a journal without room", () => {
       for (let room = 900; room < 1_100; room += 7) {
         const directory = yield* scratchDirectory
         const before = yield* damage
-        const { disk, state } = makeDisk(room)
+        const { disk, state } = makeDisk({ room, piece: 50 })
         const journal = yield* openIn(directory, { disk, segmentBytes: 600 })
         const taken = given.filter((each) => journal.appendNow(each) === undefined)
         assert.isBelow(taken.length, 10)
@@ -317,7 +301,7 @@ describe("a journal without room", () => {
   it.effect("goes on in a new segment when the old one cannot be mended", () =>
     Effect.gen(function* () {
       const directory = yield* scratchDirectory
-      const { disk, state } = makeDisk(700)
+      const { disk, state } = makeDisk({ room: 700, piece: 50 })
       const journal = yield* openIn(directory, { disk })
       state.stuck = true
       const taken = entries(10).filter((each) => journal.appendNow(each) === undefined)
@@ -333,7 +317,7 @@ describe("a journal without room", () => {
 
   it.effect("leaves a failing disk alone for a second", () =>
     Effect.gen(function* () {
-      const { disk, state } = makeDisk(100)
+      const { disk, state } = makeDisk({ room: 100, piece: 50 })
       const journal = yield* openIn(yield* scratchDirectory, { disk })
       for (const each of entries(10)) assert.strictEqual(journal.appendNow(each), "disk")
       assert.isBelow(state.writes, 8)

@@ -3,30 +3,9 @@ import { Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { FileJournal, type FileJournalOptions } from "../../src/journal/FileJournal.ts"
 import { type Entry, type Journal, type Refusal, sizeOf } from "../../src/journal/Journal.ts"
-import { type JournalDisk, realDisk } from "../../src/journal/SegmentWriter.ts"
-import { afterCrash, entry, scratchDirectory, segmentsIn, takeAll } from "./files.ts"
+import { afterCrash, entry, makeDisk, scratchDirectory, segmentsIn, takeAll } from "./files.ts"
 
 /** One write for everything that a turn of the event loop brings. */
-
-/** A disk that counts its writes, takes so many bytes, a few at a time if told so, and may refuse to be cut. */
-const makeDisk = () => {
-  const state = { writes: 0, room: 1e9, piece: 1e9, stuck: false }
-  const disk: JournalDisk = {
-    create: realDisk.create,
-    write: (file, bytes, offset, length, position) => {
-      state.writes += 1
-      const fits = Math.min(length, state.room, state.piece)
-      if (fits <= 0) throw Object.assign(new Error("full"), { code: "ENOSPC" })
-      state.room -= fits
-      return realDisk.write(file, bytes, offset, fits, position)
-    },
-    truncate: (file, size) => {
-      if (state.stuck) throw Object.assign(new Error("stuck"), { code: "EIO" })
-      realDisk.truncate(file, size)
-    },
-  }
-  return { state, disk }
-}
 
 const open = (directory: string, options: Partial<FileJournalOptions> = {}) =>
   FileJournal.open({ directory, maxBytes: 1e9, ...options })

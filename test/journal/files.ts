@@ -7,6 +7,7 @@ import { type Kind, RECORD } from "../../src/journal/frame.ts"
 import { type Entry, type EntryQueue, type Journal, type Refusal, sizeOf } from "../../src/journal/Journal.ts"
 import { SEGMENT_HEADER } from "../../src/journal/payload.ts"
 import { recoverOrphan } from "../../src/journal/recover-orphan.ts"
+import { type JournalDisk, realDisk } from "../../src/journal/SegmentWriter.ts"
 import type { AttemptIntent } from "../../src/ledger/LedgerRecord.ts"
 import { intentLine, lostRequest } from "../../src/ledger/lost-request.ts"
 
@@ -83,3 +84,27 @@ export const segmentsIn = (journalDirectory: string): ReadonlyArray<Buffer> => {
 }
 
 export const takeAll = (journal: Journal) => drain({ queue: journal })
+
+/** Makes a disk that counts its writes, has so much room, takes so many bytes at a time, and may refuse to be cut. */
+export const makeDisk = ({ room = 1e9, piece = 1e9 } = {}) => {
+  const state = { room, piece, stuck: false, writes: 0 }
+  const full = () => Object.assign(new Error("full"), { code: "ENOSPC" })
+  const disk: JournalDisk = {
+    create: (path) => {
+      if (state.room <= 0) throw full()
+      return realDisk.create(path)
+    },
+    write: (file, bytes, offset, length, position) => {
+      state.writes += 1
+      const fits = Math.min(length, state.room, state.piece)
+      if (fits <= 0) throw full()
+      state.room -= fits
+      return realDisk.write(file, bytes, offset, fits, position)
+    },
+    truncate: (file, size) => {
+      if (state.stuck) throw Object.assign(new Error("stuck"), { code: "EIO" })
+      realDisk.truncate(file, size)
+    },
+  }
+  return { state, disk }
+}
