@@ -10,13 +10,15 @@ import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { migrateDatabase, migrateWhenAvailable } from "../database/migrations.ts"
 import { InferenceEndpoints } from "../http/InferenceEndpoints.ts"
 import { Readiness } from "../http/Readiness.ts"
+import { Refusals } from "../http/Refusals.ts"
 import * as Server from "../http/Server.ts"
+import { Uploads } from "../http/Uploads.ts"
 import { Idempotency } from "../idempotency/Idempotency.ts"
 import { Attempts } from "../inference/Attempts.ts"
 import { Inference } from "../inference/Inference.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { LedgerUpkeep } from "../ledger/tables/LedgerUpkeep.ts"
-import { LoadShedder } from "../limits/LoadShedder.ts"
+import { Admission } from "../limits/Admission.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
 import { layerBuildInfo } from "../observability/Metrics.ts"
 import { layerTracing } from "../observability/Tracing.ts"
@@ -75,12 +77,13 @@ const inference = Inference.layer.pipe(
 const endpoints = InferenceEndpoints.layer.pipe(
   Layer.provideMerge(inference),
   Layer.provideMerge(requestServices),
+  Layer.provideMerge(Admission.layer),
 )
 
 /** Everything that serves requests, from the database up to the open port. */
 const service = Server.layer.pipe(
   Layer.provide(Analytics.layer.pipe(Layer.provide(readPool))),
-  Layer.provide(LoadShedder.layer),
+  Layer.provide([Refusals.layer, Uploads.layer]),
   Layer.provideMerge(endpoints),
   Layer.provideMerge(AdminTokens.layer),
   Layer.provideMerge(Readiness.layer),

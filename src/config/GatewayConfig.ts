@@ -70,7 +70,21 @@ const Limits = snakeCased({
     600,
     "for keys without a limit of their own",
   ),
-  maxInFlight: withDefault(wholeNumber(1, 100_000), 1_000, "inference requests at once; above it 503"),
+  maxInFlight: withDefault(
+    wholeNumber(1, 100_000),
+    1_000,
+    "inference requests at once, without streams that have begun; above it 503",
+  ),
+  maxStreams: withDefault(wholeNumber(1, 1_000_000), 10_000, "streams at once that have begun"),
+  maxKeyShare: withDefault(
+    numberBetween(0.01, 1),
+    0.75,
+    "what one key gets at most of `max_in_flight`, `max_streams` and the bytes of bodies; beside others less",
+  ),
+  maxBodyBytesInFlight: optional(
+    wholeNumber(1, 1_099_511_627_776),
+    "bytes of all bodies of requests in flight; from the heap's limit when unset",
+  ),
   maxEventLoopDelayMs: withDefault(milliseconds, 500, "above it, in two samples of 250 ms in a row, 503"),
   maxUpstreamBytes: withDefault(
     wholeNumber(1_024, 1_073_741_824),

@@ -23,7 +23,7 @@ const table = {
   databaseUrl: secret("DATABASE_URL", urlOf("postgres", "postgresql")),
   dataDir: text("DATA_DIR", FilePath, "./data"),
   redisUrl: secret("REDIS_URL", urlOf("redis", "rediss")),
-  maxBodyBytes: number("MAX_BODY_BYTES", wholeNumber(1, 104_857_600), 2_097_152),
+  maxBodyBytes: number("MAX_BODY_BYTES", wholeNumber(1, 104_857_600), 33_554_432),
   /** Single requests are kept this long, rollups for ever. Absent = requests too. */
   retentionDays: number("RETENTION_DAYS", wholeNumber(1, 36_500), undefined),
   otlpEndpoint: text("OTEL_EXPORTER_OTLP_ENDPOINT", BaseUrl, undefined),

@@ -20,6 +20,7 @@ export const errorCatalogue = {
   model_not_found: { status: 404, final: true, title: "No provider serves the model" },
   key_not_found: { status: 404, final: true, title: "There is no such API key" },
   method_not_allowed: { status: 405, final: true, title: "The method is not allowed here" },
+  upload_too_slow: { status: 408, final: false, title: "The body arrived too slowly" },
   client_too_slow: { status: 408, final: false, title: "The client did not take its answer" },
   idempotency_in_progress: {
     status: 409,
@@ -32,6 +33,7 @@ export const errorCatalogue = {
   unsupported_media_type: { status: 415, final: true, title: "The content type is not supported" },
   idempotency_key_reused: { status: 422, final: true, title: "Idempotency-Key is already used" },
   rate_limited: { status: 429, final: false, title: "Too many requests" },
+  concurrency_limited: { status: 429, final: false, title: "Too many requests at the same time" },
   upstream_rate_limited: { status: 429, final: false, title: "Every provider limits the gateway's rate" },
   client_closed_request: { status: 499, final: false, title: "The client left before the answer" },
   gateway_crashed: { status: 500, final: false, title: "The gateway died while the request ran" },

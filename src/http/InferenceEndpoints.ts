@@ -12,10 +12,11 @@ import { Inference } from "../inference/Inference.ts"
 import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import { RequestRecorder } from "../inference/RequestRecorder.ts"
+import { Admission, type Slot } from "../limits/Admission.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import type { GatewayResponse } from "../responses/response.ts"
-import { fromAuth, fromIdempotency } from "./client-errors.ts"
+import { fromAdmission, fromAuth, fromIdempotency } from "./client-errors.ts"
 import { QUIET_TICKS, StreamedResponse, type StreamWriter } from "./StreamedResponse.ts"
 
 /** One client request at a route that infers. */
@@ -25,9 +26,18 @@ export interface InferenceExchange {
   readonly endpoint: string
   /** The API key as sent; empty when there is none. */
   readonly credential: Result.Result<string, GatewayError>
-  /** Reads and checks the body; runs only for an authenticated client. */
-  readonly read: Effect.Effect<ReadCall, GatewayError>
+  /** Calls back once, when the response is over. */
+  readonly whenOver: (action: () => void) => void
+  /** Says that the request is turned away before anything was done for it. */
+  readonly turnedAway: () => void
+  /** Reads and checks the body; runs only for an admitted request. */
+  readonly read: (takeBytes: TakeBytes) => Effect.Effect<ReadCall, GatewayError>
+  /** Writes the error of a request whose body is not understood. */
+  readonly refuse: (outcome: Outcome) => GatewayResponse
 }
+
+/** Takes room for more bytes of a body. */
+export type TakeBytes = (bytes: number) => Result.Result<void, GatewayError>
 
 export interface ReadCall {
   readonly call: InferenceCall
@@ -47,8 +57,9 @@ export interface InferenceCall {
 }
 
 /**
- * The way of a request through every route that infers, between its head and its response: authenticate, read, claim,
- * infer, write. A client that leaves interrupts it, unless an idempotency claim keeps the run going.
+ * The way of a request through every route that infers, between its head and its response: authenticate, admit, read,
+ * claim, infer, write. Nothing of its body is read before it is admitted. A client that leaves interrupts it, unless an
+ * idempotency claim keeps the run going.
  */
 export class InferenceEndpoints extends Context.Service<
   InferenceEndpoints,
@@ -67,6 +78,7 @@ export class InferenceEndpoints extends Context.Service<
 }
 
 const make = Effect.gen(function* () {
+  const admission = yield* Admission
   const authenticator = yield* Authenticator
   const idempotency = yield* Idempotency
   const inference = yield* Inference
@@ -112,14 +124,57 @@ const make = Effect.gen(function* () {
       )
     })
 
+  /** Takes a place among the requests until the response is over, and one request from the key's rate limit. */
+  const admit = (
+    recorder: RequestRecorder,
+    principal: Principal,
+    { turnedAway, whenOver }: InferenceExchange,
+  ) =>
+    Effect.suspend((): Effect.Effect<Slot, GatewayError> => {
+      const entered = admission.enter(principal.keyId)
+      if (Result.isFailure(entered)) {
+        turnedAway()
+        return Effect.fail(fromAdmission(entered.failure))
+      }
+      const slot = entered.success
+      whenOver(slot.leave)
+      return Effect.matchEffect(inference.admit(recorder, principal), {
+        onSuccess: () => Effect.succeed(slot),
+        onFailure: (error) => {
+          turnedAway()
+          return Effect.fail(error)
+        },
+      })
+    })
+
+  /** Records a request that is refused before it is understood, and writes its error. */
+  const refuse = (recorder: RequestRecorder, error: GatewayError, exchange: InferenceExchange) =>
+    Effect.as(inference.recordEnd(recorder, error), {
+      response: exchange.refuse(recorder.outcome(Result.fail(error))),
+      replayed: false,
+    })
+
   const serve = Effect.fnUntraced(function* (exchange: InferenceExchange) {
     const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, clock)
-    const principal = yield* authenticate(exchange.credential)
+    const authenticated = yield* Effect.result(authenticate(exchange.credential))
+    if (Result.isFailure(authenticated)) {
+      exchange.turnedAway()
+      return yield* authenticated.failure
+    }
+    const principal = authenticated.success
     recorder.authenticated(principal)
+    const admitted = yield* Effect.result(admit(recorder, principal, exchange))
+    if (Result.isFailure(admitted)) return yield* refuse(recorder, admitted.failure, exchange)
+    const slot = admitted.success
 
-    const { call, claim } = yield* Effect.onError(exchange.read, (cause) =>
-      inference.recordEnd(recorder, endOf(cause)),
-    )
+    const read = yield* exchange
+      .read((bytes) => Result.mapError(slot.takeBytes(bytes), fromAdmission))
+      .pipe(
+        Effect.onError((cause) => inference.recordEnd(recorder, endOf(cause))),
+        Effect.result,
+      )
+    if (Result.isFailure(read)) return yield* refuse(recorder, read.failure, exchange)
+    const { call, claim } = read.success
     const { stream } = call
     const request: InferenceRequest = {
       principal,
@@ -133,7 +188,10 @@ const make = Effect.gen(function* () {
     const run = (begin: Begin) =>
       stream === undefined
         ? runWhole(recorder, request, call)
-        : runStreamed(recorder, request, call, stream, begin)
+        : runStreamed(recorder, request, call, stream, (response) => {
+            slot.streaming()
+            begin(response)
+          })
     if (claim === undefined) {
       const response = yield* stream === undefined
         ? Effect.map(runWhole(recorder, request, call), responseOf)

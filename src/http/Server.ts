@@ -13,24 +13,28 @@ import { HttpApiBuilder } from "effect/http-api"
 import { AdminApi } from "../api/GatewayApi.ts"
 import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
+import { Admission } from "../limits/Admission.ts"
 import { requestDuration, requestOutcome, requests, type Update, updater } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
+import { fromAdmission } from "./client-errors.ts"
 import { watchConnections } from "./connections.ts"
 import * as DocsPage from "./docs-page.ts"
+import { guardDoor } from "./door.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
-import { allowedMethods, endpointOf } from "./known-paths.ts"
+import { allowedMethods, endpointOf, inferencePaths } from "./known-paths.ts"
 import { openAiRoutes } from "./openai-routes.ts"
 import { openApiResponse } from "./openapi.ts"
 import { Readiness } from "./Readiness.ts"
+import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
+import { longestUploadMs, UploadGraceMs } from "./Uploads.ts"
 
-/** Streams and slow models hold sockets for long; only the arrival of the request itself is timed. */
+/** Streams and slow models hold sockets for long; only the arrival of the request itself is timed here. */
 const HEADERS_TIMEOUT_MS = 10_000
-const REQUEST_TIMEOUT_MS = 30_000
 const CONNECTIONS_CHECK_MS = 2_000
 const KEEP_ALIVE_MS = 65_000
 
@@ -150,13 +154,20 @@ export const layer = Layer.unwrap(
     const { gateway, host, port, maxBodyBytes, otlpEndpoint } = yield* Settings
     const server = createServer({
       headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: REQUEST_TIMEOUT_MS,
+      requestTimeout: HEADERS_TIMEOUT_MS + longestUploadMs(maxBodyBytes, yield* UploadGraceMs),
       connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
       keepAliveTimeout: KEEP_ALIVE_MS,
       // Java's client offers HTTP/2 with every request: it is one like any other, on a connection that is kept.
       shouldUpgradeCallback: () => false,
     })
     watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater))
+    const admission = yield* Admission
+    const refusals = yield* Refusals
+    const saturation = () => {
+      const refusal = admission.saturation()
+      return refusal && fromAdmission(refusal)
+    }
+    guardDoor(server, (target) => inferencePaths.has(target), saturation, refusals.add)
     return HttpRouter.serve(routes, {
       disableLogger: true,
       disableListenLog: true,

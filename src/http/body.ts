@@ -6,23 +6,38 @@ import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { parseExactJson } from "../platform/exact-json.ts"
 import { type JsonSource, scanJson } from "../platform/json-source.ts"
+import type { Upload } from "./Uploads.ts"
 
 const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
+
+/** Chunks that may be of any size; of more the average must not be small, for each costs as much as some hundred bytes. */
+const SOME_CHUNKS = 4_096
+const SMALL_CHUNK_BYTES = 128
+
+/** What bounds the reading of a body. */
+interface BodyBounds {
+  readonly maxBytes: number
+  /** Takes room for more bytes, until the request is over. */
+  readonly takeBytes: (bytes: number) => Result.Result<void, GatewayError>
+  readonly uploads: Set<Upload>
+}
 
 /** Reads the bytes of a JSON request body. Refuses early what is not JSON, compressed, or too much. */
 export const readBody = (
   request: HttpServerRequest.HttpServerRequest,
-  maxBytes: number,
+  bounds: BodyBounds,
 ): Effect.Effect<Buffer, GatewayError> => {
-  // Only the library's reader tells a client that waits for it to go on.
-  if (request.headers.expect !== undefined) return keptBody(request, maxBytes)
-  const refused = refusal(request, maxBytes)
-  return refused === undefined
-    ? collect(NodeHttpServerRequest.toIncomingMessage(request), maxBytes)
-    : Effect.fail(refused)
+  const refused = refusal(request, bounds.maxBytes)
+  if (refused !== undefined) return Effect.fail(refused)
+  const declared = Number(request.headers["content-length"] ?? 0)
+  const taken = bounds.takeBytes(declared)
+  if (Result.isFailure(taken)) return Effect.fail(taken.failure)
+  // A client that waits for it is told to go on.
+  if (request.headers.expect !== undefined) NodeHttpServerRequest.toServerResponse(request).writeContinue()
+  return collect(NodeHttpServerRequest.toIncomingMessage(request), declared, bounds)
 }
 
-/** The same by the library's reader, which keeps the bytes for the next that asks the request for its body. */
+/** Reads by the library's reader, which keeps the bytes for the next that asks the request for its body. */
 export const keptBody = (
   request: HttpServerRequest.HttpServerRequest,
   maxBytes: number,
@@ -60,24 +75,50 @@ const refusal = (
  * Collects a body from the message's own events. The library's reader wraps every body in stream bookkeeping that costs
  * as much as parsing it; most bodies are one chunk, and the server interrupts the fiber of a client that leaves.
  */
-const collect = (message: Readable, maxBytes: number): Effect.Effect<Buffer, GatewayError> =>
+const collect = (
+  message: Readable,
+  declared: number,
+  { maxBytes, takeBytes, uploads }: BodyBounds,
+): Effect.Effect<Buffer, GatewayError> =>
   Effect.callback((resume) => {
     const chunks: Array<Buffer> = []
-    let length = 0
-    const onData = (chunk: Buffer): void => {
-      length += chunk.length
-      chunks.push(chunk)
-      if (length <= maxBytes) return
+    const end = (result: Effect.Effect<Buffer, GatewayError>): void => {
+      uploads.delete(upload)
       // The server closes the connection of a request that was answered before its end.
       message.off("data", onData)
-      resume(Effect.fail(tooLarge(maxBytes)))
+      resume(result)
     }
+    const upload: Upload = {
+      startedAt: performance.now(),
+      bytes: 0,
+      giveUp: () => end(Effect.fail(tooSlow)),
+    }
+    const onData = (chunk: Buffer): void => {
+      upload.bytes += chunk.length
+      chunks.push(chunk)
+      const taken = upload.bytes <= declared ? undefined : takeBytes(chunk.length)
+      if (upload.bytes > maxBytes) end(Effect.fail(tooLarge(maxBytes)))
+      else if (chunks.length > SOME_CHUNKS && upload.bytes < chunks.length * SMALL_CHUNK_BYTES)
+        end(Effect.fail(inCrumbs))
+      else if (taken !== undefined && Result.isFailure(taken)) end(Effect.fail(taken.failure))
+    }
+    uploads.add(upload)
     message.on("data", onData)
     message.once("end", () =>
-      resume(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))),
+      end(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))),
     )
-    message.once("error", () => resume(Effect.fail(unfinished())))
+    message.once("error", () => end(Effect.fail(unfinished())))
   })
+
+const tooSlow = new GatewayError({
+  code: "upload_too_slow",
+  detail: "The body arrived too slowly. Send it again over a better connection, or a smaller one.",
+})
+
+const inCrumbs = new GatewayError({
+  code: "invalid_request",
+  detail: `The body came in more than ${SOME_CHUNKS} chunks of less than ${SMALL_CHUNK_BYTES} bytes. Send larger ones.`,
+})
 
 const tooLarge = (maxBytes: number) =>
   new GatewayError({

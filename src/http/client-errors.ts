@@ -2,7 +2,7 @@
 import type { AuthError } from "../auth/AuthError.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { IdempotencyError } from "../idempotency/claimed-run.ts"
-import type { Overloaded } from "../limits/LoadShedder.ts"
+import type { NotAdmitted } from "../limits/Admission.ts"
 
 export const fromAuth = (error: AuthError): GatewayError => {
   switch (error.reason) {
@@ -25,12 +25,30 @@ export const fromAuth = (error: AuthError): GatewayError => {
   }
 }
 
-export const fromOverload = (error: Overloaded): GatewayError =>
-  new GatewayError({
-    code: "overloaded",
-    detail: "The gateway handles as many requests as it can. Retry shortly.",
-    retryAfterMs: error.retryAfterMs,
-  })
+export const fromAdmission = ({ reason, retryAfterMs }: NotAdmitted): GatewayError => {
+  switch (reason) {
+    case "key_in_flight":
+      return new GatewayError({
+        code: "concurrency_limited",
+        detail: "This key has its share of the requests that run at once. Retry when some have ended.",
+        retryAfterMs,
+      })
+    case "key_body_bytes":
+      return new GatewayError({
+        code: "concurrency_limited",
+        detail: "This key's requests in flight have its share of the memory for bodies. Send fewer at once.",
+        retryAfterMs,
+      })
+    case "in_flight":
+    case "event_loop_delay":
+    case "body_bytes":
+      return new GatewayError({
+        code: "overloaded",
+        detail: "The gateway handles as many requests as it can. Retry shortly.",
+        retryAfterMs,
+      })
+  }
+}
 
 export const fromIdempotency = (error: IdempotencyError): GatewayError => {
   switch (error.reason) {

@@ -2,39 +2,95 @@ import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Writable } from "node:stream"
 
+/** A request that was answered before its end may end for so long; its client is reading the answer meanwhile. */
+const REST_OF_REQUEST_MS = 10_000
+
+/** Parts of the time that a client may stall in which its connection is looked at. */
+const LOOKS = 10
+
 /**
  * Watches a server's connections. `onClosed` hears of every exchange once: after its response, or when its client left.
  *
- * A client that takes nothing of an answer for `stalledMs` is cut off: it would hold its request's slot, and the
- * provider or a duplicate's stream behind it, for as long as it likes.
+ * A client that takes nothing of an answer for `stalledMs` is cut off: it would hold its request's place, and the
+ * provider or a duplicate's stream behind it, for as long as it likes. So is one that does not end a request that was
+ * answered already.
  */
 export const watchConnections = (
   server: Server,
   stalledMs: number,
   onClosed: (request: IncomingMessage, response: ServerResponse, startedAt: number) => void,
 ): void => {
-  /** Number of answers that are not out yet. */
-  const pending = new WeakMap<Socket, number>()
+  const connections = new Map<Socket, Connection>()
 
   const watch = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request
     const startedAt = performance.now()
-    pending.set(socket, (pending.get(socket) ?? 0) + 1)
+    const connection = connections.get(socket) ?? open(socket)
+    connection.answers += 1
     response.once("close", () => {
-      pending.set(socket, (pending.get(socket) ?? 1) - 1)
+      connection.answers -= 1
+      if (!request.complete) connection.unfinished = { request, since: performance.now() }
       onClosed(request, response, startedAt)
     })
+  }
+
+  const open = (socket: Socket): Connection => {
+    const connection = new Connection()
+    connections.set(socket, connection)
+    socket.once("close", () => connections.delete(socket))
+    return connection
   }
   server.on("request", watch)
   // Node tells of a request with `Expect: 100-continue` by this event only.
   server.on("checkContinue", watch)
 
-  // The socket's inactivity: with an answer still to be made that is the provider's doing and not the client's.
-  server.setTimeout(stalledMs)
-  server.on("timeout", (socket) => {
-    if (socket.writableLength > 0 || (pending.get(socket) ?? 0) === 0) socket.destroy()
-  })
+  const timer = setInterval(() => {
+    const now = performance.now()
+    for (const [socket, connection] of connections) {
+      if (connection.stalledMs(socket, now) >= stalledMs || connection.restMs(now) >= REST_OF_REQUEST_MS)
+        socket.destroy()
+    }
+  }, stalledMs / LOOKS)
+  server.once("close", () => clearInterval(timer))
 }
+
+class Connection {
+  /** Answers that are not out yet. */
+  answers = 0
+  unfinished: { readonly request: IncomingMessage; readonly since: number } | undefined
+  #progress: number | undefined
+  #progressAt = 0
+
+  /** Milliseconds for which the client has taken nothing of what waits for it. */
+  stalledMs(socket: Socket, now: number): number {
+    if (this.answers === 0 || socket.writableLength === 0) {
+      this.#progress = undefined
+      return 0
+    }
+    const progress = progressOf(socket)
+    if (progress !== this.#progress) {
+      this.#progress = progress
+      this.#progressAt = now
+    }
+    return now - this.#progressAt
+  }
+
+  /** Milliseconds for which the rest of a request that was answered has been missing. */
+  restMs(now: number): number {
+    if (this.unfinished === undefined) return 0
+    if (!this.unfinished.request.complete) return now - this.unfinished.since
+    this.unfinished = undefined
+    return 0
+  }
+}
+
+/**
+ * Returns a number that changes only when a socket's client takes something: what was written completely, less what is
+ * left of the write under way. The socket's own timer is no help, for every event of a stream sets it back.
+ */
+const progressOf = (
+  socket: Socket & { readonly _handle?: { readonly writeQueueSize?: number } | null },
+): number => socket.bytesWritten - socket.writableLength - (socket._handle?.writeQueueSize ?? 0)
 
 /** Runs `action` once, when the response is over: sent to its end, or given up. */
 export const whenClosed = (response: Writable, action: () => void): void => {

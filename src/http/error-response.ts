@@ -46,7 +46,8 @@ const openAiType = (status: number): string => {
   return status >= 500 ? "server_error" : "invalid_request_error"
 }
 
-const formatOf = (target: string): ErrorFormat => (target.startsWith("/v1/") ? openAiFormat : problemFormat)
+export const errorFormatOf = (target: string): ErrorFormat =>
+  target.startsWith("/v1/") ? openAiFormat : problemFormat
 
 /** Whole seconds, at least one: never early, never zero, never a fraction (RFC 9110, 10.2.3). */
 const retryAfterSeconds = (ms: number): string => String(Math.max(1, Math.ceil(ms / 1000)))
@@ -66,6 +67,8 @@ export const storedError = (
     headers["retry-after"] = retryAfterSeconds(error.retryAfterMs ?? 1000)
   }
   if (error.status === 401) headers["www-authenticate"] = "Bearer"
+  // What is left of the body is not waited for.
+  if (error.code === "upload_too_slow") headers.connection = "close"
   return { status: error.status, headers, body: JSON.stringify(format.body(error, requestId)) }
 }
 
@@ -99,7 +102,7 @@ export const errorResponse = (
   error: GatewayError,
   request: HttpServerRequest.HttpServerRequest,
 ): HttpServerResponse.HttpServerResponse =>
-  toServerResponse(storedError(error, requestIdOf(request), formatOf(request.url)))
+  toServerResponse(storedError(error, requestIdOf(request), errorFormatOf(request.url)))
 
 /** Turns a handler's typed error into its answer. */
 export const answeringErrors = <A, R>(

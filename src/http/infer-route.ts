@@ -8,8 +8,7 @@ import type { Answer, Outcome } from "../inference/Outcome.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { decoder } from "./decode.ts"
 import { problemFormat } from "./error-response.ts"
-import type { DecodeCall } from "./inference-route.ts"
-import { makeInferenceRoute } from "./inference-route.ts"
+import { type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
 import { progressHeaders, rateLimitFields } from "./outcome-headers.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
@@ -18,13 +17,17 @@ import { outcomeWriter } from "./write-outcome.ts"
 export const inferRoute = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const infer = yield* makeInferenceRoute
-    yield* router.add("POST", "/infer", infer("/infer", decodeCall))
+    yield* router.add(
+      "POST",
+      "/infer",
+      infer({ endpoint: "/infer", decode: decodeCall, refuse: writeOutcome }),
+    )
   }),
 )
 
 const decodeInferRequest = decoder(InferRequest)
 
-const decodeCall: DecodeCall = ({ json }) =>
+const decodeCall: InferenceRoute["decode"] = ({ json }) =>
   Result.flatMap(decodeInferRequest(json), (body) =>
     Result.map(toChatRequest(body), (request) => {
       const dryRun = body.dry_run === true

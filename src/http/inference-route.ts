@@ -5,35 +5,46 @@ import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { fingerprint } from "../idempotency/fingerprint.ts"
 import { parseIdempotencyKey } from "../idempotency/header.ts"
-import { LoadShedder } from "../limits/LoadShedder.ts"
 import { type JsonBody, readBody, readJson } from "./body.ts"
-import { fromOverload } from "./client-errors.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
 import { errorResponse, toServerResponse } from "./error-response.ts"
-import { type InferenceCall, InferenceEndpoints, type ReadCall } from "./InferenceEndpoints.ts"
+import {
+  type InferenceCall,
+  InferenceEndpoints,
+  type InferenceExchange,
+  type ReadCall,
+  type TakeBytes,
+} from "./InferenceEndpoints.ts"
+import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
+import { Uploads } from "./Uploads.ts"
 
-/** Understands a route's JSON body. */
-export type DecodeCall = (body: JsonBody) => Result.Result<InferenceCall, GatewayError>
+/** One route that infers. */
+export interface InferenceRoute {
+  /** Its path and its name in ledger and metrics. */
+  readonly endpoint: string
+  /** Understands its JSON body. */
+  readonly decode: (body: JsonBody) => Result.Result<InferenceCall, GatewayError>
+  /** Writes the error of a request whose body is not understood. */
+  readonly refuse: InferenceExchange["refuse"]
+}
 
-/**
- * Makes handlers of the routes that infer. `endpoint` is the route's path and its name in ledger and metrics.
- * Requires the state of the process from outside, as routes may be built anew.
- */
+/** Makes handlers of the routes that infer. Requires the state of the process from outside, as routes may be built anew. */
 export const makeInferenceRoute = Effect.gen(function* () {
   const { maxBodyBytes } = yield* Settings
   const endpoints = yield* InferenceEndpoints
-  const shedder = yield* LoadShedder
+  const uploads = yield* Uploads
+  const refusals = yield* Refusals
 
   const readCall = (
     request: HttpServerRequest.HttpServerRequest,
-    endpoint: string,
-    decode: DecodeCall,
+    { endpoint, decode }: InferenceRoute,
+    takeBytes: TakeBytes,
   ): Effect.Effect<ReadCall, GatewayError> => {
     const key = idempotencyKey(request)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
-    return Effect.flatMap(readBody(request, maxBodyBytes), (bytes) => {
+    return Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads }), (bytes) => {
       const call = Result.flatMap(readJson(bytes), decode)
       if (Result.isFailure(call)) return Effect.fail(call.failure)
       const claim =
@@ -44,18 +55,17 @@ export const makeInferenceRoute = Effect.gen(function* () {
     })
   }
 
-  return (endpoint: string, decode: DecodeCall) =>
+  return (route: InferenceRoute) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      const entered = shedder.enter()
-      if (Result.isFailure(entered)) {
-        return Effect.succeed(errorResponse(fromOverload(entered.failure), request))
-      }
-      whenClosed(NodeHttpServerRequest.toServerResponse(request), entered.success)
+      const response = NodeHttpServerRequest.toServerResponse(request)
       const served = endpoints.serve({
         requestId: requestIdOf(request),
-        endpoint,
+        endpoint: route.endpoint,
         credential: apiKey(request),
-        read: readCall(request, endpoint, decode),
+        whenOver: (action) => whenClosed(response, action),
+        turnedAway: () => refusals.add(response),
+        read: (takeBytes) => readCall(request, route, takeBytes),
+        refuse: route.refuse,
       })
       return Effect.match(served, {
         onSuccess: ({ response, replayed }) =>

@@ -1,4 +1,6 @@
 import { GatewayApi } from "../api/GatewayApi.ts"
+import { InferApi } from "../api/InferApi.ts"
+import { OpenAiApi } from "../api/OpenAiApi.ts"
 
 const compile = (path: string): RegExp =>
   new RegExp(
@@ -50,3 +52,10 @@ export const allowedMethods = (target: string): ReadonlyArray<string> => {
   const path = pathOf(target)
   return [...new Set(known.filter(({ pattern }) => pattern.test(path)).map(({ method }) => method))]
 }
+
+/** Paths of the routes that infer. */
+export const inferencePaths: ReadonlySet<string> = new Set(
+  [InferApi, OpenAiApi].flatMap(({ endpoints }) =>
+    Object.values(endpoints).flatMap(({ method, path }) => (method === "POST" ? path : [])),
+  ),
+)

@@ -9,7 +9,7 @@ import { apiKey } from "./credentials.ts"
 import { openDecoder } from "./decode.ts"
 import { answeringErrors, openAiFormat } from "./error-response.ts"
 import { InferenceEndpoints } from "./InferenceEndpoints.ts"
-import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
+import { type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
 import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
@@ -20,8 +20,8 @@ export const openAiRoutes = HttpRouter.use(
     const infer = yield* makeInferenceRoute
     const { list, find } = yield* makeModels
     yield* router.addAll([
-      HttpRouter.route("POST", "/v1/chat/completions", infer("/v1/chat/completions", decodeChat)),
-      HttpRouter.route("POST", "/v1/embeddings", infer("/v1/embeddings", decodeEmbeddings)),
+      HttpRouter.route("POST", "/v1/chat/completions", infer(chatCompletions)),
+      HttpRouter.route("POST", "/v1/embeddings", infer(embeddings)),
       HttpRouter.route("GET", "/v1/models", list),
       HttpRouter.route("GET", "/v1/models/:model/*", find),
     ])
@@ -67,7 +67,7 @@ const noSuchModel = new GatewayError({
 const decodeChatRequest = openDecoder(ChatCompletionRequest)
 const decodeEmbeddingsRequest = openDecoder(EmbeddingsRequest)
 
-const decodeChat: DecodeCall = ({ json, source }) =>
+const decodeChat: InferenceRoute["decode"] = ({ json, source }) =>
   Result.map(decodeChatRequest(json), ({ model, stream, ...request }) => {
     // The task's mode says whether it streams; the provider's own request is made from that.
     const streamed = stream === true
@@ -80,7 +80,7 @@ const decodeChat: DecodeCall = ({ json, source }) =>
     }
   })
 
-const decodeEmbeddings: DecodeCall = ({ json, source }) =>
+const decodeEmbeddings: InferenceRoute["decode"] = ({ json, source }) =>
   Result.map(decodeEmbeddingsRequest(json), ({ model, ...request }) => ({
     requestedModel: model,
     task: { _tag: "Embedding", request, source } as const,
@@ -94,6 +94,17 @@ const writeOutcome = outcomeWriter(
   openAiRateLimitFields,
   (_, answer) => answer?.completion?.body() ?? "",
 )
+
+const chatCompletions: InferenceRoute = {
+  endpoint: "/v1/chat/completions",
+  decode: decodeChat,
+  refuse: writeOutcome,
+}
+const embeddings: InferenceRoute = {
+  endpoint: "/v1/embeddings",
+  decode: decodeEmbeddings,
+  refuse: writeOutcome,
+}
 
 /** Passes the provider's own events on; the usage that only the gateway asked for stays here. */
 const streamWriter = (includeUsage: boolean): StreamWriter => ({

@@ -8,12 +8,14 @@ interface Identified {
   [ID]?: RequestId
 }
 
+export const newRequestId = (): RequestId => RequestId.make(randomUUIDv7())
+
 /**
  * Returns the id of one HTTP exchange: the same in its answer, its ledger row and the log, whoever asks first. Kept on
  * Node's message rather than in the fiber's context, which is copied for every value put into it.
  */
 export const requestIdOf = ({ source }: HttpServerRequest.HttpServerRequest): RequestId => {
   const message: Identified = source
-  message[ID] ??= RequestId.make(randomUUIDv7())
+  message[ID] ??= newRequestId()
   return message[ID]
 }

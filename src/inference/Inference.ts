@@ -19,8 +19,8 @@ import { tracedAnswer } from "./spans.ts"
 import { callStreamed, callWhole } from "./upstream-call.ts"
 
 /**
- * The story of one authenticated request: admit, plan, attempt, settle, record. It knows values and no bytes: an
- * outcome, or the events of a stream and then an outcome.
+ * The story of one authenticated request: admit, and once its body is there plan, attempt, settle, record. It knows
+ * values and no bytes: an outcome, or the events of a stream and then an outcome.
  *
  * Every request that is not a dry run gets exactly one ledger record, however it ends, and before its answer or the
  * end of its stream goes out. Interruption means that the client left, unless the request outlives its client.
@@ -28,6 +28,8 @@ import { callStreamed, callWhole } from "./upstream-call.ts"
 export class Inference extends Context.Service<
   Inference,
   {
+    /** Takes one request from its key's rate limit. */
+    readonly admit: (recorder: RequestRecorder, principal: Principal) => Effect.Effect<void, GatewayError>
     /** Answers whole. An error is an outcome too. */
     readonly answer: (recorder: RequestRecorder, request: InferenceRequest) => Effect.Effect<Outcome>
     /**
@@ -63,7 +65,6 @@ const make = Effect.gen(function* () {
   const stopped = yield* Deferred.make<never, GatewayError>()
   const traced = otlpEndpoint !== undefined
 
-  /** Takes one request from the key's rate limit. */
   const admit = (recorder: RequestRecorder, principal: Principal): Effect.Effect<void, GatewayError> =>
     Effect.matchEffect(
       rateLimits.consume(principal.keyId, principal.requestsPerMinute ?? gateway.limits.requestsPerMinute),
@@ -79,13 +80,12 @@ const make = Effect.gen(function* () {
       },
     )
 
-  /** Admits, plans and attempts. No answer: a dry run. */
+  /** Plans and attempts. No answer: a dry run. */
   const infer = Effect.fnUntraced(function* (
     recorder: RequestRecorder,
     request: InferenceRequest,
     stream: StreamedAnswer | undefined,
   ) {
-    yield* admit(recorder, request.principal)
     const { principal, requestedModel, task } = request
     const planningAt = recorder.now()
     const planned = router.plan({ requestedModel, task, allowed: principal.models })
@@ -158,6 +158,7 @@ const make = Effect.gen(function* () {
     })
 
   return Inference.of({
+    admit,
     answer: (recorder, request) =>
       Effect.map(Effect.result(settle(recorder, request, infer(recorder, request, undefined))), (result) =>
         recorder.outcome(result),

@@ -99,17 +99,26 @@ export const requestDuration = durations<readonly [endpoint: string]>(
   ["endpoint"],
 )
 
-export const inFlight = gauge("gateway_in_flight_requests", "Requests being worked on")
+export const inFlight = gauge("gateway_in_flight_requests", "Requests and streams being worked on")
+
+export const streamsInFlight = gauge(
+  "gateway_in_flight_streams",
+  "Streams that have begun, of those in flight",
+)
+
+export const bodyBytesInFlight = gauge(
+  "gateway_in_flight_body_bytes",
+  "Bytes of the bodies of requests in flight",
+)
 
 export const eventLoopDelay = gauge("gateway_event_loop_delay_seconds", "Recent delay of the event loop")
 
 export const rateLimited = counter("gateway_rate_limited_total", "Requests refused by a key's rate limit")
 
-export const shed = counters<readonly [reason: "in_flight" | "event_loop_delay"]>(
-  "gateway_shed_total",
-  "Requests refused because the process was saturated",
-  ["reason"],
-)
+/** Reasons that begin with `key` are the key's own share, the others the whole process. */
+export const shed = counters<
+  readonly [reason: "in_flight" | "event_loop_delay" | "key_in_flight" | "body_bytes" | "key_body_bytes"]
+>("gateway_shed_total", "Requests refused because there was no room for them", ["reason"])
 
 // Upstream
 

@@ -17,8 +17,12 @@ export class Providers extends Context.Service<Providers, ReadonlyMap<string, Pr
     Effect.gen(function* () {
       const { gateway } = yield* Settings
       const { timeouts, limits } = gateway
-      const { maxUpstreamBytes, maxInFlight } = limits
-      const transport = yield* makeTransport({ ...timeouts, maxUpstreamBytes, maxCalls: maxInFlight })
+      const { maxUpstreamBytes, maxInFlight, maxStreams } = limits
+      const transport = yield* makeTransport({
+        ...timeouts,
+        maxUpstreamBytes,
+        maxCalls: maxInFlight + maxStreams,
+      })
       const providers = yield* Effect.forEach(gateway.providers, (config) => makeProvider(config, transport))
       return new Map(providers.map((provider) => [provider.name, provider]))
     }),

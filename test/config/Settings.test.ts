@@ -32,7 +32,7 @@ describe("settings from the environment", () => {
         const found = yield* settings({ DATA_DIR: dir })
         assert.strictEqual(found.host, "127.0.0.1")
         assert.strictEqual(found.port, 8000)
-        assert.strictEqual(found.maxBodyBytes, 2_097_152)
+        assert.strictEqual(found.maxBodyBytes, 33_554_432)
         assert.strictEqual(found.dataDir, dir)
         assert.isFalse("databaseUrl" in found || "redisUrl" in found || "otlpEndpoint" in found)
         assert.isFalse("retentionDays" in found)

@@ -302,6 +302,8 @@ describe("other rules between settings", () => {
       retryRatio: 0.2,
       requestsPerMinute: 600,
       maxInFlight: 1_000,
+      maxStreams: 10_000,
+      maxKeyShare: 0.75,
       maxEventLoopDelayMs: 500,
       maxUpstreamBytes: 67_108_864,
     })

@@ -8,7 +8,7 @@ import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
-import { type Fate, makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
+import { connection, type Fate, makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
 import { ask } from "../routing/world.ts"
 
 /** Claims that another owner has taken over by the time that an answer is to be stored. */
@@ -38,20 +38,24 @@ const world = (claims: Layer.Layer<ClaimStore>) => {
 }
 
 const exchange: InferenceExchange = {
+  ...connection,
   requestId: RequestId.make("request"),
   endpoint: "/infer",
   credential: Result.succeed("key"),
-  read: Effect.succeed({
-    call: {
-      requestedModel: "only-a",
-      task: { _tag: "Chat", request: ask(), mode: "whole" },
-      dryRun: false,
-      write: () => ({ status: 200, headers: {}, body: "" }),
-      stream: undefined,
-    },
-    claim: { key: "claimed", fingerprint: Uint8Array.of(1) },
-  }),
+  read: () =>
+    Effect.succeed({
+      call: {
+        requestedModel: "only-a",
+        task: { _tag: "Chat", request: ask(), mode: "whole" },
+        dryRun: false,
+        write: () => ({ status: 200, headers: {}, body: "" }),
+        stream: undefined,
+      },
+      claim: { key: "claimed", fingerprint: Uint8Array.of(1) },
+    }),
 }
+
+const taken = () => Result.succeed(undefined)
 
 describe("a request whose client leaves before its claim is refused", () => {
   const { layer, ledger } = world(slowRefusals)
@@ -101,10 +105,11 @@ describe("a stream that fails just before a silent client would be told that it 
         chunk: () => undefined,
         end: () => Buffer.of(),
       }
-      const read = Effect.map(exchange.read, ({ call }) => ({
-        call: { ...call, write: () => ({ status: 502, headers: {}, body: "" }), stream },
-        claim: undefined,
-      }))
+      const read = () =>
+        Effect.map(exchange.read(taken), ({ call }) => ({
+          call: { ...call, write: () => ({ status: 502, headers: {}, body: "" }), stream },
+          claim: undefined,
+        }))
       const client = yield* Effect.forkChild(serve({ ...exchange, read }))
       yield* TestClock.adjust("20 seconds")
       assert.strictEqual((yield* Fiber.join(client)).response.status, 502)

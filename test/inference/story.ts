@@ -17,6 +17,7 @@ import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
 import { START_MS, startedClock } from "../support/started-clock.ts"
 import {
+  connection,
   type Fate,
   makeLedger,
   makeUpstream,
@@ -228,6 +229,7 @@ export const simulate = (seed: string) =>
     const authenticated = new Set<RequestId>()
     const understoodAt = new Map<RequestId, number>()
     const writes = new Map<string, Written>()
+    const refused = new Map<RequestId, GatewayError>()
     const outcomes: Array<Outcome> = []
 
     const upstream = makeUpstream(({ startedAt, target, user }) =>
@@ -275,20 +277,30 @@ export const simulate = (seed: string) =>
       requestId: visit.id,
       endpoint: "/infer",
       credential: Result.succeed(visit.id),
-      read: Effect.gen(function* () {
-        yield* Effect.sleep(visit.uploadMs)
-        if (!visit.readable) return yield* new GatewayError({ code: "invalid_json", detail: "" })
-        understoodAt.set(visit.id, yield* Clock.currentTimeMillis)
-        const { claim, dryRun, model } = visit
-        const call = {
-          requestedModel: model,
-          task: { _tag: "Chat" as const, request: ask("Hello", { user: visit.id }), mode: "whole" as const },
-          stream: undefined,
-          dryRun,
-          write,
-        }
-        return { call, claim: claim && { key: claim.key, fingerprint: Uint8Array.of(claim.body) } }
-      }),
+      ...connection,
+      refuse: (outcome) => {
+        if (Result.isFailure(outcome.result)) refused.set(visit.id, outcome.result.failure)
+        return connection.refuse(outcome)
+      },
+      read: () =>
+        Effect.gen(function* () {
+          yield* Effect.sleep(visit.uploadMs)
+          if (!visit.readable) return yield* new GatewayError({ code: "invalid_json", detail: "" })
+          understoodAt.set(visit.id, yield* Clock.currentTimeMillis)
+          const { claim, dryRun, model } = visit
+          const call = {
+            requestedModel: model,
+            task: {
+              _tag: "Chat" as const,
+              request: ask("Hello", { user: visit.id }),
+              mode: "whole" as const,
+            },
+            stream: undefined,
+            dryRun,
+            write,
+          }
+          return { call, claim: claim && { key: claim.key, fingerprint: Uint8Array.of(claim.body) } }
+        }),
     })
 
     yield* Effect.gen(function* () {
@@ -303,15 +315,17 @@ export const simulate = (seed: string) =>
               ? Effect.asSome(infer)
               : Effect.timeoutOption(infer, visit.leavesAfterMs),
           )
-          const error = Exit.findErrorOption(exit)
-          assert.isTrue(Exit.isSuccess(exit) || Option.isSome(error), `${visit.id} ended in a defect`)
+          const failed = Exit.findErrorOption(exit)
+          assert.isTrue(Exit.isSuccess(exit) || Option.isSome(failed), `${visit.id} ended in a defect`)
+          const error = refused.get(visit.id) ?? Option.getOrUndefined(failed)
           outcomes.push({
             visit,
             authenticated: authenticated.has(visit.id),
             understoodAt: understoodAt.get(visit.id),
             settledAt: yield* Clock.currentTimeMillis,
-            reply: Exit.isSuccess(exit) ? Option.getOrUndefined(exit.value) : undefined,
-            error: Option.getOrUndefined(error),
+            reply:
+              Exit.isSuccess(exit) && error === undefined ? Option.getOrUndefined(exit.value) : undefined,
+            error,
             left: Exit.isSuccess(exit) && Option.isNone(exit.value),
           })
         }),

@@ -10,7 +10,16 @@ import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
 import { START_MS, startedClock } from "../support/started-clock.ts"
-import { event, type Fate, makeLedger, makeUpstream, replica, settings, timeouts } from "./world.ts"
+import {
+  connection,
+  event,
+  type Fate,
+  makeLedger,
+  makeUpstream,
+  replica,
+  settings,
+  timeouts,
+} from "./world.ts"
 
 /** A streamed answer's story under virtual time: what the client gets, what is recorded, who is asked. */
 
@@ -28,20 +37,22 @@ const exchange = (id: string, model: string, claim?: string): InferenceExchange 
   requestId: RequestId.make(id),
   endpoint: "/infer",
   credential: Result.succeed("key"),
-  read: Effect.succeed({
-    call: {
-      requestedModel: model,
-      task: { _tag: "Chat", request: ask("Hello", { user: id }), mode: "stream" },
-      stream: writer,
-      dryRun: false,
-      write: ({ attempts, result }) => ({
-        status: Result.isSuccess(result) ? 200 : result.failure.status,
-        headers: {},
-        body: `${attempts.length} attempts`,
-      }),
-    },
-    claim: claim === undefined ? undefined : { key: claim, fingerprint: Uint8Array.of(1) },
-  }),
+  ...connection,
+  read: () =>
+    Effect.succeed({
+      call: {
+        requestedModel: model,
+        task: { _tag: "Chat", request: ask("Hello", { user: id }), mode: "stream" },
+        stream: writer,
+        dryRun: false,
+        write: ({ attempts, result }) => ({
+          status: Result.isSuccess(result) ? 200 : result.failure.status,
+          headers: {},
+          body: `${attempts.length} attempts`,
+        }),
+      },
+      claim: claim === undefined ? undefined : { key: claim, fingerprint: Uint8Array.of(1) },
+    }),
 })
 
 /** A client: its request lasts until it leaves, and so does its reading. */

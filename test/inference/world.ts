@@ -5,12 +5,13 @@ import { Settings } from "../../src/config/Settings.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import type { Usage } from "../../src/domain/Usage.ts"
-import { InferenceEndpoints } from "../../src/http/InferenceEndpoints.ts"
+import { InferenceEndpoints, type InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
 import { Inference } from "../../src/inference/Inference.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { Admission } from "../../src/limits/Admission.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
 import type { ChunkSink, Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
@@ -40,7 +41,9 @@ export const limits = {
   maxAttempts: 4,
   retryRatio: 0.2,
   requestsPerMinute: 120,
-  maxInFlight: 1_000,
+  maxInFlight: 1_000_000,
+  maxStreams: 1_000_000,
+  maxKeyShare: 1,
   maxEventLoopDelayMs: 100,
   maxUpstreamBytes: 1_000_000,
 }
@@ -249,6 +252,17 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
   return { calls, layer: Layer.succeed(Providers, new Map(providers)) }
 }
 
+/** A connection that is not looked at. */
+export const connection: Pick<InferenceExchange, "whenOver" | "turnedAway" | "refuse"> = {
+  whenOver: () => {},
+  turnedAway: () => {},
+  refuse: ({ result }) => ({
+    status: Result.isSuccess(result) ? 200 : result.failure.status,
+    headers: {},
+    body: "",
+  }),
+}
+
 /** A ledger that keeps what it is given. */
 export const makeLedger = () => {
   const records: Array<LedgerRecord> = []
@@ -267,12 +281,19 @@ export const attempts = Attempts.layer.pipe(
 )
 
 /** One process: shares the claims, the ledger and the providers with others, and nothing else. */
+/** Takes everybody on. */
+const admission = Layer.succeed(Admission, {
+  saturation: () => undefined,
+  enter: () =>
+    Result.succeed({ takeBytes: () => Result.succeed(undefined), streaming: () => {}, leave: () => {} }),
+})
+
 export const replica = Effect.map(
   Layer.build(
     Layer.fresh(
       InferenceEndpoints.layer.pipe(
         Layer.provideMerge(Inference.layer),
-        Layer.provide([attempts, Idempotency.layerNoDeps, RateLimits.layerMemory]),
+        Layer.provide([attempts, Idempotency.layerNoDeps, RateLimits.layerMemory, admission]),
       ),
     ),
   ),

@@ -26,6 +26,8 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     retryRatio: 0.2,
     requestsPerMinute: 60,
     maxInFlight: 100,
+    maxStreams: 100,
+    maxKeyShare: 1,
     maxEventLoopDelayMs: 100,
     maxUpstreamBytes: 100_000,
   },

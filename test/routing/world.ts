@@ -93,6 +93,8 @@ export const world = (
       retryRatio: 0.2,
       requestsPerMinute: 60,
       maxInFlight: 100,
+      maxStreams: 100,
+      maxKeyShare: 1,
       maxEventLoopDelayMs: 100,
       maxUpstreamBytes: 1_000_000,
     },

@@ -4,6 +4,7 @@ import { identity } from "effect/Function"
 import { gateway } from "../../src/app/App.ts"
 import { HashCost } from "../../src/auth/SecretHasher.ts"
 import { Settings } from "../../src/config/Settings.ts"
+import { UploadGraceMs } from "../../src/http/Uploads.ts"
 import { layerLoggingNoDeps } from "../../src/observability/Logging.ts"
 import { capturedConsole, type Output } from "./captured-console.ts"
 import { CHEAPEST } from "./cheap-hashes.ts"
@@ -32,9 +33,12 @@ export class GatewayInProcess extends GatewayClient {
     this.#output = output
   }
 
-  /** Resolves when it is ready. `tracer` takes the spans of a gateway that sends none to a collector. */
+  /**
+   * Resolves when it is ready. `tracer` takes the spans of a gateway that sends none to a collector; `uploadGraceMs` is
+   * what a slow body gets.
+   */
   static async start(
-    options: GatewayOptions & { readonly tracer?: Tracer.Tracer } = {},
+    options: GatewayOptions & { readonly tracer?: Tracer.Tracer; readonly uploadGraceMs?: number } = {},
   ): Promise<GatewayInProcess> {
     const { folder, settings } = await prepareGateway(options)
     const listening = Promise.withResolvers<string>()
@@ -48,6 +52,9 @@ export class GatewayInProcess extends GatewayClient {
       Effect.provideService(Console.Console, console),
       Effect.provideService(Metric.MetricRegistry, new Map()),
       Effect.provideService(HashCost, CHEAPEST),
+      options.uploadGraceMs === undefined
+        ? identity
+        : Effect.provideService(UploadGraceMs, options.uploadGraceMs),
       options.tracer === undefined ? identity : Effect.provideService(Tracer.Tracer, options.tracer),
       Effect.runFork,
     )

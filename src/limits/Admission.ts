@@ -1,0 +1,148 @@
+import { Context, Data, Effect, Layer, Result, Schedule } from "effect"
+import { Settings } from "../config/Settings.ts"
+import * as Metrics from "../observability/Metrics.ts"
+import { bodyBytesInFlight } from "./body-bytes.ts"
+import { EventLoopDelay } from "./EventLoopDelay.ts"
+import { type PotRefusal, SharedPot } from "./SharedPot.ts"
+
+/** Why a request is not taken on: the process has no room (503), or the key has its share of it already (429). */
+export class NotAdmitted extends Data.TaggedError("NotAdmitted")<{
+  readonly reason: "in_flight" | "event_loop_delay" | "key_in_flight" | "body_bytes" | "key_body_bytes"
+  readonly retryAfterMs: number
+}> {}
+
+/** Place of one request among those that are worked on. */
+export interface Slot {
+  /** Makes room for more bytes of the request's body until it leaves. */
+  readonly takeBytes: (bytes: number) => Result.Result<void, NotAdmitted>
+  /** Says that the answer is a stream that has begun: waiting for its next event costs memory and no work. */
+  readonly streaming: () => void
+  /** Gives everything back; again it does nothing. */
+  readonly leave: () => void
+}
+
+const SAMPLE_EVERY_MS = 250
+const RETRY_AFTER_MS = 1_000
+
+/**
+ * Admits requests as far as there is room: for work, for streams that have begun, for the bytes of their bodies. What is
+ * taken on keeps its latency, and no key takes the room of the others.
+ */
+export class Admission extends Context.Service<
+  Admission,
+  {
+    /** The reason for which nobody is admitted at the moment. */
+    readonly saturation: () => NotAdmitted | undefined
+    readonly enter: (keyId: string) => Result.Result<Slot, NotAdmitted>
+  }
+>()("gateway/limits/Admission") {
+  static readonly layerNoDeps = Layer.effect(
+    Admission,
+    Effect.gen(function* () {
+      const { gateway, maxBodyBytes } = yield* Settings
+      const { maxEventLoopDelayMs, maxInFlight, maxKeyShare, maxStreams } = gateway.limits
+      const eventLoopDelay = yield* EventLoopDelay
+      const update = yield* Metrics.updater
+      const pots: Pots = {
+        requests: new SharedPot(maxInFlight, maxKeyShare),
+        streams: new SharedPot(maxStreams, maxKeyShare),
+        bodies: new SharedPot(
+          gateway.limits.maxBodyBytesInFlight ?? bodyBytesInFlight(maxBodyBytes),
+          maxKeyShare,
+        ),
+        refused: (reason) => update(Metrics.shed(reason), 1),
+      }
+      let previousMs = 0
+      let currentMs = 0
+
+      yield* Effect.sync(() => {
+        previousMs = currentMs
+        currentMs = eventLoopDelay.take()
+      }).pipe(Effect.repeat(Schedule.spaced(SAMPLE_EVERY_MS)), Effect.forkScoped)
+      yield* Metrics.observe(Metrics.inFlight, () => pots.requests.taken + pots.streams.taken)
+      yield* Metrics.observe(Metrics.streamsInFlight, () => pots.streams.taken)
+      yield* Metrics.observe(Metrics.bodyBytesInFlight, () => pots.bodies.taken)
+      yield* Metrics.observe(Metrics.eventLoopDelay, () => currentMs / 1000)
+
+      const saturation = (): NotAdmitted | undefined => {
+        if (pots.requests.full) return refusals.in_flight
+        // Two periods in a row: one long task delays everyone once, and shedding would not undo it.
+        return Math.min(previousMs, currentMs) > maxEventLoopDelayMs ? refusals.event_loop_delay : undefined
+      }
+
+      const enter = (keyId: string): Result.Result<Slot, NotAdmitted> => {
+        const refusal = saturation() ?? inFlightRefusals(pots.requests.take(keyId, 1))
+        if (refusal === undefined) return Result.succeed(new KeySlot(pots, keyId))
+        pots.refused(refusal.reason)
+        return Result.fail(refusal)
+      }
+
+      return Admission.of({ saturation, enter })
+    }),
+  )
+
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide(EventLoopDelay.layer))
+}
+
+const refusal = (reason: NotAdmitted["reason"]) => new NotAdmitted({ reason, retryAfterMs: RETRY_AFTER_MS })
+
+const refusals = {
+  in_flight: refusal("in_flight"),
+  event_loop_delay: refusal("event_loop_delay"),
+  key_in_flight: refusal("key_in_flight"),
+  body_bytes: refusal("body_bytes"),
+  key_body_bytes: refusal("key_body_bytes"),
+}
+
+const inFlightRefusals = (refused: PotRefusal | undefined): NotAdmitted | undefined =>
+  refused && (refused === "full" ? refusals.in_flight : refusals.key_in_flight)
+
+interface Pots {
+  readonly requests: SharedPot
+  readonly streams: SharedPot
+  readonly bodies: SharedPot
+  readonly refused: (reason: NotAdmitted["reason"]) => void
+}
+
+const taken = Result.succeed(undefined)
+
+class KeySlot implements Slot {
+  readonly #pots: Pots
+  readonly #keyId: string
+  /** Where its place is; undefined once it has left. */
+  #place: SharedPot | undefined
+  #bytes = 0
+
+  constructor(pots: Pots, keyId: string) {
+    this.#pots = pots
+    this.#keyId = keyId
+    this.#place = pots.requests
+  }
+
+  readonly takeBytes = (bytes: number): Result.Result<void, NotAdmitted> => {
+    if (this.#place === undefined) return taken
+    const refused = this.#pots.bodies.take(this.#keyId, bytes)
+    if (refused !== undefined) {
+      const refusal = refused === "full" ? refusals.body_bytes : refusals.key_body_bytes
+      this.#pots.refused(refusal.reason)
+      return Result.fail(refusal)
+    }
+    this.#bytes += bytes
+    return taken
+  }
+
+  // With no room among the streams it keeps its place among the requests.
+  readonly streaming = (): void => {
+    const { requests, streams } = this.#pots
+    if (this.#place !== requests || streams.take(this.#keyId, 1) !== undefined) return
+    requests.giveBack(this.#keyId, 1)
+    this.#place = streams
+  }
+
+  readonly leave = (): void => {
+    this.#place?.giveBack(this.#keyId, 1)
+    this.#place = undefined
+    if (this.#bytes > 0) this.#pots.bodies.giveBack(this.#keyId, this.#bytes)
+    this.#bytes = 0
+  }
+}
