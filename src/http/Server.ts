@@ -148,6 +148,21 @@ const routes = Layer.mergeAll(
 const closeSocketsLast = (server: Server) =>
   Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
 
+/** Longer than it takes to accept who is in the queue. */
+const QUEUE_EMPTIES = "100 millis"
+
+/**
+ * Lets nobody into the queue of connections that are to be accepted any more: closing the port would reset who is in it,
+ * with a request perhaps, whereas one that is not let in comes again and finds the port closed.
+ */
+const closeTheQueue = (
+  server: Server & { readonly _handle?: { readonly listen?: (queue: number) => number } | null },
+) =>
+  Effect.andThen(
+    Effect.sync(() => server._handle?.listen?.(0)),
+    Effect.sleep(QUEUE_EMPTIES),
+  )
+
 /** The HTTP server. Stateful services must be provided to it from outside: `serve` builds its routes anew. */
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
@@ -168,7 +183,7 @@ export const layer = Layer.unwrap(
       return refusal && fromAdmission(refusal)
     }
     guardDoor(server, (target) => inferencePaths.has(target), saturation, refusals.add)
-    return HttpRouter.serve(routes, {
+    const serving = HttpRouter.serve(routes, {
       disableLogger: true,
       disableListenLog: true,
       routerConfig: { caseSensitive: true },
@@ -184,5 +199,6 @@ export const layer = Layer.unwrap(
       ),
       Layer.provide(closeSocketsLast(server)),
     )
+    return Layer.provideMerge(Layer.effectDiscard(Effect.addFinalizer(() => closeTheQueue(server))), serving)
   }),
 )

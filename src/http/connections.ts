@@ -5,6 +5,12 @@ import type { Writable } from "node:stream"
 /** A request that was answered before its end may end for so long; its client is reading the answer meanwhile. */
 const REST_OF_REQUEST_MS = 10_000
 
+/**
+ * A server that closes lets go of a connection when it has been idle for so long: whoever has just sent a request on it
+ * could not tell whether that was read. Clients in full swing learn of the closing from their next answer.
+ */
+const IDLE_AT_CLOSE_MS = 3_000
+
 /** Parts of the time that a client may stall in which its connection is looked at. */
 const LOOKS = 10
 
@@ -40,17 +46,31 @@ export const watchConnections = (
     socket.once("close", () => connections.delete(socket))
     return connection
   }
+  server.on("connection", open)
   server.on("request", watch)
   // Node tells of a request with `Expect: 100-continue` by this event only.
   server.on("checkContinue", watch)
 
-  const timer = setInterval(() => {
-    const now = performance.now()
-    for (const [socket, connection] of connections) {
-      if (connection.stalledMs(socket, now) >= stalledMs || connection.restMs(now) >= REST_OF_REQUEST_MS)
-        socket.destroy()
-    }
-  }, stalledMs / LOOKS)
+  let closing = false
+  // Node calls it when it closes, for all that have no request: also for those whose request is on its way.
+  server.closeIdleConnections = () => {
+    closing = true
+  }
+
+  const timer = setInterval(
+    () => {
+      const now = performance.now()
+      for (const [socket, connection] of connections) {
+        if (
+          connection.stalledMs(socket, now) >= stalledMs ||
+          connection.restMs(now) >= REST_OF_REQUEST_MS ||
+          connection.idleMs(socket, now, closing) >= IDLE_AT_CLOSE_MS
+        )
+          socket.destroy()
+      }
+    },
+    Math.min(stalledMs / LOOKS, 250),
+  )
   server.once("close", () => clearInterval(timer))
 }
 
@@ -60,6 +80,8 @@ class Connection {
   unfinished: { readonly request: IncomingMessage; readonly since: number } | undefined
   #progress: number | undefined
   #progressAt = 0
+  #read: number | undefined
+  #readAt = 0
 
   /** Milliseconds for which the client has taken nothing of what waits for it. */
   stalledMs(socket: Socket, now: number): number {
@@ -73,6 +95,15 @@ class Connection {
       this.#progressAt = now
     }
     return now - this.#progressAt
+  }
+
+  /** Milliseconds since the server began to close for which nobody has asked anything on it. */
+  idleMs(socket: Socket, now: number, closing: boolean): number {
+    if (!closing || this.answers > 0 || socket.bytesRead !== this.#read) {
+      this.#read = closing && this.answers === 0 ? socket.bytesRead : undefined
+      this.#readAt = now
+    }
+    return now - this.#readAt
   }
 
   /** Milliseconds for which the rest of a request that was answered has been missing. */

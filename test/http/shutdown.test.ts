@@ -1,3 +1,5 @@
+import { Agent, request } from "node:http"
+import { setTimeout } from "node:timers/promises"
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { Effect, type Redacted } from "effect"
@@ -76,6 +78,63 @@ describe("the end", () => {
     const startedAt = performance.now()
     assert.strictEqual(await gateway.stop(), 0)
     assert.isBelow(performance.now() - startedAt, scaled(5000))
+  })
+})
+
+describe("clients that keep their connections", () => {
+  const start = async () => {
+    const gateway = await GatewayProcess.start({
+      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+      config: config(),
+    })
+    return { gateway, key: (await gateway.createKey()).key }
+  }
+  const asking = (url: string, key: string, agent: Agent) =>
+    new Promise<{ readonly status: number; readonly last: boolean } | { readonly error: string }>(
+      (resolve) => {
+        const client = request(`${url}/infer`, {
+          method: "POST",
+          agent,
+          headers: { "x-api-key": key, "content-type": "application/json" },
+        })
+        client.on("response", (response) => {
+          response.resume()
+          response.on("end", () =>
+            resolve({ status: response.statusCode ?? 0, last: response.headers.connection === "close" }),
+          )
+        })
+        client.on("error", (error: NodeJS.ErrnoException) => resolve({ error: error.code ?? error.message }))
+        client.end(JSON.stringify({ model: "p0/m", prompt: "Hi" }))
+      },
+    )
+
+  it("lose no request, and find the port closed at last", async () => {
+    const { gateway, key } = await start()
+    const ends = Array.from({ length: 40 }, async () => {
+      const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+      for (;;) {
+        const answer = await asking(gateway.url, key, agent)
+        if ("error" in answer) return answer.error
+        assert.strictEqual(answer.status, 200)
+        await setTimeout(Math.random() * 40)
+      }
+    })
+    await upstream.until(({ count }) => count > 400, 20_000)
+    assert.strictEqual(await gateway.stop(), 0)
+    assert.deepStrictEqual([...new Set(await Promise.all(ends))], ["ECONNREFUSED"])
+  })
+
+  it("are answered on a connection that was idle when the port was closed", async () => {
+    const { gateway, key } = await start()
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+    await asking(gateway.url, key, agent)
+    const ended = gateway.stop()
+    for (let closed = false; !closed; await setTimeout(20)) {
+      const answer = await asking(gateway.url, key, new Agent())
+      closed = "error" in answer
+    }
+    assert.deepStrictEqual(await asking(gateway.url, key, agent), { status: 200, last: true })
+    assert.strictEqual(await ended, 0)
   })
 })
 
