@@ -27,7 +27,6 @@ import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf, inferencePaths } from "./known-paths.ts"
 import { openAiRoutes } from "./openai-routes.ts"
 import { openApiResponse } from "./openapi.ts"
-import { Readiness } from "./Readiness.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -43,43 +42,33 @@ const CLIENT_LEFT = errorCatalogue.client_closed_request.status
 
 /**
  * Outermost middleware: every exchange has an id, and whatever was not answered by a handler becomes a problem
- * document. A defect is logged with its cause and the id, and the client learns only the id. While draining, each
- * answer is its connection's last: a closed server waits for every connection, and a kept one would take requests on.
+ * document. A defect is logged with its cause and the id, and the client learns only the id.
  */
 const exchange = HttpRouter.middleware(
-  Effect.map(
-    Readiness,
-    (readiness) => (app) =>
-      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-        const complete = (response: HttpServerResponse.HttpServerResponse) =>
-          withCommonHeaders(response, request, readiness.phase() === "draining")
-        return Effect.matchCauseEffect(app, {
-          onSuccess: (response) => Effect.succeed(complete(response)),
-          onFailure: (cause) =>
-            Cause.hasInterruptsOnly(cause)
-              ? Effect.failCause(cause)
-              : Effect.map(unhandled(cause, request), complete),
-        })
-      }),
-  ),
+  (app) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const complete = (response: HttpServerResponse.HttpServerResponse) =>
+        withCommonHeaders(response, request)
+      return Effect.matchCauseEffect(app, {
+        onSuccess: (response) => Effect.succeed(complete(response)),
+        onFailure: (cause) =>
+          Cause.hasInterruptsOnly(cause)
+            ? Effect.failCause(cause)
+            : Effect.map(unhandled(cause, request), complete),
+      })
+    }),
   { global: true },
 )
 
-/** Adds what every response has, where its route did not, and on the last one of a connection that it is. */
+/** Adds what every response has, where its route did not. */
 const withCommonHeaders = (
   response: HttpServerResponse.HttpServerResponse,
   request: HttpServerRequest.HttpServerRequest,
-  last: boolean,
 ): HttpServerResponse.HttpServerResponse => {
   const { headers } = response
-  const complete =
-    headers["x-content-type-options"] === undefined
-      ? HttpServerResponse.setHeaders(
-          response,
-          commonHeaders(headers["x-request-id"] ?? requestIdOf(request)),
-        )
-      : response
-  return last ? HttpServerResponse.setHeader(complete, "connection", "close") : complete
+  return headers["x-content-type-options"] === undefined
+    ? HttpServerResponse.setHeaders(response, commonHeaders(headers["x-request-id"] ?? requestIdOf(request)))
+    : response
 }
 
 /** Counts and times an exchange that is over. */

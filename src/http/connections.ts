@@ -27,12 +27,14 @@ export const watchConnections = (
   onClosed: (request: IncomingMessage, response: ServerResponse, startedAt: number) => void,
 ): void => {
   const connections = new Map<Socket, Connection>()
+  let closing = false
 
   const watch = (request: IncomingMessage, response: ServerResponse): void => {
     const { socket } = request
     const startedAt = performance.now()
     const connection = connections.get(socket) ?? open(socket)
     connection.answers += 1
+    if (closing) response.shouldKeepAlive = false
     response.once("close", () => {
       connection.answers -= 1
       if (!request.complete) connection.unfinished = { request, since: performance.now() }
@@ -51,8 +53,8 @@ export const watchConnections = (
   // Node tells of a request with `Expect: 100-continue` by this event only.
   server.on("checkContinue", watch)
 
-  let closing = false
-  // Node calls it when it closes, for all that have no request: also for those whose request is on its way.
+  // Node calls it when it closes, for all that have no request: also for those whose request is on its way. Not before
+  // the port is closed is a client told that an answer is its connection's last, for it would come again at once.
   server.closeIdleConnections = () => {
     closing = true
   }
