@@ -183,7 +183,8 @@ const make = Effect.fnUntraced(function* () {
         weights: route.rules.weights,
         estimated_input_tokens: inputTokens,
         candidates: candidates.map(describe),
-        excluded: excluded.map(describeExclusion),
+        // Its key may not know which others there are.
+        excluded: excluded.filter(({ rule }) => rule !== "not_allowed").map(describeExclusion),
         chosen_by: chosenBy,
         ...(exploredProbability === undefined ? {} : { explored_probability: exploredProbability }),
       },

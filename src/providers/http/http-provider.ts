@@ -61,9 +61,9 @@ export const makeHttpProvider = (
       ...(fault.detail !== undefined && { detail: fault.detail }),
     })
 
-  /** Fails with the provider's own words, which lose their text when they quote our key. */
+  /** Fails with the provider's own words, unless they quote our key. */
   const failQuoting = (model: string, fault: Fault, status: number, said: Buffer) =>
-    Effect.fail(failure(model, quotes(said, apiKey) ? withoutText(fault) : fault, status))
+    Effect.fail(failure(model, quotes(fault, said, apiKey) ? withheld(fault) : fault, status))
 
   const failUnsent = (model: string, error: TransportError) =>
     Effect.fail(failure(model, transportFault(error), error.status))
@@ -193,7 +193,14 @@ const isEventStream = ({ contentType, contentEncoding }: UpstreamHeaders): boole
 /** Length of a key that is looked for in texts. Shorter ones are placeholders of local servers ("none", "ollama"), which ordinary texts contain. */
 const MIN_SECRET_LENGTH = 16
 
-const quotes = (said: Buffer, apiKey: string | undefined): boolean =>
-  apiKey !== undefined && apiKey.length >= MIN_SECRET_LENGTH && said.includes(apiKey)
+/** Looks at the bytes and at what was read from them, where escapes are gone. */
+const quotes = ({ detail, message, param }: Fault, said: Buffer, apiKey: string | undefined): boolean =>
+  apiKey !== undefined &&
+  apiKey.length >= MIN_SECRET_LENGTH &&
+  (said.includes(apiKey) || [message, detail, param].some((text) => text?.includes(apiKey)))
 
-const withoutText = ({ kind, retryAfterMs }: Fault): Fault => ({ kind, retryAfterMs })
+const withheld = ({ kind, retryAfterMs }: Fault): Fault => ({
+  kind,
+  retryAfterMs,
+  message: "The provider's message is withheld: it quotes the gateway's own key.",
+})

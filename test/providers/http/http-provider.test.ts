@@ -212,6 +212,13 @@ for (const kind of kinds) {
             upstream.enqueue(status(code, { error }))
             assert.notInclude(JSON.stringify(yield* Effect.flip(complete())), apiKey, String(code))
           }
+          const escaped = JSON.stringify({ error: { message: `your key ${apiKey}`, code: 400 } }).replaceAll(
+            apiKey,
+            Array.from(apiKey, (each) => `\\u${each.charCodeAt(0).toString(16).padStart(4, "0")}`).join(""),
+          )
+          upstream.enqueue(status(400, escaped))
+          const error = yield* Effect.flip(complete())
+          assert.match(error.message, /withheld/)
         }),
     )
 
