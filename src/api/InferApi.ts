@@ -1,7 +1,7 @@
 import { Effect, Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ApiKeyAuth } from "./ApiKeyAuth.ts"
-import { modelName } from "./chat-completions.ts"
+import { MAX_MESSAGES, MAX_PARTS, modelName } from "./chat-completions.ts"
 import { answerHeaders, rateLimitHeaders } from "./headers.ts"
 import { eventStream, idempotencyKey } from "./inference-wire.ts"
 import { problem } from "./Problem.ts"
@@ -11,7 +11,7 @@ const TextPart = Schema.Struct({ type: Schema.Literal("text"), text: Schema.Stri
 
 const Message = Schema.Struct({
   role: Schema.Literals(["system", "developer", "user", "assistant"]),
-  content: Schema.Union([Schema.String, nonEmpty(TextPart)]),
+  content: Schema.Union([Schema.String, nonEmpty(TextPart).check(Schema.isMaxLength(MAX_PARTS))]),
 })
 
 /** Body of `POST /infer`. Exactly one of `prompt` and `messages`; unknown fields are refused by name. */
@@ -20,7 +20,7 @@ export const InferRequest = Schema.Struct({
     .annotate({ description: "A name that GET /v1/models lists; `auto` when absent" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed("auto"))),
   prompt: Schema.optionalKey(Schema.NonEmptyString),
-  messages: Schema.optionalKey(nonEmpty(Message)),
+  messages: Schema.optionalKey(nonEmpty(Message).check(Schema.isMaxLength(MAX_MESSAGES))),
   max_tokens: Schema.optionalKey(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))),
   temperature: Schema.optionalKey(Schema.Finite.check(Schema.isBetween({ minimum: 0, maximum: 2 }))),
   stream: Schema.optionalKey(

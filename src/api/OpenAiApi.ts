@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ApiKeyAuth } from "./ApiKeyAuth.ts"
 import { ChatCompletion, ChatCompletionBody } from "./chat-completions.ts"
-import { EmbeddingList, EmbeddingsRequest } from "./embeddings.ts"
+import { EmbeddingList, EmbeddingsBody } from "./embeddings.ts"
 import { answerHeaders, codesOf, errorHeaders, openAiRateLimitHeaders, perStatus } from "./headers.ts"
 import { eventStream, idempotencyKey } from "./inference-wire.ts"
 
@@ -53,7 +53,7 @@ export class OpenAiApi extends HttpApiGroup.make("openai")
     }).annotateMerge(OpenApi.annotations({ summary: "Chat completions, OpenAI-compatible" })),
     HttpApiEndpoint.post("embeddings", "/v1/embeddings", {
       headers: idempotencyKey,
-      payload: EmbeddingsRequest,
+      payload: EmbeddingsBody,
       success: HttpApiSchema.WithHeaders(EmbeddingList, { ...answerHeaders, ...openAiRateLimitHeaders }),
       error: inferenceErrors,
     }).annotateMerge(OpenApi.annotations({ summary: "Embeddings, OpenAI-compatible" })),

@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { absent, nonEmpty, open } from "./shapes.ts"
+import { absent, known, nonEmpty, open } from "./shapes.ts"
 
 const tokens = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))
 
@@ -7,29 +7,40 @@ export const modelName = Schema.NonEmptyString.check(Schema.isMaxLength(256)).an
   description: "`auto`, a route name, `provider/model`, or a model name",
 })
 
-const ContentPart = open({ type: Schema.String, text: absent(Schema.String) })
+/** Far above what a conversation of a million tokens has. */
+export const MAX_MESSAGES = 10_000
+export const MAX_PARTS = 10_000
+const MAX_STOPS = 1_000
 
-const message = {
-  role: Schema.Literals(["system", "developer", "user", "assistant", "tool", "function"]),
-  content: absent(Schema.Union([Schema.String, Schema.Array(ContentPart)])),
-}
-
-const readFields = {
-  model: modelName,
-  messages: nonEmpty(open(message)),
-  stream: absent(Schema.Boolean),
-  stream_options: absent(open({ include_usage: absent(Schema.Boolean) })),
-  n: absent(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128 }))),
-  max_tokens: absent(tokens),
-  max_completion_tokens: absent(tokens),
-  temperature: absent(Schema.Finite),
-  top_p: absent(Schema.Finite),
-  stop: absent(Schema.Union([Schema.String, Schema.Array(Schema.String)])),
+/** Fields that the gateway itself reads. `object` makes the schema of an object that has more of them. */
+const readFields = (object: typeof open) => {
+  const part = object({ type: Schema.String, text: absent(Schema.String) })
+  const message = {
+    role: Schema.Literals(["system", "developer", "user", "assistant", "tool", "function"]),
+    content: absent(Schema.Union([Schema.String, Schema.Array(part).check(Schema.isMaxLength(MAX_PARTS))])),
+  }
+  const request = {
+    model: modelName,
+    messages: nonEmpty(object(message)).check(Schema.isMaxLength(MAX_MESSAGES)),
+    stream: absent(Schema.Boolean),
+    stream_options: absent(object({ include_usage: absent(Schema.Boolean) })),
+    n: absent(Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 128 }))),
+    max_tokens: absent(tokens),
+    max_completion_tokens: absent(tokens),
+    temperature: absent(Schema.Finite),
+    top_p: absent(Schema.Finite),
+    stop: absent(
+      Schema.Union([Schema.String, Schema.Array(Schema.String).check(Schema.isMaxLength(MAX_STOPS))]),
+    ),
+  }
+  return { message, request }
 }
 
 /** The parts of a chat completion that the gateway itself reads; the provider judges the rest. */
-export const ChatCompletionRequest = open(readFields)
+export const ChatCompletionRequest = known(readFields(known).request)
 export type ChatCompletionRequest = typeof ChatCompletionRequest.Type
+
+const described = readFields(open)
 
 const ToolCall = open({
   id: Schema.String,
@@ -73,17 +84,17 @@ const question = [{ role: "user", content: "Say hello" }] as const
 
 /** Body of `POST /v1/chat/completions` as it is described; what the gateway does not read itself, it does not check. */
 export const ChatCompletionBody = open({
-  ...readFields,
+  ...described.request,
   messages: nonEmpty(
     open({
-      ...message,
+      ...described.message,
       name: Schema.optionalKey(Schema.String),
       tool_calls: absent(Schema.Array(ToolCall)),
       tool_call_id: Schema.optionalKey(
         Schema.String.annotate({ description: "Of a message with the role `tool`" }),
       ),
     }).annotate({ identifier: "ChatMessage" }),
-  ),
+  ).check(Schema.isMaxLength(MAX_MESSAGES)),
   tools: absent(Schema.Array(Tool)),
   tool_choice: absent(ToolChoice),
   parallel_tool_calls: absent(Schema.Boolean),

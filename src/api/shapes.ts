@@ -4,6 +4,12 @@ import { Schema } from "effect"
 export const open = <const Fields extends Schema.Struct.Fields>(fields: Fields) =>
   Schema.StructWithRest(Schema.Struct(fields), [Schema.Record(Schema.String, Schema.Unknown)])
 
+/**
+ * The same for who only checks the known fields and goes on with the value that came: an open schema copies all others, one
+ * by one. Its type is that of the value, not of what it decodes to.
+ */
+export const known: typeof open = (fields) => Schema.Struct(fields) as never
+
 /** A field that may be left out or null. */
 export const absent = <S extends Schema.Top>(schema: S) => Schema.optionalKey(Schema.NullOr(schema))
 

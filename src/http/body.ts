@@ -5,10 +5,12 @@ import { Effect, Result } from "effect"
 import type { HttpServerError, HttpServerRequest } from "effect/http"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { parseExactJson } from "../platform/exact-json.ts"
-import { type JsonSource, scanJson } from "../platform/json-source.ts"
+import { pathAt } from "../platform/json-path.ts"
+import { type JsonLimits, type JsonSource, scanJson } from "../platform/json-source.ts"
+import { invalidField } from "./decode.ts"
 import type { Upload } from "./Uploads.ts"
 
-const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*"?utf-8"?\s*)?$/i
+const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-?8|"utf-?8")\s*)?$/i
 
 /** Chunks that may be of any size; of more the average must not be small, for each costs as much as some hundred bytes. */
 const SOME_CHUNKS = 4_096
@@ -134,8 +136,17 @@ const unreadable = (error: HttpServerError.HttpServerError, maxBytes: number): G
 const unfinished = () =>
   new GatewayError({ code: "invalid_request", detail: "The body could not be read to its end." })
 
-/** Levels that no sensible request reaches, and far fewer than would exhaust the stack when it is written again. */
-const MAX_DEPTH = 256
+/**
+ * Bounds that no sensible request reaches. They keep the work of a request in proportion to its bytes: a text of a megabyte
+ * costs next to nothing, a megabyte of fields is a hundred thousand things to build.
+ */
+export const jsonLimits: JsonLimits = {
+  // Far fewer than would exhaust the stack when it is written again.
+  depth: 256,
+  fields: 1_000,
+  innerFields: 10_000,
+  pieces: 250_000,
+}
 
 /** One JSON value, and the bytes it was read from when it is an object whose members can be changed in place. */
 export interface JsonBody {
@@ -143,11 +154,11 @@ export interface JsonBody {
   readonly source: JsonSource | undefined
 }
 
-/** Reads JSON strictly: valid UTF-8, no byte order mark, one value, not nested without end. */
+/** Reads JSON strictly: valid UTF-8, no byte order mark, one value, within the bounds. */
 export const readJson = (bytes: Buffer): Result.Result<JsonBody, GatewayError> => {
   // Before anything is built of it.
-  const { tooDeep, longNumber, members } = scanJson(bytes, MAX_DEPTH)
-  if (tooDeep) return Result.fail(invalidJson(`The body is nested more than ${MAX_DEPTH} levels deep.`))
+  const { excess, longNumber, members } = scanJson(bytes, jsonLimits)
+  if (excess !== undefined) return Result.fail(tooMuch(bytes, excess.of, excess.at))
   if (!isUtf8(bytes)) return Result.fail(invalidJson("The body is not valid UTF-8."))
   if (bytes.length === 0) return Result.fail(invalidJson("The body is empty."))
   try {
@@ -156,6 +167,18 @@ export const readJson = (bytes: Buffer): Result.Result<JsonBody, GatewayError> =
   } catch {
     // V8's message quotes the input, so it is not repeated.
     return Result.fail(invalidJson("The body is not one valid JSON value."))
+  }
+}
+
+const tooMuch = (bytes: Buffer, of: keyof JsonLimits, at: number): GatewayError => {
+  switch (of) {
+    case "depth":
+      return invalidJson(`The body is nested more than ${jsonLimits.depth} levels deep.`)
+    case "fields":
+    case "innerFields":
+      return invalidField(pathAt(bytes, at), `Expected at most ${jsonLimits[of]} fields`)
+    case "pieces":
+      return invalidField([], `Expected at most ${jsonLimits.pieces} fields, lists and objects in all`)
   }
 }
 

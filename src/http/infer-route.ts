@@ -20,14 +20,14 @@ export const inferRoute = HttpRouter.use(
     yield* router.add(
       "POST",
       "/infer",
-      infer({ endpoint: "/infer", decode: decodeCall, refuse: writeOutcome }),
+      infer({ endpoint: "/infer", decode: decodeInfer, refuse: writeOutcome }),
     )
   }),
 )
 
 const decodeInferRequest = decoder(InferRequest)
 
-const decodeCall: InferenceRoute["decode"] = ({ json }) =>
+export const decodeInfer: InferenceRoute["decode"] = ({ json }) =>
   Result.flatMap(decodeInferRequest(json), (body) =>
     Result.map(toChatRequest(body), (request) => {
       const dryRun = body.dry_run === true

@@ -6,7 +6,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { apiKey } from "./credentials.ts"
-import { openDecoder } from "./decode.ts"
+import { checker } from "./decode.ts"
 import { answeringErrors, openAiFormat } from "./error-response.ts"
 import { InferenceEndpoints } from "./InferenceEndpoints.ts"
 import { type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
@@ -64,11 +64,11 @@ const noSuchModel = new GatewayError({
   detail: "No model of this name is available to this API key. GET /v1/models lists them.",
 })
 
-const decodeChatRequest = openDecoder(ChatCompletionRequest)
-const decodeEmbeddingsRequest = openDecoder(EmbeddingsRequest)
+const checkChat = checker(ChatCompletionRequest)
+const checkEmbeddings = checker(EmbeddingsRequest)
 
-const decodeChat: InferenceRoute["decode"] = ({ json, source }) =>
-  Result.map(decodeChatRequest(json), ({ model, stream, ...request }) => {
+export const decodeChat: InferenceRoute["decode"] = ({ json, source }) =>
+  Result.map(checkChat(json), ({ model, stream, ...request }) => {
     // The task's mode says whether it streams; the provider's own request is made from that.
     const streamed = stream === true
     return {
@@ -80,8 +80,8 @@ const decodeChat: InferenceRoute["decode"] = ({ json, source }) =>
     }
   })
 
-const decodeEmbeddings: InferenceRoute["decode"] = ({ json, source }) =>
-  Result.map(decodeEmbeddingsRequest(json), ({ model, ...request }) => ({
+export const decodeEmbeddings: InferenceRoute["decode"] = ({ json, source }) =>
+  Result.map(checkEmbeddings(json), ({ model, ...request }) => ({
     requestedModel: model,
     task: { _tag: "Embedding", request, source } as const,
     dryRun: false,

@@ -17,14 +17,29 @@ interface JsonMember {
   readonly valueEnd: number
 }
 
-/** Findings of one pass over bytes that may be JSON. All but `tooDeep` mean something only if they are. */
+/** Bounds of a text, beyond which nothing is built of it. */
+export interface JsonLimits {
+  /** Levels of objects and lists within one another. */
+  readonly depth: number
+  /** Fields of the outermost object. */
+  readonly fields: number
+  /** Fields of any other object. */
+  readonly innerFields: number
+  /** Fields, objects and lists in all, and numbers that have to be kept digit by digit. */
+  readonly pieces: number
+}
+
+/** Findings of one pass over bytes that may be JSON. All but `excess` mean something only if they are. */
 interface JsonScan {
-  readonly tooDeep: boolean
+  /** The first bound that is exceeded, and the offset where. */
+  readonly excess: { readonly of: keyof JsonLimits; readonly at: number } | undefined
+  /** What there is to build, counted as the limit of that name is. */
+  readonly pieces: number
   /** A number has so many digits that `JSON.parse` may round it. Also true of some that it does not round. */
   readonly longNumber: boolean
   /**
    * Members of an object. Undefined for any other value, and for an object whose names are not what they seem or are
-   * not worth noting: written with escapes, standing twice, very long or very many.
+   * not worth noting: written with escapes, standing twice or very long.
    */
   readonly members: ReadonlyArray<JsonMember> | undefined
 }
@@ -41,21 +56,26 @@ const DOT = 0x2e
 const ZERO = 0x30
 const NINE = 0x39
 
-const MAX_MEMBERS = 256
 const MAX_NAME_BYTES = 128
 /** An integer of fewer digits is below 2^53. */
 const LONG_DIGITS = 16
 
-/**
- * Looks at each byte of a would-be JSON text once and builds nothing of it, however hostile. Stops at the first value
- * that is nested more than `maxDepth` levels deep.
- */
-export const scanJson = (bytes: Buffer, maxDepth: number): JsonScan => {
+/** Looks at each byte of a would-be JSON text once and builds nothing of it, however hostile. Stops at the first excess. */
+export const scanJson = (bytes: Buffer, limits: JsonLimits): JsonScan => {
   const { length } = bytes
   const members = new MemberRecorder(bytes)
+  /** Fields so far of each object that is open, by its level. */
+  const fields = new Uint32Array(limits.depth + 1)
+  let pieces = 0
   let depth = 0
   let longNumber = false
   let at = 0
+  const beyond = (of: keyof JsonLimits): JsonScan => ({
+    excess: { of, at },
+    pieces,
+    longNumber,
+    members: undefined,
+  })
   while (at < length) {
     const byte = bytes[at]
     if (byte === QUOTE) {
@@ -66,23 +86,35 @@ export const scanJson = (bytes: Buffer, maxDepth: number): JsonScan => {
       const start = at
       do at++
       while (at < length && isDigit(bytes[at]))
-      if (at - start >= LONG_DIGITS && bytes[start - 1] !== DOT) longNumber = true
+      if (at - start >= LONG_DIGITS && bytes[start - 1] !== DOT) {
+        longNumber = true
+        if (++pieces > limits.pieces) return beyond("pieces")
+      }
     } else {
       if (byte === OPEN_OBJECT || byte === OPEN_LIST) {
         depth++
-        if (depth > maxDepth) return { tooDeep: true, longNumber, members: undefined }
+        if (depth > limits.depth) return beyond("depth")
+        if (++pieces > limits.pieces) return beyond("pieces")
+        fields[depth] = 0
         if (depth === 1) members.open(byte === OPEN_OBJECT)
       } else if (byte === CLOSE_OBJECT || byte === CLOSE_LIST) {
         if (depth === 1) members.endValue(at)
-        depth--
-      } else if (depth === 1) {
-        if (byte === COLON) members.startValue(at + 1)
-        else if (byte === COMMA) members.endValue(at)
+        if (depth > 0) depth--
+      } else if (byte === COLON) {
+        const count = (fields[depth] ?? 0) + 1
+        fields[depth] = count
+        if (count > (depth === 1 ? limits.fields : limits.innerFields)) {
+          return beyond(depth === 1 ? "fields" : "innerFields")
+        }
+        if (++pieces > limits.pieces) return beyond("pieces")
+        if (depth === 1) members.startValue(at + 1)
+      } else if (byte === COMMA && depth === 1) {
+        members.endValue(at)
       }
       at++
     }
   }
-  return { tooDeep: false, longNumber, members: members.found }
+  return { excess: undefined, pieces, longNumber, members: members.found }
 }
 
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= ZERO && byte <= NINE
@@ -91,7 +123,7 @@ const isDigit = (byte: number | undefined): boolean => byte !== undefined && byt
 const NEAR = 64
 
 /** Offset after the closing quote of the string whose text begins at `start`; the length of the bytes if none closes it. */
-const stringEnd = (bytes: Buffer, start: number): number => {
+export const stringEnd = (bytes: Buffer, start: number): number => {
   const { length } = bytes
   let at = start
   while (at < length) {
@@ -161,7 +193,7 @@ class MemberRecorder {
     }
     this.#valueStart = 0
     const name = this.#plainName(member)
-    this.#usable = name !== undefined && !this.#names.has(name) && this.#members.length < MAX_MEMBERS
+    this.#usable = name !== undefined && !this.#names.has(name)
     if (name === undefined || !this.#usable) return
     this.#names.add(name)
     this.#members.push({ name, ...member })

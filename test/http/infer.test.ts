@@ -314,6 +314,8 @@ describe("a wrong request", () => {
     ["text/plain", {}],
     ["multipart/form-data; boundary=x", {}],
     ["application/json; charset=latin1", {}],
+    ["application/json; charset=utf8x", {}],
+    ['application/json; charset="utf-8', {}],
     ["application/json", { "content-encoding": "gzip" }],
   ])("is of type %s %o", async (type, more) => {
     const answer = await refused('{"prompt":"a"}', { "content-type": type, ...more })
@@ -333,6 +335,18 @@ describe("a wrong request", () => {
     },
   )
 })
+
+it.each(["", ";charset=utf8", "; charset=UTF8", '; charset="UTF-8"', "; Charset = utf-8 "])(
+  "JSON may call itself application/json%s",
+  async (parameter) => {
+    const response = await gateway.infer(
+      key,
+      { prompt: "a" },
+      { headers: { "content-type": `application/json${parameter}` } },
+    )
+    assert.strictEqual(response.status, 200, await response.text())
+  },
+)
 
 describe("a URL in a request", () => {
   const names = [

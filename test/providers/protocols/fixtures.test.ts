@@ -3,6 +3,7 @@ import { assert, describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { CallMode } from "../../../src/domain/Chat.ts"
 import type { Task } from "../../../src/domain/Task.ts"
+import { jsonLimits } from "../../../src/http/body.ts"
 import { parseExactJson } from "../../../src/platform/exact-json.ts"
 import { scanJson } from "../../../src/platform/json-source.ts"
 import { gemini } from "../../../src/providers/protocols/gemini/protocol.ts"
@@ -25,7 +26,7 @@ const models: ReadonlyArray<readonly [model: string, protocol: Protocol]> = [
 
 /** A client's request as the gateway reads it, once with its bytes and once without. */
 const tasksOf = (bytes: Buffer): { readonly task: Task; readonly edited: Task; readonly mode: CallMode } => {
-  const { members } = scanJson(bytes, 256)
+  const { members } = scanJson(bytes, jsonLimits)
   assert.isDefined(members)
   // What a client sends is JSON, whatever the types say.
   const { model: _, ...request } = parseExactJson(bytes.toString()) as {

@@ -3,6 +3,7 @@ import { Result } from "effect"
 import fc from "fast-check"
 import type { CallMode } from "../../../../src/domain/Chat.ts"
 import type { Task } from "../../../../src/domain/Task.ts"
+import { jsonLimits } from "../../../../src/http/body.ts"
 import { parseExactJson } from "../../../../src/platform/exact-json.ts"
 import { scanJson } from "../../../../src/platform/json-source.ts"
 import { openAiChat } from "../../../../src/providers/protocols/openai-chat/protocol.ts"
@@ -15,7 +16,7 @@ const modes = ["whole", "stream"] as const
 /** Reads a client's text as it comes from the wire. */
 const read = (text: string) => {
   const bytes = Buffer.from(text)
-  const { members } = scanJson(bytes, 256)
+  const { members } = scanJson(bytes, jsonLimits)
   // What a client sends is JSON, whatever the types say.
   const { model: _, ...request } = parseExactJson(text) as {
     readonly model: unknown
