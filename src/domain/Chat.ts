@@ -88,14 +88,6 @@ export interface ChatChunk {
 export const maxOutputTokens = (request: ChatRequest): number | undefined =>
   request.max_completion_tokens ?? request.max_tokens ?? undefined
 
-/** Returns the text of a message, its parts joined; parts without text count as nothing. */
-const messageText = (message: ChatMessage): string => {
-  const { content } = message
-  if (typeof content === "string") return content
-  if (content === null || content === undefined) return ""
-  return content.map((part) => part.text ?? "").join("")
-}
-
 /** Tokens of a part that is no text: those of an image of medium size, and a guess for the rest. */
 const PART_TOKENS = 500
 
@@ -107,11 +99,15 @@ const PART_TOKENS = 500
 export const estimateInputTokens = (request: ChatRequest): number => {
   let bytes = jsonLength(request.tools) + jsonLength(request.functions) + jsonLength(request.response_format)
   let tokens = 4 * request.messages.length
-  for (const message of request.messages) {
-    bytes += Buffer.byteLength(messageText(message))
-    bytes += jsonLength(message.tool_calls) + jsonLength(message.function_call)
-    if (typeof message.content !== "object" || message.content === null) continue
-    for (const { text } of message.content) if (text == null) tokens += PART_TOKENS
+  for (const { content, tool_calls, function_call } of request.messages) {
+    bytes += jsonLength(tool_calls) + jsonLength(function_call)
+    if (typeof content === "string") bytes += Buffer.byteLength(content)
+    else if (typeof content === "object" && content !== null) {
+      for (const { text } of content) {
+        if (text == null) tokens += PART_TOKENS
+        else bytes += Buffer.byteLength(text)
+      }
+    }
   }
   return Math.ceil(bytes / 4) + tokens
 }

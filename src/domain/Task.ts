@@ -23,8 +23,17 @@ export interface EmbeddingTask {
 /** Returns how the answer travels; embeddings always travel whole. */
 export const modeOf = (task: Task): CallMode => (task._tag === "Chat" ? task.mode : "whole")
 
-export const inputTokensOf = (task: Task): number =>
-  task._tag === "Chat" ? estimateInputTokens(task.request) : estimateEmbeddingTokens(task.request)
+/** Estimates by task: it looks at every text of the request, and is asked for more than once. */
+const inputTokens = new WeakMap<Task, number>()
+
+export const inputTokensOf = (task: Task): number => {
+  const known = inputTokens.get(task)
+  if (known !== undefined) return known
+  const tokens =
+    task._tag === "Chat" ? estimateInputTokens(task.request) : estimateEmbeddingTokens(task.request)
+  inputTokens.set(task, tokens)
+  return tokens
+}
 
 /** Returns the most tokens that the task may produce, when it says so; embeddings produce none. */
 export const outputLimitOf = (task: Task): number | undefined =>

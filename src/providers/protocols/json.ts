@@ -33,3 +33,9 @@ export const parseJson = (text: string): unknown => {
     return undefined
   }
 }
+
+/** Makes one object's text of two, for values that are long and whose text is at hand. No name may stand in both. */
+export const joinObjects = (first: string, second: string): string => {
+  if (first === "{}") return second
+  return second === "{}" ? first : `${first.slice(0, -1)},${second.slice(1)}`
+}

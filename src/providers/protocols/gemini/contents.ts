@@ -1,10 +1,11 @@
 import type { Content, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
+import { scanJson } from "../../../platform/json-source.ts"
 import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { lowerContent } from "./content-parts.ts"
-import { isNestedWithin, MAX_VALUE_LEVELS } from "./depth.ts"
+import { MAX_VALUE_LEVELS } from "./depth.ts"
 import { malformed, present, unsupported } from "./wire.ts"
 
 /** Instructions apart, turns in order, a tool's result with the name of the function it answers. */
@@ -18,7 +19,13 @@ export interface Conversation {
 export const lowerMessages = (
   messages: ReadonlyArray<ChatMessage>,
 ): Result.Result<Conversation, LoweringFault> => {
-  const conversation: Draft = { system: [], contents: [], foreignCalls: new Set(), functions: new Map() }
+  const conversation: Draft = {
+    system: [],
+    contents: [],
+    foreignCalls: new Set(),
+    functions: new Map(),
+    piecesLeft: MAX_VALUE_PIECES,
+  }
   for (const [index, message] of messages.entries()) {
     const refusal = lowerMessage(conversation, message, `messages[${index}]`)
     if (refusal !== undefined) return Result.fail(refusal)
@@ -50,7 +57,14 @@ interface Draft extends Conversation {
   readonly foreignCalls: Set<Part>
   /** Names of the functions called so far, by call id. */
   readonly functions: Map<string, string>
+  /** What may still be built of the JSON that stands in texts. */
+  piecesLeft: number
 }
+
+/** Fields of one object within the arguments or the result of a call: far more than any function takes or gives. */
+const MAX_VALUE_FIELDS = 10_000
+/** Fields, objects and lists within the arguments and results of a whole conversation. */
+const MAX_VALUE_PIECES = 250_000
 
 const lowerMessage = (conversation: Draft, message: ChatMessage, path: string): LoweringFault | undefined => {
   switch (message.role) {
@@ -58,7 +72,8 @@ const lowerMessage = (conversation: Draft, message: ChatMessage, path: string): 
     case "developer": {
       const parts = lowerContent(message.content, `${path}.content`, "text")
       if (Result.isFailure(parts)) return parts.failure
-      conversation.system.push(...parts.success)
+      // One by one: the parts of a call's arguments have to fit the stack.
+      for (const part of parts.success) conversation.system.push(part)
       return undefined
     }
     case "user": {
@@ -110,12 +125,12 @@ const lowerCall = (conversation: Draft, call: unknown, path: string): Result.Res
   const called = objectAt(call, "function")
   const name = stringAt(called, "name")
   if (name === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
-  const args = parseArguments(called?.arguments)
+  const args = parseArguments(conversation, called?.arguments)
   if (args === undefined) {
     return Result.fail(
       unsupported(
         `${path}.function.arguments`,
-        `Arguments that are not a JSON object of at most ${MAX_VALUE_LEVELS} levels are`,
+        `Arguments that are not a JSON object of at most ${MAX_VALUE_LEVELS} levels and ${MAX_VALUE_FIELDS} fields are`,
       ),
     )
   }
@@ -130,12 +145,10 @@ const lowerCall = (conversation: Draft, call: unknown, path: string): Result.Res
 }
 
 /** Reads arguments. A function without parameters is often called with an empty text. */
-const parseArguments = (value: unknown): JsonObject | undefined =>
-  value === undefined || value === null || value === ""
-    ? {}
-    : typeof value === "string"
-      ? jsonObject(value)
-      : undefined
+const parseArguments = (conversation: Draft, value: unknown): JsonObject | undefined => {
+  if (value === undefined || value === null || value === "") return {}
+  return typeof value === "string" ? jsonObject(conversation, value) : undefined
+}
 
 const lowerToolResult = (
   conversation: Draft,
@@ -150,14 +163,23 @@ const lowerToolResult = (
   const parts = lowerContent(message.content, `${path}.content`, "text")
   if (Result.isFailure(parts)) return parts.failure
   const text = parts.success.map((part) => part.text ?? "").join("")
-  const functionResponse = { id, name, response: jsonObject(text) ?? { result: text } }
+  const functionResponse = { id, name, response: jsonObject(conversation, text) ?? { result: text } }
   append(conversation.contents, "user", [{ functionResponse }])
   return undefined
 }
 
-const jsonObject = (text: string): JsonObject | undefined => {
+const jsonObject = (conversation: Draft, text: string): JsonObject | undefined => {
+  if (!/^\s*\{/.test(text)) return undefined
+  const { excess, pieces } = scanJson(Buffer.from(text), {
+    depth: MAX_VALUE_LEVELS,
+    fields: MAX_VALUE_FIELDS,
+    innerFields: MAX_VALUE_FIELDS,
+    pieces: conversation.piecesLeft,
+  })
+  if (excess !== undefined) return undefined
+  conversation.piecesLeft -= pieces
   const json = parseJson(text)
-  return isObject(json) && isNestedWithin(json, MAX_VALUE_LEVELS) ? json : undefined
+  return isObject(json) ? json : undefined
 }
 
 /**
@@ -167,7 +189,7 @@ const jsonObject = (text: string): JsonObject | undefined => {
 const append = (contents: Array<Content>, role: "user" | "model", parts: Array<Part>): void => {
   const last = contents.at(-1)
   if (last?.parts !== undefined && last.role === role && isResult(last.parts) === isResult(parts)) {
-    last.parts.push(...parts)
+    for (const part of parts) last.parts.push(part)
   } else {
     // A content without parts is refused.
     contents.push({ role, parts: parts.length > 0 ? parts : [{ text: "" }] })

@@ -24,7 +24,7 @@ const MAX_INPUTS = 100
 export const lowerEmbedding = (
   model: string,
   request: EmbeddingRequest,
-): Result.Result<() => BatchBody, LoweringFault> => {
+): Result.Result<() => string, LoweringFault> => {
   const { encoding_format } = request
   const dimensions = present(request.dimensions)
   if (dimensions !== undefined && !Number.isInteger(dimensions)) {
@@ -39,13 +39,16 @@ export const lowerEmbedding = (
   }
   const texts = textsOf(request.input)
   if (Result.isFailure(texts)) return Result.fail(texts.failure)
-  return Result.succeed(() => ({
-    requests: texts.success.map((text) => ({
-      model: `models/${model}`,
-      content: { parts: [{ text }] },
-      ...(dimensions !== undefined && { outputDimensionality: dimensions }),
-    })),
-  }))
+  return Result.succeed(() => {
+    const body: BatchBody = {
+      requests: texts.success.map((text) => ({
+        model: `models/${model}`,
+        content: { parts: [{ text }] },
+        ...(dimensions !== undefined && { outputDimensionality: dimensions }),
+      })),
+    }
+    return JSON.stringify(body)
+  })
 }
 
 const textsOf = (input: unknown): Result.Result<ReadonlyArray<string>, LoweringFault> => {
@@ -53,7 +56,8 @@ const textsOf = (input: unknown): Result.Result<ReadonlyArray<string>, LoweringF
   if (!Array.isArray(input) || input.length === 0) {
     return Result.fail(malformed("input", "input is a text or a list of texts."))
   }
-  if (input.every((each) => typeof each === "number" || Array.isArray(each))) {
+  // All inputs are of one kind, and token ids may be a million.
+  if (typeof input[0] === "number" || Array.isArray(input[0])) {
     return Result.fail(unsupported("input", "Input as token ids is"))
   }
   const texts = input.filter((each) => typeof each === "string")

@@ -135,23 +135,17 @@ const effortFault = (value: unknown): LoweringFault | undefined => {
     : malformed("reasoning_effort", "reasoning_effort is a text.")
 }
 
-/** Completes the settings for one model. Undefined when there are none. */
-export const settingsFor = (
-  model: string,
-  { common, effort }: ChatSettings,
-): GenerationSettings | undefined => {
+/** Tells one model how much to think; undefined when it is told nothing. */
+export const thinkingFor = (model: string, effort: Effort | undefined): ThinkingSettings | undefined => {
   // Asking a model that does not think for thoughts is refused; to it, any effort is none.
   const thinking = effort === undefined ? undefined : thinkingOf(model)
-  if (effort === undefined || thinking === undefined) {
-    return Object.keys(common).length > 0 ? common : undefined
-  }
-  const thinkingConfig = {
+  if (effort === undefined || thinking === undefined) return undefined
+  return {
     ...(thinking === "level"
       ? { thinkingLevel: level(model, effort) }
       : { thinkingBudget: budget(model, effort) }),
     ...(effort !== "none" && { includeThoughts: true }),
   }
-  return { ...common, thinkingConfig }
 }
 
 /** Returns the budget of Google's own OpenAI-compatible API; where thinking cannot be turned off, at least the lowest. */

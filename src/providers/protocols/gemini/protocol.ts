@@ -1,5 +1,4 @@
-import { Result } from "effect"
-import type { LoweringFault, Protocol } from "../Protocol.ts"
+import type { Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { lowerEmbedding, parseEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
@@ -8,11 +7,8 @@ import { openStream } from "./stream.ts"
 
 /** Gemini's own API, in both directions. The model and the kind of call travel in the path, not in the body. */
 export const gemini: Protocol = {
-  lower: (task, model) => {
-    const body: Result.Result<() => object, LoweringFault> =
-      task._tag === "Chat" ? lowerChat(model, task.request) : lowerEmbedding(model, task.request)
-    return Result.map(body, (make) => () => JSON.stringify(make()))
-  },
+  lower: (task, model) =>
+    task._tag === "Chat" ? lowerChat(model, task.request) : lowerEmbedding(model, task.request),
   parse: parseAnswer,
   openStream,
   parseEmbedding,

@@ -1,9 +1,9 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject } from "../json.ts"
+import { isObject, joinObjects } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { type Conversation, lowerMessages, withSignatures } from "./contents.ts"
-import { type ChatSettings, lowerSettings, settingsFor } from "./generation-config.ts"
+import { type ChatSettings, lowerSettings, thinkingFor } from "./generation-config.ts"
 import { needsSignatures } from "./model-generation.ts"
 import { refusedByModel } from "./model-refusals.ts"
 import { lowerTools, type ToolSettings } from "./tools.ts"
@@ -11,12 +11,12 @@ import { type GenerateContentBody, present, unsupported } from "./wire.ts"
 
 /**
  * Puts a chat into Gemini's words. What only names, stores, prices or hints is left out; so is what nobody here knows.
- * The body is put together when it is asked for, since most models that could serve a request are never asked.
+ * The body is written when it is asked for, since most models that could serve a request are never asked.
  */
 export const lowerChat = (
   model: string,
   request: ChatRequest,
-): Result.Result<() => GenerateContentBody, LoweringFault> => {
+): Result.Result<() => string, LoweringFault> => {
   const common = commonParts(request)
   if (Result.isFailure(common)) return Result.fail(common.failure)
   // Last: a model may refuse only what makes sense to others.
@@ -24,22 +24,44 @@ export const lowerChat = (
   return refused === undefined ? Result.succeed(() => bodyFor(model, common.success)) : Result.fail(refused)
 }
 
-const bodyFor = (model: string, { tools, settings, conversation }: CommonParts): GenerateContentBody => {
-  const { system, contents } = needsSignatures(model) ? withSignatures(conversation) : conversation
-  const generationConfig = settingsFor(model, settings)
+const bodyFor = (model: string, { body, settings, settingsText }: CommonParts): string => {
+  const thinkingConfig = thinkingFor(model, settings.effort)
+  const generationConfig = joinObjects(settingsText(), JSON.stringify({ thinkingConfig }))
+  const common = body(needsSignatures(model))
+  return generationConfig === "{}" ? common : joinObjects(common, `{"generationConfig":${generationConfig}}`)
+}
+
+/** Parts of a lowered chat that are the same for every model. Each text is long, and written once when it is asked for. */
+interface CommonParts {
+  readonly settings: ChatSettings
+  readonly settingsText: () => string
+  /** Everything but the settings. */
+  readonly body: (signed: boolean) => string
+}
+
+const makeParts = (tools: ToolSettings, settings: ChatSettings, conversation: Conversation): CommonParts => {
+  const write = (conversation: Conversation): string => {
+    const { system, contents } = conversation
+    const body: GenerateContentBody = {
+      contents,
+      ...(system.length > 0 && { systemInstruction: { parts: system, role: "user" } }),
+      ...tools,
+    }
+    return JSON.stringify(body)
+  }
+  const unsigned = once(() => write(conversation))
+  const signed =
+    conversation.foreignCalls.size === 0 ? unsigned : once(() => write(withSignatures(conversation)))
   return {
-    contents,
-    ...(system.length > 0 && { systemInstruction: { parts: system, role: "user" } }),
-    ...(generationConfig !== undefined && { generationConfig }),
-    ...tools,
+    settings,
+    settingsText: once(() => JSON.stringify(settings.common)),
+    body: (isSigned) => (isSigned ? signed() : unsigned()),
   }
 }
 
-/** Parts of a lowered chat that are the same for every model. Strings are shared with the request and not copied. */
-interface CommonParts {
-  readonly tools: ToolSettings
-  readonly settings: ChatSettings
-  readonly conversation: Conversation
+const once = (make: () => string): (() => string) => {
+  let made: string | undefined
+  return () => (made ??= make())
 }
 
 /** Parts by request, since a request is lowered for every model that may serve it; they are forgotten with it. */
@@ -60,11 +82,9 @@ const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFa
   if (Result.isFailure(tools)) return Result.fail(tools.failure)
   const settings = lowerSettings(request)
   if (Result.isFailure(settings)) return Result.fail(settings.failure)
-  return Result.map(lowerMessages(request.messages), (conversation) => ({
-    tools: tools.success,
-    settings: settings.success,
-    conversation,
-  }))
+  return Result.map(lowerMessages(request.messages), (conversation) =>
+    makeParts(tools.success, settings.success, conversation),
+  )
 }
 
 /** Fields that change the answer and have no counterpart: leaving one out in silence would answer another question. */

@@ -1,7 +1,7 @@
 import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
-import { isObject, type JsonObject } from "../json.ts"
+import { isObject, type JsonObject, joinObjects } from "../json.ts"
 
 /** The members that the gateway sets; every other member is the client's. */
 interface Settings {
@@ -36,14 +36,25 @@ export const writeChat = (
 }
 
 const rewrite = (request: ChatRequest, { model, streamOptions, renamesMaxTokens }: Settings): string => {
-  const { stream: _, stream_options: __, ...asked } = request
-  const { max_tokens, ...rest } = asked
-  const renamed = renamesMaxTokens ? { ...rest, max_completion_tokens: max_tokens } : asked
-  return JSON.stringify({
-    ...renamed,
+  const { max_tokens, max_completion_tokens } = request
+  const own = {
+    ...(renamesMaxTokens ? { max_completion_tokens: max_tokens } : { max_tokens, max_completion_tokens }),
     model,
     ...(streamOptions !== undefined && { stream: true, stream_options: streamOptions }),
-  })
+  }
+  return joinObjects(sharedText(request), JSON.stringify(own))
+}
+
+/** Texts of requests without what models are told in different ways: they are long, and forgotten with the request. */
+const sharedTexts = new WeakMap<ChatRequest, string>()
+
+const sharedText = (request: ChatRequest): string => {
+  const known = sharedTexts.get(request)
+  if (known !== undefined) return known
+  const { stream: _, stream_options: __, max_tokens: ___, max_completion_tokens: ____, ...shared } = request
+  const text = JSON.stringify(shared)
+  sharedTexts.set(request, text)
+  return text
 }
 
 const edit = (source: JsonSource, { model, streamOptions, renamesMaxTokens }: Settings): Uint8Array => {
