@@ -8,7 +8,7 @@ import type { Answer, Outcome } from "../inference/Outcome.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { decoder } from "./decode.ts"
 import { problemFormat } from "./error-response.ts"
-import { type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
+import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
 import { progressHeaders, rateLimitFields } from "./outcome-headers.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
@@ -27,7 +27,7 @@ export const inferRoute = HttpRouter.use(
 
 const decodeInferRequest = decoder(InferRequest)
 
-export const decodeInfer: InferenceRoute["decode"] = ({ json }) =>
+export const decodeInfer: DecodeCall = ({ json }) =>
   Result.flatMap(decodeInferRequest(json), (body) =>
     Result.map(toChatRequest(body), (request) => {
       const dryRun = body.dry_run === true

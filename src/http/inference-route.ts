@@ -20,12 +20,14 @@ import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { Uploads } from "./Uploads.ts"
 
+/** Understands a route's JSON body. */
+export type DecodeCall = (body: JsonBody) => Result.Result<InferenceCall, GatewayError>
+
 /** One route that infers. */
 export interface InferenceRoute {
   /** Its path and its name in ledger and metrics. */
   readonly endpoint: string
-  /** Understands its JSON body. */
-  readonly decode: (body: JsonBody) => Result.Result<InferenceCall, GatewayError>
+  readonly decode: DecodeCall
   /** Writes the error of a request whose body is not understood. */
   readonly refuse: InferenceExchange["refuse"]
 }
@@ -44,15 +46,15 @@ export const makeInferenceRoute = Effect.gen(function* () {
   ): Effect.Effect<ReadCall, GatewayError> => {
     const key = idempotencyKey(request)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
-    return Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads }), (bytes) => {
-      const call = Result.flatMap(readJson(bytes), decode)
-      if (Result.isFailure(call)) return Effect.fail(call.failure)
-      const claim =
-        key.success === undefined
-          ? undefined
-          : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) }
-      return Effect.succeed({ call: call.success, claim })
-    })
+    return Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads }), (bytes) =>
+      Effect.map(understand(bytes, decode), (call) => ({
+        call,
+        claim:
+          key.success === undefined
+            ? undefined
+            : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
+      })),
+    )
   }
 
   return (route: InferenceRoute) =>
@@ -76,6 +78,20 @@ export const makeInferenceRoute = Effect.gen(function* () {
       })
     })
 })
+
+/** Bytes that are understood within a few milliseconds, whatever they are. */
+const SMALL_BODY = 128 * 1024
+
+/** Parses and checks a body: a large one in turns of the event loop, between which other requests go on. */
+const understand = (bytes: Buffer, decode: DecodeCall): Effect.Effect<InferenceCall, GatewayError> => {
+  if (bytes.length <= SMALL_BODY) return Effect.fromResult(Result.flatMap(readJson(bytes), decode))
+  return Effect.suspend(() => Effect.fromResult(readJson(bytes))).pipe(
+    Effect.tap(Effect.yieldNow),
+    Effect.flatMap((body) => Effect.fromResult(decode(body))),
+    // Planning comes next, which puts the request into the words of every provider.
+    Effect.tap(Effect.yieldNow),
+  )
+}
 
 const idempotencyKey = (request: HttpServerRequest.HttpServerRequest) =>
   Result.mapError(

@@ -9,7 +9,7 @@ import { apiKey } from "./credentials.ts"
 import { checker } from "./decode.ts"
 import { answeringErrors, openAiFormat } from "./error-response.ts"
 import { InferenceEndpoints } from "./InferenceEndpoints.ts"
-import { type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
+import { type DecodeCall, type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
 import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
@@ -67,7 +67,7 @@ const noSuchModel = new GatewayError({
 const checkChat = checker(ChatCompletionRequest)
 const checkEmbeddings = checker(EmbeddingsRequest)
 
-export const decodeChat: InferenceRoute["decode"] = ({ json, source }) =>
+export const decodeChat: DecodeCall = ({ json, source }) =>
   Result.map(checkChat(json), ({ model, stream, ...request }) => {
     // The task's mode says whether it streams; the provider's own request is made from that.
     const streamed = stream === true
@@ -80,7 +80,7 @@ export const decodeChat: InferenceRoute["decode"] = ({ json, source }) =>
     }
   })
 
-export const decodeEmbeddings: InferenceRoute["decode"] = ({ json, source }) =>
+export const decodeEmbeddings: DecodeCall = ({ json, source }) =>
   Result.map(checkEmbeddings(json), ({ model, ...request }) => ({
     requestedModel: model,
     task: { _tag: "Embedding", request, source } as const,
