@@ -83,7 +83,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
 const SMALL_BODY = 128 * 1024
 
 /** Parses and checks a body: a large one in turns of the event loop, between which other requests go on. */
-const understand = (bytes: Buffer, decode: DecodeCall): Effect.Effect<InferenceCall, GatewayError> => {
+export const understand = (bytes: Buffer, decode: DecodeCall): Effect.Effect<InferenceCall, GatewayError> => {
   if (bytes.length <= SMALL_BODY) return Effect.fromResult(Result.flatMap(readJson(bytes), decode))
   return Effect.suspend(() => Effect.fromResult(readJson(bytes))).pipe(
     Effect.tap(Effect.yieldNow),

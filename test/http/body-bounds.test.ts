@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Result } from "effect"
+import { Effect, Result } from "effect"
 import { readJson } from "../../src/http/body.ts"
 import { decodeInfer } from "../../src/http/infer-route.ts"
-import type { DecodeCall } from "../../src/http/inference-route.ts"
+import { type DecodeCall, understand } from "../../src/http/inference-route.ts"
 import { decodeChat, decodeEmbeddings } from "../../src/http/openai-routes.ts"
 
 /** What a request may have of everything, which field says that it has more, and in which words. */
@@ -166,4 +166,22 @@ it("fields that nobody knows reach the task as they came", () => {
     '{"model":"m","messages":[{"role":"user","content":[{"type":"x","y":1}],"name":"n"}],"stream_options":{"z":[]},"seed":12345678901234567890}'
   const { task } = Result.getOrThrow(Result.flatMap(readJson(Buffer.from(text)), decodeChat))
   assert.strictEqual(JSON.stringify(task.request), text.replace('"model":"m",', ""))
+})
+
+it("a large body is understood in turns of the event loop, and a small one at once", async () => {
+  const turnsOf = async (bytes: number) => {
+    let turns = 0
+    let counting = true
+    const count = () => {
+      turns++
+      if (counting) setImmediate(count)
+    }
+    const body = Buffer.from(said(`{"role":"user","content":"${"x".repeat(bytes)}"}`))
+    setImmediate(count)
+    await Effect.runPromise(understand(body, decodeChat))
+    counting = false
+    return turns
+  }
+  assert.strictEqual(await turnsOf(1_000), 0)
+  assert.isAtLeast(await turnsOf(1_000_000), 2)
 })
