@@ -1,0 +1,119 @@
+/** A path of the gateway, and bodies that it takes, without their model. */
+export interface Endpoint {
+  readonly method: string
+  readonly path: string
+  readonly bodies: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+const user = { role: "user", content: "hello" }
+const call = { id: "c1", type: "function", function: { name: "f", arguments: '{"a":[1,{"b":null}]}' } }
+const tool = {
+  type: "function",
+  function: {
+    name: "f",
+    description: "d",
+    parameters: { type: "object", properties: { a: { type: "string", minLength: 1 } }, required: ["a"] },
+  },
+}
+
+const chats: Endpoint["bodies"] = [
+  { messages: [user] },
+  {
+    messages: [{ role: "system", content: "s" }, user],
+    stream: true,
+    stream_options: { include_usage: true },
+  },
+  { messages: [user], max_tokens: 5, temperature: 0.5, top_p: 1, n: 1, stop: ["a", "b"], seed: 7, user: "u" },
+  {
+    messages: [user],
+    max_completion_tokens: 5,
+    logit_bias: {},
+    logprobs: true,
+    top_logprobs: 2,
+    metadata: { a: "b" },
+  },
+  {
+    messages: [
+      user,
+      { role: "assistant", content: null, tool_calls: [call] },
+      { role: "tool", tool_call_id: "c1", content: '{"r":1}' },
+    ],
+    tools: [tool],
+    tool_choice: "auto",
+    parallel_tool_calls: true,
+  },
+  {
+    messages: [
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "what is it?" },
+          { type: "image_url", image_url: { url: "data:image/png;base64,iVBORw0KGgo=", detail: "low" } },
+          { type: "input_audio", input_audio: { data: "AAAA", format: "wav" } },
+          { type: "file", file: { file_data: "data:application/pdf;base64,AAAA", filename: "a.pdf" } },
+        ],
+      },
+    ],
+    response_format: {
+      type: "json_schema",
+      json_schema: { name: "s", schema: { type: "object" }, strict: true },
+    },
+    reasoning_effort: "low",
+  },
+]
+
+export const inference: ReadonlyArray<Endpoint> = [
+  {
+    method: "POST",
+    path: "/infer",
+    bodies: [
+      { prompt: "hello" },
+      {
+        messages: [
+          { role: "user", content: [{ type: "text", text: "hello" }] },
+          { role: "assistant", content: "a" },
+        ],
+      },
+      { prompt: "hello", max_tokens: 9, temperature: 1, stream: true, explain: true },
+      { prompt: "hello", dry_run: true },
+    ],
+  },
+  { method: "POST", path: "/v1/chat/completions", bodies: chats },
+  {
+    method: "POST",
+    path: "/v1/embeddings",
+    bodies: [
+      { input: "a text" },
+      { input: ["one", "two"], dimensions: 8, encoding_format: "base64" },
+      { input: [1, 2, 3], user: "u" },
+      { input: [[1, 2], [3]], encoding_format: "float" },
+    ],
+  },
+]
+
+const get = (path: string): Endpoint => ({ method: "GET", path, bodies: [] })
+
+export const others: ReadonlyArray<Endpoint> = [
+  get("/livez"),
+  get("/readyz"),
+  get("/metrics"),
+  get("/docs"),
+  get("/openapi.json"),
+  get("/v1/models"),
+  get("/v1/models/auto"),
+  get("/v1/models/sim%2Fm"),
+  get("/admin/keys"),
+  get("/admin/keys/abcdefghijkl"),
+  get("/analytics/usage-by-key"),
+  get("/analytics/usage-by-provider?from=2026-11-01T00:00:00Z&to=2026-11-02"),
+  get("/analytics/timeseries?bucket=hour"),
+  get("/analytics/requests?limit=5"),
+  get("/nothing"),
+  {
+    method: "POST",
+    path: "/admin/keys",
+    bodies: [{ name: "n" }, { name: "n", rpm: 5, models: ["auto"], expires_at: "2036-01-01T00:00:00Z" }],
+  },
+  { method: "POST", path: "/admin/keys/abcdefghijkl/rotate", bodies: [{}, { grace_seconds: 5 }] },
+  { method: "POST", path: "/admin/keys/abcdefghijkl/revoke", bodies: [{}] },
+]
