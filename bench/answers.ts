@@ -20,7 +20,8 @@ const usage = (completion_tokens: number) => ({
   total_tokens: 12 + completion_tokens,
 })
 
-const body = JSON.stringify({
+/** The whole answer. */
+export const answerBody = JSON.stringify({
   id: "chatcmpl-bench",
   object: "chat.completion",
   created: 1_700_000_000,
@@ -36,7 +37,7 @@ const body = JSON.stringify({
 })
 
 export const answer = Buffer.from(
-  `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(body)}\r\n\r\n${body}`,
+  `HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: ${Buffer.byteLength(answerBody)}\r\n\r\n${answerBody}`,
 )
 
 const event = (data: string): Buffer => {

@@ -16,11 +16,14 @@ interface GatewayOptions {
   readonly core?: number | undefined
   /** More lines for the configuration; everything else has its default. */
   readonly settings?: string
+  /** More entries of the list of providers. */
+  readonly providers?: string
+  readonly env?: Readonly<Record<string, string>>
   readonly nodeArgs?: ReadonlyArray<string>
   readonly onStderr?: NonNullable<StartOptions["onStderr"]>
 }
 
-interface Gateway {
+export interface Gateway {
   readonly child: ChildProcess
   readonly pid: number
   readonly port: number
@@ -32,6 +35,7 @@ interface Gateway {
 
 const yaml = ({
   mockPort,
+  providers = "",
   settings = "limits: { requests_per_minute: 1000000 }\n",
 }: GatewayOptions): string => `providers:
   - name: bench
@@ -44,6 +48,7 @@ ${[MODEL, PACED_MODEL, HELD_MODEL, BURST_MODEL]
       `      - name: ${name}\n        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: bench, as_of: 2026-01-01 }`,
   )
   .join("\n")}
+${providers}
 ${settings}`
 
 /** Starts a gateway and waits until it is ready. */
@@ -59,6 +64,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
     PORT: String(port),
     LOG_LEVEL: "warn",
     ...(databaseUrl === undefined ? {} : { DATABASE_URL: databaseUrl }),
+    ...options.env,
   }
   const startedAt = performance.now()
   const child = await start(join(root, "src/main.ts"), [], {

@@ -53,35 +53,49 @@ const makeTally = (request: Request) => {
 /** Milliseconds before a connection that was refused or cut is tried again, so that a dead subject is no busy loop. */
 const AGAIN_MS = 50
 
+/** Milliseconds after the end of a load for what was not answered yet; then it is cut. */
+const HANGS_MS = 30_000
+
 /** Sends the same request again and again over keep-alive connections for so many seconds; latency from the send. */
 export const closedLoop = (
   port: number,
   request: Request,
   connections: number,
   seconds: number,
+  hangsMs = HANGS_MS,
 ): Promise<Load> =>
   new Promise((resolve) => {
     const tally = makeTally(request)
     const endAt = performance.now() + seconds * 1000
+    const open = new Set<Connection>()
+    const giveUp = setTimeout(
+      () => {
+        for (const connection of open) connection.close()
+      },
+      seconds * 1000 + hangsMs,
+    )
     let running = connections
     const run = (connection: Connection): void => {
       const sentAt = performance.now()
+      open.add(connection)
       if (sentAt >= endAt) {
         connection.close()
+        open.delete(connection)
         running--
-        if (running === 0) resolve(tally.result())
+        if (running > 0) return
+        clearTimeout(giveUp)
+        resolve(tally.result())
         return
       }
       connection.send(request, (answer) => {
         tally.add(answer, sentAt)
-        if (connection.closed) setTimeout(() => run(new Connection(port)), AGAIN_MS)
-        else run(connection)
+        if (!connection.closed) return run(connection)
+        open.delete(connection)
+        setTimeout(() => run(new Connection(port)), AGAIN_MS)
       })
     }
     for (let i = 0; i < connections; i++) run(new Connection(port))
   })
-
-const HANGS_MS = 30_000
 
 /**
  * Sends `rate` requests a second at even distances for so many seconds, on an idle connection or a new one. Latency
@@ -93,6 +107,8 @@ export const openLoop = async (
   request: Request,
   rate: number,
   seconds: number,
+  /** `next` makes each request anew, of the kind of the one that was given. */
+  { next = () => request, hangsMs = HANGS_MS }: { next?: () => Request; hangsMs?: number } = {},
 ): Promise<Load> => {
   const tally = makeTally(request)
   const total = Math.round(rate * seconds)
@@ -106,14 +122,14 @@ export const openLoop = async (
     while (connection?.closed === true) connection = idle.pop()
     const used = connection ?? new Connection(port)
     waiting.add(used)
-    used.send(request, (answer) => {
+    used.send(next(), (answer) => {
       waiting.delete(used)
       if (!used.closed) idle.push(used)
       tally.add(answer, dueAt)
     })
   })
   await once(beat, "exit")
-  const giveUpAt = performance.now() + HANGS_MS
+  const giveUpAt = performance.now() + hangsMs
   while (waiting.size > 0 && performance.now() < giveUpAt) {
     await new Promise((resolve) => setTimeout(resolve, 5))
   }

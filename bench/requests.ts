@@ -8,7 +8,8 @@ export interface Address {
   readonly headers: Readonly<Record<string, string>>
 }
 
-const post = ({ path, headers }: Address, body: object, expected: Omit<Request, "bytes">): Request => {
+/** A POST of a JSON body, and what its answer must be. */
+export const post = ({ path, headers }: Address, body: object, expected: Omit<Request, "bytes">): Request => {
   const json = JSON.stringify(body)
   const head = [
     `POST ${path} HTTP/1.1`,
@@ -21,7 +22,8 @@ const post = ({ path, headers }: Address, body: object, expected: Omit<Request, 
 }
 
 const SENTENCE = "What is the capital of France? Answer in one sentence. "
-const text = (bytes: number): string =>
+/** A prompt of about so many bytes. */
+export const text = (bytes: number): string =>
   SENTENCE.repeat(Math.ceil(bytes / SENTENCE.length)).slice(0, Math.max(bytes, SENTENCE.length))
 
 /** A chat completion whose body has about so many bytes. */
