@@ -24,6 +24,7 @@ const columns = [
   "mock's p99",
   "peak MiB",
   "longest stall ms",
+  "core used by others",
   "what else",
   "verdict",
 ]
@@ -50,6 +51,7 @@ export const row = ({ name, deeds, quiet, attacked, notes, faults, ...watched }:
     attacked.mockP99.toFixed(1),
     watched.peakMiB.toFixed(0),
     watched.maxLoopDelayMs,
+    `${Math.round(watched.foreignBusy * 100)} %`,
     notes.join("; "),
     faults.length === 0 ? "held" : `FAULT: ${faults.join("; ")}`,
   ]

@@ -113,7 +113,7 @@ export const slowReaders = async (): Promise<Attack> => {
       const kiB = (bytes: number) => `${Math.round(bytes / 1024)} KiB`
       const grown = ((most - residentBefore) * 2 ** 20) / sockets.length
       const [kernelWhole = 0, kernelStream = 0] = groups.map(({ kernelBytes }) => kernelBytes)
-      const unread = Math.max(0, whole.length - kernelWhole) / 2
+      const unread = Math.max(0, wholeBytes / half - kernelWhole) / 2
       note(
         `each cost ${kiB(grown)} of resident memory, ${kiB(grown - unread)} beyond what whole answers have unread; ` +
           `the kernel held ${kiB(kernelWhole)} of ${kiB(wholeBytes / half)} of a whole answer and ${kiB(kernelStream)} ` +

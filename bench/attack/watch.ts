@@ -1,7 +1,8 @@
 /** What an attack does to the gateway's process: memory, connections, and how long its event loop stands still. */
 import { readFileSync } from "node:fs"
 import type { Gateway } from "../gateway.ts"
-import { peakMiB } from "../proc.ts"
+import { coreSeconds, cpuSeconds, peakMiB } from "../proc.ts"
+import { SUBJECT_CORE } from "../processes.ts"
 
 const LOOK_EVERY_MS = 250
 const LAST_LINES = 5
@@ -50,13 +51,21 @@ export interface Watched {
   readonly peakMiB: number
   readonly connections: number
   readonly maxLoopDelayMs: number
+  /** The share of the gateway's core that somebody else used meanwhile: noise in everything else. */
+  readonly foreignBusy: number
 }
 
 /** Looks at a gateway until the returned function is called. */
 export const watch = ({ pid, port }: Gateway, stderr: Stderr): (() => Watched) => {
   stderr.maxLoopDelayMs = 0
-  let [peak, connections] = [0, 0]
+  let [peak, connections, foreignBusy] = [0, 0, 0]
+  const startedAt = performance.now()
+  const foreignSeconds = (): number => coreSeconds(SUBJECT_CORE) - cpuSeconds(pid)
+  const foreignBefore = foreignSeconds()
   const look = (): void => {
+    if (cpuSeconds(pid) > 0) {
+      foreignBusy = ((foreignSeconds() - foreignBefore) * 1000) / (performance.now() - startedAt)
+    }
     peak = Math.max(peak, peakMiB(pid))
     connections = Math.max(connections, clientsOf(port).size)
   }
@@ -64,6 +73,6 @@ export const watch = ({ pid, port }: Gateway, stderr: Stderr): (() => Watched) =
   return () => {
     clearInterval(timer)
     look()
-    return { peakMiB: peak, connections, maxLoopDelayMs: stderr.maxLoopDelayMs }
+    return { peakMiB: peak, connections, maxLoopDelayMs: stderr.maxLoopDelayMs, foreignBusy }
   }
 }
