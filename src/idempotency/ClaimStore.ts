@@ -26,14 +26,14 @@ export class ClaimStore extends Context.Service<ClaimStore, ClaimStoreShape>()(
     ClaimStore,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const { leaseMs, expireMs, statementMs, maxStoredBytes } = yield* IdempotencyLimits
+      const { leaseMs, expireMs, statementMs, storeStatementMs, maxStoredBytes } = yield* IdempotencyLimits
 
       const inMs = (ms: number) => sql`clock_timestamp() + ${ms} * interval '1 millisecond'`
       const at = (id: ClaimId) => sql`key_id = ${id.keyId} AND key_hash = ${id.keyHash}`
 
-      const bounded = <A>(statement: Effect.Effect<A, SqlError.SqlError>) =>
+      const bounded = <A>(statement: Effect.Effect<A, SqlError.SqlError>, ms = statementMs) =>
         Effect.mapError(
-          answerWithin(statementMs)(statement),
+          answerWithin(ms)(statement),
           // Not the error's own words: PostgreSQL may quote a value in them, and the values are clients' data.
           ({ reason }) => new ClaimStoreUnavailable({ message: reason._tag }),
         )
@@ -81,13 +81,16 @@ export class ClaimStore extends Context.Service<ClaimStore, ClaimStoreShape>()(
           RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length > 0))
 
       const complete = (id: ClaimId, owner: string, { status, headers, body }: FinishedResponse) =>
-        bounded(sql`
+        bounded(
+          sql`
           UPDATE idempotency_claims SET
             response_status = ${status},
             response_headers = ${JSON.stringify(headers)},
             response_body = ${body === undefined || body.byteLength > maxStoredBytes ? null : body}
           WHERE ${at(id)} AND owner = ${owner}::uuid
-          RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length > 0))
+          RETURNING 1 AS done`,
+          storeStatementMs,
+        ).pipe(Effect.map((rows) => rows.length > 0))
 
       const release = (id: ClaimId, owner: string) =>
         bounded(sql`

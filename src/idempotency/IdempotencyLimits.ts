@@ -4,7 +4,9 @@ import { Context } from "effect"
  * Every duration and size of the idempotency room. A reference, so that a test can shorten them.
  *
  * A lease outlives two failed renewals. Waiting for another replica ends well before clients time out, and then asks
- * them to come back rather than holding a connection for as long as a model may take.
+ * them to come back rather than holding a connection for as long as a model may take. A ready answer waits to be
+ * stored for as long as PostgreSQL needs to restart, with time for two tries that hang, and well within what is left
+ * of a lease that was renewed in time.
  */
 export const IdempotencyLimits = Context.Reference<{
   /** Time that a crashed owner blocks its key. */
@@ -23,6 +25,10 @@ export const IdempotencyLimits = Context.Reference<{
   readonly cleanupBatch: number
   /** No answer of the database within this time counts as none. */
   readonly statementMs: number
+  /** The same for storing an answer that is ready: giving up sooner helps nobody. */
+  readonly storeStatementMs: number
+  /** Time that a ready answer waits to be stored, over all tries; then it goes out all the same. */
+  readonly deliverAnywayMs: number
   /** Larger answers are delivered once and not stored. */
   readonly maxStoredBytes: number
   /** Bytes of all streams under way together; what exceeds it is delivered once and not stored. */
@@ -44,6 +50,8 @@ export const IdempotencyLimits = Context.Reference<{
     cleanupBatch: 500,
     maxRunning: 500,
     statementMs: 1_500,
+    storeStatementMs: 4_000,
+    deliverAnywayMs: 10_000,
     maxStoredBytes: 4 * 1024 * 1024,
     maxReplayBytes: 128 * 1024 * 1024,
     drainMs: 25_000,

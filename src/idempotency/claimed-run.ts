@@ -66,22 +66,21 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
       return { response, replayed: false }
     }
 
+    const handOut = Effect.sync(() => {
+      begin(response)
+      deliver(response)
+    })
     const complete = store.complete(id, owner, { ...response, body: storable(response) })
-    const kept = yield* complete.pipe(
-      Effect.catch(() =>
-        Effect.sync(() => {
-          begin(response)
-          deliver(response)
-        }).pipe(
-          Effect.andThen(Effect.sleep(limits.retryEveryMs)),
-          Effect.andThen(
-            Effect.retry(
-              complete,
-              Schedule.spaced(limits.retryEveryMs).pipe(Schedule.upTo({ duration: limits.leaseMs })),
-            ),
-          ),
-        ),
+    const kept = yield* Effect.retry(
+      complete,
+      Schedule.spaced(limits.retryEveryMs).pipe(Schedule.upTo({ duration: limits.leaseMs })),
+    ).pipe(
+      // An answer that is out and in no claim would be run again after a crash.
+      Effect.raceFirst(
+        Effect.sleep(limits.deliverAnywayMs).pipe(Effect.andThen(handOut), Effect.andThen(Effect.never)),
       ),
+      // The process stops: whoever has the answer does not ask again.
+      Effect.onInterrupt(() => handOut),
       Effect.catch((error) =>
         Effect.as(log(id, owner, "an answer was delivered but could not be stored", error.message), true),
       ),

@@ -5,8 +5,10 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import { pathToFileURL } from "node:url"
+import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
@@ -144,6 +146,65 @@ describe("a gateway that was killed", () => {
     assert.isAtMost(rows.length - expected.size, 3 * FIRST)
     assert.deepStrictEqual(rollupFaults, [])
     assert.deepStrictEqual(readdirSync(join(gateway.dataDir, "journal")), [])
+  })
+})
+
+const onDatabase = <A, E>(url: string, work: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>) =>
+  SqlClient.SqlClient.use(work).pipe(
+    Effect.provide(PgClient.layer({ url: Redacted.make(url), prepare: false }), { local: true }),
+    Effect.runPromise,
+  )
+
+/** Holds the rows of all claims: whoever wants to change one waits. */
+const holdClaims = async (url: string) => {
+  const held = Promise.withResolvers<void>()
+  const over = Promise.withResolvers<void>()
+  const transaction = onDatabase(url, (sql) =>
+    sql`SELECT FROM idempotency_claims FOR UPDATE`.pipe(
+      Effect.andThen(Effect.sync(held.resolve)),
+      Effect.andThen(Effect.promise(() => over.promise)),
+      sql.withTransaction,
+    ),
+  )
+  await held.promise
+  const letGo = () => {
+    over.resolve()
+    return transaction
+  }
+  return { letGo }
+}
+
+describe("keyed answers", () => {
+  it("that were delivered are not run again, however slow their claims were stored and whenever the gateway died", async () => {
+    const { gateway, databaseUrl, ask } = await startGateway()
+    const prompts = Array.from({ length: 5 }, (_, i) => `wait ${500 + i}`)
+    // A claim that a busy machine could not make in time has run nothing, and may stand for as long as its lease.
+    const keyed = async (prompt: string): Promise<Awaited<ReturnType<typeof ask>>> => {
+      const answer = await ask(prompt, { "idempotency-key": prompt.replace(" ", "-") })
+      return answer.status !== 200 ? setTimeout(100).then(() => keyed(prompt)) : answer
+    }
+    const askAll = () => Promise.all(prompts.map(keyed))
+    const calls = () => upstream.calls.filter(({ asked }) => prompts.includes(asked.prompt)).length
+    const asked = askAll()
+    await eventually(async () => calls() === prompts.length, 10_000)
+    const { letGo } = await holdClaims(databaseUrl)
+    const slow = setTimeout(3_000).then(letGo)
+    const answers = await asked
+    // Long enough for a statement that was given up to be cancelled, and not for another.
+    await setTimeout(300)
+    await gateway.kill()
+    await letGo()
+    await slow
+    await onDatabase(databaseUrl, (sql) => sql`UPDATE idempotency_claims SET lease_until = clock_timestamp()`)
+    await gateway.start()
+    await gateway.ready()
+    await eventually(async () => (await ask("wait 0")).status === 200)
+    const again = await askAll()
+    assert.strictEqual(calls(), prompts.length)
+    for (const [i, { status, body, headers }] of again.entries()) {
+      assert.deepStrictEqual([status, body], [200, answers[i]?.body])
+      assert.strictEqual(headers.get("idempotent-replayed"), "true")
+    }
   })
 })
 

@@ -16,7 +16,7 @@ import { startedClock } from "../support/started-clock.ts"
 import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
-const { leaseMs, renewEveryMs, waitMs, drainMs, expireMs, cleanupEveryMs } = limits
+const { leaseMs, renewEveryMs, waitMs, drainMs, expireMs, cleanupEveryMs, deliverAnywayMs } = limits
 
 /** Another service over the store of the test: another process, or the same one started again. */
 const replica = Effect.map(Layer.build(Layer.fresh(Idempotency.layerNoDeps)), Context.get(Idempotency))
@@ -265,7 +265,7 @@ describe("a streamed answer", () => {
   )
 
   test(
-    "ends although it cannot be stored",
+    "ends although it cannot be stored, after a bounded wait",
     Effect.gen(function* () {
       const store = yield* ClaimStore
       const down = ClaimStore.of({
@@ -275,8 +275,15 @@ describe("a streamed answer", () => {
       const { run } = yield* Effect.provideService(replica, ClaimStore, down)
       const { work, finish } = yield* streaming
       const client = yield* run(request("k"), work)
+      const reading = yield* Effect.forkChild(
+        Effect.promise(() => read(client)),
+        { startImmediately: true },
+      )
       yield* finish(true)
-      assert.strictEqual(yield* Effect.promise(() => read(client)), ".")
+      yield* TestClock.adjust(deliverAnywayMs - 1)
+      assert.isUndefined(reading.pollUnsafe())
+      yield* TestClock.adjust(1)
+      assert.strictEqual(yield* Fiber.join(reading), ".")
     }),
   )
 
@@ -515,23 +522,52 @@ describe("without the database", () => {
     }),
   )
 
+  /** A run whose answer is ready and cannot be stored while `away` says so. */
+  const ready = Effect.gen(function* () {
+    const database = { away: true }
+    const { run } = yield* withStore((store) => ({
+      complete: (...finished) => Effect.suspend(() => (database.away ? down : store.complete(...finished))),
+    }))
+    const { work, seen, finish } = yield* gated
+    yield* finish(kept("once"))
+    const call = () => start(run(request("k"), () => work))
+    return { database, call, seen, work, first: yield* call() }
+  })
+
   test(
-    "a finished run is delivered at once, to duplicates too, and stored when the database is back",
+    "an answer goes out as soon as it is stored, and to nobody before",
     Effect.gen(function* () {
-      let away = true
-      const { run } = yield* withStore((store) => ({
-        complete: (...finished) => Effect.suspend(() => (away ? down : store.complete(...finished))),
-      }))
-      const other = yield* Idempotency
-      const { work, seen, finish } = yield* gated
-      yield* finish(kept("once"))
-      const first = yield* run(request("k"), () => work)
-      const joined = yield* run(request("k"), () => work)
-      assert.deepStrictEqual([text(first), text(joined), joined.replayed], ["once", "once", true])
-      yield* TestClock.adjust(leaseMs / 2)
-      away = false
+      const { database, call, first, seen, work } = yield* ready
+      const joined = yield* call()
+      yield* TestClock.adjust(deliverAnywayMs - limits.retryEveryMs - 1)
+      assert.deepStrictEqual([first.pollUnsafe(), joined.pollUnsafe()], [undefined, undefined])
+      database.away = false
       yield* TestClock.adjust(limits.retryEveryMs)
-      assert.isTrue((yield* other.run(request("k"), () => work)).replayed)
+      const replies = [yield* Fiber.join(first), yield* Fiber.join(joined)]
+      assert.deepStrictEqual(
+        replies.map((reply) => [text(reply), reply.replayed]),
+        [
+          ["once", false],
+          ["once", true],
+        ],
+      )
+      const elsewhere = yield* (yield* Idempotency).run(request("k"), () => work)
+      assert.deepStrictEqual([elsewhere.replayed, seen.runs], [true, 1])
+    }),
+  )
+
+  test(
+    "an answer that could not be stored for too long goes out, to duplicates too, and is stored when the database is back",
+    Effect.gen(function* () {
+      const { database, call, first, seen, work } = yield* ready
+      yield* TestClock.adjust(deliverAnywayMs - 1)
+      assert.isUndefined(first.pollUnsafe())
+      yield* TestClock.adjust(1)
+      const replies = [yield* Fiber.join(first), yield* Fiber.join(yield* call())]
+      assert.deepStrictEqual([...replies.map(text), replies[1]?.replayed], ["once", "once", true])
+      database.away = false
+      yield* TestClock.adjust(limits.retryEveryMs)
+      assert.isTrue((yield* (yield* Idempotency).run(request("k"), () => work)).replayed)
       assert.strictEqual(seen.runs, 1)
     }),
   )
@@ -539,12 +575,11 @@ describe("without the database", () => {
   test(
     "a finished run that can never be stored is forgotten with its lease",
     Effect.gen(function* () {
-      const { run } = yield* withStore(() => ({ complete: () => down }))
-      const { work, seen, finish } = yield* gated
-      yield* finish(kept("once"))
-      yield* run(request("k"), () => work)
+      const { database, call, first, seen } = yield* ready
       yield* TestClock.adjust(leaseMs + 5 * limits.retryEveryMs)
-      assert.isFalse((yield* run(request("k"), () => work)).replayed)
+      assert.strictEqual(text(yield* Fiber.join(first)), "once")
+      database.away = false
+      assert.isFalse((yield* Fiber.join(yield* call())).replayed)
       assert.strictEqual(seen.runs, 2)
     }),
   )
@@ -606,6 +641,21 @@ describe("a stopping process", () => {
     }),
   )
 })
+
+test(
+  "an answer that waits to be stored when the process stops is not thrown away",
+  Effect.gen(function* () {
+    const idempotency = yield* withStore(() => ({ complete: () => Effect.never }))
+    const { work, finish } = yield* gated
+    const caller = yield* start(idempotency.run(request("k"), () => work))
+    const draining = yield* start(idempotency.drain)
+    yield* TestClock.adjust(drainMs - 1)
+    yield* finish(kept("late"))
+    yield* TestClock.adjust(1)
+    yield* Fiber.join(draining)
+    assert.strictEqual(text(yield* Fiber.join(caller)), "late")
+  }),
+)
 
 test(
   "expired answers are removed, batch after batch",

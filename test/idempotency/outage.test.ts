@@ -157,7 +157,10 @@ live(
   "an answer that was ready while the database was away is delivered, and stored once it is back",
   Effect.gen(function* () {
     const { url, cut, restore } = yield* reachable
-    const one = yield* onDatabase(url)
+    const one = yield* Effect.provideService(onDatabase(url), IdempotencyLimits, {
+      ...IdempotencyLimits.defaultValue(),
+      deliverAnywayMs: 500,
+    })
     const two = yield* Effect.provideService(onDatabase(url), IdempotencyLimits, {
       ...IdempotencyLimits.defaultValue(),
       waitMs: 20_000,
