@@ -111,7 +111,9 @@ const make = Effect.gen(function* () {
     begin: Begin,
   ): Effect.Effect<FinishedRun> =>
     Effect.suspend(() => {
-      const body = request.outlivesClient ? idempotency.replayableBody() : new ReplayableBody()
+      const body = request.outlivesClient
+        ? idempotency.replayableBody(request.principal.keyId)
+        : new ReplayableBody()
       const streamed = new StreamedResponse(writer, body, begin)
       openStreams.add(streamed)
       return inference.stream(recorder, request, streamed).pipe(

@@ -75,6 +75,14 @@ export const fromIdempotency = (error: IdempotencyError): GatewayError => {
         detail: "As many requests with an Idempotency-Key run as the gateway allows. Retry shortly.",
         retryAfterMs: error.retryAfterMs ?? 1000,
       })
+    case "key_overloaded":
+      return new GatewayError({
+        code: "overloaded",
+        detail:
+          "As many requests with an Idempotency-Key run for this API key as its share of the gateway allows; requests " +
+          "whose clients left run on. Retry shortly.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
     case "unavailable":
       return new GatewayError({
         code: "idempotency_unavailable",

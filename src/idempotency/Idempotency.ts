@@ -1,6 +1,6 @@
 import { Cause, Context, Deferred, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { KeyId } from "../domain/Ids.ts"
-import { ReplayableBody, type ReplayBudget } from "../responses/ReplayableBody.ts"
+import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import { canBeJoined, deliver, forget, type GatewayResponse, isBroken } from "../responses/response.ts"
 import { ClaimStore } from "./ClaimStore.ts"
 import {
@@ -14,6 +14,7 @@ import {
 } from "./claimed-run.ts"
 import { hashKey } from "./fingerprint.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
+import { SharedRoom } from "./SharedRoom.ts"
 
 export interface IdempotencyClaim {
   readonly keyId: KeyId
@@ -45,7 +46,7 @@ export class Idempotency extends Context.Service<
       refused?: (error: IdempotencyError) => Effect.Effect<void>,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
     /** For the streamed response of a run: kept for duplicates as far as there is room for it. */
-    readonly replayableBody: () => ReplayableBody
+    readonly replayableBody: (keyId: KeyId) => ReplayableBody
     /**
      * Refuses new claims, waits for running work, and interrupts what exceeds the grace period. Whoever owns what
      * `work` needs runs this before closing it; the layer runs it at its own end in any case.
@@ -62,11 +63,15 @@ export class Idempotency extends Context.Service<
       /** One entry per run in this process, for its duplicates to join. */
       const runs = new Map<string, Running>()
       let draining = false
-      const budget: ReplayBudget = {
-        bytesPerStream: limits.maxStoredBytes,
-        bytesLeft: limits.maxReplayBytes,
-      }
-      const { unavailable, overloaded } = passingErrors(limits)
+      const runRoom = new SharedRoom(limits.maxRunning)
+      const replayRoom = new SharedRoom(limits.maxReplayBytes)
+      const replayableBody = (keyId: KeyId) =>
+        new ReplayableBody({
+          bytesPerStream: limits.maxStoredBytes,
+          take: (bytes) => replayRoom.take(keyId, bytes) === "taken",
+          give: (bytes) => replayRoom.give(keyId, bytes),
+        })
+      const { unavailable, overloaded, keyOverloaded } = passingErrors(limits)
       const runClaimed = makeClaimedRun(store, limits, fibers)
 
       /**
@@ -96,7 +101,8 @@ export class Idempotency extends Context.Service<
             )
           }
           if (draining) return Effect.fail(unavailable)
-          if (runs.size >= limits.maxRunning) return Effect.fail(overloaded)
+          const taking = runRoom.take(claim.keyId, 1)
+          if (taking !== "taken") return Effect.fail(taking === "full" ? overloaded : keyOverloaded)
           const running: Running = { reply: Deferred.makeUnsafe(), over: Deferred.makeUnsafe() }
           const { reply } = running
           let begun: GatewayResponse | undefined
@@ -105,6 +111,7 @@ export class Idempotency extends Context.Service<
           const finish = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
             Effect.sync(() => {
               runs.delete(name)
+              runRoom.give(claim.keyId, 1)
               Deferred.doneUnsafe(reply, exit)
               Deferred.doneUnsafe(running.over, Exit.void)
               if (begun === undefined) return
@@ -149,7 +156,7 @@ export class Idempotency extends Context.Service<
       )
       yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(limits.cleanupEveryMs), cleanup)))
 
-      return Idempotency.of({ run, replayableBody: () => new ReplayableBody(budget), drain })
+      return Idempotency.of({ run, replayableBody, drain })
     }),
   )
 

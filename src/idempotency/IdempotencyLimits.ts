@@ -31,9 +31,12 @@ export const IdempotencyLimits = Context.Reference<{
   readonly deliverAnywayMs: number
   /** Larger answers are delivered once and not stored. */
   readonly maxStoredBytes: number
-  /** Bytes of all streams under way together; what exceeds it is delivered once and not stored. */
+  /** Bytes of all streams under way together, shared as `SharedRoom` says; what exceeds it is not stored. */
   readonly maxReplayBytes: number
-  /** Keyed runs in this process at once; they outlive their clients, so no connection bounds them. */
+  /**
+   * Keyed runs in this process at once, shared as `SharedRoom` says; they outlive their clients, so no connection
+   * bounds them.
+   */
   readonly maxRunning: number
   /** Time that a stopping process waits for running work. */
   readonly drainMs: number

@@ -22,6 +22,7 @@ export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
     | "in_progress" // running elsewhere, still after the bounded wait: 409
     | "not_stored" // finished, but the answer was too large to keep: final, and never run again
     | "overloaded" // as many keyed requests run as this process allows: 503
+    | "key_overloaded" // as many as it allows this API key: 503
     | "unavailable" // the database cannot keep the promise, or the process is stopping: 503
   readonly retryAfterMs?: number
 }> {}
@@ -35,6 +36,7 @@ export const notStored = new IdempotencyError({ reason: "not_stored" })
 export const passingErrors = ({ retryAfterMs }: Limits) => ({
   unavailable: new IdempotencyError({ reason: "unavailable", retryAfterMs }),
   overloaded: new IdempotencyError({ reason: "overloaded", retryAfterMs }),
+  keyOverloaded: new IdempotencyError({ reason: "key_overloaded", retryAfterMs }),
   inProgress: new IdempotencyError({ reason: "in_progress", retryAfterMs }),
 })
 

@@ -166,6 +166,7 @@ type IdempotencyOutcome =
   | "reused"
   | "not_stored"
   | "overloaded"
+  | "key_overloaded"
   | "unavailable"
 
 export const idempotencyOutcomes = counters<readonly [outcome: IdempotencyOutcome]>(

@@ -8,10 +8,12 @@ const WINDOW_BYTES = 64 * 1024
 /** Memory that an event takes beside its bytes. */
 const EVENT_OVERHEAD_BYTES = 128
 
-/** Bytes that may be kept for readers that come later: by one stream, and by all of them together. */
+/** Bytes that may be kept for readers that come later: by one stream, and by all that take from the same room. */
 export interface ReplayBudget {
   readonly bytesPerStream: number
-  bytesLeft: number
+  /** False: there is no room for so many more. */
+  readonly take: (bytes: number) => boolean
+  readonly give: (bytes: number) => void
 }
 
 /**
@@ -75,7 +77,7 @@ export class ReplayableBody {
 
   /** Gives back what was booked: no new reader comes. */
   release(): void {
-    if (this.#budget !== undefined) this.#budget.bytesLeft += this.#booked
+    this.#budget?.give(this.#booked)
     this.#booked = 0
   }
 
@@ -126,8 +128,7 @@ export class ReplayableBody {
   #book(): void {
     if (this.#budget === undefined || !this.replayable) return
     const more = this.#kept - this.#booked
-    if (this.#kept <= this.#budget.bytesPerStream && more <= this.#budget.bytesLeft) {
-      this.#budget.bytesLeft -= more
+    if (this.#kept <= this.#budget.bytesPerStream && this.#budget.take(more)) {
       this.#booked = this.#kept
     } else {
       this.release()

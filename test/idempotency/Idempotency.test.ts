@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { KeyId } from "../../src/domain/Ids.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
 import type {
@@ -13,7 +14,7 @@ import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { startedClock } from "../support/started-clock.ts"
-import { answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
+import { ada, answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
 const { leaseMs, renewEveryMs, waitMs, drainMs, expireMs, cleanupEveryMs, deliverAnywayMs } = limits
@@ -61,6 +62,19 @@ const read = async ({ response: { body } }: IdempotentReply): Promise<string> =>
 const reasonOf = (exit: Exit.Exit<unknown, IdempotencyError>) =>
   Option.getOrUndefined(Exit.findErrorOption(exit))?.reason
 
+const withLimits =
+  (changed: Partial<typeof limits>) =>
+  <A, E>(body: Effect.Effect<A, E, Idempotency>) =>
+    body.pipe(
+      Effect.onExit(() => letTimePass),
+      Effect.provide(
+        Idempotency.layerMemory.pipe(
+          Layer.provide(startedClock),
+          Layer.provide(Layer.succeed(IdempotencyLimits, { ...limits, ...changed })),
+        ),
+      ),
+    )
+
 describe("runs that outlive their clients", () => {
   it.effect("are bounded in number: one more is refused until one has ended", () =>
     Effect.gen(function* () {
@@ -73,14 +87,52 @@ describe("runs that outlive their clients", () => {
       yield* finish(kept("one"))
       yield* settled
       assert.strictEqual(text(yield* run(request("two"), () => Effect.succeed(kept("two")))), "two")
-    }).pipe(
-      Effect.provide(
-        Idempotency.layerMemory.pipe(
-          Layer.provide(startedClock),
-          Layer.provide(Layer.succeed(IdempotencyLimits, { ...limits, maxRunning: 1 })),
-        ),
-      ),
-    ),
+    }).pipe(withLimits({ maxRunning: 1 })),
+  )
+
+  it.effect("of one API key leave room for the others, and none is refused for what has ended", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { work, finish } = yield* gated
+      const abandon = (keyId: KeyId, count: number) =>
+        Effect.forEach(Array.from({ length: count }), (_, i) =>
+          Effect.flatMap(start(run(request(`left-${i}`, "hello", keyId), () => work)), Fiber.interrupt),
+        )
+      const quick = (keyId: KeyId) =>
+        run(request("quick", "hello", keyId), () => Effect.succeed(kept("served")))
+      yield* abandon(ada, 50)
+      assert.deepInclude(yield* Effect.flip(quick(ada)), {
+        reason: "key_overloaded",
+        retryAfterMs: limits.retryAfterMs,
+      })
+      assert.strictEqual(text(yield* quick(bob)), "served")
+      yield* abandon(bob, 25)
+      assert.strictEqual((yield* Effect.flip(quick(bob))).reason, "key_overloaded")
+      assert.strictEqual(text(yield* quick(KeyId.make("CyrCyrCyrCyr"))), "served")
+      yield* finish(kept("over"))
+      yield* settled
+      assert.deepStrictEqual([text(yield* quick(ada)), text(yield* quick(bob))], ["served", "served"])
+    }).pipe(withLimits({ maxRunning: 100 })),
+  )
+
+  it.effect("keep no more for replays than they leave for another API key's, until they end", () =>
+    Effect.gen(function* () {
+      const { replayableBody } = yield* Idempotency
+      const streams = (keyId: KeyId, count: number) =>
+        Array.from({ length: count }, () => {
+          const body = replayableBody(keyId)
+          body.write(Buffer.alloc(900))
+          body.write(Buffer.alloc(900))
+          return body
+        })
+      const replayable = (bodies: ReadonlyArray<ReplayableBody>) =>
+        bodies.filter(({ replayable }) => replayable).length
+      const adas = streams(ada, 20)
+      assert.strictEqual(replayable(adas), 5)
+      assert.strictEqual(replayable(streams(bob, 1)), 1)
+      for (const body of adas) body.release()
+      assert.strictEqual(replayable(streams(ada, 1)), 1)
+    }).pipe(withLimits({ maxReplayBytes: 10 * 2 * 1_100 })),
   )
 })
 
@@ -203,7 +255,7 @@ describe("a streamed answer", () => {
   /** Begins at once; the test ends it. */
   const streaming = Effect.gen(function* () {
     const { work, seen, finish } = yield* gated
-    const body = (yield* Idempotency).replayableBody()
+    const body = (yield* Idempotency).replayableBody(ada)
     const response = { ...answer(""), body }
     return {
       body,

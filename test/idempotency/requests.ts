@@ -8,7 +8,7 @@ import type { GatewayResponse, StoredResponse } from "../../src/responses/respon
 
 /** Requests and answers for the tests of this room. */
 
-const ada = KeyId.make("AdaAdaAdaAda")
+export const ada = KeyId.make("AdaAdaAdaAda")
 export const bob = KeyId.make("BobBobBobBob")
 
 export const bodyPrint = (body: string) => fingerprint("POST", "/infer", Buffer.from(body))

@@ -6,6 +6,14 @@ import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 const budget = (bytesPerStream: number, bytesLeft = Number.POSITIVE_INFINITY) => ({
   bytesPerStream,
   bytesLeft,
+  take(bytes: number) {
+    if (bytes > this.bytesLeft) return false
+    this.bytesLeft -= bytes
+    return true
+  },
+  give(bytes: number) {
+    this.bytesLeft += bytes
+  },
 })
 const MANY = budget(1024 * 1024)
 
