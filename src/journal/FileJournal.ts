@@ -179,8 +179,10 @@ export class FileJournal implements Journal {
   readonly #close = Effect.suspend(() => {
     this.flush()
     this.#queue.closeFile()
+    const leftovers = this.#appended > this.acknowledged() || this.#intents.size > 0
+    if (leftovers) this.#writer.markEnd()
     this.#writer.close()
-    if (this.#appended > this.acknowledged() || this.#intents.size > 0) return this.#own.release
+    if (leftovers) return this.#own.release
     for (const { path } of this.#writer.segments) rmSync(path, { force: true })
     return removeDirectory(this.#own)
   })

@@ -108,7 +108,7 @@ export class SegmentQueue implements EntryQueue {
     const entries: Array<Entry> = []
     let characters = 0
     const { position, size, version } = segment
-    const reading = await readFrames(this.#file.handle, window, position, size, (frame) => {
+    const reading = await readFrames(this.#file.handle, window, version, position, size, (frame) => {
       if (frame.kind !== RECORD) return true
       if (entries.length === max || characters > BATCH_CHARACTERS) return false
       const entry = entryAt(window, frame, version)

@@ -1,8 +1,8 @@
 import { close, fdatasync, ftruncateSync, openSync, unlinkSync, writeSync } from "node:fs"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { codeOf } from "../platform/error-code.ts"
 import { FrameGroup } from "./FrameGroup.ts"
-import { INTENT, RECORD } from "./frame.ts"
+import { INTENT, PREVIOUS, RECORD } from "./frame.ts"
 import { SEGMENT_HEADER, SEGMENT_SUFFIX } from "./payload.ts"
 import { makeSegment, type Segment } from "./segment.ts"
 
@@ -114,6 +114,11 @@ export class SegmentWriter {
     else done()
   }
 
+  /** Leaves a segment that says how many records the last one has: whoever reads them knows whether it has all. */
+  markEnd(): void {
+    if (this.#growing !== undefined) this.#rotate()
+  }
+
   close(): void {
     if (this.#file !== undefined) syncAndClose(this.#file)
     this.#file = undefined
@@ -121,6 +126,7 @@ export class SegmentWriter {
 
   /** Writes a group and returns how many of its frames are in the segment. */
   #put(segment: Segment, group: FrameGroup): number {
+    group.seal(segment.records)
     const whole = this.#write(segment, group.bytes, group.ends)
     for (let i = 0; i < whole; i++) {
       const content = group.contents[i]
@@ -142,7 +148,10 @@ export class SegmentWriter {
     const next = makeSegment(path)
     this.segments.push(next)
     this.#growing = next
-    if (this.#write(next, SEGMENT_HEADER, [SEGMENT_HEADER.length]) === 1 && this.#carryIntents(next)) {
+    if (
+      this.#write(next, SEGMENT_HEADER, [SEGMENT_HEADER.length]) === 1 &&
+      this.#begin(next, previous.growing)
+    ) {
       if (previous.file !== undefined) syncAndClose(previous.file)
       return true
     }
@@ -159,8 +168,12 @@ export class SegmentWriter {
     return false
   }
 
-  #carryIntents(segment: Segment): boolean {
+  /** Says in a new segment how many records the one before has, and carries the open intents over. */
+  #begin(segment: Segment, previous: Segment | undefined): boolean {
     const group = new FrameGroup()
+    if (previous !== undefined) {
+      group.add({ kind: PREVIOUS, id: basename(previous.path), line: String(previous.records) })
+    }
     const written = () => this.#put(segment, group) === group.ends.length
     for (const { id, line } of this.#openIntents()) {
       const content = { kind: INTENT, id, line } as const

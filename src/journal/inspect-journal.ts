@@ -38,6 +38,8 @@ export interface ProcessJournal {
   readonly unfinished: number
   readonly gaps: number
   readonly damagedBytes: number
+  /** Number of records that were in its files for certain and are not found. */
+  readonly lost: number
   /** Code of the system call that failed, if one did. */
   readonly unreadable: string | undefined
 }
@@ -64,7 +66,7 @@ const inspectProcess = Effect.fnUntraced(function* (journal: string, name: strin
   const alive = yield* Effect.orElseSucceed(isLocked(join(path, "lock")), () => true)
   for (let readings = 1; ; readings++) {
     const found = yield* Effect.promise(() => readDirectory(path, timesOf).catch(unreadable))
-    if (found.gaps === 0 || !alive || readings === READINGS) return { name, alive, ...found }
+    if (found.gaps + found.lost === 0 || !alive || readings === READINGS) return { name, alive, ...found }
     yield* Effect.sleep("50 millis")
   }
 })
@@ -72,7 +74,7 @@ const inspectProcess = Effect.fnUntraced(function* (journal: string, name: strin
 type Contents = Omit<ProcessJournal, "name" | "alive">
 
 const unreadable = (cause: unknown): Contents => ({
-  ...{ segments: 0, bytes: 0, records: 0, first: [], unfinished: 0, gaps: 0, damagedBytes: 0 },
+  ...{ segments: 0, bytes: 0, records: 0, first: [], unfinished: 0, gaps: 0, damagedBytes: 0, lost: 0 },
   unreadable: codeOf(cause) === "ENOENT" ? undefined : codeOf(cause),
 })
 
@@ -100,6 +102,7 @@ const readDirectory = async (path: string, timesOf: TimesOf): Promise<Contents> 
     unfinished: unfinished.size,
     gaps: segments.reduce((sum, { damage }) => sum + damage.gaps, 0),
     damagedBytes: segments.reduce((sum, { damage }) => sum + damage.gapBytes, 0),
+    lost: segments.reduce((sum, { damage }) => sum + damage.lostRecords, 0),
     unreadable: undefined,
   }
 }

@@ -1,23 +1,22 @@
-import { type Frame, type Kind, RECORD } from "./frame.ts"
+import { type Frame, type Kind, RECORD, type Version } from "./frame.ts"
 import type { Entry } from "./Journal.ts"
 
 /**
- * Text inside of the frames, in both versions of the format. A record is a request's id, when it ended (epoch
- * milliseconds) and its line, an intent the id and its text; a line feed stands between. Version 1 had no time in its
+ * Text inside of the frames, in all versions of the format. A record is a request's id, when it ended (epoch
+ * milliseconds) and its line, an intent the id and its text, a note of the previous segment that one's name and number of
+ * records; a line feed stands between. Version 1 had no time in its
  * records: it was one of the first fields of the line, which was JSON.
  */
 
-/** The version that is written. Another format takes another suffix: a version never touches files it does not know. */
-export const SEGMENT_SUFFIX = ".gwj2"
+/** Suffix of the version that is written. */
+export const SEGMENT_SUFFIX = ".gwj3"
 
 /** First bytes of a segment, for people and tools: a name and the version. */
-export const SEGMENT_HEADER = Buffer.from("gwjrnl\0\x02", "latin1")
-
-export type Version = 1 | 2
+export const SEGMENT_HEADER = Buffer.from("gwjrnl\0\x03", "latin1")
 
 /** The version that a file is written in; undefined for one that is no segment, or of a later version. */
 export const versionOf = (name: string): Version | undefined =>
-  name.endsWith(SEGMENT_SUFFIX) ? 2 : name.endsWith(".gwj1") ? 1 : undefined
+  name.endsWith(SEGMENT_SUFFIX) ? 3 : name.endsWith(".gwj2") ? 2 : name.endsWith(".gwj1") ? 1 : undefined
 
 const LINE_FEED = 10
 
@@ -44,9 +43,11 @@ export const writePayload = (buffer: Buffer, start: number, content: FrameConten
   return end + buffer.write(content.line, end)
 }
 
+/** Returns an intent's id, or the name of a previous segment. */
 export const idAt = (buffer: Buffer, { start, end }: Frame): string =>
   buffer.toString("utf8", start, feedIn(buffer, start, end))
 
+/** Returns an intent's text, or the number of records of a previous segment. */
 export const intentAt = (buffer: Buffer, { start, end }: Frame): string =>
   buffer.toString("utf8", feedIn(buffer, start, end) + 1, end)
 

@@ -1,5 +1,5 @@
 import type { FileHandle } from "node:fs/promises"
-import { FRAME_BYTES, type Frame, frameAt, MAX_PAYLOAD_BYTES } from "./frame.ts"
+import { FRAME_BYTES, type Frame, frameAt, MAX_PAYLOAD_BYTES, type Version } from "./frame.ts"
 
 /** Makes room for the largest frame, so that every frame fits in whole from its first byte on. */
 export const makeWindow = (): Buffer => Buffer.allocUnsafe(FRAME_BYTES + 2 * MAX_PAYLOAD_BYTES)
@@ -22,6 +22,7 @@ interface Reading {
 export const readFrames = async (
   file: FileHandle,
   window: Buffer,
+  version: Version,
   from: number,
   to: number,
   take: (frame: Frame) => boolean,
@@ -38,7 +39,7 @@ export const readFrames = async (
     const last = bytesRead < wanted || position + bytesRead >= to
     let offset = 0
     while (offset < bytesRead) {
-      const frame = frameAt(window, offset, bytesRead)
+      const frame = frameAt(window, offset, bytesRead, version)
       if (frame === "incomplete" && !last) break
       if (frame === "incomplete" || frame === "damaged") {
         if (skipped === 0) torn = frame === "incomplete"

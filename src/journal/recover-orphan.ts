@@ -71,14 +71,24 @@ const survey = async (directory: string) => {
 }
 
 const reportDamage = Effect.fnUntraced(function* ({ path: file, damage }: ScannedSegment) {
-  const { tornBytes, gaps, gapBytes } = damage
+  const { tornBytes, gaps, gapBytes, lostRecords, lostIsAll } = damage
   if (tornBytes > 0) {
     yield* Metric.update(ledgerTornBytes, tornBytes)
     yield* Effect.logWarning("unfinished end of a ledger journal dropped", { file, bytes: tornBytes })
   }
-  if (gaps > 0) {
-    yield* Metric.update(ledgerDropped("damaged"), gaps)
-    yield* Effect.logError("ledger journal damaged, at least one record lost in each gap", {
+  if (lostRecords > 0) {
+    yield* Metric.update(ledgerDropped("damaged"), lostRecords)
+    yield* Effect.logError(
+      `ledger journal damaged, ${lostIsAll ? "" : "at least "}${lostRecords} records lost`,
+      {
+        file,
+        records: lostRecords,
+        gaps,
+        bytes: gapBytes,
+      },
+    )
+  } else if (gaps > 0) {
+    yield* Effect.logWarning("ledger journal damaged, no record lost, but notes of calls to providers", {
       file,
       gaps,
       bytes: gapBytes,

@@ -1,4 +1,5 @@
-import { SEGMENT_HEADER, type Version } from "./payload.ts"
+import type { Version } from "./frame.ts"
+import { SEGMENT_HEADER } from "./payload.ts"
 
 /** One file of a journal, as its writer and its reader know it. */
 export interface Segment {
@@ -14,7 +15,7 @@ export interface Segment {
   oldestMs: number | undefined
 }
 
-export const makeSegment = (path: string, version: Version = 2): Segment => ({
+export const makeSegment = (path: string, version: Version = 3): Segment => ({
   path,
   version,
   size: 0,

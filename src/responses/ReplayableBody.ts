@@ -9,7 +9,7 @@ const WINDOW_BYTES = 64 * 1024
 const EVENT_OVERHEAD_BYTES = 128
 
 /** Bytes that may be kept for readers that come later: by one stream, and by all that take from the same room. */
-export interface ReplayBudget {
+interface ReplayBudget {
   readonly bytesPerStream: number
   /** False: there is no room for so many more. */
   readonly take: (bytes: number) => boolean

@@ -87,10 +87,10 @@ const known = async (ask: (prompt: string) => Promise<{ readonly status: number 
 const journalFiles = (dataDir: string): ReadonlyArray<string> =>
   readdirSync(join(dataDir, "journal"), { recursive: true })
     .map((name) => join(dataDir, "journal", String(name)))
-    .filter((path) => path.endsWith(".gwj2"))
+    .filter((path) => path.endsWith(".gwj3"))
 
 const HEADER_BYTES = 8
-const FRAME_BYTES = 9
+const FRAME_BYTES = 13
 
 /** Ids in the whole frames of a segment: of finished requests, and of calls under way. Written apart from the reader. */
 const framesIn = (bytes: Buffer) => {

@@ -173,11 +173,11 @@ describe("the journal in files", () => {
       dead.appendNow(entry("a"))
       yield* Scope.close(dying, Exit.void)
       const [name = ""] = readdirSync(directory)
-      writeFileSync(join(directory, name, "00000009.gwj3"), "of a later version")
+      writeFileSync(join(directory, name, "00000009.gwj4"), "of a later version")
       const orphan = yield* (yield* openIn(directory)).recoverOrphan
       assert.deepStrictEqual(orphan && ids(yield* drain(orphan)), ["a"])
       if (orphan !== undefined) yield* orphan.remove
-      assert.deepStrictEqual(readdirSync(join(directory, name)), ["00000009.gwj3"])
+      assert.deepStrictEqual(readdirSync(join(directory, name)), ["00000009.gwj4"])
     }),
   )
 

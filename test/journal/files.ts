@@ -3,7 +3,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { FrameGroup } from "../../src/journal/FrameGroup.ts"
-import { type Kind, RECORD } from "../../src/journal/frame.ts"
+import { FRAME_BYTES, frameAt, type Kind, RECORD, sealFrame } from "../../src/journal/frame.ts"
 import { type Entry, type EntryQueue, type Journal, type Refusal, sizeOf } from "../../src/journal/Journal.ts"
 import { SEGMENT_HEADER } from "../../src/journal/payload.ts"
 import { recoverOrphan } from "../../src/journal/recover-orphan.ts"
@@ -18,6 +18,7 @@ export const entry = (id: string, line = `{"id":"${id}"}`, endedMs = 1_000): Ent
 export const frame = ({ id, line, endedMs }: Entry, kind: Kind = RECORD): Buffer => {
   const group = new FrameGroup()
   group.add({ kind, id, endedMs, line })
+  group.seal(0)
   return group.bytes
 }
 
@@ -31,7 +32,19 @@ export const recordIntent = (journal: Journal, intent: AttemptIntent): Refusal |
   return refused
 }
 
-export const segmentOf = (frames: ReadonlyArray<Buffer>): Buffer => Buffer.concat([SEGMENT_HEADER, ...frames])
+/** Makes a segment of frames, numbered as they come; what is no frame stays as it is. */
+export const segmentOf = (frames: ReadonlyArray<Buffer>): Buffer => {
+  let records = 0
+  const numbered = frames.map((bytes) => {
+    const frame = frameAt(bytes, 0, bytes.length, 3)
+    if (typeof frame === "string") return bytes
+    if (frame.kind === RECORD) records += 1
+    const copy = Buffer.from(bytes)
+    sealFrame(copy, frame.kind, records, FRAME_BYTES, copy.length)
+    return copy
+  })
+  return Buffer.concat([SEGMENT_HEADER, ...numbered])
+}
 
 export const scratchDirectory: Effect.Effect<string, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync(() => mkdtempSync(join(tmpdir(), "gateway-journal-"))),
@@ -43,7 +56,7 @@ export const recoverSegments = Effect.fnUntraced(function* (root: string, segmen
   const path = join(root, "dead")
   rmSync(path, { recursive: true, force: true })
   mkdirSync(path)
-  for (const [i, bytes] of segments.entries()) writeFileSync(join(path, `0000000${i + 1}.gwj2`), bytes)
+  for (const [i, bytes] of segments.entries()) writeFileSync(join(path, `0000000${i + 1}.gwj3`), bytes)
   return yield* recoveredFrom(path)
 })
 
@@ -78,7 +91,7 @@ export const afterCrash = Effect.fnUntraced(function* (journalDirectory: string)
 export const segmentsIn = (journalDirectory: string): ReadonlyArray<Buffer> => {
   const [name = ""] = readdirSync(journalDirectory)
   return readdirSync(join(journalDirectory, name))
-    .filter((file) => file.endsWith(".gwj2"))
+    .filter((file) => file.endsWith(".gwj3"))
     .toSorted()
     .map((file) => readFileSync(join(journalDirectory, name, file)))
 }

@@ -27,7 +27,7 @@ const readFailures = Effect.map(Metric.value(ledgerReadFailures), ({ count }) =>
 /** Puts something that cannot be read in the place of the first process directory's segment, until it is called. */
 const withhold = (directory: string, index: number) => {
   const [name = ""] = readdirSync(directory).toSorted()
-  const segments = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj2"))
+  const segments = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj3"))
   const path = join(directory, name, segments.toSorted()[index] ?? "none")
   const kept = join(directory, name, `kept-${index}`)
   renameSync(path, kept)
@@ -115,7 +115,7 @@ describe("a journal whose files are touched by others", () => {
       const journal = yield* openIn(directory, KIB)
       for (const each of entries(10)) journal.appendNow(each)
       const [name = ""] = readdirSync(directory)
-      const files = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj2"))
+      const files = readdirSync(join(directory, name)).filter((file) => file.endsWith(".gwj3"))
       const giveBack = withhold(directory, 0)
       rmSync(join(directory, name, files.toSorted().at(-1) ?? ""))
       assert.deepStrictEqual(yield* takeAllPatiently(journal), [])
@@ -136,7 +136,7 @@ describe("a journal whose files are touched by others", () => {
       const other = yield* openIn(directory)
       for (const name of ["0-dead", "1-dead"]) {
         mkdirSync(join(directory, name))
-        writeFileSync(join(directory, name, "00000001.gwj2"), segmentOf([frame(entry(name, "{}"))]))
+        writeFileSync(join(directory, name, "00000001.gwj3"), segmentOf([frame(entry(name, "{}"))]))
       }
       const giveBack = withhold(directory, 0)
       const next = yield* living.recoverOrphan
@@ -153,7 +153,7 @@ describe("a journal whose files are touched by others", () => {
       const directory = yield* scratchDirectory
       const living = yield* openIn(directory)
       mkdirSync(join(directory, "0-dead"))
-      writeFileSync(join(directory, "0-dead", "00000001.gwj2"), segmentOf([frame(entry("a", "{}"))]))
+      writeFileSync(join(directory, "0-dead", "00000001.gwj3"), segmentOf([frame(entry("a", "{}"))]))
       const giveBack = withhold(directory, 0)
       assert.isUndefined(yield* living.recoverOrphan)
       assert.isUndefined(yield* living.recoverOrphan)

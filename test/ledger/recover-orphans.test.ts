@@ -27,7 +27,7 @@ const openLedger = (directory: string) =>
 const orphan = (directory: string, name: string, ...segments: ReadonlyArray<ReadonlyArray<LedgerRecord>>) => {
   mkdirSync(join(directory, name))
   return segments.map((records, i) => {
-    const path = join(directory, name, `0000000${i + 1}.gwj2`)
+    const path = join(directory, name, `0000000${i + 1}.gwj3`)
     const frames = records.map(ledgerEntry).map((entry) => frame(entry))
     writeFileSync(path, segmentOf(frames))
     return path

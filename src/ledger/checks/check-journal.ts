@@ -98,24 +98,29 @@ const journalFinding = (
     oldest_age_seconds: Math.round(oldestMs / 1000),
     gaps: sum((process) => process.gaps),
     damaged_bytes: sum((process) => process.damagedBytes),
+    records_lost: sum((process) => process.lost),
   }
   const lines = processes
-    .filter((process) => process.records + process.unfinished + process.gaps > 0 || process.unreadable)
+    .filter(
+      (process) =>
+        process.records + process.unfinished + process.gaps + process.lost > 0 || process.unreadable,
+    )
     .map(
       (process) =>
         `${process.name} (${process.alive ? "living" : "orphaned"}): ${several(process.records, "record")}, ` +
         `${waitingIn(process)} of them not in the database, ${several(process.unfinished, "unfinished request")}, ` +
         `${several(process.bytes, "byte")}${process.gaps > 0 ? `, ${process.damagedBytes} of them damaged` : ""}` +
+        `${process.lost > 0 ? `, ${several(process.lost, "record")} lost` : ""}` +
         `${process.unreadable === undefined ? "" : `, unreadable (${process.unreadable})`}`,
     )
   const full = bytes >= ledger.journalMaxBytes * NEARLY_FULL
   const unreadable = processes.filter((process) => process.unreadable !== undefined).length
 
-  if (numbers.gaps > 0 || unreadable > 0) {
+  if (numbers.gaps + numbers.records_lost > 0 || unreadable > 0) {
     return fail("journal", {
       summary:
-        numbers.gaps > 0
-          ? `damaged in ${several(numbers.gaps, "place")}, ${several(numbers.damaged_bytes, "byte")}: at least one record is lost in each`
+        numbers.gaps + numbers.records_lost > 0
+          ? `${several(numbers.records_lost, "record")} lost for certain; damaged in ${several(numbers.gaps, "place")}, ${several(numbers.damaged_bytes, "byte")}`
           : `${several(unreadable, "directory of it", "directories of it")} cannot be read`,
       numbers,
       examples: lines,

@@ -7,15 +7,15 @@ import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { numberedRecord } from "../ledger/records.ts"
 import { recoveredFrom, scratchDirectory } from "./files.ts"
 
-/** Left by version 0.1.0 in the middle of three requests: two have their record, the third called two models. */
-const fixture = fileURLToPath(new URL("./fixtures/00000001.gwj1", import.meta.url))
+/** Left by older versions in the middle of three requests: two have their record, the third called two models. */
+const fixture = (name: string) => fileURLToPath(new URL(`./fixtures/${name}`, import.meta.url))
 
-describe("a journal of the first version", () => {
+describe.each(["00000001.gwj1", "00000001.gwj2"])("a journal of an older version, %s,", (name) => {
   it.live("is read after an upgrade, with its records, their age and the requests that were cut off", () =>
     Effect.gen(function* () {
       const directory = join(yield* scratchDirectory, "dead")
       mkdirSync(directory)
-      copyFileSync(fixture, join(directory, "00000001.gwj1"))
+      copyFileSync(fixture(name), join(directory, name))
       const { entries, lost } = yield* recoveredFrom(directory)
       const given = [1, 2].map(numberedRecord)
       assert.deepStrictEqual(
