@@ -5,6 +5,7 @@ import { FrameGroup } from "./FrameGroup.ts"
 import { INTENT, PREVIOUS, RECORD } from "./frame.ts"
 import { SEGMENT_HEADER, SEGMENT_SUFFIX } from "./payload.ts"
 import { makeSegment, type Segment } from "./segment.ts"
+import { WrittenNote } from "./WrittenNote.ts"
 
 /** System calls of the writer on the path of a request; a test puts a disk with faults in their place. */
 export interface JournalDisk {
@@ -40,6 +41,7 @@ export class SegmentWriter {
   #file: number | undefined
   /** The segment that the file is of. */
   #growing: Segment | undefined
+  readonly #note: WrittenNote
   readonly #directory: string
   readonly #segmentBytes: number
   readonly #openIntents: OpenIntents
@@ -57,6 +59,7 @@ export class SegmentWriter {
     readonly disk: JournalDisk
   }) {
     this.#directory = options.directory
+    this.#note = new WrittenNote(options.directory)
     this.#segmentBytes = options.segmentBytes
     this.#openIntents = options.openIntents
     this.#now = options.now
@@ -95,6 +98,7 @@ export class SegmentWriter {
     const { active } = this
     const file = this.#file
     if (file === undefined || active === undefined || active.size <= SEGMENT_HEADER.length) return
+    if (!this.#note.forget(basename(active.path))) return
     try {
       this.#disk.truncate(file, SEGMENT_HEADER.length)
     } catch {
@@ -104,11 +108,16 @@ export class SegmentWriter {
     Object.assign(active, { ...makeSegment(active.path), size: SEGMENT_HEADER.length })
   }
 
-  /** Asks the disk to keep what was written even if the machine loses power; what was written while it ran is next. */
+  /**
+   * Asks the disk to keep what was written even if the machine loses power, and notes how much that is; what was written
+   * while it ran is next.
+   */
   sync(done: () => void): void {
     const file = this.#file
     const dirty = this.#dirty
     this.#dirty = false
+    if (dirty && this.#growing !== undefined)
+      this.#note.write(basename(this.#growing.path), this.#growing.records)
     // Its failure is the next write's to report.
     if (file !== undefined && dirty) fdatasync(file, done)
     else done()
@@ -122,6 +131,7 @@ export class SegmentWriter {
   close(): void {
     if (this.#file !== undefined) syncAndClose(this.#file)
     this.#file = undefined
+    this.#note.close()
   }
 
   /** Writes a group and returns how many of its frames are in the segment. */

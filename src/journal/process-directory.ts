@@ -3,6 +3,7 @@ import { existsSync, mkdirSync, readdirSync, rmdirSync, rmSync } from "node:fs"
 import { join } from "node:path"
 import { Data, Effect, Exit, Scope } from "effect"
 import { tryLock } from "../platform/file-lock.ts"
+import { WRITTEN_NOTE } from "./WrittenNote.ts"
 
 /**
  * Each process has a directory of its own in the journal's, with a lock that dies with it. Whoever gets the lock of a
@@ -82,13 +83,13 @@ export const claimOrphanDirectory = (
     return undefined
   })
 
-/** Removes a directory that is empty but for the lock: what this version does not know stays for the one that does. */
+/** Removes a directory that is empty but for the lock and the note: what this version does not know stays for the one that does. */
 export const removeDirectory = ({ path, release }: OwnedDirectory): Effect.Effect<void> =>
   Effect.andThen(
     Effect.ignore(
       Effect.try(() => {
         // SQLite's own file beside it is there while the lock is held.
-        for (const name of [LOCK, `${LOCK}-journal`]) rmSync(join(path, name), { force: true })
+        for (const name of [WRITTEN_NOTE, LOCK, `${LOCK}-journal`]) rmSync(join(path, name), { force: true })
         rmdirSync(path)
       }),
     ),

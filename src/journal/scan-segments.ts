@@ -4,6 +4,7 @@ import { codeOf } from "../platform/error-code.ts"
 import { type Frame, PREVIOUS, RECORD, type Version } from "./frame.ts"
 import { idAt, intentAt, SEGMENT_HEADER, versionOf } from "./payload.ts"
 import { makeWindow, readFrames } from "./read-frames.ts"
+import { readWrittenNote } from "./WrittenNote.ts"
 
 /** Bytes of a segment that are no frames. */
 interface Damage {
@@ -33,8 +34,8 @@ export interface ScannedSegment extends SegmentFile {
  * together with the window they are in. Segments that are deleted meanwhile are left out.
  *
  * In an older version each gap is one lost record. Since version 3 the frames behind a gap tell how many it had, and the
- * next segment tells of an end that is missing. What was cut off the last one of a process that was killed cannot be told
- * from an end that was never written: no file tells of it.
+ * next segment tells of an end that is missing. Of the last one of a process that was killed its note tells, but for what
+ * was written after that, and not once the machine was started anew: then a cut end is one that was never written.
  */
 export const scanSegments = async (
   directory: string,
@@ -49,6 +50,8 @@ export const scanSegments = async (
     records.set(segment, counts)
     return counts
   }
+  const noted = await readWrittenNote(directory)
+  if (noted !== undefined) countsOf(noted.segment).told = noted.records
   for (const name of names) {
     const version = versionOf(name)
     if (version === undefined) continue

@@ -1,7 +1,8 @@
-import { cpSync, readdirSync, readFileSync, truncateSync, writeFileSync } from "node:fs"
+import { cpSync, readdirSync, readFileSync, rmSync, truncateSync, writeFileSync } from "node:fs"
 import { basename, join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Metric, Scope } from "effect"
+import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { FileJournal } from "../../src/journal/FileJournal.ts"
 import { RECORD } from "../../src/journal/frame.ts"
@@ -9,7 +10,7 @@ import { idAt } from "../../src/journal/payload.ts"
 import { scanSegments } from "../../src/journal/scan-segments.ts"
 import { ledgerDropped } from "../../src/observability/Metrics.ts"
 import { logged } from "../ledger/logged.ts"
-import { entry, recoveredFrom, scratchDirectory } from "./files.ts"
+import { entry, recoveredFrom, scratchDirectory, takeAll } from "./files.ts"
 
 /** How many records of a damaged journal are lost, and how many of them are said to be. */
 
@@ -154,6 +155,49 @@ describe("the number of records that a damaged journal lost", () => {
           (whole?.records.length ?? 0) - (file?.records.length ?? 0),
         )
       }
+    }),
+  )
+
+  const onLinux = it.effect.skipIf(process.platform !== "linux")
+  onLinux("is known for the last segment of a process that was killed, but for its last second", () =>
+    Effect.gen(function* () {
+      const root = yield* scratchDirectory
+      const journal = yield* FileJournal.open({ directory: join(root, "journal"), maxBytes: 1e9 })
+      const [name = ""] = readdirSync(join(root, "journal"))
+      const append = (count: number) => {
+        for (let i = 0; i < count; i++) assert.isUndefined(journal.appendNow(entry(`r${i}`)))
+      }
+      /** What is said of the journal of a process that is killed now and whose file is cut then. */
+      const killed = Effect.fnUntraced(function* (cutTo?: (bytes: number) => number, boot?: string) {
+        const directory = join(root, "dead")
+        rmSync(directory, { recursive: true, force: true })
+        cpSync(join(root, "journal", name), directory, { recursive: true })
+        const [path = ""] = segmentFiles(directory)
+        const { length } = readFileSync(path)
+        truncateSync(path, cutTo?.(length) ?? length)
+        const note = join(directory, "written")
+        if (boot !== undefined) writeFileSync(note, readFileSync(note, "latin1").replace(/^\S+/, boot))
+        const [file] = yield* read(directory)
+        return { found: file?.records.length ?? 0, said: file?.damage.lostRecords }
+      })
+      const half = (bytes: number) => Math.floor(bytes / 2)
+      append(30)
+      yield* TestClock.adjust("1 second")
+      for (let at = 0; at < 1; at += 0.01) {
+        const { found, said } = yield* killed((bytes) => Math.floor(bytes * at))
+        assert.strictEqual(said, 30 - found)
+      }
+      append(5)
+      assert.deepStrictEqual(yield* killed(), { found: 35, said: 0 })
+      const { found, said } = yield* killed(half)
+      assert.strictEqual(said, 30 - found)
+      // After the machine's start it may be older than what is on the disk.
+      assert.strictEqual((yield* killed(half, "another-boot")).said, 0)
+      // Emptied, since all of it was shipped.
+      yield* takeAll(journal)
+      assert.deepStrictEqual(yield* killed(), { found: 0, said: 0 })
+      append(3)
+      assert.deepStrictEqual(yield* killed(), { found: 3, said: 0 })
     }),
   )
 
