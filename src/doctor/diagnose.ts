@@ -1,5 +1,3 @@
-import { existsSync } from "node:fs"
-import { join } from "node:path"
 import { Clock, Context, Effect, Layer } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { checkKeys } from "../auth/checks.ts"
@@ -7,6 +5,7 @@ import { checkPrices, checkProviders } from "../config/checks.ts"
 import { Settings } from "../config/Settings.ts"
 import { checkClock, checkSchema, checkServer } from "../database/checks.ts"
 import { Database } from "../database/Database.ts"
+import { hasDatabase } from "../database/embedded/Embedded.ts"
 import { failureCode } from "../database/failure-code.ts"
 import { type Finding, fail, ok, several, skipped, warn } from "../domain/Finding.ts"
 import { HOUR_MS, type TimeRange } from "../domain/TimeRange.ts"
@@ -60,7 +59,7 @@ export const diagnose = (asked: Asked): Effect.Effect<Diagnosis, never, Settings
     const toMs = asked.toMs ?? nowMs
     const span = { fromMs: asked.fromMs ?? toMs - DEFAULT_HOURS * HOUR_MS, toMs }
     // Opening an embedded database would make it.
-    const nothingYet = databaseUrl === undefined && !existsSync(join(dataDir, "postgres"))
+    const nothingYet = databaseUrl === undefined && !hasDatabase(dataDir)
     const database = nothingYet
       ? undefined
       : yield* Effect.result(Layer.build(Layer.fresh(pool.pipe(Layer.provideMerge(Database.layerClient)))))

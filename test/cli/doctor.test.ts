@@ -1,5 +1,5 @@
 import { existsSync, readdirSync } from "node:fs"
-import { writeFile } from "node:fs/promises"
+import { mkdir, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it } from "@effect/vitest"
@@ -128,6 +128,16 @@ describe("llm-gateway doctor", () => {
       assert.strictEqual(found.code, 0)
       assert.deepStrictEqual(found.names("warn"), ["providers", "database"])
       assert.isFalse(existsSync(join(folder, "data")))
+      const place = join(folder, "data/postgres")
+      yield* Effect.promise(() => mkdir(place, { recursive: true }))
+      const empty = yield* diagnose({ DATA_DIR: join(folder, "data") })
+      assert.deepStrictEqual(empty.names("warn"), ["providers", "database"])
+      assert.deepStrictEqual(readdirSync(place), [])
+      yield* Effect.promise(() => writeFile(join(place, "postgresql.conf"), "# kept"))
+      const broken = yield* diagnose({ DATA_DIR: join(folder, "data") })
+      assert.deepStrictEqual(broken.names("fail"), ["database"])
+      assert.match(broken.findings.get("database")?.summary ?? "", /is not whole: PG_VERSION, .* missing/)
+      assert.deepStrictEqual(readdirSync(place), ["postgresql.conf"])
     }).pipe(Effect.scoped),
   )
 

@@ -4,6 +4,7 @@ import { join, relative, resolve } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Data, Deferred, Effect, Exit, Schedule, Scope } from "effect"
 import { tryLock } from "../../platform/file-lock.ts"
+import { clusterFault, isOccupied } from "./cluster-files.ts"
 import { createCluster } from "./create-cluster.ts"
 import { startupMessage } from "./wire-server.ts"
 
@@ -35,6 +36,11 @@ export interface EmbeddedWorkerData {
   readonly transactionIdleMs: number
   readonly closeGraceMs: number
 }
+
+const clusterDirOf = (dataDir: string): string => join(dataDir, "postgres")
+
+/** Tells whether there is an embedded database, or what is left of one: otherwise opening it makes it. */
+export const hasDatabase = (dataDir: string): boolean => isOccupied(clusterDirOf(dataDir))
 
 const TRANSACTION_IDLE_MS = 15_000
 /** Milliseconds that a command which shares the database gets to finish when its owner stops. */
@@ -90,15 +96,23 @@ const start = Effect.fnUntraced(function* (dataDir: string) {
     Effect.mapError(({ cause }) => unusable(dataDir, cause)),
   )
   if (!locked) return yield* new DataDirInUse({ dataDir })
-  const clusterDir = join(dataDir, "postgres")
-  yield* Effect.tryPromise({
-    try: (signal) => createCluster(clusterDir, signal),
-    catch: (cause) =>
-      new EmbeddedDatabaseError({
-        message: `The embedded database could not be created: ${reasonOf(cause)}`,
-        cause,
-      }),
-  })
+  const clusterDir = clusterDirOf(dataDir)
+  if (isOccupied(clusterDir)) {
+    const fault = yield* Effect.try({
+      try: () => clusterFault(clusterDir),
+      catch: (cause) => unusable(dataDir, cause),
+    })
+    if (fault !== undefined) return yield* notWhole(clusterDir, fault)
+  } else {
+    yield* Effect.tryPromise({
+      try: (signal) => createCluster(clusterDir, signal),
+      catch: (cause) =>
+        new EmbeddedDatabaseError({
+          message: `The embedded database could not be created: ${reasonOf(cause)}`,
+          cause,
+        }),
+    })
+  }
   return yield* startWorker({
     clusterDir,
     socketPath,
@@ -139,7 +153,15 @@ const startWorker = Effect.fnUntraced(function* (workerData: EmbeddedWorkerData)
         }),
       ),
   )
-  yield* Deferred.await(ready)
+  yield* Deferred.await(ready).pipe(
+    Effect.mapError(
+      ({ message, cause }) =>
+        new EmbeddedDatabaseError({
+          message: `${message} It could not be opened: if its files in ${workerData.clusterDir} are damaged, restore all of DATA_DIR from a backup.`,
+          cause,
+        }),
+    ),
+  )
   return { socketPath: workerData.socketPath, stopped: Deferred.await(stopped) }
 })
 
@@ -181,6 +203,13 @@ const socketPathOf = (dataDir: string) =>
           }),
         )
       : Effect.succeed(path)
+  })
+
+const notWhole = (clusterDir: string, fault: string) =>
+  new EmbeddedDatabaseError({
+    message:
+      `The embedded database in ${clusterDir} is not whole: ${fault}. Nothing was changed. Restore all of DATA_DIR from ` +
+      "a backup, or move that directory away to start with a new, empty database.",
   })
 
 const unusable = (dataDir: string, cause: unknown) =>

@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from "node:child_process"
 import { once } from "node:events"
-import { mkdir, readdir, stat, writeFile } from "node:fs/promises"
+import { cp, mkdir, readdir, rm, stat, truncate, writeFile } from "node:fs/promises"
 import { join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { assert, describe, it } from "@effect/vitest"
@@ -156,19 +156,102 @@ describe("a new database", () => {
   )
 })
 
-it.live("a new database is not made over files of something else", () =>
-  Effect.gen(function* () {
-    const dataDir = yield* temporaryDirectory
-    yield* Effect.promise(async () => {
-      await mkdir(join(dataDir, "postgres"))
-      await writeFile(join(dataDir, "postgres/letter.txt"), "kept")
-    })
-    const error = yield* Effect.flip(Effect.scoped(open(dataDir)))
-    assert.include(error.message, "The embedded database could not be created")
-    const names = yield* Effect.promise(() => readdir(join(dataDir, "postgres")))
-    assert.deepStrictEqual(names, ["letter.txt"])
-  }),
-)
+/** Names, sizes and times of all that is in a directory. */
+const contents = (directory: string) =>
+  Effect.promise(async () => {
+    const names = await readdir(directory, { recursive: true })
+    return Promise.all(
+      names.toSorted().map(async (name) => {
+        const { size, mtimeMs } = await stat(join(directory, name))
+        return `${name} ${size} ${mtimeMs}`
+      }),
+    )
+  })
+
+describe("a directory of a database", () => {
+  const removed = (name: string) => (cluster: string) => rm(join(cluster, name), { recursive: true })
+  const emptied = (name: string) => (cluster: string) => truncate(join(cluster, name))
+  const withoutLog = async (cluster: string) => {
+    const segments = (await readdir(join(cluster, "pg_wal"))).filter((name) => /^[0-9A-F]{24}$/.test(name))
+    for (const name of segments) await rm(join(cluster, "pg_wal", name))
+  }
+  const faults: ReadonlyArray<readonly [string, (cluster: string) => Promise<unknown>, RegExp]> = [
+    ["without PG_VERSION", removed("PG_VERSION"), /PG_VERSION missing/],
+    ["with an empty PG_VERSION", emptied("PG_VERSION"), /PG_VERSION missing/],
+    ["without pg_control", removed("global/pg_control"), /global\/pg_control missing/],
+    ["with an empty pg_control", emptied("global/pg_control"), /global\/pg_control missing/],
+    ["without its tables", removed("base"), /base\/1, base\/5 missing/],
+    ["whose log has no file", withoutLog, /files of pg_wal missing/],
+    ["that lost its empty folders", removed("pg_replslot"), /pg_replslot missing/],
+    ["of another PostgreSQL", (to) => writeFile(join(to, "PG_VERSION"), "17\n"), /PostgreSQL 17.* runs 18/],
+  ]
+
+  it.live.each(faults)("%s is refused and left as it is", ([, damage, expected]) =>
+    Effect.gen(function* () {
+      const dataDir = yield* migratedDataDir
+      const cluster = join(dataDir, "postgres")
+      yield* Effect.promise(() => damage(cluster))
+      const before = yield* contents(cluster)
+      const error = yield* Effect.flip(Effect.scoped(open(dataDir)))
+      assert.strictEqual(error._tag, "EmbeddedDatabaseError")
+      assert.match(error.message, expected)
+      assert.include(error.message, `${cluster} is not whole`)
+      assert.include(error.message, "Restore all of DATA_DIR from a backup")
+      assert.notInclude(error.message, "\n")
+      assert.deepStrictEqual(yield* contents(cluster), before)
+      assert.sameMembers(yield* Effect.promise(() => readdir(dataDir)), ["lock", "postgres"])
+    }),
+  )
+
+  it.live("that holds something else is refused and left as it is", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* temporaryDirectory
+      yield* Effect.promise(async () => {
+        await mkdir(join(dataDir, "postgres"))
+        await writeFile(join(dataDir, "postgres/letter.txt"), "kept")
+      })
+      const error = yield* Effect.flip(Effect.scoped(open(dataDir)))
+      assert.include(error.message, "is not whole: PG_VERSION")
+      const names = yield* Effect.promise(() => readdir(join(dataDir, "postgres")))
+      assert.deepStrictEqual(names, ["letter.txt"])
+    }),
+  )
+
+  it.live("that is empty becomes a new database, a copy of a whole one is opened", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* temporaryDirectory
+      yield* Effect.promise(() => mkdir(join(dataDir, "postgres")))
+      const first = yield* start("note", dataDir, "kept")
+      assert.strictEqual(yield* exited(first), 0, first.output())
+      const copy = join(yield* temporaryDirectory, "copy")
+      yield* Effect.promise(() => cp(dataDir, copy, { recursive: true }))
+      yield* Effect.gen(function* () {
+        assert.deepStrictEqual(yield* notes, ["kept"])
+        const [{ version } = { version: "" }] = yield* SqlClient.SqlClient.use(
+          (sql) => sql<{ version: string }>`SELECT current_setting('server_version') AS version`,
+        )
+        assert.match(version, /^18\b/, "POSTGRES_MAJOR in cluster-files.ts")
+      }).pipe(Effect.provide(pool.pipe(Layer.provide(Database.layerEmbedded(copy)))))
+    }),
+  )
+
+  it.live("that was never finished is made anew, whenever its maker was killed", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* temporaryDirectory
+      const unfinished = Effect.promise(async () =>
+        (await readdir(dataDir)).filter((name) => name.startsWith("postgres-unfinished-")),
+      )
+      const killed = yield* start("serve", dataDir)
+      while ((yield* unfinished).length === 0 && killed.child.exitCode === null) yield* Effect.sleep(5)
+      yield* kill(killed)
+      assert.lengthOf(yield* unfinished, 1)
+      // Its child, which makes the files, may still be at it.
+      const next = yield* start("note", dataDir, "kept")
+      assert.strictEqual(yield* exited(next), 0, next.output())
+      assert.deepStrictEqual(yield* unfinished, [])
+    }),
+  )
+})
 
 it.live("a crash of the embedded database ends its queries and is reported", () =>
   Effect.gen(function* () {
