@@ -5,12 +5,13 @@ import createLedger from "../../migrations/0002_create_ledger.ts"
 import createIdempotencyClaims from "../../migrations/0003_create_idempotency_claims.ts"
 import addStreamAccounting from "../../migrations/0004_add_stream_accounting.ts"
 import partitionLedgerByDay from "../../migrations/0005_partition_ledger_by_day.ts"
+import repairChangedMigrations from "../../migrations/0006_repair_changed_migrations.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 
 /**
- * The schema this version of the code expects. A new migration is a new file and a new line here; a file that has
- * shipped never changes.
+ * The schema this version of the code expects. A new migration is a new file, a new line here and one in
+ * `migrations/checksums.txt`; a file that has shipped never changes.
  */
 export const migrations = {
   "0001_create_api_keys": createApiKeys,
@@ -18,6 +19,7 @@ export const migrations = {
   "0003_create_idempotency_claims": createIdempotencyClaims,
   "0004_add_stream_accounting": addStreamAccounting,
   "0005_partition_ledger_by_day": partitionLedgerByDay,
+  "0006_repair_changed_migrations": repairChangedMigrations,
 }
 
 /**

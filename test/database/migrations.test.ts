@@ -1,9 +1,12 @@
-import { readdir } from "node:fs/promises"
+import { createHash } from "node:crypto"
+import { readdirSync, readFileSync } from "node:fs"
+import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Layer, Scope } from "effect"
 import { Migrator, SqlClient } from "effect/sql"
 import { readRequests } from "../../src/analytics/requests-query.ts"
 import { Database } from "../../src/database/Database.ts"
+import { failureCode } from "../../src/database/failure-code.ts"
 import { applyMigrations, migrate, migrations } from "../../src/database/migrations.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { ledgerPartitions } from "../../src/ledger/tables/partitions.ts"
@@ -59,17 +62,69 @@ const files = (...names: ReadonlyArray<string>) =>
     Effect.forEach(names, (name) => sql`SELECT pg_relation_filenode(${name}::regclass)::int AS file`),
   )
 
+/** What migration 5 made before it was changed, without the indexes. */
+const FIRST_CREATE_LEDGER_DAY = `
+  CREATE OR REPLACE FUNCTION create_ledger_day(day date) RETURNS void LANGUAGE plpgsql AS $$
+  DECLARE
+    suffix text := to_char(day, 'YYYYMMDD');
+    starts timestamptz := day::timestamp AT TIME ZONE 'UTC';
+    ends timestamptz := (day + 1)::timestamp AT TIME ZONE 'UTC';
+  BEGIN
+    LOCK TABLE requests IN SHARE UPDATE EXCLUSIVE MODE;
+    IF EXISTS (
+      SELECT FROM ledger_partitions WHERE starts >= coalesce(lower, '-infinity') AND starts < upper
+    ) THEN
+      RETURN;
+    END IF;
+    EXECUTE format('CREATE TABLE requests_%s (LIKE requests INCLUDING ALL, PRIMARY KEY (id))', suffix);
+    EXECUTE format(
+      'CREATE TABLE attempts_%s (LIKE attempts INCLUDING ALL, PRIMARY KEY (request_id, ordinal))', suffix
+    );
+    EXECUTE format(
+      'ALTER TABLE requests ATTACH PARTITION requests_%s FOR VALUES FROM (%L) TO (%L)', suffix, starts, ends
+    );
+    EXECUTE format(
+      'ALTER TABLE attempts ATTACH PARTITION attempts_%s FOR VALUES FROM (%L) TO (%L)', suffix, day, day + 1
+    );
+  END $$`
+
 const countsPerMode = (table: string) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) =>
     sql.unsafe(`SELECT stream, sum(requests)::int AS requests FROM ${table} GROUP BY 1 ORDER BY 1`),
   )
 
-it("every file in migrations/ is registered under its name", async () => {
-  const files = await readdir(new URL("../../migrations", import.meta.url))
-  assert.deepStrictEqual(
-    Object.keys(migrations),
-    files.sort().map((file) => file.replace(/\.ts$/, "")),
-  )
+describe("the files in migrations/", () => {
+  const folder = join(import.meta.dirname, "../../migrations")
+  const read = (file: string) => readFileSync(join(folder, file), "utf8").replaceAll("\r\n", "\n")
+  const files = readdirSync(folder)
+    .filter((file) => file.endsWith(".ts"))
+    .toSorted()
+
+  it("are registered under their names", () => {
+    assert.deepStrictEqual(
+      Object.keys(migrations),
+      files.map((file) => file.replace(/\.ts$/, "")),
+    )
+  })
+
+  it("are those that have shipped, to the letter", () => {
+    const shipped = new Map(
+      Array.from(read("checksums.txt").matchAll(/^(\w{64}) {2}(\S+)$/gm), ([, sum = "", file = ""]) => [
+        file,
+        sum,
+      ]),
+    )
+    for (const file of new Set([...shipped.keys(), ...files])) {
+      const sum = files.includes(file) ? createHash("sha256").update(read(file)).digest("hex") : "gone"
+      assert.isTrue(shipped.has(file), `${file} is new: add "${sum}  ${file}" to migrations/checksums.txt`)
+      assert.strictEqual(
+        sum,
+        shipped.get(file),
+        `${file} has shipped: databases that have it will never see this change. Put it back as it was, and add a ` +
+          "new migration that makes the difference",
+      )
+    }
+  })
 })
 
 describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
@@ -82,7 +137,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
         first.map(([, name]) => name),
         [
           ...["create_api_keys", "create_ledger", "create_idempotency_claims", "add_stream_accounting"],
-          "partition_ledger_by_day",
+          ...["partition_ledger_by_day", "repair_changed_migrations"],
         ],
       )
       const made = yield* tables
@@ -96,14 +151,14 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
     Effect.gen(function* () {
       const migrators = Array.from({ length: 4 }, () => migrate.pipe(Effect.provide(pool(), { local: true })))
       const applied = yield* Effect.all(migrators, { concurrency: "unbounded" })
-      assert.deepStrictEqual(applied.map((names) => names.length).sort(), [0, 0, 0, 5])
+      assert.deepStrictEqual(applied.map((names) => names.length).sort(), [0, 0, 0, 6])
       const recorded = yield* Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         return yield* sql`SELECT migration_id FROM effect_sql_migrations ORDER BY 1`
       }).pipe(Effect.provide(pool()))
       assert.deepStrictEqual(
         recorded,
-        [1, 2, 3, 4, 5].map((id) => ({ migration_id: id })),
+        [1, 2, 3, 4, 5, 6].map((id) => ({ migration_id: id })),
       )
     }).pipe(Effect.provide(fresh)),
   )
@@ -130,6 +185,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       assert.deepStrictEqual(yield* migrate, [
         [4, "add_stream_accounting"],
         [5, "partition_ledger_by_day"],
+        [6, "repair_changed_migrations"],
       ])
       assert.deepStrictEqual(
         yield* files("requests_before", "attempts_before", "usage_recent", "latency_recent"),
@@ -225,6 +281,43 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
     }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
   )
 
+  it.live.each([4, 5])("repair a database that had migration %s before it was changed", (at) =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* migrateTo(at)
+      yield* sql`ALTER TABLE attempts DROP COLUMN cached_tokens`
+      if (at === 4) yield* migrateTo(5)
+      yield* sql.unsafe(FIRST_CREATE_LEDGER_DAY)
+      const startedAt = DAY + DAY_MS
+      const first = [record({ startedAt })].map(ledgerEntry)
+      assert.strictEqual(failureCode(yield* Effect.flip(writeBatch(sql, first))), "42703")
+      assert.deepStrictEqual(yield* migrateTo(6), [[6, "repair_changed_migrations"]])
+      yield* writeBatch(sql, first)
+      const [partition] = yield* sql<{ attempts: string }>`
+        SELECT attempts FROM ledger_partitions WHERE lower = ${new Date(startedAt)}`
+      yield* sql`DROP TABLE ${sql(partition?.attempts ?? "")}`
+      yield* writeBatch(sql, [record({ startedAt })].map(ledgerEntry))
+      assert.deepStrictEqual(yield* sql`SELECT cached_tokens::int FROM attempts`, [{ cached_tokens: 20 }])
+    }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
+  )
+
+  it.live("wait for no reader of a ledger that lacks nothing", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* migrateTo(5)
+      const held = yield* migrateTo(6).pipe(
+        Effect.andThen(sql<{ relation: string }>`
+          SELECT relation::regclass::text AS relation FROM pg_locks
+          WHERE pid = pg_backend_pid() AND mode = 'AccessExclusiveLock' AND relation IS NOT NULL`),
+        sql.withTransaction,
+      )
+      assert.notInclude(
+        held.map(({ relation }) => relation),
+        "attempts",
+      )
+    }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
+  )
+
   it.live("name the one that failed and change nothing", () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -237,7 +330,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       assert.instanceOf(error, Migrator.MigrationError)
       assert.include(error.message, "2_break_thing")
       assert.notInclude(yield* tables, "thing")
-      assert.lengthOf(yield* migrate, 5)
+      assert.lengthOf(yield* migrate, 6)
     }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
   )
 })
