@@ -1,4 +1,4 @@
-import { Effect, Layer } from "effect"
+import { Effect, Latch, Layer } from "effect"
 import { Analytics } from "../analytics/Analytics.ts"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
@@ -8,6 +8,7 @@ import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { migrateDatabase, migrateWhenAvailable } from "../database/migrations.ts"
+import { SchemaReady } from "../database/SchemaReady.ts"
 import { InferenceEndpoints } from "../http/InferenceEndpoints.ts"
 import { Readiness } from "../http/Readiness.ts"
 import { Refusals } from "../http/Refusals.ts"
@@ -86,7 +87,7 @@ const service = Server.layer.pipe(
   Layer.provide([Refusals.layer, Uploads.layer]),
   Layer.provideMerge(endpoints),
   Layer.provideMerge(AdminTokens.layer),
-  Layer.provideMerge(Readiness.layer),
+  Layer.provideMerge(Layer.merge(Readiness.layer, Layer.effect(SchemaReady, Latch.make(false)))),
   Layer.provideMerge(Layer.merge(Database.layer, Layer.merge(layerTracing, layerBuildInfo))),
 )
 
@@ -113,6 +114,7 @@ const LAST_WORDS_MS = 500
 
 const running = Effect.gen(function* () {
   const readiness = yield* Readiness
+  const schemaReady = yield* SchemaReady
   const database = yield* Database
   const inference = yield* Inference
   const upkeep = yield* LedgerUpkeep
@@ -128,6 +130,7 @@ const running = Effect.gen(function* () {
     ),
   )
   const started = migrateWhenAvailable.pipe(
+    Effect.andThen(schemaReady.open),
     Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
     Effect.andThen(welcome),
     Effect.andThen(upkeep.run),

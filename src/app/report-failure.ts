@@ -29,6 +29,7 @@ const explain = (error: unknown): ReadonlyArray<string> | undefined => {
       return [`The port cannot be opened: ${reasonOf(error.cause)}. Set HOST and PORT.`]
     case "MigrationError":
       return [`The database schema could not be brought up to date: ${error.message}`]
+    case "UnknownMigrations":
     case "DataDirInUse":
     case "EmbeddedDatabaseError":
     case "JournalUnusable":

@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import { costOf } from "../catalog/cost.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { Settings } from "../config/Settings.ts"
-import { schemaState } from "../database/schema-state.ts"
+import { hasSchema } from "../database/migrations.ts"
 import { rollUp } from "../ledger/tables/roll-up.ts"
 import {
   type PriceUsage,
@@ -127,8 +127,7 @@ const recompute = Command.make(
     if (fromMs >= toMs) return yield* new CommandFailed({ message: "--from must be before --to." })
     const { gateway } = yield* Settings
     const sql = yield* SqlClient.SqlClient
-    const { pending } = yield* schemaState
-    if (pending.length > 0) {
+    if (!(yield* hasSchema)) {
       return yield* new CommandFailed({
         message: "The database schema is not up to date. Run: llm-gateway migrate",
       })

@@ -1,9 +1,11 @@
 import { Clock, Effect, Schema } from "effect"
 import { SqlClient } from "effect/sql"
+import { version } from "../config/version.ts"
 import { type Finding, fail, ok, several, warn } from "../domain/Finding.ts"
 import { decodeRows } from "./decode-rows.ts"
+import { schemaState } from "./migrations.ts"
 import { reading } from "./reading.ts"
-import { type SchemaState, schemaState } from "./schema-state.ts"
+import type { SchemaState } from "./schema-state.ts"
 
 /** Checks of the server, its clock and its schema. */
 
@@ -81,7 +83,15 @@ export const checkSchema = Effect.gen(function* () {
 })
 
 const schemaFinding = ({ applied, pending, unknown }: SchemaState): Finding => {
-  const numbers = { applied, pending: pending.length, unknown }
+  const numbers = { applied, pending: pending.length, unknown: unknown.length }
+  if (unknown.length > 0) {
+    return fail("schema", {
+      summary: `${several(unknown.length, "migration")} that this version (${version}) does not know`,
+      numbers,
+      examples: unknown,
+      next: "Run the version that made them, or restore a backup from before: this one refuses to start.",
+    })
+  }
   if (pending.length > 0) {
     return fail("schema", {
       summary: `${several(pending.length, "migration")} missing`,
@@ -90,11 +100,5 @@ const schemaFinding = ({ applied, pending, unknown }: SchemaState): Finding => {
       next: "Run: llm-gateway migrate. A gateway does it when it starts.",
     })
   }
-  return unknown > 0
-    ? warn("schema", {
-        summary: `up to date, with ${several(unknown, "migration")} that this version does not know`,
-        numbers,
-        next: "A newer version has used this database: run that one.",
-      })
-    : ok("schema", { summary: `up to date, ${several(applied, "migration")}`, numbers })
+  return ok("schema", { summary: `up to date, ${several(applied, "migration")}`, numbers })
 }

@@ -8,6 +8,7 @@ import partitionLedgerByDay from "../../migrations/0005_partition_ledger_by_day.
 import repairChangedMigrations from "../../migrations/0006_repair_changed_migrations.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
+import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
 
 /**
  * The schema this version of the code expects. A new migration is a new file, a new line here and one in
@@ -22,6 +23,18 @@ export const migrations = {
   "0006_repair_changed_migrations": repairChangedMigrations,
 }
 
+const known = Object.keys(migrations)
+
+/** The state of a database's schema for this version; reads only. */
+export const schemaState = schemaStateOf(known)
+
+/** Tells whether the schema is up to date, and fails where another version has changed it; reads only. */
+export const hasSchema = Effect.flatMap(schemaState, (state) =>
+  state.unknown.length > 0
+    ? Effect.fail(new UnknownMigrations({ state, known }))
+    : Effect.succeed(state.pending.length === 0),
+)
+
 /**
  * Applies what is missing and returns it; a `MigrationError` names the migration that failed. Safe in any number of
  * processes at once, and on the embedded database where session advisory locks exclude nobody: the migrator holds
@@ -31,7 +44,27 @@ export const migrations = {
 export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0]) =>
   Migrator.make({})({ loader: Migrator.fromRecord(record) })
 
-export const migrate = applyMigrations(migrations)
+/**
+ * Does that for this version, and fails with `UnknownMigrations` where another one has been. The migrator asks for the
+ * list while it holds its lock: who had to wait for a newer version sees what that did.
+ */
+export const migrate = Migrator.make({})({
+  loader: schemaState.pipe(
+    Effect.mapError((cause) => notLoaded("the migrations that the database has cannot be read", cause)),
+    Effect.filterOrFail(
+      ({ unknown }) => unknown.length === 0,
+      (state) => notLoaded("unknown migrations", new UnknownMigrations({ state, known })),
+    ),
+    Effect.andThen(Migrator.fromRecord(migrations)),
+  ),
+}).pipe(
+  Effect.mapError((error) =>
+    error._tag === "MigrationError" && error.cause instanceof UnknownMigrations ? error.cause : error,
+  ),
+)
+
+const notLoaded = (message: string, cause: unknown) =>
+  new Migrator.MigrationError({ kind: "BadState", message, cause })
 
 /** Migrates on a connection of its own without a statement timeout: an index on a large table takes its time. */
 export const migrateDatabase = migrate.pipe(
@@ -44,7 +77,7 @@ export const migrateDatabase = migrate.pipe(
   ),
 )
 
-/** Migrates for a gateway that starts while its server is down: waits for it, and fails only on a bad migration. */
+/** Migrates for a gateway that starts while its server is down: waits for it, and fails only on a bad or unknown migration. */
 export const migrateWhenAvailable = migrateDatabase.pipe(
   Effect.tapError((error) =>
     mustWait(error) ? Effect.logWarning("The database is unavailable, migrations wait.") : Effect.void,
@@ -55,7 +88,7 @@ export const migrateWhenAvailable = migrateDatabase.pipe(
   }),
 )
 
-function mustWait(error: Migrator.MigrationError | SqlError.SqlError): boolean {
+function mustWait(error: Effect.Error<typeof migrateDatabase>): boolean {
   const cause = error._tag === "MigrationError" ? error.cause : error
   return SqlError.isSqlError(cause) && isUnavailable(cause)
 }

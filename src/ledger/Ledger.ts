@@ -2,6 +2,7 @@ import { join } from "node:path"
 import { Clock, Context, Effect, Layer, Metric, Schedule } from "effect"
 import { SqlClient } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
+import { SchemaReady } from "../database/SchemaReady.ts"
 import { FileJournal, type FileJournalOptions } from "../journal/FileJournal.ts"
 import { type Journal, sizeOf } from "../journal/Journal.ts"
 import { MemoryJournal } from "../journal/MemoryJournal.ts"
@@ -88,7 +89,17 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: MemoryJour
   yield* observe(ledgerOverflow, () => sizeOf(overflow))
   yield* observe(ledgerJournalBytes, journal.bytes)
   yield* observe(ledgerOldestAge, () => shipper.oldestAgeMs(clock.currentTimeMillisUnsafe()) / 1000)
-  yield* Effect.forkScoped(shipper.run)
+  const schemaReady = yield* SchemaReady
+  let shipping = false
+  yield* schemaReady.await.pipe(
+    Effect.andThen(
+      Effect.suspend(() => {
+        shipping = true
+        return shipper.run
+      }),
+    ),
+    Effect.forkScoped,
+  )
   yield* recoverOrphans(journal, intake, shipper).pipe(
     Effect.repeat(Schedule.spaced(RECOVERY_INTERVAL)),
     Effect.forkScoped,
@@ -97,7 +108,10 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: MemoryJour
     .saveOverflow(journal.appendNow)
     .pipe(Effect.repeat(Schedule.spaced(SAVE_INTERVAL)), Effect.forkScoped)
   // Registered after the forks, so that it runs before they are interrupted.
-  yield* Effect.addFinalizer(() => drain(journal, overflow, intake, shipper))
+  const flushed = Effect.suspend(() =>
+    shipping ? shipper.flush(DRAIN_TIMEOUT_MS) : Effect.succeed(shipper.waiting() === 0),
+  )
+  yield* Effect.addFinalizer(() => drain(journal, overflow, intake, shipper, flushed))
 
   return Ledger.of({
     record: intake.record,
@@ -112,8 +126,9 @@ const drain = Effect.fnUntraced(function* (
   overflow: MemoryJournal,
   intake: RecordIntake,
   shipper: BatchShipper,
+  flushed: Effect.Effect<boolean>,
 ) {
-  if (yield* shipper.flush(DRAIN_TIMEOUT_MS)) return
+  if (yield* flushed) return
   yield* intake.saveOverflow(journal.forceAppend)
   const lost = sizeOf(overflow) + (journal.durable ? 0 : sizeOf(journal))
   if (lost > 0) yield* Metric.update(ledgerDropped("stopped"), lost)

@@ -25,12 +25,10 @@ describe.each([
       }),
     )
 
-    it.effect("name the migrations that are missing, and count those of a newer version", () =>
+    it.effect("name the migrations that are missing", () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
-        yield* sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (9999, 'from_the_future')`
-        assert.deepInclude((yield* checkSchema).finding, { status: "warn" })
-        yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id IN (9999, 3)`
+        yield* sql`DELETE FROM effect_sql_migrations WHERE migration_id = 3`
         const { finding } = yield* checkSchema
         assert.deepInclude(finding, { status: "fail", examples: ["0003_create_idempotency_claims"] })
         yield* sql`DROP TABLE effect_sql_migrations`

@@ -1,9 +1,10 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert, describe, it, layer } from "@effect/vitest"
-import { Clock, Context, Effect, Exit, Fiber, Layer, Metric, Redacted, Schedule, Scope } from "effect"
+import { Clock, Context, Effect, Exit, Fiber, Latch, Layer, Metric, Redacted, Schedule, Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { TestClock } from "effect/testing"
 import { migrate } from "../../src/database/migrations.ts"
+import { SchemaReady } from "../../src/database/SchemaReady.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import type { JournalUnusable } from "../../src/journal/process-directory.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
@@ -11,7 +12,7 @@ import { ledgerDropped, ledgerQueue, ledgerWritten } from "../../src/observabili
 import { layerEmbedded, layerPostgres, temporaryDirectory } from "../support/Databases.ts"
 import { createPostgresServer } from "../support/postgres-server.ts"
 import { eventually } from "./eventually.ts"
-import { logged } from "./logged.ts"
+import { logged, quiet } from "./logged.ts"
 import { DAY, HOUR_MS, record } from "./records.ts"
 import { assertHoldsExactly, emptyTables, requestCount } from "./rows.ts"
 
@@ -60,6 +61,30 @@ describe.each([
         assert.strictEqual(yield* requestCount, 0)
         yield* TestClock.adjust("1 millis")
         yield* eventually(Effect.map(requestCount, (n) => n === 1))
+      }),
+    )
+
+    it.effect("writes nothing before the schema is known to be right, and leaves it to the next start", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const directory = yield* temporaryDirectory
+        const latch = yield* Latch.make(false)
+        const open = (scope: Scope.Scope) =>
+          Layer.buildWithScope(Layer.fresh(Ledger.layerFile({ directory, maxBytes: 1e9 })), scope).pipe(
+            Effect.map(Context.get(Ledger)),
+            Effect.provideService(SchemaReady, latch),
+          )
+        const refused = yield* Scope.make()
+        const given = records(3)
+        yield* Effect.forEach(given, (yield* open(refused)).record, { discard: true })
+        yield* TestClock.adjust("1 minute")
+        // At once: there is nothing to wait for.
+        yield* quiet(Scope.close(refused, Exit.void))
+        assert.strictEqual(yield* requestCount, 0)
+        const next = yield* open(yield* Effect.scope)
+        yield* latch.open
+        assert.isTrue(yield* quiet(next.flush(MINUTE_MS)))
+        yield* assertHoldsExactly(given)
       }),
     )
 

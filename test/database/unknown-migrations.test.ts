@@ -1,0 +1,93 @@
+import { assert, describe, layer } from "@effect/vitest"
+import { Effect, Fiber, Latch } from "effect"
+import { SqlClient } from "effect/sql"
+import { version } from "../../src/config/version.ts"
+import { checkSchema } from "../../src/database/checks.ts"
+import { hasSchema, migrate, migrations } from "../../src/database/migrations.ts"
+import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
+
+const names = Object.keys(migrations)
+const latest = names.at(-1) ?? ""
+
+describe.each([
+  { name: "PostgreSQL", database: layerPostgres },
+  { name: "the embedded database", database: layerEmbedded },
+])("a database in $name that another version has changed", ({ database }) => {
+  layer(database, { excludeTestServices: true })((it) => {
+    const changed = Effect.fnUntraced(function* <A, E, R>(
+      id: number,
+      name: string,
+      effect: Effect.Effect<A, E, R>,
+    ) {
+      const sql = yield* SqlClient.SqlClient
+      const restore = Effect.orDie(
+        Effect.andThen(
+          sql`DELETE FROM effect_sql_migrations WHERE migration_id > ${names.length}`,
+          sql`UPDATE effect_sql_migrations SET name = 'create_api_keys' WHERE migration_id = 1`,
+        ),
+      )
+      return yield* sql`
+        INSERT INTO effect_sql_migrations (migration_id, name) VALUES (${id}, ${name})
+        ON CONFLICT (migration_id) DO UPDATE SET name = excluded.name`.pipe(
+        Effect.andThen(effect),
+        Effect.ensuring(restore),
+      )
+    })
+
+    it.effect("is refused by one that knows less, in one line with both versions and what to do", () =>
+      Effect.gen(function* () {
+        const error = yield* changed(9999, "from_the_future", Effect.flip(migrate))
+        assert.strictEqual(error._tag, "UnknownMigrations")
+        assert.strictEqual(
+          error.message,
+          `The database has migrations that this gateway (${version}) does not know: 9999_from_the_future. Its schema ` +
+            `is at 9999, this gateway needs ${names.length} (${latest}). Run the version that made them, or restore a ` +
+            "backup from before.",
+        )
+        assert.deepStrictEqual(yield* migrate, [])
+      }),
+    )
+
+    it.effect("is refused where a known number has another name", () =>
+      Effect.gen(function* () {
+        const error = yield* changed(1, "create_something_else", Effect.flip(migrate))
+        assert.include(error.message, "does not know: 0001_create_something_else. ")
+      }),
+    )
+
+    it.effect("is refused by who had to wait for the other's migration", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const locked = yield* Latch.make(false)
+        const waiting = yield* Effect.forkChild(Effect.andThen(locked.await, Effect.flip(migrate)))
+        yield* sql`LOCK TABLE effect_sql_migrations IN ACCESS EXCLUSIVE MODE`.pipe(
+          Effect.andThen(locked.open),
+          Effect.andThen(Effect.sleep("200 millis")),
+          Effect.andThen(
+            sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (9999, 'from_the_future')`,
+          ),
+          sql.withTransaction,
+        )
+        const error = yield* Fiber.join(waiting).pipe(
+          Effect.ensuring(Effect.orDie(sql`DELETE FROM effect_sql_migrations WHERE migration_id = 9999`)),
+        )
+        assert.strictEqual(error._tag, "UnknownMigrations")
+      }),
+    )
+
+    it.effect("is no schema for commands that write to it", () =>
+      Effect.gen(function* () {
+        assert.isTrue(yield* hasSchema)
+        const error = yield* changed(9999, "from_the_future", Effect.flip(hasSchema))
+        assert.strictEqual(error._tag, "UnknownMigrations")
+      }),
+    )
+
+    it.effect("fails the check of the schema", () =>
+      Effect.gen(function* () {
+        const { finding } = yield* changed(9999, "from_the_future", checkSchema)
+        assert.deepInclude(finding, { status: "fail", examples: ["9999_from_the_future"] })
+      }),
+    )
+  })
+})

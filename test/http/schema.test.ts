@@ -1,0 +1,57 @@
+import { PgClient } from "@effect/sql-pg"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { SqlClient } from "effect/sql"
+import { runCli } from "../cli/run-cli.ts"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { ADMIN_JWT_SECRET } from "../support/GatewayClient.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+
+/** Gateways that find another schema than theirs. */
+
+const onDatabase = <A, E>(
+  url: Redacted.Redacted,
+  statement: (sql: SqlClient.SqlClient) => Effect.Effect<A, E>,
+) =>
+  SqlClient.SqlClient.use(statement).pipe(
+    Effect.provide(PgClient.layer({ url, maxConnections: 1 }), { local: true }),
+  )
+
+const start = (databaseUrl: Redacted.Redacted) =>
+  Effect.acquireRelease(
+    Effect.tryPromise({ try: () => GatewayInProcess.start({ databaseUrl }), catch: String }),
+    (gateway) => Effect.promise(() => gateway.stop()),
+  )
+
+describe("a database that a newer version has migrated", () => {
+  it.live("is left to running gateways, and refused to those that start and to commands that write", () =>
+    Effect.gen(function* () {
+      const url = yield* migratedPostgresUrl
+      const running = yield* start(url)
+      const { key } = yield* Effect.promise(() => running.createKey())
+      yield* onDatabase(
+        url,
+        (sql) => sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (9999, 'from_the_future')`,
+      )
+      const refusal =
+        /migrations that this gateway \(\S+\) does not know: 9999_from_the_future\. Its schema is at 9999/
+      assert.match(yield* Effect.flip(start(url)), refusal)
+      const env = { DATABASE_URL: Redacted.value(url), ADMIN_JWT_SECRET }
+      for (const args of [
+        ["migrate"],
+        ["keys", "create", "--name", "ada"],
+        ["costs", "recompute", "--from", "2026-01-01", "--to", "2026-01-02"],
+      ]) {
+        const { code, stderr } = yield* runCli(args, env, "/")
+        assert.strictEqual(code, 1)
+        assert.match(stderr, refusal)
+        assert.strictEqual(stderr.trim().split("\n").length, 1, stderr)
+      }
+      const answer = yield* Effect.promise(() => running.infer(key, { prompt: "Hi" }))
+      assert.strictEqual(answer.status, 200)
+      assert.lengthOf(yield* Effect.promise(() => running.ledger(1)), 1)
+      const ready = yield* Effect.promise(async () => (await fetch(`${running.url}/readyz`)).json())
+      assert.deepStrictEqual(ready, { status: "ready", reasons: [] })
+    }).pipe(Effect.scoped),
+  )
+})
