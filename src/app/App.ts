@@ -8,6 +8,7 @@ import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { migrateDatabase, migrateWhenAvailable } from "../database/migrations.ts"
+import { SchemaHealth } from "../database/SchemaHealth.ts"
 import { SchemaReady } from "../database/SchemaReady.ts"
 import { InferenceEndpoints } from "../http/InferenceEndpoints.ts"
 import { Readiness } from "../http/Readiness.ts"
@@ -58,7 +59,7 @@ const readPool = Database.layerPool({
 const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(KeyChanges.layer))
 
 const requestServices = Layer.mergeAll(
-  Layer.merge(auth, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),
+  Layer.mergeAll(auth, DatabaseHealth.layer, SchemaHealth.layer).pipe(Layer.provide(keyPool)),
   Idempotency.layer.pipe(Layer.provide(claimPool)),
 )
 
@@ -114,6 +115,7 @@ const LAST_WORDS_MS = 500
 
 const running = Effect.gen(function* () {
   const readiness = yield* Readiness
+  const schema = yield* SchemaHealth
   const schemaReady = yield* SchemaReady
   const database = yield* Database
   const inference = yield* Inference
@@ -130,10 +132,11 @@ const running = Effect.gen(function* () {
     ),
   )
   const started = migrateWhenAvailable.pipe(
+    Effect.andThen(schema.look),
     Effect.andThen(schemaReady.open),
     Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
     Effect.andThen(welcome),
-    Effect.andThen(upkeep.run),
+    Effect.andThen(Effect.raceFirst(upkeep.run, schema.watch)),
   )
   return yield* Effect.raceFirst(started, database.stopped)
 })

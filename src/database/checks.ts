@@ -5,6 +5,7 @@ import { type Finding, fail, ok, several, warn } from "../domain/Finding.ts"
 import { decodeRows } from "./decode-rows.ts"
 import { schemaState } from "./migrations.ts"
 import { reading } from "./reading.ts"
+import { schemaDifferences } from "./schema-differences.ts"
 import type { SchemaState } from "./schema-state.ts"
 
 /** Checks of the server, its clock and its schema. */
@@ -76,14 +77,29 @@ export const clockFinding = (aheadMs: number, skewMs: number): Finding => {
     : ok("clock", { summary, numbers })
 }
 
+/** `usable`: the other checks can read what they need. */
 export const checkSchema = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
-  const state = yield* reading(sql, Effect.provideService(schemaState, SqlClient.SqlClient, sql))
-  return { state, finding: schemaFinding(state) }
+  const [state, differences] = yield* reading(
+    sql,
+    Effect.all([schemaState, schemaDifferences]).pipe(Effect.provideService(SqlClient.SqlClient, sql)),
+  )
+  return {
+    usable: state.pending.length === 0 && differences.length === 0,
+    finding: schemaFinding(state, differences),
+  }
 })
 
-const schemaFinding = ({ applied, pending, unknown }: SchemaState): Finding => {
-  const numbers = { applied, pending: pending.length, unknown: unknown.length }
+const schemaFinding = (
+  { applied, pending, unknown }: SchemaState,
+  differences: ReadonlyArray<string>,
+): Finding => {
+  const numbers = {
+    applied,
+    pending: pending.length,
+    unknown: unknown.length,
+    differences: differences.length,
+  }
   if (unknown.length > 0) {
     return fail("schema", {
       summary: `${several(unknown.length, "migration")} that this version (${version}) does not know`,
@@ -98,6 +114,14 @@ const schemaFinding = ({ applied, pending, unknown }: SchemaState): Finding => {
       numbers,
       examples: pending,
       next: "Run: llm-gateway migrate. A gateway does it when it starts.",
+    })
+  }
+  if (differences.length > 0) {
+    return fail("schema", {
+      summary: "not as this version needs it, though every migration is there",
+      numbers,
+      examples: differences,
+      next: "No migration makes it again: restore a backup, or make by hand what the files in migrations/ make.",
     })
   }
   return ok("schema", { summary: `up to date, ${several(applied, "migration")}`, numbers })

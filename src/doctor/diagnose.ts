@@ -114,7 +114,7 @@ const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<LedgerSubjec
   findings.push(clock._tag === "Success" ? clock.success.finding : unanswered("clock", clock.failure))
   const schema = yield* Effect.result(checkSchema)
   findings.push(schema._tag === "Success" ? schema.success.finding : unanswered("schema", schema.failure))
-  if (schema._tag === "Failure" || schema.success.state.pending.length > 0) return { findings, usable: false }
+  if (schema._tag === "Failure" || !schema.success.usable) return { findings, usable: false }
 
   const subject: LedgerSubject = {
     ...options,

@@ -55,3 +55,33 @@ describe("a database that a newer version has migrated", () => {
     }).pipe(Effect.scoped),
   )
 })
+
+describe("a database that lacks a column although every migration is there", () => {
+  it.live("is told by the log, by /readyz and by doctor, in a line that names it", () =>
+    Effect.gen(function* () {
+      const url = yield* migratedPostgresUrl
+      yield* onDatabase(url, (sql) => sql`ALTER TABLE attempts DROP COLUMN cached_tokens`)
+      const gateway = yield* start(url)
+      const reason = "attempts.cached_tokens is missing"
+      const ready = yield* Effect.promise(async () => {
+        const response = await fetch(`${gateway.url}/readyz`)
+        return { status: response.status, body: await response.json() }
+      })
+      assert.deepStrictEqual(ready, {
+        status: 200,
+        body: { status: "degraded", reasons: [`database schema: ${reason}`] },
+      })
+      assert.lengthOf(
+        gateway.stderr.split("\n").filter((line) => line.includes(`as this version needs it: ${reason}`)),
+        1,
+      )
+      const env = { DATABASE_URL: Redacted.value(url), ADMIN_JWT_SECRET }
+      const doctor = yield* runCli(["doctor"], env, "/")
+      assert.strictEqual(doctor.code, 1)
+      assert.match(
+        doctor.stdout,
+        /^fail {4}schema {10}not as this version needs it, .*\n +- attempts\.cached_tokens is missing$/m,
+      )
+    }).pipe(Effect.scoped),
+  )
+})

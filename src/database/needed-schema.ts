@@ -1,0 +1,163 @@
+/**
+ * What this version finds in a database that is whole: what its migrations make, but for indexes, without which it would
+ * only be slow. A migration that makes or changes a table has its lines here; a test compares both.
+ */
+
+interface NeededTable {
+  /** SQL types of the columns. */
+  readonly columns: Readonly<Record<string, string>>
+  /** Columns of the primary key; absent for views and for tables whose partitions have one each. */
+  readonly key?: string
+}
+
+const INSTANT = "timestamp with time zone"
+
+/** Columns of every table of sums. */
+const SUMS = {
+  requests: "bigint",
+  errors: "bigint",
+  input_tokens: "bigint",
+  output_tokens: "bigint",
+  cached_tokens: "bigint",
+  reasoning_tokens: "bigint",
+  cost_nano_usd: "bigint",
+  unpriced_requests: "bigint",
+  latency_ms: "bigint",
+}
+
+const CELL = { hour: INSTANT, key_id: "text", provider: "text", model: "text", stream: "boolean" }
+
+/** A table of levels and its partition for each size of rows. */
+const levels = (name: string, ...groups: ReadonlyArray<string>): Readonly<Record<string, NeededTable>> => {
+  const table: NeededTable = {
+    columns: {
+      hours: "smallint",
+      start: INSTANT,
+      ...Object.fromEntries(groups.map((group) => [group, "text"])),
+      stream: "boolean",
+      ...SUMS,
+      latencies: "bytea",
+    },
+    key: ["hours", "start", ...groups, "stream"].join(", "),
+  }
+  return Object.fromEntries(["", "_1h", "_6h", "_24h", "_168h"].map((size) => [`${name}${size}`, table]))
+}
+
+export const neededTables: Readonly<Record<string, NeededTable>> = {
+  effect_sql_migrations: {
+    columns: { migration_id: "integer", created_at: INSTANT, name: "text" },
+    key: "migration_id",
+  },
+  api_keys: {
+    columns: {
+      id: "text",
+      name: "text",
+      secret_hash: "text",
+      previous_secret_hash: "text",
+      previous_secret_until: INSTANT,
+      requests_per_minute: "integer",
+      models: "text[]",
+      created_at: INSTANT,
+      expires_at: INSTANT,
+      revoked_at: INSTANT,
+      change_seq: "bigint",
+    },
+    key: "id",
+  },
+  idempotency_claims: {
+    columns: {
+      key_id: "text",
+      key_hash: "bytea",
+      fingerprint: "bytea",
+      owner: "uuid",
+      runs: "integer",
+      lease_until: INSTANT,
+      response_status: "smallint",
+      response_headers: "text",
+      response_body: "bytea",
+      expires_at: INSTANT,
+    },
+    key: "key_id, key_hash",
+  },
+  requests: {
+    columns: {
+      id: "uuid",
+      started_at: INSTANT,
+      latency_ms: "integer",
+      key_id: "text",
+      endpoint: "text",
+      route: "text",
+      requested_model: "text",
+      provider: "text",
+      model: "text",
+      status: "smallint",
+      error_code: "text",
+      stream: "boolean",
+      first_token_ms: "integer",
+      finish_reason: "text",
+      input_tokens: "bigint",
+      output_tokens: "bigint",
+      cached_tokens: "bigint",
+      reasoning_tokens: "bigint",
+      usage_estimated: "boolean",
+      raw_usage: "jsonb",
+      cost_nano_usd: "bigint",
+      cost_reason: "text",
+      price_version: "text",
+      decision: "jsonb",
+      attempts: "smallint",
+    },
+  },
+  attempts: {
+    columns: {
+      request_id: "uuid",
+      day: "date",
+      ordinal: "smallint",
+      provider: "text",
+      model: "text",
+      started_at: INSTANT,
+      latency_ms: "integer",
+      outcome: "text",
+      upstream_status: "smallint",
+      input_tokens: "bigint",
+      output_tokens: "bigint",
+      cached_tokens: "bigint",
+      usage_estimated: "boolean",
+      cost_nano_usd: "bigint",
+    },
+  },
+  ledger_partitions: { columns: { requests: "text", attempts: "text", lower: INSTANT, upper: INSTANT } },
+  request_kinds: {
+    columns: {
+      day: "date",
+      key_id: "text",
+      endpoint: "text",
+      provider: "text",
+      model: "text",
+      stream: "boolean",
+    },
+    key: "day, key_id, endpoint, provider, model, stream",
+  },
+  usage_recent: { columns: { ...CELL, ...SUMS }, key: "hour, key_id, provider, model, stream" },
+  latency_recent: {
+    columns: { ...CELL, bucket: "smallint", requests: "bigint" },
+    key: "hour, key_id, provider, model, stream, bucket",
+  },
+  ...levels("usage", "key_id", "provider", "model"),
+  ...levels("key_usage", "key_id"),
+  ...levels("model_usage", "provider", "model"),
+  ...levels("total_usage"),
+  usage_rollups: { columns: { ...CELL, ...SUMS } },
+  latency_rollups: { columns: { ...CELL, bucket: "smallint", requests: "bigint" } },
+}
+
+/** Functions with the types of their parameters. */
+export const neededFunctions: ReadonlyArray<string> = [
+  "announce_api_key_change()",
+  "compact_latencies(bytea)",
+  "create_ledger_day(date)",
+  "latency_buckets(bytea)",
+]
+
+/** Triggers with their tables: without this one no replica hears of a revoked key. */
+export const neededTriggers: ReadonlyArray<string> = ["api_keys_announce on api_keys"]
