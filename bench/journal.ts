@@ -29,6 +29,7 @@ import type { LedgerRecord } from "../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../src/ledger/ledger-entry.ts"
 import { intentLine } from "../src/ledger/lost-request.ts"
 import { RecordIntake } from "../src/ledger/RecordIntake.ts"
+import { WriterHealth } from "../src/ledger/WriterHealth.ts"
 import { attempt, record } from "../test/ledger/records.ts"
 
 const { values } = parseArgs({
@@ -134,8 +135,10 @@ const concurrently = (
         },
       })
       const memory = new MemoryJournal(0)
-      const shipper = new BatchShipper(yield* SqlClient.SqlClient, journal, memory)
-      const intake = new RecordIntake(journal, memory, shipper, yield* Clock.Clock)
+      const clock = yield* Clock.Clock
+      const health = new WriterHealth(clock, () => 0)
+      const shipper = new BatchShipper(yield* SqlClient.SqlClient, journal, memory, health)
+      const intake = new RecordIntake(journal, memory, shipper, clock, health)
       const serve = Effect.fnUntraced(function* (record: LedgerRecord) {
         if (journaled) yield* intake.recordIntent(intentOf(record))
         yield* turn

@@ -46,6 +46,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "auth",
     "limits",
     "idempotency",
+    "ledger",
     "analytics",
     "inference",
     "api",

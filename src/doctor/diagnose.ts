@@ -15,6 +15,7 @@ import { checkPartitions } from "../ledger/checks/check-partitions.ts"
 import { checkRollupLevels } from "../ledger/checks/check-rollup-levels.ts"
 import { checkRollups } from "../ledger/checks/check-rollups.ts"
 import { checkRows } from "../ledger/checks/check-rows.ts"
+import { checkWriting } from "../ledger/checks/check-writing.ts"
 import type { CheckProgress, LedgerSubject } from "../ledger/checks/LedgerSubject.ts"
 
 /** Length of the span that is checked by default, and how long each check of it may take. */
@@ -39,7 +40,7 @@ const pool = Database.layerPool({
   statementTimeoutMs: 55_000,
 })
 
-const ledgerChecks = ["partitions", "rollups", "rollup_levels", "attempts", "costs", "values"]
+const ledgerChecks = ["ledger", "partitions", "rollups", "rollup_levels", "attempts", "costs", "values"]
 
 /**
  * Looks at everything that can be looked at without changing it. A check that could not be made says so, and none keeps
@@ -126,6 +127,7 @@ const diagnoseDatabase = Effect.fnUntraced(function* (options: Omit<LedgerSubjec
   findings.push(
     yield* single("keys", checkKeys),
     yield* single("claims", checkClaims),
+    yield* checkWriting(subject),
     yield* single("partitions", checkPartitions(subject)),
     yield* single("rollups", checkRollups(subject)),
     yield* single("rollup_levels", checkRollupLevels(subject)),

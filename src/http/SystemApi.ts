@@ -4,6 +4,7 @@ import { PrometheusMetrics } from "effect/observability"
 import { AdminApi } from "../api/GatewayApi.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { SchemaHealth } from "../database/SchemaHealth.ts"
+import { Ledger } from "../ledger/Ledger.ts"
 import { Readiness } from "./Readiness.ts"
 
 /** Routes for probes and scrapers: no credential, nothing about keys, prompts or configuration in them. */
@@ -15,11 +16,18 @@ export const SystemHandlers = HttpApiBuilder.group(
     const database = yield* DatabaseHealth
     const schema = yield* SchemaHealth
 
+    const ledger = yield* Ledger
+
     const troubles = () => {
-      const schemaFault = schema.fault()
+      const reachable = database.reachable()
+      const told = (what: string, fault: string | undefined) =>
+        fault === undefined ? [] : [`${what}: ${fault}`]
       return [
-        ...(database.reachable() ? [] : ["database unreachable"]),
-        ...(schemaFault === undefined ? [] : [`database schema: ${schemaFault}`]),
+        ...(reachable ? [] : ["database unreachable"]),
+        ...told("database schema", schema.fault()),
+        // One fault, one reason.
+        ...(reachable ? told("ledger cannot write to the database", ledger.databaseFault()) : []),
+        ...told("ledger journal takes no records", ledger.journalFault()),
       ]
     }
 

@@ -3,6 +3,7 @@ import type { SqlClient } from "effect/sql"
 import { type EntryQueue, type Journal, type Orphan, sizeOf } from "../journal/Journal.ts"
 import type { MemoryJournal } from "../journal/MemoryJournal.ts"
 import { deliverBatch } from "./deliver-batch.ts"
+import type { WriterHealth } from "./WriterHealth.ts"
 
 /** A batch leaves when it is full or this old, whichever comes first. */
 const BATCH_RECORDS = 500
@@ -19,16 +20,18 @@ export class BatchShipper {
   readonly #sql: SqlClient.SqlClient
   readonly #journal: Journal
   readonly #overflow: MemoryJournal
+  readonly #health: WriterHealth
   readonly #orphans: Array<Orphan> = []
   readonly #filled = Latch.makeUnsafe()
   readonly #batchReady = Latch.makeUnsafe()
   readonly #orphansFound = Latch.makeUnsafe()
   readonly #flushes = new Set<Flush>()
 
-  constructor(sql: SqlClient.SqlClient, journal: Journal, overflow: MemoryJournal) {
+  constructor(sql: SqlClient.SqlClient, journal: Journal, overflow: MemoryJournal, health: WriterHealth) {
     this.#sql = sql
     this.#journal = journal
     this.#overflow = overflow
+    this.#health = health
   }
 
   /** Number of records that are not in the database. */
@@ -102,9 +105,11 @@ export class BatchShipper {
       if (sizeOf(queue) === 0) continue
       const entries = yield* queue.peek(BATCH_RECORDS)
       if (entries.length === 0) continue
-      yield* Effect.withSpan(deliverBatch(this.#sql, entries), "ledger.batch", {
+      this.#health.began()
+      yield* Effect.withSpan(deliverBatch(this.#sql, entries, this.#health), "ledger.batch", {
         attributes: { "gateway.records": entries.length },
       })
+      this.#health.ended()
       yield* queue.acknowledge
       if (queue === this.#overflow) for (const { id } of entries) this.#journal.release(id)
       return

@@ -13,12 +13,14 @@ import {
   ledgerOldestAge,
   ledgerOverflow,
   ledgerQueue,
+  ledgerUnwritable,
   observe,
 } from "../observability/Metrics.ts"
 import { BatchShipper } from "./BatchShipper.ts"
 import type { AttemptIntent, LedgerRecord } from "./LedgerRecord.ts"
 import { RecordIntake } from "./RecordIntake.ts"
 import { recoverOrphans } from "./recover-orphans.ts"
+import { WriterHealth } from "./WriterHealth.ts"
 
 /** About 50,000 records of the usual size. */
 const MEMORY_CHARACTERS = 64 * 1024 * 1024
@@ -27,6 +29,8 @@ const DRAIN_TIMEOUT_MS = 5_000
 
 /** A process that shares the journal may die at any time and not come back. */
 const RECOVERY_INTERVAL = "1 minute"
+
+const LOOK_INTERVAL = "1 second"
 
 /** The journal leaves a disk with a fault alone for as long. */
 const SAVE_INTERVAL = "1 second"
@@ -48,6 +52,10 @@ export class Ledger extends Context.Service<
     readonly recordIntent: (intent: AttemptIntent) => Effect.Effect<void>
     /** Resolves when everything taken in so far is in the database, or fails to within `timeoutMs` (false). */
     readonly flush: (timeoutMs: number) => Effect.Effect<boolean>
+    /** Tells in words and with the code why no batch is written, although there is one; undefined when all is well. */
+    readonly databaseFault: () => string | undefined
+    /** Tells likewise why the journal takes no records. */
+    readonly journalFault: () => string | undefined
   }
 >()("gateway/ledger/Ledger") {
   static readonly layerMemory = (
@@ -82,13 +90,17 @@ export class Ledger extends Context.Service<
 const make = Effect.fnUntraced(function* (journal: Journal, overflow: MemoryJournal) {
   const sql = yield* SqlClient.SqlClient
   const clock = yield* Clock.Clock
-  const shipper = new BatchShipper(sql, journal, overflow)
-  const intake = new RecordIntake(journal, overflow, shipper, clock)
+  const health = new WriterHealth(clock, () => sizeOf(overflow))
+  const shipper = new BatchShipper(sql, journal, overflow, health)
+  const intake = new RecordIntake(journal, overflow, shipper, clock, health)
 
   yield* observe(ledgerQueue, () => shipper.waiting())
   yield* observe(ledgerOverflow, () => sizeOf(overflow))
   yield* observe(ledgerJournalBytes, journal.bytes)
   yield* observe(ledgerOldestAge, () => shipper.oldestAgeMs(clock.currentTimeMillisUnsafe()) / 1000)
+  yield* observe(ledgerUnwritable("database"), () => (health.databaseFault() === undefined ? 0 : 1))
+  yield* observe(ledgerUnwritable("journal"), () => (health.journalFault() === undefined ? 0 : 1))
+  yield* reportChanges(health).pipe(Effect.repeat(Schedule.spaced(LOOK_INTERVAL)), Effect.forkScoped)
   const schemaReady = yield* SchemaReady
   let shipping = false
   yield* schemaReady.await.pipe(
@@ -117,8 +129,29 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: MemoryJour
     record: intake.record,
     recordIntent: intake.recordIntent,
     flush: (timeoutMs) => shipper.flush(timeoutMs),
+    databaseFault: health.databaseFault,
+    journalFault: health.journalFault,
   })
 })
+
+/** Returns an effect that logs what has begun or ended since it ran last. The intake logs what the journal refuses. */
+const reportChanges = (health: WriterHealth) => {
+  let unwritten = false
+  let refused = false
+  return Effect.suspend(() => {
+    const fault = health.databaseFault()
+    const began = fault !== undefined && !unwritten
+    const ended = fault === undefined && unwritten
+    const taken = health.journalFault() === undefined && refused
+    unwritten = fault !== undefined
+    refused = health.journalFault() !== undefined
+    return Effect.all([
+      began ? Effect.logError(`the ledger cannot write to the database: ${fault}`) : Effect.void,
+      ended ? Effect.logInfo("the ledger writes to the database again") : Effect.void,
+      taken ? Effect.logInfo("the ledger's journal takes records again") : Effect.void,
+    ])
+  })
+}
 
 /** Ships what it can before the process stops, and leaves the rest to the journal. */
 const drain = Effect.fnUntraced(function* (

@@ -1,11 +1,12 @@
 import { type Clock, Effect, Metric } from "effect"
-import type { Entry, Journal, Refusal } from "../journal/Journal.ts"
+import { type Entry, type Journal, type Refusal, sizeOf } from "../journal/Journal.ts"
 import type { MemoryJournal } from "../journal/MemoryJournal.ts"
 import { ledgerCallsNotNoted, ledgerDropped } from "../observability/Metrics.ts"
 import type { BatchShipper } from "./BatchShipper.ts"
 import type { AttemptIntent, LedgerRecord } from "./LedgerRecord.ts"
 import { ledgerEntry } from "./ledger-entry.ts"
 import { intentLine } from "./lost-request.ts"
+import type { WriterHealth } from "./WriterHealth.ts"
 
 /** Entries that go from memory to the journal before requests get a turn. */
 const SAVE_ENTRIES = 500
@@ -21,15 +22,23 @@ export class RecordIntake {
   readonly #overflow: MemoryJournal
   readonly #shipper: BatchShipper
   readonly #clock: Clock.Clock
+  readonly #health: WriterHealth
   /** Refusals since the last line in the log. */
   #refused = { kept: 0, dropped: 0, calls: 0 }
   #loggedAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(journal: Journal, overflow: MemoryJournal, shipper: BatchShipper, clock: Clock.Clock) {
+  constructor(
+    journal: Journal,
+    overflow: MemoryJournal,
+    shipper: BatchShipper,
+    clock: Clock.Clock,
+    health: WriterHealth,
+  ) {
     this.#journal = journal
     this.#overflow = overflow
     this.#shipper = shipper
     this.#clock = clock
+    this.#health = health
   }
 
   readonly record = (record: LedgerRecord): Effect.Effect<void> =>
@@ -55,16 +64,20 @@ export class RecordIntake {
     // Requests go on between.
     for (let moved = SAVE_ENTRIES; moved === SAVE_ENTRIES; yield* Effect.yieldNow) {
       moved = this.#overflow.moveTo(take, SAVE_ENTRIES)
-      if (moved > 0) this.#shipper.extendFlushes()
+      if (moved === 0) continue
+      this.#shipper.extendFlushes()
+      if (sizeOf(this.#overflow) === 0) this.#health.taken()
     }
   })
 
   /** Keeps in memory what the journal refused, and returns what is left to tell of that. */
   #appended(entry: Entry, refusal: Refusal | undefined): Effect.Effect<void> {
     if (refusal === undefined) {
+      this.#health.taken()
       this.#shipper.wake()
       return Effect.void
     }
+    this.#health.refused(refusal, this.#journal.fault())
     if (this.#overflow.appendNow(entry) === undefined) {
       this.#refused.kept += 1
       this.#shipper.wake()
@@ -77,6 +90,7 @@ export class RecordIntake {
 
   #intentRefused(refusal: Refusal): Effect.Effect<void> {
     this.#refused.calls += 1
+    this.#health.refused(refusal, this.#journal.fault())
     return Effect.andThen(Metric.update(ledgerCallsNotNoted(refusal), 1), this.#reportRefusals(refusal))
   }
 
@@ -88,7 +102,13 @@ export class RecordIntake {
       this.#loggedAtMs = nowMs
       const refused = this.#refused
       this.#refused = { kept: 0, dropped: 0, calls: 0 }
-      const details = { reason, code: this.#journal.fault(), ...refused, waiting: this.#shipper.waiting() }
+      const details = {
+        reason,
+        code: this.#journal.fault(),
+        why: this.#health.journalFault(),
+        ...refused,
+        waiting: this.#shipper.waiting(),
+      }
       return refused.dropped > 0
         ? Effect.logError("ledger full, records dropped", details)
         : Effect.logWarning("the ledger's journal takes no records, they are kept in memory", details)

@@ -3,6 +3,7 @@ import { type SqlClient, SqlError } from "effect/sql"
 import { failureCode } from "../database/failure-code.ts"
 import { ledgerDropped, ledgerWriteFailures, ledgerWritten } from "../observability/Metrics.ts"
 import { type LedgerEntry, withoutFreeForm } from "./ledger-entry.ts"
+import type { WriterHealth } from "./WriterHealth.ts"
 import { isRecordAtFault, writeBatch } from "./write-batch.ts"
 
 /** A connection that went silent must not hold the ledger for ever; repeating the batch is harmless. */
@@ -18,15 +19,17 @@ const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.space
 export const deliverBatch = (
   sql: SqlClient.SqlClient,
   entries: ReadonlyArray<LedgerEntry>,
+  health: WriterHealth,
 ): Effect.Effect<void> =>
   writeBatch(sql, entries).pipe(
     Effect.timeoutOrElse({ duration: WRITE_TIMEOUT, orElse: () => Effect.fail(unanswered("timeout")) }),
     // A fault in the driver must not end the writer: nobody would notice until the journal is full.
     Effect.catchDefect((defect) => Effect.fail(unanswered(defect))),
-    Effect.tapError(reportFailure),
+    Effect.tapError((error) => reportFailure(error, health)),
     Effect.retry({ schedule: backoff, while: (error) => !isRecordAtFault(error) }),
+    Effect.tap(() => Effect.sync(() => health.answered())),
     Effect.andThen(Metric.update(ledgerWritten, entries.length)),
-    Effect.catch((error) => isolate(sql, entries, error)),
+    Effect.catch((error) => isolate(sql, entries, error, health)),
   )
 
 /** Halves the batch until the record that the database refuses stands alone, and saves of that what it can. */
@@ -34,14 +37,15 @@ const isolate = (
   sql: SqlClient.SqlClient,
   entries: ReadonlyArray<LedgerEntry>,
   error: SqlError.SqlError,
+  health: WriterHealth,
 ): Effect.Effect<void> => {
   const [first] = entries
   if (first === undefined) return Effect.void
   if (entries.length > 1) {
     const middle = entries.length >> 1
     return Effect.andThen(
-      deliverBatch(sql, entries.slice(0, middle)),
-      deliverBatch(sql, entries.slice(middle)),
+      deliverBatch(sql, entries.slice(0, middle), health),
+      deliverBatch(sql, entries.slice(middle), health),
     )
   }
   const about = { requestId: first.id, code: failureCode(error) }
@@ -54,15 +58,18 @@ const isolate = (
       )
     : Effect.andThen(
         Effect.logWarning("ledger record refused by the database, tried without its usage block", about),
-        deliverBatch(sql, [bare]),
+        deliverBatch(sql, [bare], health),
       )
 }
 
-const reportFailure = (error: SqlError.SqlError) =>
-  Effect.andThen(
+const reportFailure = (error: SqlError.SqlError, health: WriterHealth) => {
+  if (isRecordAtFault(error)) health.answered()
+  else health.failed(error)
+  return Effect.andThen(
     Metric.update(ledgerWriteFailures, 1),
     Effect.logWarning("ledger batch not written", { reason: error.reason._tag, code: failureCode(error) }),
   )
+}
 
 const unanswered = (cause: unknown) =>
   new SqlError.SqlError({

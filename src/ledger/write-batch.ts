@@ -97,6 +97,10 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       requests = rollup.requests + excluded.requests`
 }
 
+/** Lets the database plan how it would insert a batch, without doing it. */
+export const explainInsert = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError.SqlError> =>
+  Effect.asVoid(sql`EXPLAIN ${insertBatch(sql, "[]")}`)
+
 /** Tells whether a row's day has no partition: the tables have no constraint of their own that fails with this code. */
 const isWithoutPartition = (error: SqlError.SqlError): boolean => failureCode(error) === "23514"
 

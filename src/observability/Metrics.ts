@@ -218,6 +218,13 @@ export const ledgerWriteFailures = counter(
   "Batches that the database refused; they are retried",
 )
 
+/** Shows 1 while records do not get there, as `/readyz` says with the reason, else 0. */
+export const ledgerUnwritable = gauges<readonly [part: "database" | "journal"]>(
+  "gateway_ledger_unwritable",
+  "Whether records cannot be written there",
+  ["part"],
+)
+
 export const ledgerDaysDropped = counter(
   "gateway_ledger_days_dropped_total",
   "Days of requests dropped because they were older than RETENTION_DAYS",

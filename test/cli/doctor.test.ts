@@ -52,7 +52,7 @@ const serverEnv = (url: Redacted.Redacted) => ({
   ADMIN_JWT_SECRET: "test-test-test-test-test-test-test-test",
 })
 
-const ledgerChecks = ["partitions", "rollups", "rollup_levels", "attempts", "costs", "values"]
+const ledgerChecks = ["ledger", "partitions", "rollups", "rollup_levels", "attempts", "costs", "values"]
 const databaseChecks = ["clock", "schema", "keys", "claims", ...ledgerChecks]
 
 describe("llm-gateway doctor", () => {
@@ -83,7 +83,7 @@ describe("llm-gateway doctor", () => {
       const broken = yield* diagnose(serverEnv(url))
       assert.strictEqual(broken.code, 1)
       assert.deepStrictEqual(broken.names("fail"), ["rollups"])
-      assert.match(broken.stderr, /^1 failed, 1 warned, 0 skipped of 15 checks\.$/m)
+      assert.match(broken.stderr, /^1 failed, 1 warned, 0 skipped of 16 checks\.$/m)
       assert.match(broken.findings.get("rollups")?.examples[0] ?? "", /requests 2, rows 1$/)
       const month = ["--from", new Date(nowMs - 30 * 24 * HOUR_MS).toISOString()]
       const wider = yield* diagnose(serverEnv(url), month)

@@ -85,6 +85,8 @@ describe("a stream that fails just before a silent client would be told that it 
       ),
     recordIntent: () => Effect.void,
     flush: () => Effect.succeed(true),
+    databaseFault: () => undefined,
+    journalFault: () => undefined,
   })
   const upstream = makeUpstream(({ startedAt }) =>
     Effect.sync((): Fate => {

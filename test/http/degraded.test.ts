@@ -302,6 +302,10 @@ describe("a disk that takes no more of the journal", () => {
       const told = full.log.filter(({ message }) => String(message).includes("kept in memory"))
       assert.lengthOf(told, 1)
       assert.include(JSON.stringify(told), "EFBIG")
+      assert.include(
+        (await full.readyz()).body.reasons,
+        "ledger journal takes no records: a file may not grow further (EFBIG)",
+      )
       proxy.accept()
       await eventually(async () => (await metric(full.url, "gateway_ledger_queue_records")) === 0, 20_000)
       assert.strictEqual(await rowsOf(id), REQUESTS + KNOWN_AFTER)

@@ -6,6 +6,9 @@ import { runCli } from "../cli/run-cli.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { ADMIN_JWT_SECRET } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { eventually, metric } from "../support/process-watch.ts"
+
+const UNWRITABLE = 'gateway_ledger_unwritable{part="database"}'
 
 /** Gateways that find another schema than theirs. */
 
@@ -82,6 +85,44 @@ describe("a database that lacks a column although every migration is there", () 
         doctor.stdout,
         /^fail {4}schema {10}not as this version needs it, .*\n +- attempts\.cached_tokens is missing$/m,
       )
+    }).pipe(Effect.scoped),
+  )
+})
+
+describe("a ledger that cannot write", () => {
+  it.live("is told by the log, a metric and /readyz with the reason, and mended without a restart", () =>
+    Effect.gen(function* () {
+      const url = yield* migratedPostgresUrl
+      const gateway = yield* start(url)
+      const { key } = yield* Effect.promise(() => gateway.createKey())
+      const ready = async () => (await fetch(`${gateway.url}/readyz`)).json()
+      // As on a full disk, of which the schema says nothing.
+      yield* onDatabase(url, (sql) =>
+        Effect.andThen(
+          sql`
+            CREATE FUNCTION fill() RETURNS trigger LANGUAGE plpgsql AS $$
+            BEGIN RAISE EXCEPTION 's3cret' USING ERRCODE = '53100'; END $$`,
+          sql`CREATE TRIGGER fill BEFORE INSERT ON usage_recent EXECUTE FUNCTION fill()`,
+        ),
+      )
+      const reason = "the database's disk is full (SQLSTATE 53100)"
+      yield* Effect.promise(async () => {
+        assert.strictEqual((await gateway.infer(key, { prompt: "Hi" })).status, 200)
+        assert.deepStrictEqual(await ready(), { status: "ready", reasons: [] })
+        await eventually(async () => (await metric(gateway.url, UNWRITABLE)) === 1, 15_000, 200)
+        assert.deepStrictEqual(await ready(), {
+          status: "degraded",
+          reasons: [`ledger cannot write to the database: ${reason}`],
+        })
+        await eventually(() => gateway.stderr.includes(`the ledger cannot write to the database: ${reason}`))
+      })
+      yield* onDatabase(url, (sql) => sql`DROP TRIGGER fill ON usage_recent`)
+      yield* Effect.promise(async () => {
+        await eventually(async () => (await metric(gateway.url, UNWRITABLE)) === 0, 10_000, 200)
+        assert.deepStrictEqual(await ready(), { status: "ready", reasons: [] })
+      })
+      assert.lengthOf(yield* Effect.promise(() => gateway.ledger(1)), 1)
+      assert.notInclude(gateway.stderr, "s3cret")
     }).pipe(Effect.scoped),
   )
 })

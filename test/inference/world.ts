@@ -270,6 +270,8 @@ export const makeLedger = () => {
     record: (record) => Effect.sync(() => void records.push(record)),
     recordIntent: () => Effect.void,
     flush: () => Effect.succeed(true),
+    databaseFault: () => undefined,
+    journalFault: () => undefined,
   })
   return { records, layer }
 }

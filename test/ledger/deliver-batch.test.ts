@@ -1,8 +1,9 @@
 import { assert, layer } from "@effect/vitest"
-import { Effect, Metric } from "effect"
+import { Clock, Effect, Metric } from "effect"
 import { SqlClient } from "effect/sql"
 import { deliverBatch } from "../../src/ledger/deliver-batch.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
+import { WriterHealth } from "../../src/ledger/WriterHealth.ts"
 import { ledgerDropped } from "../../src/observability/Metrics.ts"
 import { layerPostgres } from "../support/Databases.ts"
 import { logged } from "./logged.ts"
@@ -25,7 +26,9 @@ layer(layerPostgres)("a record whose usage block the database cannot read", (it)
           `"raw_usage":${"[".repeat(30_000)}${"]".repeat(30_000)}`,
         ),
       }))
-      const { lines } = yield* logged(deliverBatch(sql, entries))
+      const { lines } = yield* logged(
+        deliverBatch(sql, entries, new WriterHealth(yield* Clock.Clock, () => 0)),
+      )
       yield* assertHoldsExactly(given)
       assert.deepStrictEqual(
         yield* sql`SELECT id FROM requests WHERE raw_usage IS NULL AND decision IS NULL`,

@@ -5,8 +5,10 @@ import type { LedgerConfig } from "../../config/GatewayConfig.ts"
 import { decodeRows } from "../../database/decode-rows.ts"
 import { reading } from "../../database/reading.ts"
 import { type Finding, fail, ok, several, warn } from "../../domain/Finding.ts"
+import { inspectDisk, type JournalDiskState } from "../../journal/inspect-disk.ts"
 import { inspectJournal, type ProcessJournal, type WaitingRecord } from "../../journal/inspect-journal.ts"
 import { timesOf } from "../ledger-entry.ts"
+import { explainDiskFault } from "../WriterHealth.ts"
 
 /** Checks what waits in `DATA_DIR` for the database, and whether its process lives. */
 
@@ -68,8 +70,27 @@ export const checkJournal = (
         (waiting): Inspected => ({ ...process, waiting }),
       ),
     )
-    return journalFinding(inspected, ledger, nowMs)
+    const disk = yield* Effect.promise(() => inspectDisk(dataDir))
+    return diskFinding(ledger, disk) ?? journalFinding(inspected, ledger, nowMs)
   })
+
+/** Two of the journal's files. */
+const LEAST_FREE_BYTES = 16 * 1024 * 1024
+
+/** Returns what keeps the journal from being written where it is; undefined when nothing does. */
+export const diskFinding = (
+  ledger: LedgerConfig,
+  disk: JournalDiskState | undefined,
+): Finding | undefined => {
+  if (ledger.journal === "memory" || disk === undefined) return undefined
+  const { freeBytes, fault } = disk
+  if (fault === undefined && (freeBytes === undefined || freeBytes >= LEAST_FREE_BYTES)) return undefined
+  return fail("journal", {
+    summary: `cannot be written: ${fault === undefined ? `the disk has ${several(freeBytes ?? 0, "byte")} left` : explainDiskFault(fault)}`,
+    numbers: freeBytes === undefined ? {} : { free_bytes: freeBytes },
+    next: "Make room for DATA_DIR, or let the gateway's user write there. Until then records wait in memory only.",
+  })
+}
 
 const journalFinding = (
   processes: ReadonlyArray<Inspected>,

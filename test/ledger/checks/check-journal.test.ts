@@ -5,7 +5,8 @@ import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
 import { FileJournal } from "../../../src/journal/FileJournal.ts"
 import { INTENT } from "../../../src/journal/frame.ts"
-import { checkJournal } from "../../../src/ledger/checks/check-journal.ts"
+import { inspectDisk } from "../../../src/journal/inspect-disk.ts"
+import { checkJournal, diskFinding } from "../../../src/ledger/checks/check-journal.ts"
 import { ledgerEntry } from "../../../src/ledger/ledger-entry.ts"
 import { writeBatch } from "../../../src/ledger/write-batch.ts"
 import { isLocked, tryLock } from "../../../src/platform/file-lock.ts"
@@ -41,6 +42,35 @@ describe("the check of the journal", () => {
       const dataDir = yield* scratchDirectory
       assert.strictEqual((yield* checkJournal(dataDir, settings, START, undefined)).status, "ok")
       assert.deepStrictEqual(listing(dataDir), [])
+    }),
+  )
+
+  it("fails on a disk that takes nothing, unless the journal is in memory", () => {
+    assert.match(
+      diskFinding(settings, { freeBytes: 4_096, fault: undefined })?.summary ?? "",
+      /cannot be written: the disk has 4,096 bytes left/,
+    )
+    assert.match(
+      diskFinding(settings, { freeBytes: undefined, fault: "EROFS" })?.summary ?? "",
+      /cannot be written: the file system is read-only \(EROFS\)/,
+    )
+    assert.isUndefined(diskFinding(settings, { freeBytes: 1e9, fault: undefined }))
+    assert.isUndefined(diskFinding(settings, undefined))
+    assert.isUndefined(diskFinding({ ...settings, journal: "memory" }, { freeBytes: 0, fault: undefined }))
+  })
+
+  it.effect("looks at the disk that DATA_DIR is on", () =>
+    Effect.gen(function* () {
+      const dataDir = yield* scratchDirectory
+      const [disk, nowhere] = yield* Effect.promise(() =>
+        Promise.all([inspectDisk(dataDir), inspectDisk(join(dataDir, "nowhere"))]),
+      )
+      assert.isAbove(disk?.freeBytes ?? 0, 0)
+      assert.isUndefined(disk?.fault)
+      assert.isUndefined(nowhere)
+      writeFileSync(join(dataDir, "file"), "")
+      const { fault } = (yield* Effect.promise(() => inspectDisk(join(dataDir, "file/journal")))) ?? {}
+      assert.strictEqual(fault, "ENOTDIR")
     }),
   )
 

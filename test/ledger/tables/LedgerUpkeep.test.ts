@@ -26,7 +26,13 @@ const upkeep = (options: { retentionDays?: number; flushed?: boolean } = {}) =>
   Effect.map(
     Layer.build(
       Layer.fresh(LedgerUpkeep.layer).pipe(
-        Layer.provide(Layer.mock(Ledger, { flush: () => Effect.succeed(options.flushed ?? true) })),
+        Layer.provide(
+          Layer.mock(Ledger, {
+            flush: () => Effect.succeed(options.flushed ?? true),
+            databaseFault: () => undefined,
+            journalFault: () => undefined,
+          }),
+        ),
         Layer.provide(
           Settings.layerTest(
             options.retentionDays === undefined ? {} : { retentionDays: options.retentionDays },
