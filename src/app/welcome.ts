@@ -47,4 +47,7 @@ See what it cost:
   Effect.catchTag("ApiKeysUnavailable", () =>
     Effect.logWarning("No demo key was made: the database did not answer"),
   ),
+  Effect.catchTag("ApiKeysBusy", () =>
+    Effect.logWarning("No demo key was made: too many keys are being made"),
+  ),
 )

@@ -1,6 +1,6 @@
 import { randomBytes } from "node:crypto"
 import { Context, Data, type DateTime, Effect, Layer, Redacted, Schema } from "effect"
-import { SqlClient } from "effect/sql"
+import { SqlClient, type SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
 import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../domain/ApiKeyFormat.ts"
 import { MAX_PAGE_LIMIT } from "../domain/bounds.ts"
@@ -28,8 +28,10 @@ export interface IssuedKey {
 
 export class ApiKeyNotFound extends Data.TaggedError("ApiKeyNotFound")<{ readonly id: string }> {}
 export class ApiKeyRevoked extends Data.TaggedError("ApiKeyRevoked")<{ readonly id: string }> {}
-/** The database did not answer, or too many secrets are being hashed. */
+/** The database did not answer. */
 export class ApiKeysUnavailable extends Data.TaggedError("ApiKeysUnavailable")<{ readonly cause: unknown }> {}
+/** Operators make as many keys at once as can be hashed. */
+export class ApiKeysBusy extends Data.TaggedError("ApiKeysBusy") {}
 
 const QUERY_TIMEOUT = "5 seconds"
 /** `timestamptz` ends there; a longer grace period would fail instead of lasting. */
@@ -47,7 +49,7 @@ export class ApiKeys extends Context.Service<
       readonly requestsPerMinute?: number
       readonly models?: ReadonlyArray<string>
       readonly expiresAt?: DateTime.Utc
-    }) => Effect.Effect<IssuedKey, ApiKeysUnavailable>
+    }) => Effect.Effect<IssuedKey, ApiKeysBusy | ApiKeysUnavailable>
     /** Newest first; `cursor` is the last id of the previous page. */
     readonly list: (options: {
       readonly limit: number
@@ -61,7 +63,7 @@ export class ApiKeys extends Context.Service<
     readonly rotate: (
       id: string,
       options: { readonly graceMs: number },
-    ) => Effect.Effect<IssuedKey, ApiKeyNotFound | ApiKeyRevoked | ApiKeysUnavailable>
+    ) => Effect.Effect<IssuedKey, ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable>
     /** Final and idempotent. Every replica refuses the key within a second. */
     readonly revoke: (id: string) => Effect.Effect<ApiKey, ApiKeyNotFound | ApiKeysUnavailable>
   }
@@ -84,7 +86,7 @@ export class ApiKeys extends Context.Service<
 
       const newSecret = Effect.gen(function* () {
         const secret = generateApiKeySecret(randomBytes)
-        return { secret, hash: yield* hasher.hash(secret) }
+        return { secret, hash: yield* Effect.mapError(hasher.hash(secret), () => new ApiKeysBusy()) }
       })
 
       const issued = (key: ApiKey, secret: string): IssuedKey => ({
@@ -96,62 +98,61 @@ export class ApiKeys extends Context.Service<
         const { name, requestsPerMinute = null, models = null, expiresAt } = options
         const id = generateApiKeyId(randomBytes)
         const { secret, hash } = yield* newSecret
-        const rows = yield* sql`
+        const inserted = sql`
           INSERT INTO api_keys (id, name, secret_hash, requests_per_minute, models, expires_at)
           VALUES (
             ${id}, ${name}, ${hash}, ${requestsPerMinute}::integer, ${models}::text[],
             ${expiresAt === undefined ? null : new Date(expiresAt.epochMilliseconds)}::timestamptz
           )
           RETURNING ${columns}`
-        const [key] = yield* decodeOne(rows)
+        const [key] = yield* answered(Effect.flatMap(inserted, decodeOne))
         return issued(key, secret)
-      }, answered)
+      })
 
       const list: ApiKeys["Service"]["list"] = Effect.fn("ApiKeys.list")(function* ({ limit, cursor }) {
         const size = Math.min(Math.max(Math.trunc(limit), 1), MAX_PAGE_LIMIT)
         // A cursor that is no key's id has no page after it.
         if (cursor !== undefined && !isKeyId(cursor)) return { keys: [], nextCursor: null }
         const after = sql`WHERE (created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = ${cursor ?? ""})`
-        const rows = yield* sql`
+        const selected = sql`
           SELECT ${columns} FROM api_keys ${cursor === undefined ? sql.literal("") : after}
           ORDER BY created_at DESC, id DESC
           LIMIT ${size + 1}`
-        const keys = yield* decodeMany(rows)
+        const keys = yield* answered(Effect.flatMap(selected, decodeMany))
         const page = keys.slice(0, size)
         return { keys: page, nextCursor: keys.length > size ? (page.at(-1)?.id ?? null) : null }
-      }, answered)
+      })
 
-      const find = Effect.fnUntraced(function* (id: string) {
+      const show: ApiKeys["Service"]["show"] = Effect.fn("ApiKeys.show")(function* (id) {
         if (!isKeyId(id)) return yield* new ApiKeyNotFound({ id })
-        const [key] = yield* decodeMany(yield* sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`)
+        const selected = sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`
+        const [key] = yield* answered(Effect.flatMap(selected, decodeMany))
         return key ?? (yield* new ApiKeyNotFound({ id }))
       })
 
-      const show: ApiKeys["Service"]["show"] = Effect.fn("ApiKeys.show")(find, answered)
-
       const rotate: ApiKeys["Service"]["rotate"] = Effect.fn("ApiKeys.rotate")(function* (id, { graceMs }) {
-        // Before a second of bcrypt is spent on a key that cannot be rotated.
-        if ((yield* find(id)).revokedAt !== null) return yield* new ApiKeyRevoked({ id })
+        // Before bcrypt is spent on a key that cannot be rotated.
+        if ((yield* show(id)).revokedAt !== null) return yield* new ApiKeyRevoked({ id })
         const { secret, hash } = yield* newSecret
         const grace = Math.min(Math.max(graceMs, 0), MAX_GRACE_MS) / 1000
-        const rows = yield* sql`
+        const updated = sql`
           UPDATE api_keys SET
             previous_secret_hash = CASE WHEN ${grace}::float8 > 0 THEN secret_hash END,
             previous_secret_until = CASE WHEN ${grace}::float8 > 0 THEN now() + make_interval(secs => ${grace}::float8) END,
             secret_hash = ${hash}
           WHERE id = ${id} AND revoked_at IS NULL
           RETURNING ${columns}`
-        const [key] = yield* decodeMany(rows)
+        const [key] = yield* answered(Effect.flatMap(updated, decodeMany))
         return key === undefined ? yield* new ApiKeyRevoked({ id }) : issued(key, secret)
-      }, answered)
+      })
 
       const revoke: ApiKeys["Service"]["revoke"] = Effect.fn("ApiKeys.revoke")(function* (id) {
         if (!isKeyId(id)) return yield* new ApiKeyNotFound({ id })
-        const rows = yield* sql`
+        const updated = sql`
           UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = ${id} RETURNING ${columns}`
-        const [key] = yield* decodeMany(rows)
+        const [key] = yield* answered(Effect.flatMap(updated, decodeMany))
         return key ?? (yield* new ApiKeyNotFound({ id }))
-      }, answered)
+      })
 
       return ApiKeys.of({ create, list, show, rotate, revoke })
     }),
@@ -176,14 +177,10 @@ const row = Schema.Struct({
 const decodeOne = Schema.decodeUnknownEffect(Schema.Tuple([row]))
 const decodeMany = Schema.decodeUnknownEffect(Schema.Array(row))
 
-/** Lets the service's own answers pass; all other failures are the database's or the hasher's. */
-function answered<A, E, R>(effect: Effect.Effect<A, E, R>) {
-  return effect.pipe(
+/** Bounds the wait for the database, and for it alone: a secret may have waited for bcrypt before. */
+function answered<A, R>(query: Effect.Effect<A, SqlError.SqlError | Schema.SchemaError, R>) {
+  return query.pipe(
     answerWithin(QUERY_TIMEOUT),
-    Effect.mapError((error) =>
-      error instanceof ApiKeyNotFound || error instanceof ApiKeyRevoked
-        ? error
-        : new ApiKeysUnavailable({ cause: error }),
-    ),
+    Effect.mapError((cause) => new ApiKeysUnavailable({ cause })),
   )
 }

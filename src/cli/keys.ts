@@ -6,6 +6,7 @@ import {
   type ApiKeyNotFound,
   type ApiKeyRevoked,
   ApiKeys,
+  type ApiKeysBusy,
   type ApiKeysUnavailable,
   type IssuedKey,
 } from "../auth/ApiKeys.ts"
@@ -14,7 +15,7 @@ import { durationFlag } from "./duration.ts"
 import { root } from "./root.ts"
 
 const explainErrors = <A, R>(
-  command: Effect.Effect<A, ApiKeyNotFound | ApiKeyRevoked | ApiKeysUnavailable, R>,
+  command: Effect.Effect<A, ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable, R>,
 ) =>
   Effect.mapError(command, (error) => {
     switch (error._tag) {
@@ -24,6 +25,8 @@ const explainErrors = <A, R>(
         return new CommandFailed({
           message: `The API key ${error.id} is revoked for good. Create a new one.`,
         })
+      case "ApiKeysBusy":
+        return new CommandFailed({ message: "Too many secrets are being hashed. Try again." })
       case "ApiKeysUnavailable":
         return new CommandFailed({ message: "The database did not answer. Check DATABASE_URL or DATA_DIR." })
     }

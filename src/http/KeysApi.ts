@@ -5,6 +5,7 @@ import {
   type ApiKeyNotFound,
   type ApiKeyRevoked,
   ApiKeys,
+  type ApiKeysBusy,
   type ApiKeysUnavailable,
   type IssuedKey,
 } from "../auth/ApiKeys.ts"
@@ -35,7 +36,7 @@ export const KeysHandlers = HttpApiBuilder.group(
 
 const issued = ({ key, secret }: IssuedKey) => ({ ...key, key: secret })
 
-type KeyError = ApiKeyNotFound | ApiKeyRevoked | ApiKeysUnavailable
+type KeyError = ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable
 
 const answer = <A, R>(effect: Effect.Effect<A, KeyError | GatewayError, R>) =>
   answeringErrors(Effect.mapError(effect, keyError))
@@ -50,6 +51,11 @@ const keyError = (error: KeyError | GatewayError): GatewayError => {
       return new GatewayError({
         code: "key_revoked",
         detail: "The key is revoked for good. Create a new one.",
+      })
+    case "ApiKeysBusy":
+      return new GatewayError({
+        code: "overloaded",
+        detail: "As many new secrets are being hashed as the gateway can. Retry shortly.",
       })
     case "ApiKeysUnavailable":
       return new GatewayError({

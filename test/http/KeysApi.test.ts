@@ -6,7 +6,7 @@ import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import * as Api from "../../src/api/KeysApi.ts"
 import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
-import { type ApiKey, ApiKeyNotFound, ApiKeyRevoked, ApiKeys } from "../../src/auth/ApiKeys.ts"
+import { type ApiKey, ApiKeyNotFound, ApiKeyRevoked, ApiKeys, ApiKeysBusy } from "../../src/auth/ApiKeys.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { adminMiddleware } from "../../src/http/admin-middleware.ts"
@@ -50,7 +50,8 @@ const noting = <A>(what: Record<string, unknown>, answer: A) =>
 const services = Layer.mergeAll(
   Settings.layerTest({ maxBodyBytes: 1000 }),
   Layer.succeed(ApiKeys, {
-    create: (options) => noting({ create: options }, issued),
+    create: (options) =>
+      options.name === "one too many" ? Effect.fail(new ApiKeysBusy()) : noting({ create: options }, issued),
     list: (options) => noting({ list: options }, { keys: [key], nextCursor: key.id }),
     show: (id) => (id === key.id ? Effect.succeed(key) : Effect.fail(new ApiKeyNotFound({ id }))),
     rotate: (id, options) =>
@@ -75,7 +76,7 @@ const send = Effect.fnUntraced(function* (request: HttpClientRequest.HttpClientR
   asked.length = 0
   const response = yield* HttpClient.execute(HttpClientRequest.bearerToken(request, token))
   const body = yield* response.json
-  return { status: response.status, body: body as Record<string, unknown> }
+  return { status: response.status, headers: response.headers, body: body as Record<string, unknown> }
 })
 
 const get = (path: string) => send(HttpClientRequest.get(path))
@@ -124,6 +125,16 @@ layer(server)("key routes", (it) => {
       }),
     )
   })
+
+  it.effect("a creation that bcrypt has no place for is told when to come back, and not of a database", () =>
+    Effect.gen(function* () {
+      const { status, headers, body } = yield* post("/admin/keys", { name: "one too many" })
+      assert.strictEqual(status, 503)
+      assert.deepInclude(body, { code: "overloaded" })
+      assert.strictEqual(headers["retry-after"], "1")
+      assert.notMatch(JSON.stringify(body), /database/i)
+    }),
+  )
 
   describe("what is asked", () => {
     it.effect("reaches the keys in their own words", () =>
