@@ -1,19 +1,21 @@
-import { hash, randomBytes } from "node:crypto"
+import { hash } from "node:crypto"
 import { Clock, Context, Effect, Layer, Metric } from "effect"
-import { API_KEY_LENGTH, generateApiKeySecret, parseApiKey } from "../domain/ApiKeyFormat.ts"
+import { API_KEY_LENGTH, parseApiKey } from "../domain/ApiKeyFormat.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { type AuthError, invalid, missing } from "./AuthError.ts"
 import { makeCheckSecret } from "./check-secret.ts"
 import { KeyCache, monotonicMsUnsafe } from "./KeyCache.ts"
 import { KeyChanges } from "./KeyChanges.ts"
 import { KeyLookups } from "./KeyLookups.ts"
+import { KeyProofs } from "./KeyProofs.ts"
 import { KeyRecords } from "./KeyRecords.ts"
 import type { Principal } from "./Principal.ts"
 import { SecretHasher } from "./SecretHasher.ts"
 
 /**
- * Verifies API keys: a cache by SHA-256 of the whole token, then shape and checksum, one lookup by id and one bcrypt
- * comparison, single-flight per token. `docs/decisions/0002-degraded-auth.md` says what holds without a database.
+ * Verifies API keys: a cache by SHA-256 of the whole token, then shape and checksum, one lookup by id and, of a secret that
+ * was not verified before, one bcrypt comparison, single-flight per token. `docs/decisions/0002-degraded-auth.md` says
+ * what holds without a database, `docs/decisions/0012-strangers-do-not-queue.md` what a stranger can ask for.
  */
 export class Authenticator extends Context.Service<
   Authenticator,
@@ -25,24 +27,23 @@ export class Authenticator extends Context.Service<
   static readonly layerNoDeps = Layer.effect(
     Authenticator,
     Effect.gen(function* () {
-      const hasher = yield* SecretHasher
-      const decoyHash = yield* Effect.orDie(hasher.hash(generateApiKeySecret(randomBytes)))
       const cache = new KeyCache()
       yield* (yield* KeyChanges).follow(cache)
-      const check = makeCheckSecret(yield* KeyRecords, hasher, decoyHash)
+      const check = makeCheckSecret(yield* KeyRecords, yield* SecretHasher, yield* KeyProofs)
       const lookups = new KeyLookups(cache, check, yield* Effect.scope)
       return Authenticator.of({ authenticate: authenticateWith(cache, lookups) })
     }),
   )
 
-  /** Needs `KeyChanges` and a SQL client. */
-  static readonly layer = this.layerNoDeps.pipe(Layer.provide([KeyRecords.layer, SecretHasher.layer]))
+  /** Needs `KeyChanges`, `Settings` and a SQL client. */
+  static readonly layer = this.layerNoDeps.pipe(
+    Layer.provide([KeyRecords.layer, SecretHasher.layer, KeyProofs.layer]),
+  )
 }
 
 const hits = Metrics.authResults("cache_hit")
 const verifications = Metrics.authResults("verified")
 const refusals = Metrics.authResults("refused")
-const failures = Metrics.authResults("unavailable")
 
 /** Authenticates tokens; a hit is one SHA-256, one map look-up and one count, in a single step of the fiber. */
 function authenticateWith(cache: KeyCache, lookups: KeyLookups): Authenticator["Service"]["authenticate"] {
@@ -71,5 +72,10 @@ const refuse = (refusal: typeof invalid, context: Context.Context<never>) => {
 const counted = (verified: Effect.Effect<Principal, AuthError>) =>
   verified.pipe(
     Effect.tap(() => Metric.update(verifications, 1)),
-    Effect.tapError(({ reason }) => Metric.update(reason === "unavailable" ? failures : refusals, 1)),
+    Effect.tapError(({ reason }) =>
+      Metric.update(
+        reason === "unavailable" || reason === "overloaded" ? Metrics.authResults(reason) : refusals,
+        1,
+      ),
+    ),
   )

@@ -1,12 +1,15 @@
 import { Cause, Deferred, Effect, type Exit, type Scope } from "effect"
 import type { ApiKeyParts } from "../domain/ApiKeyFormat.ts"
-import { type AuthError, invalid, unavailable } from "./AuthError.ts"
+import { type AuthError, invalid, overloaded, unavailable } from "./AuthError.ts"
 import type { makeCheckSecret } from "./check-secret.ts"
 import type { KeyCache, Lookup } from "./KeyCache.ts"
 import type { Principal } from "./Principal.ts"
 
-/** Checks of unknown tokens at once: each is a query and a bcrypt. More of them are an attack or a thundering herd. */
-const MAX_LOOKUPS = 32
+/**
+ * Checks at once. Each is a place in a statement, and some are a bcrypt, which has bounds of its own: all owners may come
+ * back together after a restart.
+ */
+const MAX_LOOKUPS = 4_096
 /** A request waits no longer for bcrypt; the check goes on and the next request finds its verdict. */
 const ANSWER_TIMEOUT = "2 seconds"
 
@@ -27,11 +30,11 @@ export class KeyLookups {
   /** Joins the lookup of the token that is under way, or starts one. Call it when the effect is to run. */
   verify(digest: string, parts: ApiKeyParts): Effect.Effect<Principal, AuthError> {
     const running = this.#cache.lookup(digest)
-    if (running === undefined && this.#running >= MAX_LOOKUPS) return unavailable
+    if (running === undefined && this.#running >= MAX_LOOKUPS) return overloaded
     return Effect.flatMap(
       running === undefined ? this.#start(digest, parts) : Effect.succeed(running),
       ({ result }) =>
-        Effect.timeoutOrElse(Deferred.await(result), { duration: ANSWER_TIMEOUT, orElse: () => unavailable }),
+        Effect.timeoutOrElse(Deferred.await(result), { duration: ANSWER_TIMEOUT, orElse: () => overloaded }),
     )
   }
 
@@ -48,6 +51,10 @@ export class KeyLookups {
         },
         onFailure: (cause) => {
           this.#cache.endLookup(digest, lookup)
+          const { reasons } = cause
+          if (reasons.some((why) => Cause.isFailReason(why) && why.error._tag === "SecretHasherBusy")) {
+            return overloaded
+          }
           const log = Cause.hasDies(cause) ? Effect.logError : Effect.logDebug
           return Effect.andThen(log("an API key could not be checked", cause), unavailable)
         },

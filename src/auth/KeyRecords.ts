@@ -1,13 +1,18 @@
-import { Context, Data, Effect, Layer, Schema } from "effect"
+import { Context, Data, Effect, type Exit, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
+import { answerWithin } from "../database/answer-within.ts"
 import { KeyId } from "../domain/Ids.ts"
+import { batchedFind } from "./batched-find.ts"
 
 /** The columns of `api_keys` that a check needs. Lifetimes are what the database's clock says is left of them. */
 export interface KeyRecord {
   readonly id: KeyId
   readonly name: string
   readonly secretHash: string
+  /** Written when bcrypt accepted a secret for the hash, see `KeyProofs`. */
+  readonly proof: string | null
   readonly previousSecretHash: string | null
+  readonly previousProof: string | null
   /** <= 0: the grace period of the last rotation is over. Null: there was none. */
   readonly previousSecretLeftMs: number | null
   readonly requestsPerMinute: number | null
@@ -41,6 +46,9 @@ export interface Snapshot {
 /** More changes than this are not told one by one. */
 export const MAX_CHANGES = 1_000
 
+/** A statement that hangs may not hold up the look-ups after it. Who asked has left by then. */
+const FIND_TIMEOUT = "800 millis"
+
 /** The database did not answer, or answered nonsense. */
 export class KeyRecordsUnavailable extends Data.TaggedError("KeyRecordsUnavailable")<{
   readonly cause: unknown
@@ -51,6 +59,12 @@ export class KeyRecords extends Context.Service<
   KeyRecords,
   {
     readonly find: (id: string) => Effect.Effect<KeyRecord | undefined, KeyRecordsUnavailable>
+    /** Keeps the proof for as long as the key has this hash, as its current or its previous one. */
+    readonly saveProof: (proved: {
+      readonly id: string
+      readonly secretHash: string
+      readonly proof: string
+    }) => Effect.Effect<void, KeyRecordsUnavailable>
     /** Takes no parameters, so that the server plans it once: it is asked all the time. */
     readonly snapshot: Effect.Effect<Snapshot, KeyRecordsUnavailable>
     /** Returns the rows with a number above `changeSeq`, lowest first, at most `MAX_CHANGES` and one. */
@@ -65,34 +79,74 @@ export class KeyRecords extends Context.Service<
 >()("gateway/auth/KeyRecords") {
   static readonly layer = Layer.effect(
     KeyRecords,
-    Effect.map(SqlClient.SqlClient, (sql) =>
-      KeyRecords.of({
-        find: findWith(sql),
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      return KeyRecords.of({
+        find: yield* batchedFind(findAllWith(sql)),
+        saveProof: saveProofWith(sql),
         snapshot: snapshotWith(sql),
         changedAfter: changedAfterWith(sql),
         outdated: outdatedWith(sql),
-      }),
-    ),
+      })
+    }),
   )
 }
 
-const findWith = (sql: SqlClient.SqlClient) =>
-  Effect.fnUntraced(function* (id: string) {
-    const rows = yield* sql`
-      SELECT
-        id,
-        name,
-        secret_hash AS "secretHash",
-        previous_secret_hash AS "previousSecretHash",
-        (extract(epoch FROM previous_secret_until - now()) * 1000)::float8 AS "previousSecretLeftMs",
-        requests_per_minute AS "requestsPerMinute",
-        models,
-        revoked_at IS NOT NULL AS "revoked",
-        (extract(epoch FROM expires_at - now()) * 1000)::float8 AS "leftMs",
-        change_seq AS "changeSeq"
-      FROM api_keys
-      WHERE id = ${id}`
-    return rows.length === 0 ? undefined : yield* decodeRecord(rows[0])
+const findAllWith = (sql: SqlClient.SqlClient) =>
+  Effect.fnUntraced(
+    function* (ids: ReadonlyArray<string>) {
+      const rows = yield* sql`
+        SELECT
+          id,
+          name,
+          api_keys.secret_hash AS "secretHash",
+          current.proof,
+          previous_secret_hash AS "previousSecretHash",
+          previous.proof AS "previousProof",
+          (extract(epoch FROM previous_secret_until - now()) * 1000)::float8 AS "previousSecretLeftMs",
+          requests_per_minute AS "requestsPerMinute",
+          models,
+          revoked_at IS NOT NULL AS "revoked",
+          (extract(epoch FROM expires_at - now()) * 1000)::float8 AS "leftMs",
+          change_seq AS "changeSeq"
+        FROM api_keys
+        LEFT JOIN api_key_proofs AS current
+          ON current.key_id = id AND current.secret_hash = api_keys.secret_hash
+        LEFT JOIN api_key_proofs AS previous
+          ON previous.key_id = id AND previous.secret_hash = previous_secret_hash
+        WHERE id = ANY(${ids}::text[])`
+      const found = new Map<string, Exit.Exit<KeyRecord, KeyRecordsUnavailable>>()
+      for (const row of rows) {
+        // One by one: a row that somebody spoilt by hand is the trouble of its own key.
+        found.set(String(row.id), yield* Effect.exit(unavailable(decodeRecord(row))))
+      }
+      return found
+    },
+    answerWithin(FIND_TIMEOUT),
+    unavailable,
+  )
+
+const saveProofWith = (sql: SqlClient.SqlClient) =>
+  Effect.fnUntraced(function* ({
+    id,
+    secretHash,
+    proof,
+  }: {
+    readonly id: string
+    readonly secretHash: string
+    readonly proof: string
+  }) {
+    yield* sql`
+      WITH outdated AS (
+        DELETE FROM api_key_proofs USING api_keys
+        WHERE key_id = ${id} AND id = key_id
+          AND api_key_proofs.secret_hash <> api_keys.secret_hash
+          AND api_key_proofs.secret_hash IS DISTINCT FROM previous_secret_hash
+      )
+      INSERT INTO api_key_proofs (key_id, secret_hash, proof)
+      SELECT id, ${secretHash}, ${proof} FROM api_keys
+      WHERE id = ${id} AND ${secretHash} IN (secret_hash, previous_secret_hash)
+      ON CONFLICT (key_id, secret_hash) DO UPDATE SET proof = excluded.proof`
   }, unavailable)
 
 const snapshotWith = (sql: SqlClient.SqlClient) =>
@@ -136,7 +190,9 @@ const decodeRecord = Schema.decodeUnknownEffect(
     id: KeyId,
     name: Schema.String,
     secretHash: Schema.String,
+    proof: Schema.NullOr(Schema.String),
     previousSecretHash: Schema.NullOr(Schema.String),
+    previousProof: Schema.NullOr(Schema.String),
     // A timestamp may be `infinity`.
     // @effect-diagnostics-next-line schemaNumber:off
     previousSecretLeftMs: Schema.NullOr(Schema.Number),

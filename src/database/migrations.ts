@@ -6,6 +6,7 @@ import createIdempotencyClaims from "../../migrations/0003_create_idempotency_cl
 import addStreamAccounting from "../../migrations/0004_add_stream_accounting.ts"
 import partitionLedgerByDay from "../../migrations/0005_partition_ledger_by_day.ts"
 import repairChangedMigrations from "../../migrations/0006_repair_changed_migrations.ts"
+import createApiKeyProofs from "../../migrations/0007_create_api_key_proofs.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -21,6 +22,7 @@ export const migrations = {
   "0004_add_stream_accounting": addStreamAccounting,
   "0005_partition_ledger_by_day": partitionLedgerByDay,
   "0006_repair_changed_migrations": repairChangedMigrations,
+  "0007_create_api_key_proofs": createApiKeyProofs,
 }
 
 const known = Object.keys(migrations)

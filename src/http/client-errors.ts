@@ -22,6 +22,13 @@ export const fromAuth = (error: AuthError): GatewayError => {
         detail: "The key could not be checked; this says nothing about the key. Retry shortly.",
         retryAfterMs: error.retryAfterMs ?? 1000,
       })
+    case "overloaded":
+      return new GatewayError({
+        code: "overloaded",
+        detail:
+          "As many API keys are being checked as the gateway can; this says nothing about the key. Retry shortly.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
   }
 }
 

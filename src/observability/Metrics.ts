@@ -148,7 +148,7 @@ export const breakerOpen = gauges<readonly [provider: string, model: string]>(
 
 // Keys and claims
 
-type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable"
+type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable" | "overloaded"
 
 export const authResults = counters<readonly [result: AuthResult]>(
   "gateway_auth_results_total",

@@ -1,12 +1,24 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Deferred, Effect, Exit, Fiber } from "effect"
+import { Clock, Deferred, Effect, Exit, Fiber, Layer, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
+import { KeyProofs } from "../../src/auth/KeyProofs.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { formatApiKey, parseApiKey } from "../../src/domain/ApiKeyFormat.ts"
 import { makeToken, START_MS, World } from "./world.ts"
 
 const authenticate = (token: string) => Authenticator.use((auth) => auth.authenticate(token))
-const reasonOf = (token: string) => Effect.map(Effect.flip(authenticate(token)), ({ reason }) => reason)
+/** From the start of a check to its refusal. */
+const REFUSAL_MS = 200
+
+/** Returns the refusal of a token, after the time that one takes. */
+const refusalOf = Effect.fnUntraced(function* (token: string) {
+  const asking = yield* Effect.forkChild(Effect.flip(authenticate(token)), { startImmediately: true })
+  if (asking.pollUnsafe() === undefined) yield* TestClock.adjust(REFUSAL_MS)
+  return yield* Fiber.join(asking)
+})
+const reasonOf = (token: string) => Effect.map(refusalOf(token), ({ reason }) => reason)
 
 /** Runs the test against a world of its own. */
 const inWorld = <A, E>(body: (world: World) => Effect.Effect<A, E, Authenticator>) =>
@@ -163,20 +175,41 @@ describe("a refusal", () => {
     ),
   )
 
-  it.effect("costs the same and says the same for unknown, wrong, revoked and expired", () =>
+  it.effect("says the same for unknown, wrong, revoked and expired", () =>
     inWorld((world) =>
       Effect.gen(function* () {
         const revoked = world.addKey({ revoked: true })
         const expired = world.addKey({ leftMs: -1 })
-        const known = world.addKey()
-        const tokens = [makeToken().token, makeToken(known.id).token, revoked.token, expired.token]
-        for (const token of tokens) {
-          const before = [world.finds, world.compares]
-          assert.deepStrictEqual(
-            yield* Effect.flip(authenticate(token)),
-            yield* Effect.flip(authenticate("no key at all")),
+        const unused = world.addKey()
+        const used = world.addKey()
+        yield* authenticate(used.token)
+        const tokens = [makeToken(), makeToken(unused.id), makeToken(used.id), revoked, expired]
+        for (const { token } of tokens) {
+          assert.deepStrictEqual(yield* refusalOf(token), yield* refusalOf("no key at all"))
+        }
+      }),
+    ),
+  )
+
+  it.effect("comes after the same time, whatever is wrong with the key", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        world.compareMs = 50
+        const revoked = world.addKey({ revoked: true })
+        const unused = world.addKey()
+        const used = world.addKey()
+        const using = yield* Effect.forkChild(authenticate(used.token), { startImmediately: true })
+        yield* TestClock.adjust(world.compareMs)
+        yield* Fiber.join(using)
+        for (const { token } of [makeToken(), makeToken(unused.id), makeToken(used.id), revoked]) {
+          // The second time while the first is under way.
+          const asking = yield* Effect.forEach([token, token], (token) =>
+            Effect.forkChild(Effect.flip(authenticate(token)), { startImmediately: true }),
           )
-          assert.deepStrictEqual([world.finds - (before[0] ?? 0), world.compares - (before[1] ?? 0)], [1, 1])
+          yield* TestClock.adjust(REFUSAL_MS - 1)
+          for (const fiber of asking) assert.isUndefined(fiber.pollUnsafe())
+          yield* TestClock.adjust(1)
+          for (const fiber of asking) assert.strictEqual((yield* Fiber.join(fiber)).reason, "invalid")
         }
       }),
     ),
@@ -187,7 +220,7 @@ describe("a refusal", () => {
       Effect.gen(function* () {
         const { token } = makeToken()
         for (let i = 0; i < 10; i++) assert.strictEqual(yield* reasonOf(token), "invalid")
-        assert.deepStrictEqual([world.finds, world.compares], [1, 1])
+        assert.deepStrictEqual([world.finds, world.compares], [1, 0])
         yield* TestClock.adjust("5 seconds")
         assert.strictEqual(yield* reasonOf(token), "invalid")
         assert.strictEqual(world.finds, 2)
@@ -327,6 +360,7 @@ describe("a change", () => {
         const later = yield* Effect.forkChild(Effect.flip(authenticate(token)), { startImmediately: true })
         yield* Deferred.succeed(gate, undefined)
         yield* Fiber.join(checking)
+        yield* TestClock.adjust(REFUSAL_MS)
         assert.strictEqual((yield* Fiber.join(later)).reason, "invalid")
       }),
     ),
@@ -375,9 +409,10 @@ describe("a verdict that no poll confirmed for a second", () => {
         const { readers, revoked } = yield* unconfirmed(world)
         world.cache.forget(revoked, world.row(revoked).changeSeq)
         world.cache.confirm(START_MS + 1_401, true)
+        yield* TestClock.adjust(REFUSAL_MS)
         const exits = yield* Effect.forEach(readers, Fiber.join)
         assert.deepStrictEqual(exits.map(Exit.isSuccess), [false, true])
-        assert.strictEqual(world.compares, 3, "the unchanged key needed no bcrypt")
+        assert.strictEqual(world.compares, 2, "neither needed bcrypt again")
       }),
     ),
   )
@@ -406,25 +441,148 @@ describe("a verdict that no poll confirmed for a second", () => {
   )
 })
 
-describe("a flood of unknown tokens", () => {
-  it.effect("is bounded, and known keys do not wait behind it", () =>
+describe("a flood of strangers", () => {
+  it.effect("reaches bcrypt with nothing, and no key waits behind it", () =>
     inWorld((world) =>
       Effect.gen(function* () {
-        const { token } = world.addKey()
-        yield* authenticate(token)
-        const gate = world.closeGate()
-        const before = world.finds
-        const flood = yield* Effect.forEach(Array.from({ length: 200 }), () =>
+        const unused = world.addKey()
+        const flood = yield* Effect.forEach(Array.from({ length: 1_000 }), () =>
           Effect.forkChild(Effect.flip(authenticate(makeToken().token)), { startImmediately: true }),
         )
-        assert.strictEqual(world.finds - before, 32)
-        yield* authenticate(token)
-        yield* Deferred.succeed(gate, undefined)
+        assert.strictEqual(world.compares, 0)
+        yield* authenticate(unused.token)
+        // Those above what may wait for its time were answered at once.
+        assert.lengthOf(
+          flood.filter((fiber) => fiber.pollUnsafe() === undefined),
+          100,
+        )
+        yield* TestClock.adjust(REFUSAL_MS)
         const reasons = (yield* Effect.forEach(flood, Fiber.join)).map(({ reason }) => reason)
-        assert.strictEqual(reasons.filter((reason) => reason === "invalid").length, 32)
-        assert.strictEqual(reasons.filter((reason) => reason === "unavailable").length, 168)
-        // Every place was given back.
-        assert.strictEqual(yield* reasonOf(makeToken().token), "invalid")
+        assert.deepStrictEqual([...new Set(reasons)], ["invalid"])
+      }),
+    ),
+  )
+
+  it.effect(
+    "that a hanging database holds is bounded, and is told that this says nothing about the key",
+    () =>
+      inWorld((world) =>
+        Effect.gen(function* () {
+          world.database = "hangs"
+          const flood = yield* Effect.forEach(Array.from({ length: 5_000 }), () =>
+            Effect.forkChild(Effect.flip(authenticate(makeToken().token)), { startImmediately: true }),
+          )
+          assert.strictEqual(world.finds, 4_096)
+          yield* TestClock.adjust("800 millis")
+          const errors = yield* Effect.forEach(flood, Fiber.join)
+          for (const { retryAfterMs } of errors) assert.isAbove(retryAfterMs ?? 0, 0)
+          const counts = Map.groupBy(errors, ({ reason }) => reason)
+          assert.deepStrictEqual(
+            [counts.get("unavailable")?.length, counts.get("overloaded")?.length],
+            [4_096, 904],
+          )
+          // Every place was given back.
+          world.database = "up"
+          assert.strictEqual(yield* reasonOf(makeToken().token), "invalid")
+        }),
+      ),
+  )
+})
+
+describe("a restarted gateway", () => {
+  /** Asks an authenticator that knows nothing yet, of the same table. */
+  const restarted = <A, E>(world: World, ask: Effect.Effect<A, E, Authenticator>) =>
+    Effect.provide(ask, Layer.fresh(world.layer), { local: true })
+
+  it.effect("needs no bcrypt for keys that were verified before, however many come back at once", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const tokens = Array.from({ length: 2_000 }, () => world.addKey().token)
+        yield* Effect.forEach(tokens, authenticate)
+        assert.strictEqual(world.compares, 2_000)
+        yield* restarted(world, Effect.forEach(tokens, authenticate, { concurrency: "unbounded" }))
+        assert.strictEqual(world.compares, 2_000)
+      }),
+    ),
+  )
+
+  it.effect("needs none for either secret of a grace period, and none to refuse another", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const { id } = world.addKey()
+        const [previous, current] = [makeToken(id), makeToken(id)]
+        world.put({
+          ...world.row(id),
+          secretHash: `hash of ${current.secret}`,
+          previousSecretHash: `hash of ${previous.secret}`,
+          previousSecretLeftMs: 60_000,
+        })
+        yield* authenticate(previous.token)
+        yield* authenticate(current.token)
+        world.compares = 0
+        yield* restarted(
+          world,
+          Effect.all([
+            authenticate(previous.token),
+            authenticate(current.token),
+            reasonOf(makeToken(id).token),
+          ]),
+        )
+        assert.strictEqual(world.compares, 0)
+        world.put({ ...world.row(id), previousSecretLeftMs: 0 })
+        assert.strictEqual(yield* restarted(world, reasonOf(previous.token)), "invalid")
+        world.put({ ...world.row(id), revoked: true })
+        assert.strictEqual(yield* restarted(world, reasonOf(current.token)), "invalid")
+      }),
+    ),
+  )
+
+  it.effect("asks bcrypt when a proof is damaged, of another hash or of another admin secret", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const [one, other] = [world.addKey(), world.addKey()]
+        yield* authenticate(one.token)
+        yield* authenticate(other.token)
+        const ours = world.row(one.id).proof ?? ""
+        const foreign = yield* KeyProofs.use(({ make }) =>
+          Effect.succeed(make(parseApiKey(one.token)?.secret ?? "", world.row(one.id).secretHash)),
+        ).pipe(
+          Effect.provide(
+            Layer.provide(KeyProofs.layer, Settings.layerTest({ adminJwtSecret: Redacted.make("another") })),
+            { local: true },
+          ),
+        )
+        assert.notStrictEqual(foreign, ours)
+        const flipped = `${ours.startsWith("A") ? "B" : "A"}${ours.slice(1)}`
+        for (const proof of [
+          null,
+          "",
+          "no proof",
+          flipped,
+          ours.slice(1),
+          foreign,
+          world.row(other.id).proof,
+        ]) {
+          world.put({ ...world.row(one.id), proof })
+          world.compares = 0
+          yield* restarted(world, authenticate(one.token))
+          assert.strictEqual(world.row(one.id).proof, ours, "and leaves one that holds")
+          world.put({ ...world.row(one.id), proof })
+          assert.strictEqual(yield* restarted(world, reasonOf(makeToken(one.id).token)), "invalid")
+          assert.strictEqual(world.compares, 2)
+        }
+      }),
+    ),
+  )
+
+  it.effect("is not let in by a proof that was made for another key's hash", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const [mine, victim] = [world.addKey(), world.addKey()]
+        yield* authenticate(mine.token)
+        const stolen = formatApiKey({ id: victim.id, secret: parseApiKey(mine.token)?.secret ?? "" })
+        world.put({ ...world.row(victim.id), proof: world.row(mine.id).proof })
+        assert.strictEqual(yield* restarted(world, reasonOf(stolen)), "invalid")
       }),
     ),
   )

@@ -73,6 +73,7 @@ export class KeyTable {
   records(answered: <A>(answer: A) => Effect.Effect<A, KeyRecordsUnavailable>): KeyRecords["Service"] {
     return KeyRecords.of({
       find: () => Effect.die("not asked here"),
+      saveProof: () => Effect.die("not asked here"),
       snapshot: Effect.suspend(() => answered(this.snapshot())),
       changedAfter: (after) => Effect.suspend(() => answered(this.changedAfter(after))),
       outdated: (versions) => Effect.suspend(() => answered(this.outdated(versions))),

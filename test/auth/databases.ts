@@ -3,6 +3,7 @@ import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyChanges } from "../../src/auth/KeyChanges.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 
 /** Both kinds of database. */
@@ -13,9 +14,9 @@ export const databases = [
 
 /** Starts one more gateway's authenticator over the database in the context: own cache, own polling. */
 export const replica: Effect.Effect<Authenticator["Service"], never, Scope.Scope | SqlClient.SqlClient> =
-  Layer.build(Layer.fresh(Authenticator.layer.pipe(Layer.provide(KeyChanges.layer)))).pipe(
-    Effect.map(Context.get(Authenticator)),
-  )
+  Layer.build(
+    Layer.fresh(Authenticator.layer.pipe(Layer.provide([KeyChanges.layer, Settings.layerTest()]))),
+  ).pipe(Effect.map(Context.get(Authenticator)))
 
 /**
  * Returns how many milliseconds passed until a request was sent whose answer fits. The promises are about that: what

@@ -3,8 +3,10 @@ import { Deferred, Effect, Layer } from "effect"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyCache } from "../../src/auth/KeyCache.ts"
 import { KeyChanges } from "../../src/auth/KeyChanges.ts"
+import { KeyProofs } from "../../src/auth/KeyProofs.ts"
 import { type KeyRecord, KeyRecords, KeyRecordsUnavailable } from "../../src/auth/KeyRecords.ts"
 import { SecretHasher } from "../../src/auth/SecretHasher.ts"
+import { Settings } from "../../src/config/Settings.ts"
 import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../../src/domain/ApiKeyFormat.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 
@@ -19,6 +21,8 @@ export class World {
   readonly rows = new Map<string, KeyRecord>()
   finds = 0
   compares = 0
+  /** Milliseconds that a comparison takes. */
+  compareMs = 0
   /** How the database answers. */
   database: "up" | "down" | "hangs" = "up"
   #gate: Deferred.Deferred<void> | undefined
@@ -35,6 +39,15 @@ export class World {
             if (this.database === "down") return new KeyRecordsUnavailable({ cause: "down" })
             return Effect.succeed(this.rows.get(id))
           }),
+        saveProof: ({ id, secretHash, proof }) =>
+          Effect.suspend(() => {
+            if (this.database !== "up") return new KeyRecordsUnavailable({ cause: "down" })
+            const row = this.row(id)
+            // Rows keep their number: a proof is no change of the key.
+            if (secretHash === row.secretHash) this.rows.set(id, { ...row, proof })
+            if (secretHash === row.previousSecretHash) this.rows.set(id, { ...row, previousProof: proof })
+            return Effect.void
+          }),
         snapshot: Effect.die("not asked here"),
         changedAfter: () => Effect.die("not asked here"),
         outdated: () => Effect.die("not asked here"),
@@ -44,10 +57,11 @@ export class World {
         matches: (secret, hash) =>
           Effect.suspend(() => {
             this.compares += 1
-            const matches = Effect.succeed(hash === `hash of ${secret}`)
+            const matches = Effect.delay(Effect.succeed(hash === `hash of ${secret}`), this.compareMs)
             return this.#gate === undefined ? matches : Effect.andThen(Deferred.await(this.#gate), matches)
           }),
       }),
+      Layer.provide(KeyProofs.layer, Settings.layerTest()),
       Layer.succeed(KeyChanges, {
         follow: (cache) =>
           Effect.sync(() => {
@@ -90,7 +104,9 @@ export const makeToken = (id = KeyId.make(generateApiKeyId(randomBytes))) => {
 
 const blank = {
   name: "a key",
+  proof: null,
   previousSecretHash: null,
+  previousProof: null,
   previousSecretLeftMs: null,
   requestsPerMinute: null,
   models: null,
