@@ -44,10 +44,8 @@ See what it cost:
 `)
 }).pipe(
   // The service runs without the greeting: a database that is slow right now must not stop it.
-  Effect.catchTag("ApiKeysUnavailable", () =>
-    Effect.logWarning("No demo key was made: the database did not answer"),
-  ),
-  Effect.catchTag("ApiKeysBusy", () =>
-    Effect.logWarning("No demo key was made: too many keys are being made"),
-  ),
+  Effect.catchTags({
+    ApiKeysUnavailable: () => Effect.logWarning("No demo key was made: the database did not answer"),
+    ApiKeysBusy: () => Effect.logWarning("No demo key was made: too many keys are being made"),
+  }),
 )
