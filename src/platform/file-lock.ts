@@ -1,6 +1,7 @@
-import { existsSync } from "node:fs"
+import { closeSync, existsSync, openSync } from "node:fs"
 import { DatabaseSync } from "node:sqlite"
 import { Data, Effect, type Scope } from "effect"
+import { codeOf } from "./error-code.ts"
 
 class LockFileUnusable extends Data.TaggedError("LockFileUnusable")<{ readonly cause: unknown }> {}
 
@@ -20,6 +21,7 @@ export const tryLock = (path: string): Effect.Effect<boolean, LockFileUnusable, 
   )
 
 function open(path: string): DatabaseSync | undefined {
+  create(path)
   const file = new DatabaseSync(path)
   try {
     file.exec("BEGIN EXCLUSIVE")
@@ -28,6 +30,15 @@ function open(path: string): DatabaseSync | undefined {
     file.close()
     if (isBusy(cause)) return undefined
     throw cause
+  }
+}
+
+/** Makes the file for its owner alone, as SQLite would not. One that is there is not opened: that would drop its lock. */
+function create(path: string): void {
+  try {
+    closeSync(openSync(path, "wx", 0o600))
+  } catch (cause) {
+    if (codeOf(cause) !== "EEXIST") throw cause
   }
 }
 
