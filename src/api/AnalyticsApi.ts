@@ -8,8 +8,9 @@ import { InstantText } from "./instant-text.ts"
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
 import { SchemaErrors } from "./RequestChecks.ts"
+import { line } from "./shapes.ts"
 
-const text = (description: string) => Schema.optionalKey(Schema.String.annotate({ description }))
+const text = (description: string) => Schema.optionalKey(line.annotate({ description }))
 
 const usageParameters = {
   from: Schema.optionalKey(

@@ -1,6 +1,12 @@
 import { Effect, Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
-import { MAX_GRACE_SECONDS, MAX_KEY_NAME_LENGTH, MAX_REQUESTS_PER_MINUTE } from "../domain/bounds.ts"
+import {
+  MAX_GRACE_SECONDS,
+  MAX_KEY_MODELS,
+  MAX_KEY_NAME_LENGTH,
+  MAX_MODEL_NAME_LENGTH,
+  MAX_REQUESTS_PER_MINUTE,
+} from "../domain/bounds.ts"
 import { instant } from "../domain/Instant.ts"
 import { AdminAuth } from "./AdminAuth.ts"
 import { queryOf } from "./from-text.ts"
@@ -8,9 +14,11 @@ import { Timestamp } from "./instant-text.ts"
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
 import { JsonBody, SchemaErrors } from "./RequestChecks.ts"
-import { nonEmpty } from "./shapes.ts"
+import { nameOf, nonEmpty } from "./shapes.ts"
 
-export const KeyName = Schema.NonEmptyString.check(Schema.isMaxLength(MAX_KEY_NAME_LENGTH))
+export const KeyName = nameOf(MAX_KEY_NAME_LENGTH)
+
+export const KeyModels = nonEmpty(nameOf(MAX_MODEL_NAME_LENGTH)).check(Schema.isMaxLength(MAX_KEY_MODELS))
 
 export const RequestsPerMinute = Schema.Int.check(
   Schema.isBetween({ minimum: 1, maximum: MAX_REQUESTS_PER_MINUTE }),
@@ -27,7 +35,7 @@ const CreateKeyRequest = Schema.Struct({
     }),
   ),
   models: Schema.optionalKey(
-    nonEmpty(Schema.NonEmptyString).annotate({
+    KeyModels.annotate({
       description: "Route names, provider/model or model names this key may use; all when absent",
     }),
   ),

@@ -1,6 +1,7 @@
 import { Effect, Schema } from "effect"
 import { DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { integerFromText } from "./from-text.ts"
+import { line } from "./shapes.ts"
 
 /** Query parameters of every listing. */
 export const pageParameters = {
@@ -10,7 +11,7 @@ export const pageParameters = {
     default: DEFAULT_PAGE_LIMIT,
     description: "Rows per page",
   }).pipe(Schema.withDecodingDefaultTypeKey(Effect.succeed(DEFAULT_PAGE_LIMIT))),
-  cursor: Schema.optionalKey(Schema.String.annotate({ description: "`next_cursor` of the previous page" })),
+  cursor: Schema.optionalKey(line.annotate({ description: "`next_cursor` of the previous page" })),
 }
 
 /** The last field of every listing. */

@@ -5,6 +5,7 @@ import { costOf } from "../catalog/cost.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { Settings } from "../config/Settings.ts"
 import { hasSchema } from "../database/migrations.ts"
+import { oneLine } from "../domain/one-line.ts"
 import { rollUp } from "../ledger/tables/roll-up.ts"
 import {
   type PriceUsage,
@@ -75,6 +76,9 @@ const asJson = ({ fromMs, toMs, dryRun, result, models }: Done): string =>
     })),
   })
 
+const labelOf = ({ provider, model }: { readonly provider: string; readonly model: string }): string =>
+  oneLine(`${provider}/${model}`)
+
 const asText = ({ dryRun, result, models }: Done): string => {
   const sums = sumsOf(models)
   const lines = [
@@ -97,12 +101,12 @@ const asText = ({ dryRun, result, models }: Done): string => {
     )
   }
   if (models.length === 0) return lines.join("\n")
-  const width = Math.max(...models.map(({ provider, model }) => provider.length + model.length + 1))
+  const width = Math.max(...models.map((model) => labelOf(model).length))
   lines.push("", `${"model".padEnd(width)}    requests     changed  USD before, after`)
   for (const model of models) {
     lines.push(
       [
-        `${model.provider}/${model.model}`.padEnd(width),
+        labelOf(model).padEnd(width),
         String(model.requests).padStart(10),
         String(model.changed).padStart(10),
         `${dollars(model.beforeNanoUsd)}, ${dollars(model.afterNanoUsd)}`,
@@ -149,7 +153,7 @@ const recompute = Command.make(
       `${a.provider}/${a.model}` < `${b.provider}/${b.model}` ? -1 : 1,
     )
     const done = { fromMs, toMs, dryRun, result, models }
-    yield* Console.log(json ? asJson(done) : asText(done))
+    yield* Console.log(json ? oneLine(asJson(done)) : asText(done))
   }),
 ).pipe(
   Command.withDescription(

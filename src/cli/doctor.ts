@@ -1,3 +1,4 @@
+import { randomBytes } from "node:crypto"
 import { existsSync } from "node:fs"
 import { join } from "node:path"
 import { Config, ConfigProvider, Console, Effect, Layer, Option } from "effect"
@@ -6,6 +7,7 @@ import { settingsFault } from "../config/checks.ts"
 import { Settings } from "../config/Settings.ts"
 import { diagnose } from "../doctor/diagnose.ts"
 import type { Finding } from "../domain/Finding.ts"
+import { oneLine } from "../domain/one-line.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { instantFlag } from "./instant.ts"
 import { makeProgress } from "./progress.ts"
@@ -21,7 +23,10 @@ const standIn = Effect.gen(function* () {
   const dataDir = (yield* given("DATA_DIR")) ?? "./data"
   return (yield* given("DATABASE_URL")) !== undefined || existsSync(join(dataDir, "admin-jwt-secret"))
     ? provider
-    : ConfigProvider.orElse(provider, ConfigProvider.fromUnknown({ ADMIN_JWT_SECRET: "-".repeat(32) }))
+    : ConfigProvider.orElse(
+        provider,
+        ConfigProvider.fromUnknown({ ADMIN_JWT_SECRET: randomBytes(32).toString("base64url") }),
+      )
 })
 
 const settingsOnly = Settings.layerNoDeps.pipe(
@@ -36,6 +41,7 @@ const asText = (findings: ReadonlyArray<Finding>): string =>
       ...examples.map((example) => `${" ".repeat(TEXT + 10)}- ${example}`),
       ...(next === null ? [] : [`${" ".repeat(TEXT + 10)}next: ${next}`]),
     ])
+    .map(oneLine)
     .join("\n")
 
 export const doctor = Command.make(
@@ -66,12 +72,14 @@ export const doctor = Command.make(
     const [failed, warned, skipped] = [count("fail"), count("warn"), count("skipped")]
     yield* Console.log(
       json
-        ? JSON.stringify({
-            ok: failed === 0,
-            from: span === undefined ? null : new Date(span.fromMs).toISOString(),
-            to: span === undefined ? null : new Date(span.toMs).toISOString(),
-            findings,
-          })
+        ? oneLine(
+            JSON.stringify({
+              ok: failed === 0,
+              from: span === undefined ? null : new Date(span.fromMs).toISOString(),
+              to: span === undefined ? null : new Date(span.toMs).toISOString(),
+              findings,
+            }),
+          )
         : asText(findings),
     )
     if (failed > 0) {

@@ -1,6 +1,6 @@
 import { Console, DateTime, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { ApiKeyJson, IssuedKeyJson, KeyName, RequestsPerMinute } from "../api/KeysApi.ts"
+import { ApiKeyJson, IssuedKeyJson, KeyModels, KeyName, RequestsPerMinute } from "../api/KeysApi.ts"
 import {
   type ApiKey,
   type ApiKeyNotFound,
@@ -10,6 +10,7 @@ import {
   type ApiKeysUnavailable,
   type IssuedKey,
 } from "../auth/ApiKeys.ts"
+import { oneLine } from "../domain/one-line.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { durationFlag } from "./duration.ts"
 import { root } from "./root.ts"
@@ -46,15 +47,15 @@ const state = (key: ApiKey, now: DateTime.Utc): string => {
 
 const printKey = Effect.fn(function* (key: ApiKey) {
   const { json } = yield* root
-  if (json) return yield* Console.log(toJson(key))
+  if (json) return yield* Console.log(oneLine(toJson(key)))
   const now = yield* DateTime.now
   yield* Console.log(
     [
       `id        ${key.id}`,
-      `name      ${key.name}`,
+      `name      ${oneLine(key.name)}`,
       `state     ${state(key, now)}`,
       `rpm       ${key.requestsPerMinute ?? "default"}`,
-      `models    ${key.models?.join(", ") ?? "all"}`,
+      `models    ${oneLine(key.models?.join(", ") ?? "all")}`,
       `created   ${iso(key.createdAt)}`,
       `expires   ${iso(key.expiresAt) ?? "never"}`,
       ...(key.previousSecretUntil === null ? [] : [`old secret works until ${iso(key.previousSecretUntil)}`]),
@@ -64,7 +65,7 @@ const printKey = Effect.fn(function* (key: ApiKey) {
 
 const printIssued = Effect.fn(function* (issued: IssuedKey) {
   const { json } = yield* root
-  if (json) return yield* Console.log(issuedToJson({ ...issued.key, key: issued.secret }))
+  if (json) return yield* Console.log(oneLine(issuedToJson({ ...issued.key, key: issued.secret })))
   yield* printKey(issued.key)
   yield* Console.log(
     `key       ${Redacted.value(issued.secret)}\n\nKeep the key now: it is stored only as a hash and never shown again.`,
@@ -88,10 +89,7 @@ const create = Command.make(
     models: Flag.String("models").pipe(
       Flag.withDescription("Comma-separated route names, provider/model or model names; all when absent"),
       Flag.map((list) => list.split(",").map((name) => name.trim())),
-      Flag.filter(
-        (names) => names.every((name) => name !== ""),
-        () => "Expected names separated by commas",
-      ),
+      Flag.withSchema(KeyModels),
       Flag.optional,
     ),
     expires: durationFlag("expires").pipe(
@@ -130,13 +128,13 @@ const list = Command.make(
       all.push(...page.keys)
       cursor = page.nextCursor
     } while (cursor !== null)
-    if (json) return yield* Console.log(listToJson({ data: all }))
+    if (json) return yield* Console.log(oneLine(listToJson({ data: all })))
     if (all.length === 0) {
       return yield* Console.log("There are no API keys yet. Create one: llm-gateway keys create --name NAME")
     }
     for (const key of all) {
       yield* Console.log(
-        `${key.id}  ${state(key, now).padEnd(7)}  ${DateTime.formatIso(key.createdAt)}  ${key.name}`,
+        `${key.id}  ${state(key, now).padEnd(7)}  ${DateTime.formatIso(key.createdAt)}  ${oneLine(key.name)}`,
       )
     }
   }, explainErrors),

@@ -1,7 +1,8 @@
 import { Effect, FileSystem, Result, Schema, SchemaIssue } from "effect"
 import { Yaml } from "effect/encoding"
+import { oneLine } from "../domain/one-line.ts"
 import { GatewayFile } from "./GatewayConfig.ts"
-import { oneLine, SettingsError } from "./SettingsError.ts"
+import { SettingsError } from "./SettingsError.ts"
 
 /**
  * Reads the YAML file that `GATEWAY_CONFIG` names. Every fault is kept, as `path rule`, e.g.

@@ -8,10 +8,3 @@ export class SettingsError extends Data.TaggedError("SettingsError")<{
     return this.faults.join("\n")
   }
 }
-
-// biome-ignore lint/suspicious/noControlCharactersInRegex: control characters are what this removes
-const unprintable = /[\u0000-\u001f\u007f-\u009f\u2028\u2029]/g
-
-/** Escapes control characters, because a name or path that is quoted into a fault must not break its line. */
-export const oneLine = (text: string): string =>
-  text.replace(unprintable, (char) => `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`)

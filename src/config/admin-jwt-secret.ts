@@ -1,6 +1,18 @@
 import { randomBytes } from "node:crypto"
 import { Effect, FileSystem, Path, Redacted } from "effect"
-import { oneLine, SettingsError } from "./SettingsError.ts"
+import { oneLine } from "../domain/one-line.ts"
+import { SettingsError } from "./SettingsError.ts"
+
+/** Whoever guesses the secret makes admin tokens: what people write to have 32 bytes of something does not do. */
+const MIN_DIFFERENT_CHARACTERS = 8
+const MIN_PERIOD = 16
+
+/** Tells a text that a person wrote to fill the length: few characters, or a short pattern again and again. */
+export const isGuessable = (secret: string): boolean =>
+  new Set(secret).size < MIN_DIFFERENT_CHARACTERS ||
+  Array.from({ length: MIN_PERIOD - 1 }, (_, n) => n + 1).some((period) =>
+    secret.startsWith(secret.slice(period)),
+  )
 
 /**
  * Admin secret of an embedded installation: made at the first start, read at every later one. The file

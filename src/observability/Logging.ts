@@ -1,7 +1,7 @@
 import { Effect, Formatter, Layer, Logger, References } from "effect"
 import { layerEnvironment } from "../config/environment.ts"
 import { type LogLevel, type LogSettings, readLogSettings } from "../config/LogSettings.ts"
-import { oneLine } from "../config/SettingsError.ts"
+import { oneLine } from "../domain/one-line.ts"
 
 /**
  * Writes the log: always to stderr, since stdout belongs to what a command prints. Text from outside

@@ -183,7 +183,6 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       assert.deepStrictEqual((yield* migrate).slice(0, 2), [
         [4, "add_stream_accounting"],
         [5, "partition_ledger_by_day"],
-        [6, "repair_changed_migrations"],
       ])
       assert.deepStrictEqual(
         yield* files("requests_before", "attempts_before", "usage_recent", "latency_recent"),

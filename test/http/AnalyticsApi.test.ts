@@ -126,6 +126,21 @@ layer(server)("analytics over HTTP", (it) => {
       }),
     )
 
+    it.effect.each(["key_id", "provider", "model", "cursor"])("refuses control characters in %s", (param) =>
+      Effect.gen(function* () {
+        for (const text of ["%00", "a%0Ab", "%C2%9B31m"]) {
+          const { status, body } = yield* get(`${listing}?${param}=${text}`)
+          assert.strictEqual(status, 400)
+          assert.deepInclude(body, {
+            code: "invalid_request",
+            param,
+            detail: `${param}: Expected no control characters.`,
+          })
+        }
+        assert.isEmpty(asked)
+      }),
+    )
+
     it.effect.each([
       "2026-02-30T00:00:00Z",
       "2027-02-29",

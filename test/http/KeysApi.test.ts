@@ -215,6 +215,14 @@ layer(server)("key routes", (it) => {
       [{ name: "x", rpm: "60" }, "rpm"],
       [{ name: "x", models: [] }, "models"],
       [{ name: "x", models: ["a", ""] }, "models[1]"],
+      [{ name: "x", models: ["a", "x".repeat(257)] }, "models[1]"],
+      [{ name: "x", models: Array.from({ length: 101 }, () => "a") }, "models"],
+      [{ name: "a\0b" }, "name"],
+      [{ name: "\u001b[31mred" }, "name"],
+      [{ name: "two\nlines" }, "name"],
+      [{ name: "a\u009b31m" }, "name"],
+      [{ name: "half a pair \ud800" }, "name"],
+      [{ name: "x", models: ["a\0"] }, "models[0]"],
       [{ name: "x", requestsPerMinute: 1 }, "requestsPerMinute"],
       [{ name: "x", expiresAt: "2027-12-17T08:00:00Z" }, "expiresAt"],
     ] as const)("is refused as %j, and names the field", ([body, param]) =>
@@ -238,6 +246,12 @@ layer(server)("key routes", (it) => {
         })
         assert.deepInclude((yield* get("/admin/keys?limit=0")).body, {
           detail: "limit: Expected a whole number from 1 to 1000.",
+        })
+        const { body } = yield* get("/admin/keys?cursor=a%00")
+        assert.deepInclude(body, {
+          status: 400,
+          param: "cursor",
+          detail: "cursor: Expected no control characters.",
         })
         assert.isEmpty(asked)
       }),
