@@ -58,7 +58,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   writeFileSync(config, yaml(options))
   const port = await freePort()
   const env = {
-    ADMIN_JWT_SECRET: "bench-bench-bench-bench-bench-bench",
+    ADMIN_JWT_SECRET: "a-secret-of-benchmarks-that-everybody-knows",
     GATEWAY_CONFIG: config,
     DATA_DIR: join(folder, "data"),
     PORT: String(port),

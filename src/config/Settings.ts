@@ -1,7 +1,7 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Context, Effect, Layer, Redacted, Result } from "effect"
+import { Context, Effect, Layer, Redacted, Result, Schema } from "effect"
 import { textThat, wholeNumber } from "../domain/rules.ts"
-import { ADMIN_JWT_SECRET_MIN_BYTES, readOrCreateAdminJwtSecret } from "./admin-jwt-secret.ts"
+import { ADMIN_JWT_SECRET_MIN_BYTES, isGuessable, readOrCreateAdminJwtSecret } from "./admin-jwt-secret.ts"
 import { BaseUrl } from "./base-url.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
 import type { GatewayConfig, GatewayFile } from "./GatewayConfig.ts"
@@ -32,7 +32,11 @@ const table = {
 const ADMIN_JWT_SECRET_RULE = `must have at least ${ADMIN_JWT_SECRET_MIN_BYTES} bytes`
 const adminJwtSecret = secret(
   "ADMIN_JWT_SECRET",
-  textThat(ADMIN_JWT_SECRET_RULE, (value) => Buffer.byteLength(value) >= ADMIN_JWT_SECRET_MIN_BYTES),
+  textThat(ADMIN_JWT_SECRET_RULE, (value) => Buffer.byteLength(value) >= ADMIN_JWT_SECRET_MIN_BYTES).check(
+    Schema.makeFilter((value) => !isGuessable(value), {
+      message: "must be random, not a few characters or a pattern repeated: openssl rand -base64 32",
+    }),
+  ),
 )
 const gatewayFile = text("GATEWAY_CONFIG", FilePath, undefined)
 const baseUrls = {
@@ -129,7 +133,7 @@ export class Settings extends Context.Service<
       host: table.host.unset,
       port: 0,
       dataDir: table.dataDir.unset,
-      adminJwtSecret: Redacted.make("only-for-tests-only-for-tests-only-for-tests"),
+      adminJwtSecret: Redacted.make("only-for-tests-and-known-to-everybody"),
       maxBodyBytes: table.maxBodyBytes.unset,
       gateway: Result.getOrThrow(
         mergeGatewayConfig(emptyFile, {

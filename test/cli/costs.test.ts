@@ -10,6 +10,7 @@ import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { attempt, HOUR_MS, record } from "../ledger/records.ts"
 import { assertHoldsExactly } from "../ledger/rows.ts"
 import { freshPostgresUrl, migratedPostgresUrl, temporaryDirectory } from "../support/Databases.ts"
+import { ADMIN_JWT_SECRET } from "../support/GatewayClient.ts"
 import { runCli, startCli } from "./run-cli.ts"
 
 const DAY = Date.UTC(2026, 9, 20)
@@ -46,7 +47,7 @@ const operator = Effect.fnUntraced(function* (url: Redacted.Redacted, yaml = pri
   const env = {
     DATABASE_URL: Redacted.value(url),
     GATEWAY_CONFIG: join(folder, "gateway.yaml"),
-    ADMIN_JWT_SECRET: "test-test-test-test-test-test-test-test",
+    ADMIN_JWT_SECRET,
   }
   return (...args: ReadonlyArray<string>) => ({
     run: runCli(["costs", "recompute", ...args], env, folder),

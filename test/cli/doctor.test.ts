@@ -15,6 +15,7 @@ import {
   migratedPostgresUrl,
   temporaryDirectory,
 } from "../support/Databases.ts"
+import { ADMIN_JWT_SECRET } from "../support/GatewayClient.ts"
 import { GatewayProcess } from "../support/GatewayProcess.ts"
 import { runCli } from "./run-cli.ts"
 
@@ -49,7 +50,7 @@ const diagnose = Effect.fnUntraced(function* (
 
 const serverEnv = (url: Redacted.Redacted) => ({
   DATABASE_URL: Redacted.value(url),
-  ADMIN_JWT_SECRET: "test-test-test-test-test-test-test-test",
+  ADMIN_JWT_SECRET,
 })
 
 const ledgerChecks = ["ledger", "partitions", "rollups", "rollup_levels", "attempts", "costs", "values"]

@@ -95,6 +95,16 @@ describe("settings from the environment", () => {
     ["GEMINI_BASE_URL", ["http://x?key=1", "http://"], url],
     ["OTEL_EXPORTER_OTLP_ENDPOINT", ["collector:4318"], url],
     ["ADMIN_JWT_SECRET", [SECRET.slice(1)], "must have at least 32 bytes"],
+    [
+      "ADMIN_JWT_SECRET",
+      [
+        "-".repeat(32),
+        "change-me-change-me-change-me-change-me",
+        "secret-for-tests".slice(1).repeat(3),
+        "aabbccddeeffgfedcbaabcdeffgfedcbabdgcfea".slice(0, 32),
+      ],
+      "must be random, not a few characters or a pattern repeated: openssl rand -base64 32",
+    ],
   ]
   for (const [name, values, rule] of wrong) {
     for (const value of values) {

@@ -3,7 +3,7 @@ import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { eventually } from "./process-watch.ts"
 
-export const ADMIN_JWT_SECRET = "test-test-test-test-test-test-test-test"
+export const ADMIN_JWT_SECRET = "a-secret-of-tests-that-everybody-knows"
 
 /** Talks to a gateway over HTTP, wherever that runs. */
 export class GatewayClient {

@@ -7,6 +7,7 @@ import { setTimeout } from "node:timers/promises"
 import { Duration, Effect, Layer, Redacted } from "effect"
 import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { Settings } from "../../src/config/Settings.ts"
+import { ADMIN_JWT_SECRET } from "./GatewayClient.ts"
 import { processEnv } from "./process-env.ts"
 import { scaled } from "./slowness.ts"
 
@@ -34,7 +35,7 @@ export class Replica {
     await writeFile(join(folder, "gateway.yaml"), options.config)
     const dataDir = options.dataDir ?? join(folder, "data")
     await mkdir(dataDir, { recursive: true })
-    const adminJwtSecret = options.adminJwtSecret ?? "test-test-test-test-test-test-test-test"
+    const adminJwtSecret = options.adminJwtSecret ?? ADMIN_JWT_SECRET
     const [port, adminToken] = await Promise.all([freePort(), issueAdminToken(adminJwtSecret)])
     return new Replica({ ...options, adminJwtSecret }, folder, dataDir, port, adminToken)
   }
