@@ -187,6 +187,7 @@ describe("a refusal", () => {
         for (const { token } of tokens) {
           assert.deepStrictEqual(yield* refusalOf(token), yield* refusalOf("no key at all"))
         }
+        assert.strictEqual(world.compares, 2, "the first use of one, and the guess at one that has no proof")
       }),
     ),
   )
