@@ -59,7 +59,8 @@ const readPool = Database.layerPool({
 const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(KeyChanges.layer))
 
 const requestServices = Layer.mergeAll(
-  Layer.mergeAll(auth, DatabaseHealth.layer, SchemaHealth.layer).pipe(Layer.provide(keyPool)),
+  Layer.merge(auth, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),
+  SchemaHealth.layer.pipe(Layer.provide(readPool)),
   Idempotency.layer.pipe(Layer.provide(claimPool)),
 )
 
