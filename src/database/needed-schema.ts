@@ -64,6 +64,10 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
     },
     key: "id",
   },
+  api_key_proofs: {
+    columns: { key_id: "text", secret_hash: "text", proof: "text" },
+    key: "key_id, secret_hash",
+  },
   idempotency_claims: {
     columns: {
       key_id: "text",

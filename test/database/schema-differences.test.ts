@@ -12,7 +12,7 @@ const damages: ReadonlyArray<readonly [statement: string, ...found: ReadonlyArra
   ],
   ["DROP TABLE usage_recent CASCADE", "usage_recent is missing", "usage_rollups is missing"],
   ["DROP TABLE usage_6h", "usage_6h is missing"],
-  ["DROP TABLE api_keys", "api_keys is missing"],
+  ["DROP TABLE api_keys CASCADE", "api_keys is missing"],
   ["ALTER TABLE usage_recent DROP CONSTRAINT usage_recent_pkey", "primary key of usage_recent is missing"],
   [
     `ALTER TABLE request_kinds DROP CONSTRAINT request_kinds_pkey, ADD PRIMARY KEY (day, key_id)`,
