@@ -8,8 +8,20 @@ import type { GatewayConfig, GatewayFile } from "./GatewayConfig.ts"
 import { emptyFile, inFile, readGatewayFile } from "./GatewayFile.ts"
 import { logFormat, logLevel } from "./LogSettings.ts"
 import { mergeGatewayConfig } from "./merge-gateway-config.ts"
+import { OriginList } from "./origins.ts"
 import { SettingsError } from "./SettingsError.ts"
-import { ApiKey, FilePath, Host, makeReader, number, secret, text, urlOf, type Values } from "./setting.ts"
+import {
+  ApiKey,
+  FilePath,
+  Host,
+  makeReader,
+  number,
+  onOrOff,
+  secret,
+  text,
+  urlOf,
+  type Values,
+} from "./setting.ts"
 
 /**
  * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
@@ -19,6 +31,12 @@ const table = {
   host: text("HOST", Host, "127.0.0.1"),
   /** 0 = any free port. */
   port: number("PORT", wholeNumber(0, 65_535), 8_000),
+  /** Absent = the operators' routes are on `port`. 0 = any free one. */
+  adminPort: number("ADMIN_PORT", wholeNumber(0, 65_535), undefined),
+  docs: onOrOff("DOCS", true),
+  metrics: onOrOff("METRICS", true),
+  /** Absent = no page of another origin may use the API. */
+  corsOrigins: text("CORS_ORIGINS", OriginList, undefined),
   /** Absent = embedded database under `dataDir`. */
   databaseUrl: secret("DATABASE_URL", urlOf("postgres", "postgresql")),
   dataDir: text("DATA_DIR", FilePath, "./data"),
@@ -101,6 +119,9 @@ const load = Effect.gen(function* () {
   // Only for their faults: the log reads them before there are settings.
   yield* reader.readAll({ logLevel, logFormat })
   const settings = yield* reader.readAll(table)
+  if (settings.adminPort === settings.port && settings.port !== 0) {
+    reader.faults.push(`${table.adminPort.name} must be another port than ${table.port.name}`)
+  }
   const embedded = settings.databaseUrl === undefined && !reader.wrong.has(table.databaseUrl.name)
   const gateway = yield* readGateway(reader)
   const adminJwtSecret = yield* readAdminJwtSecret(reader, settings.dataDir, embedded)
@@ -132,6 +153,8 @@ export class Settings extends Context.Service<
     Layer.sync(Settings, () => ({
       host: table.host.unset,
       port: 0,
+      docs: table.docs.unset,
+      metrics: table.metrics.unset,
       dataDir: table.dataDir.unset,
       adminJwtSecret: Redacted.make("only-for-tests-and-known-to-everybody"),
       maxBodyBytes: table.maxBodyBytes.unset,

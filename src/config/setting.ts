@@ -55,6 +55,22 @@ export const number = <U extends number | undefined>(
     unset,
   )
 
+/** A setting that switches something on or off. */
+export const onOrOff = (name: string, unset: boolean): Setting<boolean> =>
+  text(
+    name,
+    oneOfAnyCase(["on", "off"]).pipe(
+      Schema.decodeTo(
+        Schema.Boolean,
+        SchemaTransformation.transform({
+          decode: (word: "on" | "off") => word === "on",
+          encode: (on): "on" | "off" => (on ? "on" : "off"),
+        }),
+      ),
+    ),
+    unset,
+  )
+
 /** A setting that no log, error or answer may show. */
 export const secret = (name: string, rule: Schema.Codec<string>): Setting<Redacted.Redacted | undefined> => {
   const { config } = text(name, rule, undefined)

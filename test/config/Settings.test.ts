@@ -35,7 +35,8 @@ describe("settings from the environment", () => {
         assert.strictEqual(found.maxBodyBytes, 33_554_432)
         assert.strictEqual(found.dataDir, dir)
         assert.isFalse("databaseUrl" in found || "redisUrl" in found || "otlpEndpoint" in found)
-        assert.isFalse("retentionDays" in found)
+        assert.isFalse("retentionDays" in found || "adminPort" in found || "corsOrigins" in found)
+        assert.isTrue(found.docs && found.metrics)
         assert.deepStrictEqual(
           found.gateway.providers.map(({ kind }) => kind),
           ["simulated", "simulated"],
@@ -57,12 +58,22 @@ describe("settings from the environment", () => {
         GEMINI_API_KEY: "",
         MAX_BODY_BYTES: "10",
         RETENTION_DAYS: "30",
+        ADMIN_PORT: "0",
+        DOCS: "OFF",
+        METRICS: "off",
+        CORS_ORIGINS: "https://app.example.com , http://localhost:5173,tauri://localhost",
         OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318/",
       })
       assert.strictEqual(found.host, "::1")
       assert.strictEqual(found.port, 0)
       assert.strictEqual(found.maxBodyBytes, 10)
       assert.strictEqual(found.retentionDays, 30)
+      assert.strictEqual(found.adminPort, 0)
+      assert.isFalse(found.docs || found.metrics)
+      assert.deepStrictEqual(
+        found.corsOrigins,
+        new Set(["https://app.example.com", "http://localhost:5173", "tauri://localhost"]),
+      )
       assert.strictEqual(found.otlpEndpoint, "http://127.0.0.1:4318")
       assert.strictEqual(found.databaseUrl && Redacted.value(found.databaseUrl), "postgres://u:p@db/x")
       assert.strictEqual(found.redisUrl && Redacted.value(found.redisUrl), "rediss://cache:6379")
@@ -82,6 +93,29 @@ describe("settings from the environment", () => {
     ["PORT", ["65536", "-1", "80a", "1.5", "NaN"], "must be a whole number from 0 to 65535"],
     ["RETENTION_DAYS", ["0", "-1", "1.5", "30d", "36501"], "must be a whole number from 1 to 36500"],
     ["MAX_BODY_BYTES", ["0", "2MB", "104857601"], "must be a whole number from 1 to 104857600"],
+    ["ADMIN_PORT", ["65536", "x"], "must be a whole number from 0 to 65535"],
+    ["ADMIN_PORT", ["8000"], "must be another port than PORT"],
+    ["DOCS", ["no"], "must be one of on, off"],
+    ["METRICS", ["0"], "must be one of on, off"],
+    [
+      "CORS_ORIGINS",
+      [
+        ...[
+          "app.example.com",
+          "https://app.example.com/",
+          "https://app.example.com:443",
+          "https://App.example.com",
+        ],
+        ...[
+          "https://a.example.com,",
+          "*,https://a.example.com",
+          "https://*.example.com/x",
+          "https://u:p@x",
+          "null",
+        ],
+      ],
+      "must be * or origins such as https://app.example.com, separated by commas",
+    ],
     ["LOG_LEVEL", ["loud"], "must be one of trace, debug, info, warn, error, fatal, none"],
     ["LOG_FORMAT", ["xml"], "must be one of pretty, json"],
     ["REDIS_URL", ["localhost:6379", "http://x"], "must be a URL that starts with redis:// or rediss://"],
@@ -113,6 +147,10 @@ describe("settings from the environment", () => {
       )
     }
   }
+
+  it.effect("CORS_ORIGINS=* is every origin", () =>
+    Effect.map(load({ CORS_ORIGINS: "*" }), ({ corsOrigins }) => assert.strictEqual(corsOrigins, "*")),
+  )
 
   for (const value of ["mysql://x/y", "db:5432", "postgresql:/x", "postgres://h:port/x"]) {
     it.effect(`DATABASE_URL=${value} gives exactly one line and makes no secret`, () =>

@@ -84,6 +84,8 @@ const gateway: GatewayConfig = {
 export const settings = Layer.succeed(Settings, {
   host: "127.0.0.1",
   port: 0,
+  docs: true,
+  metrics: true,
   dataDir: "unused",
   adminJwtSecret: Redacted.make("unused"),
   maxBodyBytes: 1_000_000,

@@ -40,6 +40,8 @@ const layerOf = (providers: ReadonlyArray<ProviderConfig>) =>
       Layer.succeed(Settings, {
         host: "127.0.0.1",
         port: 0,
+        docs: true,
+        metrics: true,
         dataDir: "",
         adminJwtSecret: Redacted.make(""),
         maxBodyBytes: 1,
