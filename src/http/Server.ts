@@ -19,14 +19,13 @@ import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
 import { fromAdmission } from "./client-errors.ts"
 import { watchConnections } from "./connections.ts"
-import * as DocsPage from "./docs-page.ts"
+import { documentationRoutes } from "./documentation-routes.ts"
 import { guardDoor } from "./door.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { allowedMethods, endpointOf, inferencePaths } from "./known-paths.ts"
 import { openAiRoutes } from "./openai-routes.ts"
-import { openApiResponse } from "./openapi.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -99,7 +98,10 @@ const unhandled = Effect.fnUntraced(function* (
   )
 })
 
-/** 404, or 405 with Allow when the path exists under another method. */
+/**
+ * 404, or 405 with Allow when the path exists under another method. No route of its own: the router would take it for
+ * every HEAD, which it answers by the path's GET otherwise.
+ */
 const notHere = Effect.gen(function* () {
   const request = yield* HttpServerRequest.HttpServerRequest
   const { method, url } = request
@@ -128,9 +130,7 @@ const routes = Layer.mergeAll(
     Layer.provide([AnalyticsHandlers, KeysHandlers, SystemHandlers]),
     Layer.provide(adminMiddleware),
   ),
-  HttpRouter.add("GET", "/openapi.json", openApiResponse),
-  DocsPage.layer,
-  HttpRouter.add("*", "*", notHere),
+  documentationRoutes,
 ).pipe(Layer.provide(exchange))
 
 /** A request cut at the end of the grace period leaves its keep-alive socket open; nothing may outlive the server. */

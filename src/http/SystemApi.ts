@@ -1,11 +1,41 @@
 import { Effect } from "effect"
+import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { AdminApi } from "../api/GatewayApi.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { SchemaHealth } from "../database/SchemaHealth.ts"
 import { Ledger } from "../ledger/Ledger.ts"
+import { withPlaces } from "./open-routes.ts"
 import { Readiness } from "./Readiness.ts"
+
+/** Times the 100 KB that the metrics of many providers may have: few enough, and more than scrapers there are. */
+const METRICS_PLACES = 32
+const RENDERINGS_PER_SECOND = 5
+
+/** Renders the metrics anew while there is budget for it, and answers the last rendering otherwise. */
+const makeMetrics = () => {
+  let last: Uint8Array | undefined
+  let budget = RENDERINGS_PER_SECOND
+  let budgetAtMs = performance.now()
+
+  const render = Effect.map(PrometheusMetrics.format(), (text) => {
+    budget -= 1
+    last = Buffer.from(text)
+    return last
+  })
+  const rendering = Effect.suspend(() => {
+    const nowMs = performance.now()
+    budget = Math.min(RENDERINGS_PER_SECOND, budget + ((nowMs - budgetAtMs) / 1000) * RENDERINGS_PER_SECOND)
+    budgetAtMs = nowMs
+    return last === undefined || budget >= 1 ? render : Effect.succeed(last)
+  })
+  return withPlaces(METRICS_PLACES)(
+    Effect.map(rendering, (bytes) =>
+      HttpServerResponse.uint8Array(bytes, { contentType: "text/plain; version=0.0.4; charset=utf-8" }),
+    ),
+  )
+}
 
 /** Routes for probes and scrapers: no credential, nothing about keys, prompts or configuration in them. */
 export const SystemHandlers = HttpApiBuilder.group(
@@ -15,7 +45,6 @@ export const SystemHandlers = HttpApiBuilder.group(
     const readiness = yield* Readiness
     const database = yield* DatabaseHealth
     const schema = yield* SchemaHealth
-
     const ledger = yield* Ledger
 
     const troubles = () => {
@@ -30,6 +59,7 @@ export const SystemHandlers = HttpApiBuilder.group(
         ...told("ledger journal takes no records", ledger.journalFault()),
       ]
     }
+    const metrics = makeMetrics()
 
     const readyz = Effect.suspend(() => {
       const phase = readiness.phase()
@@ -41,7 +71,7 @@ export const SystemHandlers = HttpApiBuilder.group(
     return handlers.handleAll({
       livez: () => Effect.succeed({ status: "ok" as const }),
       readyz: () => readyz,
-      metrics: () => PrometheusMetrics.format(),
+      metrics: () => metrics,
     })
   }),
 )
