@@ -3,6 +3,7 @@ import { HttpServer } from "effect/http"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
 import { Settings } from "../config/Settings.ts"
+import { OperatorsUrl } from "../http/OperatorsUrl.ts"
 
 const DEMO_TOKEN_TTL = Duration.hours(24)
 
@@ -11,9 +12,9 @@ const DEMO_TOKEN_TTL = Duration.hours(24)
  * gets a demo key and an admin token, printed this once with a command to paste.
  */
 export const welcome = Effect.gen(function* () {
-  const { dataDir, databaseUrl, gateway } = yield* Settings
-  const server = yield* HttpServer.HttpServer
-  const url = HttpServer.formatAddress(server.address)
+  const { adminPort, dataDir, databaseUrl, docs, gateway } = yield* Settings
+  const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
+  const operatorsUrl = yield* OperatorsUrl
 
   yield* Console.log(`LLM Inference Gateway listening on ${url}`)
   const providers = gateway.providers.map(({ name }) => name).join(", ")
@@ -22,7 +23,8 @@ export const welcome = Effect.gen(function* () {
   yield* Console.log(
     `  providers  ${providers}${simulated ? "  (SIMULATED: set OPENAI_API_KEY or GEMINI_API_KEY for real ones)" : ""}`,
   )
-  yield* Console.log(`  docs       ${url}/docs`)
+  if (adminPort !== undefined) yield* Console.log(`  operators  ${operatorsUrl}`)
+  if (docs) yield* Console.log(`  docs       ${operatorsUrl}/docs`)
   if (databaseUrl !== undefined) return
 
   const keys = yield* ApiKeys
@@ -40,7 +42,7 @@ Ask something:
   curl -s ${url}/infer -H 'Content-Type: application/json' -H 'X-API-Key: ${Redacted.value(secret)}' -d '{"prompt":"Say hello","explain":true}'
 
 See what it cost:
-  curl -s ${url}/analytics/usage-by-key -H 'Authorization: Bearer ${Redacted.value(token)}'
+  curl -s ${operatorsUrl}/analytics/usage-by-key -H 'Authorization: Bearer ${Redacted.value(token)}'
 `)
 }).pipe(
   // The service runs without the greeting: a database that is slow right now must not stop it.

@@ -1,5 +1,6 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { ByteSize, Cause, Effect, Layer } from "effect"
 import {
   HttpIncomingMessage,
@@ -24,7 +25,8 @@ import { guardDoor } from "./door.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
-import { allowedMethods, endpointOf, inferencePaths } from "./known-paths.ts"
+import { inferencePaths, type KnownPath, type KnownPaths, pathsOfPorts } from "./known-paths.ts"
+import { OperatorsUrl } from "./OperatorsUrl.ts"
 import { openAiRoutes } from "./openai-routes.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
@@ -39,25 +41,35 @@ const KEEP_ALIVE_MS = 65_000
 /** Status of an exchange whose client left; never sent. */
 const CLIENT_LEFT = errorCatalogue.client_closed_request.status
 
+/** The path behind a request as it was sent, before anything made another of it. */
+const pathOf = (paths: KnownPaths, request: HttpServerRequest.HttpServerRequest): KnownPath | undefined =>
+  paths.find(NodeHttpServerRequest.toIncomingMessage(request).url ?? "")
+
 /**
  * Outermost middleware: every exchange has an id, and whatever was not answered by a handler becomes a problem
  * document. A defect is logged with its cause and the id, and the client learns only the id.
+ *
+ * What is not one of the port's paths, in their one spelling, does not reach the router, which understands more: a
+ * proxy's rule for a path would not hold for its other spellings.
  */
-const exchange = HttpRouter.middleware(
-  (app) =>
-    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      const complete = (response: HttpServerResponse.HttpServerResponse) =>
-        withCommonHeaders(response, request)
-      return Effect.matchCauseEffect(app, {
-        onSuccess: (response) => Effect.succeed(complete(response)),
-        onFailure: (cause) =>
-          Cause.hasInterruptsOnly(cause)
-            ? Effect.failCause(cause)
-            : Effect.map(unhandled(cause, request), complete),
-      })
-    }),
-  { global: true },
-)
+const exchange = (paths: KnownPaths) =>
+  HttpRouter.middleware(
+    (app) =>
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+        const path = pathOf(paths, request)
+        const answer = path === undefined ? notHere(paths) : app
+        const complete = (response: HttpServerResponse.HttpServerResponse) =>
+          withCommonHeaders(response, request)
+        return Effect.matchCauseEffect(answer, {
+          onSuccess: (response) => Effect.succeed(complete(response)),
+          onFailure: (cause) =>
+            Cause.hasInterruptsOnly(cause)
+              ? Effect.failCause(cause)
+              : Effect.map(unhandled(cause, request, paths), complete),
+        })
+      }),
+    { global: true },
+  )
 
 /** Adds what every response has, where its route did not. */
 const withCommonHeaders = (
@@ -72,9 +84,9 @@ const withCommonHeaders = (
 
 /** Counts and times an exchange that is over. */
 const measure =
-  (update: Update) =>
+  (update: Update, paths: KnownPaths) =>
   ({ url = "" }: IncomingMessage, { headersSent, statusCode }: ServerResponse, startedAt: number): void => {
-    const endpoint = endpointOf(url)
+    const endpoint = paths.find(url)?.template ?? "unmatched"
     update(requests(endpoint, requestOutcome(headersSent ? statusCode : CLIENT_LEFT)), 1)
     update(requestDuration(endpoint), performance.now() - startedAt)
   }
@@ -82,10 +94,11 @@ const measure =
 const unhandled = Effect.fnUntraced(function* (
   cause: Cause.Cause<unknown>,
   request: HttpServerRequest.HttpServerRequest,
+  paths: KnownPaths,
 ) {
   const defect = Cause.squash(cause)
   if (HttpServerError.isHttpServerError(defect) && defect.reason._tag === "RouteNotFound")
-    return yield* notHere
+    return yield* notHere(paths)
   yield* Effect.annotateLogs(Effect.logError("A request failed unexpectedly", cause), {
     request_id: requestIdOf(request),
   })
@@ -102,14 +115,15 @@ const unhandled = Effect.fnUntraced(function* (
  * 404, or 405 with Allow when the path exists under another method. No route of its own: the router would take it for
  * every HEAD, which it answers by the path's GET otherwise.
  */
-const notHere = Effect.gen(function* () {
+const notHere = Effect.fnUntraced(function* (paths: KnownPaths) {
   const request = yield* HttpServerRequest.HttpServerRequest
-  const { method, url } = request
-  const allowed = allowedMethods(url)
+  const { method } = request
+  const allowed = pathOf(paths, request)?.methods ?? []
   // A known path under the right method is here because it cannot be decoded.
   if (allowed.length === 0 || allowed.includes(method)) {
+    const hint = paths.find("/docs") === undefined ? "" : " GET /docs lists the routes."
     return errorResponse(
-      new GatewayError({ code: "not_found", detail: "No route has this path. GET /docs lists the routes." }),
+      new GatewayError({ code: "not_found", detail: `No route has this path.${hint}` }),
       request,
     )
   }
@@ -123,15 +137,16 @@ const notHere = Effect.gen(function* () {
   return HttpServerResponse.setHeader(response, "allow", allowed.join(", "))
 })
 
-const routes = Layer.mergeAll(
-  inferRoute,
-  openAiRoutes,
-  HttpApiBuilder.layer(AdminApi).pipe(
-    Layer.provide([AnalyticsHandlers, KeysHandlers, SystemHandlers]),
-    Layer.provide(adminMiddleware),
-  ),
-  documentationRoutes,
-).pipe(Layer.provide(exchange))
+const routes = (paths: KnownPaths) =>
+  Layer.mergeAll(
+    inferRoute,
+    openAiRoutes,
+    HttpApiBuilder.layer(AdminApi).pipe(
+      Layer.provide([AnalyticsHandlers, KeysHandlers, SystemHandlers]),
+      Layer.provide(adminMiddleware),
+    ),
+    documentationRoutes,
+  ).pipe(Layer.provide(exchange(paths)))
 
 /** A request cut at the end of the grace period leaves its keep-alive socket open; nothing may outlive the server. */
 const closeSocketsLast = (server: Server) =>
@@ -152,42 +167,59 @@ const closeTheQueue = (
     Effect.sleep(QUEUE_EMPTIES),
   )
 
-/** The HTTP server. Stateful services must be provided to it from outside: `serve` builds its routes anew. */
+/** A server on one port. Stateful services must be provided to it from outside: `serve` builds its routes anew. */
+const serverOn = (port: number, paths: KnownPaths) =>
+  Layer.unwrap(
+    Effect.gen(function* () {
+      const { gateway, host, maxBodyBytes, otlpEndpoint } = yield* Settings
+      const server = createServer({
+        headersTimeout: HEADERS_TIMEOUT_MS,
+        requestTimeout: HEADERS_TIMEOUT_MS + longestUploadMs(maxBodyBytes, yield* UploadGraceMs),
+        connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
+        keepAliveTimeout: KEEP_ALIVE_MS,
+        // Java's client offers HTTP/2 with every request: it is one like any other, on a connection that is kept.
+        shouldUpgradeCallback: () => false,
+      })
+      watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater, paths))
+      const admission = yield* Admission
+      const refusals = yield* Refusals
+      const saturation = () => {
+        const refusal = admission.saturation()
+        return refusal && fromAdmission(refusal)
+      }
+      guardDoor(server, (target) => inferencePaths.has(target), saturation, refusals.add)
+      const serving = HttpRouter.serve(routes(paths), {
+        disableLogger: true,
+        disableListenLog: true,
+        routerConfig: { caseSensitive: true },
+      }).pipe(
+        Layer.provide(
+          Layer.mergeAll(
+            Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBodyBytes)),
+            Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => otlpEndpoint === undefined),
+          ),
+        ),
+        Layer.provideMerge(
+          NodeHttpServer.layer(() => server, {
+            host,
+            port,
+            gracefulShutdownTimeout: gateway.timeouts.drainMs,
+          }),
+        ),
+        Layer.provide(closeSocketsLast(server)),
+      )
+      return Layer.provideMerge(Layer.effectDiscard(Effect.addFinalizer(() => closeTheQueue(server))), serving)
+    }),
+  )
+
+/** The HTTP server, and with `ADMIN_PORT` the operators' beside it. */
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
-    const { gateway, host, port, maxBodyBytes, otlpEndpoint } = yield* Settings
-    const server = createServer({
-      headersTimeout: HEADERS_TIMEOUT_MS,
-      requestTimeout: HEADERS_TIMEOUT_MS + longestUploadMs(maxBodyBytes, yield* UploadGraceMs),
-      connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
-      keepAliveTimeout: KEEP_ALIVE_MS,
-      // Java's client offers HTTP/2 with every request: it is one like any other, on a connection that is kept.
-      shouldUpgradeCallback: () => false,
-    })
-    watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater))
-    const admission = yield* Admission
-    const refusals = yield* Refusals
-    const saturation = () => {
-      const refusal = admission.saturation()
-      return refusal && fromAdmission(refusal)
-    }
-    guardDoor(server, (target) => inferencePaths.has(target), saturation, refusals.add)
-    const serving = HttpRouter.serve(routes, {
-      disableLogger: true,
-      disableListenLog: true,
-      routerConfig: { caseSensitive: true },
-    }).pipe(
-      Layer.provide(
-        Layer.mergeAll(
-          Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBodyBytes)),
-          Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => otlpEndpoint === undefined),
-        ),
-      ),
-      Layer.provideMerge(
-        NodeHttpServer.layer(() => server, { host, port, gracefulShutdownTimeout: gateway.timeouts.drainMs }),
-      ),
-      Layer.provide(closeSocketsLast(server)),
-    )
-    return Layer.provideMerge(Layer.effectDiscard(Effect.addFinalizer(() => closeTheQueue(server))), serving)
+    const { adminPort, port, ...on } = yield* Settings
+    const paths = pathsOfPorts({ ...on, ...(adminPort !== undefined && { adminPort }) })
+    const open = serverOn(port, paths.open)
+    return adminPort === undefined
+      ? Layer.provideMerge(OperatorsUrl.layer, open)
+      : Layer.merge(open, Layer.provide(OperatorsUrl.layer, serverOn(adminPort, paths.operators)))
   }),
 )
