@@ -20,6 +20,7 @@ import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
 import { fromAdmission } from "./client-errors.ts"
 import { watchConnections } from "./connections.ts"
+import { type CrossOrigin, makeCrossOrigin } from "./cors.ts"
 import { documentationRoutes } from "./documentation-routes.ts"
 import { guardDoor } from "./door.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
@@ -52,15 +53,18 @@ const pathOf = (paths: KnownPaths, request: HttpServerRequest.HttpServerRequest)
  * What is not one of the port's paths, in their one spelling, does not reach the router, which understands more: a
  * proxy's rule for a path would not hold for its other spellings.
  */
-const exchange = (paths: KnownPaths) =>
+const exchange = (paths: KnownPaths, crossOrigin: CrossOrigin | undefined) =>
   HttpRouter.middleware(
     (app) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const path = pathOf(paths, request)
+        const preflight = crossOrigin?.preflight(request, path)
         const answer = path === undefined ? notHere(paths) : app
-        const complete = (response: HttpServerResponse.HttpServerResponse) =>
-          withCommonHeaders(response, request)
-        return Effect.matchCauseEffect(answer, {
+        const complete = (response: HttpServerResponse.HttpServerResponse) => {
+          const completed = withCommonHeaders(response, request)
+          return crossOrigin === undefined ? completed : crossOrigin.expose(completed, request, path)
+        }
+        return Effect.matchCauseEffect(preflight === undefined ? answer : Effect.succeed(preflight), {
           onSuccess: (response) => Effect.succeed(complete(response)),
           onFailure: (cause) =>
             Cause.hasInterruptsOnly(cause)
@@ -137,7 +141,7 @@ const notHere = Effect.fnUntraced(function* (paths: KnownPaths) {
   return HttpServerResponse.setHeader(response, "allow", allowed.join(", "))
 })
 
-const routes = (paths: KnownPaths) =>
+const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
   Layer.mergeAll(
     inferRoute,
     openAiRoutes,
@@ -146,7 +150,7 @@ const routes = (paths: KnownPaths) =>
       Layer.provide(adminMiddleware),
     ),
     documentationRoutes,
-  ).pipe(Layer.provide(exchange(paths)))
+  ).pipe(Layer.provide(exchange(paths, crossOrigin)))
 
 /** A request cut at the end of the grace period leaves its keep-alive socket open; nothing may outlive the server. */
 const closeSocketsLast = (server: Server) =>
@@ -168,7 +172,7 @@ const closeTheQueue = (
   )
 
 /** A server on one port. Stateful services must be provided to it from outside: `serve` builds its routes anew. */
-const serverOn = (port: number, paths: KnownPaths) =>
+const serverOn = (port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { gateway, host, maxBodyBytes, otlpEndpoint } = yield* Settings
@@ -187,8 +191,8 @@ const serverOn = (port: number, paths: KnownPaths) =>
         const refusal = admission.saturation()
         return refusal && fromAdmission(refusal)
       }
-      guardDoor(server, (target) => inferencePaths.has(target), saturation, refusals.add)
-      const serving = HttpRouter.serve(routes(paths), {
+      guardDoor(server, inferencePaths, saturation, refusals.add)
+      const serving = HttpRouter.serve(routes(paths, crossOrigin), {
         disableLogger: true,
         disableListenLog: true,
         routerConfig: { caseSensitive: true },
@@ -215,9 +219,9 @@ const serverOn = (port: number, paths: KnownPaths) =>
 /** The HTTP server, and with `ADMIN_PORT` the operators' beside it. */
 export const layer = Layer.unwrap(
   Effect.gen(function* () {
-    const { adminPort, port, ...on } = yield* Settings
+    const { adminPort, corsOrigins, port, ...on } = yield* Settings
     const paths = pathsOfPorts({ ...on, ...(adminPort !== undefined && { adminPort }) })
-    const open = serverOn(port, paths.open)
+    const open = serverOn(port, paths.open, corsOrigins && makeCrossOrigin(corsOrigins))
     return adminPort === undefined
       ? Layer.provideMerge(OperatorsUrl.layer, open)
       : Layer.merge(open, Layer.provide(OperatorsUrl.layer, serverOn(adminPort, paths.operators)))

@@ -5,12 +5,12 @@ import { newRequestId } from "./request-id.ts"
 
 /**
  * Refuses requests before anything else looks at them, while `refusal` says so: routing, middleware and authentication
- * would cost each of many refusals as much as some answers cost. `isGuarded` tells of a path whether it may be refused;
- * probes and operators get through.
+ * would cost each of many refusals as much as some answers cost. It guards POSTs to `paths`: probes and operators get
+ * through, and so do web pages, whose refusal has to name their origin.
  */
 export const guardDoor = (
   server: Server,
-  isGuarded: (target: string) => boolean,
+  paths: ReadonlySet<string>,
   refusal: () => GatewayError | undefined,
   turnedAway: (response: ServerResponse) => void,
 ): void => {
@@ -19,10 +19,12 @@ export const guardDoor = (
     if (event !== "request" && event !== "checkContinue") return emit(event, ...args)
     // Node's own arguments of these two events.
     const [request, response] = args as [IncomingMessage, ServerResponse]
-    const error = isGuarded(request.url ?? "") ? refusal() : undefined
+    const { headers: sent, method, url = "" } = request
+    const guarded = method === "POST" && sent.origin === undefined && paths.has(url)
+    const error = guarded ? refusal() : undefined
     if (error === undefined) return emit(event, ...args)
     turnedAway(response)
-    const { status, headers, body } = storedError(error, newRequestId(), errorFormatOf(request.url ?? ""))
+    const { status, headers, body } = storedError(error, newRequestId(), errorFormatOf(url))
     response.writeHead(status, headers)
     response.end(body)
     return true
