@@ -1,4 +1,6 @@
-import { Console, DateTime, Duration, Effect, Redacted } from "effect"
+import { rm, writeFile } from "node:fs/promises"
+import { join } from "node:path"
+import { Console, Context, Data, DateTime, Duration, Effect, Redacted } from "effect"
 import { HttpServer } from "effect/http"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
@@ -7,9 +9,20 @@ import { OperatorsUrl } from "../http/OperatorsUrl.ts"
 
 const DEMO_TOKEN_TTL = Duration.hours(24)
 
+/** In `DATA_DIR`, for its owner alone. */
+const FIRST_START_FILE = "first-start.txt"
+
+/** Whether a person reads what the process prints. What is not a terminal is a log, which others read and keep. */
+export const OnTerminal = Context.Reference<boolean>("gateway/app/OnTerminal", {
+  defaultValue: () => process.stdout.isTTY === true,
+})
+
+class FirstStartUnwritten extends Data.TaggedError("FirstStartUnwritten")<{ readonly file: string }> {}
+
 /**
  * Greets the person who started the service, once it is up. An embedded database without any key is a first start: it
- * gets a demo key and an admin token, printed this once with a command to paste.
+ * gets a demo key and an admin token, with commands to paste. A terminal shows them, this once; elsewhere they are in a
+ * file.
  */
 export const welcome = Effect.gen(function* () {
   const { adminPort, dataDir, databaseUrl, docs, gateway } = yield* Settings
@@ -33,9 +46,7 @@ export const welcome = Effect.gen(function* () {
   const { secret } = yield* keys.create({ name: "demo" })
   const token = yield* (yield* AdminTokens).issue(DEMO_TOKEN_TTL)
   const until = DateTime.formatIso(DateTime.addDuration(yield* DateTime.now, DEMO_TOKEN_TTL))
-  yield* Console.log(`
-First start. This is shown once:
-  API key      ${Redacted.value(secret)}
+  const credentials = `  API key      ${Redacted.value(secret)}
   admin token  ${Redacted.value(token)}  (until ${until})
 
 Ask something:
@@ -43,11 +54,34 @@ Ask something:
 
 See what it cost:
   curl -s ${operatorsUrl}/analytics/usage-by-key -H 'Authorization: Bearer ${Redacted.value(token)}'
-`)
+`
+  if (yield* OnTerminal) {
+    yield* Console.log(`\nFirst start. This is shown once:\n${credentials}`)
+    return
+  }
+  const file = join(dataDir, FIRST_START_FILE)
+  yield* writeForOwner(file, `First start. Delete this file when you have its credentials.\n${credentials}`)
+  yield* Console.log(
+    `\nFirst start. The API key and the admin token are in ${file}, which only its owner may read.`,
+  )
 }).pipe(
   // The service runs without the greeting: a database that is slow right now must not stop it.
   Effect.catchTags({
     ApiKeysUnavailable: () => Effect.logWarning("No demo key was made: the database did not answer"),
     ApiKeysBusy: () => Effect.logWarning("No demo key was made: too many keys are being made"),
+    FirstStartUnwritten: ({ file }) =>
+      Effect.logWarning("The demo key is lost: its file could not be written").pipe(
+        Effect.annotateLogs({ file }),
+      ),
   }),
 )
+
+/** A file that was there keeps its mode when it is written again, so it goes first. */
+const writeForOwner = (file: string, text: string) =>
+  Effect.tryPromise({
+    try: async () => {
+      await rm(file, { force: true })
+      await writeFile(file, text, { flag: "wx", mode: 0o600 })
+    },
+    catch: () => new FirstStartUnwritten({ file }),
+  })
