@@ -3,7 +3,7 @@ import { createServer } from "node:http"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { assert, describe, it } from "@effect/vitest"
+import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import { Console, DateTime, Effect, Layer, Redacted } from "effect"
 import { OnTerminal, welcome } from "../../src/app/welcome.ts"
 import { AdminTokens } from "../../src/auth/AdminTokens.ts"
@@ -109,9 +109,14 @@ describe("a first start", () => {
 })
 
 describe("a gateway whose output is a pipe", () => {
+  let gateway: GatewayProcess
+  beforeAll(async () => {
+    gateway = await GatewayProcess.start()
+  })
+  afterAll(() => gateway?.stop())
+
   it.live("leaves a key that works in its file", () =>
     Effect.promise(async () => {
-      const gateway = await GatewayProcess.start()
       const named = () => /are in (\S+),/.exec(gateway.stdout)?.[1]
       await eventually(() => named() !== undefined)
       const text = await readFile(named() ?? "", "utf8")
@@ -124,7 +129,6 @@ describe("a gateway whose output is a pipe", () => {
       await eventually(async () => (await usage()).status === 200, 20_000)
       assert.notInclude(gateway.stdout + gateway.stderr, "gwk_")
       assert.notMatch(gateway.stdout + gateway.stderr, TOKEN)
-      await gateway.stop()
     }),
   )
 })
