@@ -212,7 +212,10 @@ const serverOn = (port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
         ),
         Layer.provide(closeSocketsLast(server)),
       )
-      return Layer.provideMerge(Layer.effectDiscard(Effect.addFinalizer(() => closeTheQueue(server))), serving)
+      return Layer.provideMerge(
+        Layer.effectDiscard(Effect.addFinalizer(() => closeTheQueue(server))),
+        serving,
+      )
     }),
   )
 
