@@ -106,6 +106,9 @@ export const TimeseriesRow = Schema.Struct({
 
 export const RequestRow = Schema.Struct({
   request_id: Schema.String,
+  requests: Schema.Int.annotate({
+    description: "Requests that the row stands for: more than one where a key was refused again and again",
+  }),
   key_id: Schema.String,
   endpoint: Schema.String,
   route: Schema.NullOr(Schema.String),

@@ -7,6 +7,7 @@ import addStreamAccounting from "../../migrations/0004_add_stream_accounting.ts"
 import partitionLedgerByDay from "../../migrations/0005_partition_ledger_by_day.ts"
 import repairChangedMigrations from "../../migrations/0006_repair_changed_migrations.ts"
 import createApiKeyProofs from "../../migrations/0007_create_api_key_proofs.ts"
+import countRefusals from "../../migrations/0008_count_refusals.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -23,6 +24,7 @@ export const migrations = {
   "0005_partition_ledger_by_day": partitionLedgerByDay,
   "0006_repair_changed_migrations": repairChangedMigrations,
   "0007_create_api_key_proofs": createApiKeyProofs,
+  "0008_count_refusals": countRefusals,
 }
 
 const known = Object.keys(migrations)

@@ -85,6 +85,7 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
   },
   requests: {
     columns: {
+      requests: "integer",
       id: "uuid",
       started_at: INSTANT,
       latency_ms: "integer",

@@ -13,10 +13,14 @@ import { Attempts } from "./Attempts.ts"
 import { aborted, clientLeft, defect, fromRateLimit, fromRouting } from "./failures.ts"
 import type { InferenceRequest } from "./InferenceRequest.ts"
 import type { Answer, Outcome } from "./Outcome.ts"
+import { RefusalLog } from "./RefusalLog.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { StreamedAnswer } from "./StreamedAnswer.ts"
 import { tracedAnswer } from "./spans.ts"
 import { callStreamed, callWhole } from "./upstream-call.ts"
+
+/** Refusals of a key within it share rows, of which a killed process loses the counts. */
+const REFUSAL_PERIOD = "1 minute"
 
 /**
  * The story of one authenticated request: admit, and once its body is there plan, attempt, settle, record. It knows
@@ -62,6 +66,7 @@ const make = Effect.gen(function* () {
   const router = yield* Router
   const attempts = yield* Attempts
   const ledger = yield* Ledger
+  const refusals = yield* makeRefusalLog(ledger)
   const stopped = yield* Deferred.make<never, GatewayError>()
   const traced = otlpEndpoint !== undefined
 
@@ -121,7 +126,8 @@ const make = Effect.gen(function* () {
     const entry = recorder.record(ended)
     if (entry === undefined) return Effect.void
     recorder.recorded = true
-    return ledger.record(entry)
+    const written = refusals.take(entry)
+    return written === undefined ? Effect.void : ledger.record(written)
   }
 
   const stream = (recorder: RequestRecorder, request: InferenceRequest, sink: AnswerSink) =>
@@ -168,6 +174,15 @@ const make = Effect.gen(function* () {
     models: (principal) => router.models(principal.models),
     endStreams: Deferred.fail(stopped, aborted),
   })
+})
+
+/** Makes the log of refusals, whose counts become records at the end of each period and when the process stops. */
+const makeRefusalLog = Effect.fnUntraced(function* (ledger: Ledger["Service"]) {
+  const refusals = new RefusalLog()
+  const write = Effect.suspend(() => Effect.forEach(refusals.endPeriod(), ledger.record, { discard: true }))
+  yield* Effect.addFinalizer(() => write)
+  yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(REFUSAL_PERIOD), write)))
+  return refusals
 })
 
 /** Returns the error that stands in the record of a request that did not succeed. */

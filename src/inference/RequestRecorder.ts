@@ -120,6 +120,7 @@ export class RequestRecorder {
     const { request, stream } = this
     const opened = stream?.opened === true && error?.code !== "client_closed_request"
     return {
+      requests: 1,
       id: this.requestId,
       startedAt: this.startedAt,
       latencyMs: this.now() - this.startedAt,

@@ -4,6 +4,8 @@ import type { Usage } from "../domain/Usage.ts"
 
 /** One finished request with all its upstream attempts: the unit that is journaled, shipped and counted once. */
 export interface LedgerRecord {
+  /** Requests that it stands for: more than one where a key was refused again and again. */
+  readonly requests: number
   readonly id: RequestId
   /** Epoch milliseconds. */
   readonly startedAt: number

@@ -44,6 +44,7 @@ const requestFields = <Out>(as: Kinds<Out>, record: LedgerRecord) => {
     price_version: as.text(record.priceVersion),
     decision: as.json(record.decision),
     attempts: as.attempts(record.attempts),
+    requests: as.population(record.requests),
   }
 }
 
@@ -78,6 +79,8 @@ interface Kinds<Out> {
   /** False where a line of an older version does not say. */
   readonly boolean: (flag: boolean) => Out
   readonly count: (n: number | null | undefined) => Out
+  /** One where a line of an older version does not say. */
+  readonly population: (n: number) => Out
   readonly json: (value: unknown) => Out
   /** A list in the line, its length in the column. */
   readonly attempts: (attempts: ReadonlyArray<AttemptRecord>) => Out
@@ -110,6 +113,7 @@ const VALUES: Kinds<unknown> = {
   status: (status) => (status === null ? null : clamp(status, 999)),
   boolean: (flag) => flag,
   count: countOf,
+  population: clampInt4,
   json: (value) => value,
   attempts: (attempts) => attempts.map((attempt) => attemptFields(VALUES, attempt)),
 }
@@ -150,6 +154,7 @@ const TYPES: Kinds<Kind> = {
   status: plain("smallint"),
   boolean: () => ({ type: "boolean", stored: (value) => `coalesce(${value}, false)` }),
   count: plain("bigint"),
+  population: () => ({ type: "integer", stored: (value) => `coalesce(${value}, 1)` }),
   json: plain("jsonb"),
   attempts: () => ({ type: "jsonb", stored: (value) => `jsonb_array_length(${value})` }),
 }

@@ -35,6 +35,7 @@ export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefi
   const [first] = calls
   if (first === undefined) return undefined
   return {
+    requests: 1,
     id: first.id,
     startedAt: first.requestStartedAt,
     latencyMs: 0,

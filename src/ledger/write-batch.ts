@@ -52,7 +52,8 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       RETURNING id
     ), counted AS (
       SELECT
-        input.*, (hour AT TIME ZONE 'UTC')::date AS day, coalesce(provider, '') AS answered_by,
+        input.*, coalesce(requests, 1) AS asked, (hour AT TIME ZONE 'UTC')::date AS day,
+        coalesce(provider, '') AS answered_by,
         coalesce(model, '') AS answering_model
       FROM input JOIN inserted USING (id)
     ), inserted_kinds AS (
@@ -75,8 +76,8 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
         reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms
       )
       SELECT
-        hour, key_id, answered_by, answering_model, stream, count(*),
-        count(*) FILTER (WHERE latency_bucket IS NULL),
+        hour, key_id, answered_by, answering_model, stream, sum(asked),
+        coalesce(sum(asked) FILTER (WHERE latency_bucket IS NULL), 0),
         coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0),
         coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_nano_usd), 0),
         count(*) FILTER (WHERE latency_bucket IS NOT NULL AND cost_nano_usd IS NULL),

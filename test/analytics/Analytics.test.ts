@@ -277,6 +277,7 @@ describe.each([
         assert.deepStrictEqual(data, [
           {
             request_id: answered.id,
+            requests: 1,
             key_id: "AdaAdaAdaAda",
             endpoint: "/infer",
             route: "auto",
@@ -297,6 +298,7 @@ describe.each([
           },
           {
             request_id: refused.id,
+            requests: 1,
             key_id: "AdaAdaAdaAda",
             endpoint: "/infer",
             route: null,

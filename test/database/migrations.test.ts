@@ -289,6 +289,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       const first = [record({ startedAt })].map(ledgerEntry)
       assert.strictEqual(failureCode(yield* Effect.flip(writeBatch(sql, first))), "42703")
       assert.deepStrictEqual(yield* migrateTo(6), [[6, "repair_changed_migrations"]])
+      yield* migrate
       yield* writeBatch(sql, first)
       const [partition] = yield* sql<{ attempts: string }>`
         SELECT attempts FROM ledger_partitions WHERE lower = ${new Date(startedAt)}`

@@ -21,6 +21,7 @@ import { adminMiddleware } from "../../src/http/admin-middleware.ts"
 
 const row: RequestRow = {
   request_id: "0190b1f0-0000-7000-8000-000000000000",
+  requests: 1,
   key_id: "AdaAdaAdaAda",
   endpoint: "/v1/chat/completions",
   route: "auto",

@@ -24,6 +24,7 @@ export const attempt: AttemptRecord = {
 
 export const record = (changes: Partial<LedgerRecord> = {}): LedgerRecord => ({
   id: RequestId.make(randomUUID()),
+  requests: 1,
   startedAt: DAY,
   latencyMs: 812,
   keyId: KeyId.make("AdaAdaAdaAda"),

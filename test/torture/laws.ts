@@ -41,6 +41,8 @@ const sendFaults = (send: Send, rows: ReadonlyMap<string, Row>): ReadonlyArray<s
   const { code, ending, requestId, text } = send
   if (requestId === undefined || !hasRow(send)) return []
   const row = rows.get(requestId)
+  // Of refusals only a key's first ones in a minute have a row; those with attempts all have, as `attemptFaults` sees.
+  if (row === undefined && ending === "refused" && send.status !== 502) return []
   if (row === undefined) return [`${nameOf(send)} has no row`]
   if (row.requestedModel !== send.ask.route) return [`${nameOf(send)} has the row of ${row.requestedModel}`]
   if (ending === "delivered") {

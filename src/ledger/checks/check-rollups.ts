@@ -54,8 +54,8 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
       WHERE started_at >= ${hour} AND started_at < ${hour} + interval '1 hour'
     ), summed AS (
       SELECT
-        key_id, coalesce(provider, '') AS provider, coalesce(model, '') AS model, stream, count(*) AS requests,
-        count(*) FILTER (WHERE NOT success) AS errors, coalesce(sum(input_tokens), 0) AS input_tokens,
+        key_id, coalesce(provider, '') AS provider, coalesce(model, '') AS model, stream, sum(requests) AS requests,
+        coalesce(sum(requests) FILTER (WHERE NOT success), 0) AS errors, coalesce(sum(input_tokens), 0) AS input_tokens,
         coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(cached_tokens), 0) AS cached_tokens,
         coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens, coalesce(sum(cost_nano_usd), 0) AS cost_nano_usd,
         count(*) FILTER (WHERE success AND cost_nano_usd IS NULL) AS unpriced_requests,
