@@ -1,4 +1,4 @@
-import { type Clock, type Deferred, Effect, type Exit, Latch } from "effect"
+import { type Deferred, type Effect, type Exit, Latch } from "effect"
 import type { AuthError } from "./AuthError.ts"
 import type { KeyVersion } from "./KeyRecords.ts"
 import type { Principal } from "./Principal.ts"
@@ -34,14 +34,6 @@ const REFUSAL_TTL_MS = 5_000
 const MAX_FRESH_MS = 1_000
 /** Time that a verdict is honoured while the database cannot be asked whether it still holds. */
 export const MAX_UNCONFIRMED_MS = 10 * 60_000
-
-/** Milliseconds of a clock that nobody sets: what was confirmed long ago is not what the wall clock says. */
-export const monotonicMsUnsafe = (clock: Clock.Clock): number =>
-  Number(clock.monotonicTimeNanosUnsafe() / 1_000_000n)
-
-export const monotonicMs: Effect.Effect<number> = Effect.clockWith((clock) =>
-  Effect.succeed(monotonicMsUnsafe(clock)),
-)
 
 /**
  * Verdicts and refusals under the SHA-256 of the whole token. `KeyChanges` keeps them true: it forgets the keys that

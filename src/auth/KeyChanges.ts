@@ -1,7 +1,8 @@
 import { Context, Effect, Layer, Schedule, type Scope } from "effect"
 import { answerWithin } from "../database/answer-within.ts"
+import { monotonicMs } from "../platform/monotonic.ts"
 import { ChangeWindow } from "./change-window.ts"
-import { type KeyCache, monotonicMs } from "./KeyCache.ts"
+import type { KeyCache } from "./KeyCache.ts"
 import { KeyRecords, MAX_CHANGES } from "./KeyRecords.ts"
 
 const POLL_EVERY = "300 millis"

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
-import { Clock, Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
+import { Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
+import { monotonicMs } from "../platform/monotonic.ts"
 import { deliver, type GatewayResponse, storable } from "../responses/response.ts"
 import type { ClaimId, ClaimStoreShape } from "./claim.ts"
 import type { IdempotencyLimits } from "./IdempotencyLimits.ts"
@@ -73,9 +74,12 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
       deliver(response)
     })
     const complete = store.complete(id, owner, { ...response, body: storable(response) })
+    const sinceMs = yield* monotonicMs
     const kept = yield* Effect.retry(
       complete,
-      Schedule.spaced(limits.retryEveryMs).pipe(Schedule.upTo({ duration: limits.leaseMs })),
+      Schedule.while(Schedule.spaced(limits.retryEveryMs), () =>
+        Effect.map(monotonicMs, (nowMs) => nowMs - sinceMs <= limits.leaseMs),
+      ),
     ).pipe(
       // An answer that is out and in no claim would be run again after a crash.
       Effect.raceFirst(
@@ -92,7 +96,7 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
 
   /** Claims, waiting (bounded) for a run in another process. Undefined: claimed. */
   const obtain = Effect.fnUntraced(function* (id: ClaimId, fingerprint: Uint8Array, owner: string) {
-    const giveUpAt = (yield* Clock.monotonicTimeNanos) + BigInt(limits.waitMs) * 1_000_000n
+    const giveUpAtMs = (yield* monotonicMs) + limits.waitMs
     while (true) {
       const state = yield* store.claim(id, fingerprint, owner).pipe(
         Effect.catch((error) =>
@@ -120,7 +124,7 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
         case "Reused":
           return yield* new IdempotencyError({ reason: "reused" })
         case "Running":
-          if ((yield* Clock.monotonicTimeNanos) >= giveUpAt) return yield* inProgress
+          if ((yield* monotonicMs) >= giveUpAtMs) return yield* inProgress
           yield* Effect.sleep(limits.pollEveryMs)
       }
     }

@@ -1,5 +1,6 @@
 /** `ClaimStore` in a map, on Effect's clock: the same rules as the SQL, for deterministic tests. */
-import { Clock, Effect } from "effect"
+import { Effect } from "effect"
+import { monotonicMs } from "../platform/monotonic.ts"
 import type { StoredResponse } from "../responses/response.ts"
 import type { ClaimId, ClaimState, ClaimStoreShape } from "./claim.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
@@ -25,7 +26,7 @@ export const makeMemoryClaims = Effect.gen(function* () {
 
   const service: ClaimStoreShape = {
     claim: (id, fingerprint, owner) =>
-      Effect.map(Clock.currentTimeMillis, (now): ClaimState => {
+      Effect.map(monotonicMs, (now): ClaimState => {
         const row = rows.get(address(id))
         const same = row?.fingerprint === hex(fingerprint)
         const expired = row !== undefined && row.expiresAt <= now
@@ -46,7 +47,7 @@ export const makeMemoryClaims = Effect.gen(function* () {
         return row.finished === undefined ? { _tag: "Running" } : { _tag: "Finished", ...row.finished }
       }),
     renew: (id, owner) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
+      Effect.map(monotonicMs, (now) => {
         const row = ownRow(id, owner)
         if (row === undefined || row.finished !== undefined) return false
         row.leaseUntil = now + leaseMs
@@ -66,7 +67,7 @@ export const makeMemoryClaims = Effect.gen(function* () {
         if (row !== undefined && row.finished === undefined) rows.delete(address(id))
       }),
     cleanup: (limit) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
+      Effect.map(monotonicMs, (now) => {
         const expired = [...rows]
           .filter(([, row]) => row.expiresAt <= now && row.leaseUntil <= now)
           .slice(0, limit)

@@ -7,6 +7,7 @@ import { isClientFault, type ProviderError } from "../domain/ProviderError.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
+import { monotonicMs } from "../platform/monotonic.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
@@ -213,20 +214,19 @@ const makeReport = () => {
     key: string,
     { kind, status, detail }: ProviderError,
     recorder: RequestRecorder,
-  ): Effect.Effect<void> => {
-    const nowMs = recorder.now()
-    if (isClientFault(kind) || nowMs - (reportedAt.get(key) ?? -LOG_EVERY_MS) < LOG_EVERY_MS) {
-      return Effect.void
-    }
-    reportedAt.set(key, nowMs)
-    return Effect.annotateLogs(Effect.logWarning("An upstream attempt failed"), {
-      target: key,
-      kind,
-      request_id: recorder.requestId,
-      ...(status === undefined ? {} : { status }),
-      ...(detail === undefined ? {} : { detail }),
+  ): Effect.Effect<void> =>
+    Effect.flatMap(monotonicMs, (nowMs) => {
+      const sinceMs = nowMs - (reportedAt.get(key) ?? Number.NEGATIVE_INFINITY)
+      if (isClientFault(kind) || sinceMs < LOG_EVERY_MS) return Effect.void
+      reportedAt.set(key, nowMs)
+      return Effect.annotateLogs(Effect.logWarning("An upstream attempt failed"), {
+        target: key,
+        kind,
+        request_id: recorder.requestId,
+        ...(status === undefined ? {} : { status }),
+        ...(detail === undefined ? {} : { detail }),
+      })
     })
-  }
 }
 
 const measure = (update: Update, { provider, model, outcome, latencyMs }: AttemptRecord): void => {

@@ -6,6 +6,7 @@ import type { RequestId } from "../domain/Ids.ts"
 import { modeOf } from "../domain/Task.ts"
 import type { AttemptIntent, AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
+import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import type { InferenceRequest } from "./InferenceRequest.ts"
 import type { Answer, Outcome, Progress, Timings } from "./Outcome.ts"
@@ -16,7 +17,7 @@ export class RequestRecorder {
   readonly requestId: RequestId
   /** Path template, e.g. `/infer`. */
   readonly endpoint: string
-  /** Epoch milliseconds. */
+  /** Epoch milliseconds: the one reading of the wall clock. */
   readonly startedAt: number
   readonly attempts: Array<AttemptRecord> = []
   /** Undefined until the request's body is understood. */
@@ -30,6 +31,7 @@ export class RequestRecorder {
   /** Epoch milliseconds of the attempt under way, if one is. */
   #attemptStartedAt: number | undefined
   readonly #clock: Clock.Clock
+  readonly #startedMs: number
   #principal: Principal | undefined
   #authMs = 0
   #routeMs = 0
@@ -38,12 +40,16 @@ export class RequestRecorder {
     this.requestId = requestId
     this.endpoint = endpoint
     this.#clock = clock
-    this.startedAt = this.now()
+    this.startedAt = clock.currentTimeMillisUnsafe()
+    this.#startedMs = monotonicMsUnsafe(clock)
   }
 
-  /** Epoch milliseconds. */
+  /**
+   * Epoch milliseconds on this request's own time line: its start by the wall clock and what has passed since then by
+   * the clock that never steps. Differences are true to the millisecond; times of two requests are not to be compared.
+   */
   now(): number {
-    return this.#clock.currentTimeMillisUnsafe()
+    return this.startedAt + Math.round(monotonicMsUnsafe(this.#clock) - this.#startedMs)
   }
 
   authenticated(principal: Principal): void {

@@ -1,8 +1,9 @@
-import { Clock, Context, Data, Duration, Effect, Layer, Metric, type Redacted } from "effect"
+import { Context, Data, Duration, Effect, Layer, Metric, type Redacted } from "effect"
 import { RateLimiter } from "effect/persistence"
 import { Settings } from "../config/Settings.ts"
 import type { KeyId } from "../domain/Ids.ts"
 import * as Metrics from "../observability/Metrics.ts"
+import { monotonicMs } from "../platform/monotonic.ts"
 import { makeBucketStore } from "./bucket-store.ts"
 
 /** The state of a key's bucket, for the `RateLimit` headers. */
@@ -66,7 +67,7 @@ export class RateLimits extends Context.Service<RateLimits, { readonly consume: 
 
         const consume: Consume = Effect.fnUntraced(function* (keyId, requestsPerMinute) {
           const limiter = shared.current()
-          const nowMs = yield* Clock.currentTimeMillis
+          const nowMs = yield* monotonicMs
           if (limiter === undefined) return yield* alone.consume(keyId, requestsPerMinute)
           if (failedAtMs !== undefined) {
             if (nowMs - failedAtMs < REDIS_PROBE_EVERY_MS)

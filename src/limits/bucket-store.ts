@@ -1,7 +1,8 @@
-import { Clock, Duration, Effect } from "effect"
+import { Duration, Effect } from "effect"
 import { RateLimiter } from "effect/persistence"
+import { monotonicMs } from "../platform/monotonic.ts"
 
-/** A token bucket: `tokens` is as of `refilledAtMs`, the start of the current refill interval. */
+/** A token bucket: `tokens` is as of `refilledAtMs` (monotonic), the start of the current refill interval. */
 interface Bucket {
   tokens: number
   refilledAtMs: number
@@ -41,8 +42,6 @@ export const makeBucketStore = (maxBuckets: number = MAX_BUCKETS) => {
     nowMs: number,
   ) => {
     const bucket = buckets.get(key) ?? { tokens: limit, refilledAtMs: nowMs, fullAtMs: nowMs }
-    // A clock that was set back must not lock a key out until it has caught up.
-    if (bucket.refilledAtMs > nowMs) bucket.refilledAtMs = nowMs
     const refilled = Math.floor((nowMs - bucket.refilledAtMs) / refillMs)
     bucket.tokens = Math.min(limit, bucket.tokens + refilled)
     bucket.refilledAtMs = bucket.tokens >= limit ? nowMs : bucket.refilledAtMs + refilled * refillMs
@@ -64,7 +63,7 @@ export const makeBucketStore = (maxBuckets: number = MAX_BUCKETS) => {
     size: () => buckets.size,
     store: RateLimiter.RateLimiterStore.of({
       tokenBucket: ({ key, tokens, limit, refillRate, allowOverflow }) =>
-        Effect.map(Clock.currentTimeMillis, (nowMs) =>
+        Effect.map(monotonicMs, (nowMs) =>
           take(key, tokens, limit, Duration.toMillis(refillRate), allowOverflow, nowMs),
         ),
       fixedWindow: () => Effect.fail(unsupported("fixedWindow")),

@@ -5,6 +5,7 @@ import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
+import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
@@ -83,7 +84,7 @@ const make = Effect.fnUntraced(function* () {
       const key = `${provider.name}/${model.name}`
       if (model.kind === "embedding") withoutOutput.add(key)
       yield* observe(breakerOpen(provider.name, model.name), () =>
-        breakers.trippedForMs(key, clock.currentTimeMillisUnsafe()) > 0 ? 1 : 0,
+        breakers.trippedForMs(key, monotonicMsUnsafe(clock)) > 0 ? 1 : 0,
       )
     }
   }
@@ -198,7 +199,7 @@ const make = Effect.fnUntraced(function* () {
         Effect.fromResult(
           planAt(
             input,
-            Context.get(context, Clock.Clock).currentTimeMillisUnsafe(),
+            monotonicMsUnsafe(Context.get(context, Clock.Clock)),
             Context.get(context, Random.Random),
           ),
         ),

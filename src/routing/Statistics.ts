@@ -1,6 +1,7 @@
-import { Clock, Context, Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import type { CallMode } from "../domain/Chat.ts"
 import { dispositions, type ProviderErrorKind } from "../domain/ProviderError.ts"
+import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import * as observations from "./observations.ts"
 
 /** The lesson of one upstream attempt. `ms` is the whole answer or the first token, by mode. */
@@ -57,10 +58,10 @@ export class Statistics extends Context.Service<
 
     return Statistics.of({
       observe: ({ key, mode, outcome }) =>
-        Clock.clockWith((clock) =>
+        Effect.clockWith((clock) =>
           Effect.sync(() => {
             if (outcome._tag === "failure" && dispositions[outcome.kind].breaker === "ignore") return
-            const nowMs = clock.currentTimeMillisUnsafe()
+            const nowMs = monotonicMsUnsafe(clock)
             const entries = byMode[mode]
             const before = entries.get(key) ?? observations.empty(nowMs)
             if (outcome._tag === "failure") {

@@ -7,7 +7,7 @@ import type { CallMode } from "../domain/Chat.ts"
  * good ones came before.
  */
 export interface Observations {
-  /** The sums below are decayed to this instant. */
+  /** The sums below are decayed to this instant, in `monotonicMs`. */
   readonly atMs: number
   /** Sums over successes: total weight, sums of output tokens and milliseconds, and their products. */
   readonly weight: number
@@ -57,14 +57,12 @@ export const empty = (atMs: number): Observations => ({
   working: true,
 })
 
-/** Factor by which sums fade. Clocks may step back; evidence then keeps its weight instead of growing. */
+/** Factor by which sums fade. */
 const decay = (fromMs: number, nowMs: number, halfLifeMs: number): number =>
-  nowMs > fromMs ? 2 ** ((fromMs - nowMs) / halfLifeMs) : 1
+  2 ** ((fromMs - nowMs) / halfLifeMs)
 
 const availabilityDecay = (self: Observations, nowMs: number): number =>
   decay(self.atMs, nowMs, self.working ? WORKING_HALF_LIFE_MS : FAILING_HALF_LIFE_MS)
-
-const latest = (self: Observations, nowMs: number): number => Math.max(self.atMs, nowMs)
 
 /** Factor that decays a sum and leaves room for one more observation under the limit. */
 const fade = (factor: number, weight: number, limit: number): number =>
@@ -81,7 +79,7 @@ export const success = (
   const availability = fade(availabilityDecay(self, nowMs), self.attempts, MAX_AVAILABILITY_WEIGHT)
   const tokens = outputTokens ?? meanTokens(self)
   return {
-    atMs: latest(self, nowMs),
+    atMs: nowMs,
     weight: self.weight * latency + 1,
     tokens: self.tokens * latency + tokens,
     ms: self.ms * latency + ms,
@@ -98,7 +96,7 @@ export const failure = (self: Observations, nowMs: number): Observations => {
   const latency = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
   const availability = fade(availabilityDecay(self, nowMs), self.attempts, MAX_AVAILABILITY_WEIGHT)
   return {
-    atMs: latest(self, nowMs),
+    atMs: nowMs,
     weight: self.weight * latency,
     tokens: self.tokens * latency,
     ms: self.ms * latency,

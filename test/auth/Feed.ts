@@ -1,10 +1,11 @@
 import { assert, it } from "@effect/vitest"
 import { Context, Deferred, Effect, Exit, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { KeyCache, type Lookup, monotonicMs } from "../../src/auth/KeyCache.ts"
+import { KeyCache, type Lookup } from "../../src/auth/KeyCache.ts"
 import { KeyChanges } from "../../src/auth/KeyChanges.ts"
 import { KeyRecords, KeyRecordsUnavailable } from "../../src/auth/KeyRecords.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
+import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { KeyTable } from "./KeyTable.ts"
 import { START_MS } from "./world.ts"
 

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Logger } from "effect"
 import { TestClock } from "effect/testing"
-import { monotonicMs } from "../../src/auth/KeyCache.ts"
 import { MAX_CHANGES } from "../../src/auth/KeyRecords.ts"
+import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { Feed, feedTest } from "./Feed.ts"
 
 /** Five seconds, and the poll after them. */

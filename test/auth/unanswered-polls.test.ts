@@ -1,7 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Exit, Scope } from "effect"
 import { TestClock } from "effect/testing"
-import { MAX_UNCONFIRMED_MS, monotonicMs, monotonicMsUnsafe } from "../../src/auth/KeyCache.ts"
+import { MAX_UNCONFIRMED_MS } from "../../src/auth/KeyCache.ts"
+import { monotonicMs, monotonicMsUnsafe } from "../../src/platform/monotonic.ts"
 import { Feed, feedTest } from "./Feed.ts"
 
 describe("without answers to polls", () => {

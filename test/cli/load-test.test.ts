@@ -6,9 +6,10 @@ import { Effect, Exit, Fiber, Schema, Semaphore } from "effect"
 import { Command } from "effect/cli"
 import { TestClock, TestConsole } from "effect/testing"
 import { makeMeasurements } from "../../src/cli/load-test/measurements.ts"
-import { monotonicMs, openLoop } from "../../src/cli/load-test/open-loop.ts"
+import { openLoop } from "../../src/cli/load-test/open-loop.ts"
 import { loadTest } from "../../src/cli/load-test.ts"
 import { root } from "../../src/cli/root.ts"
+import { monotonicMs } from "../../src/platform/monotonic.ts"
 
 /** A gateway as the command sees one: `answer` gets the number of the request, 0 for the one that comes first. */
 const serving = (answer: (response: ServerResponse, number: number, body: string) => void) =>

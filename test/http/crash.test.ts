@@ -32,10 +32,16 @@ const proxies: Array<TcpProxy> = []
 beforeAll(async () => {
   upstream = await FakeUpstream.start()
   folder = await mkdtemp(join(tmpdir(), "gateway-crash-"))
-  // The prompt says how: `stream 3x100` is three pieces, 100 ms apart; `wait 500`; `trouble`.
+  // The prompt says how: `stream 3x100` is three pieces, 100 ms apart; `wait 500`; `trouble`; `stumble 500` breaks
+  // the first call off after its wait, and answers the next.
   upstream.respond((exchange) => {
     const [what, how = "0"] = exchange.asked.prompt.split(" ")
     if (what === "trouble") return resetBeforeHeaders()(exchange)
+    if (what === "stumble") {
+      const first = upstream.calls.filter(({ asked }) => asked.prompt === exchange.asked.prompt).length === 1
+      if (first) return exchange.after(Number(how), () => resetBeforeHeaders()(exchange))
+      return ok({ text: "done" })(exchange)
+    }
     const [pieces = 3, msBetween = 0] = how.split("x").map(Number)
     if (what === "stream") return ok({ text: "abcd".repeat(pieces), msBetween })(exchange)
     ok({ text: "done", delayMs: Number(how) })(exchange)
@@ -358,6 +364,8 @@ describe.concurrent("a wall clock that jumps", () => {
     const claimed = ask("wait 1500", { "idempotency-key": "across" })
     await upstream.until(({ calls }) => calls.some(({ asked }) => asked.prompt === "wait 1500"), 5000)
     for (const offset of [HOUR_MS, -HOUR_MS]) {
+      const stumbling = ask(`stumble ${1500 + offset / HOUR_MS}`)
+      await setTimeout(200)
       await inject(`clock ${offset}`)
       await setTimeout(100)
       for (let i = 0; i < 20; i++) {
@@ -369,6 +377,8 @@ describe.concurrent("a wall clock that jumps", () => {
       const again = await ask("wait 0", { "idempotency-key": "before" })
       assert.deepStrictEqual([again.status, again.body], [200, first.body])
       assert.strictEqual(again.headers.get("idempotent-replayed"), "true")
+      // Whoever retries has the time that has not passed.
+      assert.strictEqual((await stumbling).status, 200)
       // Enough to open the circuit, which then closes again by the monotonic clock or not at all in this test's time.
       const trouble = await ask("trouble")
       assert.oneOf(trouble.status, [502, 503])
@@ -389,6 +399,9 @@ describe.concurrent("a wall clock that jumps", () => {
     assert.isTrue(rows.some(({ startedAt }) => startedAt > Date.now() + HOUR_MS / 2))
     assert.isTrue(rows.some(({ startedAt }) => startedAt < Date.now() - HOUR_MS / 2))
     assert.deepStrictEqual(rollupFaults, [])
+    const longest = Math.max(...rows.map(({ latencyMs }) => latencyMs))
+    assert.isBelow(longest, scaled(20_000), "a step is no latency")
+    assert.isAbove(longest, 1_500)
     assert.strictEqual(rows.find(({ id }) => id === across.requestId)?.error, null)
     assert.strictEqual(new Set(rows.map(({ id }) => id)).size, rows.length)
   })

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Cause, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
+import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
@@ -14,6 +14,7 @@ import { Idempotency } from "../../src/idempotency/Idempotency.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { startedClock } from "../support/started-clock.ts"
+import { CLOCK_STEPS, steppedClock } from "../support/stepped-clock.ts"
 import { ada, answer, bob, bodyPrint, claimId, kept, request, retryable, text } from "./requests.ts"
 
 const limits = IdempotencyLimits.defaultValue()
@@ -622,6 +623,40 @@ describe("without the database", () => {
       assert.isTrue((yield* (yield* Idempotency).run(request("k"), () => work)).replayed)
       assert.strictEqual(seen.runs, 1)
     }),
+  )
+
+  it.effect.each(CLOCK_STEPS)(
+    "a finished run is stored all the same after a step of the wall clock (%i ms)",
+    (ms) =>
+      Effect.gen(function* () {
+        const { clock, step } = yield* steppedClock
+        yield* Effect.gen(function* () {
+          let away = true
+          const { run } = yield* withStore((store) => ({
+            complete: (...finished) => Effect.suspend(() => (away ? down : store.complete(...finished))),
+          }))
+          const other = yield* Idempotency
+          const { work, seen, finish } = yield* gated
+          yield* finish(kept("once"))
+          yield* run(request("k"), () => work)
+          yield* TestClock.adjust(2 * limits.retryEveryMs)
+          step(ms)
+          yield* TestClock.adjust(leaseMs / 2)
+          away = false
+          yield* TestClock.adjust(limits.retryEveryMs)
+          assert.isTrue((yield* other.run(request("k"), () => work)).replayed)
+          assert.strictEqual(seen.runs, 1)
+        }).pipe(
+          Effect.onExit(() => letTimePass),
+          Effect.provide(
+            Idempotency.layerNoDeps.pipe(
+              Layer.provideMerge(ClaimStore.layerMemory),
+              Layer.provide(startedClock),
+            ),
+          ),
+          Effect.provideService(Clock.Clock, clock),
+        )
+      }),
   )
 
   test(

@@ -13,9 +13,11 @@ import { ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
 import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
 import type { Outcome as InferenceOutcome } from "../../src/inference/Outcome.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
 import { START_MS, startedClock } from "../support/started-clock.ts"
+import { CLOCK_STEPS, steppedClock } from "../support/stepped-clock.ts"
 import {
   connection,
   type Fate,
@@ -184,7 +186,7 @@ const unreliableClaims = Layer.effect(
   ClaimStore,
   Effect.map(ClaimStore, (store) => {
     const unlessDown = <A>(statement: Effect.Effect<A, ClaimStoreUnavailable>) =>
-      Effect.flatMap(Clock.currentTimeMillis, (ms) =>
+      Effect.flatMap(monotonicMs, (ms) =>
         ms % 120_000 < 105_000 ? statement : Effect.fail(new ClaimStoreUnavailable({ message: "down" })),
       )
     return ClaimStore.of({
@@ -219,7 +221,17 @@ interface Written {
 export const text = (body: string | Uint8Array | ReplayableBody) =>
   Buffer.from((body instanceof ReplayableBody ? body.bytes() : body) ?? "").toString()
 
-export const simulate = (seed: string) =>
+/** Steps the wall clock every ten seconds or so, as the seed says, without taking part in the story's randomness. */
+const stepAtRandom = (step: (ms: number) => void) =>
+  Effect.gen(function* () {
+    const { between } = yield* dice
+    while (true) {
+      yield* Effect.sleep(between(0, 20_000))
+      step(CLOCK_STEPS[between(0, CLOCK_STEPS.length)] ?? 0)
+    }
+  })
+
+export const simulate = (seed: string, { clockSteps = false } = {}) =>
   Effect.gen(function* () {
     const luck = yield* dice
     const visits = drawVisits(luck)
@@ -286,7 +298,7 @@ export const simulate = (seed: string) =>
         Effect.gen(function* () {
           yield* Effect.sleep(visit.uploadMs)
           if (!visit.readable) return yield* new GatewayError({ code: "invalid_json", detail: "" })
-          understoodAt.set(visit.id, yield* Clock.currentTimeMillis)
+          understoodAt.set(visit.id, yield* monotonicMs)
           const { claim, dryRun, model } = visit
           const call = {
             requestedModel: model,
@@ -303,6 +315,7 @@ export const simulate = (seed: string) =>
         }),
     })
 
+    const wall = yield* steppedClock
     yield* Effect.gen(function* () {
       const replicas = [yield* replica, yield* replica] as const
       const clients = Effect.forEach(
@@ -322,7 +335,7 @@ export const simulate = (seed: string) =>
             visit,
             authenticated: authenticated.has(visit.id),
             understoodAt: understoodAt.get(visit.id),
-            settledAt: yield* Clock.currentTimeMillis,
+            settledAt: yield* monotonicMs,
             reply:
               Exit.isSuccess(exit) && error === undefined ? Option.getOrUndefined(exit.value) : undefined,
             error,
@@ -332,6 +345,7 @@ export const simulate = (seed: string) =>
         { concurrency: "unbounded" },
       )
       yield* Effect.forkChild(clients)
+      if (clockSteps) yield* Effect.forkScoped(Random.withSeed(stepAtRandom(wall.step), seed))
       yield* TestClock.adjust(END_MS)
       assert.strictEqual(outcomes.length, visits.length, "a request never ended")
     }).pipe(
@@ -345,6 +359,7 @@ export const simulate = (seed: string) =>
           settings,
         ),
       ),
+      Effect.provideService(Clock.Clock, wall.clock),
     )
 
     const calls = Map.groupBy(upstream.calls, (call) => call.user)

@@ -13,6 +13,7 @@ import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { Admission } from "../../src/limits/Admission.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
+import { monotonicMsUnsafe } from "../../src/platform/monotonic.ts"
 import type { ChunkSink, Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
@@ -128,6 +129,7 @@ export interface UpstreamCall {
   readonly target: string
   /** `ChatRequest.user`: tells the provider which request it serves. */
   readonly user: unknown
+  /** `monotonicMs`, which begins at `START_MS` in tests. */
   readonly startedAt: number
   readonly timeoutMs: number
   /** Undefined while it runs. */
@@ -158,7 +160,7 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
       const seen: UpstreamCall = {
         target: `${provider}/${call.model}`,
         user: call.request.user,
-        startedAt: clock.currentTimeMillisUnsafe(),
+        startedAt: monotonicMsUnsafe(clock),
         timeoutMs: call.timeoutMs,
         endedAt: undefined,
         outcome: undefined,
@@ -181,7 +183,7 @@ export const makeUpstream = (fateOf: (call: UpstreamCall) => Effect.Effect<Fate>
         Effect.onExit((exit) =>
           Effect.sync(() => {
             const error = Exit.findErrorOption(exit)
-            seen.endedAt = clock.currentTimeMillisUnsafe()
+            seen.endedAt = monotonicMsUnsafe(clock)
             seen.retryAfterMs = error._tag === "Some" ? error.value.retryAfterMs : undefined
             if (Exit.isFailure(exit)) seen.usage = null
             seen.outcome = Exit.isSuccess(exit)

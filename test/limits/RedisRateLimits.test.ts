@@ -3,6 +3,7 @@ import { Clock, Effect, Exit, Redacted, References, Schedule } from "effect"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
 import { scaled } from "../support/slowness.ts"
+import { steppedClock } from "../support/stepped-clock.ts"
 import { type FakeRedis, makeFakeRedis } from "./FakeRedis.ts"
 
 const key = KeyId.make("abcdefghijkl")
@@ -88,6 +89,26 @@ describe("rate limits in Redis", () => {
           yield* untilAsked(redis, consume)
         }),
       )
+    }),
+  )
+
+  it.live("a Redis that is back is found although the wall clock was set back an hour meanwhile", () =>
+    Effect.gen(function* () {
+      const redis = yield* makeFakeRedis
+      const { clock, step } = yield* steppedClock
+      yield* withLimits(redis.url, (consume) =>
+        Effect.gen(function* () {
+          yield* untilAsked(redis, consume)
+          yield* redis.stop
+          yield* Effect.sleep("50 millis")
+          yield* Effect.exit(consume(key, 10))
+          step(-3_600_000)
+          yield* redis.start
+          const asked = redis.evaluations.length
+          yield* untilAsked(redis, consume)
+          assert.isAbove(redis.evaluations.length, asked)
+        }),
+      ).pipe(Effect.provideService(Clock.Clock, clock))
     }),
   )
 

@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer } from "effect"
-import { CircuitBreaker } from "effect/persistence"
+import { Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Breakers, MAX_COOLDOWN_MS } from "../../src/routing/Breakers.ts"
@@ -217,24 +216,6 @@ describe("last resort", () => {
       yield* Effect.forkChild(hang, { startImmediately: true })
       assert.strictEqual((yield* succeed)._tag, "Success")
     }))
-})
-
-describe("replicas that share a store", () => {
-  const store = CircuitBreaker.layerStoreMemory()
-  const replica = Effect.map(Layer.build(Layer.fresh(Breakers.layerNoDeps)), Context.get(Breakers))
-
-  it.effect("learn of an open circuit with the first call it rejects, and make that call", () =>
-    Effect.gen(function* () {
-      const [here, there] = [yield* replica, yield* replica]
-      const fail = Effect.fail(error("server_error"))
-      yield* Effect.repeat(Effect.ignore(here.run(KEY, fail)), { times: 4 })
-      assert.strictEqual(there.trippedForMs(KEY, 0), 0)
-      assert.strictEqual((yield* Effect.flip(there.run(KEY, fail))).kind, "server_error")
-      assert.strictEqual(there.trippedForMs(KEY, 0), 5_000)
-      assert.strictEqual(yield* there.run(KEY, Effect.succeed("answer")), "answer")
-      assert.strictEqual(there.trippedForMs(KEY, 0), 0)
-    }).pipe(Effect.scoped, Effect.provide(store)),
-  )
 })
 
 describe("cooldown", () => {

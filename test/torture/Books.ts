@@ -15,6 +15,7 @@ export interface Row {
   readonly id: string
   /** Epoch milliseconds. */
   readonly startedAt: number
+  readonly latencyMs: number
   readonly requestedModel: string
   readonly status: number
   readonly error: string | null
@@ -40,7 +41,7 @@ export const readBooks = (databaseUrl: string): Promise<Books> =>
     const sql = yield* SqlClient.SqlClient
     return {
       rows: yield* sql<Row>`
-        SELECT id::text, (extract(epoch FROM started_at) * 1000)::float8 AS "startedAt",
+        SELECT id::text, (extract(epoch FROM started_at) * 1000)::float8 AS "startedAt", latency_ms AS "latencyMs",
           requested_model AS "requestedModel", status, error_code AS error,
           cost_nano_usd::float8 AS "costNanoUsd", attempts
         FROM requests`,

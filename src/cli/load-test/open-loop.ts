@@ -1,14 +1,7 @@
-import { Clock, Effect, FiberSet } from "effect"
+import { Effect, FiberSet } from "effect"
+import { monotonicMs } from "../../platform/monotonic.ts"
 import type { Measurements } from "./measurements.ts"
 import type { Outcome } from "./Outcome.ts"
-
-const NANOS_PER_MS = 1_000_000
-
-/** Milliseconds of the clock that does not jump; fractions count. */
-export const monotonicMs: Effect.Effect<number> = Effect.map(
-  Clock.monotonicTimeNanos,
-  (nanos) => Number(nanos) / NANOS_PER_MS,
-)
 
 /**
  * Sends `rate` requests a second at even distances and waits for their ends. A request is never held back by those

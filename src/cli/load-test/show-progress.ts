@@ -1,6 +1,6 @@
 import { Console, Effect, Schedule } from "effect"
+import { monotonicMs } from "../../platform/monotonic.ts"
 import type { Measurements } from "./measurements.ts"
-import { monotonicMs } from "./open-loop.ts"
 import { progressLine } from "./report.ts"
 
 /** On a terminal the line is written over itself; elsewhere, such as in a file, it would fill that. */

@@ -13,6 +13,7 @@ import {
 import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Usage } from "../../domain/Usage.ts"
+import { monotonicMs } from "../../platform/monotonic.ts"
 import type { ChunkSink, Provider } from "../Provider.ts"
 import {
   chatChunk,
@@ -49,30 +50,30 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       if (isDown(simulation, startedAtMs)) {
         return yield* failure(call, { kind: "connect", detail: "simulated outage" })
       }
-      return { draws, model, startedAtMs }
+      return { draws, model, startedAtMs, startedMs: yield* monotonicMs }
     })
 
     const timeout = (call: Call<unknown>) => failure(call, { kind: "timeout", detail: "simulated timeout" })
 
     /** Sleeps until `afterMs` after the start; fails when the call's time is over before. */
-    const reach = Effect.fnUntraced(function* (call: Call<unknown>, startedAtMs: number, afterMs: number) {
+    const reach = Effect.fnUntraced(function* (call: Call<unknown>, startedMs: number, afterMs: number) {
       const ms = Math.round(afterMs)
-      const elapsedMs = (yield* Clock.currentTimeMillis) - startedAtMs
+      const elapsedMs = (yield* monotonicMs) - startedMs
       yield* Effect.sleep(Math.max(0, Math.min(ms, call.timeoutMs) - elapsedMs))
       if (ms > call.timeoutMs) return yield* timeout(call)
     })
 
     const complete = Effect.fnUntraced(function* (call: Call<ChatRequest>) {
-      const { draws, model, startedAtMs } = yield* begin(call, "chat", "whole")
+      const { draws, model, startedAtMs, startedMs } = yield* begin(call, "chat", "whole")
       const answer = answerTo(call.request, model, draws)
       const speakingMs = draws.failure === undefined ? simulation.msPerOutputToken * answer.words.length : 0
-      yield* reach(call, startedAtMs, draws.latencyMs + speakingMs)
+      yield* reach(call, startedMs, draws.latencyMs + speakingMs)
       if (draws.failure !== undefined) return yield* failure(call, draws.failure)
       return completion(wireHead(draws, model, startedAtMs), answer)
     })
 
     const stream = Effect.fnUntraced(function* (call: Call<ChatRequest>, sink: ChunkSink) {
-      const { draws, model, startedAtMs } = yield* begin(call, "chat", "stream")
+      const { draws, model, startedAtMs, startedMs } = yield* begin(call, "chat", "stream")
       const answer = answerTo(call.request, model, draws)
       const room = Latch.makeUnsafe(true)
       sink.onRoom = () => {
@@ -82,11 +83,11 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
         // Before the sink is asked: it may make room while it answers.
         room.closeUnsafe()
         if (sink.write(chunk)) return
-        const leftMs = startedAtMs + call.timeoutMs - (yield* Clock.currentTimeMillis)
+        const leftMs = startedMs + call.timeoutMs - (yield* monotonicMs)
         yield* Effect.timeoutOrElse(room.await, { duration: leftMs, orElse: () => timeout(call) })
       })
 
-      yield* reach(call, startedAtMs, draws.latencyMs)
+      yield* reach(call, startedMs, draws.latencyMs)
       if (draws.failure !== undefined) return yield* failure(call, draws.failure)
       const { first, pieces, last } = chunksOf(wireHead(draws, model, startedAtMs), answer)
       yield* write(first)
@@ -94,17 +95,17 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       for (const piece of draws.breaksOff ? pieces.slice(0, Math.ceil(pieces.length / 2)) : pieces) {
         yield* write(piece.chunk)
         spoken += piece.words
-        yield* reach(call, startedAtMs, draws.latencyMs + simulation.msPerOutputToken * spoken)
+        yield* reach(call, startedMs, draws.latencyMs + simulation.msPerOutputToken * spoken)
       }
       if (draws.breaksOff) return yield* failure(call, { kind: "reset", detail: "simulated broken stream" })
       for (const chunk of last) yield* write(chunk)
     })
 
     const embed = Effect.fnUntraced(function* (call: Call<EmbeddingRequest>) {
-      const { draws, model, startedAtMs } = yield* begin(call, "embedding", "whole")
+      const { draws, model, startedMs } = yield* begin(call, "embedding", "whole")
       const refused = refuseEmbedding(call.request)
       if (refused !== undefined) return yield* failure(call, refused)
-      yield* reach(call, startedAtMs, draws.latencyMs)
+      yield* reach(call, startedMs, draws.latencyMs)
       if (draws.failure !== undefined) return yield* failure(call, draws.failure)
       return simulatedEmbeddings(call.request, model)
     })

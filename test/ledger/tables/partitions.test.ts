@@ -75,6 +75,35 @@ describe("the ledger's days", () => {
       }),
     )
 
+    it.effect(
+      "end at midnight UTC, at the ends of months, years and Februaries and after a leap second too",
+      () =>
+        Effect.gen(function* () {
+          yield* dropAll
+          const sql = yield* SqlClient.SqlClient
+          const midnights = [
+            // 2016-12-31T23:59:60 is this one in POSIX time, as is the second after it.
+            Date.UTC(2017, 0, 1),
+            Date.UTC(2024, 1, 29),
+            Date.UTC(2024, 2, 1),
+            Date.UTC(2026, 2, 1),
+            Date.UTC(2027, 0, 1),
+            Date.UTC(2100, 2, 1),
+          ]
+          const records = midnights.flatMap((at) => [
+            record({ startedAt: at - 1 }),
+            record({ startedAt: at }),
+          ])
+          yield* write(records)
+          const starts = new Set(midnights.flatMap((at) => [at - DAY_MS, at]))
+          assert.deepStrictEqual(yield* days, [...starts].map(day))
+          for (const { id, startedAt } of records) {
+            const table = `requests_${new Date(startedAt).toISOString().slice(0, 10).replaceAll("-", "")}`
+            assert.lengthOf(yield* sql`SELECT 1 FROM ${sql(table)} WHERE id = ${id}`, 1, table)
+          }
+        }),
+    )
+
     it.effect("are there ahead of need", () =>
       Effect.gen(function* () {
         yield* dropAll
