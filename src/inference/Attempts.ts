@@ -3,7 +3,7 @@ import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
-import { isClientFault, type ProviderError } from "../domain/ProviderError.ts"
+import { isClientFault, ProviderError } from "../domain/ProviderError.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
@@ -12,14 +12,18 @@ import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
+import { attemptRecord } from "./attempt-record.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
-import { type AttemptState, fallbackOf, mayRetry, retryFailed } from "./retry-policy.ts"
+import { type AttemptState, fallbackOf, mayMoveOn, mayRetry, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
 
 /** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
+
+/** Share of all requests in flight that one candidate's calls may be, where there are others: so many may hang in it. */
+const MAX_SHARE_IN_FLIGHT = 0.5
 
 /** One line per candidate in this time: an outage must be visible in the log, not fill it. */
 const LOG_EVERY_MS = 10_000
@@ -53,7 +57,9 @@ export class Attempts extends Context.Service<
 
 const make = Effect.gen(function* () {
   const { gateway, otlpEndpoint } = yield* Settings
-  const { maxAttempts } = gateway.limits
+  const { maxAttempts, maxInFlight } = gateway.limits
+  const models = gateway.providers.reduce((count, provider) => count + provider.models.length, 0)
+  const maxInFlightEach = models > 1 ? Math.ceil(maxInFlight * MAX_SHARE_IN_FLIGHT) : maxInFlight
   const breakers = yield* Breakers
   const retryBudget = yield* RetryBudget
   const router = yield* Router
@@ -65,12 +71,23 @@ const make = Effect.gen(function* () {
   const attempt = <A extends AnswerSummary>(
     request: Running<A>,
     candidate: Candidate,
+    next: Candidate | undefined,
   ): Effect.Effect<Answered<A>, ProviderError> =>
     Effect.suspend(() => {
       const { call, recorder, recordIntent, deadlineAt } = request
       const startedAt = recorder.attemptStarted()
       const remainingMs = deadlineAt - startedAt
-      const patienceMs = isTripped(candidate) ? lastResortPatienceMs(candidate.expectedMs) : remainingMs
+      const patienceMs = isTripped(candidate)
+        ? lastResortPatienceMs(candidate.expectedMs)
+        : mayMoveOn({
+              movedOn: request.movedOn,
+              attempts: recorder.attempts.length + 1,
+              maxAttempts,
+              remainingMs: remainingMs - candidate.patienceMs,
+              next,
+            })
+          ? candidate.patienceMs
+          : remainingMs
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
         call.attempt(candidate, remainingMs, patienceMs),
@@ -81,25 +98,27 @@ const make = Effect.gen(function* () {
         cost ??= costOf(candidate.model.price, usage)
         return cost
       }
-      const recorded = breakers.run(candidate.key, upstream).pipe(
-        Effect.onExit((exit) => {
-          const endedAt = recorder.now()
-          const summary = Exit.isSuccess(exit) ? exit.value : call.partial()
-          const record = attemptRecord(
-            candidate,
-            startedAt,
-            endedAt - startedAt,
-            exit,
-            summary,
-            price(summary?.usage ?? null),
-          )
-          recorder.attemptEnded(record)
-          const ms = (call.firstTokenAt() ?? endedAt) - startedAt
-          measure(update, record)
-          return learn(router, candidate, call.mode, record, ms)
-        }),
-        Effect.map((answer) => ({ candidate, answer, cost: price(answer.usage) })),
-      )
+      const recorded = breakers
+        .run(candidate.key, { lateAfterMs: candidate.lateAfterMs, isAnswering: call.committed }, upstream)
+        .pipe(
+          Effect.onExit((exit) => {
+            const endedAt = recorder.now()
+            const summary = Exit.isSuccess(exit) ? exit.value : call.partial()
+            const record = attemptRecord(
+              candidate,
+              startedAt,
+              endedAt - startedAt,
+              exit,
+              summary,
+              price(summary?.usage ?? null),
+            )
+            recorder.attemptEnded(record)
+            const ms = (call.firstTokenAt() ?? endedAt) - startedAt
+            measure(update, record)
+            return learn(router, candidate, call.mode, record, ms)
+          }),
+          Effect.map((answer) => ({ candidate, answer, cost: price(answer.usage) })),
+        )
       return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
     })
 
@@ -107,13 +126,15 @@ const make = Effect.gen(function* () {
   const askCandidate = <A extends AnswerSummary>(
     request: Running<A>,
     candidate: Candidate,
+    next: Candidate | undefined,
     state: (error: ProviderError) => AttemptState,
   ): Effect.Effect<Answered<A>, ProviderError> => {
     const { call, recorder } = request
     const provider = candidate.provider.name
     retryBudget.deposit(provider)
-    const reported = Effect.tapError(attempt(request, candidate), (error) => {
+    const reported = Effect.tapError(attempt(request, candidate, next), (error) => {
       request.failures.push(error)
+      if (error.kind === "timeout") request.movedOn = true
       return report(candidate.key, error, recorder)
     })
     return retryFailed(
@@ -136,6 +157,12 @@ const make = Effect.gen(function* () {
     const [candidate, ...rest] = queue
     if (candidate === undefined) return Effect.suspend(() => Effect.fail(fromProviders(failures)))
     const nextLarger = larger ?? rest
+    if (breakers.healthOf(candidate.key).inFlight >= maxInFlightEach) {
+      return Effect.suspend(() => {
+        failures.push(atItsBound(candidate))
+        return askFrom(request, rest, larger)
+      })
+    }
     const before = recorder.attempts.length
     const state = (error: ProviderError): AttemptState => ({
       error,
@@ -149,7 +176,7 @@ const make = Effect.gen(function* () {
       untried: rest.length,
       tripped: isTripped(candidate),
     })
-    return Effect.catch(askCandidate(request, candidate, state), (error) => {
+    return Effect.catch(askCandidate(request, candidate, rest[0], state), (error) => {
       // The client's answer is this one, as far as it came.
       if (call.committed()) return Effect.fail(fromBrokenStream(error))
       switch (fallbackOf(state(error))) {
@@ -164,16 +191,21 @@ const make = Effect.gen(function* () {
     })
   }
 
-  return Attempts.of({
-    run: (plan, call, recorder, recordIntent) =>
-      Effect.suspend(() => {
-        const deadlineAt = recorder.startedAt + call.deadlineMs
-        const request = { call, recorder, recordIntent, deadlineAt, failures: [] }
-        // A slow upload or a wait for another replica may have used up the request's time already.
-        const candidates = recorder.now() < deadlineAt ? plan.candidates : []
-        return askFrom(request, candidates, plan.largerContext)
-      }),
-  })
+  const run = <A extends AnswerSummary>(
+    plan: Plan,
+    call: UpstreamCall<A>,
+    recorder: RequestRecorder,
+    recordIntent: RecordIntent,
+  ): Effect.Effect<Answered<A>, GatewayError> =>
+    Effect.suspend(() => {
+      const deadlineAt = recorder.startedAt + call.deadlineMs
+      const request: Running<A> = { call, recorder, recordIntent, deadlineAt, failures: [], movedOn: false }
+      // A slow upload or a wait for another replica may have used up the request's time already.
+      const candidates = recorder.now() < deadlineAt ? plan.candidates : []
+      return askFrom(request, candidates, plan.largerContext)
+    })
+
+  return Attempts.of({ run })
 })
 
 /** Tells a candidate whose circuit or cooldown keeps traffic away. */
@@ -186,7 +218,19 @@ interface Running<A extends AnswerSummary> {
   readonly recordIntent: RecordIntent
   readonly deadlineAt: number
   readonly failures: Array<ProviderError>
+  /** True once a call was left, or ran out of time: the next one is waited for. */
+  movedOn: boolean
 }
+
+/** Stands for a candidate that was not asked, as it has as many calls in flight as one may have. */
+const atItsBound = ({ provider, model }: Candidate): ProviderError =>
+  new ProviderError({
+    kind: "overloaded",
+    provider: provider.name,
+    model: model.name,
+    retryAfterMs: 1_000,
+    detail: "as many calls in flight as one candidate may have",
+  })
 
 /** Teaches the router what an attempt showed; one that the client or a defect ended shows nothing. */
 const learn = (
@@ -203,7 +247,7 @@ const learn = (
     key,
     mode,
     outcome:
-      outcome === "success" ? { _tag: "success", ms, outputTokens } : { _tag: "failure", kind: outcome },
+      outcome === "success" ? { _tag: "success", ms, outputTokens } : { _tag: "failure", kind: outcome, ms },
   })
 }
 
@@ -232,33 +276,4 @@ const makeReport = () => {
 const measure = (update: Update, { provider, model, outcome, latencyMs }: AttemptRecord): void => {
   update(upstreamAttempts(provider, model, outcome), 1)
   update(upstreamDuration(provider, model), latencyMs)
-}
-
-const attemptRecord = (
-  { provider, model }: Candidate,
-  startedAt: number,
-  latencyMs: number,
-  exit: Exit.Exit<AnswerSummary, ProviderError>,
-  summary: AnswerSummary | undefined,
-  cost: Cost,
-): AttemptRecord => ({
-  provider: provider.name,
-  model: model.name,
-  startedAt,
-  latencyMs,
-  ...endOf(exit),
-  usage: summary?.usage ?? null,
-  usageEstimated: summary?.usage != null && summary.usageEstimated,
-  costNanoUsd: cost.nanoUsd,
-})
-
-const endOf = (
-  exit: Exit.Exit<AnswerSummary, ProviderError>,
-): Pick<AttemptRecord, "outcome" | "upstreamStatus"> => {
-  if (Exit.isSuccess(exit)) return { outcome: "success", upstreamStatus: 200 }
-  const failure = Exit.findErrorOption(exit)
-  if (failure._tag === "Some") {
-    return { outcome: failure.value.kind, upstreamStatus: failure.value.status ?? null }
-  }
-  return { outcome: Exit.hasDies(exit) ? "defect" : "cancelled", upstreamStatus: null }
 }

@@ -93,7 +93,9 @@ const make = Effect.gen(function* () {
   ) {
     const { principal, requestedModel, task } = request
     const planningAt = recorder.now()
-    const planned = router.plan({ requestedModel, task, allowed: principal.models })
+    const deadlineMs = stream === undefined ? timeouts.deadlineMs : timeouts.streamMs
+    const remainingMs = recorder.startedAt + deadlineMs - planningAt
+    const planned = router.plan({ requestedModel, task, allowed: principal.models, remainingMs })
     const plan = yield* Effect.mapError(planned, fromRouting)
     recorder.planned(plan, planningAt)
     if (request.dryRun) return undefined

@@ -9,6 +9,7 @@ import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
+import { countExplorable, findProbe, keepIncumbent, moveToFront } from "./deviations.ts"
 import type { Exclusion } from "./exclusion.ts"
 import {
   type Candidate,
@@ -37,6 +38,8 @@ interface PlanInput {
   readonly task: Task
   /** The key's allow-list; undefined = everything. */
   readonly allowed: ReadonlySet<string> | undefined
+  /** Milliseconds until the request's deadline. */
+  readonly remainingMs: number
 }
 
 /** Below this share of successes a candidate comes after every healthy one, whatever its score. */
@@ -49,17 +52,19 @@ interface ReadyTarget {
 }
 
 /**
- * Puts the candidates for one request in order: availability tier, then score, then two deliberate deviations.
+ * Puts the candidates for one request in order: availability tier, then score, then three deliberate deviations.
  * Hysteresis keeps the leader of a route until another is better by a margin, so that two close candidates do not
- * take turns. Exploration sends a small share of requests to another candidate, so that one that got better is
- * found. A candidate whose circuit or cooldown time has ended is no longer tripped: it competes again by its
- * availability, and its next call is the circuit's probe.
+ * take turns. A candidate whose circuit or cooldown time has ended gets the next request that has the time, and a healthy
+ * candidate, to fall back on: its probe. Exploration sends a small share of requests to another candidate, so that one
+ * that got better is found.
  */
 export class Router extends Context.Service<
   Router,
   {
     readonly plan: (input: PlanInput) => Effect.Effect<Plan, ModelNotFound | ModelNotAllowed | NoCandidate>
     readonly observe: (observation: Observation) => Effect.Effect<void>
+    /** Forgets all trouble and all statistics of a provider; false when there is none of this name. */
+    readonly reset: (provider: string) => boolean
     /** Every name that a key with this allow-list may ask for. */
     readonly models: (allowed: ReadonlySet<string> | undefined) => ReadonlyArray<ListedModel>
   }
@@ -84,7 +89,7 @@ const make = Effect.fnUntraced(function* () {
       const key = `${provider.name}/${model.name}`
       if (model.kind === "embedding") withoutOutput.add(key)
       yield* observe(breakerOpen(provider.name, model.name), () =>
-        breakers.trippedForMs(key, monotonicMsUnsafe(clock)) > 0 ? 1 : 0,
+        breakers.healthOf(key).trippedForMs(monotonicMsUnsafe(clock)) > 0 ? 1 : 0,
       )
     }
   }
@@ -96,8 +101,9 @@ const make = Effect.fnUntraced(function* () {
   }
 
   const tierOf = (key: string, availability: number, nowMs: number): Tier => {
-    if (breakers.trippedForMs(key, nowMs) > 0) return 2
-    return availability >= HEALTHY_AVAILABILITY ? 0 : 1
+    const health = breakers.healthOf(key)
+    if (health.trippedForMs(nowMs) > 0) return 2
+    return availability >= HEALTHY_AVAILABILITY && !health.isSuspect(nowMs) ? 0 : 1
   }
 
   const byScore = (
@@ -111,11 +117,18 @@ const make = Effect.fnUntraced(function* () {
     const asked = outputLimitOf(task) ?? Number.POSITIVE_INFINITY
     const estimates = ready.map(({ target: { key, model } }) => {
       const limit = Math.min(asked, model.maxOutputTokens ?? Number.POSITIVE_INFINITY)
-      const { availability, ms, outputTokens } = statistics.predict(key, mode, nowMs, limit)
+      const { availability, lateAfterMs, ms, outputTokens, patienceMs } = statistics.predict(
+        key,
+        mode,
+        nowMs,
+        limit,
+      )
       return {
         availability,
         tier: tierOf(key, availability, nowMs),
         expectedMs: ms,
+        lateAfterMs,
+        patienceMs,
         expectedNanoUsd: expectedCost(model.price, inputTokens, outputTokens),
         expectedOutputTokens: outputTokens,
       }
@@ -165,9 +178,16 @@ const make = Effect.fnUntraced(function* () {
     let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : "score"
     let exploredProbability: number | undefined
     if (candidates.length > 1) {
-      if (keepIncumbent(candidates, incumbents[contestOf(task)], route)) chosenBy = "hysteresis"
+      if (keepIncumbent(candidates, incumbents[contestOf(task)], route.name, route.rules.hysteresis))
+        chosenBy = "hysteresis"
+      const probe = findProbe(candidates, input.remainingMs, (key) =>
+        breakers.healthOf(key).offersProbe(nowMs),
+      )
       const explorable = countExplorable(candidates)
-      if (explorable > 0 && random.nextDoubleUnsafe() < route.rules.exploration) {
+      if (probe > 0) {
+        moveToFront(candidates, probe)
+        chosenBy = "probe"
+      } else if (explorable > 0 && random.nextDoubleUnsafe() < route.rules.exploration) {
         moveToFront(candidates, 1 + Math.floor(random.nextDoubleUnsafe() * explorable))
         chosenBy = "exploration"
         exploredProbability = route.rules.exploration / explorable
@@ -206,11 +226,25 @@ const make = Effect.fnUntraced(function* () {
       ),
     // No output is a length too, and an unknown one would be taken for the usual length of a chat's answer.
     observe: (observation) =>
-      statistics.observe(
-        observation.outcome._tag === "success" && withoutOutput.has(observation.key)
-          ? { ...observation, outcome: { ...observation.outcome, outputTokens: 0 } }
-          : observation,
+      Effect.map(
+        statistics.observe(
+          observation.outcome._tag === "success" && withoutOutput.has(observation.key)
+            ? { ...observation, outcome: { ...observation.outcome, outputTokens: 0 } }
+            : observation,
+        ),
+        () => {
+          if (breakers.healthOf(observation.key).takeRecovery()) statistics.forgive(observation.key)
+        },
       ),
+    reset: (name) => {
+      const provider = providers.get(name)
+      if (provider === undefined) return false
+      for (const model of provider.models.keys()) {
+        breakers.healthOf(`${name}/${model}`).reset()
+        statistics.forget(`${name}/${model}`)
+      }
+      return true
+    },
     models: (allowed) => listModels(routes, allowed),
   })
 })
@@ -239,41 +273,3 @@ const notAllowed: ReturnType<typeof prepareCall> = Result.fail({ rule: "not_allo
 type Contest = CallMode | "embedding"
 
 const contestOf = (task: Task): Contest => (task._tag === "Chat" ? task.mode : "embedding")
-
-const moveToFront = (candidates: Array<Candidate>, index: number): void => {
-  candidates.unshift(...candidates.splice(index, 1))
-}
-
-/**
- * Moves the route's leader back to the front unless it was beaten by the margin or fell to a worse tier. True when
- * that changed the order. A leader that this request cannot use (allow-list, size) stays leader for the others.
- */
-const keepIncumbent = (
-  candidates: Array<Candidate>,
-  incumbents: Map<string, string>,
-  { name, rules }: Route,
-): boolean => {
-  const best = candidates[0]
-  if (best === undefined) return false
-  const incumbentKey = incumbents.get(name)
-  if (incumbentKey === undefined) {
-    incumbents.set(name, best.key)
-    return false
-  }
-  const index = candidates.findIndex((candidate) => candidate.key === incumbentKey)
-  const incumbent = candidates[index]
-  if (index <= 0 || incumbent === undefined) return false
-  if (best.tier < incumbent.tier || best.score < incumbent.score * (1 - rules.hysteresis)) {
-    incumbents.set(name, best.key)
-    return false
-  }
-  moveToFront(candidates, index)
-  return true
-}
-
-/** Candidates behind the first that are not tripped. The order keeps tripped ones last, so they are a prefix. */
-const countExplorable = (candidates: ReadonlyArray<Candidate>): number => {
-  let count = 0
-  while ((candidates[count + 1]?.tier ?? 2) < 2) count++
-  return count
-}

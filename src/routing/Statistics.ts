@@ -4,14 +4,14 @@ import { dispositions, type ProviderErrorKind } from "../domain/ProviderError.ts
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import * as observations from "./observations.ts"
 
-/** The lesson of one upstream attempt. `ms` is the whole answer or the first token, by mode. */
+/** The lesson of one upstream attempt. `ms` is until the whole answer or the first token, by mode, or until the failure. */
 export interface Observation {
   /** `provider/model`. */
   readonly key: string
   readonly mode: CallMode
   readonly outcome:
     | { readonly _tag: "success"; readonly ms: number; readonly outputTokens: number | null }
-    | { readonly _tag: "failure"; readonly kind: ProviderErrorKind }
+    | { readonly _tag: "failure"; readonly kind: ProviderErrorKind; readonly ms: number }
 }
 
 interface Prediction {
@@ -19,6 +19,10 @@ interface Prediction {
   readonly outputTokens: number
   /** 0..1 */
   readonly availability: number
+  /** A call that takes so long is late. */
+  readonly lateAfterMs: number
+  /** A caller who has somebody else to ask should leave a call that takes so long. */
+  readonly patienceMs: number
 }
 
 /**
@@ -35,6 +39,9 @@ export class Statistics extends Context.Service<
       nowMs: number,
       maxOutputTokens: number | undefined,
     ) => Prediction
+    /** Forgets a candidate's failures, and keeps how fast it is. */
+    readonly forgive: (key: string) => void
+    readonly forget: (key: string) => void
   }
 >()("gateway/routing/Statistics") {
   static readonly layer = Layer.sync(Statistics, () => {
@@ -65,10 +72,13 @@ export class Statistics extends Context.Service<
             const entries = byMode[mode]
             const before = entries.get(key) ?? observations.empty(nowMs)
             if (outcome._tag === "failure") {
-              entries.set(key, observations.failure(before, nowMs))
+              entries.set(
+                key,
+                observations.failure(before, nowMs, outcome.kind === "timeout" ? outcome.ms : 0),
+              )
               return
             }
-            entries.set(key, observations.success(before, nowMs, outcome.ms, outcome.outputTokens))
+            entries.set(key, observations.answer(before, nowMs, mode, outcome.ms, outcome.outputTokens))
             // No output at all says nothing of how long answers are: embeddings have none.
             if (outcome.outputTokens !== null && outcome.outputTokens > 0) {
               pool = observations.success(pool, nowMs, outcome.ms, outcome.outputTokens)
@@ -80,11 +90,23 @@ export class Statistics extends Context.Service<
         const seen = byMode[mode].get(key) ?? unknown
         const usual = observations.expectedOutputTokens(seen, nowMs, priorOutputTokens(nowMs))
         const outputTokens = maxOutputTokens === undefined ? usual : Math.min(usual, maxOutputTokens)
+        const ms = observations.expectedMs(seen, nowMs, mode, outputTokens)
         return {
-          ms: observations.expectedMs(seen, nowMs, mode, outputTokens),
+          ms,
           outputTokens,
           availability: observations.availability(seen, nowMs),
+          lateAfterMs: observations.lateAfterMs(seen, ms),
+          patienceMs: observations.patienceMs(seen, ms),
         }
+      },
+      forgive: (key) => {
+        for (const entries of Object.values(byMode)) {
+          const seen = entries.get(key)
+          if (seen !== undefined) entries.set(key, observations.forgiven(seen))
+        }
+      },
+      forget: (key) => {
+        for (const entries of Object.values(byMode)) entries.delete(key)
       },
     })
   })

@@ -20,6 +20,17 @@ export interface Observations {
   readonly succeeded: number
   /** True when the latest of them succeeded. */
   readonly working: boolean
+  /** Answers in a row, up to now, that came out far from their prediction, and the mildest of their ratios to it. */
+  readonly surprises: number
+  readonly surprise: number
+  /**
+   * Longest that a call took, forgotten by shorter ones and not by time: long answers must be waited for although they
+   * are rare. One that was left is as long as it was waited for, so the next is waited for longer; not so while a known
+   * candidate hangs: what was waited for counts with its next answer.
+   */
+  readonly longestMs: number
+  readonly waitedMs: number
+  readonly answered: boolean
 }
 
 const LATENCY_HALF_LIFE_MS = 60_000
@@ -42,6 +53,24 @@ const PRIOR_MS_PER_TOKEN: Readonly<Record<CallMode, number>> = { whole: 10, stre
 const PRIOR_TOKEN_VARIANCE = 100 ** 2
 export const PRIOR_OUTPUT_TOKENS = 300
 
+/** Ratio to its prediction, or its inverse, from which an answer is a surprise: an outlier, or news. */
+const SURPRISE = 2.5
+/** So many in a row and in one direction are news. */
+const SURPRISES_TO_BELIEVE = 3
+/** What remains of the weight of older answers then. */
+const WEIGHT_AFTER_NEWS = 10
+/** By how much each answer makes a longer one before it forgotten. */
+const LONGEST_FADE = 0.005
+
+/** A call is late at so many times its prediction, and a caller with a choice leaves it at so many. */
+const LATE_RATIO = 3
+const MIN_LATE_MS = 1_000
+const PATIENCE_RATIO = 5
+const MIN_PATIENCE_MS = 10_000
+const LONGEST_RATIO = 2
+/** Patience with calls that are longer than predicted grows no further than this. */
+const MAX_LONGEST_PATIENCE_MS = 60_000
+
 /** A candidate starts as available, with enough weight that one failure alone leaves it at 0.8. */
 const PRIOR_AVAILABILITY_WEIGHT = 4
 
@@ -55,6 +84,11 @@ export const empty = (atMs: number): Observations => ({
   attempts: 0,
   succeeded: 0,
   working: true,
+  surprises: 0,
+  surprise: 1,
+  longestMs: 0,
+  waitedMs: 0,
+  answered: false,
 })
 
 /** Factor by which sums fade. */
@@ -88,14 +122,62 @@ export const success = (
     attempts: self.attempts * availability + 1,
     succeeded: self.succeeded * availability + 1,
     working: true,
+    surprises: self.surprises,
+    surprise: self.surprise,
+    longestMs: Math.max(ms, self.waitedMs, self.longestMs + LONGEST_FADE * (ms - self.longestMs)),
+    waitedMs: 0,
+    answered: true,
   }
 }
 
-/** Adds a failure, which never feeds latency: a fast failure is not a fast answer. */
-export const failure = (self: Observations, nowMs: number): Observations => {
+/**
+ * Adds a success by how far it is from its prediction. One that is far is taken for an outlier and counts no further than
+ * `SURPRISE`; the third in a row is the candidate's new pace, to which all older answers are scaled.
+ */
+export const answer = (
+  self: Observations,
+  nowMs: number,
+  mode: CallMode,
+  ms: number,
+  outputTokens: number | null,
+): Observations => {
+  const factor = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
+  // A prediction from the prior alone is a guess, and missing it no surprise.
+  if (self.weight * factor < PRIOR_WEIGHT) return success({ ...self, surprises: 0 }, nowMs, ms, outputTokens)
+  const predictedMs = expectedMs(self, nowMs, mode, outputTokens ?? meanTokens(self))
+  const ratio = ms / predictedMs
+  const direction = ratio >= SURPRISE ? 1 : ratio <= 1 / SURPRISE ? -1 : 0
+  if (direction === 0) return success({ ...self, surprises: 0 }, nowMs, ms, outputTokens)
+  const more = self.surprises * direction > 0
+  const surprises = more ? self.surprises + direction : direction
+  const mildest =
+    more && Math.abs(Math.log(self.surprise)) < Math.abs(Math.log(ratio)) ? self.surprise : ratio
+  if (Math.abs(surprises) < SURPRISES_TO_BELIEVE) {
+    const seen = success(self, nowMs, predictedMs * SURPRISE ** direction, outputTokens)
+    return { ...seen, surprises, surprise: mildest, longestMs: Math.max(ms, seen.longestMs) }
+  }
+  const keep = Math.min(1, WEIGHT_AFTER_NEWS / self.weight)
+  const scaled = {
+    ...self,
+    weight: self.weight * keep,
+    tokens: self.tokens * keep,
+    tokensTokens: self.tokensTokens * keep,
+    ms: self.ms * keep * mildest,
+    tokensMs: self.tokensMs * keep * mildest,
+    surprises: 0,
+  }
+  return success(scaled, nowMs, ms, outputTokens)
+}
+
+/**
+ * Adds a failure, which never feeds latency: a fast failure is not a fast answer. `waitedMs` is how long no answer was
+ * waited for, if that was the failure.
+ */
+export const failure = (self: Observations, nowMs: number, waitedMs = 0): Observations => {
   const latency = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
   const availability = fade(availabilityDecay(self, nowMs), self.attempts, MAX_AVAILABILITY_WEIGHT)
   return {
+    ...self,
     atMs: nowMs,
     weight: self.weight * latency,
     tokens: self.tokens * latency,
@@ -105,8 +187,18 @@ export const failure = (self: Observations, nowMs: number): Observations => {
     attempts: self.attempts * availability + 1,
     succeeded: self.succeeded * availability,
     working: false,
+    longestMs: self.answered ? self.longestMs : Math.max(self.longestMs, waitedMs),
+    waitedMs: Math.max(self.waitedMs, waitedMs),
   }
 }
+
+/** Forgets failures: the candidate has recovered from what they were of. */
+export const forgiven = (self: Observations): Observations => ({
+  ...self,
+  attempts: 0,
+  succeeded: 0,
+  working: true,
+})
 
 const meanTokens = (self: Observations): number =>
   self.weight > 0 ? self.tokens / self.weight : PRIOR_OUTPUT_TOKENS
@@ -148,3 +240,15 @@ export const expectedMs = (
   const perToken = Math.max(0, x > 0 ? Math.min(slope, y / x) : slope)
   return Math.max(1, y + perToken * (outputTokens - x))
 }
+
+/** Milliseconds after which a call is late, for a prediction of `ms`. Of a candidate never heard from nothing is known. */
+export const lateAfterMs = (self: Observations, ms: number): number =>
+  self.answered ? Math.max(MIN_LATE_MS, LATE_RATIO * ms) : MIN_LATE_MS
+
+/** Milliseconds after which a caller with somebody else to ask should leave a call, for a prediction of `ms`. */
+export const patienceMs = (self: Observations, ms: number): number =>
+  Math.max(
+    MIN_PATIENCE_MS,
+    PATIENCE_RATIO * ms,
+    Math.min(LONGEST_RATIO * self.longestMs, MAX_LONGEST_PATIENCE_MS),
+  )

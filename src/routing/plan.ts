@@ -25,6 +25,9 @@ export interface Candidate {
   /** `provider/model`. */
   readonly key: string
   readonly expectedMs: number
+  /** See `Statistics`. */
+  readonly lateAfterMs: number
+  readonly patienceMs: number
   readonly expectedNanoUsd: number | undefined
   readonly expectedOutputTokens: number
   readonly availability: number
@@ -65,7 +68,7 @@ interface Excluded {
   readonly reason: string
 }
 
-export type ChosenBy = "score" | "hysteresis" | "exploration" | "only_candidate"
+export type ChosenBy = "score" | "hysteresis" | "probe" | "exploration" | "only_candidate"
 
 /** No route, `provider/model` or model has this name. */
 export class ModelNotFound extends Data.TaggedError("ModelNotFound")<{ readonly requestedModel: string }> {}

@@ -2,7 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { Breakers, MAX_COOLDOWN_MS } from "../../src/routing/Breakers.ts"
+import { Breakers } from "../../src/routing/Breakers.ts"
+import { MAX_COOLDOWN_MS } from "../../src/routing/CandidateHealth.ts"
 import { startedClock } from "../support/started-clock.ts"
 
 const KEY = "a/m"
@@ -22,6 +23,7 @@ const setup = Effect.gen(function* () {
     Effect.result(
       breakers.run(
         KEY,
+        { lateAfterMs: 1_000, isAnswering: () => false },
         Effect.suspend(() => {
           calls++
           return attempt
@@ -34,7 +36,7 @@ const setup = Effect.gen(function* () {
     hang: call(Effect.never),
     call,
     times: (count: number, attempt: Effect.Effect<unknown>) => Effect.repeat(attempt, { times: count - 1 }),
-    trippedForMs: () => breakers.trippedForMs(KEY, clock.currentTimeMillisUnsafe()),
+    trippedForMs: () => breakers.healthOf(KEY).trippedForMs(clock.currentTimeMillisUnsafe()),
     calls: () => calls,
   }
 })
@@ -84,9 +86,9 @@ describe("circuit", () => {
       assert.strictEqual(trippedForMs(), 30_000)
     }))
 
-  test("is tripped while its one probe is out, and closes when that succeeds", () =>
+  test("is tripped while its one probe is out, and closes with the third answer in a row", () =>
     Effect.gen(function* () {
-      const { call, fail, times, trippedForMs } = yield* setup
+      const { call, fail, succeed, times, trippedForMs } = yield* setup
       yield* times(5, fail("server_error"))
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual(trippedForMs(), 0)
@@ -96,6 +98,11 @@ describe("circuit", () => {
       yield* Deferred.succeed(answer, "up again")
       yield* Fiber.join(probe)
       assert.strictEqual(trippedForMs(), 0)
+      yield* succeed
+      yield* fail("server_error")
+      assert.strictEqual(trippedForMs(), 10_000)
+      yield* TestClock.adjust("10 seconds")
+      yield* times(3, succeed)
       yield* times(4, fail("server_error"))
       assert.strictEqual(trippedForMs(), 0)
     }))

@@ -15,7 +15,7 @@ const setup = Effect.gen(function* () {
         times: times - 1,
       }),
     failed: (key: string, kind: ProviderErrorKind, times = 1) =>
-      Effect.repeat(statistics.observe({ key, mode: "whole", outcome: { _tag: "failure", kind } }), {
+      Effect.repeat(statistics.observe({ key, mode: "whole", outcome: { _tag: "failure", kind, ms: 100 } }), {
         times: times - 1,
       }),
     predict: (key: string, maxTokens?: number, mode: CallMode = "whole") =>

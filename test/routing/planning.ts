@@ -24,6 +24,7 @@ export const plan = ({ allowed, embed, mode, model = "auto", request = ask() }: 
       requestedModel: model,
       task: embed === undefined ? chat(request, mode) : { _tag: "Embedding", request: embed },
       allowed: allowed && new Set(allowed),
+      remainingMs: 60_000,
     }),
   )
 export const keys = (wish?: Wish) =>
@@ -44,7 +45,7 @@ export const answered = (
 export const failed = (key: string, times: number) =>
   Router.use((router) =>
     Effect.repeat(
-      router.observe({ key, mode: "whole", outcome: { _tag: "failure", kind: "server_error" } }),
+      router.observe({ key, mode: "whole", outcome: { _tag: "failure", kind: "server_error", ms: 100 } }),
       {
         times: times - 1,
       },
@@ -55,6 +56,7 @@ export const trip = (key: string, kind: ProviderErrorKind = "rate_limited") =>
     Effect.ignore(
       breakers.run(
         key,
+        { lateAfterMs: 1_000, isAnswering: () => false },
         Effect.fail(new ProviderError({ kind, provider: key, model: key, retryAfterMs: 60_000 })),
       ),
     ),

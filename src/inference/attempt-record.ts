@@ -1,0 +1,35 @@
+import { Exit } from "effect"
+import type { Cost } from "../catalog/cost.ts"
+import type { AnswerSummary } from "../domain/Chat.ts"
+import type { ProviderError } from "../domain/ProviderError.ts"
+import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
+import type { Candidate } from "../routing/plan.ts"
+
+export const attemptRecord = (
+  { provider, model }: Candidate,
+  startedAt: number,
+  latencyMs: number,
+  exit: Exit.Exit<AnswerSummary, ProviderError>,
+  summary: AnswerSummary | undefined,
+  cost: Cost,
+): AttemptRecord => ({
+  provider: provider.name,
+  model: model.name,
+  startedAt,
+  latencyMs,
+  ...endOf(exit),
+  usage: summary?.usage ?? null,
+  usageEstimated: summary?.usage != null && summary.usageEstimated,
+  costNanoUsd: cost.nanoUsd,
+})
+
+const endOf = (
+  exit: Exit.Exit<AnswerSummary, ProviderError>,
+): Pick<AttemptRecord, "outcome" | "upstreamStatus"> => {
+  if (Exit.isSuccess(exit)) return { outcome: "success", upstreamStatus: 200 }
+  const failure = Exit.findErrorOption(exit)
+  if (failure._tag === "Some") {
+    return { outcome: failure.value.kind, upstreamStatus: failure.value.status ?? null }
+  }
+  return { outcome: Exit.hasDies(exit) ? "defect" : "cancelled", upstreamStatus: null }
+}

@@ -1,0 +1,161 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect } from "effect"
+import { TestClock } from "effect/testing"
+import { hangs, makeWorld, takes } from "./load.ts"
+import { timeouts } from "./world.ts"
+
+describe("a provider that hangs beside a healthy one", () => {
+  it.effect(
+    "from the first call on gets a second's requests and its probes, and every client is answered",
+    () => {
+      const { asked, ended, run, send } = makeWorld(({ target }) => (target === "a/m" ? hangs : takes(200)))
+      return run(
+        Effect.gen(function* () {
+          yield* send(30 * 60, 1_000 / 30)
+          yield* TestClock.adjust("2 minutes")
+          assert.lengthOf(ended, 30 * 60)
+          assert.deepStrictEqual([...new Set(ended.map(({ answeredBy }) => answeredBy))], ["b/m"])
+          // Five times the 3.8 s that are expected of a candidate nobody has heard from.
+          assert.isAtMost(Math.max(...ended.filter(({ atMs }) => atMs < 2_000).map(({ ms }) => ms)), 19_250)
+          assert.isAtMost(asked("a/m"), 40)
+          assert.isAtMost(asked("a/m", 1_100), 5)
+        }),
+      )
+    },
+  )
+
+  it.effect("after it was well is left within seconds: calls that hang count before they end", () => {
+    const { asked, ended, run, send } = makeWorld(({ atMs, target }) =>
+      target === "a/m" ? (atMs < 10_000 ? takes(100) : hangs) : takes(200),
+    )
+    return run(
+      Effect.gen(function* () {
+        yield* send(30 * 60, 1_000 / 30)
+        yield* TestClock.adjust("2 minutes")
+        assert.isTrue(ended.every(({ answeredBy }) => answeredBy !== undefined))
+        assert.isAbove(asked("a/m") - asked("a/m", 10_000), 290)
+        assert.isAtMost(asked("a/m", 10_000), 40)
+        // Left for the other one after ten seconds, as an attempt of its own.
+        const moved = ended.filter(({ attempts }) => attempts.length > 1)
+        assert.isAtMost(Math.max(...moved.map(({ ms }) => ms)), 10_250)
+        for (const { attempts } of moved) assert.deepStrictEqual(attempts, ["a timeout", "b success"])
+      }),
+    )
+  })
+
+  it.effect("is avoided by the next request after ten calls that hang", () => {
+    const { asked, run, send } = makeWorld(({ target }) => (target === "a/m" ? hangs : takes(200)))
+    return run(
+      Effect.gen(function* () {
+        yield* send(10, 0)
+        assert.strictEqual(asked("a/m"), 10)
+        yield* TestClock.adjust("1 second")
+        yield* send(20, 10)
+        assert.strictEqual(asked("a/m"), 10)
+        assert.strictEqual(asked("b/m"), 20)
+      }),
+    )
+  })
+
+  it.effect(
+    "has no more than its share of the requests in flight, with and without somebody else to ask",
+    () => {
+      const { asked, ended, run, send } = makeWorld(({ target }) => (target === "a/m" ? hangs : takes(200)), {
+        maxInFlight: 8,
+      })
+      return run(
+        Effect.gen(function* () {
+          yield* send(6, 0, "only-a")
+          assert.strictEqual(asked("a/m"), 4)
+          assert.deepStrictEqual(
+            ended.map(({ code }) => code),
+            ["upstream_overloaded", "upstream_overloaded"],
+          )
+          yield* send(5, 200)
+          assert.strictEqual(asked("a/m"), 4)
+          assert.deepStrictEqual(
+            ended.slice(2).map(({ answeredBy, attempts }) => [answeredBy, attempts]),
+            Array(5).fill(["b/m", ["b success"]]),
+          )
+        }),
+      )
+    },
+  )
+})
+
+describe("a call that hangs", () => {
+  it.effect("is left once in a request: the next one is waited for", () => {
+    const { ended, run, send } = makeWorld(({ atMs, target }) =>
+      target === "b/m" || atMs < 3_000 ? takes(200) : hangs,
+    )
+    return run(
+      Effect.gen(function* () {
+        for (const model of ["a/m", "b/m", "c/m"]) yield* send(5, 200, model)
+        yield* send(1, 0, "auto")
+        yield* TestClock.adjust("1 minute")
+        const last = ended.at(-1)
+        assert.deepStrictEqual(last?.attempts, ["a timeout", "c timeout", "b success"])
+        // Ten seconds, and then the time for headers.
+        assert.strictEqual(last?.ms, 10_000 + timeouts.headersMs + 200)
+      }),
+    )
+  })
+
+  it.effect("is not left with the last attempt that the request has", () => {
+    const { ended, run, send } = makeWorld(
+      ({ atMs, target }) => takes(target === "b/m" || atMs < 1_000 ? 200 : 12_000),
+      { maxAttempts: 1 },
+    )
+    return run(
+      Effect.gen(function* () {
+        yield* send(5, 200, "a/m")
+        yield* send(1, 0)
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(ended.at(-1)?.attempts, ["a success"])
+      }),
+    )
+  })
+
+  it.effect("is waited for without anybody else to ask", () => {
+    const { ended, run, send } = makeWorld(() => takes(14_000))
+    return run(
+      Effect.gen(function* () {
+        yield* send(1, 0, "only-a")
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(ended[0]?.attempts, ["a success"])
+      }),
+    )
+  })
+})
+
+describe("long answers", () => {
+  it.effect("of a slow model are neither late nor left, as they are what is expected of it", () => {
+    const { asked, ended, run, send } = makeWorld(({ target }) => takes(target === "a/m" ? 9_000 : 9_500))
+    return run(
+      Effect.gen(function* () {
+        yield* send(5, 10_000)
+        yield* send(200, 500)
+        yield* TestClock.adjust("1 minute")
+        // Until it is known that it is no faster.
+        assert.isAtMost(asked("b/m"), 3)
+        assert.isTrue(ended.every(({ attempts }) => attempts.length === 1))
+      }),
+    )
+  })
+
+  it.effect("among short ones make nobody suspect, and are waited for once they are known", () => {
+    let calls = 0
+    const { asked, ended, run, send } = makeWorld(({ target }) =>
+      target === "a/m" ? takes(++calls % 20 === 0 ? 14_000 : 300) : takes(2_000),
+    )
+    return run(
+      Effect.gen(function* () {
+        yield* send(1_000, 50)
+        yield* TestClock.adjust("1 minute")
+        // Those that began before the first of them was left.
+        assert.isAtMost(asked("b/m"), 15)
+        assert.isAtMost(ended.filter(({ attempts }) => attempts.length > 1).length, 15)
+      }),
+    )
+  })
+})
