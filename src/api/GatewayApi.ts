@@ -4,13 +4,14 @@ import { ChatCompletionChunk } from "./chat-completions.ts"
 import { InferApi, InferStreamEvent } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
 import { OpenAiApi } from "./OpenAiApi.ts"
+import { ProvidersApi } from "./ProvidersApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 
 /** Has one identifier for both APIs, so that handlers of one are handlers of the other. */
 const make = () => HttpApi.make("llm-gateway")
 
 /** The routes that are served through their schemas. */
-export class AdminApi extends make().add(AnalyticsApi).add(KeysApi).add(SystemApi) {}
+export class AdminApi extends make().add(AnalyticsApi).add(KeysApi).add(ProvidersApi).add(SystemApi) {}
 
 /** The whole public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
 export class GatewayApi extends make()
@@ -18,6 +19,7 @@ export class GatewayApi extends make()
   .add(OpenAiApi)
   .add(AnalyticsApi)
   .add(KeysApi)
+  .add(ProvidersApi)
   .add(SystemApi)
   .annotate(HttpApi.AdditionalSchemas, [InferStreamEvent, ChatCompletionChunk])
   .annotateMerge(

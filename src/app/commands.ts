@@ -6,6 +6,7 @@ import { doctor } from "../cli/doctor.ts"
 import { keys } from "../cli/keys.ts"
 import { loadTest } from "../cli/load-test.ts"
 import { migrate } from "../cli/migrate.ts"
+import { providers } from "../cli/providers.ts"
 import { root } from "../cli/root.ts"
 import { route } from "../cli/route.ts"
 import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./App.ts"
@@ -21,6 +22,7 @@ export const commands = root.pipe(
     migrate.pipe(Command.provide(operatorDatabase)),
     keys.pipe(Command.provide(operatorKeys)),
     admin.pipe(Command.provide(operatorTokens)),
+    providers.pipe(Command.provide(operatorTokens)),
     route,
     costs.pipe(Command.provide(operatorLedger)),
     doctor,

@@ -18,6 +18,7 @@ export const errorCatalogue = {
   model_not_allowed: { status: 403, final: true, title: "This API key may not use the model" },
   not_found: { status: 404, final: true, title: "Nothing is here" },
   model_not_found: { status: 404, final: true, title: "No provider serves the model" },
+  provider_not_found: { status: 404, final: true, title: "There is no such provider" },
   key_not_found: { status: 404, final: true, title: "There is no such API key" },
   method_not_allowed: { status: 405, final: true, title: "The method is not allowed here" },
   upload_too_slow: { status: 408, final: false, title: "The body arrived too slowly" },

@@ -29,6 +29,7 @@ import { KeysHandlers } from "./KeysApi.ts"
 import { inferencePaths, type KnownPath, type KnownPaths, pathsOfPorts } from "./known-paths.ts"
 import { OperatorsUrl } from "./OperatorsUrl.ts"
 import { openAiRoutes } from "./openai-routes.ts"
+import { ProvidersHandlers } from "./ProvidersApi.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { SystemHandlers } from "./SystemApi.ts"
@@ -146,7 +147,7 @@ const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
     inferRoute,
     openAiRoutes,
     HttpApiBuilder.layer(AdminApi).pipe(
-      Layer.provide([AnalyticsHandlers, KeysHandlers, SystemHandlers]),
+      Layer.provide([AnalyticsHandlers, KeysHandlers, ProvidersHandlers, SystemHandlers]),
       Layer.provide(adminMiddleware),
     ),
     documentationRoutes,

@@ -49,6 +49,8 @@ export class Inference extends Context.Service<
     readonly recordEnd: (recorder: RequestRecorder, error: GatewayError) => Effect.Effect<void>
     /** Lists the names that a key may ask for. */
     readonly models: (principal: Principal) => ReadonlyArray<ListedModel>
+    /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
+    readonly resetProvider: (name: string) => ReadonlyArray<string> | undefined
     /** Ends every stream with an error in it, which a cut connection would not have. */
     readonly endStreams: Effect.Effect<unknown>
   }
@@ -174,6 +176,7 @@ const make = Effect.gen(function* () {
     stream,
     recordEnd: record,
     models: (principal) => router.models(principal.models),
+    resetProvider: router.reset,
     endStreams: Deferred.fail(stopped, aborted),
   })
 })

@@ -170,14 +170,14 @@ export class CandidateHealth {
     return recovered
   }
 
-  /** Forgets everything but that calls are under way, which have no say any more. */
+  /**
+   * Starts anew, on a probation: it is asked at once, and by whom it fails is answered by another. Calls under way have no
+   * say any more.
+   */
   reset(): void {
-    this.#era += 1
-    this.#trip = "none"
-    this.#untilMs = Number.NEGATIVE_INFINITY
+    this.#begin("cooldown", Number.NEGATIVE_INFINITY)
     this.#failures = 0
     this.#failedProbes = 0
-    this.#probes = 0
     this.#forgetOpeningsAtMs = Number.NEGATIVE_INFINITY
     this.#recovered = false
     this.#silent.clear()

@@ -63,8 +63,8 @@ export class Router extends Context.Service<
   {
     readonly plan: (input: PlanInput) => Effect.Effect<Plan, ModelNotFound | ModelNotAllowed | NoCandidate>
     readonly observe: (observation: Observation) => Effect.Effect<void>
-    /** Forgets all trouble and all statistics of a provider; false when there is none of this name. */
-    readonly reset: (provider: string) => boolean
+    /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
+    readonly reset: (provider: string) => ReadonlyArray<string> | undefined
     /** Every name that a key with this allow-list may ask for. */
     readonly models: (allowed: ReadonlySet<string> | undefined) => ReadonlyArray<ListedModel>
   }
@@ -237,13 +237,13 @@ const make = Effect.fnUntraced(function* () {
         },
       ),
     reset: (name) => {
-      const provider = providers.get(name)
-      if (provider === undefined) return false
-      for (const model of provider.models.keys()) {
+      const models = providers.get(name)?.models
+      if (models === undefined) return undefined
+      for (const model of models.keys()) {
         breakers.healthOf(`${name}/${model}`).reset()
         statistics.forget(`${name}/${model}`)
       }
-      return true
+      return [...models.keys()]
     },
     models: (allowed) => listModels(routes, allowed),
   })

@@ -28,6 +28,7 @@ describe("the document", () => {
       "POST /admin/keys",
       "POST /admin/keys/{id}/revoke",
       "POST /admin/keys/{id}/rotate",
+      "POST /admin/providers/{name}/reset",
       "POST /infer",
       "POST /v1/chat/completions",
       "POST /v1/embeddings",
@@ -35,7 +36,7 @@ describe("the document", () => {
   })
 
   it("has the groups that are served through their schemas, and those that infer", () => {
-    assert.sameMembers(Object.keys(AdminApi.groups), ["analytics", "keys", "system"])
+    assert.sameMembers(Object.keys(AdminApi.groups), ["analytics", "keys", "providers", "system"])
     assert.sameMembers(Object.keys(GatewayApi.groups), [
       ...Object.keys(AdminApi.groups),
       "inference",

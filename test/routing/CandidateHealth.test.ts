@@ -138,7 +138,7 @@ describe("probes", () => {
 })
 
 describe("a reset", () => {
-  it("forgets circuit, cooldown, suspicion and probation", () => {
+  it("forgets circuit, cooldown and suspicion, and offers a probe at once", () => {
     for (const trouble of [
       ({ fail }: ReturnType<typeof setup>) => fail(0, 5),
       ({ fail }: ReturnType<typeof setup>) => fail(0, 1, "quota_exhausted"),
@@ -150,7 +150,7 @@ describe("a reset", () => {
       world.health.reset()
       assert.strictEqual(world.health.trippedForMs(0), 0)
       assert.isFalse(world.health.isSuspect(0))
-      assert.isFalse(world.health.offersProbe(60 * SECOND))
+      assert.isTrue(world.health.offersProbe(0))
       world.fail(0, 4)
       assert.strictEqual(world.health.trippedForMs(0), 0)
       world.fail(0, 1)
