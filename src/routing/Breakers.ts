@@ -1,6 +1,6 @@
 import { type Cause, Context, Effect, Exit, Layer } from "effect"
 import type { ProviderError } from "../domain/ProviderError.ts"
-import { monotonicMs } from "../platform/monotonic.ts"
+import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type CallForecast, CandidateHealth } from "./CandidateHealth.ts"
 
 /**
@@ -36,17 +36,17 @@ const make = () => {
 
   return Breakers.of({
     run: (key, forecast, attempt) =>
-      Effect.flatMap(monotonicMs, (startedMs) => {
+      Effect.clockWith((clock) => {
         const health = healthOf(key)
-        const call = health.begin(startedMs, forecast)
-        return Effect.onExit(attempt, (exit) =>
-          Effect.map(monotonicMs, (nowMs) => {
-            const error = Exit.isSuccess(exit) ? undefined : providerError(exit.cause)
-            if (Exit.isSuccess(exit)) health.succeeded(call, nowMs)
-            else if (error === undefined) health.abandoned(call)
-            else health.failed(call, nowMs, error)
-          }),
-        )
+        const call = health.begin(monotonicMsUnsafe(clock), forecast)
+        return Effect.onExit(attempt, (exit) => {
+          const nowMs = monotonicMsUnsafe(clock)
+          const error = Exit.isSuccess(exit) ? undefined : providerError(exit.cause)
+          if (Exit.isSuccess(exit)) health.succeeded(call, nowMs)
+          else if (error === undefined) health.abandoned(call)
+          else health.failed(call, nowMs, error)
+          return Effect.void
+        })
       }),
     healthOf,
   })

@@ -9,7 +9,8 @@ export interface CallForecast {
 }
 
 /** One call under way. */
-interface Call extends CallForecast {
+interface Call {
+  readonly forecast: CallForecast
   /** A call of an earlier era than the candidate's knows nothing newer. */
   readonly era: number
   /** Begun after a trip's time: how it ends decides. */
@@ -23,7 +24,7 @@ const FIRST_OPENING_MS = 5_000
 const LONGEST_OPENING_MS = 60_000
 /** A longer Retry-After is cut to this: one wrong header must not hide a provider for a day. */
 export const MAX_COOLDOWN_MS = 10 * 60_000
-/** Reported while a probe is out: its end is near but unknown. */
+/** Reported while an open circuit's probe is out: its end is near but unknown. */
 const PROBE_WAIT_MS = 1_000
 /** Answers after a trip with which a candidate is as good as before it. */
 const ANSWERS_TO_RECOVER = 3
@@ -60,21 +61,21 @@ export class CandidateHealth {
   #openings = 0
   #openedForMs = 0
   #forgetOpeningsAtMs = Number.NEGATIVE_INFINITY
-  /** Calls under way, and those of them that began since the last sign of life, oldest first. */
-  readonly #calls = new Set<Call>()
+  #inFlight = 0
+  /** Calls under way that began since the last sign of life, oldest first. */
   readonly #silent = new Set<Call>()
   /** Set by a recovery until somebody takes note. */
   #recovered = false
 
   get inFlight(): number {
-    return this.#calls.size
+    return this.#inFlight
   }
 
   begin(nowMs: number, forecast: CallForecast): Call {
     const probe = this.#isProbeDue(nowMs)
     if (probe) this.#probes += 1
-    const call = { ...forecast, era: this.#era, probe, startedMs: nowMs }
-    this.#calls.add(call)
+    const call = { forecast, era: this.#era, probe, startedMs: nowMs }
+    this.#inFlight += 1
     this.#silent.add(call)
     return call
   }
@@ -130,7 +131,8 @@ export class CandidateHealth {
   /** Milliseconds until the candidate should be asked again; 0 = not tripped. */
   trippedForMs(nowMs: number): number {
     if (this.#trip === "none" || this.#answering) return 0
-    return Math.max(0, this.#untilMs - nowMs, this.#probes > 0 ? PROBE_WAIT_MS : 0)
+    const probing = this.#trip === "circuit" && this.#probes > 0
+    return Math.max(0, this.#untilMs - nowMs, probing ? PROBE_WAIT_MS : 0)
   }
 
   /**
@@ -141,9 +143,9 @@ export class CandidateHealth {
   isSuspect(nowMs: number): boolean {
     if (this.#silent.size + this.#failures < SILENT_CALLS) return false
     const [oldest] = this.#silent
-    if (oldest === undefined || nowMs - oldest.startedMs < oldest.lateAfterMs) return false
+    if (oldest === undefined || nowMs - oldest.startedMs < oldest.forecast.lateAfterMs) return false
     for (const call of this.#silent) {
-      if (!call.isAnswering()) continue
+      if (!call.forecast.isAnswering()) continue
       this.#silent.clear()
       return false
     }
@@ -190,7 +192,7 @@ export class CandidateHealth {
 
   /** Ends the call; true when it is of the present era. */
   #end(call: Call): boolean {
-    this.#calls.delete(call)
+    this.#inFlight -= 1
     this.#silent.delete(call)
     if (call.era !== this.#era) return false
     if (call.probe) this.#probes -= 1

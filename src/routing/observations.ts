@@ -130,6 +130,9 @@ export const success = (
   }
 }
 
+const unsurprised = (self: Observations): Observations =>
+  self.surprises === 0 ? self : { ...self, surprises: 0 }
+
 /**
  * Adds a success by how far it is from its prediction. One that is far is taken for an outlier and counts no further than
  * `SURPRISE`; the third in a row is the candidate's new pace, to which all older answers are scaled.
@@ -143,11 +146,11 @@ export const answer = (
 ): Observations => {
   const factor = decay(self.atMs, nowMs, LATENCY_HALF_LIFE_MS)
   // A prediction from the prior alone is a guess, and missing it no surprise.
-  if (self.weight * factor < PRIOR_WEIGHT) return success({ ...self, surprises: 0 }, nowMs, ms, outputTokens)
+  if (self.weight * factor < PRIOR_WEIGHT) return success(unsurprised(self), nowMs, ms, outputTokens)
   const predictedMs = expectedMs(self, nowMs, mode, outputTokens ?? meanTokens(self))
   const ratio = ms / predictedMs
   const direction = ratio >= SURPRISE ? 1 : ratio <= 1 / SURPRISE ? -1 : 0
-  if (direction === 0) return success({ ...self, surprises: 0 }, nowMs, ms, outputTokens)
+  if (direction === 0) return success(unsurprised(self), nowMs, ms, outputTokens)
   const more = self.surprises * direction > 0
   const surprises = more ? self.surprises + direction : direction
   const mildest =

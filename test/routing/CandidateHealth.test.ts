@@ -112,6 +112,18 @@ describe("probes", () => {
     assert.isTrue(health.takeRecovery())
   })
 
+  it("hold the others up after failures, and not after a wait that the provider asked for", () => {
+    for (const [kind, times, heldUpMs] of [
+      ["server_error", 5, 1_000],
+      ["rate_limited", 1, 0],
+    ] as const) {
+      const { begin, fail, health } = setup()
+      fail(0, times, kind, 5 * SECOND)
+      begin(5 * SECOND)
+      assert.strictEqual(health.trippedForMs(5 * SECOND), heldUpMs)
+    }
+  })
+
   it("that fail are offered to fewer requests each time, down to one in five", () => {
     const { fail, health } = setup()
     fail(0, 5)
