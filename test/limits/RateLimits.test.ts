@@ -1,12 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Duration, Effect, Exit, Layer } from "effect"
-import type { RateLimiter } from "effect/persistence"
+import { Clock, Effect, Exit, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { KeyId } from "../../src/domain/Ids.ts"
-import { makeBucketStore } from "../../src/limits/bucket-store.ts"
+import { makeBucketStore, noteShared, shareOf, takeAlone } from "../../src/limits/bucket-store.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
-import { startedClock } from "../support/started-clock.ts"
+import { START_MS, startedClock } from "../support/started-clock.ts"
 import { CLOCK_STEPS, steppedClock } from "../support/stepped-clock.ts"
 
 const key = KeyId.make("abcdefghijkl")
@@ -152,45 +151,65 @@ const exhaust = <E>(consume: Effect.Effect<unknown, E>): Effect.Effect<E> =>
   )
 
 describe("bucket store", () => {
-  const take = (store: RateLimiter.RateLimiterStore["Service"], key: string, limit = 1) =>
-    store.tokenBucket({
-      key,
-      tokens: 1,
-      limit,
-      refillRate: Duration.millis(60_000 / limit),
-      allowOverflow: false,
+  const use = (store: ReturnType<typeof makeBucketStore>, name: string, nowMs: number) =>
+    takeAlone(store.bucketOf(name, 1, nowMs), 1, 1)
+
+  it("forgets a bucket only when it is full again", () => {
+    const store = makeBucketStore()
+    for (let i = 0; i < 1_000; i++) use(store, `key ${i}`, START_MS)
+    assert.isNotNull(use(store, "key 0", START_MS + 59_999).lacking)
+    assert.strictEqual(store.size(), 1_000)
+    for (let i = 0; i < 200; i++) use(store, "one", START_MS + 60_000)
+    // The one that was asked for a moment ago is kept for what it knows of the key's traffic.
+    assert.strictEqual(store.size(), 2)
+    assert.isNull(use(store, "key 0", START_MS + 60_000).lacking)
+  })
+
+  it("keeps a debt until it is paid", () => {
+    const store = makeBucketStore()
+    assert.isNull(takeAlone(store.bucketOf("key", 1, START_MS), 1, 1 / 3).lacking)
+    for (let i = 0; i < 200; i++) use(store, "other", START_MS + 179_000)
+    assert.isNotNull(takeAlone(store.bucketOf("key", 1, START_MS + 179_000), 1, 1 / 3).lacking)
+    assert.isNull(takeAlone(store.bucketOf("key", 1, START_MS + 180_000), 1, 1 / 3).lacking)
+  })
+
+  it("never holds more buckets than its cap", () => {
+    const store = makeBucketStore(50)
+    for (let i = 0; i < 500; i++) use(store, `key ${i}`, START_MS)
+    assert.strictEqual(store.size(), 50)
+    assert.isNotNull(use(store, "key 499", START_MS).lacking, "the newest are the ones that stay")
+  })
+})
+
+describe("a replica's share of a key's requests", () => {
+  const seen = (counts: ReadonlyArray<number>, everyMs = 1_000) => {
+    const bucket = makeBucketStore().bucketOf("key", 60, START_MS)
+    counts.forEach((asked, i) => {
+      noteShared(bucket, 0, asked, START_MS + i * everyMs)
     })
+    return bucket
+  }
+  const counting = (each: number, from = 1, length = 100) => Array.from({ length }, (_, i) => from + i * each)
 
-  it.effect("forgets a bucket only when it is full again", () =>
-    Effect.gen(function* () {
-      const { store, size } = makeBucketStore()
-      for (let i = 0; i < 1_000; i++) yield* take(store, `key ${i}`)
-      yield* TestClock.adjust("59 seconds")
-      assert.deepStrictEqual(yield* take(store, "key 0"), [-1, 59_000])
-      assert.strictEqual(size(), 1_000)
-      yield* TestClock.adjust("1 second")
-      for (let i = 0; i < 200; i++) yield* take(store, "one")
-      assert.strictEqual(size(), 1)
-    }),
-  )
+  it("is an equal one while nothing is known", () => {
+    assert.strictEqual(shareOf(seen([]), 3), 1 / 3)
+    assert.strictEqual(shareOf(seen([1_000]), 4), 1 / 4)
+  })
 
-  it.effect("never holds more buckets than its cap", () =>
-    Effect.gen(function* () {
-      const { store, size } = makeBucketStore(50)
-      for (let i = 0; i < 500; i++) yield* take(store, `key ${i}`)
-      assert.strictEqual(size(), 50)
-      // The newest are the ones that stay.
-      assert.strictEqual((yield* take(store, "key 499"))[0], -1)
-    }),
-  )
+  it("is what it asked for of what all asked for", () => {
+    assert.strictEqual(shareOf(seen(counting(1)), 1), 1)
+    assert.closeTo(shareOf(seen(counting(1)), 3), 1, 0.02)
+    assert.closeTo(shareOf(seen(counting(20)), 3), 1 / 20, 0.001)
+  })
 
-  it.effect("fails what it does not support instead of admitting everything", () =>
-    Effect.gen(function* () {
-      const { store } = makeBucketStore()
-      const error = yield* Effect.flip(
-        store.fixedWindow({ key: "k", tokens: 1, refillRate: Duration.millis(1), limit: 1 }),
-      )
-      assert.strictEqual(error.reason._tag, "RateLimitStoreError")
-    }),
-  )
+  it("is of the last minute or so", () => {
+    const moved = [...counting(1), ...counting(10, 110, 180)]
+    assert.closeTo(shareOf(seen(moved), 3), 1 / 10, 0.02)
+  })
+
+  it("is never more than the whole, also where Redis lost its count", () => {
+    const again = [...counting(3), ...counting(3)]
+    assert.closeTo(shareOf(seen(again), 3), 1 / 3, 0.02)
+    assert.isAtMost(shareOf(seen([5, 5, 5, 1, 1]), 3), 1)
+  })
 })

@@ -1,10 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Redacted, References, Schedule } from "effect"
+import { Clock, Effect, Exit, Fiber, Redacted, References, Schedule } from "effect"
+import { TestClock } from "effect/testing"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
 import { scaled } from "../support/slowness.ts"
+import { startedClock } from "../support/started-clock.ts"
 import { steppedClock } from "../support/stepped-clock.ts"
 import { type FakeRedis, makeFakeRedis } from "./FakeRedis.ts"
+import { realMs } from "./replicas.ts"
 
 const key = KeyId.make("abcdefghijkl")
 
@@ -35,26 +38,51 @@ const elapsed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 describe("rate limits in Redis", () => {
-  it.live("asks with the key, its limit and the refill interval, and reports the answer", () =>
+  it.live("asks once, with the key, its limit and what it knows, and reports the answer", () =>
     Effect.gen(function* () {
       const redis = yield* makeFakeRedis
       yield* withLimits(redis.url, (consume) =>
         Effect.gen(function* () {
           yield* untilAsked(redis, consume)
-          redis.answer = ["7", "1500"]
-          assert.deepStrictEqual(yield* consume(key, 10), { limit: 10, remaining: 7, resetMs: 16_500 })
-          const [keys, bucket, refill, tokens, refillMs, limit] = redis.evaluations.at(-1) ?? []
+          const asked = redis.evaluations.length
+          const first = yield* consume(key, 2)
+          assert.deepStrictEqual({ ...first, resetMs: 0 }, { limit: 2, remaining: 1, resetMs: 0 })
+          assert.closeTo(first.resetMs, 30_000, 2_000)
+          assert.strictEqual((yield* consume(key, 2)).remaining, 0)
+          const refused = yield* Effect.flip(consume(key, 2))
+          assert.strictEqual(refused.state.remaining, 0)
+          assert.closeTo(refused.retryAfterMs, 30_000, 2_000)
+          assert.strictEqual(redis.evaluations.length, asked + 3)
+          const [keys, bucket, replicas, limit, refillMs, usedAtLeast, windowMs] =
+            redis.evaluations.at(-1) ?? []
           assert.deepStrictEqual(
-            [keys, bucket, refill, tokens, refillMs, limit],
-            ["2", "gateway:rate:abcdefghijkl:10", "gateway:rate:abcdefghijkl:10:refill", "1", "6000", "10"],
+            [keys, bucket, replicas, limit, refillMs, windowMs],
+            ["2", "gateway:bucket:abcdefghijkl:2", "gateway:replicas", "2", "30000", "60000"],
           )
-          redis.answer = ["-1", "2000"]
-          const refused = yield* Effect.flip(consume(key, 10))
-          assert.deepStrictEqual(refused.state, { limit: 10, remaining: 0, resetMs: 58_000 })
-          assert.strictEqual(refused.retryAfterMs, 4_001)
+          assert.closeTo(Number(usedAtLeast), 2 - 250 / 30_000, 0.1)
         }),
       )
     }),
+  )
+
+  it.effect("takes nothing from a key because a request came to Redis later than the one before", () =>
+    Effect.gen(function* () {
+      const redis = yield* makeFakeRedis
+      yield* withLimits(redis.url, (consume) =>
+        Effect.gen(function* () {
+          while (redis.connections() === 0) yield* realMs(5)
+          yield* realMs(20)
+          for (let i = 0; i < 3; i++) yield* consume(key, 600)
+          yield* redis.pause
+          const late = yield* Effect.forkChild(consume(key, 600), { startImmediately: true })
+          yield* realMs(20)
+          // Two tokens come back in it.
+          yield* TestClock.adjust("200 millis")
+          yield* redis.resume
+          assert.strictEqual((yield* Fiber.join(late)).remaining, 598)
+        }),
+      )
+    }).pipe(Effect.provide(startedClock)),
   )
 
   it.live("starts without Redis, limits alone, and shares as soon as Redis is there", () =>
@@ -118,7 +146,7 @@ describe("rate limits in Redis", () => {
       yield* withLimits(redis.url, (consume) =>
         Effect.gen(function* () {
           yield* untilAsked(redis, consume)
-          redis.answer = undefined
+          yield* redis.pause
           const [, firstMs] = yield* elapsed(consume(key, 10))
           assert.isBelow(firstMs, scaled(600))
           const asked = redis.evaluations.length
@@ -127,7 +155,7 @@ describe("rate limits in Redis", () => {
           )
           assert.isBelow(nextMs, scaled(200))
           assert.strictEqual(redis.evaluations.length, asked)
-          redis.answer = ["5", "0"]
+          yield* redis.resume
           yield* untilAsked(redis, consume)
         }),
       )
