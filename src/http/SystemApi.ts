@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Deferred, Effect, Semaphore } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
@@ -11,31 +11,48 @@ import { Readiness } from "./Readiness.ts"
 
 /** Times the 100 KB that the metrics of many providers may have: few enough, and more than scrapers there are. */
 const METRICS_PLACES = 32
-const RENDERINGS_PER_SECOND = 5
+const RENDERINGS_PER_SECOND = 20
 
-/** Renders the metrics anew while there is budget for it, and answers the last rendering otherwise. */
-const makeMetrics = () => {
-  let last: Uint8Array | undefined
+/**
+ * Renders the metrics as often as the budget allows. Above it, whoever asks waits for the next rendering, which all share
+ * that ask until it begins: nobody gets a text that is older than the question.
+ */
+const makeMetrics = Effect.map(Semaphore.make(1), (turn) => {
   let budget = RENDERINGS_PER_SECOND
   let budgetAtMs = performance.now()
+  let coming: Deferred.Deferred<Uint8Array> | undefined
 
-  const render = Effect.map(PrometheusMetrics.format(), (text) => {
-    budget -= 1
-    last = Buffer.from(text)
-    return last
-  })
-  const rendering = Effect.suspend(() => {
+  const render = Effect.map(PrometheusMetrics.format(), (text): Uint8Array => Buffer.from(text))
+  const waitForBudget = Effect.suspend(() => {
     const nowMs = performance.now()
     budget = Math.min(RENDERINGS_PER_SECOND, budget + ((nowMs - budgetAtMs) / 1000) * RENDERINGS_PER_SECOND)
     budgetAtMs = nowMs
-    return last === undefined || budget >= 1 ? render : Effect.succeed(last)
+    budget -= 1
+    return budget >= 0 ? Effect.void : Effect.sleep((-budget / RENDERINGS_PER_SECOND) * 1000)
+  })
+  const rendering = Effect.suspend(() => {
+    if (coming !== undefined) return Deferred.await(coming)
+    const mine = Deferred.makeUnsafe<Uint8Array>()
+    coming = mine
+    const begin = Effect.sync(() => {
+      coming = undefined
+    })
+    return waitForBudget.pipe(
+      Effect.andThen(begin),
+      Effect.andThen(render),
+      turn.withPermit,
+      Effect.onExit((exit) => Deferred.done(mine, exit)),
+      // Others wait for it, whose client may stay.
+      Effect.forkDetach,
+      Effect.andThen(Deferred.await(mine)),
+    )
   })
   return withPlaces(METRICS_PLACES)(
     Effect.map(rendering, (bytes) =>
       HttpServerResponse.uint8Array(bytes, { contentType: "text/plain; version=0.0.4; charset=utf-8" }),
     ),
   )
-}
+})
 
 /** Routes for probes and scrapers: no credential, nothing about keys, prompts or configuration in them. */
 export const SystemHandlers = HttpApiBuilder.group(
@@ -59,7 +76,7 @@ export const SystemHandlers = HttpApiBuilder.group(
         ...told("ledger journal takes no records", ledger.journalFault()),
       ]
     }
-    const metrics = makeMetrics()
+    const metrics = yield* makeMetrics
 
     const readyz = Effect.suspend(() => {
       const phase = readiness.phase()

@@ -22,7 +22,7 @@ import type { UpstreamCall } from "./upstream-call.ts"
 /** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 
-/** Share of all requests in flight that one candidate's calls may be, where there are others: so many may hang in it. */
+/** Share of all requests in flight that may wait for one candidate, where there are others: so many may hang in it. */
 const MAX_SHARE_IN_FLIGHT = 0.5
 
 /** One line per candidate in this time: an outage must be visible in the log, not fill it. */
@@ -59,7 +59,7 @@ const make = Effect.gen(function* () {
   const { gateway, otlpEndpoint } = yield* Settings
   const { maxAttempts, maxInFlight } = gateway.limits
   const models = gateway.providers.reduce((count, provider) => count + provider.models.length, 0)
-  const maxInFlightEach = models > 1 ? Math.ceil(maxInFlight * MAX_SHARE_IN_FLIGHT) : maxInFlight
+  const maxWaitingEach = models > 1 ? Math.ceil(maxInFlight * MAX_SHARE_IN_FLIGHT) : maxInFlight
   const breakers = yield* Breakers
   const retryBudget = yield* RetryBudget
   const router = yield* Router
@@ -157,7 +157,7 @@ const make = Effect.gen(function* () {
     const [candidate, ...rest] = queue
     if (candidate === undefined) return Effect.suspend(() => Effect.fail(fromProviders(failures)))
     const nextLarger = larger ?? rest
-    if (breakers.healthOf(candidate.key).inFlight >= maxInFlightEach) {
+    if (breakers.healthOf(candidate.key).hasWaiting(maxWaitingEach)) {
       return Effect.suspend(() => {
         failures.push(atItsBound(candidate))
         return askFrom(request, rest, larger)

@@ -1,5 +1,3 @@
-import { randomUUIDv7 } from "node:crypto"
-import { RequestId } from "../domain/Ids.ts"
 import type { LedgerRecord } from "../ledger/LedgerRecord.ts"
 
 /** Refusals of one key in a period that have a row each. */
@@ -13,7 +11,7 @@ interface Alike {
 
 /**
  * Keeps a client that is refused again and again from filling the ledger: the first refusals of a key have a row each, and
- * those that follow in the same period one row for each route and error, which says how many there were.
+ * those that follow in the same period the first one's row for each route and error, which says how many there were.
  */
 export class RefusalLog {
   readonly #rows = new Map<string, number>()
@@ -34,9 +32,7 @@ export class RefusalLog {
 
   /** Ends the period, and returns the records of what was only counted in it. */
   endPeriod(): ReadonlyArray<LedgerRecord> {
-    const records = [...this.#alike.values()].map(
-      ({ first, requests }): LedgerRecord => ({ ...first, id: RequestId.make(randomUUIDv7()), requests }),
-    )
+    const records = [...this.#alike.values()].map(({ first, requests }) => ({ ...first, requests }))
     this.#rows.clear()
     this.#alike.clear()
     return records

@@ -61,21 +61,25 @@ export class CandidateHealth {
   #openings = 0
   #openedForMs = 0
   #forgetOpeningsAtMs = Number.NEGATIVE_INFINITY
-  #inFlight = 0
+  /** Calls under way that have brought nothing yet; those that have leave when somebody counts. */
+  readonly #waiting = new Set<Call>()
   /** Calls under way that began since the last sign of life, oldest first. */
   readonly #silent = new Set<Call>()
   /** Set by a recovery until somebody takes note. */
   #recovered = false
 
-  get inFlight(): number {
-    return this.#inFlight
+  /** Tells that so many calls wait for the first of their answers. */
+  hasWaiting(calls: number): boolean {
+    if (this.#waiting.size < calls) return false
+    for (const call of this.#waiting) if (call.forecast.isAnswering()) this.#waiting.delete(call)
+    return this.#waiting.size >= calls
   }
 
   begin(nowMs: number, forecast: CallForecast): Call {
     const probe = this.#isProbeDue(nowMs)
     if (probe) this.#probes += 1
     const call = { forecast, era: this.#era, probe, startedMs: nowMs }
-    this.#inFlight += 1
+    this.#waiting.add(call)
     this.#silent.add(call)
     return call
   }
@@ -192,7 +196,7 @@ export class CandidateHealth {
 
   /** Ends the call; true when it is of the present era. */
   #end(call: Call): boolean {
-    this.#inFlight -= 1
+    this.#waiting.delete(call)
     this.#silent.delete(call)
     if (call.era !== this.#era) return false
     if (call.probe) this.#probes -= 1

@@ -60,6 +60,7 @@ describe("answers", () => {
       "/analytics/requests",
       [
         "request_id",
+        "requests",
         "key_id",
         "endpoint",
         "route",

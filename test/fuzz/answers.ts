@@ -110,8 +110,8 @@ export const faultOf = (
     return PARSER_STATUSES.has(status) && !framed ? undefined : `a bare ${status}`
   }
   if (!headers.get("x-request-id")) return "has no x-request-id"
-  if (status < 400) return streamFault(headers, body)
   if (method === "HEAD") return undefined
+  if (status < 400) return streamFault(headers, body)
   return envelopeFault(target, framed, status, body)
 }
 

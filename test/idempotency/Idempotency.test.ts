@@ -638,7 +638,7 @@ describe("without the database", () => {
           const other = yield* Idempotency
           const { work, seen, finish } = yield* gated
           yield* finish(kept("once"))
-          yield* run(request("k"), () => work)
+          yield* start(run(request("k"), () => work))
           yield* TestClock.adjust(2 * limits.retryEveryMs)
           step(ms)
           yield* TestClock.adjust(leaseMs / 2)

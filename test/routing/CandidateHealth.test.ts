@@ -71,16 +71,20 @@ describe("calls that hang", () => {
     assert.strictEqual(health.trippedForMs(10 * SECOND), 5 * SECOND)
   })
 
-  it("are in flight until they end, however", () => {
+  it("wait until they end, however, or bring something", () => {
     const { begin, health } = setup()
+    let answering = false
     const [one, two, three] = [begin(0), begin(0), begin(0)]
-    assert.strictEqual(health.inFlight, 3)
+    health.begin(0, { lateAfterMs: 10 * SECOND, isAnswering: () => answering })
+    assert.deepStrictEqual([health.hasWaiting(4), health.hasWaiting(5)], [true, false])
     health.reset()
-    assert.strictEqual(health.inFlight, 3)
+    assert.isTrue(health.hasWaiting(4))
+    answering = true
+    assert.deepStrictEqual([health.hasWaiting(3), health.hasWaiting(4)], [true, false])
     health.succeeded(one, 1)
     health.failed(two, 1, error("reset"))
     health.abandoned(three)
-    assert.strictEqual(health.inFlight, 0)
+    assert.isFalse(health.hasWaiting(1))
   })
 })
 

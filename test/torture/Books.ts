@@ -87,14 +87,14 @@ const rollupFaults = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
         `date_bin(make_interval(hours => ${hours}), ${column}, timestamptz '1970-01-01Z') AS start`
       const wrong = yield* sql.unsafe<{ at: string }>(`
         WITH truth AS (
-          SELECT ${key}, count(*), count(*) FILTER (WHERE NOT good), coalesce(sum(input_tokens), 0)::bigint,
+          SELECT ${key}, sum(asked), coalesce(sum(asked) FILTER (WHERE NOT good), 0), coalesce(sum(input_tokens), 0)::bigint,
             coalesce(sum(output_tokens), 0)::bigint, coalesce(sum(cached_tokens), 0)::bigint,
             coalesce(sum(reasoning_tokens), 0)::bigint, coalesce(sum(cost_nano_usd), 0)::bigint,
             count(*) FILTER (WHERE good AND cost_nano_usd IS NULL),
             coalesce(sum(latency_ms) FILTER (WHERE good), 0)::bigint, count(*) FILTER (WHERE good)
           FROM (
             SELECT ${start("started_at")}, ${grouped} stream, input_tokens, output_tokens, cached_tokens,
-              reasoning_tokens, cost_nano_usd, latency_ms,
+              reasoning_tokens, cost_nano_usd, latency_ms, requests.requests AS asked,
               requests.provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL AS good
             FROM requests
           ) AS rows
