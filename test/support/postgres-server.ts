@@ -17,6 +17,8 @@ interface Reply {
   readonly error?: string
 }
 
+const MS_FOR_ANSWER = 60_000
+
 /** Makes the files; `start` starts it. */
 export async function createPostgresServer(): Promise<PostgresServer> {
   const owner = fork(fileURLToPath(new URL("./postgres-process.ts", import.meta.url)), {
@@ -28,10 +30,10 @@ export async function createPostgresServer(): Promise<PostgresServer> {
   const ask = async (command: string): Promise<string> => {
     owner.send(command)
     // The other side of the channel is ours.
-    const [reply] = (await Promise.race([
-      once(owner, "message", { signal: AbortSignal.timeout(60_000) }),
-      ended,
-    ])) as [Reply]
+    const answered = once(owner, "message", { signal: AbortSignal.timeout(MS_FOR_ANSWER) }).catch(() => [
+      { error: `PostgreSQL did not ${command} within ${MS_FOR_ANSWER / 1000} s` },
+    ])
+    const [reply] = (await Promise.race([answered, ended])) as [Reply]
     if (reply.error !== undefined) throw new Error(reply.error)
     return reply.value ?? ""
   }
