@@ -12,7 +12,7 @@ import { Inference } from "../inference/Inference.ts"
 import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import { RequestRecorder } from "../inference/RequestRecorder.ts"
-import { Admission, type Slot } from "../limits/Admission.ts"
+import { Admission } from "../limits/Admission.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import type { GatewayResponse } from "../responses/response.ts"
@@ -126,29 +126,6 @@ const make = Effect.gen(function* () {
       )
     })
 
-  /** Takes a place among the requests until the response is over, and one request from the key's rate limit. */
-  const admit = (
-    recorder: RequestRecorder,
-    principal: Principal,
-    { turnedAway, whenOver }: InferenceExchange,
-  ) =>
-    Effect.suspend((): Effect.Effect<Slot, GatewayError> => {
-      const entered = admission.enter(principal.keyId)
-      if (Result.isFailure(entered)) {
-        turnedAway()
-        return Effect.fail(fromAdmission(entered.failure))
-      }
-      const slot = entered.success
-      whenOver(slot.leave)
-      return Effect.matchEffect(inference.admit(recorder, principal), {
-        onSuccess: () => Effect.succeed(slot),
-        onFailure: (error) => {
-          turnedAway()
-          return Effect.fail(error)
-        },
-      })
-    })
-
   /** Records a request that is refused before it is understood, and writes its error. */
   const refuse = (recorder: RequestRecorder, error: GatewayError, exchange: InferenceExchange) =>
     Effect.as(inference.recordEnd(recorder, error), {
@@ -165,9 +142,19 @@ const make = Effect.gen(function* () {
     }
     const principal = authenticated.success
     recorder.authenticated(principal)
-    const admitted = yield* Effect.result(admit(recorder, principal, exchange))
-    if (Result.isFailure(admitted)) return yield* refuse(recorder, admitted.failure, exchange)
-    const slot = admitted.success
+    // A place until the response is over, and one request from the key's rate limit.
+    const entered = admission.enter(principal.keyId)
+    if (Result.isFailure(entered)) {
+      exchange.turnedAway()
+      return yield* refuse(recorder, fromAdmission(entered.failure), exchange)
+    }
+    const slot = entered.success
+    exchange.whenOver(() => slot.leave())
+    const limited = yield* Effect.result(inference.admit(recorder, principal))
+    if (Result.isFailure(limited)) {
+      exchange.turnedAway()
+      return yield* refuse(recorder, limited.failure, exchange)
+    }
 
     const read = yield* exchange
       .read((bytes) => Result.mapError(slot.takeBytes(bytes), fromAdmission))

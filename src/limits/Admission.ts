@@ -119,7 +119,7 @@ class KeySlot implements Slot {
     this.#place = pots.requests
   }
 
-  readonly takeBytes = (bytes: number): Result.Result<void, NotAdmitted> => {
+  takeBytes(bytes: number): Result.Result<void, NotAdmitted> {
     if (this.#place === undefined) return taken
     const refused = this.#pots.bodies.take(this.#keyId, bytes)
     if (refused !== undefined) {
@@ -132,14 +132,14 @@ class KeySlot implements Slot {
   }
 
   // With no room among the streams it keeps its place among the requests.
-  readonly streaming = (): void => {
+  streaming(): void {
     const { requests, streams } = this.#pots
     if (this.#place !== requests || streams.take(this.#keyId, 1) !== undefined) return
     requests.giveBack(this.#keyId, 1)
     this.#place = streams
   }
 
-  readonly leave = (): void => {
+  leave(): void {
     this.#place?.giveBack(this.#keyId, 1)
     this.#place = undefined
     if (this.#bytes > 0) this.#pots.bodies.giveBack(this.#keyId, this.#bytes)
