@@ -11,6 +11,7 @@ import { migrateDatabase, migrateWhenAvailable } from "../database/migrations.ts
 import { SchemaHealth } from "../database/SchemaHealth.ts"
 import { SchemaReady } from "../database/SchemaReady.ts"
 import { InferenceEndpoints } from "../http/InferenceEndpoints.ts"
+import { LargeBodies } from "../http/LargeBodies.ts"
 import { Readiness } from "../http/Readiness.ts"
 import { Refusals } from "../http/Refusals.ts"
 import * as Server from "../http/Server.ts"
@@ -86,7 +87,7 @@ const endpoints = InferenceEndpoints.layer.pipe(
 /** Everything that serves requests, from the database up to the open port. */
 const service = Server.layer.pipe(
   Layer.provide(Analytics.layer.pipe(Layer.provide(readPool))),
-  Layer.provide([Refusals.layer, Uploads.layer]),
+  Layer.provide([LargeBodies.layer, Refusals.layer, Uploads.layer]),
   Layer.provideMerge(endpoints),
   Layer.provideMerge(AdminTokens.layer),
   Layer.provideMerge(Layer.merge(Readiness.layer, Layer.effect(SchemaReady, Latch.make(false)))),

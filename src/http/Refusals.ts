@@ -33,6 +33,7 @@ export class Refusals extends Context.Service<Refusals, { readonly add: (respons
 }
 
 const holdBack = (socket: Socket): void => {
-  socket.pause()
+  // Not at once: Node reads on for what is left of the request.
+  setImmediate(() => socket.pause())
   setTimeout(() => socket.resume(), HOLD_MS)
 }

@@ -1,5 +1,5 @@
 /** Errors on the wire: OpenAI's envelope under `/v1`, RFC 9457 problem documents everywhere else. */
-import { Effect } from "effect"
+import { Effect, Equal } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { errorCatalogue, type GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
@@ -92,7 +92,9 @@ export const toServerResponse = (response: GatewayResponse): HttpServerResponse.
 const withBody = ({ status, headers, body }: GatewayResponse): HttpServerResponse.HttpServerResponse => {
   const options = { status, contentType: headers["content-type"] ?? "application/json" }
   if (typeof body === "string") return HttpServerResponse.text(body, options)
-  if (body instanceof ReplayableBody) return HttpServerResponse.raw(body.read(), options)
+  // Compared by what is in it, it would cost a millisecond when its client leaves: the library compares its errors.
+  if (body instanceof ReplayableBody)
+    return Equal.byReferenceUnsafe(HttpServerResponse.raw(body.read(), options))
   return body.length > TEXT_BYTES
     ? HttpServerResponse.uint8Array(body, options)
     : HttpServerResponse.text(Buffer.from(body.buffer, body.byteOffset, body.length).toString(), options)

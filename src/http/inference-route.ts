@@ -1,10 +1,11 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { Effect, Result } from "effect"
+import { Effect, Equal, Result } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { fingerprint } from "../idempotency/fingerprint.ts"
 import { parseIdempotencyKey } from "../idempotency/header.ts"
+import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import { type JsonBody, readBody, readJson } from "./body.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
@@ -16,6 +17,7 @@ import {
   type ReadCall,
   type TakeBytes,
 } from "./InferenceEndpoints.ts"
+import { LargeBodies } from "./LargeBodies.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { Uploads } from "./Uploads.ts"
@@ -38,6 +40,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
   const endpoints = yield* InferenceEndpoints
   const uploads = yield* Uploads
   const refusals = yield* Refusals
+  const { inTurn } = yield* LargeBodies
 
   const readCall = (
     request: HttpServerRequest.HttpServerRequest,
@@ -47,13 +50,18 @@ export const makeInferenceRoute = Effect.gen(function* () {
     const key = idempotencyKey(request)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
     return Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads }), (bytes) =>
-      Effect.map(understand(bytes, decode), (call) => ({
-        call,
-        claim:
-          key.success === undefined
-            ? undefined
-            : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
-      })),
+      Effect.map(
+        bytes.length <= SMALL_BODY
+          ? Effect.fromResult(Result.flatMap(readJson(bytes), decode))
+          : inTurn(understandLarge(bytes, decode)),
+        (call) => ({
+          call,
+          claim:
+            key.success === undefined
+              ? undefined
+              : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
+        }),
+      ),
     )
   }
 
@@ -70,10 +78,12 @@ export const makeInferenceRoute = Effect.gen(function* () {
         refuse: route.refuse,
       })
       return Effect.match(served, {
-        onSuccess: ({ response, replayed }) =>
-          replayed
-            ? HttpServerResponse.setHeader(toServerResponse(response), "idempotent-replayed", "true")
-            : toServerResponse(response),
+        onSuccess: ({ response, replayed }) => {
+          // As its response, see there.
+          if (response.body instanceof ReplayableBody) Equal.byReferenceUnsafe(request)
+          const served = toServerResponse(response)
+          return replayed ? HttpServerResponse.setHeader(served, "idempotent-replayed", "true") : served
+        },
         onFailure: (error) => errorResponse(error, request),
       })
     })
@@ -82,16 +92,17 @@ export const makeInferenceRoute = Effect.gen(function* () {
 /** Bytes that are understood within a few milliseconds, whatever they are. */
 const SMALL_BODY = 128 * 1024
 
-/** Parses and checks a body: a large one in turns of the event loop, between which other requests go on. */
-export const understand = (bytes: Buffer, decode: DecodeCall): Effect.Effect<InferenceCall, GatewayError> => {
-  if (bytes.length <= SMALL_BODY) return Effect.fromResult(Result.flatMap(readJson(bytes), decode))
-  return Effect.suspend(() => Effect.fromResult(readJson(bytes))).pipe(
+/** Parses and checks a large body in turns of the event loop, between which other requests go on. */
+export const understandLarge = (
+  bytes: Buffer,
+  decode: DecodeCall,
+): Effect.Effect<InferenceCall, GatewayError> =>
+  Effect.suspend(() => Effect.fromResult(readJson(bytes))).pipe(
     Effect.tap(Effect.yieldNow),
     Effect.flatMap((body) => Effect.fromResult(decode(body))),
     // Planning comes next, which puts the request into the words of every provider.
     Effect.tap(Effect.yieldNow),
   )
-}
 
 const idempotencyKey = (request: HttpServerRequest.HttpServerRequest) =>
   Result.mapError(

@@ -1,5 +1,6 @@
 import { Socket } from "node:net"
 import { PassThrough } from "node:stream"
+import { setImmediate } from "node:timers/promises"
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { afterEach, beforeEach, describe, it, vi } from "vitest"
@@ -19,13 +20,15 @@ const response = () => {
 /** Turns so many requests away within a second, and returns their connections. */
 const turnAway = async (count: number): Promise<ReadonlyArray<Socket>> => {
   const { add } = await Effect.runPromise(Effect.provide(Refusals.use(Effect.succeed), Refusals.layer))
-  return Array.from({ length: count }, () => {
+  const sockets = Array.from({ length: count }, () => {
     const refused = response()
     const { socket } = refused
     add(refused)
     refused.emit("finish")
     return socket ?? new Socket()
   })
+  await setImmediate()
+  return sockets
 }
 
 describe("connections of requests that are turned away", () => {

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { readJson } from "../../src/http/body.ts"
 import { decodeInfer } from "../../src/http/infer-route.ts"
-import { type DecodeCall, understand } from "../../src/http/inference-route.ts"
+import { type DecodeCall, understandLarge } from "../../src/http/inference-route.ts"
 import { decodeChat, decodeEmbeddings } from "../../src/http/openai-routes.ts"
 
 /** What a request may have of everything, which field says that it has more, and in which words. */
@@ -168,7 +168,7 @@ it("fields that nobody knows reach the task as they came", () => {
   assert.strictEqual(JSON.stringify(task.request), text.replace('"model":"m",', ""))
 })
 
-it("a large body is understood in turns of the event loop, and a small one at once", async () => {
+it("a large body is understood in turns of the event loop", async () => {
   const turnsOf = async (bytes: number) => {
     let turns = 0
     let counting = true
@@ -178,10 +178,9 @@ it("a large body is understood in turns of the event loop, and a small one at on
     }
     const body = Buffer.from(said(`{"role":"user","content":"${"x".repeat(bytes)}"}`))
     setImmediate(count)
-    await Effect.runPromise(understand(body, decodeChat))
+    await Effect.runPromise(understandLarge(body, decodeChat))
     counting = false
     return turns
   }
-  assert.strictEqual(await turnsOf(1_000), 0)
   assert.isAtLeast(await turnsOf(1_000_000), 2)
 })

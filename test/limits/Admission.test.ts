@@ -36,7 +36,7 @@ const holding = Effect.map(Admission, ({ enter, saturation }) => ({
     Effect.acquireUseRelease(
       Effect.suspend(() => Effect.fromResult(enter("key"))),
       () => work,
-      ({ leave }) => Effect.sync(leave),
+      (slot) => Effect.sync(() => slot.leave()),
     ),
 }))
 
@@ -161,9 +161,9 @@ describe("a place among those that are worked on", () => {
       assert.strictEqual(enter("greedy"), "key_in_flight")
       slot(enter("other")).streaming()
       slot(enter("other"))
-      for (const { leave, streaming } of streams) {
-        leave()
-        streaming()
+      for (const stream of streams) {
+        stream.leave()
+        stream.streaming()
       }
       assert.strictEqual(enter("third"), "in_flight")
     }).pipe(Effect.provide(admission({ ms: 0 }, few))),
@@ -172,8 +172,8 @@ describe("a place among those that are worked on", () => {
   it.effect("holds bytes until it is left", () =>
     Effect.gen(function* () {
       const enter = yield* enterAs
-      const reasons = ({ takeBytes }: Slot, ...bytes: ReadonlyArray<number>) =>
-        bytes.map((each) => Option.getOrUndefined(Result.getFailure(takeBytes(each)))?.reason)
+      const reasons = (slot: Slot, ...bytes: ReadonlyArray<number>) =>
+        bytes.map((each) => Option.getOrUndefined(Result.getFailure(slot.takeBytes(each)))?.reason)
       const greedy = slot(enter("greedy"))
       assert.deepStrictEqual(reasons(greedy, 700, 60, 50, 1), [
         undefined,
