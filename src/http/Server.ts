@@ -187,12 +187,11 @@ const serverOn = (port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
       })
       watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater, paths))
       const admission = yield* Admission
-      const refusals = yield* Refusals
       const saturation = () => {
         const refusal = admission.saturation()
         return refusal && fromAdmission(refusal)
       }
-      guardDoor(server, inferencePaths, saturation, refusals.add)
+      guardDoor(server, inferencePaths, saturation, yield* Refusals)
       const serving = HttpRouter.serve(routes(paths, crossOrigin), {
         disableLogger: true,
         disableListenLog: true,

@@ -23,7 +23,7 @@ import type { UpstreamCall } from "./upstream-call.ts"
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 
 /** Share of all requests in flight that may wait for one candidate, where there are others: so many may hang in it. */
-const MAX_SHARE_IN_FLIGHT = 0.5
+const MAX_SHARE_IN_FLIGHT = 0.75
 
 /** One line per candidate in this time: an outage must be visible in the log, not fill it. */
 const LOG_EVERY_MS = 10_000
