@@ -6,9 +6,14 @@ import { Clock, Context, Effect } from "effect"
 
 const live = Context.get(Context.empty(), Clock.Clock)
 
+const ofNanos = (nanos: bigint): number => Number(nanos / 1_000n) / 1e3
+
+/** What `performance.now()` lacks of the live clock: both never step, and begin at different times. */
+const ahead = ofNanos(live.monotonicTimeNanosUnsafe()) - performance.now()
+
 /** To the microsecond, which a number holds for centuries. A request asks a dozen times, and big integers are dear. */
 export const monotonicMsUnsafe = (clock: Clock.Clock): number =>
-  clock === live ? performance.now() : Number(clock.monotonicTimeNanosUnsafe() / 1_000n) / 1e3
+  clock === live ? performance.now() + ahead : ofNanos(clock.monotonicTimeNanosUnsafe())
 
 export const monotonicMs: Effect.Effect<number> = Effect.clockWith((clock) =>
   Effect.succeed(monotonicMsUnsafe(clock)),

@@ -136,7 +136,8 @@ describe("a client that reads too slowly", () => {
   it("runs out of time, which is not held against the provider", async () => {
     const patient = await GatewayInProcess.start({
       databaseUrl: await Effect.runPromise(migratedPostgresUrl),
-      config: providersYaml([upstream], "timeouts: { stream_ms: 5000 }"),
+      // Long enough for every stream to fill what is between provider and client.
+      config: providersYaml([upstream], `timeouts: { stream_ms: ${Math.ceil(scaled(8_000))} }`),
     })
     const { key } = await patient.createKey()
     upstream.respond(endless(10_000))
@@ -149,6 +150,7 @@ describe("a client that reads too slowly", () => {
         return client
       }),
     )
+    await new Promise((resolve) => setTimeout(resolve, scaled(8_000)))
     const rows = await patient.ledger(6)
     assert.deepStrictEqual([...new Set(rows.map((row) => row.error_code))], ["client_too_slow"])
     assert.strictEqual(await metric("gateway_breaker_open", patient), 0)
