@@ -22,8 +22,11 @@ import type { UpstreamCall } from "./upstream-call.ts"
 /** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 
-/** Share of all requests in flight that may wait for one candidate, where there are others: so many may hang in it. */
-const MAX_SHARE_IN_FLIGHT = 0.75
+/**
+ * Share of all requests in flight that may wait for one candidate, where there are others: so many may hang in it. More
+ * than one key may have, so that no key takes a candidate from the others.
+ */
+const MAX_SHARE_IN_FLIGHT = 0.9
 
 /** One line per candidate in this time: an outage must be visible in the log, not fill it. */
 const LOG_EVERY_MS = 10_000
@@ -59,7 +62,7 @@ const make = Effect.gen(function* () {
   const { gateway, otlpEndpoint } = yield* Settings
   const { maxAttempts, maxInFlight } = gateway.limits
   const models = gateway.providers.reduce((count, provider) => count + provider.models.length, 0)
-  const maxWaitingEach = models > 1 ? Math.ceil(maxInFlight * MAX_SHARE_IN_FLIGHT) : maxInFlight
+  const maxWaitingEach = models > 1 ? Math.max(1, Math.floor(maxInFlight * MAX_SHARE_IN_FLIGHT)) : maxInFlight
   const breakers = yield* Breakers
   const retryBudget = yield* RetryBudget
   const router = yield* Router

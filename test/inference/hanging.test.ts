@@ -65,14 +65,14 @@ describe("a provider that hangs beside a healthy one", () => {
       })
       return run(
         Effect.gen(function* () {
-          yield* send(8, 0, "only-a")
-          assert.strictEqual(asked("a/m"), 6)
+          yield* send(9, 0, "only-a")
+          assert.strictEqual(asked("a/m"), 7)
           assert.deepStrictEqual(
             ended.map(({ code }) => code),
             ["upstream_overloaded", "upstream_overloaded"],
           )
           yield* send(5, 200)
-          assert.strictEqual(asked("a/m"), 6)
+          assert.strictEqual(asked("a/m"), 7)
           assert.deepStrictEqual(
             ended.slice(2).map(({ answeredBy, attempts }) => [answeredBy, attempts]),
             Array(5).fill(["b/m", ["b success"]]),
