@@ -15,8 +15,11 @@ import { scaled } from "../support/slowness.ts"
 /** What a large body does to everybody else, from its first byte to its last attempt. */
 
 const MEGABYTES = 2
-/** No stage of a request takes all of its budget, and a beat that is late once is noticed by nobody. */
-const MAX_DELAY_MS = 100
+/**
+ * What a body may take of the loop is counted in `body-budget`; here are its pauses in real time, beside whatever else the
+ * machine does. Before there were bounds they were seconds.
+ */
+const MAX_DELAY_MS = 400
 
 const upstream = spawn(process.execPath, [join(import.meta.dirname, "../support/upstream-process.ts")], {
   stdio: ["pipe", "pipe", "inherit"],

@@ -60,8 +60,23 @@ const start = async (attempts: number): Promise<void> => {
   }
 }
 
+/** `kill -9` of the server and of its sessions, which would otherwise go on committing for a moment. */
+const killAll = async () => {
+  const [pid] = (await readFile(join(databaseDir, "postmaster.pid"), "utf8")).split("\n")
+  const sessions = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "")
+  for (const each of [pid, ...sessions.trim().split(" ")]) {
+    if (each) process.kill(Number(each), "SIGKILL")
+  }
+}
+
+/** A server that was killed and came back in between does not always end when it is asked to. */
+const MS_TO_STOP = 10_000
+
 const remove = async () => {
-  if (running) await server.stop()
+  if (running) {
+    const stopped = await Promise.race([server.stop().then(() => true), setTimeout(MS_TO_STOP, false)])
+    if (!stopped) await killAll().catch(() => {})
+  }
   running = false
   await rm(databaseDir, { recursive: true, force: true })
 }
@@ -73,12 +88,7 @@ prepared.resolve({
   },
   start: () => start(50),
   kill: async () => {
-    const [pid] = (await readFile(join(databaseDir, "postmaster.pid"), "utf8")).split("\n")
-    // Its sessions too, which would otherwise go on committing for a moment.
-    const sessions = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "")
-    for (const each of [pid, ...sessions.trim().split(" ")]) {
-      if (each) process.kill(Number(each), "SIGKILL")
-    }
+    await killAll()
     running = false
     // Only awaits the end: the signal above came first.
     await server.stop()
