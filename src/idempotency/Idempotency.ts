@@ -1,5 +1,6 @@
 import { Cause, Context, Deferred, Effect, Exit, FiberSet, Layer, Option } from "effect"
 import type { KeyId } from "../domain/Ids.ts"
+import { SharedPot } from "../domain/SharedPot.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import { canBeJoined, deliver, forget, type GatewayResponse, isBroken } from "../responses/response.ts"
 import { ClaimStore } from "./ClaimStore.ts"
@@ -14,7 +15,9 @@ import {
 } from "./claimed-run.ts"
 import { hashKey } from "./fingerprint.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
-import { SharedRoom } from "./SharedRoom.ts"
+
+/** What one key may have of the runs and of the bytes, alone; beside others it is less. */
+const KEY_SHARE = 0.5
 
 export interface IdempotencyClaim {
   readonly keyId: KeyId
@@ -63,13 +66,13 @@ export class Idempotency extends Context.Service<
       /** One entry per run in this process, for its duplicates to join. */
       const runs = new Map<string, Running>()
       let draining = false
-      const runRoom = new SharedRoom(limits.maxRunning)
-      const replayRoom = new SharedRoom(limits.maxReplayBytes)
+      const runPot = new SharedPot(limits.maxRunning, KEY_SHARE)
+      const replayPot = new SharedPot(limits.maxReplayBytes, KEY_SHARE)
       const replayableBody = (keyId: KeyId) =>
         new ReplayableBody({
           bytesPerStream: limits.maxStoredBytes,
-          take: (bytes) => replayRoom.take(keyId, bytes) === "taken",
-          give: (bytes) => replayRoom.give(keyId, bytes),
+          take: (bytes) => replayPot.take(keyId, bytes) === undefined,
+          give: (bytes) => replayPot.giveBack(keyId, bytes),
         })
       const { unavailable, overloaded, keyOverloaded } = passingErrors(limits)
       const runClaimed = makeClaimedRun(store, limits, fibers)
@@ -101,8 +104,8 @@ export class Idempotency extends Context.Service<
             )
           }
           if (draining) return Effect.fail(unavailable)
-          const taking = runRoom.take(claim.keyId, 1)
-          if (taking !== "taken") return Effect.fail(taking === "full" ? overloaded : keyOverloaded)
+          const refusal = runPot.take(claim.keyId, 1)
+          if (refusal !== undefined) return Effect.fail(refusal === "full" ? overloaded : keyOverloaded)
           const running: Running = { reply: Deferred.makeUnsafe(), over: Deferred.makeUnsafe() }
           const { reply } = running
           let begun: GatewayResponse | undefined
@@ -111,7 +114,7 @@ export class Idempotency extends Context.Service<
           const finish = (exit: Exit.Exit<IdempotentReply, IdempotencyError>) =>
             Effect.sync(() => {
               runs.delete(name)
-              runRoom.give(claim.keyId, 1)
+              runPot.giveBack(claim.keyId, 1)
               Deferred.doneUnsafe(reply, exit)
               Deferred.doneUnsafe(running.over, Exit.void)
               if (begun === undefined) return

@@ -31,10 +31,10 @@ export const IdempotencyLimits = Context.Reference<{
   readonly deliverAnywayMs: number
   /** Larger answers are delivered once and not stored. */
   readonly maxStoredBytes: number
-  /** Bytes of all streams under way together, shared as `SharedRoom` says; what exceeds it is not stored. */
+  /** Bytes of all streams under way together, shared by keys as `SharedPot` says; what exceeds it is not stored. */
   readonly maxReplayBytes: number
   /**
-   * Keyed runs in this process at once, shared as `SharedRoom` says; they outlive their clients, so no connection
+   * Keyed runs in this process at once, shared by keys as `SharedPot` says; they outlive their clients, so no connection
    * bounds them.
    */
   readonly maxRunning: number

@@ -1,9 +1,9 @@
 import { Context, Data, Effect, Layer, Result, Schedule } from "effect"
 import { Settings } from "../config/Settings.ts"
+import { type PotRefusal, SharedPot } from "../domain/SharedPot.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { bodyBytesInFlight } from "./body-bytes.ts"
 import { EventLoopDelay } from "./EventLoopDelay.ts"
-import { type PotRefusal, SharedPot } from "./SharedPot.ts"
 
 /** Why a request is not taken on: the process has no room (503), or the key has its share of it already (429). */
 export class NotAdmitted extends Data.TaggedError("NotAdmitted")<{

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import * as fc from "fast-check"
-import { SharedPot } from "../../src/limits/SharedPot.ts"
+import { SharedPot } from "../../src/domain/SharedPot.ts"
 
 /** Takes one at a time, each key in turn, until nobody gets more. */
 const takeAll = (pot: SharedPot, keys: ReadonlyArray<string>): ReadonlyMap<string, number> => {
