@@ -1,4 +1,4 @@
-import { Deferred, Effect, Semaphore } from "effect"
+import { Deferred, Effect } from "effect"
 import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
@@ -17,7 +17,7 @@ const RENDERINGS_PER_SECOND = 20
  * Renders the metrics as often as the budget allows. Above it, whoever asks waits for the next rendering, which all share
  * that ask until it begins: nobody gets a text that is older than the question.
  */
-const makeMetrics = Effect.map(Semaphore.make(1), (turn) => {
+const makeMetrics = () => {
   let budget = RENDERINGS_PER_SECOND
   let budgetAtMs = performance.now()
   let coming: Deferred.Deferred<Uint8Array> | undefined
@@ -40,7 +40,6 @@ const makeMetrics = Effect.map(Semaphore.make(1), (turn) => {
     return waitForBudget.pipe(
       Effect.andThen(begin),
       Effect.andThen(render),
-      turn.withPermit,
       Effect.onExit((exit) => Deferred.done(mine, exit)),
       // Others wait for it, whose client may stay.
       Effect.forkDetach,
@@ -52,7 +51,7 @@ const makeMetrics = Effect.map(Semaphore.make(1), (turn) => {
       HttpServerResponse.uint8Array(bytes, { contentType: "text/plain; version=0.0.4; charset=utf-8" }),
     ),
   )
-})
+}
 
 /** Routes for probes and scrapers: no credential, nothing about keys, prompts or configuration in them. */
 export const SystemHandlers = HttpApiBuilder.group(
@@ -76,7 +75,7 @@ export const SystemHandlers = HttpApiBuilder.group(
         ...told("ledger journal takes no records", ledger.journalFault()),
       ]
     }
-    const metrics = yield* makeMetrics
+    const metrics = makeMetrics()
 
     const readyz = Effect.suspend(() => {
       const phase = readiness.phase()
