@@ -80,32 +80,18 @@ class Connection {
   /** Answers that are not out yet. */
   answers = 0
   unfinished: { readonly request: IncomingMessage; readonly since: number } | undefined
-  #progress: number | undefined
-  #progressAt = 0
-  #read: number | undefined
-  #readAt = 0
+  readonly #progress = new Standstill()
+  readonly #read = new Standstill()
 
   /** Milliseconds for which the client has taken nothing of what waits for it. */
   stalledMs(socket: Socket, now: number): number {
-    if (this.answers === 0 || socket.writableLength === 0) {
-      this.#progress = undefined
-      return 0
-    }
-    const progress = progressOf(socket)
-    if (progress !== this.#progress) {
-      this.#progress = progress
-      this.#progressAt = now
-    }
-    return now - this.#progressAt
+    const waits = this.answers > 0 && socket.writableLength > 0
+    return this.#progress.lastsMs(waits ? progressOf(socket) : undefined, now)
   }
 
   /** Milliseconds since the server began to close for which nobody has asked anything on it. */
   idleMs(socket: Socket, now: number, closing: boolean): number {
-    if (!closing || this.answers > 0 || socket.bytesRead !== this.#read) {
-      this.#read = closing && this.answers === 0 ? socket.bytesRead : undefined
-      this.#readAt = now
-    }
-    return now - this.#readAt
+    return this.#read.lastsMs(closing && this.answers === 0 ? socket.bytesRead : undefined, now)
   }
 
   /** Milliseconds for which the rest of a request that was answered has been missing. */
@@ -114,6 +100,19 @@ class Connection {
     if (!this.unfinished.request.complete) return now - this.unfinished.since
     this.unfinished = undefined
     return 0
+  }
+}
+
+/** Measures for how long a number has stayed what it is. */
+class Standstill {
+  #value: number | undefined
+  #since = 0
+
+  /** Milliseconds since the value was first seen; 0 for undefined, which is no standstill. */
+  lastsMs(value: number | undefined, now: number): number {
+    if (value === undefined || value !== this.#value) this.#since = now
+    this.#value = value
+    return now - this.#since
   }
 }
 
