@@ -1,4 +1,13 @@
-import { stringEnd } from "./json-source.ts"
+import {
+  CLOSE_LIST,
+  CLOSE_OBJECT,
+  COLON,
+  COMMA,
+  OPEN_LIST,
+  OPEN_OBJECT,
+  QUOTE,
+  stringEnd,
+} from "./json-source.ts"
 
 /** An object or a list that is open, and how far it has been read. */
 interface Open {
@@ -37,14 +46,6 @@ export const pathAt = (bytes: Buffer, offset: number): ReadonlyArray<string | nu
   // The last is the one that is sought.
   return open.slice(0, -1).map(({ isList, position, name }) => (isList ? position : textOf(name)))
 }
-
-const QUOTE = 0x22
-const OPEN_LIST = 0x5b
-const CLOSE_LIST = 0x5d
-const OPEN_OBJECT = 0x7b
-const CLOSE_OBJECT = 0x7d
-const COLON = 0x3a
-const COMMA = 0x2c
 
 const NAMELESS = Buffer.alloc(0)
 

@@ -44,14 +44,14 @@ interface JsonScan {
   readonly members: ReadonlyArray<JsonMember> | undefined
 }
 
-const QUOTE = 0x22
+export const QUOTE = 0x22
 const BACKSLASH = 0x5c
-const OPEN_LIST = 0x5b
-const CLOSE_LIST = 0x5d
-const OPEN_OBJECT = 0x7b
-const CLOSE_OBJECT = 0x7d
-const COLON = 0x3a
-const COMMA = 0x2c
+export const OPEN_LIST = 0x5b
+export const CLOSE_LIST = 0x5d
+export const OPEN_OBJECT = 0x7b
+export const CLOSE_OBJECT = 0x7d
+export const COLON = 0x3a
+export const COMMA = 0x2c
 const DOT = 0x2e
 const ZERO = 0x30
 const NINE = 0x39
