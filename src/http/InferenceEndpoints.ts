@@ -16,6 +16,7 @@ import { Admission } from "../limits/Admission.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import type { GatewayResponse } from "../responses/response.ts"
+import type { TakeBytes } from "./body.ts"
 import { fromAdmission, fromAuth, fromIdempotency } from "./client-errors.ts"
 import { QUIET_TICKS, StreamedResponse, type StreamWriter } from "./StreamedResponse.ts"
 
@@ -35,9 +36,6 @@ export interface InferenceExchange {
   /** Writes the error of a request whose body is not understood. */
   readonly refuse: (outcome: Outcome) => GatewayResponse
 }
-
-/** Takes room for more bytes of a body. */
-export type TakeBytes = (bytes: number) => Result.Result<void, GatewayError>
 
 export interface ReadCall {
   readonly call: InferenceCall

@@ -16,11 +16,13 @@ const JSON_TYPE = /^application\/json\s*(?:;\s*charset\s*=\s*(?:utf-?8|"utf-?8")
 const SOME_CHUNKS = 4_096
 const SMALL_CHUNK_BYTES = 128
 
+/** Takes room for more bytes of a body, until the request is over. */
+export type TakeBytes = (bytes: number) => Result.Result<void, GatewayError>
+
 /** What bounds the reading of a body. */
 interface BodyBounds {
   readonly maxBytes: number
-  /** Takes room for more bytes, until the request is over. */
-  readonly takeBytes: (bytes: number) => Result.Result<void, GatewayError>
+  readonly takeBytes: TakeBytes
   readonly uploads: Set<Upload>
 }
 

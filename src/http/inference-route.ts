@@ -6,7 +6,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { fingerprint } from "../idempotency/fingerprint.ts"
 import { parseIdempotencyKey } from "../idempotency/header.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
-import { type JsonBody, readBody, readJson } from "./body.ts"
+import { type JsonBody, readBody, readJson, type TakeBytes } from "./body.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
 import { errorResponse, toServerResponse } from "./error-response.ts"
@@ -15,7 +15,6 @@ import {
   InferenceEndpoints,
   type InferenceExchange,
   type ReadCall,
-  type TakeBytes,
 } from "./InferenceEndpoints.ts"
 import { LargeBodies } from "./LargeBodies.ts"
 import { Refusals } from "./Refusals.ts"
