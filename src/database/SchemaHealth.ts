@@ -1,4 +1,4 @@
-import { Context, Effect, Layer, Schedule } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import { answerWithin } from "./answer-within.ts"
 import { schemaDifferences } from "./schema-differences.ts"
@@ -45,11 +45,7 @@ export class SchemaHealth extends Context.Service<
       return SchemaHealth.of({
         fault: () => fault,
         look,
-        watch: Effect.sleep(LOOK_EVERY).pipe(
-          Effect.andThen(look),
-          Effect.repeat(Schedule.forever),
-          Effect.andThen(Effect.never),
-        ),
+        watch: Effect.forever(Effect.andThen(Effect.sleep(LOOK_EVERY), look)),
       })
     }),
   )
