@@ -1,5 +1,6 @@
 import { Clock, Effect } from "effect"
 import type { Dispatcher } from "undici"
+import { monotonicMsUnsafe } from "../../platform/monotonic.ts"
 import type { Outcome } from "./Outcome.ts"
 
 /** A chat completion, ready to be sent again and again. */
@@ -71,7 +72,7 @@ export const makeQuestioner = (
   timeoutMs: number,
 ): Effect.Effect<Outcome> =>
   Effect.flatMap(Clock.Clock, (clock) => {
-    const nowMs = () => Number(clock.monotonicTimeNanosUnsafe()) / 1e6
+    const nowMs = () => monotonicMsUnsafe(clock)
     return Effect.tryPromise({
       try: (signal) => ask(dispatcher, question, signal, nowMs),
       catch: failureOf,
