@@ -28,6 +28,12 @@ const text = fc.oneof(
     .map(([before, pieces]) => `"${"x".repeat(before)}${pieces.join("")}"`),
 )
 
+/**
+ * A name in an object. None holds a backslash: once V8 14.6 has read `{"a":1,"\\":1}`, it reads `{"a":1,"\n":1}` as the
+ * same, for it compares a name that it expects with the text of the next one before the escapes in it are undone.
+ */
+const name = text.filter((each) => !(JSON.parse(each) as string).includes("\\"))
+
 const { value } = fc.letrec<{ value: string }>((tie) => ({
   value: fc.oneof(
     { depthSize: "small" },
@@ -38,8 +44,8 @@ const { value } = fc.letrec<{ value: string }>((tie) => ({
       .array(fc.tuple(space, tie("value"), space), { maxLength: 3 })
       .map((each) => `[${each.map((piece) => piece.join("")).join(",")}]`),
     fc
-      .array(fc.tuple(space, text, space, space, tie("value"), space), { maxLength: 3 })
-      .map((each) => `{${each.map(([a, name, b, c, of, d]) => `${a}${name}${b}:${c}${of}${d}`).join(",")}}`),
+      .array(fc.tuple(space, name, space, space, tie("value"), space), { maxLength: 3 })
+      .map((each) => `{${each.map(([a, key, b, c, of, d]) => `${a}${key}${b}:${c}${of}${d}`).join(",")}}`),
   ),
 }))
 
@@ -61,7 +67,7 @@ export const jsonObjectText = (
   )
   const other = fc.tuple(
     fc.oneof(
-      text,
+      name,
       fc.constantFrom('"__proto__"', '"constructor"', '"toString"', '"Model"', '"modél"', '"model "', '""'),
     ),
     value,
