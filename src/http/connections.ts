@@ -1,6 +1,7 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Writable } from "node:stream"
+import { FairTurns } from "./FairTurns.ts"
 
 /** A request that was answered before its end may end for so long; its client is reading the answer meanwhile. */
 const REST_OF_REQUEST_MS = 10_000
@@ -10,6 +11,9 @@ const REST_OF_REQUEST_MS = 10_000
  * could not tell whether that was read. Clients in full swing learn of the closing from their next answer.
  */
 const IDLE_AT_CLOSE_MS = 3_000
+
+/** Clients that left before their answer's end, of whom this many are seen off in one turn of the event loop. */
+const DEPARTURES_PER_TURN = 8
 
 /** Parts of the time that a client may stall in which its connection is looked at. */
 const LOOKS = 10
@@ -27,6 +31,7 @@ export const watchConnections = (
   onClosed: (request: IncomingMessage, response: ServerResponse, startedAt: number) => void,
 ): void => {
   const connections = new Map<Socket, Connection>()
+  const departures = new FairTurns(DEPARTURES_PER_TURN)
   let closing = false
 
   const watch = (request: IncomingMessage, response: ServerResponse): void => {
@@ -46,6 +51,7 @@ export const watchConnections = (
     const connection = new Connection()
     connections.set(socket, connection)
     socket.once("close", () => connections.delete(socket))
+    departInTurn(socket, connection, departures)
     return connection
   }
   server.on("connection", open)
@@ -74,6 +80,19 @@ export const watchConnections = (
     Math.min(stalledMs / LOOKS, 250),
   )
   server.once("close", () => clearInterval(timer))
+}
+
+/**
+ * Lets a socket tell of its end in its turn when it has an answer under way, which is then stopped and recorded: a thousand
+ * clients that leave at once would have all others wait for that.
+ */
+const departInTurn = (socket: Socket, connection: Connection, departures: FairTurns): void => {
+  const emit = socket.emit.bind(socket)
+  socket.emit = (...event: Parameters<Socket["emit"]>): boolean => {
+    const waits =
+      event[0] === "close" && connection.answers > 0 && departures.take("", () => void emit(...event))
+    return waits || emit(...event)
+  }
 }
 
 class Connection {

@@ -1,13 +1,20 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
-import type { GatewayError } from "../domain/GatewayError.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
 import { errorFormatOf, storedError } from "./error-response.ts"
+import { FairTurns } from "./FairTurns.ts"
 import type { Refusals } from "./Refusals.ts"
 import { newRequestId } from "./request-id.ts"
 
+/** About two milliseconds' work. */
+const REQUESTS_PER_TURN = 32
+
 /**
- * Stands before everything else that looks at requests. While `saturation` says so it refuses them: routing, middleware
- * and authentication would cost each of many refusals as much as some answers cost. It guards POSTs to `paths`: probes and
- * operators get through, and so do web pages, whose refusal has to name their origin.
+ * Stands before everything else that looks at requests. They begin a few in each turn of the event loop, each party's in a
+ * line of its own (`FairTurns`): a party with thousands of connections delays the others by one request at a time.
+ *
+ * While `saturation` says so it refuses them: routing, middleware and authentication would cost each of many refusals as
+ * much as some answers cost. It guards POSTs to `paths`: probes and operators get through, and so do web pages, whose
+ * refusal has to name their origin.
  *
  * A request on a connection that is held back waits here. Not reading the connection would do the same, but libuv reads
  * thousands of busy ones many times over before anything else gets a turn that could stop it.
@@ -19,26 +26,49 @@ export const guardDoor = (
   refusals: Refusals["Service"],
 ): void => {
   const emit = server.emit.bind(server)
-  const admit = (event: string, request: IncomingMessage, response: ServerResponse): boolean => {
-    const { headers: sent, method, url = "" } = request
-    const guarded = method === "POST" && sent.origin === undefined && paths.has(url)
-    const error = guarded ? saturation() : undefined
-    if (error === undefined) return emit(event, request, response)
+  const turns = new FairTurns(REQUESTS_PER_TURN)
+
+  const refuse = (error: GatewayError, url: string, response: ServerResponse): void => {
     refusals.add(response)
     const { status, headers, body } = storedError(error, newRequestId(), errorFormatOf(url))
     response.writeHead(status, headers)
     response.end(body)
-    return true
   }
+
+  const admit = (event: string, request: IncomingMessage, response: ServerResponse): void => {
+    const { headers, method, url = "" } = request
+    const guarded = method === "POST" && headers.origin === undefined && paths.has(url)
+    const error = guarded ? saturation() : undefined
+    if (error === undefined) emit(event, request, response)
+    else refuse(error, url, response)
+  }
+
+  const queue = (event: string, request: IncomingMessage, response: ServerResponse): void => {
+    const begins = turns.take(partyOf(request), () => {
+      if (!response.destroyed) admit(event, request, response)
+    })
+    if (!begins) refuse(tooManyWait, request.url ?? "", response)
+  }
+
   server.emit = (event: string, ...args: Array<unknown>): boolean => {
     if (event !== "request" && event !== "checkContinue") return emit(event, ...args)
     // Node's own arguments of these two events.
     const [request, response] = args as [IncomingMessage, ServerResponse]
     const heldMs = refusals.heldForMs(request.socket)
-    if (heldMs === 0) return admit(event, request, response)
-    setTimeout(() => {
-      if (!response.destroyed) admit(event, request, response)
-    }, heldMs)
+    if (heldMs === 0) queue(event, request, response)
+    else setTimeout(queue, heldMs, event, request, response)
     return true
   }
 }
+
+/** Whoever sends a credential is told apart by it, be it right or wrong; the others by their address. */
+const partyOf = ({ headers, socket }: IncomingMessage): string => {
+  const key = headers["x-api-key"] ?? headers.authorization
+  return typeof key === "string" ? key : (socket.remoteAddress ?? "")
+}
+
+const tooManyWait = new GatewayError({
+  code: "overloaded",
+  detail: "More requests wait for their turn than the gateway can begin. Retry shortly.",
+  retryAfterMs: 1_000,
+})
