@@ -66,6 +66,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "doctor",
   ],
   app: [
+    "platform",
     "config",
     "database",
     "observability",

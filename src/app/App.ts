@@ -11,7 +11,6 @@ import { migrateDatabase, migrateWhenAvailable } from "../database/migrations.ts
 import { SchemaHealth } from "../database/SchemaHealth.ts"
 import { SchemaReady } from "../database/SchemaReady.ts"
 import { InferenceEndpoints } from "../http/InferenceEndpoints.ts"
-import { LargeBodies } from "../http/LargeBodies.ts"
 import { Readiness } from "../http/Readiness.ts"
 import { Refusals } from "../http/Refusals.ts"
 import * as Server from "../http/Server.ts"
@@ -25,6 +24,7 @@ import { Admission } from "../limits/Admission.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
 import { layerBuildInfo } from "../observability/Metrics.ts"
 import { layerTracing } from "../observability/Tracing.ts"
+import { LargeBodies } from "../platform/LargeBodies.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
@@ -67,7 +67,7 @@ const requestServices = Layer.mergeAll(
 
 const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
   Layer.provideMerge(Breakers.layer),
-  Layer.provide(Providers.layer),
+  Layer.provide(Providers.layer.pipe(Layer.provide(LargeBodies.layer))),
 )
 
 const ledger = LedgerUpkeep.layer.pipe(Layer.provideMerge(Ledger.layer), Layer.provide(ledgerPool))

@@ -7,6 +7,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { parseExactJson } from "../platform/exact-json.ts"
 import { pathAt } from "../platform/json-path.ts"
 import { type JsonLimits, type JsonSource, scanJson } from "../platform/json-source.ts"
+import type { ReadTurns } from "../platform/ReadTurns.ts"
 import { invalidField } from "./decode.ts"
 import type { Upload } from "./Uploads.ts"
 
@@ -24,6 +25,7 @@ interface BodyBounds {
   readonly maxBytes: number
   readonly takeBytes: TakeBytes
   readonly uploads: Set<Upload>
+  readonly readTurns: ReadTurns
 }
 
 /** Reads the bytes of a JSON request body. Refuses early what is not JSON, compressed, or too much. */
@@ -82,7 +84,7 @@ const refusal = (
 const collect = (
   message: Readable,
   declared: number,
-  { maxBytes, takeBytes, uploads }: BodyBounds,
+  { maxBytes, takeBytes, uploads, readTurns }: BodyBounds,
 ): Effect.Effect<Buffer, GatewayError> =>
   Effect.callback((resume) => {
     const chunks: Array<Buffer> = []
@@ -105,7 +107,9 @@ const collect = (
       else if (chunks.length > SOME_CHUNKS && upload.bytes < chunks.length * SMALL_CHUNK_BYTES)
         end(Effect.fail(inCrumbs))
       else if (taken !== undefined && Result.isFailure(taken)) end(Effect.fail(taken.failure))
+      else if (!readTurns.goesOn(chunk.length, resumeReading)) message.pause()
     }
+    const resumeReading = (): void => void message.resume()
     uploads.add(upload)
     message.on("data", onData)
     message.once("end", () =>

@@ -5,6 +5,7 @@ import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { fingerprint } from "../idempotency/fingerprint.ts"
 import { parseIdempotencyKey } from "../idempotency/header.ts"
+import { LargeBodies, SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import { type JsonBody, readBody, readJson, type TakeBytes } from "./body.ts"
 import { whenClosed } from "./connections.ts"
@@ -16,7 +17,6 @@ import {
   type InferenceExchange,
   type ReadCall,
 } from "./InferenceEndpoints.ts"
-import { LargeBodies } from "./LargeBodies.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { Uploads } from "./Uploads.ts"
@@ -39,7 +39,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
   const endpoints = yield* InferenceEndpoints
   const uploads = yield* Uploads
   const refusals = yield* Refusals
-  const { inTurn } = yield* LargeBodies
+  const { inTurn, readTurns } = yield* LargeBodies
 
   const readCall = (
     request: HttpServerRequest.HttpServerRequest,
@@ -48,19 +48,21 @@ export const makeInferenceRoute = Effect.gen(function* () {
   ): Effect.Effect<ReadCall, GatewayError> => {
     const key = idempotencyKey(request)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
-    return Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads }), (bytes) =>
-      Effect.map(
-        bytes.length <= SMALL_BODY
-          ? Effect.fromResult(Result.flatMap(readJson(bytes), decode))
-          : inTurn(understandLarge(bytes, decode)),
-        (call) => ({
-          call,
-          claim:
-            key.success === undefined
-              ? undefined
-              : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
-        }),
-      ),
+    return Effect.flatMap(
+      readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads, readTurns }),
+      (bytes) =>
+        Effect.map(
+          bytes.length <= SMALL_BODY_BYTES
+            ? Effect.fromResult(Result.flatMap(readJson(bytes), decode))
+            : inTurn(bytes.length, understandLarge(bytes, decode)),
+          (call) => ({
+            call,
+            claim:
+              key.success === undefined
+                ? undefined
+                : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
+          }),
+        ),
     )
   }
 
@@ -87,9 +89,6 @@ export const makeInferenceRoute = Effect.gen(function* () {
       })
     })
 })
-
-/** Bytes that are understood within a few milliseconds, whatever they are. */
-const SMALL_BODY = 128 * 1024
 
 /** Parses and checks a large body in turns of the event loop, between which other requests go on. */
 export const understandLarge = (

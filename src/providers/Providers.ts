@@ -1,6 +1,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { ProviderConfig } from "../config/GatewayConfig.ts"
 import { Settings } from "../config/Settings.ts"
+import { LargeBodies } from "../platform/LargeBodies.ts"
 import { makeTransport, type Transport } from "./http/transport.ts"
 import type { Provider } from "./Provider.ts"
 import { makeGemini } from "./vendors/gemini.ts"
@@ -22,6 +23,7 @@ export class Providers extends Context.Service<Providers, ReadonlyMap<string, Pr
         ...timeouts,
         maxUpstreamBytes,
         maxCalls: maxInFlight + maxStreams,
+        largeBodies: yield* LargeBodies,
       })
       const providers = yield* Effect.forEach(gateway.providers, (config) => makeProvider(config, transport))
       return new Map(providers.map((provider) => [provider.name, provider]))

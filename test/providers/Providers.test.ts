@@ -3,6 +3,7 @@ import { Effect, Layer, Redacted } from "effect"
 import type { ModelConfig } from "../../src/catalog/model.ts"
 import type { GatewayConfig, ProviderConfig } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
+import { LargeBodies } from "../../src/platform/LargeBodies.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import * as calls from "./calls.ts"
@@ -36,6 +37,7 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
 
 const layerOf = (providers: ReadonlyArray<ProviderConfig>) =>
   Providers.layer.pipe(
+    Layer.provide(LargeBodies.layer),
     Layer.provide(
       Layer.succeed(Settings, {
         host: "127.0.0.1",

@@ -10,6 +10,7 @@ import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure, ok, toolCall } from "../support/fake-upstream-behaviours.ts"
 import { streamThenError } from "../support/fake-upstream-streams.ts"
 import * as calls from "./calls.ts"
+import { noTurns } from "./http/transport-options.ts"
 
 /**
  * The vendors' own clients against the fake upstream: it takes what they send and answers what they read, and
@@ -23,6 +24,7 @@ const transport = makeTransport({
   bodyMs: 5000,
   maxUpstreamBytes: 100_000,
   maxCalls: 32,
+  largeBodies: noTurns,
 })
 
 /** What a promise was rejected with; the answer itself when it was not. */

@@ -1,5 +1,6 @@
 import { Data, Effect } from "effect"
 import type { Dispatcher } from "undici"
+import type { ReadTurns } from "../../platform/ReadTurns.ts"
 import { GrowingBuffer } from "./growing-buffer.ts"
 
 /**
@@ -64,6 +65,7 @@ interface ExchangeOptions<A> {
   readonly timeoutMs: number
   /** The most bytes of a body that is read whole. */
   readonly maxBytes: number
+  readonly readTurns: ReadTurns
   /** Exchanges that undici has not given back yet. */
   readonly calls: { open: number }
   /** Called at most once, and never after `cancel`. */
@@ -114,6 +116,8 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
       retryAfterMs: single(headers["retry-after-ms"]),
     }
     const { open } = this.#options
+    const declared = Number(headers["content-length"])
+    if (declared <= this.#options.maxBytes) this.#body.expect(declared)
     if (status !== 200 || open === undefined) return
     this.#orDie(() => {
       this.#consumer = open(this.#headers, () => this.#resumeBody())
@@ -124,8 +128,10 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     // More than its consumer wanted.
     if (this.#settled) controller.abort(cancelled)
     else if (this.#consumer !== undefined) this.#consume(this.#consumer, controller, chunk)
-    else if (this.#body.length + chunk.length <= this.#options.maxBytes) this.#body.append(chunk)
-    else {
+    else if (this.#body.length + chunk.length <= this.#options.maxBytes) {
+      this.#body.append(chunk)
+      this.#readInTurn(controller, chunk)
+    } else {
       this.cancel()
       this.#fail("too_large", "BODY_TOO_LARGE")
     }
@@ -160,7 +166,11 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     this.#orDie(() => {
       const taken = consumer.onBytes(chunk)
       // The consumer may have had the exchange cancelled.
-      if (this.#settled || taken === "more") return
+      if (this.#settled) return
+      if (taken === "more") {
+        this.#readInTurn(controller, chunk)
+        return
+      }
       if (taken === "pause") {
         // Here alone: a pause from outside of undici's delivery would let one more chunk through.
         controller.pause()
@@ -172,6 +182,12 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
       else this.#timer = setTimeout(() => controller.abort(cancelled), LINGER_MS)
     })
   }
+
+  #readInTurn(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    if (!this.#options.readTurns.goesOn(chunk.length, this.#resume)) controller.pause()
+  }
+
+  readonly #resume = (): void => this.#resumeBody()
 
   /** Resumes in a turn of its own: it delivers bytes, which must not enter a consumer or a parser that is at work. */
   #resumeBody(): void {

@@ -2,6 +2,7 @@ import { Effect, Redacted, Result } from "effect"
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
+import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../Provider.ts"
 import { badRequest, badResponse } from "../protocols/fault.ts"
 import { parseJson } from "../protocols/json.ts"
@@ -83,21 +84,28 @@ export const makeHttpProvider = (
       ? protocol.parse(model, answer)
       : protocol.parseEmbedding(model, task.request, answer)
 
+  /** Reads the 200 of a whole answer. */
+  const read = (task: Task, model: string, response: UpstreamResponse) =>
+    Effect.clockWith((clock) => {
+      const { status, headers, body } = response
+      const nowMs = clock.currentTimeMillisUnsafe()
+      const completion = isJson(headers.contentType)
+        ? parse(task, model, { json: jsonOf(response), bytes: body, nowMs })
+        : Result.fail(badResponse("content-type is not JSON"))
+      return Result.isSuccess(completion)
+        ? Effect.succeed(completion.success)
+        : failQuoting(model, completion.failure, status, body)
+    })
+
   const complete = (task: Task, model: string, request: UpstreamRequest) =>
     Effect.matchEffect(upstream.post(request), {
-      onSuccess: (response) =>
-        response.status !== 200
-          ? failRefused(model, response)
-          : Effect.clockWith((clock) => {
-              const { status, headers, body } = response
-              const nowMs = clock.currentTimeMillisUnsafe()
-              const completion = isJson(headers.contentType)
-                ? parse(task, model, { json: jsonOf(response), bytes: body, nowMs })
-                : Result.fail(badResponse("content-type is not JSON"))
-              return Result.isSuccess(completion)
-                ? Effect.succeed(completion.success)
-                : failQuoting(model, completion.failure, status, body)
-            }),
+      onSuccess: (response) => {
+        if (response.status !== 200) return failRefused(model, response)
+        const completion = read(task, model, response)
+        return response.body.length <= SMALL_BODY_BYTES
+          ? completion
+          : upstream.inTurn(response.body.length, completion)
+      },
       onFailure: (error) => failUnsent(model, error),
     })
 

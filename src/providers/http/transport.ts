@@ -1,5 +1,6 @@
 import { Effect, type Scope } from "effect"
 import { Pool } from "undici"
+import type { LargeBodies } from "../../platform/LargeBodies.ts"
 import { type OpenBody, TransportError, UpstreamExchange, type UpstreamResponse } from "./UpstreamExchange.ts"
 
 /**
@@ -22,6 +23,8 @@ interface Upstream {
   ) => Effect.Effect<UpstreamResponse | A, TransportError>
   /** The most bytes that are read of a whole body. Streams have no bound here: their reader sets one for each event. */
   readonly maxBytes: number
+  /** Gives a turn to the understanding of a large body. */
+  readonly inTurn: LargeBodies["Service"]["inTurn"]
 }
 
 export interface UpstreamRequest {
@@ -43,6 +46,7 @@ export interface TransportOptions {
    * cancelled call, body and all, until its turn comes, so a queue behind a hanging provider would only grow.
    */
   readonly maxCalls: number
+  readonly largeBodies: LargeBodies["Service"]
 }
 
 const KEEP_ALIVE_MS = 30_000
@@ -76,7 +80,9 @@ export const makeTransport = Effect.fnUntraced(function* (
   }
 })
 
-const makeUpstream = (pool: Pool, { maxCalls, maxUpstreamBytes: maxBytes }: TransportOptions): Upstream => {
+const makeUpstream = (pool: Pool, options: TransportOptions): Upstream => {
+  const { largeBodies, maxCalls, maxUpstreamBytes: maxBytes } = options
+  const { inTurn, readTurns } = largeBodies
   /** Counts the calls that undici has not given back yet, cancelled ones included. */
   const calls = { open: 0 }
   const send = <A>(request: UpstreamRequest, open: OpenBody<A> | undefined) =>
@@ -85,7 +91,14 @@ const makeUpstream = (pool: Pool, { maxCalls, maxUpstreamBytes: maxBytes }: Tran
         resume(Effect.fail(busy))
         return
       }
-      const exchange = new UpstreamExchange({ open, timeoutMs: request.timeoutMs, maxBytes, calls, resume })
+      const exchange = new UpstreamExchange({
+        open,
+        timeoutMs: request.timeoutMs,
+        maxBytes,
+        readTurns,
+        calls,
+        resume,
+      })
       pool.dispatch(
         {
           method: "POST",
@@ -98,7 +111,7 @@ const makeUpstream = (pool: Pool, { maxCalls, maxUpstreamBytes: maxBytes }: Tran
       )
       return Effect.sync(() => exchange.cancel())
     })
-  return { post: (request) => send<never>(request, undefined), stream: send, maxBytes }
+  return { post: (request) => send<never>(request, undefined), stream: send, maxBytes, inTurn }
 }
 
 const busy = new TransportError({ failure: "connect", code: "ALL_CONNECTIONS_BUSY", status: undefined })

@@ -302,13 +302,7 @@ describe("endpoints", () => {
   it.live("without a key get no auth header", () =>
     Effect.gen(function* () {
       const upstream = yield* FakeUpstream.make
-      const transport = yield* makeTransport({
-        connectMs: 500,
-        headersMs: 1000,
-        bodyMs: 1000,
-        maxUpstreamBytes: 9999,
-        maxCalls: 32,
-      })
+      const transport = yield* makeTransport(transportOptions)
       const provider = makeOpenAiCompatible(
         { kind: "openai-compatible", name: "local", baseUrl: upstream.openAiBaseUrl, models: [] },
         transport,

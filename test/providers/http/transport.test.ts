@@ -1,4 +1,5 @@
 import { createServer, type Socket } from "node:net"
+import { setTimeout } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Scope } from "effect"
 import { makeTransport, type TransportOptions } from "../../../src/providers/http/transport.ts"
@@ -20,7 +21,8 @@ import {
   resetMidBody,
   status,
 } from "../../support/fake-upstream-behaviours.ts"
-import { transportOptions } from "./transport-options.ts"
+import { ManualReadTurns } from "../../support/ManualReadTurns.ts"
+import { noTurns, transportOptions } from "./transport-options.ts"
 
 const request = {
   path: "/v1/chat/completions",
@@ -71,6 +73,29 @@ const rawServer = (onConnection: (socket: Socket) => void, backlog = 511) =>
       return typeof address === "object" && address !== null ? address.port : 0
     }),
   )
+
+describe("a large answer", () => {
+  it.live("is read no faster than its turns come, and whole", () =>
+    Effect.gen(function* () {
+      const readTurns = new ManualReadTurns()
+      const { upstream, send } = yield* setUp({
+        maxUpstreamBytes: 20_000_000,
+        largeBodies: { ...noTurns, readTurns },
+      })
+      const text = "0123456789".repeat(800_000)
+      upstream.respond(ok({ text }))
+      const answer = yield* Effect.forkChild(send, { startImmediately: true })
+      yield* Effect.promise(async () => {
+        while (readTurns.paused.length === 0) await setTimeout(5)
+        await setTimeout(50)
+      })
+      assert.lengthOf(readTurns.paused, 1, "went on without its turn")
+      const pauses = yield* Effect.promise(() => readTurns.runToEnd(() => answer.pollUnsafe() !== undefined))
+      assert.isAtLeast(pauses, 50)
+      assert.include((yield* Fiber.join(answer)).body.toString(), text)
+    }),
+  )
+})
 
 describe("an answer", () => {
   it.live("comes with its status, the headers that matter, and its bytes", () =>

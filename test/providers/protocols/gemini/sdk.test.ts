@@ -20,6 +20,7 @@ import {
   geminiToolAnswer,
 } from "../../../support/fake-upstream-gemini.ts"
 import * as calls from "../../calls.ts"
+import { noTurns } from "../../http/transport-options.ts"
 
 /**
  * Google's own client keeps the fake honest: the fake refuses what the API would refuse, takes what the client sends,
@@ -37,6 +38,7 @@ const gateway = Effect.fnUntraced(function* (upstream: FakeUpstream) {
     bodyMs: 5000,
     maxUpstreamBytes: 100_000,
     maxCalls: 4,
+    largeBodies: noTurns,
   })
   return makeGemini(
     { kind: "gemini", name: "g", baseUrl: upstream.url, apiKey: Redacted.make(apiKey), models: [] },
