@@ -12,6 +12,11 @@ export const problem = perStatus((status) =>
       detail: Schema.String.annotate({ description: "What happened and what to do next, for a person" }),
       code: Schema.String.annotate({ description: "Stable error code; docs/errors.md lists every one" }),
       param: Schema.optionalKey(Schema.String.annotate({ description: "The field that the error is about" })),
+      upstream_code: Schema.optionalKey(
+        Schema.String.annotate({
+          description: "The provider's own code, when it refused the request itself",
+        }),
+      ),
       request_id: Schema.String,
     }).pipe(
       Schema.annotate({ identifier: `Problem${status}`, description: codesOf(status) }),

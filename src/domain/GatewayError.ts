@@ -65,6 +65,8 @@ export class GatewayError extends Data.TaggedError("GatewayError")<{
   readonly detail: string
   /** The field the error is about, when there is one. */
   readonly param?: string
+  /** The provider's own code, when it says what is wrong with the request. */
+  readonly upstreamCode?: string
   readonly retryAfterMs?: number
 }> {
   get status(): number {

@@ -6,10 +6,13 @@ import { Data } from "effect"
  */
 export type ProviderErrorKind =
   | "bad_request" // the client's own mistake: nobody else would accept it either
+  | "unsupported" // this candidate does not take one field of the request: the next one may
+  | "refused" // this candidate does not take the request, for a reason of its own or none that is known: the next one may
   | "context_length_exceeded"
   | "content_filter"
   | "auth" // our key, region or permission at the provider: never the client's 401
   | "model_not_found"
+  | "not_enabled" // the operator's account may not use this: not verified, region, disabled
   | "quota_exhausted" // money or per-day quota: waiting seconds does not help
   | "rate_limited"
   | "overloaded"
@@ -23,33 +26,46 @@ export type ProviderErrorKind =
   | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
   | "reset" // connection lost after the request was sent: may have been billed
 
+/**
+ * Who has to act so that the same request succeeds: its client, nobody (the content is what it is), nobody as long as
+ * another candidate takes it, the gateway's operator (account or key), or the provider.
+ */
+type Blame = "client" | "content" | "candidate" | "operator" | "credentials" | "provider"
+
 interface Disposition {
+  readonly blame: Blame
   /** Whether the same target is asked again: never, at most once, or with backoff while budget and deadline allow. */
   readonly retry: "never" | "once" | "backoff"
   /** Whether another target may be asked; `larger_context` only one configured for longer prompts. */
   readonly fallback: "yes" | "no" | "larger_context"
-  /** The circuit breaker's lesson: nothing, one failure, or open at once for the cooldown. */
+  /**
+   * The circuit breaker's lesson: nothing, one failure, or open at once for the cooldown. Nothing of what a client's request
+   * can bring about: no client takes a candidate from the others.
+   */
   readonly breaker: "ignore" | "count" | "open"
 }
 
 export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
-  bad_request: { retry: "never", fallback: "no", breaker: "ignore" },
-  context_length_exceeded: { retry: "never", fallback: "larger_context", breaker: "ignore" },
-  content_filter: { retry: "never", fallback: "no", breaker: "ignore" },
-  auth: { retry: "never", fallback: "yes", breaker: "open" },
-  model_not_found: { retry: "never", fallback: "yes", breaker: "open" },
-  quota_exhausted: { retry: "never", fallback: "yes", breaker: "open" },
-  rate_limited: { retry: "backoff", fallback: "yes", breaker: "open" },
-  overloaded: { retry: "backoff", fallback: "yes", breaker: "count" },
-  request_conflict: { retry: "backoff", fallback: "yes", breaker: "count" },
-  server_error: { retry: "backoff", fallback: "yes", breaker: "count" },
-  server_error_once: { retry: "once", fallback: "yes", breaker: "count" },
-  bad_response: { retry: "once", fallback: "yes", breaker: "count" },
-  too_large: { retry: "never", fallback: "yes", breaker: "ignore" },
-  timeout: { retry: "never", fallback: "yes", breaker: "count" },
-  client_too_slow: { retry: "never", fallback: "no", breaker: "ignore" },
-  connect: { retry: "once", fallback: "yes", breaker: "count" },
-  reset: { retry: "once", fallback: "yes", breaker: "count" },
+  bad_request: { blame: "client", retry: "never", fallback: "no", breaker: "ignore" },
+  unsupported: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
+  refused: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
+  context_length_exceeded: { blame: "client", retry: "never", fallback: "larger_context", breaker: "ignore" },
+  content_filter: { blame: "content", retry: "never", fallback: "no", breaker: "ignore" },
+  auth: { blame: "credentials", retry: "never", fallback: "yes", breaker: "open" },
+  model_not_found: { blame: "operator", retry: "never", fallback: "yes", breaker: "open" },
+  not_enabled: { blame: "operator", retry: "never", fallback: "yes", breaker: "open" },
+  quota_exhausted: { blame: "operator", retry: "never", fallback: "yes", breaker: "open" },
+  rate_limited: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "open" },
+  overloaded: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
+  request_conflict: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
+  server_error: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
+  server_error_once: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
+  bad_response: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
+  too_large: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
+  timeout: { blame: "provider", retry: "never", fallback: "yes", breaker: "count" },
+  client_too_slow: { blame: "client", retry: "never", fallback: "no", breaker: "ignore" },
+  connect: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
+  reset: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
 }
 
 /**
@@ -60,6 +76,7 @@ export const openCooldownMs = (kind: ProviderErrorKind): number => {
   switch (kind) {
     case "auth":
     case "model_not_found":
+    case "not_enabled":
     case "quota_exhausted":
       return 5 * 60_000
     default:
@@ -68,8 +85,10 @@ export const openCooldownMs = (kind: ProviderErrorKind): number => {
 }
 
 /** Tells whether text and `param` are about the client's own request, so that the client may read them. */
-export const isClientFault = (kind: ProviderErrorKind): boolean =>
+export const isAboutRequest = (kind: ProviderErrorKind): boolean =>
   kind === "bad_request" ||
+  kind === "unsupported" ||
+  kind === "refused" ||
   kind === "context_length_exceeded" ||
   kind === "content_filter" ||
   kind === "client_too_slow"
@@ -87,6 +106,8 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
    */
   readonly message?: string
   readonly param?: string | null
+  /** The provider's own code of the error, an identifier; only for client faults. */
+  readonly code?: string
   /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}

@@ -22,6 +22,7 @@ export const problemFormat: ErrorFormat = {
     detail: error.detail,
     code: error.code,
     ...(error.param === undefined ? {} : { param: error.param }),
+    ...(error.upstreamCode === undefined ? {} : { upstream_code: error.upstreamCode }),
     request_id: requestId,
   }),
 }
@@ -33,7 +34,7 @@ export const openAiFormat: ErrorFormat = {
       message: error.detail,
       type: openAiType(error.status),
       param: error.param ?? null,
-      code: error.code,
+      code: error.upstreamCode ?? error.code,
     },
   }),
 }

@@ -3,7 +3,7 @@ import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
-import { isClientFault, ProviderError } from "../domain/ProviderError.ts"
+import { dispositions, isAboutRequest, ProviderError } from "../domain/ProviderError.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
@@ -138,7 +138,10 @@ const make = Effect.gen(function* () {
     const reported = Effect.tapError(attempt(request, candidate, next), (error) => {
       request.failures.push(error)
       if (error.kind === "timeout") request.movedOn = true
-      return report(candidate.key, error, recorder)
+      const reported = report(candidate.key, error, recorder)
+      return error.kind === "unsupported" && error.param
+        ? Effect.andThen(router.observeUnsupported(candidate.key, error.param), reported)
+        : reported
     })
     return retryFailed(
       reported,
@@ -254,7 +257,10 @@ const learn = (
   })
 }
 
-/** Makes the log for operators: trouble that is ours or the provider's. The client is told of its own mistakes. */
+/**
+ * Makes the log for operators: trouble that is theirs, as an error, or the provider's. The client is told of its own
+ * mistakes, unless a provider's words about them are withheld.
+ */
 const makeReport = () => {
   const reportedAt = new Map<string, number>()
   return (
@@ -264,9 +270,14 @@ const makeReport = () => {
   ): Effect.Effect<void> =>
     Effect.flatMap(monotonicMs, (nowMs) => {
       const sinceMs = nowMs - (reportedAt.get(key) ?? Number.NEGATIVE_INFINITY)
-      if (isClientFault(kind) || sinceMs < LOG_EVERY_MS) return Effect.void
+      if ((isAboutRequest(kind) && detail === undefined) || sinceMs < LOG_EVERY_MS) return Effect.void
       reportedAt.set(key, nowMs)
-      return Effect.annotateLogs(Effect.logWarning("An upstream attempt failed"), {
+      const { blame } = dispositions[kind]
+      const said =
+        blame === "operator" || blame === "credentials"
+          ? Effect.logError("A provider refuses the gateway: look after its account or key")
+          : Effect.logWarning("An upstream attempt failed")
+      return Effect.annotateLogs(said, {
         target: key,
         kind,
         request_id: recorder.requestId,

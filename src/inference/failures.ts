@@ -1,7 +1,7 @@
 /** Errors of the story in the client's words. Pure; the one place where inference's failures get codes. */
 import { GatewayError } from "../domain/GatewayError.ts"
 import {
-  isClientFault,
+  isAboutRequest,
   openCooldownMs,
   type ProviderError,
   type ProviderErrorKind,
@@ -81,14 +81,8 @@ export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayEr
   const retryAfterMs = Math.min(
     ...failures.map((failure) => failure.retryAfterMs ?? openCooldownMs(failure.kind)),
   )
-  const clientFault = clientFaults[last.kind]
-  if (clientFault !== undefined) {
-    return new GatewayError({
-      code: clientFault,
-      detail: last.message ?? "The provider refused the request.",
-      ...(last.param ? { param: last.param } : {}),
-    })
-  }
+  const refusal = refusalOf(failures, last)
+  if (refusal !== undefined) return fromRefusal(refusal)
   const targets = new Set(failures.map((failure) => `${failure.provider}/${failure.model}`))
   const kinds = new Set(failures.map((failure) => failure.kind))
   if (targets.size > 1 && kinds.size > 1) {
@@ -104,10 +98,36 @@ export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayEr
 /** The end of a stream that had begun: whoever it was, the client has a part of an answer. */
 export const fromBrokenStream = (failure: ProviderError): GatewayError => {
   const error = fromProviders([failure])
-  if (isClientFault(failure.kind)) return error
+  if (isAboutRequest(failure.kind)) return error
   return new GatewayError({
     code: error.code,
     detail: "The stream broke before the answer was complete. Send the request again.",
+  })
+}
+
+/**
+ * Returns the failure that says what is wrong with the request: the last, where nobody would take it, and where every
+ * candidate refused it the first, which was the preferred one's.
+ */
+const refusalOf = (
+  failures: ReadonlyArray<ProviderError>,
+  last: ProviderError,
+): ProviderError | undefined => {
+  if (isCandidates(last))
+    return failures.every((failure) => isAboutRequest(failure.kind)) ? failures[0] : undefined
+  return clientFaults[last.kind] === undefined ? undefined : last
+}
+
+const isCandidates = ({ kind }: ProviderError): boolean => kind === "unsupported" || kind === "refused"
+
+const fromRefusal = ({ code: upstreamCode, kind, message, param }: ProviderError): GatewayError => {
+  const code = clientFaults[kind] ?? "invalid_request"
+  return new GatewayError({
+    code,
+    detail: message ?? "The provider refused the request.",
+    ...(param ? { param } : {}),
+    // Ours says more where it is not the general one.
+    ...(upstreamCode !== undefined && code === "invalid_request" ? { upstreamCode } : {}),
   })
 }
 
@@ -132,6 +152,11 @@ const ourTrouble = (kind: ProviderErrorKind, several: boolean, retryAfterMs: num
         code: "upstream_quota",
         detail: "The gateway's quota at the provider is used up. Its operator has to act.",
         retryAfterMs,
+      })
+    case "not_enabled":
+      return new GatewayError({
+        code: "upstream_auth",
+        detail: "The gateway's account at the provider may not use the model. Its operator has to act.",
       })
     case "auth":
       return new GatewayError({

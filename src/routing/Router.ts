@@ -5,7 +5,7 @@ import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
-import { monotonicMsUnsafe } from "../platform/monotonic.ts"
+import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
@@ -32,6 +32,7 @@ import {
   routesByName,
   type Target,
 } from "./targets.ts"
+import { UnsupportedFields } from "./UnsupportedFields.ts"
 
 interface PlanInput {
   readonly requestedModel: string
@@ -63,6 +64,8 @@ export class Router extends Context.Service<
   {
     readonly plan: (input: PlanInput) => Effect.Effect<Plan, ModelNotFound | ModelNotAllowed | NoCandidate>
     readonly observe: (observation: Observation) => Effect.Effect<void>
+    /** Takes note that a candidate does not take a field, which the vendor names. */
+    readonly observeUnsupported: (key: string, param: string) => Effect.Effect<void>
     /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
     readonly reset: (provider: string) => ReadonlyArray<string> | undefined
     /** Every name that a key with this allow-list may ask for. */
@@ -100,9 +103,12 @@ const make = Effect.fnUntraced(function* () {
     embedding: new Map(),
   }
 
-  const tierOf = (key: string, availability: number, nowMs: number): Tier => {
+  const unsupported = new UnsupportedFields()
+
+  const tierOf = (key: string, task: Task, availability: number, nowMs: number): Tier => {
     const health = breakers.healthOf(key)
     if (health.trippedForMs(nowMs) > 0) return 2
+    if (unsupported.concern(key, task, nowMs)) return 1
     return availability >= HEALTHY_AVAILABILITY && !health.isSuspect(nowMs) ? 0 : 1
   }
 
@@ -125,7 +131,7 @@ const make = Effect.fnUntraced(function* () {
       )
       return {
         availability,
-        tier: tierOf(key, availability, nowMs),
+        tier: tierOf(key, task, availability, nowMs),
         expectedMs: ms,
         lateAfterMs,
         patienceMs,
@@ -236,12 +242,15 @@ const make = Effect.fnUntraced(function* () {
           if (breakers.healthOf(observation.key).takeRecovery()) statistics.forgive(observation.key)
         },
       ),
+    observeUnsupported: (key, param) =>
+      Effect.map(monotonicMs, (nowMs) => unsupported.remember(key, param, nowMs)),
     reset: (name) => {
       const models = providers.get(name)?.models
       if (models === undefined) return undefined
       for (const model of models.keys()) {
         breakers.healthOf(`${name}/${model}`).reset()
         statistics.forget(`${name}/${model}`)
+        unsupported.forget(`${name}/${model}`)
       }
       return [...models.keys()]
     },

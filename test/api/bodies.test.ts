@@ -192,7 +192,7 @@ describe("errors", () => {
           ? (["application/json", ["error"]] as const)
           : ([
               "application/problem+json",
-              ["code", "detail", "param", "request_id", "status", "title", "type"],
+              ["code", "detail", "param", "request_id", "status", "title", "type", "upstream_code"],
             ] as const)
         assert.deepStrictEqual(Object.keys(operation.responses[status]?.content ?? {}), [type], path)
         assert.deepStrictEqual(fieldsOf(answerOf(operation, status, type)), [...fields], `${path} ${status}`)

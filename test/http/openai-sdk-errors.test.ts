@@ -9,7 +9,8 @@ import { OpenAiWorld, thrown, user } from "./openai-sdk-world.ts"
 
 /** One model each, so that no circuit of one trouble is open for another. */
 const troubles = [
-  ["badRequest", OpenAI.BadRequestError, 400, "invalid_request"],
+  // The provider's own code.
+  ["badRequest", OpenAI.BadRequestError, 400, "decimal_above_max_value"],
   ["contextTooLong", OpenAI.BadRequestError, 400, "context_length_exceeded"],
   ["contentFilter", OpenAI.BadRequestError, 400, "content_filter"],
   ["badKey", OpenAI.InternalServerError, 502, "upstream_auth"],

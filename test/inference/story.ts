@@ -6,7 +6,7 @@ import { Authenticator } from "../../src/auth/Authenticator.ts"
 import type { Principal } from "../../src/auth/Principal.ts"
 import { GatewayError } from "../../src/domain/GatewayError.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
-import { dispositions, isClientFault, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+import { dispositions, isAboutRequest, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import type { InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
@@ -119,7 +119,7 @@ const drawVisits = ({ between, chance, pick }: Dice): ReadonlyArray<Visit> => {
 // ---- Providers ----
 
 const troubles = Object.keys(dispositions).filter(
-  (kind): kind is ProviderErrorKind => kind in dispositions && !isClientFault(kind as ProviderErrorKind),
+  (kind): kind is ProviderErrorKind => kind in dispositions && !isAboutRequest(kind as ProviderErrorKind),
 )
 
 type Weather = "fair" | "flaky" | "down" | "silent" | "limited" | "slow" | "locked"

@@ -46,7 +46,7 @@ export const errorSamples = {
     openai: openai(
       400,
       "invalid_request_error",
-      null,
+      "decimal_above_max_value",
       "Invalid 'temperature': must be at most 2.",
       "temperature",
     ),

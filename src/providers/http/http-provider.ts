@@ -59,6 +59,7 @@ export const makeHttpProvider = (
       ...(fault.retryAfterMs !== undefined && { retryAfterMs: fault.retryAfterMs }),
       ...(fault.message !== undefined && { message: fault.message }),
       ...(fault.param !== undefined && { param: fault.param }),
+      ...(fault.code !== undefined && { code: fault.code }),
       ...(fault.detail !== undefined && { detail: fault.detail }),
     })
 
@@ -202,10 +203,10 @@ const isEventStream = ({ contentType, contentEncoding }: UpstreamHeaders): boole
 const MIN_SECRET_LENGTH = 16
 
 /** Looks at the bytes and at what was read from them, where escapes are gone. */
-const quotes = ({ detail, message, param }: Fault, said: Buffer, apiKey: string | undefined): boolean =>
+const quotes = ({ code, detail, message, param }: Fault, said: Buffer, apiKey: string | undefined): boolean =>
   apiKey !== undefined &&
   apiKey.length >= MIN_SECRET_LENGTH &&
-  (said.includes(apiKey) || [message, detail, param].some((text) => text?.includes(apiKey)))
+  (said.includes(apiKey) || [message, detail, param, code].some((text) => text?.includes(apiKey)))
 
 const withheld = ({ kind, retryAfterMs }: Fault): Fault => ({
   kind,

@@ -74,5 +74,6 @@ export interface Fault {
   readonly retryAfterMs?: number | undefined
   readonly message?: string | undefined
   readonly param?: string | null | undefined
+  readonly code?: string | undefined
   readonly detail?: string | undefined
 }

@@ -1,4 +1,4 @@
-import { isClientFault, type ProviderErrorKind } from "../../domain/ProviderError.ts"
+import { isAboutRequest, type ProviderErrorKind } from "../../domain/ProviderError.ts"
 import type { Fault } from "./Protocol.ts"
 
 /**
@@ -10,20 +10,34 @@ export const upstreamFault = (
   said: {
     readonly message?: string | undefined
     readonly param?: string | undefined
+    readonly code?: string | undefined
     readonly identifiers: ReadonlyArray<string | undefined>
     readonly retryAfterMs?: number | undefined
   },
 ): Fault => {
-  if (isClientFault(kind)) {
+  if (isAboutRequest(kind)) {
+    const message = oneLine(said.message, 1000)
+    const withheld = concernsAccount(message)
     return {
       kind,
-      message: oneLine(said.message, 1000) || "The provider refused the request.",
+      message: withheld ? ACCOUNT_SENTENCE : message || "The provider refused the request.",
+      ...(withheld && { detail: "its words concern the account" }),
       param: oneLine(said.param, 200) || null,
+      ...(isIdentifier(said.code) && { code: said.code }),
     }
   }
   const detail = kind === "auth" ? "" : said.identifiers.filter(isIdentifier).join(" ")
   return { kind, retryAfterMs: said.retryAfterMs, detail: detail || undefined }
 }
+
+const ACCOUNT_SENTENCE =
+  "The provider refused the request, for a reason that the gateway's operator has to look into."
+
+/** Recognizes what is the operator's business, in an error that is not known to be. */
+const concernsAccount = (message: string): boolean =>
+  /\b(billing|credit balance|purchase (more )?credits|api[ _-]?keys?|your (organization|account|team|plan|subscription))\b/i.test(
+    message,
+  )
 
 export const badResponse = (detail: string): Fault => ({ kind: "bad_response", detail })
 

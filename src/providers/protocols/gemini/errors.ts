@@ -61,14 +61,27 @@ const kindOf = (
   if (status === 500 || status === 504) return "server_error_once"
   if (status >= 500) return status === 503 ? "overloaded" : "server_error"
   if (status === 402) return "quota_exhausted"
+  if (name === "FAILED_PRECONDITION" || isAboutProject(reason)) return "not_enabled"
   if (status === 401 || status === 403 || reason === "API_KEY_INVALID" || isBadKey(message)) return "auth"
-  if (name === "FAILED_PRECONDITION") return "auth"
   if (status === 404) return "model_not_found"
   if (status === 408 || status === 409) return "request_conflict"
   if (status === 429) return isPerDay(details) || isOutOfMoney(message) ? "quota_exhausted" : "rate_limited"
   if (message !== undefined && /input token count.*exceeds/i.test(message)) return "context_length_exceeded"
-  return "bad_request"
+  return saysUnsupported(message) ? "unsupported" : "refused"
 }
+
+/** Tells of a Google Cloud project that its owner has to look after: https://cloud.google.com/apis/design/errors. */
+const isAboutProject = (reason: string | undefined): boolean =>
+  reason !== undefined &&
+  /^(SERVICE_DISABLED|BILLING_DISABLED|CONSUMER_(SUSPENDED|INVALID)|LOCATION_(POLICY|ORG_POLICY)_VIOLATED|USER_PROJECT_DENIED)$/.test(
+    reason,
+  )
+
+const saysUnsupported = (message: string | undefined): boolean =>
+  message !== undefined &&
+  /\b(is|are) not (yet )?(supported|enabled)\b|\b(does|do)(n't| not) support\b|\bunknown name\b|\bunsupported\b/i.test(
+    message,
+  )
 
 const isBadKey = (message: string | undefined): boolean =>
   message !== undefined && /^API key (not valid|expired)/i.test(message)

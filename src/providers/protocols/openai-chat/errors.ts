@@ -1,8 +1,20 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { upstreamFault } from "../fault.ts"
-import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts"
+import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../json.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseRetryAfter } from "../retry-after.ts"
+import {
+  fieldNamedIn,
+  isContentFilter,
+  isInvalid,
+  isNotEnabled,
+  isQuota,
+  isUnsupported,
+  refusesContent,
+  saysNoMoney,
+  saysNotEnabled,
+  saysUnsupported,
+} from "./vendor-words.ts"
 
 /** Classifies an answer of an OpenAI-speaking provider that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault =>
@@ -27,16 +39,68 @@ const isError = ({ error, object }: JsonObject): boolean =>
   isObject(error) || (typeof error === "string" && error !== "") || object === "error"
 
 const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: number | undefined): Fault => {
-  const code = stringAt(error, "code")
-  const type = stringAt(error, "type")
-  const message = stringAt(error, "message")
-  return upstreamFault(kindOf(status, code, type, message, error), {
+  const said = readError(error)
+  const kind = kindOf(status, said)
+  const { code, message, param, type } = said
+  // What nobody knows about a 403 may be about the key.
+  if (status === 403 && kind === "refused") return upstreamFault(kind, { identifiers: [] })
+  return upstreamFault(kind, {
     // Whose account it is concerns no client.
     message: message?.replace(/ in organization \S+/i, ""),
-    param: stringAt(error, "param"),
+    param,
+    code,
     identifiers: [code, type],
     retryAfterMs,
   })
+}
+
+/** What an error says, wherever its vendor puts it. */
+interface Said {
+  readonly code: string | undefined
+  readonly type: string | undefined
+  readonly message: string | undefined
+  readonly param: string | undefined
+  readonly innerCode: string | undefined
+  /** OpenRouter's moderation. */
+  readonly flagged: boolean
+}
+
+/** An aggregator's own words, which say nothing of what the vendor behind it said. */
+const SAYS_NOTHING = /^provider returned error/i
+
+const readError = (error: JsonObject | undefined): Said => {
+  const metadata = objectAt(error, "metadata")
+  const message = stringAt(error, "message") ?? detailOf(error?.detail)
+  if (message === undefined || SAYS_NOTHING.test(message)) {
+    // OpenRouter passes on what the vendor said as a text.
+    const raw = stringAt(metadata, "raw")
+    const inner = raw === undefined ? undefined : parseJson(raw)
+    if (inner !== undefined && isObject(inner)) return readError(withoutMetadata(envelope(inner)))
+    if (raw !== undefined) return { ...readError({ ...error, metadata: undefined, message: raw }) }
+  }
+  return {
+    code: stringAt(error, "code"),
+    type: stringAt(error, "type"),
+    message,
+    param: stringAt(error, "param") ?? fieldNamedIn(message),
+    innerCode: stringAt(objectAt(error, "innererror"), "code"),
+    flagged: isFlagged(metadata),
+  }
+}
+
+const withoutMetadata = (error: JsonObject | undefined): JsonObject | undefined =>
+  error && { ...error, metadata: undefined }
+
+/** Reads `detail`, which servers made with FastAPI send in place of an error: a text, or `[{"loc": […], "msg": "…"}]`. */
+const detailOf = (detail: unknown): string | undefined => {
+  if (typeof detail === "string") return detail
+  if (!Array.isArray(detail)) return undefined
+  const lines = detail.filter(isObject).flatMap((each) => {
+    const message = stringAt(each, "msg")
+    const path = Array.isArray(each.loc) ? each.loc.filter((step) => step !== "body").join(".") : ""
+    return message === undefined ? [] : [path === "" ? message : `${path}: ${message}`]
+  })
+  return lines.length === 0 ? undefined : lines.join("; ")
 }
 
 /** Opens `{"error": {…}}`, the same in an array, `{"error": "text"}`, or vLLM's flat `{"object": "error", …}`. */
@@ -44,37 +108,45 @@ const envelope = (body: unknown): JsonObject | undefined => {
   const outer: unknown = Array.isArray(body) ? body[0] : body
   if (!isObject(outer)) return undefined
   const { error } = outer
-  return isObject(error) ? error : typeof error === "string" ? { message: error } : outer
+  return isObject(error) ? error : typeof error === "string" ? { ...outer, message: error } : outer
 }
 
-const kindOf = (
-  status: number,
-  code: string | undefined,
-  type: string | undefined,
-  message: string | undefined,
-  error: JsonObject | undefined,
-): ProviderErrorKind => {
+/**
+ * Says who has to act. Codes decide before words, and words only where they begin a vendor's own sentence: what a client
+ * sent may be quoted in any. What is not known is the candidate's own: the next one is asked, and nobody else suffers.
+ */
+const kindOf = (status: number, said: Said): ProviderErrorKind => {
+  const { code, message, type } = said
   if (status < 400) return "bad_response"
   if (status >= 500) {
     return status === 503 || status === 529 || code === "server_is_overloaded" ? "overloaded" : "server_error"
   }
-  if (status === 402 || isQuota(code) || isQuota(type)) return "quota_exhausted"
-  if (isContentFilter(code) || isContentFilter(stringAt(objectAt(error, "innererror"), "code"))) {
+  if (isContentFilter(code) || isContentFilter(type) || isContentFilter(said.innerCode))
     return "content_filter"
-  }
-  if (status === 403 && isFlagged(objectAt(error, "metadata"))) return "content_filter"
-  if (status === 401 || status === 403 || code === "invalid_api_key") return "auth"
-  if (
-    code === "model_not_found" ||
-    (status === 404 && isAboutModel(code, message, stringAt(error, "param")))
-  ) {
+  if ((status === 403 && said.flagged) || refusesContent(message)) return "content_filter"
+  // OpenRouter of an account that would do for a shorter answer.
+  if (status === 402 && message !== undefined && /fewer max_tokens/i.test(message)) return "refused"
+  if (status === 402 || isQuota(code) || isQuota(type) || saysNoMoney(status, message))
+    return "quota_exhausted"
+  if (isUnsupported(code)) return "unsupported"
+  if (isNotEnabled(code) || saysNotEnabled(message)) return "not_enabled"
+  if (status === 401 || code === "invalid_api_key") return "auth"
+  if (status === 403) return isForbidden(said) ? "auth" : "refused"
+  if (code === "model_not_found" || (status === 404 && isAboutModel(code, message, said.param))) {
     return "model_not_found"
   }
   if (status === 408 || status === 409) return "request_conflict"
   if (code === "context_length_exceeded" || isContextLength(message)) return "context_length_exceeded"
   if (status === 429) return code === "slow_down" ? "overloaded" : "rate_limited"
-  return "bad_request"
+  if (saysUnsupported(message)) return "unsupported"
+  return isInvalid(code) ? "bad_request" : "refused"
 }
+
+/** Tells a 403 of the gateway's key or address from one of which nothing is known. */
+const isForbidden = ({ code, message, type }: Said): boolean =>
+  message === undefined ||
+  [code, type].some((word) => word !== undefined && /permission|forbidden|access_denied|auth/i.test(word)) ||
+  /\b(permissions?|api[ _-]?key|forbidden|access denied|unauthori[sz]ed|not authori[sz]ed)\b/i.test(message)
 
 /**
  * Tells whether a 404 is about the model. Anything else that is missing (a file, a tool) the client named, and a client
@@ -128,12 +200,6 @@ const statusOfWord = new Map([
   ["overloaded_error", 503],
 ])
 
-const isQuota = (word: string | undefined): boolean =>
-  word === "insufficient_quota" ||
-  word === "credit_balance_exhausted" ||
-  word === "organization_usage_limit_exceeded" ||
-  word?.endsWith("_spend_limit_exceeded") === true
-
 /**
  * Recognizes a prompt that is too long, which vLLM and others say in words only. More tokens than a minute's limit are a 429 (OpenAI) or 413 (Groq), but never fit,
  * however long one waits.
@@ -147,6 +213,3 @@ const isContextLength = (message: string | undefined): boolean =>
 /** Recognizes OpenRouter's moderation. */
 const isFlagged = (metadata: JsonObject | undefined): boolean =>
   metadata !== undefined && (Array.isArray(metadata.reasons) || typeof metadata.flagged_input === "string")
-
-const isContentFilter = (word: string | undefined): boolean =>
-  word === "content_policy_violation" || word === "content_filter" || word === "ResponsibleAIPolicyViolation"

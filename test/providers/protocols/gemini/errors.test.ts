@@ -18,7 +18,7 @@ describe("error classification", () => {
   const retryInfo = { "@type": "type.googleapis.com/google.rpc.RetryInfo", retryDelay: "22s" }
 
   it.each<[name: string, status: number, body: unknown, kind: ProviderErrorKind]>([
-    ["400 INVALID_ARGUMENT", 400, errorSamples.badRequest.gemini.body, "bad_request"],
+    ["400 INVALID_ARGUMENT", 400, errorSamples.badRequest.gemini.body, "refused"],
     ["400 too many input tokens", 400, errorSamples.contextTooLong.gemini.body, "context_length_exceeded"],
     ["400 API_KEY_INVALID", 400, errorSamples.badKey.gemini.body, "auth"],
     [
@@ -33,7 +33,12 @@ describe("error classification", () => {
       error("INVALID_ARGUMENT", "API key expired. Please renew the API key."),
       "auth",
     ],
-    ["400 FAILED_PRECONDITION", 400, error("FAILED_PRECONDITION", "User location is not supported"), "auth"],
+    [
+      "400 FAILED_PRECONDITION",
+      400,
+      error("FAILED_PRECONDITION", "User location is not supported"),
+      "not_enabled",
+    ],
     ["401", 401, error("UNAUTHENTICATED"), "auth"],
     ["403 PERMISSION_DENIED", 403, errorSamples.forbidden.gemini.body, "auth"],
     ["402", 402, undefined, "quota_exhausted"],
@@ -64,7 +69,7 @@ describe("error classification", () => {
       "quota_exhausted",
     ],
     ["429 without a body", 429, undefined, "rate_limited"],
-    ["499 CANCELLED", 499, error("CANCELLED"), "bad_request"],
+    ["499 CANCELLED", 499, error("CANCELLED"), "refused"],
     ["500 INTERNAL", 500, errorSamples.serverError.gemini.body, "server_error_once"],
     ["502 in HTML", 502, undefined, "server_error"],
     ["503 UNAVAILABLE", 503, errorSamples.overloaded.gemini.body, "overloaded"],
@@ -72,7 +77,7 @@ describe("error classification", () => {
     ["204", 204, undefined, "bad_response"],
     ["302", 302, undefined, "bad_response"],
     ["an envelope in an array", 429, [errorSamples.quotaExhausted.gemini.body], "quota_exhausted"],
-    ["an error that is a text", 400, { error: "no" }, "bad_request"],
+    ["an error that is a text", 400, { error: "no" }, "refused"],
   ])("%s", (_name, status, body, kind) => {
     assert.strictEqual(classify(status, body).kind, kind)
   })

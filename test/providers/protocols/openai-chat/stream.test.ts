@@ -230,7 +230,7 @@ describe("an error within the stream", () => {
     ["content_policy_violation", errorSamples.contentFilter.openai.body, "content_filter"],
     ["content_filter (Azure)", error({ code: "content_filter" }), "content_filter"],
     ["invalid_api_key", errorSamples.badKey.openai.body, "auth"],
-    ["request_forbidden", errorSamples.forbidden.openai.body, "auth"],
+    ["request_forbidden", errorSamples.forbidden.openai.body, "not_enabled"],
     ["model_not_found", errorSamples.modelNotFound.openai.body, "model_not_found"],
     ["rate_limit_exceeded", errorSamples.rateLimited.openai.body, "rate_limited"],
     ["a limit of tokens", error({ type: "tokens" }), "rate_limited"],
@@ -246,11 +246,7 @@ describe("an error within the stream", () => {
     ["a number that is no error", error({ code: 200 }), "server_error"],
     ["no word that we know", error({ type: "invented", code: "invented" }), "server_error"],
     ["nothing but a text", { error: "it broke" }, "server_error"],
-    [
-      "vLLM's flat form",
-      { object: "error", message: "no", type: "BadRequestError", code: 400 },
-      "bad_request",
-    ],
+    ["vLLM's flat form", { object: "error", message: "no", type: "BadRequestError", code: 400 }, "refused"],
     [
       "OpenRouter's form, with a choice beside it",
       {

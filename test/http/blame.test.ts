@@ -1,0 +1,134 @@
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
+import { dispositions } from "../../src/domain/ProviderError.ts"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+import { ok, status } from "../support/fake-upstream-behaviours.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
+import { vendorErrors } from "../support/vendor-errors.ts"
+
+/**
+ * Whom a vendor's error concerns, seen from clients: each error has two providers of its own, of which the cheaper one is
+ * troubled and asked first.
+ */
+
+let troubled: FakeUpstream
+let healthy: FakeUpstream
+let gateway: GatewayInProcess
+let key: string
+
+const only = "exploration: 0, weights: { latency: 0, cost: 1 }"
+
+beforeAll(async () => {
+  troubled = await FakeUpstream.start()
+  healthy = await FakeUpstream.start()
+  const upstreams = [...vendorErrors.flatMap(() => [troubled, troubled]), healthy]
+  const last = upstreams.length - 1
+  gateway = await GatewayInProcess.start({
+    databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+    config: providersYaml(
+      upstreams,
+      `
+routes:
+${vendorErrors
+  .map(
+    (_, i) => `  pair${i}: { candidates: [p${2 * i}/m, p${last}/m], ${only} }
+  both${i}: { candidates: [p${2 * i}/m, p${2 * i + 1}/m], ${only} }`,
+  )
+  .join("\n")}
+limits: { requests_per_minute: 100000 }`,
+      (i) => (i === last ? 1000 : i + 1),
+    ),
+  })
+  key = (await gateway.createKey()).key
+})
+
+afterAll(async () => {
+  await gateway?.stop()
+  await troubled?.stop()
+  await healthy?.stop()
+})
+
+beforeEach(() => {
+  troubled.reset()
+  healthy.reset()
+  healthy.respond(ok({ text: "from the other one" }))
+})
+
+const ask = async (model: string, fields: object = {}) => {
+  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "x-api-key": key, "content-type": "application/json" },
+    body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }], ...fields }),
+  })
+  const raw = await response.text()
+  // What is not JSON fails the test.
+  return { status: response.status, raw, body: JSON.parse(raw) as { error: Record<string, unknown> } }
+}
+
+describe.each(vendorErrors.map((error, i) => ({ ...error, i })))("$name", ({ i, kind, says, ...error }) => {
+  const { blame, breaker } = dispositions[kind]
+  const isFinal = blame === "client" || blame === "content"
+  const trouble = () => status(error.status, error.body ?? "<html>")
+
+  it(isFinal ? "goes nowhere else" : "is asked of the next candidate", async () => {
+    troubled.respond(trouble())
+    const { status, raw } = await ask(`pair${i}`)
+    assert.strictEqual(status, isFinal ? 400 : 200, raw)
+    assert.strictEqual(troubled.count, 1)
+    assert.strictEqual(healthy.count, isFinal ? 0 : 1)
+  })
+
+  it(breaker === "open" ? "rests for everybody" : "takes the candidate from nobody else", async () => {
+    troubled.respond(ok({ text: "well" }))
+    assert.strictEqual((await ask(`pair${i}`)).status, 200)
+    assert.strictEqual(troubled.count, breaker === "open" ? 0 : 1)
+  })
+
+  it("says to the client what is its business, once every candidate has said it", async () => {
+    troubled.respond(trouble())
+    const { status, raw, body } = await ask(`both${i}`)
+    if (blame === "operator" || blame === "credentials") {
+      assert.include([502, 503], status, raw)
+      assert.notMatch(raw, /credit|billing|balance|team|organi[sz]ation|proj_|verified/i)
+      return
+    }
+    assert.strictEqual(status, 400, raw)
+    if (says !== undefined) assert.match(String(body.error.message), says)
+    if (error.param !== undefined) assert.strictEqual(body.error.param, error.param)
+    assert.strictEqual(troubled.count, isFinal ? 1 : 2)
+  })
+})
+
+describe("a field that a candidate did not take", () => {
+  const i = vendorErrors.findIndex(({ param }) => param === "reasoning_effort")
+  const fields = { reasoning_effort: "low", tools: [] }
+
+  it("is asked of others first from then on, and nothing else is", async () => {
+    troubled.respond(ok({ text: "well" }))
+    assert.strictEqual((await ask(`pair${i}`, fields)).status, 200)
+    assert.deepStrictEqual([troubled.count, healthy.count], [0, 1])
+    assert.strictEqual((await ask(`pair${i}`)).status, 200)
+    assert.deepStrictEqual([troubled.count, healthy.count], [1, 1])
+  })
+
+  it("is still asked of it when nobody else can answer", async () => {
+    healthy.respond(status(500, "{}"))
+    troubled.respond(ok({ text: "well" }))
+    assert.strictEqual((await ask(`pair${i}`, fields)).status, 200)
+    assert.isAbove(troubled.count, 0)
+  })
+})
+
+describe("candidates of which one is down and one refuses", () => {
+  it("are no reason to blame the client", async () => {
+    const i = vendorErrors.findIndex(({ name }) => name.startsWith("somebody: a reason"))
+    troubled.respond(status(400, '{"error":{"message":"Kaboom."}}'))
+    healthy.respond(status(500, "{}"))
+    const { status: code, body } = await ask(`pair${i}`)
+    assert.strictEqual(code, 503)
+    assert.strictEqual(body.error.code, "no_provider_available")
+  })
+})

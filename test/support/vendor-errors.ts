@@ -1,0 +1,247 @@
+import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
+
+/** What vendors that speak OpenAI's protocol answer, from their documents and from public reports, and whom it concerns. */
+interface VendorError {
+  readonly name: string
+  readonly status: number
+  readonly body: unknown
+  readonly kind: ProviderErrorKind
+  /** What the client may read of it, when every candidate says so. */
+  readonly says?: RegExp
+  readonly param?: string
+}
+
+const openai = (message: string, rest: object = {}) => ({
+  error: { message, type: "invalid_request_error", param: null, code: null, ...rest },
+})
+
+const uuid = "16f2151a-40f4-4a80-8ad0-cae00c27e8dd"
+
+export const vendorErrors: ReadonlyArray<VendorError> = [
+  {
+    name: "Anthropic: no credit",
+    status: 400,
+    body: {
+      type: "error",
+      error: {
+        type: "invalid_request_error",
+        message: "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing.",
+      },
+    },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "Anthropic: usage limit",
+    status: 400,
+    body: openai("You have reached your specified API usage limits. You will regain access on 2026-12-01."),
+    kind: "quota_exhausted",
+  },
+  {
+    name: "Anthropic: disabled organization",
+    status: 403,
+    body: openai("This organization has been disabled."),
+    kind: "not_enabled",
+  },
+  {
+    name: "xAI: no credits",
+    status: 403,
+    body: {
+      code: "The caller does not have permission to execute the specified operation",
+      error: `Your newly created team doesn't have any credits yet. You can purchase credits on https://console.x.ai/team/${uuid}.`,
+    },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "xAI: spent",
+    status: 429,
+    body: {
+      error: `Your team ${uuid} has either used all available credits or reached its monthly spending limit.`,
+    },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "xAI: refused content",
+    status: 403,
+    body: {
+      code: "The caller does not have permission to execute the specified operation",
+      error: "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO",
+    },
+    kind: "content_filter",
+    says: /Failed check/,
+  },
+  {
+    name: "Alibaba: refused content",
+    status: 400,
+    body: openai("Input data may contain inappropriate content.", { code: "data_inspection_failed" }),
+    kind: "content_filter",
+    says: /inappropriate/,
+  },
+  {
+    name: "DeepSeek: no balance",
+    status: 402,
+    body: openai("Insufficient Balance"),
+    kind: "quota_exhausted",
+  },
+  {
+    name: "OpenRouter: not enough for so long an answer",
+    status: 402,
+    body: {
+      error: {
+        code: 402,
+        message:
+          "This request requires more credits, or fewer max_tokens. You requested up to 65536 tokens, but can only afford 4000.",
+      },
+    },
+    kind: "refused",
+    says: /fewer max_tokens/,
+  },
+  {
+    name: "OpenRouter: what the vendor behind it said",
+    status: 400,
+    body: {
+      error: {
+        code: 400,
+        message: "Provider returned error",
+        metadata: {
+          provider_name: "x",
+          raw: '{"error":{"message":"Unsupported parameter: \'seed\'","param":"seed","code":"unsupported_parameter"}}',
+        },
+      },
+    },
+    kind: "unsupported",
+    says: /Unsupported parameter: 'seed'/,
+    param: "seed",
+  },
+  {
+    name: "OpenRouter: the same, as a text",
+    status: 400,
+    body: {
+      error: { code: 400, message: "Provider returned error", metadata: { raw: "tools are off today" } },
+    },
+    kind: "refused",
+    says: /tools are off/,
+  },
+  {
+    name: "OpenAI: tools with a reasoning effort",
+    status: 400,
+    body: openai(
+      "Function tools with reasoning_effort are not supported for gpt-6 in /v1/chat/completions. Please use /v1/responses instead.",
+      { param: "reasoning_effort" },
+    ),
+    kind: "unsupported",
+    says: /reasoning_effort/,
+    param: "reasoning_effort",
+  },
+  {
+    name: "OpenAI: a value of the model's own",
+    status: 400,
+    body: openai("Unsupported value: 'temperature' does not support 0.2 with this model.", {
+      param: "temperature",
+      code: "unsupported_value",
+    }),
+    kind: "unsupported",
+    says: /temperature/,
+    param: "temperature",
+  },
+  {
+    name: "OpenAI: not verified, for streams",
+    status: 400,
+    body: openai("Your organization must be verified to stream this model. Please go to: https://platform", {
+      param: "stream",
+      code: "unsupported_value",
+    }),
+    kind: "unsupported",
+    says: /operator/,
+    param: "stream",
+  },
+  {
+    name: "OpenAI: not verified",
+    status: 403,
+    body: openai("Your organization must be verified to use the model `gpt-6`."),
+    kind: "not_enabled",
+  },
+  {
+    name: "OpenAI: a model that the project may not use",
+    status: 403,
+    body: openai("Project `proj_x` does not have access to model `gpt-6`", { code: "model_not_found" }),
+    kind: "not_enabled",
+  },
+  {
+    name: "OpenAI: the billing limit",
+    status: 400,
+    body: openai("Billing hard limit has been reached", { code: "billing_hard_limit_reached" }),
+    kind: "quota_exhausted",
+  },
+  {
+    name: "OpenAI: a type that nobody takes",
+    status: 400,
+    body: openai("Invalid type for 'temperature': expected a decimal, but got a string instead.", {
+      param: "temperature",
+      code: "invalid_type",
+    }),
+    kind: "bad_request",
+    says: /expected a decimal/,
+    param: "temperature",
+  },
+  {
+    name: "Mistral: an extra field",
+    status: 422,
+    body: {
+      detail: [
+        {
+          type: "extra_forbidden",
+          loc: ["body", "store"],
+          msg: "Extra inputs are not permitted",
+          input: true,
+        },
+      ],
+    },
+    kind: "unsupported",
+    says: /store: Extra inputs are not permitted/,
+    param: "store",
+  },
+  {
+    name: "Groq: an extra field",
+    status: 400,
+    body: openai("property 'seed2' is unsupported"),
+    kind: "unsupported",
+    says: /seed2/,
+  },
+  {
+    name: "FastAPI: a text",
+    status: 400,
+    body: { detail: "no tools today" },
+    kind: "refused",
+    says: /no tools today/,
+  },
+  {
+    name: "somebody: a reason that nobody knows",
+    status: 400,
+    body: openai("Kaboom.", { code: "E-1047" }),
+    kind: "refused",
+    says: /Kaboom/,
+  },
+  {
+    name: "somebody: a 403 of which nothing is known",
+    status: 403,
+    body: openai("the moon is full and sk-1234"),
+    kind: "refused",
+    says: /^The provider refused the request\.$/,
+  },
+  {
+    name: "a firewall in front of a provider",
+    status: 403,
+    body: undefined,
+    kind: "auth",
+  },
+  {
+    name: "a client's words in a provider's",
+    status: 400,
+    body: openai(
+      "Invalid value: 'Your credit balance is too low. Content violates usage guidelines.'. Supported values are: 'user'.",
+      { param: "messages[0].role", code: "invalid_value" },
+    ),
+    kind: "refused",
+    param: "messages[0].role",
+  },
+]
