@@ -2,13 +2,34 @@ import { fromUsd } from "../domain/Money.ts"
 import type { ModelConfig } from "./model.ts"
 
 /**
- * Models and list prices the gateway knows without being told, as data; the YAML file overrides any row.
- * Prices are the standard tier for text, in USD per million tokens. Tiers for long prompts, batches and priority
- * are not modelled: a deployment that uses them states its own prices.
+ * Models and list prices the gateway knows without being told, as data; the YAML file overrides any row. Prices are the
+ * standard tier for text, in USD per million tokens. A test compares each row with `@pydantic/genai-prices`.
  */
-const SOURCE = "third-party model list, unverified"
-const OPENAI_SOURCE = "OpenAI model page, indexed copy"
-const AS_OF = "2026-11-23"
+const SOURCE = "genai-prices 0.1.8"
+const AS_OF = "2026-11-28"
+
+/** What some models have beyond one price each way. */
+interface More {
+  /** Writing to the cache costs so many times the input. */
+  readonly cacheWrite?: number
+  /** From more than so many input tokens on, everything costs more. */
+  readonly long?: { readonly above: number; readonly input: number; readonly output: number }
+  /** Where the price was read, when not where the others were. */
+  readonly source?: string
+}
+
+/** Exact to the nano-dollar: prices have few decimals, and factors are quarters. */
+const times = (nano: number, factor: number): number => Math.round(nano * factor)
+
+const ratesOf = (inputUsd: number, cachedInputUsd: number, outputUsd: number, { cacheWrite }: More) => {
+  const inputNanoPer1M = fromUsd(inputUsd)
+  return {
+    inputNanoPer1M,
+    cachedInputNanoPer1M: fromUsd(cachedInputUsd),
+    ...(cacheWrite !== undefined && { cacheWriteNanoPer1M: times(inputNanoPer1M, cacheWrite) }),
+    outputNanoPer1M: fromUsd(outputUsd),
+  }
+}
 
 const row = (
   name: string,
@@ -17,27 +38,41 @@ const row = (
   outputUsd: number,
   contextWindow: number,
   maxOutputTokens: number,
-): ModelConfig => ({
-  name,
-  kind: "chat",
-  contextWindow,
-  maxOutputTokens,
-  price: {
-    inputNanoPer1M: fromUsd(inputUsd),
-    cachedInputNanoPer1M: fromUsd(cachedInputUsd),
-    outputNanoPer1M: fromUsd(outputUsd),
-    source: SOURCE,
-    asOf: AS_OF,
-  },
-})
+  more: More = {},
+): ModelConfig => {
+  const rates = ratesOf(inputUsd, cachedInputUsd, outputUsd, more)
+  const { long, source = SOURCE } = more
+  return {
+    name,
+    kind: "chat",
+    contextWindow,
+    maxOutputTokens,
+    price: {
+      ...rates,
+      ...(long !== undefined && {
+        longContext: {
+          aboveTokens: long.above,
+          inputNanoPer1M: times(rates.inputNanoPer1M, long.input),
+          cachedInputNanoPer1M: times(rates.cachedInputNanoPer1M, long.input),
+          ...(rates.cacheWriteNanoPer1M !== undefined && {
+            cacheWriteNanoPer1M: times(rates.cacheWriteNanoPer1M, long.input),
+          }),
+          outputNanoPer1M: times(rates.outputNanoPer1M, long.output),
+        },
+      }),
+      source,
+      asOf: AS_OF,
+    },
+  }
+}
+
+/** OpenAI from GPT-5.4 on, and from GPT-5.6 on with cache writes; Gemini's Pro. */
+const LONG: More = { long: { above: 272_000, input: 2, output: 1.5 } }
+const WRITES: More = { ...LONG, cacheWrite: 1.25 }
+const PRO: More = { long: { above: 200_000, input: 2, output: 1.5 } }
 
 /** Makes a row of a model that neither caches nor puts out. Its window holds each input of a request by itself. */
-const embedding = (
-  name: string,
-  inputUsd: number,
-  contextWindow: number,
-  source: string = SOURCE,
-): ModelConfig => ({
+const embedding = (name: string, inputUsd: number, contextWindow: number): ModelConfig => ({
   name,
   kind: "embedding",
   contextWindow,
@@ -45,7 +80,7 @@ const embedding = (
     inputNanoPer1M: fromUsd(inputUsd),
     cachedInputNanoPer1M: fromUsd(inputUsd),
     outputNanoPer1M: fromUsd(0),
-    source,
+    source: SOURCE,
     asOf: AS_OF,
   },
 })
@@ -57,47 +92,46 @@ export const openaiModels: ReadonlyArray<ModelConfig> = [
   row("o4-mini-deep-research", 2, 0.5, 8, 200_000, 100_000),
   row("o4-mini", 1.1, 0.275, 4.4, 200_000, 100_000),
   row("o4-mini-2025-04-16", 1.1, 0.275, 4.4, 200_000, 100_000),
-  row("o3-pro", 20, 10, 80, 200_000, 100_000),
-  row("o3-pro-2025-06-10", 20, 10, 80, 200_000, 100_000),
+  row("o3-pro", 20, 20, 80, 200_000, 100_000),
+  row("o3-pro-2025-06-10", 20, 20, 80, 200_000, 100_000),
   row("o3", 2, 0.5, 8, 200_000, 100_000),
   row("o3-2025-04-16", 2, 0.5, 8, 200_000, 100_000),
   row("o3-mini", 1.1, 0.55, 4.4, 200_000, 100_000),
   row("o3-mini-2025-01-31", 1.1, 0.55, 4.4, 200_000, 100_000),
-  row("o1-pro", 150, 75, 600, 200_000, 100_000),
-  row("o1-pro-2025-03-19", 150, 75, 600, 200_000, 100_000),
+  row("o1-pro", 150, 150, 600, 200_000, 100_000),
+  row("o1-pro-2025-03-19", 150, 150, 600, 200_000, 100_000),
   row("o1", 15, 7.5, 60, 200_000, 100_000),
   row("o1-2024-12-17", 15, 7.5, 60, 200_000, 100_000),
   row("o1-preview", 15, 7.5, 60, 128_000, 32_768),
   row("o1-preview-2024-09-12", 15, 7.5, 60, 128_000, 32_768),
   row("o1-mini", 1.1, 0.55, 4.4, 128_000, 65_536),
   row("o1-mini-2024-09-12", 1.1, 0.55, 4.4, 128_000, 65_536),
-  row("gpt-5-pro", 15, 7.5, 120, 400_000, 272_000),
-  row("gpt-5-pro-2025-10-06", 15, 7.5, 120, 400_000, 272_000),
+  row("gpt-5-pro", 15, 15, 120, 400_000, 272_000),
+  row("gpt-5-pro-2025-10-06", 15, 15, 120, 400_000, 272_000),
   row("gpt-5", 1.25, 0.125, 10, 400_000, 128_000),
   row("gpt-5-2025-08-07", 1.25, 0.125, 10, 400_000, 128_000),
   row("gpt-5.1", 1.25, 0.125, 10, 400_000, 128_000),
   row("gpt-5.1-2025-11-13", 1.25, 0.125, 10, 400_000, 128_000),
-  row("gpt-5.2-pro", 21, 10.5, 168, 400_000, 128_000),
-  row("gpt-5.2-pro-2025-12-11", 21, 10.5, 168, 400_000, 128_000),
+  row("gpt-5.2-pro", 21, 21, 168, 400_000, 128_000),
+  row("gpt-5.2-pro-2025-12-11", 21, 21, 168, 400_000, 128_000),
   row("gpt-5.2", 1.75, 0.175, 14, 400_000, 128_000),
   row("gpt-5.2-2025-12-11", 1.75, 0.175, 14, 400_000, 128_000),
   row("gpt-5.2-codex", 1.75, 0.175, 14, 400_000, 128_000),
   row("gpt-5.3-codex", 1.75, 0.175, 14, 400_000, 128_000),
-  row("gpt-5.4-pro", 30, 15, 180, 1_050_000, 128_000),
-  row("gpt-5.4-pro-2026-03-05", 30, 15, 180, 1_050_000, 128_000),
-  row("gpt-5.5", 5, 0.5, 30, 1_050_000, 128_000),
-  row("gpt-5.5-2026-04-23", 5, 0.5, 30, 1_050_000, 128_000),
-  row("gpt-5.5-pro", 30, 15, 180, 1_050_000, 128_000),
-  row("gpt-5.5-pro-2026-04-23", 30, 15, 180, 1_050_000, 128_000),
-  // Two of the list's three rows agree on 4/20; the third is double throughout and reads like another service tier.
-  row("gpt-5.6-sol", 4, 0.4, 20, 1_050_000, 128_000),
-  row("gpt-5.6-terra", 2, 0.2, 12, 1_050_000, 128_000),
-  row("gpt-5.6-luna", 0.2, 0.02, 1.2, 1_050_000, 128_000),
-  row("gpt-6-astra", 10, 1, 50, 1_050_000, 128_000),
-  row("gpt-6-sol", 2, 0.2, 10, 1_050_000, 128_000),
-  row("gpt-6-luna", 0.1, 0.01, 0.5, 1_050_000, 128_000),
-  row("gpt-5.4", 2.5, 0.25, 15, 1_050_000, 128_000),
-  row("gpt-5.4-2026-03-05", 2.5, 0.25, 15, 1_050_000, 128_000),
+  row("gpt-5.4-pro", 30, 30, 180, 1_050_000, 128_000, LONG),
+  row("gpt-5.4-pro-2026-03-05", 30, 30, 180, 1_050_000, 128_000, LONG),
+  row("gpt-5.5", 5, 0.5, 30, 1_050_000, 128_000, LONG),
+  row("gpt-5.5-2026-04-23", 5, 0.5, 30, 1_050_000, 128_000, LONG),
+  row("gpt-5.5-pro", 30, 30, 180, 1_050_000, 128_000, LONG),
+  row("gpt-5.5-pro-2026-04-23", 30, 30, 180, 1_050_000, 128_000, LONG),
+  row("gpt-5.6-sol", 4, 0.4, 20, 1_050_000, 128_000, WRITES),
+  row("gpt-5.6-terra", 2, 0.2, 12, 1_050_000, 128_000, WRITES),
+  row("gpt-5.6-luna", 0.2, 0.02, 1.2, 1_050_000, 128_000, WRITES),
+  row("gpt-6-astra", 10, 1, 50, 1_050_000, 128_000, WRITES),
+  row("gpt-6-sol", 2, 0.2, 10, 1_050_000, 128_000, WRITES),
+  row("gpt-6-luna", 0.1, 0.01, 0.5, 1_050_000, 128_000, WRITES),
+  row("gpt-5.4", 2.5, 0.25, 15, 1_050_000, 128_000, LONG),
+  row("gpt-5.4-2026-03-05", 2.5, 0.25, 15, 1_050_000, 128_000, LONG),
   row("gpt-5.4-mini", 0.75, 0.075, 4.5, 400_000, 128_000),
   row("gpt-5.4-mini-2026-03-17", 0.75, 0.075, 4.5, 400_000, 128_000),
   row("gpt-5.4-nano", 0.2, 0.02, 1.25, 400_000, 128_000),
@@ -115,29 +149,31 @@ export const openaiModels: ReadonlyArray<ModelConfig> = [
   row("gpt-4.5-preview", 75, 37.5, 150, 128_000, 16_384),
   row("gpt-4o", 2.5, 1.25, 10, 128_000, 16_384),
   row("gpt-4o-2024-11-20", 2.5, 1.25, 10, 128_000, 16_384),
-  row("gpt-4-turbo", 10, 5, 30, 128_000, 4_096),
-  row("gpt-4-turbo-2024-04-09", 10, 5, 30, 128_000, 4_096),
+  row("gpt-4-turbo", 10, 10, 30, 128_000, 4_096),
+  row("gpt-4-turbo-2024-04-09", 10, 10, 30, 128_000, 4_096),
   row("gpt-4o-mini", 0.15, 0.075, 0.6, 128_000, 16_384),
   row("gpt-4o-mini-2024-07-18", 0.15, 0.075, 0.6, 128_000, 16_384),
-  row("chatgpt-4o-latest", 5, 2.5, 15, 128_000, 16_384),
-  embedding("text-embedding-3-small", 0.02, 8_192, OPENAI_SOURCE),
-  embedding("text-embedding-3-large", 0.13, 8_192, OPENAI_SOURCE),
+  row("chatgpt-4o-latest", 5, 5, 15, 128_000, 16_384),
+  embedding("text-embedding-3-small", 0.02, 8_192),
+  embedding("text-embedding-3-large", 0.13, 8_192),
   embedding("text-embedding-ada-002", 0.1, 8_192),
 ]
 
 export const geminiModels: ReadonlyArray<ModelConfig> = [
   row("gemini-3.8-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
   row("gemini-3.7-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
-  row("gemini-3.6-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536),
+  row("gemini-3.6-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
   row("gemini-3.5-flash-lite", 0.3, 0.03, 2.5, 1_048_576, 65_536),
   row("gemini-3.5-flash", 1.5, 0.15, 9, 1_048_576, 65_536),
-  row("gemini-3.1-pro-preview", 2, 0.5, 12, 1_048_576, 65_536),
-  row("gemini-3.1-flash-lite", 0.25, 0.0625, 1.5, 1_048_576, 65_536),
-  row("gemini-3-pro-preview", 2, 0.5, 12, 1_048_576, 65_536),
-  row("gemini-3-flash-preview", 0.3, 0.075, 2.5, 1_048_576, 65_536),
-  row("gemini-2.5-pro", 1.25, 0.3125, 10, 1_048_576, 65_536),
-  row("gemini-flash-latest", 0.3, 0.075, 2.5, 1_048_576, 65_536),
-  row("gemini-2.5-flash", 0.3, 0.075, 2.5, 1_048_576, 65_536),
-  row("gemini-2.5-flash-lite-preview-09-2025", 0.1, 0.025, 0.4, 65_536, 32_768),
+  row("gemini-3.1-pro-preview", 2, 0.2, 12, 1_048_576, 65_536, PRO),
+  row("gemini-3.1-flash-lite", 0.25, 0.025, 1.5, 1_048_576, 65_536),
+  row("gemini-3-pro-preview", 2, 0.2, 12, 1_048_576, 65_536, PRO),
+  row("gemini-3-flash-preview", 0.5, 0.05, 3, 1_048_576, 65_536),
+  row("gemini-2.5-pro", 1.25, 0.125, 10, 1_048_576, 65_536, PRO),
+  row("gemini-flash-latest", 0.3, 0.075, 2.5, 1_048_576, 65_536, {
+    source: "third-party model list, unverified",
+  }),
+  row("gemini-2.5-flash", 0.3, 0.03, 2.5, 1_048_576, 65_536),
+  row("gemini-2.5-flash-lite-preview-09-2025", 0.1, 0.01, 0.4, 65_536, 32_768),
   embedding("gemini-embedding-001", 0.15, 2_048),
 ]

@@ -12,16 +12,29 @@ export type Cost =
 /** Names the price row that a cost was computed from, stored beside it. */
 export const priceVersion = (price: Price): string => `${price.source}@${price.asOf}`
 
+type Rates = Omit<NonNullable<Price["longContext"]>, "aboveTokens">
+
+/** Returns the prices of a request with so many input tokens: one band holds for all of its tokens. */
+const ratesFor = (price: Price, inputTokens: number): Rates =>
+  price.longContext !== undefined && inputTokens > price.longContext.aboveTokens ? price.longContext : price
+
 const PER = 1_000_000n
 
 /** Price of one answer, rounded half up to the nano-dollar. Exact: products exceed 2^53, so BigInt. */
 export const costOf = (price: Price | undefined, usage: Usage | null): Cost => {
   if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
   if (usage === null) return { nanoUsd: null, reason: "missing_usage", priceVersion: priceVersion(price) }
-  const total =
-    BigInt(usage.inputTokens - usage.cachedTokens) * BigInt(price.inputNanoPer1M) +
-    BigInt(usage.cachedTokens) * BigInt(price.cachedInputNanoPer1M) +
-    BigInt(usage.outputTokens) * BigInt(price.outputNanoPer1M)
+  const { inputTokens, cachedTokens, cacheWriteTokens, outputTokens } = usage
+  const { inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M, outputNanoPer1M } = ratesFor(
+    price,
+    inputTokens,
+  )
+  let total =
+    BigInt(inputTokens - cachedTokens - cacheWriteTokens) * BigInt(inputNanoPer1M) +
+    BigInt(cachedTokens) * BigInt(cachedInputNanoPer1M ?? inputNanoPer1M) +
+    BigInt(outputTokens) * BigInt(outputNanoPer1M)
+  // Few vendors write to a cache, and a product costs what the other three do.
+  if (cacheWriteTokens > 0) total += BigInt(cacheWriteTokens) * BigInt(cacheWriteNanoPer1M ?? inputNanoPer1M)
   return {
     nanoUsd: NanoUsd.make(Number((total + PER / 2n) / PER)),
     reason: null,
@@ -34,5 +47,8 @@ export const expectedCost = (
   price: Price | undefined,
   inputTokens: number,
   outputTokens: number,
-): number | undefined =>
-  price && (inputTokens * price.inputNanoPer1M + outputTokens * price.outputNanoPer1M) / 1e6
+): number | undefined => {
+  if (price === undefined) return undefined
+  const { inputNanoPer1M, outputNanoPer1M } = ratesFor(price, inputTokens)
+  return (inputTokens * inputNanoPer1M + outputTokens * outputNanoPer1M) / 1e6
+}

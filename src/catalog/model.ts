@@ -30,10 +30,35 @@ const isDay = (text: string): boolean => {
   return !Number.isNaN(time) && new Date(time).toISOString().slice(0, 10) === text
 }
 
-const stated = {
+const rates = {
   inputNanoPer1M: required(nanoPer1M, "USD per million tokens, 0 to 4000, at most 9 decimals"),
   cachedInputNanoPer1M: optional(nanoPer1M, "for input tokens that the provider read from its cache"),
+  cacheWriteNanoPer1M: optional(nanoPer1M, "for input tokens that the provider wrote to its cache"),
   outputNanoPer1M: required(nanoPer1M, "reasoning tokens are output tokens"),
+}
+
+const rateNames = {
+  inputNanoPer1M: "input_usd_per_1m",
+  cachedInputNanoPer1M: "cached_input_usd_per_1m",
+  cacheWriteNanoPer1M: "cache_write_usd_per_1m",
+  outputNanoPer1M: "output_usd_per_1m",
+} as const
+
+/** Prices of a request whose input is longer than a bound, for all of its tokens. */
+const LongContext = Schema.Struct({
+  aboveTokens: required(wholeNumber(1, 1_000_000_000), "input tokens, all of them together"),
+  ...rates,
+}).pipe(
+  Schema.encodeKeys({ aboveTokens: "above_tokens", ...rateNames }),
+  Schema.annotateEncoded({ message: MAPPING_RULE }),
+)
+
+const stated = {
+  ...rates,
+  longContext: optional(
+    LongContext,
+    "`above_tokens` and the four prices once more, for requests with more input than that",
+  ),
   source: required(
     matching("must say in 1 to 100 printable characters where the price comes from", /^[ -~]{1,100}$/u),
     "where the price comes from, 1 to 100 printable characters",
@@ -44,12 +69,7 @@ const stated = {
   ),
 }
 
-const names = {
-  inputNanoPer1M: "input_usd_per_1m",
-  cachedInputNanoPer1M: "cached_input_usd_per_1m",
-  outputNanoPer1M: "output_usd_per_1m",
-  asOf: "as_of",
-} as const
+const names = { ...rateNames, longContext: "long_context", asOf: "as_of" } as const
 
 /** Fills in the price of cached input, which is that of any other input unless it is stated. */
 const complete = <Row extends { readonly inputNanoPer1M: number; readonly cachedInputNanoPer1M?: number }>(

@@ -1,12 +1,14 @@
 /**
  * Tokens of one answer, in one convention for every provider (OpenAI's):
- * `inputTokens` includes `cachedTokens`; `outputTokens` includes `reasoningTokens`.
+ * `inputTokens` includes `cachedTokens`, which were read from a cache, and `cacheWriteTokens`, which were written to one;
+ * `outputTokens` includes `reasoningTokens`.
  * Protocols translate to it (Gemini reports thoughts as a separate addend).
  */
 export interface Usage {
   readonly inputTokens: number
   readonly outputTokens: number
   readonly cachedTokens: number
+  readonly cacheWriteTokens: number
   readonly reasoningTokens: number
 }
 
@@ -23,13 +25,16 @@ export const makeUsage = (raw: {
   readonly inputTokens: unknown
   readonly outputTokens: unknown
   readonly cachedTokens?: unknown
+  readonly cacheWriteTokens?: unknown
   readonly reasoningTokens?: unknown
 }): Usage | null => {
   const { inputTokens, outputTokens } = raw
   const cachedTokens = raw.cachedTokens ?? 0
+  const cacheWriteTokens = raw.cacheWriteTokens ?? 0
   const reasoningTokens = raw.reasoningTokens ?? 0
   if (!isCount(inputTokens) || !isCount(outputTokens)) return null
-  if (!isCount(cachedTokens) || cachedTokens > inputTokens) return null
+  if (!isCount(cachedTokens) || !isCount(cacheWriteTokens)) return null
+  if (cachedTokens + cacheWriteTokens > inputTokens) return null
   if (!isCount(reasoningTokens) || reasoningTokens > outputTokens) return null
-  return { inputTokens, outputTokens, cachedTokens, reasoningTokens }
+  return { inputTokens, outputTokens, cachedTokens, cacheWriteTokens, reasoningTokens }
 }

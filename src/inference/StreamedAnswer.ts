@@ -106,6 +106,7 @@ export class StreamedAnswer implements ChunkSink {
     return makeUsage({
       inputTokens: counted?.inputTokens ?? this.#inputTokens(),
       cachedTokens: counted?.cachedTokens,
+      cacheWriteTokens: counted?.cacheWriteTokens,
       reasoningTokens: counted?.reasoningTokens,
       outputTokens: Math.max(counted?.outputTokens ?? 0, estimate),
     })

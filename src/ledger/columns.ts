@@ -36,6 +36,7 @@ const requestFields = <Out>(as: Kinds<Out>, record: LedgerRecord) => {
     input_tokens: as.count(record.usage?.inputTokens),
     output_tokens: as.count(record.usage?.outputTokens),
     cached_tokens: as.count(record.usage?.cachedTokens),
+    cache_write_tokens: as.count(record.usage?.cacheWriteTokens),
     reasoning_tokens: as.count(record.usage?.reasoningTokens),
     usage_estimated: as.boolean(record.usageEstimated),
     raw_usage: as.json(record.rawUsage),
@@ -58,6 +59,7 @@ const attemptFields = <Out>(as: Kinds<Out>, attempt: AttemptRecord) => ({
   input_tokens: as.count(attempt.usage?.inputTokens),
   output_tokens: as.count(attempt.usage?.outputTokens),
   cached_tokens: as.count(attempt.usage?.cachedTokens),
+  cache_write_tokens: as.count(attempt.usage?.cacheWriteTokens),
   usage_estimated: as.boolean(attempt.usageEstimated),
   cost_nano_usd: as.count(attempt.costNanoUsd),
 })

@@ -166,6 +166,7 @@ const usageOf = (stored: StoredRequest | StoredAttempt): Usage | null =>
     inputTokens: stored.input_tokens,
     outputTokens: stored.output_tokens,
     cachedTokens: stored.cached_tokens,
+    cacheWriteTokens: stored.cache_write_tokens,
   })
 
 const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {

@@ -12,7 +12,7 @@ describe("built-in models", () => {
     }
     for (const { name, price, kind } of all) {
       assert(price !== undefined, name)
-      assert.strictEqual(price.asOf, "2026-11-23")
+      assert.strictEqual(price.asOf, "2026-11-28")
       if (kind === "embedding") continue
       for (const nano of [price.inputNanoPer1M, price.cachedInputNanoPer1M, price.outputNanoPer1M]) {
         assert(Number.isSafeInteger(nano) && nano > 0, name)
@@ -20,7 +20,6 @@ describe("built-in models", () => {
       // A slipped decimal would show: no list price leaves these bounds.
       assert(price.cachedInputNanoPer1M <= price.inputNanoPer1M, name)
       assert(price.inputNanoPer1M <= price.outputNanoPer1M, name)
-      assert.strictEqual(price.source, "third-party model list, unverified")
     }
   })
 
@@ -35,10 +34,10 @@ describe("built-in models", () => {
         price?.source,
       ]),
       [
-        ["text-embedding-3-small", 8_192, undefined, 20_000_000, 0, "OpenAI model page, indexed copy"],
-        ["text-embedding-3-large", 8_192, undefined, 130_000_000, 0, "OpenAI model page, indexed copy"],
-        ["text-embedding-ada-002", 8_192, undefined, 100_000_000, 0, "third-party model list, unverified"],
-        ["gemini-embedding-001", 2_048, undefined, 150_000_000, 0, "third-party model list, unverified"],
+        ["text-embedding-3-small", 8_192, undefined, 20_000_000, 0, "genai-prices 0.1.8"],
+        ["text-embedding-3-large", 8_192, undefined, 130_000_000, 0, "genai-prices 0.1.8"],
+        ["text-embedding-ada-002", 8_192, undefined, 100_000_000, 0, "genai-prices 0.1.8"],
+        ["gemini-embedding-001", 2_048, undefined, 150_000_000, 0, "genai-prices 0.1.8"],
       ],
     )
   })
@@ -76,8 +75,8 @@ describe("built-in models", () => {
           inputNanoPer1M: 750_000_000,
           cachedInputNanoPer1M: 75_000_000,
           outputNanoPer1M: 4_500_000_000,
-          source: "third-party model list, unverified",
-          asOf: "2026-11-23",
+          source: "genai-prices 0.1.8",
+          asOf: "2026-11-28",
         },
       },
     )

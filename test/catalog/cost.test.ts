@@ -19,7 +19,8 @@ const usage = (
   outputTokens: number,
   cachedTokens = 0,
   reasoningTokens = 0,
-): Usage | null => makeUsage({ inputTokens, outputTokens, cachedTokens, reasoningTokens })
+): Usage | null =>
+  makeUsage({ inputTokens, outputTokens, cachedTokens, cacheWriteTokens: 0, reasoningTokens })
 
 describe("the cost of one answer", () => {
   it("is tokens times price", () => {
@@ -71,6 +72,7 @@ const anyNano = fc.oneof(fc.nat(5_000_000_000), fc.integer({ min: 0, max: 4_000_
 const anyPrice: fc.Arbitrary<Price> = fc.record({
   inputNanoPer1M: anyNano,
   cachedInputNanoPer1M: anyNano,
+  cacheWriteNanoPer1M: anyNano,
   outputNanoPer1M: anyNano,
   source: fc.constant("s"),
   asOf: fc.constant("2026-01-01"),
@@ -82,6 +84,7 @@ const anyUsage: fc.Arbitrary<Usage> = fc
     inputTokens,
     outputTokens,
     cachedTokens: Math.floor(inputTokens * share),
+    cacheWriteTokens: Math.floor((inputTokens - Math.floor(inputTokens * share)) * share),
     reasoningTokens: 0,
   }))
 
@@ -102,9 +105,11 @@ describe("for any price and any usage that can get in", () => {
         const millionths = sum([
           [used.inputTokens, of.inputNanoPer1M],
           [used.cachedTokens, of.cachedInputNanoPer1M],
+          [used.cacheWriteTokens, of.cacheWriteNanoPer1M ?? 0],
           [used.outputTokens, of.outputNanoPer1M],
         ])
-        const exact = millionths - BigInt(used.cachedTokens) * BigInt(of.inputNanoPer1M)
+        const special = BigInt(used.cachedTokens + used.cacheWriteTokens)
+        const exact = millionths - special * BigInt(of.inputNanoPer1M)
         const error = BigInt(found) * 1_000_000n - exact
         assert(error > -500_000n && error <= 500_000n, `off by ${error} millionths`)
       }),
@@ -112,7 +117,13 @@ describe("for any price and any usage that can get in", () => {
   })
 
   it("the highest price on the largest usage still fits", () => {
-    const most = { inputTokens: 1e9, outputTokens: 1e9, cachedTokens: 0, reasoningTokens: 0 }
+    const most = {
+      inputTokens: 1e9,
+      outputTokens: 1e9,
+      cachedTokens: 0,
+      cacheWriteTokens: 0,
+      reasoningTokens: 0,
+    }
     assert.strictEqual(cost(price(4_000, 4_000, 4_000), most), 8e15)
   })
 
@@ -132,7 +143,7 @@ describe("for any price and any usage that can get in", () => {
     fc.assert(
       fc.property(anyPrice, anyUsage, (of, used) => {
         const expected = expectedCost(of, used.inputTokens, used.outputTokens) ?? Number.NaN
-        const billed = cost(of, { ...used, cachedTokens: 0 })
+        const billed = cost(of, { ...used, cachedTokens: 0, cacheWriteTokens: 0 })
         assert(Math.abs(expected - billed) <= 1 + billed * 1e-12)
       }),
     )

@@ -76,7 +76,7 @@ describe("the end of a stream", () => {
 
 describe("the usage of a stream that broke", () => {
   const usage = (outputTokens: number) => ({
-    usage: { inputTokens: 30, outputTokens, cachedTokens: 10, reasoningTokens: 0 },
+    usage: { inputTokens: 30, outputTokens, cachedTokens: 10, cacheWriteTokens: 0, reasoningTokens: 0 },
     raw: {},
   })
 

@@ -23,7 +23,7 @@ export const hangs: Fate = { afterMs: Number.POSITIVE_INFINITY }
 /** An answer of few words, for which 1,000 ms are expected of a candidate nobody has heard from. */
 export const takes = (afterMs: number): Fate => ({
   afterMs,
-  usage: { inputTokens: 10, outputTokens: 20, cachedTokens: 0, reasoningTokens: 0 },
+  usage: { inputTokens: 10, outputTokens: 20, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
 })
 
 interface Ended {

@@ -153,6 +153,7 @@ const drawFate = ({ between, chance, pick }: Dice, weather: Weather): Fate => {
           inputTokens: 1_000,
           outputTokens: between(1, 500),
           cachedTokens: between(0, 1_000),
+          cacheWriteTokens: 0,
           reasoningTokens: 0,
         },
   })

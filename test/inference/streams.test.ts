@@ -133,7 +133,7 @@ const steadyRandom = Effect.provideService(Random.Random, {
   nextDoubleUnsafe: () => 0.5,
 })
 
-const usage = { inputTokens: 10, outputTokens: 2, cachedTokens: 0, reasoningTokens: 0 }
+const usage = { inputTokens: 10, outputTokens: 2, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
 
 /** Milliseconds from a provider's answer to its end are in the script; the first chunk comes after `afterMs`. */
 const story = <E>(
@@ -280,7 +280,13 @@ describe("past the point of no return", () => {
         assert.deepStrictEqual(asked(), ["a/m reset"])
         const [record] = ledger.records
         // 12 characters are 3 tokens; "Hello" and its message are 6.
-        const estimate = { inputTokens: 6, outputTokens: 3, cachedTokens: 0, reasoningTokens: 0 }
+        const estimate = {
+          inputTokens: 6,
+          outputTokens: 3,
+          cachedTokens: 0,
+          cacheWriteTokens: 0,
+          reasoningTokens: 0,
+        }
         assert.deepInclude(record, {
           status: 200,
           errorCode: "upstream_error",
@@ -382,7 +388,13 @@ describe("a client that leaves", () => {
           status: 499,
           errorCode: "client_closed_request",
           latencyMs: 500,
-          usage: { inputTokens: 6, outputTokens: 1, cachedTokens: 0, reasoningTokens: 0 },
+          usage: {
+            inputTokens: 6,
+            outputTokens: 1,
+            cachedTokens: 0,
+            cacheWriteTokens: 0,
+            reasoningTokens: 0,
+          },
           usageEstimated: true,
         })
       }),

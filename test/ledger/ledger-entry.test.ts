@@ -64,7 +64,13 @@ describe("ledgerEntry", () => {
   })
 
   it.each([Number.NaN, -1, 0.5, 2 ** 60, Number.POSITIVE_INFINITY])("takes a count of %d as unknown", (n) => {
-    const usage = { inputTokens: n, outputTokens: 3, cachedTokens: n, reasoningTokens: n }
+    const usage = {
+      inputTokens: n,
+      outputTokens: 3,
+      cachedTokens: n,
+      cacheWriteTokens: 0,
+      reasoningTokens: n,
+    }
     const line = fields({
       usage,
       costNanoUsd: n,

@@ -17,7 +17,7 @@ export const attempt: AttemptRecord = {
   latencyMs: 790,
   outcome: "success",
   upstreamStatus: 200,
-  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, reasoningTokens: 5 },
+  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, cacheWriteTokens: 0, reasoningTokens: 5 },
   usageEstimated: false,
   costNanoUsd: 140_000,
 }
@@ -38,7 +38,7 @@ export const record = (changes: Partial<LedgerRecord> = {}): LedgerRecord => ({
   stream: false,
   firstTokenMs: null,
   finishReason: "stop",
-  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, reasoningTokens: 5 },
+  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, cacheWriteTokens: 0, reasoningTokens: 5 },
   usageEstimated: false,
   rawUsage: { prompt_tokens: 120, completion_tokens: 55 },
   costNanoUsd: 140_000,
@@ -65,6 +65,7 @@ const usage = fc.option(
       inputTokens: inputTokens + cachedTokens,
       outputTokens: outputTokens + reasoningTokens,
       cachedTokens,
+      cacheWriteTokens: 0,
       reasoningTokens,
     })),
 )

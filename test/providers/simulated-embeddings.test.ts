@@ -94,7 +94,7 @@ describe("simulated embeddings", () => {
         text: "",
         finishReason: null,
         model: "e",
-        usage: { inputTokens: 3, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+        usage: { inputTokens: 3, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
         usageEstimated: false,
         rawUsage: { prompt_tokens: 3, total_tokens: 3 },
       })

@@ -86,7 +86,8 @@ const rules: ReadonlyArray<Rule> = [
     check: "values",
     name: "requests with more cached tokens than input or more reasoning than output",
     broken:
-      "request.cached_tokens > request.input_tokens OR request.reasoning_tokens > request.output_tokens",
+      "request.cached_tokens + coalesce(request.cache_write_tokens, 0) > request.input_tokens OR " +
+      "request.reasoning_tokens > request.output_tokens",
   },
   {
     check: "values",

@@ -39,7 +39,7 @@ export const simulatedEmbeddings = (request: EmbeddingRequest, model: ModelConfi
     text: "",
     finishReason: null,
     model: model.name,
-    usage: { inputTokens, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+    usage: { inputTokens, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
     usageEstimated: false,
     rawUsage: { prompt_tokens: inputTokens, total_tokens: inputTokens },
     body: () => {

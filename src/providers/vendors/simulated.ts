@@ -195,7 +195,7 @@ const answerTo = (request: ChatRequest, model: ModelConfig, draws: Draws): Answe
   return {
     words: answerWords(inputTokens, outputTokens),
     finishReason: limit < wanted ? "length" : "stop",
-    usage: { inputTokens, outputTokens, cachedTokens: 0, reasoningTokens: 0 },
+    usage: { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
   }
 }
 

@@ -118,6 +118,7 @@ describe("a good stream", () => {
         inputTokens: 12,
         outputTokens: 8,
         cachedTokens: 4,
+        cacheWriteTokens: 0,
         reasoningTokens: 5,
       })
       assert.deepStrictEqual(upstream.billed.get("a-model"), { calls: 1, input: 12, output: 8 })

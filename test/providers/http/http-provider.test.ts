@@ -71,7 +71,13 @@ for (const kind of kinds) {
           text: "bonjour",
           finishReason: "length",
           model: "a-model",
-          usage: { inputTokens: 12, outputTokens: 8, cachedTokens: 4, reasoningTokens: 5 },
+          usage: {
+            inputTokens: 12,
+            outputTokens: 8,
+            cachedTokens: 4,
+            cacheWriteTokens: 0,
+            reasoningTokens: 5,
+          },
           usageEstimated: false,
         })
         assert.isObject(rawUsage)

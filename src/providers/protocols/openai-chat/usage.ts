@@ -1,16 +1,51 @@
 import { makeUsage, type Usage } from "../../../domain/Usage.ts"
-import { isObject, objectAt } from "../json.ts"
+import { isObject, type JsonObject, objectAt } from "../json.ts"
 
-/** Reads the usage block of a chat's answer. */
+/**
+ * Reads the usage block of a chat's answer, as the vendors that speak this protocol write it. They agree on prompt and
+ * completion, and put what is part of them, or beside them, in places of their own.
+ */
 export const readUsage = (usage: unknown): Usage | null => {
   if (!isObject(usage)) return null
+  const input = objectAt(usage, "prompt_tokens_details") ?? objectAt(usage, "input_tokens_details")
+  const reasoningTokens =
+    objectAt(usage, "completion_tokens_details")?.reasoning_tokens ?? usage.reasoning_tokens
   return makeUsage({
     inputTokens: usage.prompt_tokens,
-    outputTokens: usage.completion_tokens,
-    cachedTokens: objectAt(usage, "prompt_tokens_details")?.cached_tokens,
-    reasoningTokens: objectAt(usage, "completion_tokens_details")?.reasoning_tokens,
+    outputTokens: outputOf(usage, reasoningTokens),
+    cachedTokens: first(
+      input?.cached_tokens,
+      usage.cached_tokens, // Kimi
+      usage.prompt_cache_hit_tokens, // DeepSeek
+      usage.cache_read_input_tokens, // proxies in front of Claude
+    ),
+    cacheWriteTokens: first(
+      input?.cache_write_tokens, // OpenAI, OpenRouter
+      input?.cache_creation_tokens,
+      usage.cache_creation_input_tokens,
+    ),
+    reasoningTokens,
   })
 }
+
+/**
+ * Returns the output with its reasoning, which most vendors count in the completion and some beside it: then the total
+ * says so, or there is more of it than of the completion.
+ */
+const outputOf = (usage: JsonObject, reasoning: unknown): unknown => {
+  const { completion_tokens: completion, prompt_tokens: prompt, total_tokens: total } = usage
+  if (typeof completion !== "number" || typeof reasoning !== "number" || typeof prompt !== "number") {
+    return completion
+  }
+  const isBeside =
+    typeof total === "number" ? total === prompt + completion + reasoning : reasoning > completion
+  return isBeside ? completion + reasoning : completion
+}
+
+/** Returns the first that says something; a vendor may write zero where it does not use the place. */
+const first = (...values: ReadonlyArray<unknown>): unknown =>
+  values.find((value) => value !== undefined && value !== null && value !== 0) ??
+  values.find((value) => value !== undefined && value !== null)
 
 /** Reads the usage block of an embeddings answer, which has no output. */
 export const readEmbeddingUsage = (usage: unknown): Usage | null =>

@@ -32,11 +32,20 @@ export type WireLogprobs = OpenAI.ChatCompletion.Choice.Logprobs | null
 /** Writes a finish reason. OpenAI has no word for "stopped for a reason of its own". */
 const finishReason = (reason: FinishReason | null): string | null => (reason === "other" ? "stop" : reason)
 
-export const wireUsage = ({ inputTokens, outputTokens, cachedTokens, reasoningTokens }: Usage) => ({
+export const wireUsage = ({
+  inputTokens,
+  outputTokens,
+  cachedTokens,
+  cacheWriteTokens,
+  reasoningTokens,
+}: Usage) => ({
   prompt_tokens: inputTokens,
   completion_tokens: outputTokens,
   total_tokens: inputTokens + outputTokens,
-  prompt_tokens_details: { cached_tokens: cachedTokens },
+  prompt_tokens_details: {
+    cached_tokens: cachedTokens,
+    ...(cacheWriteTokens > 0 && { cache_write_tokens: cacheWriteTokens }),
+  },
   completion_tokens_details: { reasoning_tokens: reasoningTokens },
 })
 

@@ -33,7 +33,7 @@ describe("what the gateway keeps of an answer", () => {
       text: "ab",
       finishReason: "stop",
       model: "gemini-x-001",
-      usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, reasoningTokens: 0 },
+      usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
       usageEstimated: false,
       rawUsage: usageMetadata,
     })
@@ -308,7 +308,7 @@ describe("usage", () => {
         thoughtsTokenCount: 30,
         totalTokenCount: 161,
       }),
-      { inputTokens: 111, outputTokens: 50, cachedTokens: 64, reasoningTokens: 30 },
+      { inputTokens: 111, outputTokens: 50, cachedTokens: 64, cacheWriteTokens: 0, reasoningTokens: 30 },
     )
   })
 
@@ -317,6 +317,7 @@ describe("usage", () => {
       inputTokens: 10,
       outputTokens: 5,
       cachedTokens: 0,
+      cacheWriteTokens: 0,
       reasoningTokens: 5,
     })
   })

@@ -68,7 +68,7 @@ describe("embedding answers", () => {
       text: "",
       finishReason: null,
       model: "e",
-      usage: { inputTokens: 3, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+      usage: { inputTokens: 3, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
       usageEstimated: true,
       rawUsage: null,
     })

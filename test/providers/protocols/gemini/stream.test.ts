@@ -119,6 +119,7 @@ describe("a streamed answer", () => {
       inputTokens: 4,
       outputTokens: 6,
       cachedTokens: 0,
+      cacheWriteTokens: 0,
       reasoningTokens: 2,
     })
     assert.strictEqual(chunks.at(-2)?.finishReason, "length")

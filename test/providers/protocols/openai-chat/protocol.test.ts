@@ -121,7 +121,7 @@ describe("response parsing", () => {
       text: "hi",
       finishReason: "stop",
       model: "gpt-x-2026",
-      usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, reasoningTokens: 0 },
+      usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
       usageEstimated: false,
       rawUsage: odd,
     })
@@ -234,7 +234,7 @@ describe("embeddings", () => {
       text: "",
       finishReason: null,
       model: "embed-2026",
-      usage: { inputTokens: 7, outputTokens: 0, cachedTokens: 0, reasoningTokens: 0 },
+      usage: { inputTokens: 7, outputTokens: 0, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
       usageEstimated: false,
       rawUsage: answer.usage,
     })
@@ -274,8 +274,63 @@ describe("usage", () => {
         prompt_tokens_details: { cached_tokens: 64 },
         completion_tokens_details: { reasoning_tokens: 40 },
       }),
-      { inputTokens: 100, outputTokens: 50, cachedTokens: 64, reasoningTokens: 40 },
+      { inputTokens: 100, outputTokens: 50, cachedTokens: 64, cacheWriteTokens: 0, reasoningTokens: 40 },
     )
+  })
+
+  const beside = { completion_tokens_details: { reasoning_tokens: 400 } }
+  const plain = { prompt_tokens: 1_000, completion_tokens: 100 }
+
+  it.each<[name: string, usage: unknown, read: object]>([
+    [
+      "OpenAI's cache writes",
+      { ...plain, prompt_tokens_details: { cached_tokens: 10, cache_write_tokens: 900 } },
+      { inputTokens: 1_000, cachedTokens: 10, cacheWriteTokens: 900 },
+    ],
+    ["Kimi's cached tokens", { ...plain, cached_tokens: 900 }, { cachedTokens: 900 }],
+    [
+      "DeepSeek's",
+      { ...plain, prompt_cache_hit_tokens: 640, prompt_cache_miss_tokens: 360 },
+      { cachedTokens: 640 },
+    ],
+    [
+      "those of proxies in front of Claude",
+      { ...plain, cache_read_input_tokens: 300, cache_creation_input_tokens: 200 },
+      { cachedTokens: 300, cacheWriteTokens: 200 },
+    ],
+    [
+      "a place that is not used, with zero in it",
+      { ...plain, cached_tokens: 900, prompt_tokens_details: { cached_tokens: 0 } },
+      { cachedTokens: 900 },
+    ],
+    [
+      "reasoning beside the completion, by the total",
+      { ...plain, ...beside, total_tokens: 1_500 },
+      { outputTokens: 500, reasoningTokens: 400 },
+    ],
+    [
+      "reasoning beside a larger completion",
+      {
+        prompt_tokens: 1_000,
+        completion_tokens: 400,
+        total_tokens: 1_700,
+        completion_tokens_details: { reasoning_tokens: 300 },
+      },
+      { outputTokens: 700, reasoningTokens: 300 },
+    ],
+    [
+      "reasoning beside the completion, without a total",
+      { ...plain, ...beside },
+      { outputTokens: 500, reasoningTokens: 400 },
+    ],
+    [
+      "reasoning within the completion",
+      { ...plain, total_tokens: 1_100, completion_tokens_details: { reasoning_tokens: 60 } },
+      { outputTokens: 100, reasoningTokens: 60 },
+    ],
+    ["reasoning at the top", { ...plain, reasoning_tokens: 60 }, { outputTokens: 100, reasoningTokens: 60 }],
+  ])("reads %s", (_name, usage, read) => {
+    assert.deepInclude(parse(usage), read)
   })
 
   it.each<[name: string, usage: unknown]>([
@@ -289,6 +344,15 @@ describe("usage", () => {
       "more cached than there was",
       { prompt_tokens: 1, completion_tokens: 1, prompt_tokens_details: { cached_tokens: 2 } },
     ],
+    [
+      "more cached and written than there was",
+      {
+        prompt_tokens: 9,
+        completion_tokens: 1,
+        prompt_tokens_details: { cached_tokens: 5, cache_write_tokens: 5 },
+      },
+    ],
+    ["more reasoning than the total has", { ...plain, ...beside, total_tokens: 1_100 }],
   ])("%s is unknown, not zero", (_name, usage) => {
     assert.isNull(parse(usage))
   })

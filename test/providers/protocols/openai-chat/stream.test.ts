@@ -122,7 +122,7 @@ describe("a chunk", () => {
       usageOnly: true,
       semantic: false,
       usage: {
-        usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, reasoningTokens: 0 },
+        usage: { inputTokens: 3, outputTokens: 4, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
         raw: usage,
       },
     })

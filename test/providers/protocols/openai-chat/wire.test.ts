@@ -8,7 +8,7 @@ import {
 } from "../../../../src/providers/protocols/openai-chat/wire.ts"
 
 const head = { id: "chatcmpl-1", created: 1_700_000_000, model: "m" }
-const usage = { inputTokens: 10, outputTokens: 7, cachedTokens: 4, reasoningTokens: 3 }
+const usage = { inputTokens: 10, outputTokens: 7, cachedTokens: 4, cacheWriteTokens: 0, reasoningTokens: 3 }
 const wire = {
   prompt_tokens: 10,
   completion_tokens: 7,
