@@ -85,6 +85,12 @@ const embedding = (name: string, inputUsd: number, contextWindow: number): Model
   },
 })
 
+/** Adds OpenAI's service tiers: flex costs half; what priority costs depends on the model, and nobody keeps a list of it. */
+const withTiers = (model: ModelConfig): ModelConfig =>
+  model.kind === "chat" && model.price !== undefined
+    ? { ...model, price: { ...model.price, serviceTiers: { flex: 0.5 } } }
+    : model
+
 /** A dated name is one fixed snapshot; the undated one beside it is the provider's alias for it. */
 export const openaiModels: ReadonlyArray<ModelConfig> = [
   // name, input, cached input, output, context window, output limit
@@ -157,7 +163,7 @@ export const openaiModels: ReadonlyArray<ModelConfig> = [
   embedding("text-embedding-3-small", 0.02, 8_192),
   embedding("text-embedding-3-large", 0.13, 8_192),
   embedding("text-embedding-ada-002", 0.1, 8_192),
-]
+].map(withTiers)
 
 export const geminiModels: ReadonlyArray<ModelConfig> = [
   row("gemini-3.8-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),

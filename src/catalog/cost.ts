@@ -3,11 +3,14 @@ import type { Usage } from "../domain/Usage.ts"
 import type { Price } from "./model.ts"
 
 /** Why a cost is unknown. Unknown is null, never 0. */
-type UnpricedReason = "unknown_model" | "missing_usage"
+type UnpricedReason = "unknown_model" | "missing_usage" | "unknown_service_tier"
 
 export type Cost =
   | { readonly nanoUsd: NanoUsd; readonly reason: null; readonly priceVersion: string }
   | { readonly nanoUsd: null; readonly reason: UnpricedReason; readonly priceVersion: string | null }
+
+/** Stands for the price row of a cost that the provider itself reported. */
+const REPORTED = "provider"
 
 /** Names the price row that a cost was computed from, stored beside it. */
 export const priceVersion = (price: Price): string => `${price.source}@${price.asOf}`
@@ -20,11 +23,31 @@ const ratesFor = (price: Price, inputTokens: number): Rates =>
 
 const PER = 1_000_000n
 
-/** Price of one answer, rounded half up to the nano-dollar. Exact: products exceed 2^53, so BigInt. */
+/** Factors of service tiers are kept to this part. */
+const FACTOR_PARTS = 1_000_000
+
+/** Returns the factor of a tier in parts; undefined where a row that knows tiers does not know this one. */
+const tierFactor = ({ serviceTiers }: Price, tier: string | undefined): number | undefined => {
+  if (tier === undefined || serviceTiers === undefined) return FACTOR_PARTS
+  const factor = serviceTiers[tier]
+  return factor === undefined ? undefined : Math.round(factor * FACTOR_PARTS)
+}
+
+/**
+ * Price of one answer, rounded half up to the nano-dollar. Exact: products exceed 2^53, so BigInt. What the provider itself
+ * reports is believed.
+ */
 export const costOf = (price: Price | undefined, usage: Usage | null): Cost => {
+  if (usage?.reportedNanoUsd !== undefined) {
+    return { nanoUsd: NanoUsd.make(usage.reportedNanoUsd), reason: null, priceVersion: REPORTED }
+  }
   if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
   if (usage === null) return { nanoUsd: null, reason: "missing_usage", priceVersion: priceVersion(price) }
-  const { inputTokens, cachedTokens, cacheWriteTokens, outputTokens } = usage
+  const { inputTokens, cachedTokens, cacheWriteTokens, outputTokens, serviceTier } = usage
+  const factor = tierFactor(price, serviceTier)
+  if (factor === undefined) {
+    return { nanoUsd: null, reason: "unknown_service_tier", priceVersion: priceVersion(price) }
+  }
   const { inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M, outputNanoPer1M } = ratesFor(
     price,
     inputTokens,
@@ -35,8 +58,10 @@ export const costOf = (price: Price | undefined, usage: Usage | null): Cost => {
     BigInt(outputTokens) * BigInt(outputNanoPer1M)
   // Few vendors write to a cache, and a product costs what the other three do.
   if (cacheWriteTokens > 0) total += BigInt(cacheWriteTokens) * BigInt(cacheWriteNanoPer1M ?? inputNanoPer1M)
+  const per = factor === FACTOR_PARTS ? PER : PER * BigInt(FACTOR_PARTS)
+  if (factor !== FACTOR_PARTS) total *= BigInt(factor)
   return {
-    nanoUsd: NanoUsd.make(Number((total + PER / 2n) / PER)),
+    nanoUsd: NanoUsd.make(Number((total + per / 2n) / per)),
     reason: null,
     priceVersion: priceVersion(price),
   }

@@ -55,6 +55,10 @@ const LongContext = Schema.Struct({
 
 const stated = {
   ...rates,
+  serviceTiers: optional(
+    Schema.Record(Schema.String, numberBetween(0, 100, "must be a factor from 0 to 100")),
+    "factors of service tiers, such as `{ flex: 0.5 }`; another tier's cost is `null`. Unset: all cost the same",
+  ),
   longContext: optional(
     LongContext,
     "`above_tokens` and the four prices once more, for requests with more input than that",
@@ -69,7 +73,12 @@ const stated = {
   ),
 }
 
-const names = { ...rateNames, longContext: "long_context", asOf: "as_of" } as const
+const names = {
+  ...rateNames,
+  longContext: "long_context",
+  serviceTiers: "service_tiers",
+  asOf: "as_of",
+} as const
 
 /** Fills in the price of cached input, which is that of any other input unless it is stated. */
 const complete = <Row extends { readonly inputNanoPer1M: number; readonly cachedInputNanoPer1M?: number }>(

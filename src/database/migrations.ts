@@ -8,7 +8,7 @@ import partitionLedgerByDay from "../../migrations/0005_partition_ledger_by_day.
 import repairChangedMigrations from "../../migrations/0006_repair_changed_migrations.ts"
 import createApiKeyProofs from "../../migrations/0007_create_api_key_proofs.ts"
 import countRefusals from "../../migrations/0008_count_refusals.ts"
-import addCacheWrites from "../../migrations/0009_add_cache_writes.ts"
+import addBilledUsage from "../../migrations/0009_add_billed_usage.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -26,7 +26,7 @@ export const migrations = {
   "0006_repair_changed_migrations": repairChangedMigrations,
   "0007_create_api_key_proofs": createApiKeyProofs,
   "0008_count_refusals": countRefusals,
-  "0009_add_cache_writes": addCacheWrites,
+  "0009_add_billed_usage": addBilledUsage,
 }
 
 const known = Object.keys(migrations)

@@ -37,6 +37,8 @@ const requestFields = <Out>(as: Kinds<Out>, record: LedgerRecord) => {
     output_tokens: as.count(record.usage?.outputTokens),
     cached_tokens: as.count(record.usage?.cachedTokens),
     cache_write_tokens: as.count(record.usage?.cacheWriteTokens),
+    service_tier: as.text(record.usage?.serviceTier ?? null),
+    reported_nano_usd: as.count(record.usage?.reportedNanoUsd),
     reasoning_tokens: as.count(record.usage?.reasoningTokens),
     usage_estimated: as.boolean(record.usageEstimated),
     raw_usage: as.json(record.rawUsage),
@@ -60,6 +62,8 @@ const attemptFields = <Out>(as: Kinds<Out>, attempt: AttemptRecord) => ({
   output_tokens: as.count(attempt.usage?.outputTokens),
   cached_tokens: as.count(attempt.usage?.cachedTokens),
   cache_write_tokens: as.count(attempt.usage?.cacheWriteTokens),
+  service_tier: as.text(attempt.usage?.serviceTier ?? null),
+  reported_nano_usd: as.count(attempt.usage?.reportedNanoUsd),
   usage_estimated: as.boolean(attempt.usageEstimated),
   cost_nano_usd: as.count(attempt.costNanoUsd),
 })

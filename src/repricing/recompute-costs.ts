@@ -167,6 +167,8 @@ const usageOf = (stored: StoredRequest | StoredAttempt): Usage | null =>
     outputTokens: stored.output_tokens,
     cachedTokens: stored.cached_tokens,
     cacheWriteTokens: stored.cache_write_tokens,
+    serviceTier: stored.service_tier,
+    reportedNanoUsd: stored.reported,
   })
 
 const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {

@@ -14,6 +14,8 @@ const StoredAttempt = Schema.Struct({
   output_tokens: Schema.Finite,
   cached_tokens: Schema.Finite,
   cache_write_tokens: Schema.NullOr(Schema.Finite),
+  service_tier: Schema.NullOr(Schema.String),
+  reported: Schema.NullOr(Schema.Finite),
   cost: Schema.NullOr(Schema.Finite),
 })
 export type StoredAttempt = typeof StoredAttempt.Type
@@ -29,6 +31,8 @@ const StoredRequest = Schema.Struct({
   output_tokens: Schema.NullOr(Schema.Finite),
   cached_tokens: Schema.NullOr(Schema.Finite),
   cache_write_tokens: Schema.NullOr(Schema.Finite),
+  service_tier: Schema.NullOr(Schema.String),
+  reported: Schema.NullOr(Schema.Finite),
   cost: Schema.NullOr(Schema.Finite),
   reason: Schema.NullOr(Schema.String),
   version: Schema.NullOr(Schema.String),
@@ -84,13 +88,14 @@ export const readRequests = (
   return decodeRequests(sql`
     SELECT
       id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
-      cached_tokens::float8, cache_write_tokens::float8, cost_nano_usd::float8 AS cost, cost_reason AS reason,
+      cached_tokens::float8, cache_write_tokens::float8, service_tier, reported_nano_usd::float8 AS reported, cost_nano_usd::float8 AS cost, cost_reason AS reason,
       price_version AS version,
       (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
           'ordinal', ordinal, 'provider', attempt.provider, 'model', attempt.model,
           'input_tokens', attempt.input_tokens, 'output_tokens', attempt.output_tokens,
-          'cached_tokens', cached, 'cache_write_tokens', attempt.cache_write_tokens, 'cost', attempt.cost_nano_usd
+          'cached_tokens', cached, 'cache_write_tokens', attempt.cache_write_tokens,
+          'service_tier', attempt.service_tier, 'reported', attempt.reported_nano_usd, 'cost', attempt.cost_nano_usd
         )), '[]')
         FROM ${sql(attempts)} AS attempt
           CROSS JOIN coalesce(attempt.cached_tokens, CASE WHEN ${answered} THEN request.cached_tokens END) AS cached

@@ -22,6 +22,12 @@ const usage = (
 ): Usage | null =>
   makeUsage({ inputTokens, outputTokens, cachedTokens, cacheWriteTokens: 0, reasoningTokens })
 
+const used = (inputTokens: number, outputTokens: number): Usage => {
+  const counted = usage(inputTokens, outputTokens)
+  assert(counted !== null)
+  return counted
+}
+
 describe("the cost of one answer", () => {
   it("is tokens times price", () => {
     // 1000 x 0.75 $ + 200 x 4.5 $, per million
@@ -56,6 +62,30 @@ describe("the cost of one answer", () => {
       priceVersion: "contract@2026-11-01",
     })
     assert.strictEqual(costOf(undefined, null).reason, "unknown_model")
+  })
+
+  it("is a part of it for another service tier, and unknown for one that the row does not know", () => {
+    const of = (serviceTier: string, serviceTiers?: Price["serviceTiers"]) =>
+      costOf(
+        { ...price(2, 1, 8), ...(serviceTiers && { serviceTiers }) },
+        { ...used(1_000, 500), serviceTier },
+      )
+    const whole = costOf(price(2, 1, 8), usage(1_000, 500)).nanoUsd ?? 0
+    assert.strictEqual(of("flex", { flex: 0.5 }).nanoUsd, whole / 2)
+    assert.strictEqual(of("priority", { flex: 0.5, priority: 1.75 }).nanoUsd, whole * 1.75)
+    assert.deepInclude(of("priority", { flex: 0.5 }), { nanoUsd: null, reason: "unknown_service_tier" })
+    assert.strictEqual(of("priority").nanoUsd, whole)
+  })
+
+  it("is what the provider says, if it says so, for models with a price and without", () => {
+    const said = { ...used(10, 5), reportedNanoUsd: 1_230_000 }
+    for (const of of [price(2, 1, 8), undefined]) {
+      assert.deepStrictEqual(costOf(of, said), {
+        nanoUsd: NanoUsd.make(1_230_000),
+        reason: null,
+        priceVersion: "provider",
+      })
+    }
   })
 
   it("of a free model is a known 0, of a used one never", () => {

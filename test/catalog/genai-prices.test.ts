@@ -48,7 +48,7 @@ const ratesOf = (
   outputNanoPer1M: nano(band(of.output_mtok) ?? 0),
 })
 
-const ours = (rates: Omit<Price, "source" | "asOf" | "longContext">) => ({
+const ours = (rates: Omit<Price, "source" | "asOf" | "longContext" | "serviceTiers">) => ({
   inputNanoPer1M: rates.inputNanoPer1M,
   cachedInputNanoPer1M: rates.cachedInputNanoPer1M,
   cacheWriteNanoPer1M: rates.cacheWriteNanoPer1M,
@@ -96,6 +96,7 @@ describe("the built-in price", () => {
     )
     assert.strictEqual(usd(terra, { inputTokens: 300_000, outputTokens: 1_000 }), 1.218)
     assert.strictEqual(usd("gpt-6-astra", { inputTokens: 300_000, cacheWriteTokens: 300_000 }), 7.5)
+    assert.strictEqual(usd(terra, { inputTokens: 300_000, outputTokens: 1_000, serviceTier: "flex" }), 0.609)
     assert.strictEqual(usd("gemini-2.5-pro", { inputTokens: 200_000 }), 0.25)
     assert.strictEqual(usd("gemini-2.5-pro", { inputTokens: 200_001 }), 0.5000025)
   })

@@ -17,7 +17,7 @@ providers:
         kind: chat
         context_window: 128000
         max_output_tokens: 8192
-        price: { input_usd_per_1m: 0.2, cached_input_usd_per_1m: 0.02, cache_write_usd_per_1m: 0.25, output_usd_per_1m: 0.6, long_context: { above_tokens: 64000, input_usd_per_1m: 0.4, output_usd_per_1m: 0.9 }, source: contract, as_of: 2026-11-01 }
+        price: { input_usd_per_1m: 0.2, cached_input_usd_per_1m: 0.02, cache_write_usd_per_1m: 0.25, output_usd_per_1m: 0.6, service_tiers: { flex: 0.5 }, long_context: { above_tokens: 64000, input_usd_per_1m: 0.4, output_usd_per_1m: 0.9 }, source: contract, as_of: 2026-11-01 }
   - name: sim-a
     kind: simulated
     simulation: { median_ms: 300, p95_ms: 900, ms_per_output_token: 2, server_error_rate: 0, rate_limit_rate: 0, content_filter_rate: 0, mid_stream_error_rate: 1, retry_after_ms: 1000, outage: { every_ms: 60000, down_ms: 5000 } }

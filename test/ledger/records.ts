@@ -60,13 +60,26 @@ export const numberedRecord = (n: number): LedgerRecord =>
 
 const usage = fc.option(
   fc
-    .tuple(fc.nat(1_000_000_000), fc.nat(1_000_000_000), fc.nat(100), fc.nat(100))
-    .map(([inputTokens, outputTokens, cachedTokens, reasoningTokens]) => ({
-      inputTokens: inputTokens + cachedTokens,
+    .tuple(
+      fc.nat(1_000_000_000),
+      fc.nat(1_000_000_000),
+      fc.nat(100),
+      fc.nat(100),
+      fc.record(
+        {
+          serviceTier: fc.constantFrom("flex", "priority"),
+          reportedNanoUsd: fc.nat(),
+        },
+        { requiredKeys: [] },
+      ),
+    )
+    .map(([inputTokens, outputTokens, cachedTokens, reasoningTokens, more]) => ({
+      inputTokens: inputTokens + 2 * cachedTokens,
       outputTokens: outputTokens + reasoningTokens,
       cachedTokens,
-      cacheWriteTokens: 0,
+      cacheWriteTokens: cachedTokens,
       reasoningTokens,
+      ...more,
     })),
 )
 

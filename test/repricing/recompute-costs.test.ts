@@ -88,6 +88,8 @@ const anyPrice = fc
   .record({
     inputNanoPer1M: fc.nat(4_000_000_000_000),
     outputNanoPer1M: fc.nat(4_000_000_000_000),
+    cacheWriteNanoPer1M: fc.nat(4_000_000_000_000),
+    serviceTiers: fc.constant({ flex: 0.5 }),
     cached: fc.option(fc.nat(4_000_000_000_000)),
     asOf: fc.constantFrom("2026-11-01", "2026-11-02"),
   })

@@ -21,7 +21,7 @@ export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.
     text: stringAt(message, "content") || stringAt(message, "refusal") || "",
     finishReason: readFinishReason(choice?.finish_reason),
     model: stringAt(json, "model") ?? model,
-    usage: readUsage(usage),
+    usage: readUsage(usage, json.service_tier),
     usageEstimated: false,
     rawUsage: usage ?? null,
     body: () => bytes,

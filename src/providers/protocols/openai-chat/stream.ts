@@ -81,7 +81,7 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
     usageOnly: isObject(usage) && Array.isArray(json.choices) && json.choices.length === 0,
     model: stringAt(json, "model") || undefined,
     finishReason: finished === undefined || finished === null ? undefined : readFinishReason(finished),
-    usage: usage === undefined ? undefined : { usage: readUsage(usage), raw: usage },
+    usage: usage === undefined ? undefined : { usage: readUsage(usage, json.service_tier), raw: usage },
   }
 }
 

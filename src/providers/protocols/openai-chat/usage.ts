@@ -5,7 +5,7 @@ import { isObject, type JsonObject, objectAt } from "../json.ts"
  * Reads the usage block of a chat's answer, as the vendors that speak this protocol write it. They agree on prompt and
  * completion, and put what is part of them, or beside them, in places of their own.
  */
-export const readUsage = (usage: unknown): Usage | null => {
+export const readUsage = (usage: unknown, serviceTier?: unknown): Usage | null => {
   if (!isObject(usage)) return null
   const input = objectAt(usage, "prompt_tokens_details") ?? objectAt(usage, "input_tokens_details")
   const reasoningTokens =
@@ -25,7 +25,18 @@ export const readUsage = (usage: unknown): Usage | null => {
       usage.cache_creation_input_tokens,
     ),
     reasoningTokens,
+    serviceTier: serviceTier ?? usage.service_tier,
+    reportedNanoUsd: reportedNanoUsd(usage),
   })
+}
+
+/** Reads what aggregators say that an answer costs, in USD: OpenRouter, Vercel; Perplexity in an object. */
+const reportedNanoUsd = ({ cost, cost_details, is_byok }: JsonObject): number | undefined => {
+  const usd = isObject(cost) ? cost.total_cost : cost
+  if (typeof usd !== "number") return undefined
+  // Of a key of the operator's own at the vendor, the cost is OpenRouter's fee alone.
+  const upstream = is_byok === true && isObject(cost_details) ? cost_details.upstream_inference_cost : 0
+  return typeof upstream === "number" ? Math.round((usd + upstream) * 1e9) : undefined
 }
 
 /**
@@ -49,4 +60,10 @@ const first = (...values: ReadonlyArray<unknown>): unknown =>
 
 /** Reads the usage block of an embeddings answer, which has no output. */
 export const readEmbeddingUsage = (usage: unknown): Usage | null =>
-  isObject(usage) ? makeUsage({ inputTokens: usage.prompt_tokens, outputTokens: 0 }) : null
+  isObject(usage)
+    ? makeUsage({
+        inputTokens: usage.prompt_tokens,
+        outputTokens: 0,
+        reportedNanoUsd: reportedNanoUsd(usage),
+      })
+    : null

@@ -328,9 +328,31 @@ describe("usage", () => {
       { ...plain, total_tokens: 1_100, completion_tokens_details: { reasoning_tokens: 60 } },
       { outputTokens: 100, reasoningTokens: 60 },
     ],
+    ["OpenRouter's cost", { ...plain, cost: 0.00123 }, { reportedNanoUsd: 1_230_000 }],
+    [
+      "OpenRouter's fee, and what the vendor takes for a key of one's own",
+      { ...plain, is_byok: true, cost: 0.0001, cost_details: { upstream_inference_cost: 0.002 } },
+      { reportedNanoUsd: 2_100_000 },
+    ],
+    ["Perplexity's cost", { ...plain, cost: { total_cost: 0.006 } }, { reportedNanoUsd: 6_000_000 }],
     ["reasoning at the top", { ...plain, reasoning_tokens: 60 }, { outputTokens: 100, reasoningTokens: 60 }],
   ])("reads %s", (_name, usage, read) => {
     assert.deepInclude(parse(usage), read)
+  })
+
+  it("reads the tier that was served, and no tier is the usual one", () => {
+    const of = (service_tier: unknown) =>
+      Result.getOrThrow(
+        protocol.parse("m", answerOf({ choices: [{ message: {} }], usage: plain, service_tier })),
+      ).usage?.serviceTier
+    assert.strictEqual(of("flex"), "flex")
+    for (const usual of ["default", "auto", null, undefined, 7, "<b>"]) assert.isUndefined(of(usual))
+  })
+
+  it("believes no cost that makes no sense", () => {
+    for (const cost of [-1, "0.1", null, 1e30, {}, { total_cost: "x" }]) {
+      assert.notProperty(parse({ ...plain, cost }) ?? {}, "reportedNanoUsd")
+    }
   })
 
   it.each<[name: string, usage: unknown]>([

@@ -1,0 +1,177 @@
+import { setTimeout } from "node:timers/promises"
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { afterAll, beforeAll, describe, it } from "vitest"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+import { status } from "../support/fake-upstream-behaviours.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+
+/** What answers cost, as vendors would bill them: usage blocks from documents and from public reports. */
+
+let upstream: FakeUpstream
+let gateway: GatewayInProcess
+let key: string
+
+beforeAll(async () => {
+  upstream = await FakeUpstream.start()
+  gateway = await GatewayInProcess.start({
+    databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+    env: { OPENAI_API_KEY: "sk-of-a-test-that-everybody-knows" },
+    config: `providers:
+  - { name: openai, kind: openai, base_url: "${upstream.openAiBaseUrl}" }
+  - name: vendor
+    kind: openai-compatible
+    base_url: ${upstream.openAiBaseUrl}
+    models:
+      - name: kimi
+        price: { input_usd_per_1m: 1, cached_input_usd_per_1m: 0.1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
+      - name: reasoner
+        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
+      - name: unpriced
+`,
+  })
+  key = (await gateway.createKey()).key
+})
+
+afterAll(async () => {
+  await gateway?.stop()
+  await upstream?.stop()
+})
+
+interface Case {
+  readonly name: string
+  readonly model: string
+  readonly usage: object
+  readonly rest?: object
+  /** USD; null: unknown. */
+  readonly cost: number | null
+}
+
+const terra = "openai/gpt-5.6-terra"
+const beside = (completion: number, reasoning: number) => ({
+  prompt_tokens: 1_000,
+  completion_tokens: completion,
+  total_tokens: 1_000 + completion + reasoning,
+  completion_tokens_details: { reasoning_tokens: reasoning },
+})
+
+const cases: ReadonlyArray<Case> = [
+  {
+    name: "tokens written to a cache",
+    model: terra,
+    usage: {
+      prompt_tokens: 9_080,
+      completion_tokens: 100,
+      prompt_tokens_details: { cached_tokens: 0, cache_write_tokens: 9_077 },
+    },
+    cost: 0.0238985,
+  },
+  {
+    name: "a long prompt",
+    model: terra,
+    usage: { prompt_tokens: 300_000, completion_tokens: 1_000 },
+    cost: 1.218,
+  },
+  {
+    name: "a long prompt that is written to a cache",
+    model: "openai/gpt-6-astra",
+    usage: {
+      prompt_tokens: 300_000,
+      completion_tokens: 0,
+      prompt_tokens_details: { cache_write_tokens: 300_000 },
+    },
+    cost: 7.5,
+  },
+  {
+    name: "the flex tier",
+    model: terra,
+    usage: { prompt_tokens: 300_000, completion_tokens: 1_000 },
+    rest: { service_tier: "flex" },
+    cost: 0.609,
+  },
+  {
+    name: "a tier of which no price is known",
+    model: terra,
+    usage: { prompt_tokens: 1_000, completion_tokens: 1_000 },
+    rest: { service_tier: "priority" },
+    cost: null,
+  },
+  { name: "reasoning beside the completion", model: "vendor/reasoner", usage: beside(100, 400), cost: 0.002 },
+  { name: "reasoning beside a longer one", model: "vendor/reasoner", usage: beside(400, 300), cost: 0.0024 },
+  {
+    name: "Kimi's cache",
+    model: "vendor/kimi",
+    usage: { prompt_tokens: 10_000, completion_tokens: 10, cached_tokens: 9_000 },
+    cost: 0.00192,
+  },
+  {
+    name: "what the vendor says itself",
+    model: "vendor/unpriced",
+    usage: { prompt_tokens: 10, completion_tokens: 10, cost: 0.00123 },
+    cost: 0.00123,
+  },
+  {
+    name: "nothing that is known",
+    model: "vendor/unpriced",
+    usage: { prompt_tokens: 10, completion_tokens: 10 },
+    cost: null,
+  },
+]
+
+const answerOf = ({ model, usage, rest }: Case) => ({
+  id: "x",
+  object: "chat.completion",
+  created: 1,
+  model,
+  choices: [{ index: 0, message: { role: "assistant", content: "Hi" }, finish_reason: "stop" }],
+  usage,
+  ...rest,
+})
+
+const streamOf = ({ model, usage, rest }: Case): string => {
+  const event = (fields: object) =>
+    `data: ${JSON.stringify({ id: "x", object: "chat.completion.chunk", created: 1, model, ...rest, ...fields })}\n\n`
+  const piece = event({ choices: [{ index: 0, delta: { content: "Hi" }, finish_reason: "stop" }] })
+  return `${piece}${event({ choices: [], usage })}data: [DONE]\n\n`
+}
+
+const ask = async (model: string, stream: boolean) => {
+  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "x-api-key": key, "content-type": "application/json" },
+    body: JSON.stringify({ model, stream, messages: [{ role: "user", content: "Hi" }] }),
+  })
+  assert.strictEqual(response.status, 200, await response.clone().text())
+  await response.text()
+  return response.headers
+}
+
+/** What the ledger has for a request, once it is written. */
+const bookedFor = async (requestId: string | null) => {
+  for (let tries = 0; tries < 200; tries++) {
+    const response = await gateway.admin("/analytics/requests?limit=1000")
+    // The API's own schema holds it elsewhere.
+    const { data } = (await response.json()) as {
+      data: ReadonlyArray<{ readonly request_id: string; readonly cost_usd: number | null }>
+    }
+    const row = data.find(({ request_id }) => request_id === requestId)
+    if (row !== undefined) return row.cost_usd
+    await setTimeout(20)
+  }
+  return assert.fail("no row")
+}
+
+describe.each(cases)("$name", (of) => {
+  it("costs in the header what is on the invoice", async () => {
+    upstream.respond(status(200, answerOf(of)))
+    const headers = await ask(of.model, false)
+    assert.strictEqual(headers.get("x-gateway-cost"), of.cost === null ? "unknown" : String(of.cost))
+  })
+
+  it("costs the same in the ledger, streamed", async () => {
+    upstream.respond(status(200, streamOf(of), { "content-type": "text/event-stream" }))
+    const headers = await ask(of.model, true)
+    assert.strictEqual(await bookedFor(headers.get("x-request-id")), of.cost)
+  })
+})
