@@ -158,6 +158,10 @@ const StatedProvider = Schema.Union([
     name,
     baseUrl: required(BaseUrl, BASE_URL),
     apiKeyEnv,
+    endsWithDone: optional(
+      Schema.Boolean.annotate({ message: "must be true or false" }),
+      "true: a stream without `[DONE]` was cut, even after its finish reason",
+    ),
     models: required(filledList(ModelConfig), MODELS),
   }),
   simulated,
@@ -229,6 +233,8 @@ export interface HttpProviderConfig {
   readonly baseUrl: string
   /** Absent only for openai-compatible endpoints that ask for none. */
   readonly apiKey?: Redacted.Redacted
+  /** See there; only for openai-compatible endpoints. */
+  readonly endsWithDone?: boolean
   readonly models: ReadonlyArray<ModelConfig>
 }
 

@@ -109,7 +109,12 @@ const httpFrom = (
     name,
     ...(apiKey === undefined ? {} : { apiKey }),
     ...(provider.kind === "openai-compatible"
-      ? { kind, baseUrl: provider.baseUrl, models: provider.models }
+      ? {
+          kind,
+          baseUrl: provider.baseUrl,
+          models: provider.models,
+          ...(provider.endsWithDone !== undefined && { endsWithDone: provider.endsWithDone }),
+        }
       : {
           kind,
           baseUrl: provider.baseUrl ?? environment.baseUrls[provider.kind],

@@ -68,6 +68,15 @@ const ask = async (model: string, fields: object = {}) => {
   return { status: response.status, raw, body: JSON.parse(raw) as { error: Record<string, unknown> } }
 }
 
+const streamed = async (model: string) => {
+  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
+    method: "POST",
+    headers: { "x-api-key": key, "content-type": "application/json" },
+    body: JSON.stringify({ model, stream: true, messages: [{ role: "user", content: "Hi" }] }),
+  })
+  return { status: response.status, text: await response.text() }
+}
+
 describe.each(vendorErrors.map((error, i) => ({ ...error, i })))("$name", ({ i, kind, says, ...error }) => {
   const { blame, breaker } = dispositions[kind]
   const isFinal = blame === "client" || blame === "content"
@@ -130,5 +139,20 @@ describe("candidates of which one is down and one refuses", () => {
     const { status: code, body } = await ask(`pair${i}`)
     assert.strictEqual(code, 503)
     assert.strictEqual(body.error.code, "no_provider_available")
+  })
+})
+
+describe("a stream that ends after its finish reason, without [DONE]", () => {
+  const piece = (finish_reason: string | null) =>
+    `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "x" }, finish_reason }] })}\n\n`
+
+  it.each([
+    ["is whole", piece(null) + piece("stop"), true],
+    ["is cut before it", piece(null) + piece(""), false],
+  ])("%s", async (_name, events, isWhole) => {
+    healthy.respond(status(200, events, { "content-type": "text/event-stream" }))
+    const { text } = await streamed(`p${2 * vendorErrors.length}/m`)
+    assert.strictEqual(text.includes("[DONE]"), isWhole, text)
+    assert.strictEqual(text.includes('"error"'), !isWhole, text)
   })
 })

@@ -17,8 +17,11 @@ const finishReasons = new Map<unknown, FinishReason>(
     IMAGE_PROHIBITED_CONTENT: "content_filter",
     IMAGE_RECITATION: "content_filter",
     MODEL_ARMOR: "content_filter",
-    // Vertex has one more than its package knows.
-  } satisfies { readonly [reason in keyof typeof GeminiFinishReason | "MODEL_ARMOR"]?: FinishReason }),
+    ESCALATION: "content_filter",
+    // Two more than the package knows.
+  } satisfies {
+    readonly [reason in keyof typeof GeminiFinishReason | "MODEL_ARMOR" | "ESCALATION"]?: FinishReason
+  }),
 )
 
 /** Reads why a candidate stopped. `called`: it called a function, for which OpenAI has a reason of its own. */

@@ -14,6 +14,8 @@ import { openStream } from "./stream.ts"
 export const openAiChat = (options: {
   /** OpenAI's newer models want the new name only; imitators may know either, so they get what the client sent. */
   readonly renameMaxTokens: boolean
+  /** A stream is whole only with `[DONE]`, and not already when its choices have ended. */
+  readonly endsWithDone?: boolean
 }): Protocol => ({
   lower: (task, model) =>
     Result.succeed(
@@ -22,7 +24,7 @@ export const openAiChat = (options: {
         : () => writeEmbedding(model, task),
     ),
   parse: parseAnswer,
-  openStream,
+  openStream: () => openStream(options.endsWithDone ?? true),
   parseEmbedding,
   classify,
 })

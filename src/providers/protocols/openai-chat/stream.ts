@@ -8,22 +8,44 @@ import { classifyInBand, inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { readUsage } from "./usage.ts"
 
+/** Choices of which something has come, and those of them that said why they ended. */
+class Choices {
+  readonly #begun = new Set<unknown>()
+  readonly #ended = new Set<unknown>()
+
+  read(choices: ReadonlyArray<JsonObject>): void {
+    for (const { index = 0, finish_reason } of choices) {
+      this.#begun.add(index)
+      if (isReason(finish_reason)) this.#ended.add(index)
+    }
+  }
+
+  get areWhole(): boolean {
+    return this.#ended.size > 0 && this.#ended.size === this.#begun.size
+  }
+}
+
+/** Some servers send an empty one as long as there is none. */
+const isReason = (reason: unknown): boolean => reason !== undefined && reason !== null && reason !== ""
+
 /**
  * Reads a streamed chat completion. Each event is passed on as it came and read only to be understood; of the events
  * before it, it needs at most the form that text deltas have here.
  */
-export const openStream = (): StreamReader => {
+export const openStream = (endsWithDone: boolean): StreamReader => {
   const template = new DeltaTemplate()
+  const seen = new Choices()
   return {
     read: (event) => {
       const chunk = event.type === "message" ? template.read(event) : undefined
-      return chunk === undefined ? readEvent(event, template) : { _tag: "Chunks", chunks: [chunk] }
+      return chunk === undefined ? readEvent(event, template, seen) : { _tag: "Chunks", chunks: [chunk] }
     },
-    end: readEnd,
+    // An answer that ended, in a body that did too, is whole, whatever its vendor leaves out.
+    end: (rest) => (rest.trim() === "" && !endsWithDone && seen.areWhole ? done : readEnd(rest)),
   }
 }
 
-const readEvent = (event: SseEvent, template: DeltaTemplate): Reading => {
+const readEvent = (event: SseEvent, template: DeltaTemplate, seen: Choices): Reading => {
   const { type, data } = event
   if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
   // Some servers name their chunks, and clients read them all the same. Other named events are not part of the answer.
@@ -35,6 +57,7 @@ const readEvent = (event: SseEvent, template: DeltaTemplate): Reading => {
     if (fault !== undefined) return faulty(fault)
     if (named && !Array.isArray(json.choices)) return nothing
     template.learn(data, json)
+    seen.read(choices)
     return { _tag: "Chunks", chunks: [readChunk(event, json, choices)] }
   }
   const text = data.trim()
@@ -65,12 +88,12 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
   for (const choice of choices) {
     const delta = objectAt(choice, "delta")
     const reason = choice.finish_reason
-    semantic ||= (reason !== undefined && reason !== null) || isSemantic(delta)
+    semantic ||= isReason(reason) || isSemantic(delta)
     generated += characters(delta)
     // A stream of many choices mixes them; the first is number 0 and need not be first in the event.
     if ((choice.index ?? 0) !== 0) continue
     text += stringAt(delta, "content") || stringAt(delta, "refusal") || ""
-    finished ??= reason
+    if (isReason(reason)) finished ??= reason
   }
   const usage = json.usage ?? undefined
   return {
@@ -80,7 +103,7 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
     semantic,
     usageOnly: isObject(usage) && Array.isArray(json.choices) && json.choices.length === 0,
     model: stringAt(json, "model") || undefined,
-    finishReason: finished === undefined || finished === null ? undefined : readFinishReason(finished),
+    finishReason: finished === undefined ? undefined : readFinishReason(finished),
     usage: usage === undefined ? undefined : { usage: readUsage(usage, json.service_tier), raw: usage },
   }
 }

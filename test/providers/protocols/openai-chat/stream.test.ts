@@ -116,6 +116,12 @@ describe("a chunk", () => {
     assert.deepInclude(chunk, { semantic: true, finishReason })
   })
 
+  it("with an empty finish reason says nothing by it", () => {
+    const chunk = chunkOf({ choices: [{ index: 0, delta: { role: "assistant" }, finish_reason: "" }] })
+    assert.isFalse(chunk.semantic)
+    assert.isUndefined(chunk.finishReason)
+  })
+
   it("with the usage and no choice is there for the usage only", () => {
     const usage = { prompt_tokens: 3, completion_tokens: 4, invented: 1 }
     assert.deepInclude(chunkOf({ choices: [], usage }), {
@@ -298,6 +304,36 @@ describe("an error within the stream", () => {
     })
     const fault = faultOf(read(error({ code: 500, message: "key sk-quoted", param: "sk-quoted" })))
     assert.notInclude(JSON.stringify(fault), "sk-quoted")
+  })
+})
+
+describe("an end without [DONE] of a vendor that may leave it out", () => {
+  const chunk = (index: number, finish_reason: unknown) => ({
+    choices: [{ index, delta: { content: "x" }, finish_reason }],
+  })
+  const endOf = (chunks: ReadonlyArray<object>, rest = "") => {
+    const { end, read } = openAiChat({ renameMaxTokens: false, endsWithDone: false }).openStream("m", 0)
+    for (const each of chunks) read(eventOf(JSON.stringify(each)))
+    return end(rest)
+  }
+  const usage = { choices: [], usage: { prompt_tokens: 1, completion_tokens: 1 } }
+
+  it("is whole when every choice has ended", () => {
+    assert.strictEqual(endOf([chunk(0, null), chunk(0, "stop")])._tag, "Done")
+    assert.strictEqual(endOf([chunk(0, "stop"), usage])._tag, "Done")
+    assert.strictEqual(endOf([chunk(0, "stop"), chunk(1, "length")])._tag, "Done")
+  })
+
+  it("is cut when one has not, or an event was on its way", () => {
+    for (const [chunks, rest] of [
+      [[], ""],
+      [[chunk(0, null)], ""],
+      [[chunk(0, "")], ""],
+      [[chunk(0, "stop"), chunk(1, null)], ""],
+      [[chunk(0, "stop")], 'data: {"choices":['],
+    ] as const) {
+      assert.strictEqual(endOf(chunks, rest)._tag, "Fault")
+    }
   })
 })
 
