@@ -36,7 +36,7 @@ const CreateKeyRequest = Schema.Struct({
   ),
   models: Schema.optionalKey(
     KeyModels.annotate({
-      description: "Route names, provider/model or model names this key may use; all when absent",
+      description: "Route names, provider/model, provider/* or model names this key may use; all when absent",
     }),
   ),
   expiresAt: Schema.optionalKey(

@@ -148,7 +148,7 @@ export const operatorKeys = ApiKeys.layer.pipe(
   Layer.provide(keyPool),
   Layer.provide(Layer.effectDiscard(migrateDatabase)),
   Layer.provide(Database.layerClient),
-  Layer.provide(Settings.layer),
+  Layer.provideMerge(Settings.layer),
 )
 
 export const operatorDatabase = Database.layerClient.pipe(Layer.provide(Settings.layer))

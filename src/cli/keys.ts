@@ -10,16 +10,24 @@ import {
   type ApiKeysUnavailable,
   type IssuedKey,
 } from "../auth/ApiKeys.ts"
+import { unknownName } from "../config/allow-list.ts"
+import { Settings } from "../config/Settings.ts"
 import { oneLine } from "../domain/one-line.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { durationFlag } from "./duration.ts"
 import { root } from "./root.ts"
 
 const explainErrors = <A, R>(
-  command: Effect.Effect<A, ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable, R>,
+  command: Effect.Effect<
+    A,
+    ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable | CommandFailed,
+    R
+  >,
 ) =>
   Effect.mapError(command, (error) => {
     switch (error._tag) {
+      case "CommandFailed":
+        return error
       case "ApiKeyNotFound":
         return new CommandFailed({ message: `There is no API key with the id ${error.id}.` })
       case "ApiKeyRevoked":
@@ -87,7 +95,9 @@ const create = Command.make(
       Flag.optional,
     ),
     models: Flag.String("models").pipe(
-      Flag.withDescription("Comma-separated route names, provider/model or model names; all when absent"),
+      Flag.withDescription(
+        "Comma-separated route names, provider/model, provider/* or model names; all when absent",
+      ),
       Flag.map((list) => list.split(",").map((name) => name.trim())),
       Flag.withSchema(KeyModels),
       Flag.optional,
@@ -99,6 +109,14 @@ const create = Command.make(
   },
   Effect.fn(function* ({ name, rpm, models, expires }) {
     const keys = yield* ApiKeys
+    const { gateway } = yield* Settings
+    const listed = Option.getOrElse(models, () => [])
+    const unknown = unknownName(gateway, listed)
+    if (unknown !== undefined) {
+      return yield* new CommandFailed({
+        message: `--models ${oneLine(listed[unknown.index] ?? "")}: ${unknown.text}`,
+      })
+    }
     const now = yield* DateTime.now
     const issued = yield* keys.create({
       name,

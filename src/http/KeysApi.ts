@@ -9,6 +9,8 @@ import {
   type ApiKeysUnavailable,
   type IssuedKey,
 } from "../auth/ApiKeys.ts"
+import { unknownName } from "../config/allow-list.ts"
+import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { answeringErrors } from "./error-response.ts"
 
@@ -18,6 +20,19 @@ export const KeysHandlers = HttpApiBuilder.group(
   "keys",
   Effect.fn(function* (handlers) {
     const keys = yield* ApiKeys
+    const { gateway } = yield* Settings
+    const known = (models: ReadonlyArray<string> = []) => {
+      const unknown = unknownName(gateway, models)
+      return unknown === undefined
+        ? Effect.void
+        : Effect.fail(
+            new GatewayError({
+              code: "invalid_request",
+              param: `models[${unknown.index}]`,
+              detail: `models[${unknown.index}]: ${unknown.text}`,
+            }),
+          )
+    }
 
     return handlers.handleAll({
       list: ({ query }) =>
@@ -25,7 +40,13 @@ export const KeysHandlers = HttpApiBuilder.group(
           Effect.map(keys.list(query), ({ keys, nextCursor }) => ({ data: keys, next_cursor: nextCursor })),
         ),
       create: ({ payload }) =>
-        answer(Effect.map(Effect.andThen(inFuture(payload.expiresAt), keys.create(payload)), issued)),
+        answer(
+          inFuture(payload.expiresAt).pipe(
+            Effect.andThen(known(payload.models)),
+            Effect.andThen(keys.create(payload)),
+            Effect.map(issued),
+          ),
+        ),
       show: ({ params }) => answer(keys.show(params.id)),
       rotate: ({ params, payload }) =>
         answer(Effect.map(keys.rotate(params.id, { graceMs: payload.grace_seconds * 1000 }), issued)),

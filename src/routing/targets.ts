@@ -11,6 +11,8 @@ export interface Target {
   readonly model: ModelConfig
   /** `provider/model`. */
   readonly key: string
+  /** `provider/*`: every model of the provider, in an allow-list. */
+  readonly wildcard: string
 }
 
 const GATEWAY = "llm-gateway"
@@ -39,7 +41,7 @@ export const routesByName = (
   for (const provider of providers.values()) {
     for (const model of provider.models.values()) {
       const key = `${provider.name}/${model.name}`
-      const target = { provider, model, key }
+      const target = { provider, model, key, wildcard: `${provider.name}/*` }
       targets.set(key, target)
       byModel.set(model.name, [...(byModel.get(model.name) ?? []), target])
     }
@@ -92,7 +94,10 @@ export const listModels = (
   return listed
 }
 
-/** Tells whether a key may use a target. An allow-list names routes, `provider/model` or bare models; a route on it admits everything behind it. */
+/**
+ * Tells whether a key may use a target. An allow-list names routes, `provider/model`, `provider/*` or bare models; a route on
+ * it admits everything behind it.
+ */
 export const isAllowed = (
   allowed: ReadonlySet<string> | undefined,
   requestedModel: string,
@@ -101,6 +106,7 @@ export const isAllowed = (
   allowed === undefined ||
   allowed.has(requestedModel) ||
   allowed.has(target.key) ||
+  allowed.has(target.wildcard) ||
   allowed.has(target.model.name)
 
 /**

@@ -54,7 +54,19 @@ describe("keys", () => {
         assert.notMatch(stderr + stdout, /database/i)
       }
       assert.include((yield* keys("list")).stdout, "There are no API keys yet")
-      assert.strictEqual((yield* keys("create", "--name", "x", "--models", "auto, p/m")).code, 0)
+      assert.strictEqual((yield* keys("create", "--name", "x", "--models", "auto, openai/*")).code, 0)
     }),
+  )
+
+  it.live(
+    "are not created for a model that nobody has, which is said with the nearest that somebody has",
+    () =>
+      Effect.gen(function* () {
+        const { keys } = yield* operator
+        const { code, stderr } = yield* keys("create", "--name", "x", "--models", "auto,gtp-5.4-mini")
+        assert.strictEqual(code, 1)
+        assert.include(stderr, "--models gtp-5.4-mini")
+        assert.include(stderr, "Did you mean gpt-5.4-mini?")
+      }),
   )
 })

@@ -143,7 +143,7 @@ layer(server)("key routes", (it) => {
         yield* post("/admin/keys", {
           name: "nightly",
           rpm: 1_000_000,
-          models: ["auto", "p0/m"],
+          models: ["auto", "sim-swift/*"],
           expires_at: "2027-12-17T08:00:00+02:00",
         })
         assert.deepStrictEqual(asked, [
@@ -151,7 +151,7 @@ layer(server)("key routes", (it) => {
             create: {
               name: "nightly",
               requestsPerMinute: 1_000_000,
-              models: ["auto", "p0/m"],
+              models: ["auto", "sim-swift/*"],
               expiresAt: DateTime.makeUnsafe("2027-12-17T06:00:00Z"),
             },
           },
@@ -223,6 +223,7 @@ layer(server)("key routes", (it) => {
       [{ name: "a\u009b31m" }, "name"],
       [{ name: "half a pair \ud800" }, "name"],
       [{ name: "x", models: ["a\0"] }, "models[0]"],
+      [{ name: "x", models: ["auto", "gtp-5.4-mini"] }, "models[1]"],
       [{ name: "x", requestsPerMinute: 1 }, "requestsPerMinute"],
       [{ name: "x", expiresAt: "2027-12-17T08:00:00Z" }, "expiresAt"],
     ] as const)("is refused as %j, and names the field", ([body, param]) =>

@@ -319,3 +319,21 @@ describe("listed models", () => {
     layer,
   )
 })
+
+describe("a provider's wildcard on an allow-list", () => {
+  const fleet = [simulated("a", [{ name: "m" }, { name: "n" }]), simulated("ab", [{ name: "m" }])]
+  const layer = world(fleet, [route(refs("a/m", "ab/m"), { hysteresis: 0.5 })])
+  const allowed = ["a/*"]
+
+  test(
+    "admits every model of the provider and of no other, by every form of name",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* keys({ model: "a/n", allowed }), ["a/n"])
+        assert.deepStrictEqual(yield* keys({ model: "m", allowed }), ["a/m"])
+        assert.deepStrictEqual(yield* keys({ model: "auto", allowed }), ["a/m"])
+        assert.strictEqual(yield* reasons({ model: "ab/m", allowed }), "ModelNotAllowed")
+      }),
+    layer,
+  )
+})
