@@ -15,6 +15,7 @@ const EXPOSED_HEADERS = [
   "x-request-id",
   "x-gateway-provider",
   "x-gateway-model",
+  "x-gateway-dropped",
   "x-gateway-attempts",
   "x-gateway-cost",
   "server-timing",

@@ -19,6 +19,8 @@ export const progressHeaders = (
   if (progress.candidate !== undefined) {
     headers["x-gateway-provider"] = progress.candidate.provider.name
     headers["x-gateway-model"] = progress.candidate.model.name
+    const { dropped } = progress.candidate.call
+    if (dropped !== undefined) headers["x-gateway-dropped"] = dropped.join(", ")
   }
   return headers
 }

@@ -22,6 +22,8 @@ export interface Provider {
  * within it the configured upstream timeouts apply.
  */
 export interface PreparedCall {
+  /** Fields of the client's request that were left out, as the provider has no words for them. */
+  readonly dropped?: ReadonlyArray<string>
   /** Gets a whole answer: to a chat, or to an embeddings request. */
   readonly complete: (timeoutMs: number) => Effect.Effect<Completion, ProviderError>
   /**

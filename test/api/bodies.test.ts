@@ -127,6 +127,7 @@ describe("answers", () => {
           "x-request-id",
           "x-gateway-provider",
           "x-gateway-model",
+          "x-gateway-dropped",
           "x-gateway-attempts",
           "x-gateway-cost",
           "server-timing",

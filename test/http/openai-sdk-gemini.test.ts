@@ -71,6 +71,19 @@ describe("a whole answer", () => {
     assert.strictEqual(response.headers.get("x-gateway-cost"), "0.00007")
   })
 
+  it("is given without what Gemini has no words for, which a header tells", async () => {
+    for (const stream of [false, true]) {
+      const { response } = await client.chat.completions
+        .create({ model, messages: [user("Hi")], tools: [weather], parallel_tool_calls: false, stream })
+        .withResponse()
+      assert.strictEqual(response.headers.get("x-gateway-dropped"), "parallel_tool_calls")
+    }
+    const { response } = await client.chat.completions
+      .create({ model, messages: [user("Hi")], tools: [weather] })
+      .withResponse()
+    assert.isNull(response.headers.get("x-gateway-dropped"))
+  })
+
   it("is asked for in Gemini's words, with the gateway's key", async () => {
     await client.chat.completions.create({
       model,
@@ -397,7 +410,6 @@ describe("what Gemini cannot do", () => {
       { messages: [{ role: "user", content: [image] }] },
       "messages[0].content[0].image_url",
     ],
-    ["one call at a time", { tools: [weather], parallel_tool_calls: false }, "parallel_tool_calls"],
     ["audio out", { modalities: ["text", "audio"] }, "modalities"],
     ["web search", { web_search_options: {} }, "web_search_options"],
     ["a custom tool", { tools: [{ type: "custom", custom: { name: "sql" } }] }, "tools[0]"],

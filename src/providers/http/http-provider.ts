@@ -142,6 +142,7 @@ export const makeHttpProvider = (
     let whole: ReturnType<BodyWriter> | undefined
     let streamed: ReturnType<BodyWriter> | undefined
     return {
+      ...(write.dropped !== undefined && { dropped: write.dropped }),
       complete: (timeoutMs) =>
         Effect.suspend(() => {
           whole ??= write("whole")

@@ -27,7 +27,11 @@ export interface Protocol {
 }
 
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
-export type BodyWriter = (mode: CallMode) => string | Uint8Array
+export interface BodyWriter {
+  (mode: CallMode): string | Uint8Array
+  /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. */
+  readonly dropped?: ReadonlyArray<string>
+}
 
 /** Reason why a task cannot be put into a protocol's words. */
 export interface LoweringFault {

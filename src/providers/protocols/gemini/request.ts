@@ -1,27 +1,27 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, joinObjects } from "../json.ts"
-import type { LoweringFault } from "../Protocol.ts"
+import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { type Conversation, lowerMessages, withSignatures } from "./contents.ts"
 import { type ChatSettings, lowerSettings, thinkingFor } from "./generation-config.ts"
 import { needsSignatures } from "./model-generation.ts"
 import { refusedByModel } from "./model-refusals.ts"
-import { lowerTools, type ToolSettings } from "./tools.ts"
+import { droppedFields, lowerTools, type ToolSettings } from "./tools.ts"
 import { type GenerateContentBody, present, unsupported } from "./wire.ts"
 
 /**
  * Puts a chat into Gemini's words. What only names, stores, prices or hints is left out; so is what nobody here knows.
  * The body is written when it is asked for, since most models that could serve a request are never asked.
  */
-export const lowerChat = (
-  model: string,
-  request: ChatRequest,
-): Result.Result<() => string, LoweringFault> => {
+export const lowerChat = (model: string, request: ChatRequest): Result.Result<BodyWriter, LoweringFault> => {
   const common = commonParts(request)
   if (Result.isFailure(common)) return Result.fail(common.failure)
   // Last: a model may refuse only what makes sense to others.
   const refused = refusedByModel(model, request)
-  return refused === undefined ? Result.succeed(() => bodyFor(model, common.success)) : Result.fail(refused)
+  if (refused !== undefined) return Result.fail(refused)
+  const write = () => bodyFor(model, common.success)
+  const dropped = droppedFields(request)
+  return Result.succeed(dropped.length === 0 ? write : Object.assign(write, { dropped }))
 }
 
 const bodyFor = (model: string, { body, settings, settingsText }: CommonParts): string => {

@@ -28,13 +28,15 @@ export const lowerTools = (request: ChatRequest): Result.Result<ToolSettings, Lo
   if (parallel !== undefined && typeof parallel !== "boolean") {
     return Result.fail(malformed("parallel_tool_calls", "parallel_tool_calls is true or false."))
   }
-  if (parallel === false)
-    return Result.fail(unsupported("parallel_tool_calls", "parallel_tool_calls: false is"))
   return Result.succeed({
     tools: [{ functionDeclarations }],
     ...(calling.success !== undefined && { toolConfig: { functionCallingConfig: calling.success } }),
   })
 }
+
+/** Returns what Gemini has no words for and a client can live without: it may get several calls where it asked for one. */
+export const droppedFields = ({ parallel_tool_calls, tools }: ChatRequest): ReadonlyArray<string> =>
+  parallel_tool_calls === false && Array.isArray(tools) && tools.length > 0 ? ["parallel_tool_calls"] : []
 
 /** Matches Gemini's names of functions. OpenAI's may begin with a digit. */
 const NAME = /^[A-Za-z_][\w.:-]{0,127}$/

@@ -116,7 +116,7 @@ const sensible: fc.Arbitrary<ChatRequest> = fc
         ),
         tools,
         tool_choice: mostly(fc.constantFrom(null, "auto", "none"), { type: "custom", custom: { name: "c" } }),
-        parallel_tool_calls: mostly(fc.constantFrom(null, true), false),
+        parallel_tool_calls: fc.constantFrom(null, true, false),
         logit_bias: mostly(fc.constantFrom(null, {}), { "1": 2 }),
         modalities: mostly(fc.constantFrom(null, ["text"]), ["text", "audio"]),
         web_search_options: mostly(fc.constant(null), {}),

@@ -318,7 +318,6 @@ describe("what has no counterpart", () => {
     ["functions", asked({ functions: [{ name: "f" }] })],
     ["function_call", asked({ function_call: "auto" })],
     ["tools[1]", asked({ tools: [weather, { type: "custom", custom: { name: "c" } }] })],
-    ["parallel_tool_calls", asked({ tools: [weather], parallel_tool_calls: false })],
     ["tool_choice", asked({ tools: [weather], tool_choice: { type: "custom", custom: { name: "c" } } })],
     [
       "tool_choice",
