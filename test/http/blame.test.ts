@@ -156,3 +156,28 @@ describe("a stream that ends after its finish reason, without [DONE]", () => {
     assert.strictEqual(text.includes('"error"'), !isWhole, text)
   })
 })
+
+describe("a turn that another vendor answered", () => {
+  it("is told to the next one without what was handed out in it", async () => {
+    const signature = { google: { thought_signature: "c2ln" } }
+    const call = { id: "c1", type: "function", function: { name: "f", arguments: "{}" } }
+    const messages = [
+      { role: "user", content: "Hi" },
+      {
+        role: "assistant",
+        content: null,
+        reasoning_content: "Let me see.",
+        tool_calls: [{ ...call, extra_content: signature }],
+      },
+      { role: "tool", tool_call_id: "c1", content: "21" },
+    ]
+    const { status: code } = await ask(`p${2 * vendorErrors.length}/m`, { messages })
+    assert.strictEqual(code, 200)
+    const [sent] = healthy.calls
+    assert.deepStrictEqual(Object(sent?.json).messages[1], {
+      role: "assistant",
+      content: null,
+      tool_calls: [call],
+    })
+  })
+})

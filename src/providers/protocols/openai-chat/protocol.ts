@@ -4,23 +4,23 @@ import type { Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
-import { writeChat } from "./request.ts"
+import { type ChatWriting, writeChat } from "./request.ts"
 import { openStream } from "./stream.ts"
 
 /**
  * OpenAI chat completions and embeddings, as OpenAI and the many servers that imitate it speak them. Clients speak
  * the same, so requests and answers pass as they are but for what the gateway must set; nothing is unsupported.
  */
-export const openAiChat = (options: {
-  /** OpenAI's newer models want the new name only; imitators may know either, so they get what the client sent. */
-  readonly renameMaxTokens: boolean
-  /** A stream is whole only with `[DONE]`, and not already when its choices have ended. */
-  readonly endsWithDone?: boolean
-}): Protocol => ({
+export const openAiChat = (
+  options: ChatWriting & {
+    /** A stream is whole only with `[DONE]`, and not already when its choices have ended. */
+    readonly endsWithDone?: boolean
+  },
+): Protocol => ({
   lower: (task, model) =>
     Result.succeed(
       task._tag === "Chat"
-        ? (mode: CallMode) => writeChat(model, task, mode, options.renameMaxTokens)
+        ? (mode: CallMode) => writeChat(model, task, mode, options)
         : () => writeEmbedding(model, task),
     ),
   parse: parseAnswer,

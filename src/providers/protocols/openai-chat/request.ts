@@ -2,6 +2,7 @@ import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import { isObject, type JsonObject, joinObjects } from "../json.ts"
+import { withoutForeignFields } from "./foreign-fields.ts"
 
 /** The members that the gateway sets; every other member is the client's. */
 interface Settings {
@@ -12,6 +13,28 @@ interface Settings {
   readonly renamesMaxTokens: boolean
 }
 
+export interface ChatWriting {
+  /** OpenAI's newer models want the new name only; imitators may know either, so they get what the client sent. */
+  readonly renameMaxTokens: boolean
+  /** Reasoning in earlier turns may be the server's own; OpenAI's own API has none of it. Kept unless told otherwise. */
+  readonly keepsReasoning?: boolean
+}
+
+/** Cleaned requests, so that the text of one is written once for all models that it is sent to. */
+const ownRequests = {
+  kept: new WeakMap<ChatRequest, ChatRequest>(),
+  cut: new WeakMap<ChatRequest, ChatRequest>(),
+}
+
+const ownRequest = (request: ChatRequest, keepsReasoning: boolean): ChatRequest => {
+  const known = keepsReasoning ? ownRequests.kept : ownRequests.cut
+  const made = known.get(request)
+  if (made !== undefined) return made
+  const own = withoutForeignFields(request, keepsReasoning)
+  if (own !== request) known.set(request, own)
+  return own
+}
+
 /**
  * Writes the body of a chat. A client that speaks OpenAI's protocol has written it already, so its bytes are sent with
  * the gateway's settings put in: numbers, order and fields that nobody here knows stay as they are.
@@ -20,7 +43,7 @@ export const writeChat = (
   model: string,
   { request, source }: ChatTask,
   mode: CallMode,
-  renameMaxTokens: boolean,
+  { renameMaxTokens, keepsReasoning = true }: ChatWriting,
 ): string | Uint8Array => {
   const { max_tokens, max_completion_tokens, stream_options } = request
   const settings: Settings = {
@@ -32,7 +55,8 @@ export const writeChat = (
     renamesMaxTokens:
       renameMaxTokens && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
   }
-  return source === undefined ? rewrite(request, settings) : edit(source, settings)
+  const own = ownRequest(request, keepsReasoning)
+  return source === undefined || own !== request ? rewrite(own, settings) : edit(source, settings)
 }
 
 const rewrite = (request: ChatRequest, { model, streamOptions, renamesMaxTokens }: Settings): string => {

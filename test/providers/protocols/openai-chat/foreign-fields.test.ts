@@ -1,0 +1,66 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import type { ChatRequest } from "../../../../src/domain/Chat.ts"
+import { jsonLimits } from "../../../../src/http/body.ts"
+import { scanJson } from "../../../../src/platform/json-source.ts"
+import { openAiChat } from "../../../../src/providers/protocols/openai-chat/protocol.ts"
+
+const openai = openAiChat({ renameMaxTokens: true, keepsReasoning: false })
+const imitator = openAiChat({ renameMaxTokens: false })
+
+const call = { id: "c1", type: "function", function: { name: "weather", arguments: "{}" } }
+const signature = { google: { thought_signature: "c2lnbmF0dXJl" } }
+const history = (...assistant: ReadonlyArray<object>): ChatRequest =>
+  ({
+    messages: [
+      { role: "user", content: "Hi" },
+      ...assistant.map((fields) => ({ role: "assistant", content: null, ...fields })),
+      { role: "tool", tool_call_id: "c1", content: "21" },
+    ],
+  }) as ChatRequest
+
+/** What is sent, once with the client's bytes at hand and once without. */
+const sent = (protocol: typeof openai, request: ChatRequest): ChatRequest => {
+  const bytes = Buffer.from(JSON.stringify({ ...request, model: "auto" }))
+  const { members } = scanJson(bytes, jsonLimits)
+  assert(members !== undefined)
+  const [edited, written] = [{ bytes, members }, undefined].map((source) => {
+    const task = { _tag: "Chat", mode: "whole", request, source } as const
+    return JSON.parse(String(Result.getOrThrow(protocol.lower(task, "m"))("whole"))) as ChatRequest
+  })
+  assert.deepStrictEqual(edited, written)
+  return edited as ChatRequest
+}
+
+describe("what another vendor handed out", () => {
+  const foreign = history({
+    reasoning_content: "Let me see.",
+    extra_content: signature,
+    tool_calls: [{ ...call, extra_content: signature }],
+  })
+
+  it("goes to no other", () => {
+    for (const protocol of [openai, imitator]) {
+      const text = JSON.stringify(sent(protocol, foreign))
+      assert.notMatch(text, /extra_content|thought_signature|reasoning_content/)
+      assert.include(text, '"tool_call_id":"c1"')
+      assert.include(text, '"name":"weather"')
+    }
+  })
+
+  it("is left out, and nothing else is", () => {
+    const [, message] = sent(imitator, foreign).messages
+    assert.deepStrictEqual(message as unknown, { role: "assistant", content: null, tool_calls: [call] })
+  })
+
+  it("may be the server's own reasoning, which some want back", () => {
+    const own = history({ reasoning_content: "Mine.", tool_calls: [call] })
+    assert.deepInclude(sent(imitator, own).messages[1], { reasoning_content: "Mine." })
+    assert.notProperty(sent(openai, own).messages[1] ?? {}, "reasoning_content")
+  })
+
+  it("is not in a client's own fields, which are sent as they are", () => {
+    const asked = history({ tool_calls: [{ ...call, extra_content: { mine: 1 } }], custom: { google: {} } })
+    assert.deepStrictEqual(sent(imitator, asked).messages as unknown, asked.messages as unknown)
+  })
+})
