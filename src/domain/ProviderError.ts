@@ -1,4 +1,5 @@
 import { Data } from "effect"
+import type { Usage } from "./Usage.ts"
 
 /**
  * The kinds of failure of one upstream attempt, a closed union; `dispositions` says what each means for the
@@ -108,6 +109,8 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly param?: string | null
   /** The provider's own code of the error, an identifier; only for client faults. */
   readonly code?: string
+  /** What the provider says that the attempt used, where it answered something that is no answer. */
+  readonly usage?: Usage
   /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}

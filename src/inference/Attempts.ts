@@ -106,14 +106,14 @@ const make = Effect.gen(function* () {
         .pipe(
           Effect.onExit((exit) => {
             const endedAt = recorder.now()
-            const summary = Exit.isSuccess(exit) ? exit.value : call.partial()
+            const spent = spentBy(exit) ?? call.partial()
             const record = attemptRecord(
               candidate,
               startedAt,
               endedAt - startedAt,
               exit,
-              summary,
-              price(summary?.usage ?? null),
+              spent,
+              price(spent?.usage ?? null),
             )
             recorder.attemptEnded(record)
             const ms = (call.firstTokenAt() ?? endedAt) - startedAt
@@ -213,6 +213,16 @@ const make = Effect.gen(function* () {
 
   return Attempts.of({ run })
 })
+
+/** Returns what an attempt used as far as its end says: an answer, or something that is none. */
+const spentBy = (
+  exit: Exit.Exit<AnswerSummary, ProviderError>,
+): Pick<AnswerSummary, "usage" | "usageEstimated"> | undefined => {
+  if (Exit.isSuccess(exit)) return exit.value
+  const failure = Exit.findErrorOption(exit)
+  if (failure._tag === "None" || failure.value.usage === undefined) return undefined
+  return { usage: failure.value.usage, usageEstimated: false }
+}
 
 /** Tells a candidate whose circuit or cooldown keeps traffic away. */
 const isTripped = ({ tier }: Candidate): boolean => tier === 2

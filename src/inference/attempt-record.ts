@@ -10,7 +10,7 @@ export const attemptRecord = (
   startedAt: number,
   latencyMs: number,
   exit: Exit.Exit<AnswerSummary, ProviderError>,
-  summary: AnswerSummary | undefined,
+  spent: Pick<AnswerSummary, "usage" | "usageEstimated"> | undefined,
   cost: Cost,
 ): AttemptRecord => ({
   provider: provider.name,
@@ -18,8 +18,8 @@ export const attemptRecord = (
   startedAt,
   latencyMs,
   ...endOf(exit),
-  usage: summary?.usage ?? null,
-  usageEstimated: summary?.usage != null && summary.usageEstimated,
+  usage: spent?.usage ?? null,
+  usageEstimated: spent?.usage != null && spent.usageEstimated,
   costNanoUsd: cost.nanoUsd,
 })
 

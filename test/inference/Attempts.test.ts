@@ -66,16 +66,41 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
       return yield* Fiber.join(fiber)
     })
 
+  const records = () => recorders.flatMap(({ attempts }) => attempts)
   const recorded = () => recorders.flatMap(({ attempts }) => attempts.map(({ outcome }) => outcome))
   const asked = () => upstream.calls.map((call) => `${call.target} ${call.outcome}`)
   const world = attempts.pipe(Layer.provide([upstream.layer, settings, startedClock]))
-  return { announced, calls: upstream.calls, asked, recorded, infer, settled, world }
+  return { announced, calls: upstream.calls, asked, recorded, records, infer, settled, world }
 }
 
 /** Half of the jitter's range, and no exploration. */
 const steadyRandom = Effect.provideService(Random.Random, {
   nextIntUnsafe: () => 0,
   nextDoubleUnsafe: () => 0.5,
+})
+
+describe("what a failed attempt used", () => {
+  it.effect("is kept with it, and priced", () => {
+    const usage = {
+      inputTokens: 50_000,
+      outputTokens: 2_000,
+      cachedTokens: 0,
+      cacheWriteTokens: 0,
+      reasoningTokens: 2_000,
+    }
+    const malformed: Fate = { afterMs: 100, fails: { kind: "server_error_once", usage } }
+    const { records, settled, world } = scripted({ "a/m": [malformed] })
+    return Effect.gen(function* () {
+      yield* settled("a/m")
+      const found = records()
+      assert.isAbove(found.length, 0)
+      for (const { costNanoUsd, usage: kept, usageEstimated } of found) {
+        assert.deepStrictEqual(kept, usage)
+        assert.isFalse(usageEstimated)
+        assert.isAbove(costNanoUsd ?? 0, 0)
+      }
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
 })
 
 describe("a rate limit of the only candidate", () => {

@@ -96,7 +96,11 @@ export const settings = Layer.succeed(Settings, {
 /** How one upstream call goes: an answer after a time, or an error, or (`Infinity`) silence. */
 export interface Fate {
   readonly afterMs: number
-  readonly fails?: { readonly kind: ProviderErrorKind; readonly retryAfterMs?: number }
+  readonly fails?: {
+    readonly kind: ProviderErrorKind
+    readonly retryAfterMs?: number
+    readonly usage?: Usage
+  }
   /** Of an answer; null = the provider did not say. */
   readonly usage?: Usage | null
   /** Of a streamed answer: its pieces, after each of which this time passes. */

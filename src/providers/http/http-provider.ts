@@ -2,10 +2,11 @@ import { Effect, Redacted, Result } from "effect"
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
+import type { Usage } from "../../domain/Usage.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../Provider.ts"
 import { badRequest, badResponse } from "../protocols/fault.ts"
-import { parseJson } from "../protocols/json.ts"
+import { isObject, parseJson } from "../protocols/json.ts"
 import type { BodyWriter, Fault, JsonAnswer, Protocol } from "../protocols/Protocol.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
 import type { Transport, UpstreamRequest } from "./transport.ts"
@@ -50,7 +51,7 @@ export const makeHttpProvider = (
   const wholeHeaders = [...authHeaders, ...commonHeaders("application/json")]
   const streamHeaders = [...authHeaders, ...commonHeaders("text/event-stream")]
 
-  const failure = (model: string, fault: Fault, status?: number) =>
+  const failure = (model: string, fault: Fault, status?: number, usage: Usage | null = null) =>
     new ProviderError({
       kind: fault.kind,
       provider: config.name,
@@ -61,11 +62,12 @@ export const makeHttpProvider = (
       ...(fault.param !== undefined && { param: fault.param }),
       ...(fault.code !== undefined && { code: fault.code }),
       ...(fault.detail !== undefined && { detail: fault.detail }),
+      ...(usage !== null && { usage }),
     })
 
   /** Fails with the provider's own words, unless they quote our key. */
-  const failQuoting = (model: string, fault: Fault, status: number, said: Buffer) =>
-    Effect.fail(failure(model, quotes(fault, said, apiKey) ? withheld(fault) : fault, status))
+  const failQuoting = (model: string, fault: Fault, status: number, said: Buffer, usage?: Usage | null) =>
+    Effect.fail(failure(model, quotes(fault, said, apiKey) ? withheld(fault) : fault, status, usage))
 
   const failUnsent = (model: string, error: TransportError) =>
     Effect.fail(failure(model, transportFault(error), error.status))
@@ -90,12 +92,18 @@ export const makeHttpProvider = (
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const nowMs = clock.currentTimeMillisUnsafe()
+      const json = isJson(headers.contentType) ? jsonOf(response) : undefined
       const completion = isJson(headers.contentType)
-        ? parse(task, model, { json: jsonOf(response), bytes: body, nowMs })
+        ? parse(task, model, { json, bytes: body, nowMs })
         : Result.fail(badResponse("content-type is not JSON"))
-      return Result.isSuccess(completion)
-        ? Effect.succeed(completion.success)
-        : failQuoting(model, completion.failure, status, body)
+      if (Result.isSuccess(completion)) return Effect.succeed(completion.success)
+      return failQuoting(
+        model,
+        completion.failure,
+        status,
+        body,
+        isObject(json) ? protocol.usageOf(json) : null,
+      )
     })
 
   const complete = (task: Task, model: string, request: UpstreamRequest) =>

@@ -3,8 +3,10 @@ import type { CallMode, ChatChunk, Completion } from "../../domain/Chat.ts"
 import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
+import type { Usage } from "../../domain/Usage.ts"
 import type { SseEvent } from "../http/sse.ts"
 import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
+import type { JsonObject } from "./json.ts"
 
 /**
  * One provider wire format as pure functions. Each protocol keeps the same sections in the same order: request
@@ -15,6 +17,8 @@ export interface Protocol {
   readonly lower: (task: Task, model: string) => Result.Result<BodyWriter, LoweringFault>
   /** Reads the 200 of a whole answer. `model` names the answer when the provider does not. */
   readonly parse: (model: string, answer: JsonAnswer) => Result.Result<Completion, Fault>
+  /** Reads what a 200 says that it used, also one that is no answer; null where it says nothing, or nonsense. */
+  readonly usageOf: (json: JsonObject) => Usage | null
   /** Makes a reader of one streamed answer. `nowMs` dates it when the provider's events do not. */
   readonly openStream: (model: string, nowMs: number) => StreamReader
   readonly parseEmbedding: (

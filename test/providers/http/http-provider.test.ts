@@ -57,6 +57,27 @@ const setUp = Effect.fnUntraced(function* (kind: Kind, overrides: Partial<HttpPr
 
 const kinds = ["openai", "gemini", "openai-compatible"] as const
 
+describe("an answer that is none", () => {
+  const usageMetadata = { promptTokenCount: 50_000, thoughtsTokenCount: 2_000, totalTokenCount: 52_000 }
+  const used = { prompt_tokens: 7, completion_tokens: 3 }
+
+  it.live.each([
+    [
+      "gemini",
+      { candidates: [{ content: { parts: [] }, finishReason: "MALFORMED_FUNCTION_CALL" }], usageMetadata },
+      { inputTokens: 50_000, outputTokens: 2_000 },
+    ],
+    ["openai", { choices: [], usage: used }, { inputTokens: 7, outputTokens: 3 }],
+  ] as const)("still says what it used (%s)", ([kind, body, usage]) =>
+    Effect.gen(function* () {
+      const { upstream, complete } = yield* setUp(kind)
+      upstream.enqueue(status(200, body))
+      const error = yield* Effect.flip(complete())
+      assert.deepInclude(error.usage, usage)
+    }),
+  )
+})
+
 for (const kind of kinds) {
   describe(kind, () => {
     it.live("turns a good answer into a completion, and the tokens agree with what was billed", () =>

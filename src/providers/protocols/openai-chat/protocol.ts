@@ -6,6 +6,7 @@ import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
 import { type ChatWriting, writeChat } from "./request.ts"
 import { openStream } from "./stream.ts"
+import { readUsage } from "./usage.ts"
 
 /**
  * OpenAI chat completions and embeddings, as OpenAI and the many servers that imitate it speak them. Clients speak
@@ -24,6 +25,7 @@ export const openAiChat = (
         : () => writeEmbedding(model, task),
     ),
   parse: parseAnswer,
+  usageOf: ({ usage, service_tier }) => readUsage(usage, service_tier),
   openStream: () => openStream(options.endsWithDone ?? true),
   parseEmbedding,
   classify,
