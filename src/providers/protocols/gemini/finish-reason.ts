@@ -32,9 +32,10 @@ export const readFinishReason = (value: unknown, called: boolean): FinishReason 
 
 /**
  * Returns the fault of an empty candidate: with a malformed function call or any other failure as its reason it is no
- * answer. The same request may well fail again.
+ * answer, nor when it just stopped, which some models do now and then. The same request may well fail again. One that ran
+ * out of tokens while it thought, or met a filter, is an answer.
  */
 export const emptyCandidateFault = (value: unknown): Fault | undefined =>
-  readFinishReason(value, false) === "other"
+  ["other", "stop"].includes(readFinishReason(value, false))
     ? upstreamFault("server_error_once", { identifiers: [typeof value === "string" ? value : undefined] })
     : undefined

@@ -257,8 +257,10 @@ describe("no answer", () => {
     for (const part of said) assert.isUndefined(fault(candidate([part], reason)))
   })
 
-  it("is not an empty candidate that stopped for a reason of OpenAI's", () => {
-    for (const reason of ["STOP", "MAX_TOKENS", "SAFETY", "MODEL_ARMOR"]) {
+  it("is an empty candidate that just stopped, and not one that was stopped", () => {
+    assert.strictEqual(fault(candidate([], "STOP"))?.kind, "server_error_once")
+    assert.strictEqual(fault(candidate([{ text: "" }], "STOP"))?.kind, "server_error_once")
+    for (const reason of ["MAX_TOKENS", "SAFETY", "MODEL_ARMOR", "ESCALATION"]) {
       assert.strictEqual(completion(candidate([], reason)).text, "")
     }
   })
@@ -296,7 +298,7 @@ describe("no answer", () => {
 
 describe("usage", () => {
   const usage = (counts: unknown) =>
-    completion({ candidates: [{ finishReason: "STOP" }], usageMetadata: counts }).usage
+    completion({ candidates: [{ finishReason: "MAX_TOKENS" }], usageMetadata: counts }).usage
 
   it("adds thoughts to the output and tool results to the input; cached tokens are in the prompt already", () => {
     assert.deepStrictEqual(

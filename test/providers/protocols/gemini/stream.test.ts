@@ -258,12 +258,13 @@ describe("a stream that fails", () => {
     for (const part of [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]) {
       assert.strictEqual(run([piece([part]), piece([], failed)]).outcome, "Done")
     }
-    assert.strictEqual(run([{ candidates: [second, { index: 0, ...stop }] }]).outcome, "Done")
+    assert.strictEqual(run([{ candidates: [second, { index: 0, ...stop }] }]).outcome, "server_error_once")
     assert.strictEqual(
       run([piece([{ text: "a" }], stop), { candidates: [{ ...failed, index: 1 }] }]).outcome,
       "Done",
     )
-    for (const reason of ["STOP", "MAX_TOKENS", "SAFETY", "MODEL_ARMOR"]) {
+    assert.strictEqual(run([piece([], stop)]).outcome, "server_error_once")
+    for (const reason of ["MAX_TOKENS", "SAFETY", "MODEL_ARMOR", "ESCALATION"]) {
       assert.strictEqual(run([piece([], { finishReason: reason })]).outcome, "Done")
     }
   })
