@@ -1,5 +1,5 @@
 import { Schema } from "effect"
-import { geminiModels, openaiModels } from "../catalog/builtin-models.ts"
+import { geminiModels, openaiModels, openaiResponsesModels } from "../catalog/builtin-models.ts"
 import type { ModelConfig, Price } from "../catalog/model.ts"
 import { fromUsd } from "../domain/Money.ts"
 import { type SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
@@ -12,6 +12,8 @@ export const vendors: ReadonlyArray<Vendor> = ["openai", "gemini"]
 interface BuiltinVendor {
   readonly apiKeyEnv: string
   readonly models: ReadonlyArray<ModelConfig>
+  /** Models that are known, and not served unless a file lists them: no call of the gateway would be answered. */
+  readonly unserved: ReadonlyArray<ModelConfig>
   /** Models of the default `auto` route: comparable in kind and price from one vendor to the next. */
   readonly auto: ReadonlyArray<string>
   /** Models that the default `auto` route asks for prompts which those cannot hold. */
@@ -22,12 +24,14 @@ export const builtinVendors: Readonly<Record<Vendor, BuiltinVendor>> = {
   openai: {
     apiKeyEnv: "OPENAI_API_KEY",
     models: openaiModels,
+    unserved: openaiResponsesModels,
     auto: ["gpt-5.4-mini"],
     largerContext: ["gpt-5.4"],
   },
   gemini: {
     apiKeyEnv: "GEMINI_API_KEY",
     models: geminiModels,
+    unserved: [],
     auto: ["gemini-3.8-flash"],
     largerContext: [],
   },

@@ -118,18 +118,21 @@ const httpFrom = (
       : {
           kind,
           baseUrl: provider.baseUrl ?? environment.baseUrls[provider.kind],
-          models: modelsOf(provider.models, builtinVendors[provider.kind].models),
+          models: modelsOf(provider.models, builtinVendors[provider.kind]),
         }),
   }
 }
 
-/** Returns the listed models over what is known of those with their names, or without a list all known ones. */
+/** Returns the listed models over what is known of those with their names, or without a list all that can be served. */
 const modelsOf = (
   listed: ReadonlyArray<StatedModel> | undefined,
-  known: ReadonlyArray<ModelConfig>,
+  { models, unserved }: Pick<(typeof builtinVendors)["openai"], "models" | "unserved">,
 ): ReadonlyArray<ModelConfig> =>
-  listed?.map((model) => ({ kind: "chat", ...known.find(({ name }) => name === model.name), ...model })) ??
-  known
+  listed?.map((model) => ({
+    kind: "chat",
+    ...[...models, ...unserved].find(({ name }) => name === model.name),
+    ...model,
+  })) ?? models
 
 /** The file's `prices` by `provider/model`. A row must hit a model, or it would silently do nothing. */
 const overrides = (

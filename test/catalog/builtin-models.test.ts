@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { geminiModels, openaiModels } from "../../src/catalog/builtin-models.ts"
+import { geminiModels, openaiModels, openaiResponsesModels } from "../../src/catalog/builtin-models.ts"
 import { builtinVendors } from "../../src/config/builtin-providers.ts"
 
 const all = [...openaiModels, ...geminiModels]
@@ -50,6 +50,11 @@ describe("built-in models", () => {
       const alias = model.name.replace(/-\d{4}-\d{2}-\d{2}$/, "")
       assert.deepStrictEqual(byName.get(alias), { ...model, name: alias })
     }
+  })
+
+  it("are none that a chat cannot be asked of, which a file may list all the same", () => {
+    assert.isFalse(openaiModels.some(({ name }) => /-pro|-codex|deep-research/.test(name)))
+    assert.lengthOf(openaiResponsesModels, 16)
   })
 
   it("hold every model of the default route, larger ones with a larger window", () => {

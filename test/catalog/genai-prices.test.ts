@@ -1,6 +1,6 @@
 import { calcPrice, type TieredPrices } from "@pydantic/genai-prices"
 import { assert, describe, it } from "vitest"
-import { geminiModels, openaiModels } from "../../src/catalog/builtin-models.ts"
+import { geminiModels, openaiModels, openaiResponsesModels } from "../../src/catalog/builtin-models.ts"
 import { costOf } from "../../src/catalog/cost.ts"
 import type { Price } from "../../src/catalog/model.ts"
 import { fromUsd } from "../../src/domain/Money.ts"
@@ -13,7 +13,7 @@ const reasons: Readonly<Record<string, string>> = {
 }
 
 const vendors = [
-  ["openai", openaiModels],
+  ["openai", [...openaiModels, ...openaiResponsesModels]],
   ["google", geminiModels],
 ] as const
 

@@ -100,6 +100,16 @@ describe("which providers are on", () => {
     assert.deepStrictEqual(candidates(found), ["openai/gpt-5.4-nano"])
   })
 
+  it("models that only the Responses API has are not served unless they are listed, and then known", () => {
+    const openai = (yaml: string) => config(yaml, "OPENAI_API_KEY").providers[0]?.models ?? []
+    assert.notInclude(
+      openai("").map(({ name }) => name),
+      "gpt-5.4-pro",
+    )
+    const [listed] = openai("providers: [{ name: openai, kind: openai, models: [{ name: gpt-5.4-pro }] }]")
+    assert.strictEqual(listed?.price?.outputNanoPer1M, 180_000_000_000)
+  })
+
   it("a vendor's kind under another name has its own key and address and every known model", () => {
     const found = config(
       "providers: [{ name: openai-eu, kind: openai, base_url: 'https://eu.test/', api_key_env: EU_KEY }]",
