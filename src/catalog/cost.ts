@@ -29,7 +29,8 @@ const FACTOR_PARTS = 1_000_000
 /** Returns the factor of a tier in parts; undefined where a row that knows tiers does not know this one. */
 const tierFactor = ({ serviceTiers }: Price, tier: string | undefined): number | undefined => {
   if (tier === undefined || serviceTiers === undefined) return FACTOR_PARTS
-  const factor = serviceTiers[tier]
+  // The provider names it: what every object has is no tier.
+  const factor = Object.hasOwn(serviceTiers, tier) ? serviceTiers[tier] : undefined
   return factor === undefined ? undefined : Math.round(factor * FACTOR_PARTS)
 }
 

@@ -74,6 +74,9 @@ describe("the cost of one answer", () => {
     assert.strictEqual(of("flex", { flex: 0.5 }).nanoUsd, whole / 2)
     assert.strictEqual(of("priority", { flex: 0.5, priority: 1.75 }).nanoUsd, whole * 1.75)
     assert.deepInclude(of("priority", { flex: 0.5 }), { nanoUsd: null, reason: "unknown_service_tier" })
+    for (const name of ["constructor", "toString", "__proto__"]) {
+      assert.deepInclude(of(name, { flex: 0.5 }), { nanoUsd: null, reason: "unknown_service_tier" })
+    }
     assert.strictEqual(of("priority").nanoUsd, whole)
   })
 
