@@ -3,16 +3,16 @@ import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
-import { dispositions, isAboutRequest, ProviderError } from "../domain/ProviderError.ts"
+import { ProviderError } from "../domain/ProviderError.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
-import { monotonicMs } from "../platform/monotonic.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
 import { attemptRecord } from "./attempt-record.ts"
+import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { type AttemptState, fallbackOf, mayMoveOn, mayRetry, retryFailed } from "./retry-policy.ts"
@@ -27,9 +27,6 @@ const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 
  * than one key may have, so that no key takes a candidate from the others.
  */
 const MAX_SHARE_IN_FLIGHT = 0.9
-
-/** One line per candidate in this time: an outage must be visible in the log, not fill it. */
-const LOG_EVERY_MS = 10_000
 
 type RecordIntent = (candidate: Candidate, startedAt: number) => Effect.Effect<void>
 
@@ -265,36 +262,6 @@ const learn = (
     outcome:
       outcome === "success" ? { _tag: "success", ms, outputTokens } : { _tag: "failure", kind: outcome, ms },
   })
-}
-
-/**
- * Makes the log for operators: trouble that is theirs, as an error, or the provider's. The client is told of its own
- * mistakes, unless a provider's words about them are withheld.
- */
-const makeReport = () => {
-  const reportedAt = new Map<string, number>()
-  return (
-    key: string,
-    { kind, status, detail }: ProviderError,
-    recorder: RequestRecorder,
-  ): Effect.Effect<void> =>
-    Effect.flatMap(monotonicMs, (nowMs) => {
-      const sinceMs = nowMs - (reportedAt.get(key) ?? Number.NEGATIVE_INFINITY)
-      if ((isAboutRequest(kind) && detail === undefined) || sinceMs < LOG_EVERY_MS) return Effect.void
-      reportedAt.set(key, nowMs)
-      const { blame } = dispositions[kind]
-      const said =
-        blame === "operator" || blame === "credentials"
-          ? Effect.logError("A provider refuses the gateway: look after its account or key")
-          : Effect.logWarning("An upstream attempt failed")
-      return Effect.annotateLogs(said, {
-        target: key,
-        kind,
-        request_id: recorder.requestId,
-        ...(status === undefined ? {} : { status }),
-        ...(detail === undefined ? {} : { detail }),
-      })
-    })
 }
 
 const measure = (update: Update, { provider, model, outcome, latencyMs }: AttemptRecord): void => {
