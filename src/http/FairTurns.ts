@@ -1,4 +1,5 @@
 import { SharedPot } from "../domain/SharedPot.ts"
+import { onceATurn } from "../platform/once-a-turn.ts"
 
 /** Pieces that may wait, and the share of them that one party may have. */
 const MAX_WAITING = 10_000
@@ -25,8 +26,8 @@ export class FairTurns {
   /** Lines in which somebody waits, in the order in which they give. */
   readonly #next: Array<Line> = []
   readonly #perTurn: number
+  readonly #tellTurn = onceATurn(() => this.#turn())
   #begun = 0
-  #isTurnTold = false
 
   /** `perTurn` pieces begin in one turn of the event loop. */
   constructor(perTurn: number) {
@@ -35,7 +36,7 @@ export class FairTurns {
 
   /** Begins it at once when there is room in this turn. False: too many wait already. */
   take(party: string, begin: () => void): boolean {
-    if (!this.#isTurnTold) this.#tellTurn()
+    this.#tellTurn()
     if (this.#next.length === 0 && this.#begun < this.#perTurn) {
       this.#begun += 1
       begin()
@@ -55,13 +56,7 @@ export class FairTurns {
     return line
   }
 
-  #tellTurn(): void {
-    this.#isTurnTold = true
-    setImmediate(this.#turn)
-  }
-
-  readonly #turn = (): void => {
-    this.#isTurnTold = false
+  #turn(): void {
     this.#begun = 0
     if (this.#next.length === 0) return
     this.#tellTurn()

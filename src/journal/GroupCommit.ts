@@ -1,3 +1,4 @@
+import { onceATurn } from "../platform/once-a-turn.ts"
 import { FrameGroup } from "./FrameGroup.ts"
 import type { Done } from "./Journal.ts"
 import type { FrameContent } from "./payload.ts"
@@ -17,7 +18,7 @@ export class GroupCommit {
   /** Those whose frames are written, or refused by the disk, and who go on at the end of the turn. */
   #written: Array<Done> = []
   #refused: Array<Done> = []
-  #scheduled = false
+  readonly #flushSoon = onceATurn(() => this.flush())
 
   constructor(writer: SegmentWriter, onWritten: (content: FrameContent) => void) {
     this.#writer = writer
@@ -35,9 +36,7 @@ export class GroupCommit {
       return
     }
     this.#waiting.push(done)
-    if (this.#scheduled) return
-    this.#scheduled = true
-    setImmediate(this.#endTurn)
+    this.#flushSoon()
   }
 
   /** Writes one frame at once, after those that wait; false when the disk did not take it. */
@@ -79,10 +78,5 @@ export class GroupCommit {
     // Who waits for those before goes on at the end of the turn all the same.
     this.#write()
     return this.#group.add(content)
-  }
-
-  readonly #endTurn = (): void => {
-    this.#scheduled = false
-    this.flush()
   }
 }

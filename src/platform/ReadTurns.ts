@@ -1,3 +1,5 @@
+import { onceATurn } from "./once-a-turn.ts"
+
 /** Bytes that are read in one turn of the event loop, about two milliseconds' work, by whoever reads much. */
 const BYTES_PER_TURN = 1024 * 1024
 
@@ -13,13 +15,13 @@ const LARGEST_CHUNK_BYTES = 64 * 1024
  */
 export class ReadTurns {
   readonly #paused: Array<() => void> = []
+  readonly #tellTurn = onceATurn(() => this.#turn())
   #left = BYTES_PER_TURN
-  #isTurnTold = false
 
   /** Counts a chunk. False: its reader pauses now, and goes on in a later turn, when `resume` is called. */
   goesOn(bytes: number, resume: () => void): boolean {
     if (bytes < SMALL_CHUNK_BYTES) return true
-    if (!this.#isTurnTold) this.#tellTurn()
+    this.#tellTurn()
     this.#left -= bytes
     // While others wait, each brings one chunk in its turn.
     if (this.#left > 0 && this.#paused.length === 0) return true
@@ -27,13 +29,7 @@ export class ReadTurns {
     return false
   }
 
-  #tellTurn(): void {
-    this.#isTurnTold = true
-    setImmediate(this.#turn)
-  }
-
-  readonly #turn = (): void => {
-    this.#isTurnTold = false
+  #turn(): void {
     this.#left = BYTES_PER_TURN
     if (this.#paused.length === 0) return
     this.#tellTurn()
