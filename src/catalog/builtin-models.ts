@@ -18,18 +18,12 @@ interface More {
   readonly source?: string
 }
 
-/** Exact to the nano-dollar: prices have few decimals, and factors are quarters. */
-const times = (nano: number, factor: number): number => Math.round(nano * factor)
-
-const ratesOf = (inputUsd: number, cachedInputUsd: number, outputUsd: number, { cacheWrite }: More) => {
-  const inputNanoPer1M = fromUsd(inputUsd)
-  return {
-    inputNanoPer1M,
-    cachedInputNanoPer1M: fromUsd(cachedInputUsd),
-    ...(cacheWrite !== undefined && { cacheWriteNanoPer1M: times(inputNanoPer1M, cacheWrite) }),
-    outputNanoPer1M: fromUsd(outputUsd),
-  }
-}
+const ratesOf = (inputUsd: number, cachedInputUsd: number, outputUsd: number, { cacheWrite }: More) => ({
+  inputNanoPer1M: fromUsd(inputUsd),
+  cachedInputNanoPer1M: fromUsd(cachedInputUsd),
+  ...(cacheWrite !== undefined && { cacheWriteNanoPer1M: fromUsd(inputUsd * cacheWrite) }),
+  outputNanoPer1M: fromUsd(outputUsd),
+})
 
 const row = (
   name: string,
@@ -40,7 +34,6 @@ const row = (
   maxOutputTokens: number,
   more: More = {},
 ): ModelConfig => {
-  const rates = ratesOf(inputUsd, cachedInputUsd, outputUsd, more)
   const { long, source = SOURCE } = more
   return {
     name,
@@ -48,16 +41,11 @@ const row = (
     contextWindow,
     maxOutputTokens,
     price: {
-      ...rates,
+      ...ratesOf(inputUsd, cachedInputUsd, outputUsd, more),
       ...(long !== undefined && {
         longContext: {
           aboveTokens: long.above,
-          inputNanoPer1M: times(rates.inputNanoPer1M, long.input),
-          cachedInputNanoPer1M: times(rates.cachedInputNanoPer1M, long.input),
-          ...(rates.cacheWriteNanoPer1M !== undefined && {
-            cacheWriteNanoPer1M: times(rates.cacheWriteNanoPer1M, long.input),
-          }),
-          outputNanoPer1M: times(rates.outputNanoPer1M, long.output),
+          ...ratesOf(inputUsd * long.input, cachedInputUsd * long.input, outputUsd * long.output, more),
         },
       }),
       source,

@@ -86,13 +86,11 @@ export const openCooldownMs = (kind: ProviderErrorKind): number => {
 }
 
 /** Tells whether text and `param` are about the client's own request, so that the client may read them. */
-export const isAboutRequest = (kind: ProviderErrorKind): boolean =>
-  kind === "bad_request" ||
-  kind === "unsupported" ||
-  kind === "refused" ||
-  kind === "context_length_exceeded" ||
-  kind === "content_filter" ||
-  kind === "client_too_slow"
+export const isAboutRequest = (kind: ProviderErrorKind): boolean => {
+  const { blame } = dispositions[kind]
+  // Nobody said anything of an answer that is too large to be read.
+  return kind !== "too_large" && (blame === "client" || blame === "content" || blame === "candidate")
+}
 
 export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly kind: ProviderErrorKind

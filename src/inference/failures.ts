@@ -1,6 +1,7 @@
 /** Errors of the story in the client's words. Pure; the one place where inference's failures get codes. */
 import { GatewayError } from "../domain/GatewayError.ts"
 import {
+  dispositions,
   isAboutRequest,
   openCooldownMs,
   type ProviderError,
@@ -113,12 +114,10 @@ const refusalOf = (
   failures: ReadonlyArray<ProviderError>,
   last: ProviderError,
 ): ProviderError | undefined => {
-  if (isCandidates(last))
+  if (isAboutRequest(last.kind) && dispositions[last.kind].blame === "candidate")
     return failures.every((failure) => isAboutRequest(failure.kind)) ? failures[0] : undefined
   return clientFaults[last.kind] === undefined ? undefined : last
 }
-
-const isCandidates = ({ kind }: ProviderError): boolean => kind === "unsupported" || kind === "refused"
 
 const fromRefusal = ({ code: upstreamCode, kind, message, param }: ProviderError): GatewayError => {
   const code = clientFaults[kind] ?? "invalid_request"

@@ -88,8 +88,8 @@ export const readRequests = (
   return decodeRequests(sql`
     SELECT
       id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
-      cached_tokens::float8, cache_write_tokens::float8, service_tier, reported_nano_usd::float8 AS reported, cost_nano_usd::float8 AS cost, cost_reason AS reason,
-      price_version AS version,
+      cached_tokens::float8, cache_write_tokens::float8, service_tier, reported_nano_usd::float8 AS reported,
+      cost_nano_usd::float8 AS cost, cost_reason AS reason, price_version AS version,
       (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
           'ordinal', ordinal, 'provider', attempt.provider, 'model', attempt.model,

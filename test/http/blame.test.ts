@@ -57,24 +57,19 @@ beforeEach(() => {
   healthy.respond(ok({ text: "from the other one" }))
 })
 
-const ask = async (model: string, fields: object = {}) => {
+const chat = async (model: string, fields: object = {}) => {
   const response = await fetch(`${gateway.url}/v1/chat/completions`, {
     method: "POST",
     headers: { "x-api-key": key, "content-type": "application/json" },
     body: JSON.stringify({ model, messages: [{ role: "user", content: "Hi" }], ...fields }),
   })
-  const raw = await response.text()
-  // What is not JSON fails the test.
-  return { status: response.status, raw, body: JSON.parse(raw) as { error: Record<string, unknown> } }
+  return { status: response.status, raw: await response.text() }
 }
 
-const streamed = async (model: string) => {
-  const response = await fetch(`${gateway.url}/v1/chat/completions`, {
-    method: "POST",
-    headers: { "x-api-key": key, "content-type": "application/json" },
-    body: JSON.stringify({ model, stream: true, messages: [{ role: "user", content: "Hi" }] }),
-  })
-  return { status: response.status, text: await response.text() }
+const ask = async (model: string, fields?: object) => {
+  const { status, raw } = await chat(model, fields)
+  // What is not JSON fails the test.
+  return { status, raw, body: JSON.parse(raw) as { error: Record<string, unknown> } }
 }
 
 describe.each(vendorErrors.map((error, i) => ({ ...error, i })))("$name", ({ i, kind, says, ...error }) => {
@@ -151,9 +146,9 @@ describe("a stream that ends after its finish reason, without [DONE]", () => {
     ["is cut before it", piece(null) + piece(""), false],
   ])("%s", async (_name, events, isWhole) => {
     healthy.respond(status(200, events, { "content-type": "text/event-stream" }))
-    const { text } = await streamed(`p${2 * vendorErrors.length}/m`)
-    assert.strictEqual(text.includes("[DONE]"), isWhole, text)
-    assert.strictEqual(text.includes('"error"'), !isWhole, text)
+    const { raw } = await chat(`p${2 * vendorErrors.length}/m`, { stream: true })
+    assert.strictEqual(raw.includes("[DONE]"), isWhole, raw)
+    assert.strictEqual(raw.includes('"error"'), !isWhole, raw)
   })
 })
 

@@ -12,6 +12,14 @@ const busy = (ms: number, done: Array<string>, name: string) =>
     done.push(name)
   })
 
+/** Lets bodies come, and tells which were worked on. */
+const visitors = Effect.map(LargeBodies, ({ inTurn }) => {
+  const done: Array<string> = []
+  const come = (name: string, bytes: number) =>
+    Effect.forkChild(inTurn(bytes, busy(1, done, name)), { startImmediately: true })
+  return { come, done }
+})
+
 describe("large bodies", () => {
   it.effect("are understood one after the other, with as much time for others between", () =>
     Effect.gen(function* () {
@@ -30,10 +38,7 @@ describe("large bodies", () => {
 
   it.effect("let small ones pass large ones that have not waited for long", () =>
     Effect.gen(function* () {
-      const { inTurn } = yield* LargeBodies
-      const done: Array<string> = []
-      const come = (name: string, bytes: number) =>
-        Effect.forkChild(inTurn(bytes, busy(1, done, name)), { startImmediately: true })
+      const { come, done } = yield* visitors
       yield* come("first", SIZE)
       yield* come("huge", 32 * SIZE)
       yield* come("large", 4 * SIZE)
@@ -45,10 +50,7 @@ describe("large bodies", () => {
 
   it.effect("do not let small ones that go on coming keep a large one waiting", () =>
     Effect.gen(function* () {
-      const { inTurn } = yield* LargeBodies
-      const done: Array<string> = []
-      const come = (name: string, bytes: number) =>
-        Effect.forkChild(inTurn(bytes, busy(1, done, name)), { startImmediately: true })
+      const { come, done } = yield* visitors
       yield* come("first", SIZE)
       yield* come("huge", 200_000)
       // More than there is time for.

@@ -120,7 +120,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     if (declared <= this.#options.maxBytes) this.#body.expect(declared)
     if (status !== 200 || open === undefined) return
     this.#orDie(() => {
-      this.#consumer = open(this.#headers, () => this.#resumeBody())
+      this.#consumer = open(this.#headers, this.#resumeBody)
     })
   }
 
@@ -184,13 +184,11 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   }
 
   #readInTurn(controller: Dispatcher.DispatchController, chunk: Buffer): void {
-    if (!this.#options.readTurns.goesOn(chunk.length, this.#resume)) controller.pause()
+    if (!this.#options.readTurns.goesOn(chunk.length, this.#resumeBody)) controller.pause()
   }
 
-  readonly #resume = (): void => this.#resumeBody()
-
   /** Resumes in a turn of its own: it delivers bytes, which must not enter a consumer or a parser that is at work. */
-  #resumeBody(): void {
+  readonly #resumeBody = (): void => {
     queueMicrotask(() => {
       if (!this.#settled) this.#controller?.resume()
     })

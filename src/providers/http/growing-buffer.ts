@@ -43,6 +43,7 @@ export class GrowingBuffer {
     const bytes = wasted ? Buffer.from(used) : used
     this.#bytes = empty
     this.#length = 0
+    this.#expected = 0
     return bytes
   }
 }

@@ -92,10 +92,11 @@ export const makeHttpProvider = (
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const nowMs = clock.currentTimeMillisUnsafe()
-      const json = isJson(headers.contentType) ? jsonOf(response) : undefined
-      const completion = isJson(headers.contentType)
-        ? parse(task, model, { json, bytes: body, nowMs })
-        : Result.fail(badResponse("content-type is not JSON"))
+      if (!isJson(headers.contentType)) {
+        return failQuoting(model, badResponse("content-type is not JSON"), status, body)
+      }
+      const json = jsonOf(response)
+      const completion = parse(task, model, { json, bytes: body, nowMs })
       if (Result.isSuccess(completion)) return Effect.succeed(completion.success)
       return failQuoting(
         model,

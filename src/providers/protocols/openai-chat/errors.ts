@@ -74,9 +74,13 @@ const readError = (error: JsonObject | undefined): Said => {
   if (message === undefined || SAYS_NOTHING.test(message)) {
     // OpenRouter passes on what the vendor said as a text.
     const raw = stringAt(metadata, "raw")
-    const inner = raw === undefined ? undefined : parseJson(raw)
-    if (inner !== undefined && isObject(inner)) return readError(withoutMetadata(envelope(inner)))
-    if (raw !== undefined) return { ...readError({ ...error, metadata: undefined, message: raw }) }
+    if (raw !== undefined) {
+      const inner = parseJson(raw)
+      return readError({
+        ...(isObject(inner) ? envelope(inner) : { ...error, message: raw }),
+        metadata: undefined,
+      })
+    }
   }
   return {
     code: stringAt(error, "code"),
@@ -87,9 +91,6 @@ const readError = (error: JsonObject | undefined): Said => {
     flagged: isFlagged(metadata),
   }
 }
-
-const withoutMetadata = (error: JsonObject | undefined): JsonObject | undefined =>
-  error && { ...error, metadata: undefined }
 
 /** Reads `detail`, which servers made with FastAPI send in place of an error: a text, or `[{"loc": […], "msg": "…"}]`. */
 const detailOf = (detail: unknown): string | undefined => {

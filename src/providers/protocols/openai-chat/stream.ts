@@ -34,18 +34,18 @@ const isReason = (reason: unknown): boolean => reason !== undefined && reason !=
  */
 export const openStream = (endsWithDone: boolean): StreamReader => {
   const template = new DeltaTemplate()
-  const seen = new Choices()
+  const seen = endsWithDone ? undefined : new Choices()
   return {
     read: (event) => {
       const chunk = event.type === "message" ? template.read(event) : undefined
       return chunk === undefined ? readEvent(event, template, seen) : { _tag: "Chunks", chunks: [chunk] }
     },
     // An answer that ended, in a body that did too, is whole, whatever its vendor leaves out.
-    end: (rest) => (rest.trim() === "" && !endsWithDone && seen.areWhole ? done : readEnd(rest)),
+    end: (rest) => (rest.trim() === "" && seen?.areWhole === true ? done : readEnd(rest)),
   }
 }
 
-const readEvent = (event: SseEvent, template: DeltaTemplate, seen: Choices): Reading => {
+const readEvent = (event: SseEvent, template: DeltaTemplate, seen: Choices | undefined): Reading => {
   const { type, data } = event
   if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
   // Some servers name their chunks, and clients read them all the same. Other named events are not part of the answer.
@@ -57,7 +57,7 @@ const readEvent = (event: SseEvent, template: DeltaTemplate, seen: Choices): Rea
     if (fault !== undefined) return faulty(fault)
     if (named && !Array.isArray(json.choices)) return nothing
     template.learn(data, json)
-    seen.read(choices)
+    seen?.read(choices)
     return { _tag: "Chunks", chunks: [readChunk(event, json, choices)] }
   }
   const text = data.trim()
