@@ -9,6 +9,7 @@ export type ProviderErrorKind =
   | "bad_request" // the client's own mistake: nobody else would accept it either
   | "unsupported" // this candidate does not take one field of the request: the next one may
   | "refused" // this candidate does not take the request, for a reason of its own or none that is known: the next one may
+  | "needs_rewording" // the request can be put in other words, without what this candidate does not take
   | "context_length_exceeded"
   | "content_filter"
   | "auth" // our key, region or permission at the provider: never the client's 401
@@ -50,6 +51,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   bad_request: { blame: "client", retry: "never", fallback: "no", breaker: "ignore" },
   unsupported: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
   refused: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
+  needs_rewording: { blame: "candidate", retry: "once", fallback: "yes", breaker: "ignore" },
   context_length_exceeded: { blame: "client", retry: "never", fallback: "larger_context", breaker: "ignore" },
   content_filter: { blame: "content", retry: "never", fallback: "no", breaker: "ignore" },
   auth: { blame: "credentials", retry: "never", fallback: "yes", breaker: "open" },

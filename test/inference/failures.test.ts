@@ -68,7 +68,14 @@ describe("fromProviders", () => {
       const shown = fromProviders([failure(kind, "a", { message: words })]).detail.includes("sk-abc")
       assert.strictEqual(
         shown,
-        ["bad_request", "unsupported", "refused", "context_length_exceeded", "content_filter"].includes(kind),
+        [
+          "bad_request",
+          "unsupported",
+          "refused",
+          "needs_rewording",
+          "context_length_exceeded",
+          "content_filter",
+        ].includes(kind),
         kind,
       )
     }

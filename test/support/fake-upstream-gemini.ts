@@ -132,6 +132,7 @@ const contentsFault = (json: unknown): string | undefined => {
     for (const part of parts.filter(isObject)) {
       if (isObject(part.functionCall)) {
         if (role !== "model") return `contents[${index}]: function call parts belong to the model`
+        if (index === 0) return "Please ensure that function call turn comes immediately after a user turn"
         called.add(part.functionCall.name)
       }
       if (isObject(part.functionResponse)) {
@@ -148,6 +149,9 @@ const contentsFault = (json: unknown): string | undefined => {
 /** As the API words it. Gemini 1.5 and 2.x know candidates, 2.0 the penalties, 3.x JSON beside functions. */
 const modelFault = (json: unknown, model: string): string | undefined => {
   if (!isObject(json)) return undefined
+  if (!model.startsWith("gemini-") && JSON.stringify(json.contents).includes('"thoughtSignature"')) {
+    return "Thought signatures are not supported for this model"
+  }
   const config = isObject(json.generationConfig) ? json.generationConfig : {}
   if (Number(config.candidateCount ?? 1) > 1 && !/^gemini-[12]\./.test(model)) {
     return "Multiple candidates is not enabled for this model"
@@ -233,7 +237,15 @@ const part = exactlyOne(
     inlineData: message({ mimeType: string, data: base64 }, ["mimeType", "data"]),
     fileData: message({ mimeType: string, fileUri: string }, ["fileUri"]),
     functionCall: message({ id: string, name: string, args: struct }, ["name"]),
-    functionResponse: message({ id: string, name: string, response: struct }, ["name", "response"]),
+    functionResponse: message(
+      {
+        id: string,
+        name: string,
+        response: struct,
+        parts: list(message({ inlineData: message({ mimeType: string, data: base64 }) })),
+      },
+      ["name", "response"],
+    ),
     thought: boolean,
     thoughtSignature: base64,
   }),
@@ -245,7 +257,7 @@ const thinkingConfig: Check = (value, path) =>
   message({
     includeThoughts: boolean,
     thinkingBudget: between(-1, 32_768, int32),
-    thinkingLevel: oneOf("MINIMAL", "LOW", "MEDIUM", "HIGH"),
+    thinkingLevel: oneOf("MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"),
   })(value, path) ??
   (isObject(value) && "thinkingBudget" in value && "thinkingLevel" in value
     ? "You can only set one of thinking budget and thinking level"
@@ -266,6 +278,8 @@ const generationConfig = message({
   responseMimeType: oneOf("text/plain", "application/json", "text/x.enum"),
   responseSchema: schema,
   responseJsonSchema: schema,
+  responseModalities: list(oneOf("TEXT", "IMAGE", "AUDIO")),
+  imageConfig: message({ aspectRatio: string, imageSize: string }),
   thinkingConfig,
 })
 
@@ -297,6 +311,8 @@ const request = message({
   generationConfig,
   tools: list(message({ functionDeclarations: list(functionDeclaration) })),
   toolConfig: message({ functionCallingConfig }),
+  safetySettings: list(message({ category: string, threshold: string }, ["category", "threshold"])),
+  serviceTier: oneOf("flex", "standard", "priority"),
 })
 
 const batchRequest = message({

@@ -1,14 +1,16 @@
 import { Effect, Redacted, Result } from "effect"
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
+import type { CallMode } from "../../domain/Chat.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
 import type { Usage } from "../../domain/Usage.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../Provider.ts"
 import { badRequest, badResponse } from "../protocols/fault.ts"
-import { isObject, parseJson } from "../protocols/json.ts"
+import { isObject, type JsonObject, parseJson } from "../protocols/json.ts"
 import type { BodyWriter, Fault, JsonAnswer, Protocol } from "../protocols/Protocol.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
+import { SseParser } from "./sse.ts"
 import type { Transport, UpstreamRequest } from "./transport.ts"
 import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from "./UpstreamExchange.ts"
 
@@ -87,16 +89,22 @@ export const makeHttpProvider = (
       ? protocol.parse(model, answer)
       : protocol.parseEmbedding(model, task.request, answer)
 
+  /** Reads a stream that came in place of a whole answer. */
+  const join = (body: Buffer): JsonObject | undefined =>
+    protocol.joinEvents?.(new SseParser(upstream.maxBytes).push(body).events)
+
   /** Reads the 200 of a whole answer. */
   const read = (task: Task, model: string, response: UpstreamResponse) =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const nowMs = clock.currentTimeMillisUnsafe()
-      if (!isJson(headers.contentType)) {
+      const joined = isEventStream(headers) ? join(body) : undefined
+      if (!isJson(headers.contentType) && joined === undefined) {
         return failQuoting(model, badResponse("content-type is not JSON"), status, body)
       }
-      const json = jsonOf(response)
-      const completion = parse(task, model, { json, bytes: body, nowMs })
+      const json = joined ?? jsonOf(response)
+      const bytes = joined === undefined ? body : Buffer.from(JSON.stringify(joined))
+      const completion = parse(task, model, { json, bytes, nowMs })
       if (Result.isSuccess(completion)) return Effect.succeed(completion.success)
       return failQuoting(
         model,
@@ -119,6 +127,25 @@ export const makeHttpProvider = (
       onFailure: (error) => failUnsent(model, error),
     })
 
+  /** Reads a whole answer that came in place of a stream, which it is given as. */
+  const split = (model: string, response: UpstreamResponse, sink: ChunkSink) =>
+    Effect.clockWith((clock) => {
+      const { status, headers, body } = response
+      const datas = isJson(headers.contentType) ? protocol.splitAnswer(jsonOf(response)) : undefined
+      if (datas === undefined) {
+        return failQuoting(model, badResponse("content-type is not text/event-stream"), status, body)
+      }
+      const events = datas.map((data) => `data: ${data}\n\n`).join("")
+      const reader = readEvents(
+        protocol.openStream(model, clock.currentTimeMillisUnsafe()),
+        sink,
+        upstream.maxBytes,
+      )
+      const enough = reader.onBytes(Buffer.from(events))
+      const { fault } = typeof enough === "string" ? reader.onEnd() : enough.result
+      return fault === undefined ? Effect.void : failQuoting(model, fault, status, body)
+    })
+
   const stream = (model: string, request: UpstreamRequest, sink: ChunkSink) =>
     Effect.clockWith((clock) => {
       const open: OpenBody<StreamEnd> = (headers, resume) => {
@@ -137,37 +164,50 @@ export const makeHttpProvider = (
               ? Effect.void
               : failQuoting(model, answer.fault, 200, answer.said)
           }
-          return answer.status === 200
-            ? Effect.fail(failure(model, badResponse("content-type is not text/event-stream"), 200))
-            : failRefused(model, answer)
+          return answer.status === 200 ? split(model, answer, sink) : failRefused(model, answer)
         },
         onFailure: (error) => failUnsent(model, error),
       })
     })
 
-  /** Makes a call that writes its body when it is first sent; its retries send the same. */
+  /** Makes a call that writes its body when it is first sent; its retries send the same, or the same in other words. */
   const callOf = (task: Task, model: string, write: BodyWriter): PreparedCall => {
     const kind = task._tag === "Chat" ? "chat" : "embedding"
+    const { reworded } = write
+    let isReworded = false
     let whole: ReturnType<BodyWriter> | undefined
     let streamed: ReturnType<BodyWriter> | undefined
+    const bodyOf = (mode: CallMode) => (isReworded && reworded ? reworded.write(mode) : write(mode))
+    /** Has the next attempt say it in other words, where there are any. */
+    const rewording = <A>(attempt: Effect.Effect<A, ProviderError>): Effect.Effect<A, ProviderError> => {
+      if (reworded === undefined) return attempt
+      if (isReworded) return Effect.tap(attempt, () => Effect.sync(() => reworded.taken?.()))
+      return Effect.tapError(attempt, ({ kind }) =>
+        Effect.sync(() => {
+          if (kind !== "needs_rewording") return
+          isReworded = true
+          whole = streamed = undefined
+        }),
+      )
+    }
     return {
       ...(write.dropped !== undefined && { dropped: write.dropped }),
       complete: (timeoutMs) =>
         Effect.suspend(() => {
-          whole ??= write("whole")
+          whole ??= bodyOf("whole")
           const request = { path: prefix + path(model, kind), headers: wholeHeaders, body: whole, timeoutMs }
-          return complete(task, model, request)
+          return rewording(complete(task, model, request))
         }),
       stream: (timeoutMs, sink) =>
         Effect.suspend(() => {
-          streamed ??= write("stream")
+          streamed ??= bodyOf("stream")
           const request = {
             path: prefix + path(model, "stream"),
             headers: streamHeaders,
             body: streamed,
             timeoutMs,
           }
-          return stream(model, request, sink)
+          return rewording(stream(model, request, sink))
         }),
     }
   }

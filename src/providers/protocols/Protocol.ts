@@ -21,6 +21,10 @@ export interface Protocol {
   readonly usageOf: (json: JsonObject) => Usage | null
   /** Makes a reader of one streamed answer. `nowMs` dates it when the provider's events do not. */
   readonly openStream: (model: string, nowMs: number) => StreamReader
+  /** Makes a whole answer of the events that came in its place; undefined when they are none. */
+  readonly joinEvents?: (events: ReadonlyArray<SseEvent>) => JsonObject | undefined
+  /** Makes the data of a stream's events of the JSON that came in their place; undefined when it is none. */
+  readonly splitAnswer: (json: unknown) => ReadonlyArray<string> | undefined
   readonly parseEmbedding: (
     model: string,
     request: EmbeddingRequest,
@@ -35,6 +39,15 @@ export interface BodyWriter {
   (mode: CallMode): string | Uint8Array
   /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. */
   readonly dropped?: ReadonlyArray<string>
+  /** The same in other words, for when the provider does not take these. */
+  readonly reworded?: Rewording
+}
+
+/** A body without what a provider may not take and an answer can do without: a signature, an option of the gateway's own. */
+export interface Rewording {
+  readonly write: (mode: CallMode) => string | Uint8Array
+  /** Hears that the provider took it, so that later requests can be worded so at once. */
+  readonly taken?: () => void
 }
 
 /** Reason why a task cannot be put into a protocol's words. */

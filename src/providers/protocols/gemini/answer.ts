@@ -5,10 +5,10 @@ import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../json.ts"
 import { chatCompletion, type WireHead } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
-import { answerHead, callId, isEmpty, readCandidate } from "./candidate.ts"
+import { answerHead, besides, callId, isEmpty, readCandidate } from "./candidate.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
-import { emptyCandidateFault, readFinishReason } from "./finish-reason.ts"
+import { candidateFault, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
 import { readUsage } from "./usage.ts"
 
@@ -27,7 +27,7 @@ export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Co
   }
   const head = answerHead(model, json, nowMs)
   const content = readCandidate(first, () => "")
-  const failure = isEmpty(content) ? emptyCandidateFault(first.finishReason) : undefined
+  const failure = candidateFault(first.finishReason, isEmpty(content))
   if (failure !== undefined) return Result.fail(failure)
   const usage = readUsage(json.usageMetadata)
   return Result.succeed({
@@ -45,14 +45,14 @@ const openAiBody = (head: WireHead, candidates: ReadonlyArray<JsonObject>, usage
   chatCompletion(
     head,
     candidates.map((candidate, index) => {
-      const { text, reasoning, calls } = readCandidate(candidate, (nth) => callId(head, index, nth))
+      const content = readCandidate(candidate, (nth) => callId(head, index, nth))
+      const { text, calls } = content
       return {
         message: {
           role: "assistant",
           content: text === "" && calls.length > 0 ? null : text,
           refusal: null,
-          // What models that show their thoughts call them on OpenAI's wire.
-          ...(reasoning !== "" && { reasoning_content: reasoning }),
+          ...besides(content),
           ...(calls.length > 0 && { tool_calls: calls }),
         },
         finishReason: readFinishReason(candidate.finishReason, calls.length > 0),

@@ -1,48 +1,91 @@
 import type { OpenAI } from "openai"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
 import type { WireHead } from "../openai-chat/wire.ts"
+import { fromGeminiName } from "./function-names.ts"
+import { type ExtraContent, extraContent } from "./signatures.ts"
 
-/** Content of a candidate, or of one event's piece of it. Parts of other kinds (images, executed code) are left out. */
+/** Content of a candidate, or of one event's piece of it. Parts of other kinds (audio, executed code) are left out. */
 export interface CandidateContent {
   readonly text: string
   readonly reasoning: string
+  readonly images: ReadonlyArray<Image>
   readonly calls: ReadonlyArray<ToolCall>
+  /** The signature that came with a text, which may be empty. */
+  readonly signature: string | undefined
 }
 
-/** OpenAI's tool call, with the signature that must come back where Google's own OpenAI-compatible API puts it. */
-type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall & {
-  readonly extra_content?: { readonly google: { readonly thought_signature: string } }
+/** OpenAI's tool call, with the signature that must come back. */
+type ToolCall = OpenAI.ChatCompletionMessageFunctionToolCall & { readonly extra_content?: ExtraContent }
+
+/** An image as OpenAI's wire has it in questions, and the field's gateways in answers too. */
+interface Image {
+  readonly type: "image_url"
+  readonly image_url: { readonly url: string }
+  readonly extra_content?: ExtraContent
 }
 
-export const isEmpty = ({ text, reasoning, calls }: CandidateContent): boolean =>
-  text === "" && reasoning === "" && calls.length === 0
+export const nothing: CandidateContent = {
+  text: "",
+  reasoning: "",
+  images: [],
+  calls: [],
+  signature: undefined,
+}
+
+export const isEmpty = ({ text, reasoning, images, calls }: CandidateContent): boolean =>
+  text === "" && reasoning === "" && images.length === 0 && calls.length === 0
 
 /** Reads a candidate. `ownId` names the calls that Gemini did not name, by their number within this candidate. */
 export const readCandidate = (candidate: JsonObject, ownId: (nth: number) => string): CandidateContent => {
   let text = ""
   let reasoning = ""
+  let signature: string | undefined
+  const images: Array<Image> = []
   const calls: Array<ToolCall> = []
   for (const part of objectsAt(objectAt(candidate, "content"), "parts")) {
     const call = objectAt(part, "functionCall")
-    if (call !== undefined) calls.push(toolCall(part, call, ownId(calls.length)))
+    const own = stringAt(part, "thoughtSignature")
+    const data = objectAt(part, "inlineData")
+    if (call !== undefined) calls.push(toolCall(call, own, ownId(calls.length)))
+    // A thought may have an image, a draft of the one that follows.
     else if (part.thought === true) reasoning += stringAt(part, "text") ?? ""
-    else text += stringAt(part, "text") ?? ""
+    else if (data !== undefined) images.push(...imageOf(data, own))
+    else {
+      text += stringAt(part, "text") ?? ""
+      signature = own ?? signature
+    }
   }
-  return { text, reasoning, calls }
+  return { text, reasoning, images, calls, signature }
 }
 
-const toolCall = (part: JsonObject, call: JsonObject, ownId: string): ToolCall => {
-  const signature = stringAt(part, "thoughtSignature")
-  return {
-    id: stringAt(call, "id") || ownId,
-    type: "function",
-    function: {
-      name: stringAt(call, "name") ?? "",
-      arguments: JSON.stringify(isObject(call.args) ? call.args : {}),
-    },
-    ...(signature !== undefined && { extra_content: { google: { thought_signature: signature } } }),
-  }
+/** Returns the fields of a message or a delta beside its role, content and calls. */
+export const besides = ({ images, reasoning, signature }: CandidateContent) => ({
+  // What models that show their thoughts call them on OpenAI's wire.
+  ...(reasoning !== "" && { reasoning_content: reasoning }),
+  ...(images.length > 0 && { images }),
+  ...(signature !== undefined && { extra_content: extraContent(signature) }),
+})
+
+const imageOf = (data: JsonObject, signature: string | undefined): ReadonlyArray<Image> => {
+  const mimeType = stringAt(data, "mimeType") ?? ""
+  const bytes = stringAt(data, "data")
+  if (bytes === undefined || !/^image\/[\w.+-]{1,100}$/.test(mimeType)) return []
+  const url = `data:${mimeType};base64,${bytes}`
+  return [{ type: "image_url", image_url: { url }, ...signed(signature) }]
 }
+
+const toolCall = (call: JsonObject, signature: string | undefined, ownId: string): ToolCall => ({
+  id: stringAt(call, "id") || ownId,
+  type: "function",
+  function: {
+    name: fromGeminiName(stringAt(call, "name") ?? ""),
+    arguments: JSON.stringify(isObject(call.args) ? call.args : {}),
+  },
+  ...signed(signature),
+})
+
+const signed = (signature: string | undefined) =>
+  signature !== undefined && { extra_content: extraContent(signature) }
 
 /** Reads the number of a candidate, which is left out when it is zero. */
 export const candidateIndex = (candidate: JsonObject, position: number): number => {

@@ -1,11 +1,11 @@
 import type { Content, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
-import { scanJson } from "../../../platform/json-source.ts"
-import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../json.ts"
+import { objectsAt } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
+import { CallHistory, lowerCall, lowerToolResult } from "./calls.ts"
 import { lowerContent } from "./content-parts.ts"
-import { MAX_VALUE_LEVELS } from "./depth.ts"
+import { signatureOf } from "./signatures.ts"
 import { malformed, present, unsupported } from "./wire.ts"
 
 /** Instructions apart, turns in order, a tool's result with the name of the function it answers. */
@@ -13,187 +13,155 @@ export interface Conversation {
   readonly system: ReadonlyArray<Part>
   readonly contents: ReadonlyArray<Content>
   /** Calls in `contents` that no model of Gemini signed. Of calls made at once only the first needs a signature. */
-  readonly foreignCalls: ReadonlySet<Part>
+  readonly unsigned: ReadonlySet<Part>
+  /** True when a part of `contents` has a signature. */
+  readonly isSigned: boolean
+  readonly history: Pick<CallHistory, "mediaAt">
 }
 
 export const lowerMessages = (
   messages: ReadonlyArray<ChatMessage>,
 ): Result.Result<Conversation, LoweringFault> => {
-  const conversation: Draft = {
+  const draft: Draft = {
     system: [],
     contents: [],
-    foreignCalls: new Set(),
-    functions: new Map(),
-    piecesLeft: MAX_VALUE_PIECES,
+    unsigned: new Set(),
+    isSigned: false,
+    history: new CallHistory(),
+    held: [],
   }
   for (const [index, message] of messages.entries()) {
-    const refusal = lowerMessage(conversation, message, `messages[${index}]`)
+    const refusal = lowerMessage(draft, message, `messages[${index}]`)
     if (refusal !== undefined) return Result.fail(refusal)
   }
+  release(draft)
   // Gemini wants something to answer; OpenAI's models take instructions alone.
-  if (conversation.contents.length === 0) append(conversation.contents, "user", conversation.system.splice(0))
-  return Result.succeed(conversation)
-}
-
-/** Google documents it for calls that Gemini did not make itself: without it, Gemini 3 refuses the history. */
-const FOREIGN_CALL = "skip_thought_signature_validator"
-
-/** Signs the calls of others, for models that want every call in the history signed. */
-export const withSignatures = (conversation: Conversation): Conversation => {
-  const { contents, foreignCalls, system } = conversation
-  if (foreignCalls.size === 0) return conversation
-  const sign = (part: Part): Part =>
-    foreignCalls.has(part) ? { ...part, thoughtSignature: FOREIGN_CALL } : part
-  return {
-    system,
-    contents: contents.map((content) => ({ ...content, parts: (content.parts ?? []).map(sign) })),
-    foreignCalls: new Set(),
-  }
+  if (draft.contents.length === 0) append(draft.contents, "user", draft.system.splice(0))
+  // It takes a call only after a turn of the user; of a history that was cut short, that turn may be gone.
+  if (isCall(draft.contents[0])) draft.contents.unshift({ role: "user", parts: [{ text: "Continue." }] })
+  return Result.succeed(draft)
 }
 
 interface Draft extends Conversation {
   readonly system: Array<Part>
   readonly contents: Array<Content>
-  readonly foreignCalls: Set<Part>
-  /** Names of the functions called so far, by call id. */
-  readonly functions: Map<string, string>
-  /** What may still be built of the JSON that stands in texts. */
-  piecesLeft: number
+  readonly unsigned: Set<Part>
+  isSigned: boolean
+  readonly history: CallHistory
+  /** Instructions that stand between a call and its result, where Gemini takes nothing. */
+  readonly held: Array<Part>
 }
 
-/** Fields of one object within the arguments or the result of a call: far more than any function takes or gives. */
-const MAX_VALUE_FIELDS = 10_000
-/** Fields, objects and lists within the arguments and results of a whole conversation. */
-const MAX_VALUE_PIECES = 250_000
-
-const lowerMessage = (conversation: Draft, message: ChatMessage, path: string): LoweringFault | undefined => {
+const lowerMessage = (draft: Draft, message: ChatMessage, path: string): LoweringFault | undefined => {
   switch (message.role) {
     case "system":
-    case "developer": {
-      const parts = lowerContent(message.content, `${path}.content`, "text")
-      if (Result.isFailure(parts)) return parts.failure
-      // One by one: the parts of a call's arguments have to fit the stack.
-      for (const part of parts.success) conversation.system.push(part)
-      return undefined
-    }
+    case "developer":
+      return lowerInstruction(draft, message, path)
     case "user": {
       const parts = lowerContent(message.content, `${path}.content`, "any")
       if (Result.isFailure(parts)) return parts.failure
-      append(conversation.contents, "user", parts.success)
+      release(draft)
+      append(draft.contents, "user", parts.success)
       return undefined
     }
     case "assistant":
-      return lowerAssistant(conversation, message, path)
-    case "tool":
-      return lowerToolResult(conversation, message, path)
+      release(draft)
+      return lowerAssistant(draft, message, path)
+    case "tool": {
+      const result = lowerToolResult(draft.history, message, path)
+      if (Result.isFailure(result)) return result.failure
+      append(draft.contents, "user", [result.success])
+      return undefined
+    }
     default:
       return unsupported(`${path}.role`, "This role is")
   }
 }
 
-const lowerAssistant = (
-  conversation: Draft,
-  message: ChatMessage,
-  path: string,
-): LoweringFault | undefined => {
+/**
+ * Lowers instructions. Those at the beginning stand apart; later ones keep their place, as the user's words: what came
+ * before them stays the same from one turn to the next, which prompt caches live on.
+ */
+const lowerInstruction = (draft: Draft, message: ChatMessage, path: string): LoweringFault | undefined => {
+  const parts = lowerContent(message.content, `${path}.content`, "text")
+  if (Result.isFailure(parts)) return parts.failure
+  if (parts.success.length === 0) return undefined
+  const isFirst = draft.contents.length === 0
+  push(isFirst ? draft.system : draft.held, parts.success)
+  if (!isFirst && draft.history.open.size === 0) release(draft)
+  return undefined
+}
+
+/** Gives held instructions their place: calls that have no result by now get none. */
+const release = ({ contents, held, history }: Draft): void => {
+  history.open.clear()
+  if (held.length > 0) append(contents, "user", held.splice(0))
+}
+
+const lowerAssistant = (draft: Draft, message: ChatMessage, path: string): LoweringFault | undefined => {
   if (present(message.function_call) !== undefined)
     return unsupported(`${path}.function_call`, "function_call is")
   if (present(message.audio) !== undefined) return unsupported(`${path}.audio`, "Earlier audio is")
   const parts = lowerContent(message.content ?? message.refusal, `${path}.content`, "any")
   if (Result.isFailure(parts)) return parts.failure
+  const images = lowerImages(message, path)
+  if (Result.isFailure(images)) return images.failure
   const calls = present(message.tool_calls) ?? []
   if (!Array.isArray(calls)) return malformed(`${path}.tool_calls`, "tool_calls is a list.")
   const called: Array<Part> = []
   for (const [index, call] of calls.entries()) {
-    const part = lowerCall(conversation, call, `${path}.tool_calls[${index}]`)
+    const part = lowerCall(draft.history, call, `${path}.tool_calls[${index}]`)
     if (Result.isFailure(part)) return part.failure
     called.push(part.success)
   }
   const [first] = called
   if (first !== undefined && called.every((part) => part.thoughtSignature === undefined)) {
-    conversation.foreignCalls.add(first)
+    draft.unsigned.add(first)
   }
-  append(conversation.contents, "model", [...parts.success, ...called])
+  const said = [...withSignature(parts.success, signatureOf(message)), ...images.success, ...called]
+  draft.isSigned ||= said.some(({ thoughtSignature }) => thoughtSignature !== undefined)
+  append(draft.contents, "model", said)
   return undefined
 }
 
-const lowerCall = (conversation: Draft, call: unknown, path: string): Result.Result<Part, LoweringFault> => {
-  if (!isObject(call)) return Result.fail(malformed(path, "A tool call is an object."))
-  if (call.type !== "function" && present(call.type) !== undefined) {
-    return Result.fail(unsupported(path, "Calls of tools other than functions are"))
-  }
-  const called = objectAt(call, "function")
-  const name = stringAt(called, "name")
-  if (name === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
-  const args = parseArguments(conversation, called?.arguments)
-  if (args === undefined) {
-    return Result.fail(
-      unsupported(
-        `${path}.function.arguments`,
-        `Arguments that are not a JSON object of at most ${MAX_VALUE_LEVELS} levels and ${MAX_VALUE_FIELDS} fields are`,
-      ),
-    )
-  }
-  const id = stringAt(call, "id")
-  if (id !== undefined) conversation.functions.set(id, name)
-  // Where Google's own OpenAI-compatible API carries it.
-  const signature = stringAt(objectAt(objectAt(call, "extra_content"), "google"), "thought_signature")
-  return Result.succeed({
-    functionCall: { ...(id !== undefined && { id }), name, args },
-    ...(signature !== undefined && { thoughtSignature: signature }),
-  })
+/** Puts the signature of a text to its last part; one that came with an empty text goes back with one. */
+const withSignature = (parts: ReadonlyArray<Part>, thoughtSignature: string | undefined): Array<Part> => {
+  if (thoughtSignature === undefined) return [...parts]
+  const last = parts.at(-1) ?? { text: "" }
+  return [...parts.slice(0, -1), { ...last, thoughtSignature }]
 }
 
-/** Reads arguments. A function without parameters is often called with an empty text. */
-const parseArguments = (conversation: Draft, value: unknown): JsonObject | undefined => {
-  if (value === undefined || value === null || value === "") return {}
-  return typeof value === "string" ? jsonObject(conversation, value) : undefined
-}
-
-const lowerToolResult = (
-  conversation: Draft,
-  message: ChatMessage,
-  path: string,
-): LoweringFault | undefined => {
-  const id = stringAt(message, "tool_call_id")
-  const name = id === undefined ? undefined : conversation.functions.get(id)
-  if (id === undefined || name === undefined) {
-    return unsupported(`${path}.tool_call_id`, "A result without an earlier call of its id is")
-  }
-  const parts = lowerContent(message.content, `${path}.content`, "text")
-  if (Result.isFailure(parts)) return parts.failure
-  const text = parts.success.map((part) => part.text ?? "").join("")
-  const functionResponse = { id, name, response: jsonObject(conversation, text) ?? { result: text } }
-  append(conversation.contents, "user", [{ functionResponse }])
-  return undefined
-}
-
-const jsonObject = (conversation: Draft, text: string): JsonObject | undefined => {
-  if (!/^\s*\{/.test(text)) return undefined
-  const { excess, pieces } = scanJson(Buffer.from(text), {
-    depth: MAX_VALUE_LEVELS,
-    fields: MAX_VALUE_FIELDS,
-    innerFields: MAX_VALUE_FIELDS,
-    pieces: conversation.piecesLeft,
-  })
-  if (excess !== undefined) return undefined
-  conversation.piecesLeft -= pieces
-  const json = parseJson(text)
-  return isObject(json) ? json : undefined
+/** Lowers the images that a model gave in an earlier turn, where this gateway puts them. */
+const lowerImages = (message: ChatMessage, path: string): Result.Result<Array<Part>, LoweringFault> => {
+  const images = objectsAt(message, "images")
+  return Result.map(lowerContent(images, `${path}.images`, "any"), (parts) =>
+    parts.map((part, index) => {
+      const thoughtSignature = signatureOf(images[index])
+      return thoughtSignature === undefined ? part : { ...part, thoughtSignature }
+    }),
+  )
 }
 
 /**
  * Turns of one side become one content. Tool results stay apart from what the user says: Gemini counts them against
  * the calls, and takes a content with a text for the start of a new turn.
  */
-const append = (contents: Array<Content>, role: "user" | "model", parts: Array<Part>): void => {
+const append = (contents: Array<Content>, role: "user" | "model", parts: ReadonlyArray<Part>): void => {
   const last = contents.at(-1)
   if (last?.parts !== undefined && last.role === role && isResult(last.parts) === isResult(parts)) {
-    for (const part of parts) last.parts.push(part)
+    push(last.parts, parts)
   } else {
     // A content without parts is refused.
-    contents.push({ role, parts: parts.length > 0 ? parts : [{ text: "" }] })
+    contents.push({ role, parts: parts.length > 0 ? [...parts] : [{ text: "" }] })
   }
 }
 
+/** Adds one by one: the parts of a call's arguments have to fit the stack. */
+const push = (parts: Array<Part>, more: ReadonlyArray<Part>): void => {
+  for (const part of more) parts.push(part)
+}
+
 const isResult = (parts: ReadonlyArray<Part>): boolean => parts[0]?.functionResponse !== undefined
+
+const isCall = (content: Content | undefined): boolean =>
+  content?.role === "model" && content.parts?.some(({ functionCall }) => functionCall !== undefined) === true

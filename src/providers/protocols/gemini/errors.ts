@@ -67,6 +67,7 @@ const kindOf = (
   if (status === 408 || status === 409) return "request_conflict"
   if (status === 429) return isPerDay(details) || isOutOfMoney(message) ? "quota_exhausted" : "rate_limited"
   if (message !== undefined && /input token count.*exceeds/i.test(message)) return "context_length_exceeded"
+  if (message !== undefined && /\bthought[_ ]?signature/i.test(message)) return "needs_rewording"
   return saysUnsupported(message) ? "unsupported" : "refused"
 }
 

@@ -1,41 +1,72 @@
 import type { FinishReason as GeminiFinishReason } from "@google/genai"
 import type { FinishReason } from "../../../domain/Chat.ts"
+import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { upstreamFault } from "../fault.ts"
 import type { Fault } from "../Protocol.ts"
 
-const finishReasons = new Map<unknown, FinishReason>(
+/** A reason that ends an answer, or one that leaves none, whatever was said before. */
+type Meaning = { readonly ends: FinishReason } | { readonly fails: ProviderErrorKind }
+
+const filtered: Meaning = { ends: "content_filter" }
+const unknown: Meaning = { ends: "other" }
+/** The same request may well get an answer. */
+const malformed: Meaning = { fails: "server_error_once" }
+
+/** Every reason that Google's own package knows: with a new one there, this does not compile. */
+const meanings: ReadonlyMap<unknown, Meaning> = new Map(
   Object.entries({
-    STOP: "stop",
-    MAX_TOKENS: "length",
-    SAFETY: "content_filter",
-    RECITATION: "content_filter",
-    LANGUAGE: "content_filter",
-    BLOCKLIST: "content_filter",
-    PROHIBITED_CONTENT: "content_filter",
-    SPII: "content_filter",
-    IMAGE_SAFETY: "content_filter",
-    IMAGE_PROHIBITED_CONTENT: "content_filter",
-    IMAGE_RECITATION: "content_filter",
-    MODEL_ARMOR: "content_filter",
-    ESCALATION: "content_filter",
-    // Two more than the package knows.
-  } satisfies {
-    readonly [reason in keyof typeof GeminiFinishReason | "MODEL_ARMOR" | "ESCALATION"]?: FinishReason
-  }),
+    STOP: { ends: "stop" },
+    MAX_TOKENS: { ends: "length" },
+    SAFETY: filtered,
+    RECITATION: filtered,
+    LANGUAGE: filtered,
+    BLOCKLIST: filtered,
+    PROHIBITED_CONTENT: filtered,
+    SPII: filtered,
+    IMAGE_SAFETY: filtered,
+    IMAGE_PROHIBITED_CONTENT: filtered,
+    IMAGE_RECITATION: filtered,
+    MODEL_ARMOR: filtered,
+    ESCALATION: filtered,
+    MALFORMED_FUNCTION_CALL: malformed,
+    UNEXPECTED_TOOL_CALL: malformed,
+    TOO_MANY_TOOL_CALLS: malformed,
+    MALFORMED_RESPONSE: malformed,
+    MISSING_THOUGHT_SIGNATURE: { fails: "needs_rewording" },
+    // Google has limited or closed the operator's account.
+    PUP_LIMITED_DISABLED: { fails: "not_enabled" },
+    FINISH_REASON_UNSPECIFIED: unknown,
+    OTHER: unknown,
+    IMAGE_OTHER: unknown,
+    NO_IMAGE: unknown,
+    CONTINUATION: unknown,
+  } satisfies Readonly<Record<keyof typeof GeminiFinishReason, Meaning>>),
 )
 
 /** Reads why a candidate stopped. `called`: it called a function, for which OpenAI has a reason of its own. */
 export const readFinishReason = (value: unknown, called: boolean): FinishReason => {
-  const reason = finishReasons.get(value) ?? "other"
-  return reason === "stop" && called ? "tool_calls" : reason
+  const meaning = meanings.get(value) ?? unknown
+  if ("fails" in meaning) return "other"
+  return meaning.ends === "stop" && called ? "tool_calls" : meaning.ends
 }
 
 /**
- * Returns the fault of an empty candidate: with a malformed function call or any other failure as its reason it is no
- * answer, nor when it just stopped, which some models do now and then. The same request may well fail again. One that ran
- * out of tokens while it thought, or met a filter, is an answer.
+ * Returns the fault of a candidate that stopped so: a malformed call is no answer, even beside a text. Nor is an empty
+ * candidate that just stopped, which some models give now and then, or for a reason that says nothing; one that ran out of
+ * tokens while it thought, or met a filter, is an answer.
  */
-export const emptyCandidateFault = (value: unknown): Fault | undefined =>
-  ["other", "stop"].includes(readFinishReason(value, false))
-    ? upstreamFault("server_error_once", { identifiers: [typeof value === "string" ? value : undefined] })
+export const candidateFault = (value: unknown, isEmpty: boolean): Fault | undefined => {
+  const meaning = meanings.get(value) ?? unknown
+  if ("fails" in meaning) return stopped(meaning.fails, value)
+  return isEmpty && (meaning.ends === "other" || meaning.ends === "stop")
+    ? stopped("server_error_once", value)
     : undefined
+}
+
+const stopped = (kind: ProviderErrorKind, value: unknown): Fault => {
+  const reason = typeof value === "string" ? value : undefined
+  return upstreamFault(kind, {
+    message: `The provider gave no answer: ${reason}`,
+    identifiers: [reason],
+  })
+}

@@ -3,30 +3,26 @@ import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
-import { canStopThinking, canThinkMinimally, canThinkModerately, thinkingOf } from "./model-generation.ts"
-import { type GenerationSettings, malformed, present, type ThinkingSettings, unsupported } from "./wire.ts"
-
-/** Settings that are the same for every model, and the effort, which models are told in different ways. */
-export interface ChatSettings {
-  readonly common: GenerationSettings
-  readonly effort: Effort | undefined
-}
+import type { GoogleFields } from "./google-fields.ts"
+import { type GenerationSettings, malformed, present, unsupported } from "./wire.ts"
 
 /**
- * Puts OpenAI's settings under Gemini's names. Ranges are Gemini's to judge, since they differ by model, but for those
- * that are narrower than what others serve.
+ * Puts OpenAI's settings under Gemini's names, those that are the same for every model. Ranges are Gemini's to judge, since
+ * they differ by model, but for those that are narrower than what others serve.
  */
-export const lowerSettings = (request: ChatRequest): Result.Result<ChatSettings, LoweringFault> => {
+export const lowerSettings = (
+  request: ChatRequest,
+  google: GoogleFields,
+): Result.Result<GenerationSettings, LoweringFault> => {
   const settings: GenerationSettings = {}
   const fault =
     addNumbers(settings, request) ??
     addStop(settings, request.stop) ??
     addLogprobs(settings, request) ??
     addResponseFormat(settings, request.response_format) ??
-    effortFault(request.reasoning_effort)
-  return fault === undefined
-    ? Result.succeed({ common: settings, effort: effortOf(request.reasoning_effort) })
-    : Result.fail(fault)
+    addModalities(settings, request.modalities) ??
+    addImageConfig(settings, google.image_config ?? request.image_config)
+  return fault === undefined ? Result.succeed(settings) : Result.fail(fault)
 }
 
 const MAX_CANDIDATES = 8
@@ -39,14 +35,18 @@ const numbers = [
   ["presence_penalty", "presencePenalty"],
   ["n", "candidateCount"],
   ["seed", "seed"],
+  ["top_k", "topK"],
 ] as const
+
+/** Numbers that are whole. */
+const wholeNumbers: ReadonlySet<string> = new Set(["n", "seed", "top_k"])
 
 const addNumbers = (settings: GenerationSettings, request: ChatRequest): LoweringFault | undefined => {
   for (const [field, name] of numbers) {
     const value = roundedNumber(present(request[field]))
     if (value === undefined || value === neutral[field]) continue
     if (typeof value !== "number") return malformed(field, `${field} is a number.`)
-    if ((field === "n" || field === "seed") && !Number.isInteger(value)) {
+    if (wholeNumbers.has(field) && !Number.isInteger(value)) {
       return malformed(field, `${field} is an integer.`)
     }
     if (field === "n" && value > MAX_CANDIDATES) return unsupported("n", `n above ${MAX_CANDIDATES} is`)
@@ -121,59 +121,34 @@ const addResponseFormat = (settings: GenerationSettings, value: unknown): Loweri
 
 const JSON_TYPE = "application/json"
 
-// --- thinking
-
-const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
-type Effort = (typeof efforts)[number]
-
-const effortOf = (value: unknown): Effort | undefined => efforts.find((each) => each === value)
-
-const effortFault = (value: unknown): LoweringFault | undefined => {
-  if (present(value) === undefined || effortOf(value) !== undefined) return undefined
-  return typeof value === "string"
-    ? unsupported("reasoning_effort", "This effort is")
-    : malformed("reasoning_effort", "reasoning_effort is a text.")
+const addModalities = (settings: GenerationSettings, value: unknown): LoweringFault | undefined => {
+  const modalities = present(value)
+  if (modalities === undefined) return undefined
+  if (!Array.isArray(modalities)) return malformed("modalities", "modalities is a list.")
+  if (modalities.every((each) => each === "text")) return undefined
+  if (!modalities.every((each) => each === "text" || each === "image")) {
+    return unsupported("modalities", "Modalities other than text and image are")
+  }
+  settings.responseModalities = modalities.map((each) => (each === "image" ? "IMAGE" : "TEXT"))
+  return undefined
 }
 
-/** Tells one model how much to think; undefined when it is told nothing. */
-export const thinkingFor = (model: string, effort: Effort | undefined): ThinkingSettings | undefined => {
-  // Asking a model that does not think for thoughts is refused; to it, any effort is none.
-  const thinking = effort === undefined ? undefined : thinkingOf(model)
-  if (effort === undefined || thinking === undefined) return undefined
-  return {
-    ...(thinking === "level"
-      ? { thinkingLevel: level(model, effort) }
-      : { thinkingBudget: budget(model, effort) }),
-    ...(effort !== "none" && { includeThoughts: true }),
+/** Reads what OpenRouter's clients and Google's own say of the image that is wanted: `{"aspect_ratio": "16:9", "image_size": "2K"}`. */
+const addImageConfig = (settings: GenerationSettings, value: unknown): LoweringFault | undefined => {
+  const wanted = present(value)
+  if (wanted === undefined) return undefined
+  if (!isObject(wanted)) return malformed("image_config", "image_config is an object.")
+  const { aspect_ratio, image_size, ...others } = wanted
+  const [other] = Object.keys(others)
+  if (other !== undefined) return unsupported("image_config", "This field of image_config is")
+  for (const each of [aspect_ratio, image_size]) {
+    if (each !== undefined && typeof each !== "string") {
+      return malformed("image_config", "aspect_ratio and image_size are texts.")
+    }
   }
-}
-
-/** Returns the budget of Google's own OpenAI-compatible API; where thinking cannot be turned off, at least the lowest. */
-const budget = (model: string, effort: Effort): number => {
-  switch (effort) {
-    case "none":
-      return canStopThinking(model) ? 0 : 1024
-    case "minimal":
-    case "low":
-      return 1024
-    case "medium":
-      return 8192
-    default:
-      return 24_576
+  settings.imageConfig = {
+    ...(typeof aspect_ratio === "string" && { aspectRatio: aspect_ratio }),
+    ...(typeof image_size === "string" && { imageSize: image_size }),
   }
-}
-
-/** Returns the nearest level that the model knows. */
-const level = (model: string, effort: Effort): NonNullable<ThinkingSettings["thinkingLevel"]> => {
-  switch (effort) {
-    case "none":
-    case "minimal":
-      return canThinkMinimally(model) ? "MINIMAL" : "LOW"
-    case "low":
-      return "LOW"
-    case "medium":
-      return canThinkModerately(model) ? "MEDIUM" : "HIGH"
-    default:
-      return "HIGH"
-  }
+  return undefined
 }

@@ -21,8 +21,20 @@ const readGeneration = (model: string): number => {
 
 const generation = (major: number, minor: number): number => 1000 * major + minor
 
-/** From Gemini 3 on, a function call in the history must carry the signature of the thoughts that led to it. */
-export const needsSignatures = (model: string): boolean => generationOf(model) >= generation(3, 0)
+/**
+ * From Gemini 3 on, a function call in the history must carry the signature of the thoughts that led to it. Models that are not
+ * called Gemini, such as Gemma, know no signatures.
+ */
+export const signaturesFor = (model: string): "own" | "complete" | "none" => {
+  const own = generationOf(model)
+  return own === 0 ? "none" : own >= generation(3, 0) ? "complete" : "own"
+}
+
+/** Since Gemini 3, the result of a function may have images and documents beside its JSON. */
+export const takesMediaInResults = (model: string): boolean => generationOf(model) >= generation(3, 0)
+
+/** Models that answer with images say so in their names: `gemini-2.5-flash-image`, `gemini-3-pro-image-preview`. */
+export const givesImages = (model: string): boolean => /-image(-|$)/.test(model)
 
 /** Before Gemini 3: "Function calling with a response mime type: 'application/json' is unsupported". */
 export const answersJsonBesideTools = (model: string): boolean => generationOf(model) >= generation(3, 0)
@@ -51,3 +63,9 @@ export const canThinkMinimally = (model: string): boolean =>
 
 /** The first Gemini 3 Pro knew low and high only. */
 export const canThinkModerately = (model: string): boolean => !/^gemini-3-pro(-|$)/.test(model)
+
+/** `XHIGH` is there for the models after Gemini 3; a name without a version may stand for one that does not have it. */
+export const canThinkMost = (model: string): boolean => {
+  const own = generationOf(model)
+  return own >= generation(4, 0) && Number.isFinite(own)
+}

@@ -13,6 +13,11 @@ export const gemini: Protocol = {
   parse: parseAnswer,
   usageOf: ({ usageMetadata }) => readUsage(usageMetadata),
   openStream,
+  // A proxy that loses `alt=sse` gets all events in one array.
+  splitAnswer: (json) =>
+    json === undefined
+      ? undefined
+      : (Array.isArray(json) ? json : [json]).map((each) => JSON.stringify(each)),
   parseEmbedding,
   classify,
 }

@@ -2,12 +2,15 @@ import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, joinObjects } from "../json.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
-import { type Conversation, lowerMessages, withSignatures } from "./contents.ts"
-import { type ChatSettings, lowerSettings, thinkingFor } from "./generation-config.ts"
-import { needsSignatures } from "./model-generation.ts"
+import { type Conversation, lowerMessages } from "./contents.ts"
+import { lowerSettings } from "./generation-config.ts"
+import { droppedFields, lowerGoogleSettings, readGoogleFields } from "./google-fields.ts"
+import { signaturesFor } from "./model-generation.ts"
 import { refusedByModel } from "./model-refusals.ts"
-import { droppedFields, lowerTools, type ToolSettings } from "./tools.ts"
-import { type GenerateContentBody, present, unsupported } from "./wire.ts"
+import { type Signatures, withSignatures } from "./signatures.ts"
+import { lowerThinking, type Thinking, thinkingFor } from "./thinking.ts"
+import { lowerTools } from "./tools.ts"
+import { type GenerateContentBody, type GenerationSettings, present, unsupported } from "./wire.ts"
 
 /**
  * Puts a chat into Gemini's words. What only names, stores, prices or hints is left out; so is what nobody here knows.
@@ -17,51 +20,70 @@ export const lowerChat = (model: string, request: ChatRequest): Result.Result<Bo
   const common = commonParts(request)
   if (Result.isFailure(common)) return Result.fail(common.failure)
   // Last: a model may refuse only what makes sense to others.
-  const refused = refusedByModel(model, request)
+  const parts = common.success
+  const refused = refusedByModel(model, request, parts.mediaAt)
   if (refused !== undefined) return Result.fail(refused)
-  const write = () => bodyFor(model, common.success)
-  const dropped = droppedFields(request)
-  return Result.succeed(dropped.length === 0 ? write : Object.assign(write, { dropped }))
+  const signatures = signaturesFor(model)
+  const write: BodyWriter = () => bodyFor(model, parts, signatures)
+  return Result.succeed(
+    Object.assign(write, {
+      ...(parts.dropped.length > 0 && { dropped: parts.dropped }),
+      ...(parts.hasSignatures && {
+        reworded: {
+          write: () => bodyFor(model, parts, signatures === "complete" ? "renewed" : "none"),
+        },
+      }),
+    }),
+  )
 }
 
-const bodyFor = (model: string, { body, settings, settingsText }: CommonParts): string => {
-  const thinkingConfig = thinkingFor(model, settings.effort)
-  const generationConfig = joinObjects(settingsText(), JSON.stringify({ thinkingConfig }))
-  const common = body(needsSignatures(model))
+const bodyFor = (model: string, parts: CommonParts, signatures: Signatures): string => {
+  const thinkingConfig = thinkingFor(model, parts.thinking)
+  const generationConfig = joinObjects(parts.settingsText(), JSON.stringify({ thinkingConfig }))
+  const common = parts.body(signatures)
   return generationConfig === "{}" ? common : joinObjects(common, `{"generationConfig":${generationConfig}}`)
 }
 
 /** Parts of a lowered chat that are the same for every model. Each text is long, and written once when it is asked for. */
 interface CommonParts {
-  readonly settings: ChatSettings
+  readonly thinking: Thinking
   readonly settingsText: () => string
   /** Everything but the settings. */
-  readonly body: (signed: boolean) => string
+  readonly body: (signatures: Signatures) => string
+  /** Whether a signature goes out, of the client's or in place of one. */
+  readonly hasSignatures: boolean
+  readonly dropped: ReadonlyArray<string>
+  readonly mediaAt: string | undefined
 }
 
-const makeParts = (tools: ToolSettings, settings: ChatSettings, conversation: Conversation): CommonParts => {
-  const write = (conversation: Conversation): string => {
-    const { system, contents } = conversation
+const makeParts = (
+  rest: Omit<GenerateContentBody, "contents" | "systemInstruction">,
+  settings: GenerationSettings,
+  { system, contents, unsigned, isSigned }: Conversation,
+): Pick<CommonParts, "body" | "hasSignatures" | "settingsText"> => {
+  const hasSignatures = isSigned || unsigned.size > 0
+  const texts = new Map<Signatures, string>()
+  const write = (signatures: Signatures): string => {
     const body: GenerateContentBody = {
-      contents,
+      contents: withSignatures(contents, unsigned, signatures),
       ...(system.length > 0 && { systemInstruction: { parts: system, role: "user" } }),
-      ...tools,
+      ...rest,
     }
     return JSON.stringify(body)
   }
-  const unsigned = once(() => write(conversation))
-  const signed =
-    conversation.foreignCalls.size === 0 ? unsigned : once(() => write(withSignatures(conversation)))
+  let settingsText: string | undefined
   return {
-    settings,
-    settingsText: once(() => JSON.stringify(settings.common)),
-    body: (isSigned) => (isSigned ? signed() : unsigned()),
+    hasSignatures,
+    settingsText: () => (settingsText ??= JSON.stringify(settings)),
+    body: (wanted) => {
+      const signatures = hasSignatures ? wanted : "own"
+      const known = texts.get(signatures)
+      if (known !== undefined) return known
+      const text = write(signatures)
+      texts.set(signatures, text)
+      return text
+    },
   }
-}
-
-const once = (make: () => string): (() => string) => {
-  let made: string | undefined
-  return () => (made ??= make())
 }
 
 /** Parts by request, since a request is lowered for every model that may serve it; they are forgotten with it. */
@@ -78,19 +100,28 @@ const commonParts = (request: ChatRequest): Result.Result<CommonParts, LoweringF
 const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
   const unserved = unservedField(request)
   if (unserved !== undefined) return Result.fail(unserved)
+  const fields = readGoogleFields(request)
+  if (Result.isFailure(fields)) return Result.fail(fields.failure)
+  const google = fields.success
   const tools = lowerTools(request)
   if (Result.isFailure(tools)) return Result.fail(tools.failure)
-  const settings = lowerSettings(request)
+  const settings = lowerSettings(request, google)
   if (Result.isFailure(settings)) return Result.fail(settings.failure)
-  return Result.map(lowerMessages(request.messages), (conversation) =>
-    makeParts(tools.success, settings.success, conversation),
-  )
+  const thinking = lowerThinking(request, google)
+  if (Result.isFailure(thinking)) return Result.fail(thinking.failure)
+  const beside = lowerGoogleSettings(request, google)
+  if (Result.isFailure(beside)) return Result.fail(beside.failure)
+  return Result.map(lowerMessages(request.messages), (conversation) => ({
+    ...makeParts({ ...tools.success, ...beside.success }, settings.success, conversation),
+    thinking: thinking.success,
+    dropped: droppedFields(request),
+    mediaAt: conversation.history.mediaAt,
+  }))
 }
 
 /** Fields that change the answer and have no counterpart: leaving one out in silence would answer another question. */
 const unservedFields: ReadonlyArray<readonly [field: string, asks: (value: unknown) => boolean]> = [
   ["logit_bias", (value) => !isObject(value) || Object.keys(value).length > 0],
-  ["modalities", (value) => !Array.isArray(value) || value.some((each) => each !== "text")],
   ["functions", (value) => !Array.isArray(value) || value.length > 0],
   ["function_call", () => true],
   ["audio", () => true],

@@ -11,15 +11,17 @@ import {
 import type { Reading, StreamReader } from "../Protocol.ts"
 import {
   answerHead,
+  besides,
   type CandidateContent,
   callId,
   candidateIndex,
   isEmpty,
+  nothing,
   readCandidate,
 } from "./candidate.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
-import { emptyCandidateFault, readFinishReason } from "./finish-reason.ts"
+import { candidateFault, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
 import { readUsage } from "./usage.ts"
 
@@ -71,7 +73,7 @@ class GeminiStream implements StreamReader {
     if (head === undefined) return truncated
     for (const [index, { finish, calls, begun }] of this.#choices) {
       if (finish === undefined) return truncated
-      const failure = index === 0 && !begun ? emptyCandidateFault(finish) : undefined
+      const failure = index === 0 ? candidateFault(finish, !begun) : undefined
       if (failure !== undefined) return fault(failure)
       const reason = readFinishReason(finish, calls > 0)
       ends.push(this.#chunk(head, index, {}, nothing, reason))
@@ -120,7 +122,7 @@ class GeminiStream implements StreamReader {
     const logprobs = readLogprobs(candidate)
     const delta: WireDelta = {
       ...(known === undefined && { role: "assistant", content: content.calls.length > 0 ? null : "" }),
-      ...(content.reasoning !== "" && { reasoning_content: content.reasoning }),
+      ...besides(content),
       ...(content.text !== "" && { content: content.text }),
       ...(content.calls.length > 0 && {
         tool_calls: content.calls.map((call, nth) => ({ index: before + nth, ...call })),
@@ -139,7 +141,7 @@ class GeminiStream implements StreamReader {
     finish: FinishReason | undefined,
     logprobs: WireLogprobs = null,
   ): ChatChunk {
-    const generated = content.text.length + content.reasoning.length + argumentsLength(content)
+    const generated = lengthOf(content)
     return {
       event: chatChunk(head, index, delta, finish ?? null, logprobs),
       text: index === 0 ? content.text : "",
@@ -174,9 +176,13 @@ class GeminiStream implements StreamReader {
 /** An event that says nothing to clients. */
 const COMMENT: Uint8Array = Buffer.from(": usage\n\n")
 
-const nothing: CandidateContent = { text: "", reasoning: "", calls: [] }
+/** Characters that stand for an image in estimates: about what one costs in tokens, at four each. */
+const IMAGE_CHARACTERS = 4 * 1290
 
-const argumentsLength = ({ calls }: CandidateContent): number =>
+const lengthOf = ({ text, reasoning, images, calls }: CandidateContent): number =>
+  text.length +
+  reasoning.length +
+  IMAGE_CHARACTERS * images.length +
   calls.reduce((sum, call) => sum + call.function.arguments.length, 0)
 
 const chunks = (list: ReadonlyArray<ChatChunk>) => ({ _tag: "Chunks" as const, chunks: list })

@@ -3,9 +3,10 @@ import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts"
 import type { LoweringFault } from "../Protocol.ts"
+import { toGeminiName } from "./function-names.ts"
 import { type FunctionCalling, type GenerateContentBody, malformed, present, unsupported } from "./wire.ts"
 
-export type ToolSettings = Pick<GenerateContentBody, "tools" | "toolConfig">
+type ToolSettings = Pick<GenerateContentBody, "tools" | "toolConfig">
 
 /** Lowers the tools and how they may be called. Functions are the only tools that both sides know. */
 export const lowerTools = (request: ChatRequest): Result.Result<ToolSettings, LoweringFault> => {
@@ -34,13 +35,6 @@ export const lowerTools = (request: ChatRequest): Result.Result<ToolSettings, Lo
   })
 }
 
-/** Returns what Gemini has no words for and a client can live without: it may get several calls where it asked for one. */
-export const droppedFields = ({ parallel_tool_calls, tools }: ChatRequest): ReadonlyArray<string> =>
-  parallel_tool_calls === false && Array.isArray(tools) && tools.length > 0 ? ["parallel_tool_calls"] : []
-
-/** Matches Gemini's names of functions. OpenAI's may begin with a digit. */
-const NAME = /^[A-Za-z_][\w.:-]{0,127}$/
-
 const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclaration, LoweringFault> => {
   if (!isObject(tool)) return Result.fail(malformed(path, "A tool is an object."))
   if (tool.type !== "function") {
@@ -51,9 +45,11 @@ const declaration = (tool: unknown, path: string): Result.Result<FunctionDeclara
     )
   }
   const declared = objectAt(tool, "function")
-  const name = stringAt(declared, "name")
-  if (name === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
-  if (!NAME.test(name)) return Result.fail(unsupported(`${path}.function.name`, "This name of a function is"))
+  const stated = stringAt(declared, "name")
+  if (stated === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
+  const name = toGeminiName(stated)
+  if (name === undefined)
+    return Result.fail(unsupported(`${path}.function.name`, "This name of a function is"))
   const description = stringAt(declared, "description")
   const parameters = present(declared?.parameters)
   if (parameters !== undefined && !isObject(parameters)) {
@@ -127,8 +123,11 @@ const only = (
     if (isObject(tool) && typeof tool.type === "string" && tool.type !== "function") {
       return Result.fail(unsupported("tool_choice", "Tools other than functions are"))
     }
-    const name = isObject(tool) ? stringAt(objectAt(tool, "function"), "name") : undefined
-    if (name === undefined) return Result.fail(malformed("tool_choice", "The name of a function is missing."))
+    const stated = isObject(tool) ? stringAt(objectAt(tool, "function"), "name") : undefined
+    if (stated === undefined)
+      return Result.fail(malformed("tool_choice", "The name of a function is missing."))
+    const name = toGeminiName(stated)
+    if (name === undefined) return Result.fail(unsupported("tool_choice", "This name of a function is"))
     names.push(name)
   }
   return Result.succeed({ mode, allowedFunctionNames: names })

@@ -3,7 +3,10 @@ import type {
   FunctionCallingConfigMode,
   FunctionDeclaration,
   GenerationConfig,
+  ImageConfig,
   Part,
+  SafetySetting,
+  ServiceTier,
   ThinkingConfig,
   ThinkingLevel,
 } from "@google/genai"
@@ -16,10 +19,13 @@ export interface GenerateContentBody {
   readonly generationConfig?: GenerationSettings
   readonly tools?: ReadonlyArray<{ readonly functionDeclarations: ReadonlyArray<FunctionDeclaration> }>
   readonly toolConfig?: { readonly functionCallingConfig: FunctionCalling }
+  readonly safetySettings?: ReadonlyArray<SafetySetting>
+  readonly serviceTier?: Exclude<`${ServiceTier}`, "unspecified">
 }
 
-export type GenerationSettings = Omit<GenerationConfig, "thinkingConfig"> & {
-  thinkingConfig?: ThinkingSettings
+export type GenerationSettings = Omit<GenerationConfig, "responseModalities" | "thinkingConfig"> & {
+  responseModalities?: ReadonlyArray<"TEXT" | "IMAGE">
+  imageConfig?: Pick<ImageConfig, "aspectRatio" | "imageSize">
 }
 
 export type ThinkingSettings = Omit<ThinkingConfig, "thinkingLevel"> & { thinkingLevel?: `${ThinkingLevel}` }

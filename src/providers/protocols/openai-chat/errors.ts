@@ -129,6 +129,7 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
   if (status === 402 && message !== undefined && /fewer max_tokens/i.test(message)) return "refused"
   if (status === 402 || isQuota(code) || isQuota(type) || saysNoMoney(status, message))
     return "quota_exhausted"
+  if (isAboutStreamOptions(status, said)) return "needs_rewording"
   if (isUnsupported(code)) return "unsupported"
   if (isNotEnabled(code) || saysNotEnabled(message)) return "not_enabled"
   if (status === 401 || code === "invalid_api_key") return "auth"
@@ -142,6 +143,11 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
   if (saysUnsupported(message)) return "unsupported"
   return isInvalid(code) ? "bad_request" : "refused"
 }
+
+/** Recognizes a vendor that does not take `stream_options`, which the gateway sends with each stream. */
+const isAboutStreamOptions = (status: number, { message, param }: Said): boolean =>
+  (status === 400 || status === 422) &&
+  (param === "stream_options" || (message !== undefined && /^.{0,100}\bstream_options\b/i.test(message)))
 
 /** Tells a 403 of the gateway's key or address from one of which nothing is known. */
 const isForbidden = ({ code, message, type }: Said): boolean =>

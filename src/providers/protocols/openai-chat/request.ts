@@ -7,7 +7,8 @@ import { withoutForeignFields } from "./foreign-fields.ts"
 /** The members that the gateway sets; every other member is the client's. */
 interface Settings {
   readonly model: string
-  /** Undefined for a whole answer. */
+  readonly streams: boolean
+  /** Undefined for none. */
   readonly streamOptions: JsonObject | undefined
   /** The limit goes by its new name. */
   readonly renamesMaxTokens: boolean
@@ -19,6 +20,10 @@ export interface ChatWriting {
   /** Reasoning in earlier turns may be the server's own; OpenAI's own API has none of it. Kept unless told otherwise. */
   readonly keepsReasoning?: boolean
 }
+
+/** Tells whether the client asks more of a stream than the gateway does itself. */
+export const hasOwnStreamOptions = ({ stream_options: options }: ChatRequest): boolean =>
+  isObject(options) && Object.keys(options).some((name) => name !== "include_usage")
 
 /** Cleaned requests, so that the text of one is written once for all models that it is sent to. */
 const ownRequests = {
@@ -44,12 +49,14 @@ export const writeChat = (
   { request, source }: ChatTask,
   mode: CallMode,
   { renameMaxTokens, keepsReasoning = true }: ChatWriting,
+  withStreamOptions = true,
 ): string | Uint8Array => {
   const { max_tokens, max_completion_tokens, stream_options } = request
   const settings: Settings = {
     model,
+    streams: mode === "stream",
     streamOptions:
-      mode === "stream"
+      mode === "stream" && withStreamOptions
         ? { ...(isObject(stream_options) && stream_options), include_usage: true }
         : undefined,
     renamesMaxTokens:
@@ -59,12 +66,15 @@ export const writeChat = (
   return source === undefined || own !== request ? rewrite(own, settings) : edit(source, settings)
 }
 
-const rewrite = (request: ChatRequest, { model, streamOptions, renamesMaxTokens }: Settings): string => {
+const rewrite = (
+  request: ChatRequest,
+  { model, streams, streamOptions, renamesMaxTokens }: Settings,
+): string => {
   const { max_tokens, max_completion_tokens } = request
   const own = {
     ...(renamesMaxTokens ? { max_completion_tokens: max_tokens } : { max_tokens, max_completion_tokens }),
     model,
-    ...(streamOptions !== undefined && { stream: true, stream_options: streamOptions }),
+    ...(streams && { stream: true, stream_options: streamOptions }),
   }
   return joinObjects(sharedText(request), JSON.stringify(own))
 }
@@ -81,12 +91,14 @@ const sharedText = (request: ChatRequest): string => {
   return text
 }
 
-const edit = (source: JsonSource, { model, streamOptions, renamesMaxTokens }: Settings): Uint8Array => {
-  const streams = streamOptions !== undefined
+const edit = (
+  source: JsonSource,
+  { model, streams, streamOptions, renamesMaxTokens }: Settings,
+): Uint8Array => {
   const changes = new Map<string, MemberChange>([
     ["model", { value: JSON.stringify(model) }],
     ["stream", streams ? { value: "true" } : "remove"],
-    ["stream_options", streams ? { value: JSON.stringify(streamOptions) } : "remove"],
+    ["stream_options", streamOptions !== undefined ? { value: JSON.stringify(streamOptions) } : "remove"],
   ])
   if (renamesMaxTokens) {
     // Some clients send null under the new name as well.

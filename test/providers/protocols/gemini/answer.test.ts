@@ -51,7 +51,6 @@ describe("what the gateway keeps of an answer", () => {
     ["IMAGE_SAFETY", "content_filter", "content_filter"],
     ["IMAGE_PROHIBITED_CONTENT", "content_filter", "content_filter"],
     ["MODEL_ARMOR", "content_filter", "content_filter"],
-    ["MALFORMED_FUNCTION_CALL", "other", "stop"],
     ["OTHER", "other", "stop"],
     ["A_REASON_OF_2030", "other", "stop"],
     [null, "other", "stop"],
@@ -125,13 +124,73 @@ describe("the answer as OpenAI's JSON", () => {
     })
   })
 
+  it("has images, and the signatures of texts and images, which go back with the history", () => {
+    const { message } = body(
+      candidate([
+        { text: "draft", thought: true },
+        { inlineData: { mimeType: "image/png", data: "AAAA" }, thought: true },
+        { text: "here" },
+        { inlineData: { mimeType: "image/png", data: "BBBB" }, thoughtSignature: "YmI=" },
+        { inlineData: { mimeType: "audio/wav", data: "CCCC" } },
+        { text: "", thoughtSignature: "c2ln" },
+      ]),
+    ).choices[0]
+    assert.deepStrictEqual(message, {
+      role: "assistant",
+      content: "here",
+      refusal: null,
+      reasoning_content: "draft",
+      images: [
+        {
+          type: "image_url",
+          image_url: { url: "data:image/png;base64,BBBB" },
+          extra_content: { google: { thought_signature: "YmI=" } },
+        },
+      ],
+      extra_content: { google: { thought_signature: "c2ln" } },
+    })
+    const asked = { role: "user" as const, content: "Draw." }
+    assert.deepStrictEqual(
+      Result.getOrThrow(lowerChat({ messages: [asked, message] }, "gemini-3-flash")).contents[1],
+      {
+        role: "model",
+        parts: [
+          { text: "here", thoughtSignature: "c2ln" },
+          { inlineData: { mimeType: "image/png", data: "BBBB" }, thoughtSignature: "YmI=" },
+        ],
+      },
+    )
+    const onlyImage = candidate([{ inlineData: { mimeType: "image/png", data: "BBBB" } }])
+    assert.strictEqual(body(onlyImage).choices[0].message.images.length, 1)
+    assert.strictEqual(body(onlyImage).choices[0].finish_reason, "stop")
+  })
+
+  it("gives calls the names that the client knows", () => {
+    const name = "1st/search v2"
+    const lowered = lowerChat(
+      {
+        messages: [{ role: "user", content: "Find it." }],
+        tools: [{ type: "function", function: { name } }],
+        tool_choice: { type: "function", function: { name } },
+      },
+      "gemini-3-flash",
+    )
+    const { tools, toolConfig } = Result.getOrThrow(lowered)
+    const theirs = tools[0].functionDeclarations[0].name
+    assert.match(theirs, /^[A-Za-z_][A-Za-z0-9_]*$/)
+    assert.deepStrictEqual(toolConfig.functionCallingConfig.allowedFunctionNames, [theirs])
+    const { message } = body(geminiToolAnswer({ model: "m" }, [{ name: theirs, args: {} }])).choices[0]
+    assert.strictEqual(message.tool_calls[0].function.name, name)
+  })
+
   it("reads back as history what it gave as an answer", () => {
     const { message } = body(
       geminiToolAnswer({ model: "m" }, [{ name: "weather", args: { place: "Oslo" }, signature: "c2ln" }]),
     ).choices[0]
     const result = { role: "tool" as const, tool_call_id: message.tool_calls[0].id, content: "3 degrees" }
-    const lowered = lowerChat({ messages: [message, result] }, "gemini-3-flash")
-    assert.deepStrictEqual(Result.getOrThrow(lowered).contents, [
+    const asked = { role: "user" as const, content: "The weather?" }
+    const lowered = lowerChat({ messages: [asked, message, result] }, "gemini-3-flash")
+    assert.deepStrictEqual(Result.getOrThrow(lowered).contents.slice(1), [
       {
         role: "model",
         parts: [
@@ -241,21 +300,30 @@ describe("no answer", () => {
     assert.strictEqual(fault({ error: {} })?.kind, "server_error_once")
   })
 
-  it.each([
-    "MALFORMED_FUNCTION_CALL",
-    "UNEXPECTED_TOOL_CALL",
-    "TOO_MANY_TOOL_CALLS",
-    "MISSING_THOUGHT_SIGNATURE",
-    "NO_IMAGE",
-    "OTHER",
-    "A_REASON_OF_2030",
-  ])("is an empty candidate that stopped for %s", (reason) => {
-    for (const parts of [undefined, [], [{ text: "" }]]) {
-      assert.deepInclude(fault(candidate(parts, reason)), { kind: "server_error_once", detail: reason })
-    }
+  it.each<[reason: string, kind: string]>([
+    ["MALFORMED_FUNCTION_CALL", "server_error_once"],
+    ["UNEXPECTED_TOOL_CALL", "server_error_once"],
+    ["TOO_MANY_TOOL_CALLS", "server_error_once"],
+    ["MALFORMED_RESPONSE", "server_error_once"],
+    ["MISSING_THOUGHT_SIGNATURE", "needs_rewording"],
+    ["PUP_LIMITED_DISABLED", "not_enabled"],
+  ])("is a candidate that stopped for %s, whatever it said before", (reason, kind) => {
     const said = [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]
-    for (const part of said) assert.isUndefined(fault(candidate([part], reason)))
+    for (const parts of [undefined, [], [{ text: "" }], ...said.map((part) => [part])]) {
+      assert.strictEqual(fault(candidate(parts, reason))?.kind, kind)
+    }
   })
+
+  it.each(["NO_IMAGE", "OTHER", "A_REASON_OF_2030"])(
+    "is an empty candidate that stopped for %s",
+    (reason) => {
+      for (const parts of [undefined, [], [{ text: "" }]]) {
+        assert.deepInclude(fault(candidate(parts, reason)), { kind: "server_error_once", detail: reason })
+      }
+      const said = [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]
+      for (const part of said) assert.isUndefined(fault(candidate([part], reason)))
+    },
+  )
 
   it("is an empty candidate that just stopped, and not one that was stopped", () => {
     assert.strictEqual(fault(candidate([], "STOP"))?.kind, "server_error_once")

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import type { ChatMessage, ChatRequest } from "../../../../src/domain/Chat.ts"
+import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 import { geminiRequestFault } from "../../../support/fake-upstream-gemini.ts"
 import { faultOf, lowerChat } from "./lowering.ts"
 
@@ -36,7 +37,7 @@ const call = (id: string, args = '{"place":"Oslo"}', more: object = {}) => ({
   ...more,
 })
 const calling = (args: string): ChatRequest => ({
-  messages: [{ role: "assistant", tool_calls: [call("a", args)] }],
+  messages: [user, { role: "assistant", tool_calls: [call("a", args)] }],
 })
 /** An object in an object in an object, so many times. */
 const nested = (levels: number) => `${'{"a":'.repeat(levels - 1)}{}${"}".repeat(levels - 1)}`
@@ -44,28 +45,123 @@ const imageAt = (url: string) => ({ type: "image_url", image_url: { url } })
 const signed = (signature: string) => ({ extra_content: { google: { thought_signature: signature } } })
 
 describe("messages", () => {
-  it("gathers system and developer messages, names the assistant model and joins turns of one side", () => {
+  it("sets instructions at the beginning apart, leaves later ones where they are, and joins turns of one side", () => {
     assert.deepStrictEqual(
       lower({
         messages: [
           { role: "system", content: "be brief" },
+          { role: "developer", content: "and kind" },
           user,
           { role: "user", content: "there" },
           { role: "assistant", content: "hello" },
-          { role: "developer", content: [{ type: "text", text: "and kind" }] },
+          { role: "developer", content: [{ type: "text", text: "NOTICE" }] },
           { role: "assistant", content: [{ type: "refusal", refusal: "no" }] },
-          { role: "user", content: "" },
+          { role: "assistant", content: "never" },
+          { role: "user", content: "well" },
+          { role: "system", content: "" },
+          { role: "system", content: "hurry" },
         ],
       }),
       {
         systemInstruction: { role: "user", parts: [{ text: "be brief" }, { text: "and kind" }] },
         contents: [
           { role: "user", parts: [{ text: "hi" }, { text: "there" }] },
-          { role: "model", parts: [{ text: "hello" }, { text: "no" }] },
-          { role: "user", parts: [{ text: "" }] },
+          { role: "model", parts: [{ text: "hello" }] },
+          { role: "user", parts: [{ text: "NOTICE" }] },
+          { role: "model", parts: [{ text: "no" }, { text: "never" }] },
+          { role: "user", parts: [{ text: "well" }, { text: "hurry" }] },
         ],
       },
     )
+  })
+
+  it("puts instructions between a call and its results behind the last result, or before the next turn", () => {
+    const between = (...rest: ReadonlyArray<ChatMessage>) =>
+      lower({
+        messages: [
+          user,
+          { role: "assistant", tool_calls: [call("a"), call("b")] },
+          { role: "system", content: "first" },
+          { role: "tool", tool_call_id: "b", content: "1" },
+          { role: "developer", content: "second" },
+          ...rest,
+        ],
+      })
+        .contents.slice(2)
+        .map(({ parts }: { parts: ReadonlyArray<{ text?: string; functionResponse?: { id: string } }> }) =>
+          parts.map(({ text, functionResponse }) => text ?? functionResponse?.id),
+        )
+    const last = { role: "tool", tool_call_id: "a", content: "2" } as const
+    assert.deepStrictEqual(between(last, user), [
+      ["b", "a"],
+      ["first", "second", "hi"],
+    ])
+    assert.deepStrictEqual(between(last), [
+      ["b", "a"],
+      ["first", "second"],
+    ])
+    assert.deepStrictEqual(between(last, { role: "system", content: "third" }), [
+      ["b", "a"],
+      ["first", "second", "third"],
+    ])
+    assert.deepStrictEqual(between(user), [["b"], ["first", "second", "hi"]])
+  })
+
+  it("lets the user say something before a history that opens with a call", () => {
+    const { contents } = lower({
+      messages: [
+        { role: "system", content: "be brief" },
+        { role: "assistant", tool_calls: [call("a")] },
+        { role: "tool", tool_call_id: "a", content: "3" },
+      ],
+    })
+    assert.deepStrictEqual(contents[0], { role: "user", parts: [{ text: "Continue." }] })
+    assert.lengthOf(contents, 3)
+    assert.strictEqual(
+      lower({ messages: [{ role: "assistant", content: "hello" }, user] }).contents[0].role,
+      "model",
+    )
+  })
+
+  it.each([
+    ['{"place":', { arguments: '{"place":' }],
+    ["[1]", { arguments: "[1]" }],
+    ["Oslo", { arguments: "Oslo" }],
+    [nested(65), { arguments: nested(65) }],
+    [nested(1_000_000), { arguments: nested(1_000_000) }],
+    [nested(64), JSON.parse(nested(64))],
+  ])("gives arguments that are no object on as a text", (args, given) => {
+    assert.deepStrictEqual(lower(calling(args)).contents[1].parts[0].functionCall.args, given)
+  })
+
+  it("gives images in the result of a function on to models that take them", () => {
+    const request: ChatRequest = {
+      messages: [
+        user,
+        { role: "assistant", tool_calls: [call("a")] },
+        {
+          role: "tool",
+          tool_call_id: "a",
+          content: [{ type: "text", text: '{"seen":true}' }, imageAt("data:image/png;base64,AAAA")],
+        },
+      ],
+    }
+    for (const model of ["gemini-3.8-flash", "gemini-flash-latest"]) {
+      assert.deepStrictEqual(lower(request, model).contents[2].parts, [
+        {
+          functionResponse: {
+            id: "a",
+            name: "weather",
+            response: { seen: true },
+            parts: [{ inlineData: { mimeType: "image/png", data: "AAAA" } }],
+          },
+        },
+      ])
+    }
+    assert.deepInclude(fault(request, "gemini-2.5-flash"), {
+      kind: "unsupported",
+      param: "messages[2].content",
+    })
   })
 
   it("says instructions alone as the user, since Gemini wants something to answer", () => {
@@ -119,6 +215,65 @@ describe("messages", () => {
       undefined,
     ])
     assert.deepStrictEqual(signatures("gemini-2.5-flash", call("a", "{}", signed("c2ln"))), ["c2ln"])
+    assert.deepStrictEqual(signatures("gemma-4-31b-it", call("a", "{}", signed("c2ln"))), [undefined])
+  })
+
+  it("brings the signature of a text back to its last part, and those of images to them", () => {
+    const parts = (message: object, model = "gemini-3.5-flash") =>
+      lower({ messages: [user, { role: "assistant", ...message }] }, model).contents[1].parts
+    const two = [
+      { type: "text", text: "a" },
+      { type: "text", text: "b" },
+    ]
+    assert.deepStrictEqual(parts({ content: two, ...signed("c2ln") }), [
+      { text: "a" },
+      { text: "b", thoughtSignature: "c2ln" },
+    ])
+    assert.deepStrictEqual(
+      parts({ content: null, ...signed("c2ln"), tool_calls: [call("a", "{}", signed("YWE="))] }),
+      [
+        { text: "", thoughtSignature: "c2ln" },
+        { functionCall: { id: "a", name: "weather", args: {} }, thoughtSignature: "YWE=" },
+      ],
+    )
+    const image = { ...imageAt("data:image/png;base64,AAAA"), ...signed("YmI=") }
+    assert.deepStrictEqual(parts({ content: "here", images: [image] }), [
+      { text: "here" },
+      { inlineData: { mimeType: "image/png", data: "AAAA" }, thoughtSignature: "YmI=" },
+    ])
+    assert.deepStrictEqual(parts({ content: "a", ...signed("c2ln") }, "gemma-4-31b-it"), [{ text: "a" }])
+  })
+
+  it("writes a history once more without its signatures, and with Google's stand-in for those of calls", () => {
+    const messages: ReadonlyArray<ChatMessage> = [
+      user,
+      {
+        role: "assistant",
+        content: "a",
+        ...signed("b2xk"),
+        tool_calls: [call("a", "{}", signed("b2xk")), call("b")],
+      },
+    ]
+    const again = (model: string) => {
+      const writer = Result.getOrThrow(
+        gemini.lower({ _tag: "Chat", request: { messages }, mode: "whole" }, model),
+      )
+      assert.isDefined(writer.reworded)
+      return JSON.parse(String(writer.reworded.write("whole"))).contents[1].parts.map(
+        (part: { thoughtSignature?: string }) => part.thoughtSignature,
+      )
+    }
+    assert.deepStrictEqual(again("gemini-3.8-flash"), [
+      undefined,
+      "skip_thought_signature_validator",
+      undefined,
+    ])
+    assert.deepStrictEqual(again("gemini-2.5-flash"), [undefined, undefined, undefined])
+    const writer = gemini.lower(
+      { _tag: "Chat", request: { messages: [user] }, mode: "whole" },
+      "gemini-3.8-flash",
+    )
+    assert.isUndefined(Result.getOrThrow(writer).reworded)
   })
 
   it.each<[model: string, signature: string | undefined]>([
@@ -218,7 +373,7 @@ describe("settings", () => {
         user: "u",
         metadata: { a: "b" },
         store: true,
-        service_tier: "flex",
+        service_tier: "auto",
         stream_options: {},
         verbosity: "low",
       },
@@ -250,6 +405,10 @@ describe("settings", () => {
     ["gemini-2.5-flash", "low", { thinkingBudget: 1024, includeThoughts: true }],
     ["gemini-2.5-flash-lite", "medium", { thinkingBudget: 8192, includeThoughts: true }],
     ["gemini-2.5-pro", "high", { thinkingBudget: 24576, includeThoughts: true }],
+    ["gemini-4-argon", "xhigh", { thinkingLevel: "XHIGH", includeThoughts: true }],
+    ["gemini-4.5-flash", "max", { thinkingLevel: "XHIGH", includeThoughts: true }],
+    ["gemini-3.8-flash", "xhigh", { thinkingLevel: "HIGH", includeThoughts: true }],
+    ["gemini-flash-latest", "xhigh", { thinkingLevel: "HIGH", includeThoughts: true }],
     ["gemini-2.5-pro", "xhigh", { thinkingBudget: 24576, includeThoughts: true }],
     ["gemini-3-flash-preview", "none", { thinkingLevel: "MINIMAL" }],
     ["gemini-3.6-flash", "minimal", { thinkingLevel: "MINIMAL", includeThoughts: true }],
@@ -264,6 +423,110 @@ describe("settings", () => {
     ["gemma-3-27b-it", "high", undefined],
   ])("tells %s to think: %s", (model, effort, thinking) => {
     assert.deepStrictEqual(config({ reasoning_effort: effort }, model)?.thinkingConfig, thinking)
+  })
+})
+
+describe("what is said to Google alone, or in another vendor's words", () => {
+  const tokens = (budget_tokens: number) => ({ thinking: { type: "enabled", budget_tokens } })
+  const google = (fields: object) => ({ extra_body: { google: fields } })
+
+  it.each<[model: string, fields: Partial<ChatRequest>, thinking: object | undefined]>([
+    [
+      "gemini-2.5-flash",
+      {
+        ...google({ thinking_config: { thinking_budget: 0, include_thoughts: false } }),
+        reasoning_effort: "high",
+      },
+      { thinkingBudget: 0, includeThoughts: false },
+    ],
+    [
+      "gemini-3.8-flash",
+      { google: { thinking_config: { thinking_level: "low" } }, ...tokens(9999) },
+      { thinkingLevel: "LOW" },
+    ],
+    ["gemini-2.5-flash", tokens(5000), { thinkingBudget: 5000, includeThoughts: true }],
+    ["gemini-2.5-flash", tokens(100_000), { thinkingBudget: 24_576, includeThoughts: true }],
+    ["gemini-3.8-flash", tokens(1024), { thinkingLevel: "LOW", includeThoughts: true }],
+    ["gemini-3.8-flash", tokens(5000), { thinkingLevel: "MEDIUM", includeThoughts: true }],
+    ["gemini-3.8-flash", tokens(20_000), { thinkingLevel: "HIGH", includeThoughts: true }],
+    ["gemini-2.5-flash", { thinking: { type: "disabled" } }, { thinkingBudget: 0 }],
+    ["gemini-3.8-flash", { thinking: { type: "adaptive" } }, undefined],
+    ["gemma-4-31b-it", tokens(20_000), undefined],
+  ])("thinking of %s by %j", (model, fields, thinking) => {
+    assert.deepStrictEqual(lower(asked(fields), model).generationConfig?.thinkingConfig, thinking)
+  })
+
+  it("goes out under Google's names", () => {
+    const safety = [{ category: "HARM_CATEGORY_HARASSMENT", threshold: "BLOCK_NONE" }]
+    assert.deepInclude(lower(asked({ safety_settings: safety, service_tier: "flex", top_k: 40 })), {
+      safetySettings: safety,
+      serviceTier: "flex",
+      generationConfig: { topK: 40 },
+    })
+    assert.deepInclude(lower(asked(google({ safety_settings: safety }))), { safetySettings: safety })
+    assert.deepStrictEqual(
+      lower(
+        asked({ modalities: ["text", "image"], image_config: { aspect_ratio: "16:9", image_size: "2K" } }),
+        "gemini-3-pro-image-preview",
+      ).generationConfig,
+      { responseModalities: ["TEXT", "IMAGE"], imageConfig: { aspectRatio: "16:9", imageSize: "2K" } },
+    )
+  })
+
+  it.each<[param: string, fields: Partial<ChatRequest>]>([
+    ["extra_body.google.cached_content", google({ cached_content: "cachedContents/1" })],
+    ["google.labels", { google: { labels: {} } }],
+    ["extra_body.google.thinking_config", google({ thinking_config: { depth: 1 } })],
+    [
+      "extra_body.google.thinking_config.thinking_level",
+      google({ thinking_config: { thinking_level: "odd" } }),
+    ],
+    ["thinking", { thinking: { type: "interleaved" } }],
+    ["service_tier", { service_tier: "scale" }],
+    ["modalities", { modalities: ["image"] }],
+    ["image_config", { image_config: { style: "vivid" } }],
+  ])("is refused by its name: %s", (param, fields) => {
+    assert.deepInclude(fault(asked(fields)), { kind: "unsupported", param })
+  })
+
+  it.each<[param: string, fields: Partial<ChatRequest>]>([
+    ["extra_body", { extra_body: "google" }],
+    ["extra_body.google", google([])],
+    ["extra_body.google.thinking_config", google({ thinking_config: "high" })],
+    [
+      "extra_body.google.thinking_config.thinking_budget",
+      google({ thinking_config: { thinking_budget: 1.5 } }),
+    ],
+    [
+      "extra_body.google.thinking_config.include_thoughts",
+      google({ thinking_config: { include_thoughts: 1 } }),
+    ],
+    ["safety_settings", { safety_settings: [{ category: "HARM_CATEGORY_HARASSMENT" }] }],
+    ["thinking", { thinking: true }],
+    ["thinking.budget_tokens", { thinking: { type: "enabled", budget_tokens: -1 } }],
+    ["thinking.type", { thinking: {} }],
+    ["service_tier", { service_tier: 1 }],
+    ["top_k", { top_k: 1.5 }],
+    ["image_config", { image_config: { aspect_ratio: 1 } }],
+  ])("makes no sense: %s", (param, fields) => {
+    assert.deepInclude(fault(asked(fields)), { kind: "malformed", param })
+  })
+
+  it("names what is left out, in words that a header can hold", () => {
+    const dropped = (fields: Partial<ChatRequest>) =>
+      Result.getOrThrow(
+        gemini.lower({ _tag: "Chat", request: asked(fields), mode: "whole" }, "gemini-3.8-flash"),
+      ).dropped
+    assert.deepStrictEqual(dropped({ user: "u", store: true, metadata: null, temperature: 1 }), [
+      "user",
+      "store",
+    ])
+    assert.deepStrictEqual(dropped({ "x\r\ny": 1, Ünkown: 1, min_p: 0.1 }), ["min_p"])
+    assert.deepStrictEqual(dropped({ parallel_tool_calls: false, tools: [weather] }), ["parallel_tool_calls"])
+    assert.isUndefined(dropped({ parallel_tool_calls: false, tools: [] }))
+    assert.isUndefined(dropped({ parallel_tool_calls: true, tools: [weather] }))
+    const many = Object.fromEntries(Array.from({ length: 100 }, (_, index) => [`f${index}`, 1]))
+    assert.lengthOf(dropped(many) ?? [], 20)
   })
 })
 
@@ -380,21 +643,14 @@ describe("what has no counterpart", () => {
         tool_choice: { type: "allowed_tools", allowed_tools: { mode: "never", tools: [weather] } },
       }),
     ],
-    ["tools[0].function.name", asked({ tools: [{ type: "function", function: { name: "1st" } }] })],
+    [
+      "tools[0].function.name",
+      asked({ tools: [{ type: "function", function: { name: `1${"x".repeat(128)}` } }] }),
+    ],
     ["messages[0].content[0].image_url", said(imageAt("data:image/png,raw"))],
     ["messages[0].content[0].file", said({ type: "file", file: { file_data: "not a data URL" } })],
     ["messages[0].content[0].file", said({ type: "file", file: { file_url: "https://example.com/a" } })],
     ["messages[0].role", { messages: [{ role: "function", name: "f", content: "42" }] }],
-    [
-      "messages[0].tool_calls[1].function.arguments",
-      { messages: [{ role: "assistant", tool_calls: [call("a"), call("b", '{"place":')] }] },
-    ],
-    [
-      "messages[0].tool_calls[0].function.arguments",
-      { messages: [{ role: "assistant", tool_calls: [call("a", "[1]")] }] },
-    ],
-    ["messages[0].tool_calls[0].function.arguments", calling(nested(65))],
-    ["messages[0].tool_calls[0].function.arguments", calling(nested(1_000_000))],
     ["messages[0].tool_call_id", { messages: [{ role: "tool", content: "42" }] }],
     [
       "messages[1].tool_call_id",
@@ -464,21 +720,17 @@ describe("what only some models can do", () => {
 })
 
 describe("deep values", () => {
-  it("go out up to a bound", () => {
-    const body = lower(calling(nested(64)))
-    assert.strictEqual(JSON.stringify(body.contents[0].parts[0].functionCall.args), nested(64))
-  })
-
   it.each([65, 1_000_000])(
     "of %s levels in a tool's result go out as the text that they came as",
     (levels) => {
       const { contents } = lower({
         messages: [
+          user,
           { role: "assistant", tool_calls: [call("a")] },
           { role: "tool", tool_call_id: "a", content: nested(levels) },
         ],
       })
-      assert.deepStrictEqual(contents[1].parts[0].functionResponse.response, { result: nested(levels) })
+      assert.deepStrictEqual(contents[2].parts[0].functionResponse.response, { result: nested(levels) })
     },
   )
 })

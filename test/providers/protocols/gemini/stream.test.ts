@@ -245,7 +245,7 @@ describe("a stream that fails", () => {
     assert.strictEqual(run([half]).outcome, "reset")
   })
 
-  it("is one that stopped for a failure before the first choice had said anything", () => {
+  it("is one whose first choice stopped for a failure, or before it had said anything", () => {
     const failed = { finishReason: "MALFORMED_FUNCTION_CALL" }
     const second = { index: 1, content: { parts: [{ text: "b" }] }, ...stop }
     assert.strictEqual(run([piece([], failed)]).outcome, "server_error_once")
@@ -256,7 +256,8 @@ describe("a stream that fails", () => {
       "whatever others said",
     )
     for (const part of [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]) {
-      assert.strictEqual(run([piece([part]), piece([], failed)]).outcome, "Done")
+      assert.strictEqual(run([piece([part]), piece([], failed)]).outcome, "server_error_once")
+      assert.strictEqual(run([piece([part]), piece([], { finishReason: "OTHER" })]).outcome, "Done")
     }
     assert.strictEqual(run([{ candidates: [second, { index: 0, ...stop }] }]).outcome, "server_error_once")
     assert.strictEqual(

@@ -63,4 +63,31 @@ describe("what another vendor handed out", () => {
     const asked = history({ tool_calls: [{ ...call, extra_content: { mine: 1 } }], custom: { google: {} } })
     assert.deepStrictEqual(sent(imitator, asked).messages as unknown, asked.messages as unknown)
   })
+
+  it("may be images, which OpenAI takes from nobody", () => {
+    const image = { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } }
+    const own = history({ images: [image], tool_calls: [call] })
+    assert.deepInclude(sent(imitator, own).messages[1], { images: [image] })
+    assert.notProperty(sent(openai, own).messages[1] ?? {}, "images")
+    const googles = history({ images: [{ ...image, extra_content: signature }], tool_calls: [call] })
+    assert.notProperty(sent(imitator, googles).messages[1] ?? {}, "images")
+  })
+})
+
+describe("what a client says to Google alone", () => {
+  const google = { thinking_config: { thinking_budget: 0 } }
+
+  it("goes to no other, and nothing else is left out", () => {
+    const { messages } = history({ tool_calls: [call] })
+    assert.deepStrictEqual(
+      Object.keys(sent(openai, { messages, extra_body: { google }, top_k: 1 })).toSorted(),
+      ["messages", "model", "top_k"],
+    )
+    assert.deepInclude(sent(openai, { messages, extra_body: { google, own: 1 }, google }), {
+      extra_body: { own: 1 },
+    })
+    assert.notProperty(sent(openai, { messages, google }), "google")
+    // Other vendors' fields of the name are not Google's.
+    assert.property(sent(openai, { messages, google: true }), "google")
+  })
 })
