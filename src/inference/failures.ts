@@ -41,8 +41,11 @@ export const fromRouting = (error: ModelNotFound | ModelNotAllowed | NoCandidate
     case "ModelNotAllowed":
       return new GatewayError({
         code: "model_not_allowed",
-        param: "model",
-        detail: "This API key's model list does not include the model.",
+        param: error.field ?? "model",
+        detail:
+          error.field === undefined
+            ? "This API key's model list does not include the model."
+            : `This API key is for some models only: it may not send ${error.field}, which may choose another. Leave it out.`,
       })
     case "NoCandidate":
       return noCandidateError(error)

@@ -21,6 +21,7 @@ import {
   NoCandidate,
   type Plan,
 } from "./plan.ts"
+import { asksUnpricedTier, restrictedField } from "./restricted-fields.ts"
 import { type Observation, Statistics } from "./Statistics.ts"
 import { rank, type Tier } from "./score.ts"
 import {
@@ -163,6 +164,10 @@ const make = Effect.fnUntraced(function* () {
     if (route === undefined || (route.targets.length === 0 && route.largerContext.length === 0)) {
       return Result.fail(new ModelNotFound({ requestedModel }))
     }
+    const restricted = input.allowed === undefined ? undefined : restrictedField(task.request)
+    if (restricted !== undefined) {
+      return Result.fail(new ModelNotAllowed({ requestedModel, field: restricted }))
+    }
     const inputTokens = inputTokensOf(task)
     const windowTokens = task._tag === "Chat" ? inputTokens : estimateLongestInputTokens(task.request)
 
@@ -267,9 +272,11 @@ const prepareCalls = (
   const ready: Array<ReadyTarget> = []
   const excluded: Array<Exclusion> = []
   for (const target of targets) {
-    const call = isAllowed(allowed, requestedModel, target)
-      ? prepareCall(target, task, windowTokens)
-      : notAllowed
+    const call = !isAllowed(allowed, requestedModel, target)
+      ? notAllowed
+      : allowed !== undefined && asksUnpricedTier(task.request.service_tier, target.model.price)
+        ? unpricedTier
+        : prepareCall(target, task, windowTokens)
     if (Result.isSuccess(call)) ready.push({ target, call: call.success })
     else excluded.push({ provider: target.provider.name, model: target.model.name, ...call.failure })
   }
@@ -277,6 +284,11 @@ const prepareCalls = (
 }
 
 const notAllowed: ReturnType<typeof prepareCall> = Result.fail({ rule: "not_allowed" })
+const unpricedTier: ReturnType<typeof prepareCall> = Result.fail({
+  rule: "unsupported",
+  param: "service_tier",
+  text: "This tier has no price here, and the key is for some models only.",
+})
 
 /** A field of candidates with one leader: a bare name may stand for models of both kinds, which never compete. */
 type Contest = CallMode | "embedding"

@@ -73,9 +73,10 @@ export type ChosenBy = "score" | "hysteresis" | "probe" | "exploration" | "only_
 /** No route, `provider/model` or model has this name. */
 export class ModelNotFound extends Data.TaggedError("ModelNotFound")<{ readonly requestedModel: string }> {}
 
-/** The key's allow-list admits neither the name nor any candidate behind it. */
+/** The key's allow-list admits neither the name nor any candidate behind it; or not `field`, which may choose another. */
 export class ModelNotAllowed extends Data.TaggedError("ModelNotAllowed")<{
   readonly requestedModel: string
+  readonly field?: string
 }> {}
 
 /** The name is known and allowed, but no model behind it can take this request. */
