@@ -73,7 +73,7 @@ const ask = async (model: string, fields?: object) => {
 }
 
 describe.each(vendorErrors.map((error, i) => ({ ...error, i })))("$name", ({ i, kind, says, ...error }) => {
-  const { blame, breaker } = dispositions[kind]
+  const { blame, breaker, retry } = dispositions[kind]
   const isFinal = blame === "client" || blame === "content"
   const trouble = () => status(error.status, error.body ?? "<html>")
 
@@ -81,20 +81,22 @@ describe.each(vendorErrors.map((error, i) => ({ ...error, i })))("$name", ({ i, 
     troubled.respond(trouble())
     const { status, raw } = await ask(`pair${i}`)
     assert.strictEqual(status, isFinal ? 400 : 200, raw)
-    assert.strictEqual(troubled.count, 1)
+    assert.strictEqual(troubled.count, retry === "never" ? 1 : 2)
     assert.strictEqual(healthy.count, isFinal ? 0 : 1)
   })
 
-  it(breaker === "open" ? "rests for everybody" : "takes the candidate from nobody else", async () => {
-    troubled.respond(ok({ text: "well" }))
-    assert.strictEqual((await ask(`pair${i}`)).status, 200)
-    assert.strictEqual(troubled.count, breaker === "open" ? 0 : 1)
-  })
+  // A provider in trouble counts what troubled it.
+  if (blame !== "provider")
+    it(breaker === "open" ? "rests for everybody" : "takes the candidate from nobody else", async () => {
+      troubled.respond(ok({ text: "well" }))
+      assert.strictEqual((await ask(`pair${i}`)).status, 200)
+      assert.strictEqual(troubled.count, breaker === "open" ? 0 : 1)
+    })
 
   it("says to the client what is its business, once every candidate has said it", async () => {
     troubled.respond(trouble())
     const { status, raw, body } = await ask(`both${i}`)
-    if (blame === "operator" || blame === "credentials") {
+    if (blame === "operator" || blame === "credentials" || blame === "provider") {
       assert.include([502, 503], status, raw)
       assert.notMatch(raw, /credit|billing|balance|team|organi[sz]ation|proj_|verified/i)
       return

@@ -244,4 +244,233 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     kind: "refused",
     param: "messages[0].role",
   },
+  {
+    name: "Groq: a model that is gone",
+    status: 400,
+    body: openai("The model `llama2-70b` has been decommissioned.", { code: "model_decommissioned" }),
+    kind: "model_not_found",
+  },
+  {
+    name: "NVIDIA: a function of another account",
+    status: 404,
+    body: { detail: "Function '23d4': Not found for account 'Qawmu'" },
+    kind: "model_not_found",
+  },
+  {
+    name: "NVIDIA: a function in trouble",
+    status: 400,
+    body: { detail: "Function id '23d4': DEGRADED function cannot be invoked" },
+    kind: "overloaded",
+  },
+  {
+    name: "NVIDIA: no authorization",
+    status: 403,
+    body: { title: "Forbidden", detail: "Authorization failed" },
+    kind: "auth",
+  },
+  {
+    name: "OpenRouter: a key's limit",
+    status: 403,
+    body: openai("Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys"),
+    kind: "quota_exhausted",
+  },
+  {
+    name: "OpenRouter: no model",
+    status: 400,
+    body: openai("acme/x-1 is not a valid model ID"),
+    kind: "model_not_found",
+  },
+  {
+    name: "Mistral: no model",
+    status: 400,
+    body: { object: "error", message: "Invalid model: x", type: "invalid_model", code: "1500" },
+    kind: "model_not_found",
+  },
+  {
+    name: "DeepSeek: no model",
+    status: 400,
+    body: openai("Model Not Exist"),
+    kind: "model_not_found",
+  },
+  {
+    name: "xAI: no model",
+    status: 404,
+    body: {
+      code: "Some requested entity was not found",
+      error: "The model grok-9 does not exist or your team 16f2 does not have access to it.",
+    },
+    kind: "model_not_found",
+  },
+  {
+    name: "xAI: a wrong key",
+    status: 400,
+    body: { code: "Client specified an invalid argument", error: "Incorrect API key provided: xa***YA." },
+    kind: "auth",
+  },
+  {
+    name: "Google's compatible API: a wrong key",
+    status: 400,
+    body: [
+      {
+        error: {
+          code: 400,
+          message: "API key not valid. Please pass a valid API key.",
+          status: "INVALID_ARGUMENT",
+        },
+      },
+    ],
+    kind: "auth",
+  },
+  {
+    name: "Alibaba: an unpaid account",
+    status: 400,
+    body: openai("Access denied, please make sure your account is in good standing.", { code: "Arrearage" }),
+    kind: "quota_exhausted",
+  },
+  {
+    name: "Fireworks: a suspended account",
+    status: 412,
+    body: {
+      error: {
+        message: "Account acme is suspended, possibly due to reaching the monthly spending limit",
+        code: "PRECONDITION_FAILED",
+      },
+    },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "New API: no quota",
+    status: 403,
+    body: { error: { message: "预扣费额度失败", type: "new_api_error", code: "insufficient_user_quota" } },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "New API: no channel for the model",
+    status: 503,
+    body: {
+      error: { message: "No available channel for model x", type: "new_api_error", code: "model_not_found" },
+    },
+    kind: "model_not_found",
+  },
+  {
+    name: "MiniMax: no balance, by 500",
+    status: 500,
+    body: { error: { type: "api_error", message: "insufficient balance (1008)" } },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "Zhipu: an unpaid account",
+    status: 429,
+    body: { error: { code: "1113", message: "您的账户已欠费，请充值后重试。" } },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "Zhipu: a week's limit",
+    status: 429,
+    body: {
+      error: { code: 1310, message: "Weekly/Monthly Limit Exhausted. Your limit will reset at 2026-12-01" },
+    },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "OpenAI: a flagged prompt",
+    status: 400,
+    body: openai("Invalid prompt: your prompt was flagged as potentially violating our usage policy.", {
+      code: "invalid_prompt",
+    }),
+    kind: "content_filter",
+    says: /flagged as potentially violating/,
+  },
+  {
+    name: "Anthropic: blocked output",
+    status: 400,
+    body: {
+      type: "error",
+      error: { type: "invalid_request_error", message: "Output blocked by content filtering policy" },
+    },
+    kind: "content_filter",
+    says: /Output blocked/,
+  },
+  {
+    name: "Alibaba: refused content, behind its own number",
+    status: 400,
+    body: openai(
+      "<400> InternalError.Algo.DataInspectionFailed: Input text data may contain inappropriate content.",
+    ),
+    kind: "content_filter",
+    says: /inappropriate content/,
+  },
+  ...[
+    ["Anthropic", 400, openai("prompt is too long: 206640 tokens > 200000 maximum")],
+    [
+      "llama.cpp",
+      400,
+      openai("the request exceeds the available context size", {
+        type: "exceed_context_size_error",
+        n_ctx: 4096,
+      }),
+    ],
+    ["llama.cpp by 500", 500, openai("Context size has been exceeded.", { type: "server_error", code: 500 })],
+    ["Zhipu", 400, { error: { code: "1261", message: "Prompt exceeds max length" } }],
+    [
+      "xAI",
+      400,
+      {
+        code: "x",
+        error: "This model's maximum prompt length is 131072 but the request contains 140000 tokens.",
+      },
+    ],
+    ["Moonshot", 400, openai("Your request exceeded model token limit: 262144")],
+    [
+      "Alibaba",
+      400,
+      openai("<400> InternalError.Algo.InvalidParameter: Range of input length should be [1, 129024]"),
+    ],
+    ["watsonx", 400, { errors: [{ code: 5021, message: "The maximum context window is exceeded" }] }],
+  ].map(
+    ([who, status, body]): VendorError => ({
+      name: `${who}: too long a prompt`,
+      status: Number(status),
+      body,
+      kind: "context_length_exceeded",
+      says: /./,
+    }),
+  ),
+  {
+    name: "Groq: a bad call by the model",
+    status: 400,
+    body: openai("Failed to call a function.", { code: "tool_use_failed", failed_generation: "<f>" }),
+    kind: "server_error_once",
+  },
+  {
+    name: "Groq: no capacity for flex",
+    status: 498,
+    body: openai("Flex tier capacity exceeded"),
+    kind: "overloaded",
+  },
+  {
+    name: "an aggregator: an upstream in trouble, by 403",
+    status: 403,
+    body: { error: { message: "Upstream request failed: Model is unavailable", type: "server_error" } },
+    kind: "server_error",
+  },
+  {
+    name: "OpenAI: an empty list that others take",
+    status: 400,
+    body: openai("Invalid 'messages[1].tool_calls': empty array.", {
+      param: "messages[1].tool_calls",
+      code: "empty_array",
+    }),
+    kind: "refused",
+    says: /empty array/,
+  },
+  {
+    name: "OpenAI: an id longer than its own",
+    status: 400,
+    body: openai("Invalid 'messages[1].tool_calls[0].id': string too long.", {
+      code: "string_above_max_length",
+    }),
+    kind: "refused",
+    says: /string too long/,
+  },
 ]

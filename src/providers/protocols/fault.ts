@@ -35,7 +35,7 @@ const ACCOUNT_SENTENCE =
 
 /** Recognizes what is the operator's business, in an error that is not known to be. */
 const concernsAccount = (message: string): boolean =>
-  /\b(billing|credit balance|purchase (more )?credits|api[ _-]?keys?|your (organization|account|team|plan|subscription))\b/i.test(
+  /\b(billing|credit balance|purchase (more )?credits|api[ _-]?keys?|(for|your) (organization|account|team|plan|subscription))\b/i.test(
     message,
   )
 

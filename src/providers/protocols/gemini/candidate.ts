@@ -32,8 +32,9 @@ export const nothing: CandidateContent = {
   signature: undefined,
 }
 
-export const isEmpty = ({ text, reasoning, images, calls }: CandidateContent): boolean =>
-  text === "" && reasoning === "" && images.length === 0 && calls.length === 0
+/** Tells content that is no answer; thoughts alone are none. */
+export const isEmpty = ({ text, images, calls }: CandidateContent): boolean =>
+  text === "" && images.length === 0 && calls.length === 0
 
 /** Reads a candidate. `ownId` names the calls that Gemini did not name, by their number within this candidate. */
 export const readCandidate = (candidate: JsonObject, ownId: (nth: number) => string): CandidateContent => {

@@ -59,7 +59,8 @@ const kindOf = (
   if (status < 400) return "bad_response"
   // Its docs call 500 and 504 possibly deterministic: an input too long for the model or for the deadline.
   if (status === 500 || status === 504) return "server_error_once"
-  if (status >= 500) return status === 503 ? "overloaded" : "server_error"
+  // 499: Google's side gave it up.
+  if (status >= 499) return status === 503 ? "overloaded" : "server_error"
   if (status === 402) return "quota_exhausted"
   if (name === "FAILED_PRECONDITION" || isAboutProject(reason)) return "not_enabled"
   if (status === 401 || status === 403 || reason === "API_KEY_INVALID" || isBadKey(message)) return "auth"

@@ -1,89 +1,129 @@
+import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
+import type { Said } from "./said.ts"
+
 /**
  * Codes and sentences by which vendors that speak OpenAI's protocol say who has to act, as public reports show them. A
  * sentence counts only from its beginning: in the middle of another one it may be the client's own, quoted.
  */
-
-type Word = string | undefined
-
-const oneOf = (...words: ReadonlyArray<string>) => {
-  const known = new Set(words)
-  return (word: Word): boolean => word !== undefined && known.has(word)
+interface Row {
+  readonly kind: ProviderErrorKind
+  /** Codes, or types. */
+  readonly words?: ReadonlyArray<string>
+  readonly says?: RegExp
+  /** Where a sentence of this status means something else. */
+  readonly unless?: number
 }
 
-const begins =
-  (pattern: RegExp) =>
-  (message: Word): boolean =>
-    message !== undefined && pattern.test(message)
+/** Rows that decide whatever the status is, the first that fits. */
+const decisive: ReadonlyArray<Row> = [
+  {
+    // OpenAI, Azure, Moonshot, Alibaba, Zhipu, image models.
+    kind: "content_filter",
+    words: [
+      ...[
+        "content_policy_violation",
+        "content_filter",
+        "ResponsibleAIPolicyViolation",
+        "content_filter_error",
+      ],
+      ...["data_inspection_failed", "DataInspectionFailed", "moderation_blocked", "invalid_prompt", "1301"],
+    ],
+    // xAI by 403, Alibaba, DeepSeek, Anthropic.
+    says: /^(<\d+> InternalError\.Algo\.\w+: )?(content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk|output blocked by content filtering)/i,
+  },
+  // OpenRouter of an account that would do for a shorter answer.
+  { kind: "refused", says: /^.{0,200}\bfewer max_tokens/i, unless: 400 },
+  {
+    kind: "quota_exhausted",
+    words: [
+      ...["insufficient_quota", "credit_balance_exhausted", "organization_usage_limit_exceeded"],
+      ...["billing_hard_limit_reached", "billing_not_active", "insufficient_balance", "insufficient_credits"],
+      "exceeded_current_quota_error", // Moonshot
+      ...["Arrearage", "AccountOverdueError"], // Alibaba, Volcengine
+      ...["insufficient_user_quota", "pre_consume_token_quota_failed"], // New API
+      ...["1113", "1310"], // Zhipu
+      ...["organization_spend_limit_exceeded", "project_spend_limit_exceeded", "user_spend_limit_exceeded"],
+    ],
+    // Anthropic by 400, xAI by 403 and 429, DeepSeek, OpenRouter, OpenAI, MiniMax by 500, Fireworks by 412, Zhipu by 429.
+    says: /^(your credit balance is too low|insufficient (account )?(balance|credits?|funds)|billing hard limit|your account is not active|you have run out of credits|your (newly created )?team (\S+ )?(doesn't have any credits|has either used all)|you have (reached|exceeded) your (specified |monthly |api )*(usage|spend(ing)?) limit|(api )?key (budget )?limit exceeded|account \S+ is suspended|weekly\/monthly limit exhausted)/i,
+  },
+  // In a 429 a quota may be a minute's.
+  { kind: "quota_exhausted", says: /^you exceeded your current quota/i, unless: 429 },
+  {
+    // What a prompt is too long for; llama.cpp by 500.
+    kind: "context_length_exceeded",
+    words: ["context_length_exceeded", "exceed_context_size_error", "1261"],
+    // More tokens than a minute's limit are a 429 (OpenAI) or 413 (Groq), but never fit, however long one waits.
+    says: /maximum context (length|window)|exceeds? the (available )?context (length|window|size)|^request too large for .*\blimit:? \d+, requested:? \d|^(the )?prompt is too long|^context size has been exceeded|maximum prompt length is|^prompt exceeds max length|exceeded model token limit|^(<\d+> InternalError\.Algo\.\w+: )?range of input length should be/i,
+  },
+  // Before the next: OpenAI says of streams alone that an organization must be verified for them.
+  { kind: "unsupported", words: ["unsupported_parameter", "unsupported_value", "unknown_parameter"] },
+  {
+    kind: "not_enabled",
+    words: [
+      ...["unsupported_country_region_territory", "account_deactivated", "organization_deactivated"],
+      ...["organization_not_verified", "ModelNotOpen", "AccessDenied.Unpurchased"],
+    ],
+    // OpenAI, Anthropic.
+    says: /^(country, region, or territory not supported|your organization must be verified|this organization has been disabled|project \S+ does not have access to model)/i,
+  },
+  {
+    kind: "auth",
+    words: ["invalid_api_key"],
+    says: /^(incorrect api key provided|api key not valid|invalid api[- _]key)/i,
+  },
+  {
+    kind: "model_not_found",
+    words: [
+      ...["model_not_found", "model_decommissioned", "invalid_model", "DeploymentNotFound", "ModelNotFound"],
+      "InvalidEndpointOrModel.NotFound", // Volcengine
+    ],
+    // Groq, DeepSeek, OpenRouter, NVIDIA.
+    says: /^((the )?(requested )?model [`'"]?[^\s`'"]+[`'"]? (has been (decommissioned|deprecated)|does not exist|(is|was) not found)|model not exist|invalid model\b|\S+ is not a valid model id|function '\S+': not found for account)/i,
+  },
+  // The model's own call or JSON was bad, of which Groq tells by 400.
+  { kind: "server_error_once", words: ["tool_use_failed", "json_validate_failed"] },
+  { kind: "overloaded", words: ["server_is_overloaded", "slow_down"], says: /^.{0,80}\bDEGRADED function\b/ },
+]
 
-/** OpenAI, Azure, Moonshot, Alibaba, image models. */
-export const isContentFilter = oneOf(
-  "content_policy_violation",
-  "content_filter",
-  "ResponsibleAIPolicyViolation",
-  "content_filter_error",
-  "data_inspection_failed",
-  "DataInspectionFailed",
-  "moderation_blocked",
-)
+/** Rows that describe what is wrong with a request, when its status says no more than that something is. */
+const descriptive: ReadonlyArray<Row> = [
+  {
+    // OpenAI, Mistral and what is made with pydantic, Groq, Anthropic, llama.cpp, vLLM.
+    kind: "unsupported",
+    says: /\b(is|are) not (yet )?supported\b|\b(does|do)(n't| not) support\b|^unsupported (parameter|value|field)|^unrecognized request argument|^unknown (parameter|field|name)|\bextra inputs are not permitted|\bproperty '[^']+' is unsupported/i,
+  },
+  {
+    // OpenAI's codes of a value that makes no sense to anybody. Its bounds of lengths and of output are its own.
+    kind: "bad_request",
+    words: [
+      ...[
+        "invalid_type",
+        "missing_required_parameter",
+        "decimal_above_max_value",
+        "decimal_below_min_value",
+        "integer_below_min_value",
+      ],
+      ...["string_below_min_length", "array_below_min_length", "object_below_min_properties"],
+    ],
+  },
+]
 
-/** xAI by 403, Alibaba, DeepSeek. */
-export const refusesContent = begins(
-  /^(content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk)/i,
-)
+const finder = (rows: ReadonlyArray<Row>) => {
+  const known = rows.map((row) => ({ ...row, words: new Set(row.words) }))
+  return (status: number, { code, innerCode, message, type }: Said): ProviderErrorKind | undefined =>
+    known.find(
+      ({ says, unless, words }) =>
+        [code, type, innerCode].some((word) => word !== undefined && words.has(word)) ||
+        (says !== undefined && message !== undefined && status !== unless && says.test(message)),
+    )?.kind
+}
 
-const isExhausted = oneOf(
-  "insufficient_quota",
-  "credit_balance_exhausted",
-  "organization_usage_limit_exceeded",
-  "billing_hard_limit_reached",
-  "billing_not_active",
-  "insufficient_balance",
-  "insufficient_credits",
-  "exceeded_current_quota_error", // Moonshot
-)
-
-export const isQuota = (word: Word): boolean =>
-  isExhausted(word) || word?.endsWith("_spend_limit_exceeded") === true
-
-/** Anthropic by 400, xAI by 403 and 429, DeepSeek, OpenRouter, OpenAI. */
-const noMoney = begins(
-  /^(your credit balance is too low|insufficient (account )?(balance|credits?|funds)|billing hard limit|your account is not active|you have run out of credits|your (newly created )?team (\S+ )?(doesn't have any credits|has either used all)|you have (reached|exceeded) your (specified |monthly |api )*(usage|spend(ing)?) limit)/i,
-)
-
-/** In a 429 a quota may be a minute's. */
-export const saysNoMoney = (status: number, message: Word): boolean =>
-  noMoney(message) || (status !== 429 && begins(/^you exceeded your current quota/i)(message))
-
-export const isNotEnabled = oneOf(
-  "unsupported_country_region_territory",
-  "account_deactivated",
-  "organization_deactivated",
-  "organization_not_verified",
-)
-
-/** OpenAI, Anthropic. */
-export const saysNotEnabled = begins(
-  /^(country, region, or territory not supported|your organization must be verified|this organization has been disabled|project \S+ does not have access to model)/i,
-)
-
-export const isUnsupported = oneOf("unsupported_parameter", "unsupported_value", "unknown_parameter")
-
-/** OpenAI, Mistral and what is made with pydantic, Groq, Anthropic, llama.cpp, vLLM. */
-export const saysUnsupported = (message: Word): boolean =>
-  message !== undefined &&
-  /\b(is|are) not (yet )?supported\b|\b(does|do)(n't| not) support\b|^unsupported (parameter|value|field)|^unrecognized request argument|^unknown (parameter|field|name)|\bextra inputs are not permitted|\bproperty '[^']+' is unsupported/i.test(
-    message,
-  )
-
-/** OpenAI's codes of what is wrong with a value as such. */
-export const isInvalid = (code: Word): boolean =>
-  code !== undefined &&
-  /^(invalid_type|missing_required_parameter|empty_(array|string)|(decimal|integer|string|array|object)_(above|below)_(max|min)_(value|length|properties))$/.test(
-    code,
-  )
+export const decided = finder(decisive)
+export const described = finder(descriptive)
 
 /** Finds the field that a sentence is about, where the error does not name one: `Unsupported parameter: 'x'`. */
-export const fieldNamedIn = (message: Word): Word =>
+export const fieldNamedIn = (message: string | undefined): string | undefined =>
   message === undefined
     ? undefined
     : (/^(?:un(?:supported|known|recognized) (?:parameter|value|field|name|request argument)(?: supplied)?:? ['"`]?)([\w.[\]]{1,100})/i.exec(

@@ -317,10 +317,10 @@ describe("no answer", () => {
   it.each(["NO_IMAGE", "OTHER", "A_REASON_OF_2030"])(
     "is an empty candidate that stopped for %s",
     (reason) => {
-      for (const parts of [undefined, [], [{ text: "" }]]) {
+      for (const parts of [undefined, [], [{ text: "" }], [{ text: "a", thought: true }]]) {
         assert.deepInclude(fault(candidate(parts, reason)), { kind: "server_error_once", detail: reason })
       }
-      const said = [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]
+      const said = [{ text: "a" }, { functionCall: { name: "f" } }]
       for (const part of said) assert.isUndefined(fault(candidate([part], reason)))
     },
   )
@@ -328,6 +328,7 @@ describe("no answer", () => {
   it("is an empty candidate that just stopped, and not one that was stopped", () => {
     assert.strictEqual(fault(candidate([], "STOP"))?.kind, "server_error_once")
     assert.strictEqual(fault(candidate([{ text: "" }], "STOP"))?.kind, "server_error_once")
+    assert.strictEqual(fault(candidate([{ text: "a", thought: true }], "STOP"))?.kind, "server_error_once")
     for (const reason of ["MAX_TOKENS", "SAFETY", "MODEL_ARMOR", "ESCALATION"]) {
       assert.strictEqual(completion(candidate([], reason)).text, "")
     }

@@ -69,7 +69,7 @@ describe("error classification", () => {
       "quota_exhausted",
     ],
     ["429 without a body", 429, undefined, "rate_limited"],
-    ["499 CANCELLED", 499, error("CANCELLED"), "refused"],
+    ["499 CANCELLED", 499, error("CANCELLED"), "server_error"],
     ["500 INTERNAL", 500, errorSamples.serverError.gemini.body, "server_error_once"],
     ["502 in HTML", 502, undefined, "server_error"],
     ["503 UNAVAILABLE", 503, errorSamples.overloaded.gemini.body, "overloaded"],
