@@ -22,6 +22,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   journal: ["platform", "observability"],
   ledger: ["domain", "config", "database", "observability", "journal"],
   repricing: ["domain", "database", "ledger"],
+  reconciliation: ["domain", "platform", "database", "ledger"],
   analytics: ["domain", "database", "ledger", "api"],
   routing: ["domain", "platform", "catalog", "config", "observability", "providers"],
   inference: [
@@ -62,6 +63,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "auth",
     "ledger",
     "repricing",
+    "reconciliation",
     "api",
     "doctor",
   ],

@@ -14,6 +14,7 @@ import {
   recomputeCosts,
 } from "../repricing/recompute-costs.ts"
 import { CommandFailed } from "./CommandFailed.ts"
+import { reconcile } from "./costs-reconcile.ts"
 import { dollars } from "./dollars.ts"
 import { instantFlag } from "./instant.ts"
 import { makeProgress } from "./progress.ts"
@@ -175,5 +176,5 @@ const recompute = Command.make(
 
 export const costs = Command.make("costs").pipe(
   Command.withDescription("What requests cost"),
-  Command.withSubcommands([recompute]),
+  Command.withSubcommands([recompute, reconcile]),
 )

@@ -22,6 +22,7 @@ import {
   urlOf,
   type Values,
 } from "./setting.ts"
+import { geminiUrl, openAiUrl } from "./vendor-urls.ts"
 
 /**
  * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
@@ -57,10 +58,7 @@ const adminJwtSecret = secret(
   ),
 )
 const gatewayFile = text("GATEWAY_CONFIG", FilePath, undefined)
-const baseUrls = {
-  openai: text("OPENAI_BASE_URL", BaseUrl, "https://api.openai.com/v1"),
-  gemini: text("GEMINI_BASE_URL", BaseUrl, "https://generativelanguage.googleapis.com"),
-}
+const baseUrls = { openai: openAiUrl, gemini: geminiUrl }
 
 type Reader = ReturnType<typeof makeReader>
 

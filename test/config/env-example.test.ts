@@ -3,6 +3,7 @@ import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, FileSystem } from "effect"
 import { readLogSettings } from "../../src/config/LogSettings.ts"
+import { readReportAccess } from "../../src/config/report-access.ts"
 import { Settings } from "../../src/config/Settings.ts"
 
 const root = new URL("../../", import.meta.url)
@@ -14,7 +15,7 @@ const sources = readdirSync(new URL("src", root), { recursive: true, encoding: "
   .map((file) => [file, readFileSync(new URL(`src/${file}`, root), "utf8")] as const)
 
 const settings = (provider: ConfigProvider.ConfigProvider) =>
-  Effect.all([readLogSettings, Settings]).pipe(
+  Effect.all([readLogSettings, Settings, readReportAccess("openai"), readReportAccess("anthropic")]).pipe(
     Effect.provide(Settings.layerNoDeps),
     Effect.provide([ConfigProvider.layer(provider), NodeServices.layer]),
   )
