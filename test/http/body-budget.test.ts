@@ -24,8 +24,8 @@ const decoders: Readonly<Record<HeavyBody["endpoint"], DecodeCall>> = {
 
 /** Two models of each dialect: what is the same for both is not done twice. */
 const models = [
-  [openAiChat({ renameMaxTokens: true }), "gpt-5"],
-  [openAiChat({ renameMaxTokens: false }), "llama"],
+  [openAiChat({ isOpenAi: true }), "gpt-5"],
+  [openAiChat({ isOpenAi: false }), "llama"],
   [gemini, "gemini-2.5-pro"],
   [gemini, "gemini-3-pro"],
 ] as const

@@ -6,7 +6,7 @@ import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 /** Makes a provider for any server that speaks OpenAI's chat completions; the key is optional. */
 export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
-    protocol: openAiChat({ renameMaxTokens: false, endsWithDone: config.endsWithDone ?? false }),
+    protocol: openAiChat({ isOpenAi: false, endsWithDone: config.endsWithDone ?? false }),
     path: openAiPath,
     auth: (apiKey) => ["authorization", `Bearer ${apiKey}`],
   })

@@ -6,7 +6,7 @@ import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 /** Makes the provider for OpenAI itself. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
-    protocol: openAiChat({ renameMaxTokens: true, keepsReasoning: false }),
+    protocol: openAiChat({ isOpenAi: true }),
     path: openAiPath,
     auth: (apiKey) => ["authorization", `Bearer ${apiKey}`],
   })

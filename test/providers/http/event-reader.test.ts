@@ -19,7 +19,7 @@ const end = (protocol: keyof typeof protocols, text: string, cut: number): Strea
   return consumer.onEnd()
 }
 
-const protocols = { gemini, openai: openAiChat({ renameMaxTokens: false }) }
+const protocols = { gemini, openai: openAiChat({ isOpenAi: false }) }
 
 /** Said, and so far as the events tell, complete or about to be. */
 const said = {

@@ -20,7 +20,7 @@ const chat = (fields: object = {}): Task => ({
 const counting = Effect.fnUntraced(function* () {
   const upstream = yield* FakeUpstream.make
   const seen = { lowered: 0, written: 0 }
-  const real = openAiChat({ renameMaxTokens: false })
+  const real = openAiChat({ isOpenAi: false })
   const protocol: Protocol = {
     ...real,
     lower: (task, model) => {

@@ -19,7 +19,7 @@ import { geminiRequestFault } from "../../support/fake-upstream-gemini.ts"
 const folder = new URL("../../fixtures/requests/", import.meta.url)
 
 const models: ReadonlyArray<readonly [model: string, protocol: Protocol]> = [
-  ["gpt-5", openAiChat({ renameMaxTokens: true })],
+  ["gpt-5", openAiChat({ isOpenAi: true })],
   ["gemini-2.5-flash", gemini],
   ["gemini-3-flash-preview", gemini],
 ]

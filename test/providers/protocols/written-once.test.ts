@@ -40,7 +40,7 @@ const asking = (parameters: object): ChatRequest => ({
 describe("what models of a dialect are told alike is written once", () => {
   it("for OpenAI's, which go by different names for the limit", () => {
     const { parameters, seen } = counted()
-    const [o3, other] = bodies(openAiChat({ renameMaxTokens: true }), ["o3", "gpt-4o"], asking(parameters))
+    const [o3, other] = bodies(openAiChat({ isOpenAi: true }), ["o3", "gpt-4o"], asking(parameters))
     assert.strictEqual(seen.written, 1)
     assert.deepInclude(o3, { model: "o3", max_completion_tokens: 5 })
     assert.notProperty(o3, "max_tokens")

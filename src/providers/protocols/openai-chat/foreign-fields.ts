@@ -4,18 +4,20 @@ import { isObject, objectAt } from "../json.ts"
 /**
  * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, the
  * reasoning of a turn that bears one, the images of an answer), and what the client says to Google alone. A strict server
- * refuses such fields, and they are none of its business. Reasoning of unknown origin may be the server's own, which some
- * want back, and so may images; with `keepsReasoning: false` they go too. The same request when there is nothing to leave
- * out.
+ * refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and no images back at all; for
+ * a server that imitates it, both may be its own, but the fields and the role that only OpenAI knows are put into older
+ * words. The same request when there is nothing to change.
  */
-export const withoutForeignFields = (request: ChatRequest, keepsReasoning: boolean): ChatRequest => {
+export const withoutForeignFields = (request: ChatRequest, isOpenAi: boolean): ChatRequest => {
   const own = sayingToGoogle(request) === undefined ? request : withoutGoogle(request)
   // Few requests have any: a first look costs less than a copy.
   const { messages } = request
-  if (!Array.isArray(messages) || !messages.some((message) => isForeign(message, keepsReasoning))) return own
+  const isForeign = isOpenAi ? isForeignToOpenAi : isForeignToImitators
+  if (!Array.isArray(messages) || !messages.some(isForeign)) return own
+  const clean = isOpenAi ? forOpenAi : forImitators
   return {
     ...own,
-    messages: messages.map((message) => (isForeign(message, keepsReasoning) ? cleaned(message) : message)),
+    messages: messages.map((message) => (isForeign(message) ? clean(message) : message)),
   }
 }
 
@@ -33,13 +35,14 @@ const withoutGoogle = ({ extra_body, google: _, ...request }: ChatRequest): Chat
   return Object.keys(rest).length === 0 ? request : { ...request, extra_body: rest }
 }
 
-const isForeign = (message: unknown, keepsReasoning: boolean): boolean =>
-  isObject(message) &&
-  message.role === "assistant" &&
-  (isSigned(message) ||
-    hasSigned(message.tool_calls) ||
-    hasSigned(message.images) ||
-    (!keepsReasoning && (message.reasoning_content !== undefined || message.images !== undefined)))
+// --- what is foreign to everybody
+
+const isForeign = (message: ChatMessage): boolean =>
+  isSigned(message) ||
+  hasSigned(message.tool_calls) ||
+  hasSigned(message.images) ||
+  // What vLLM says of a turn without calls, and OpenAI refuses.
+  isEmptyList(message.tool_calls)
 
 /** Recognizes what Google's models hand out through this gateway, and through Google's own compatible API. */
 const isSigned = (part: unknown): boolean =>
@@ -47,18 +50,81 @@ const isSigned = (part: unknown): boolean =>
 
 const hasSigned = (parts: unknown): boolean => Array.isArray(parts) && parts.some(isSigned)
 
-const cleaned = ({
-  extra_content: _,
-  reasoning_content: __,
-  images: ___,
-  ...message
-}: ChatMessage): ChatMessage =>
-  Array.isArray(message.tool_calls)
-    ? { ...message, tool_calls: message.tool_calls.map(withoutExtra) }
-    : message
+const isEmptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
+
+/** Leaves out what bears a signature, and the reasoning and images beside it. */
+const withoutSigned = (message: ChatMessage): ChatMessage => {
+  const { extra_content: _, tool_calls: calls, ...rest } = message
+  const isGoogles = isSigned(message) || hasSigned(calls) || hasSigned(message.images)
+  const { images: __, reasoning_content: ___, ...bare } = rest
+  return {
+    ...(isGoogles ? bare : rest),
+    ...(Array.isArray(calls) && calls.length > 0 && { tool_calls: calls.map(withoutExtra) }),
+  }
+}
 
 const withoutExtra = (call: unknown): unknown => {
   if (!isObject(call)) return call
   const { extra_content: _, ...own } = call
   return own
 }
+
+// --- OpenAI
+
+const isForeignToOpenAi = (message: unknown): message is ChatMessage =>
+  isAssistant(message) &&
+  (isForeign(message) ||
+    message.images !== undefined ||
+    message.reasoning_content !== undefined ||
+    message.reasoning !== undefined ||
+    message.reasoning_details !== undefined)
+
+const forOpenAi = (message: ChatMessage): ChatMessage => {
+  const { images: _, reasoning: __, reasoning_content: ___, reasoning_details: ____, ...own } = message
+  return withoutSigned(own)
+}
+
+// --- servers that imitate OpenAI
+
+const isForeignToImitators = (message: unknown): message is ChatMessage =>
+  isAssistant(message)
+    ? isForeign(message) ||
+      NEWER.some((field) => isNothing(message, field)) ||
+      hasBareCall(message.tool_calls)
+    : isObject(message) && message.role === "developer"
+
+const forImitators = (message: ChatMessage): ChatMessage => {
+  if (message.role === "developer") return { ...message, role: "system" }
+  const own = Object.fromEntries(
+    Object.entries(withoutSigned(message)).filter(
+      ([field]) => !(isNewer(field) && isNothing(message, field)),
+    ),
+  )
+  return {
+    ...own,
+    role: message.role,
+    ...(Array.isArray(own.tool_calls) && { tool_calls: own.tool_calls.map(withArguments) }),
+  }
+}
+
+/** Fields of OpenAI's answers that say nothing there, and that clients send back as they came. */
+const NEWER = ["annotations", "audio", "function_call", "refusal", "tool_calls"] as const
+
+const isNewer = (field: string): boolean => NEWER.some((each) => each === field)
+
+const isNothing = (message: ChatMessage, field: string): boolean =>
+  message[field] === null || isEmptyList(message[field])
+
+const isBare = (call: unknown): boolean =>
+  objectAt(isObject(call) ? call : undefined, "function")?.arguments === ""
+
+const hasBareCall = (calls: unknown): boolean => Array.isArray(calls) && calls.some(isBare)
+
+/** Gives a call without arguments the JSON that some servers look for. */
+const withArguments = (call: unknown): unknown =>
+  isObject(call) && isBare(call)
+    ? { ...call, function: { ...objectAt(call, "function"), arguments: "{}" } }
+    : call
+
+const isAssistant = (message: unknown): message is ChatMessage =>
+  isObject(message) && message.role === "assistant"

@@ -15,10 +15,11 @@ interface Settings {
 }
 
 export interface ChatWriting {
-  /** OpenAI's newer models want the new name only; imitators may know either, so they get what the client sent. */
-  readonly renameMaxTokens: boolean
-  /** Reasoning in earlier turns may be the server's own; OpenAI's own API has none of it. Kept unless told otherwise. */
-  readonly keepsReasoning?: boolean
+  /**
+   * OpenAI itself, not a server that imitates it. Its newer models want `max_tokens` under its new name only; imitators may
+   * know either, so they get what the client sent. See `withoutForeignFields` for the rest.
+   */
+  readonly isOpenAi: boolean
 }
 
 /** Tells whether the client asks more of a stream than the gateway does itself. */
@@ -27,15 +28,15 @@ export const hasOwnStreamOptions = ({ stream_options: options }: ChatRequest): b
 
 /** Cleaned requests, so that the text of one is written once for all models that it is sent to. */
 const ownRequests = {
-  kept: new WeakMap<ChatRequest, ChatRequest>(),
-  cut: new WeakMap<ChatRequest, ChatRequest>(),
+  openAi: new WeakMap<ChatRequest, ChatRequest>(),
+  imitators: new WeakMap<ChatRequest, ChatRequest>(),
 }
 
-const ownRequest = (request: ChatRequest, keepsReasoning: boolean): ChatRequest => {
-  const known = keepsReasoning ? ownRequests.kept : ownRequests.cut
+const ownRequest = (request: ChatRequest, isOpenAi: boolean): ChatRequest => {
+  const known = isOpenAi ? ownRequests.openAi : ownRequests.imitators
   const made = known.get(request)
   if (made !== undefined) return made
-  const own = withoutForeignFields(request, keepsReasoning)
+  const own = withoutForeignFields(request, isOpenAi)
   if (own !== request) known.set(request, own)
   return own
 }
@@ -48,7 +49,7 @@ export const writeChat = (
   model: string,
   { request, source }: ChatTask,
   mode: CallMode,
-  { renameMaxTokens, keepsReasoning = true }: ChatWriting,
+  { isOpenAi }: ChatWriting,
   withStreamOptions = true,
 ): string | Uint8Array => {
   const { max_tokens, max_completion_tokens, stream_options } = request
@@ -60,9 +61,9 @@ export const writeChat = (
         ? { ...(isObject(stream_options) && stream_options), include_usage: true }
         : undefined,
     renamesMaxTokens:
-      renameMaxTokens && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
+      isOpenAi && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
   }
-  const own = ownRequest(request, keepsReasoning)
+  const own = ownRequest(request, isOpenAi)
   return source === undefined || own !== request ? rewrite(own, settings) : edit(source, settings)
 }
 

@@ -5,8 +5,8 @@ import { jsonLimits } from "../../../../src/http/body.ts"
 import { scanJson } from "../../../../src/platform/json-source.ts"
 import { openAiChat } from "../../../../src/providers/protocols/openai-chat/protocol.ts"
 
-const openai = openAiChat({ renameMaxTokens: true, keepsReasoning: false })
-const imitator = openAiChat({ renameMaxTokens: false })
+const openai = openAiChat({ isOpenAi: true })
+const imitator = openAiChat({ isOpenAi: false })
 
 const call = { id: "c1", type: "function", function: { name: "weather", arguments: "{}" } }
 const signature = { google: { thought_signature: "c2lnbmF0dXJl" } }
@@ -89,5 +89,52 @@ describe("what a client says to Google alone", () => {
     assert.notProperty(sent(openai, { messages, google }), "google")
     // Other vendors' fields of the name are not Google's.
     assert.property(sent(openai, { messages, google: true }), "google")
+  })
+})
+
+describe("what only OpenAI knows", () => {
+  const turn = { content: null, refusal: null, annotations: [], audio: null, function_call: null }
+
+  it("is left out for its imitators, and put into older words", () => {
+    const request = history({ ...turn, tool_calls: [{ ...call, function: { name: "now", arguments: "" } }] })
+    const asked = {
+      messages: [{ role: "developer", content: "Be brief." }, ...request.messages],
+    } as ChatRequest
+    assert.deepStrictEqual(sent(imitator, asked).messages.slice(0, 3) as unknown, [
+      { role: "system", content: "Be brief." },
+      { role: "user", content: "Hi" },
+      {
+        role: "assistant",
+        content: null,
+        tool_calls: [{ ...call, function: { name: "now", arguments: "{}" } }],
+      },
+    ])
+    assert.deepStrictEqual(sent(openai, asked).messages, asked.messages)
+  })
+
+  it("may say something, and stays", () => {
+    const said = history({ refusal: "No.", annotations: [{ type: "url_citation" }], audio: { id: "a" } })
+    assert.deepStrictEqual(sent(imitator, said).messages, said.messages)
+  })
+
+  it("is a list of calls with a call in it", () => {
+    for (const protocol of [openai, imitator]) {
+      const [, message] = sent(protocol, history({ content: "Hello", tool_calls: [] })).messages
+      assert.deepStrictEqual(message as unknown, { role: "assistant", content: "Hello" })
+    }
+  })
+
+  it("is no reasoning, by whatever name", () => {
+    const own = history({
+      reasoning: "Hm.",
+      reasoning_details: [{ type: "reasoning.text" }],
+      tool_calls: [call],
+    })
+    assert.deepStrictEqual(sent(imitator, own).messages, own.messages)
+    assert.deepStrictEqual(sent(openai, own).messages[1] as unknown, {
+      role: "assistant",
+      content: null,
+      tool_calls: [call],
+    })
   })
 })

@@ -6,8 +6,8 @@ import type { ProviderErrorKind } from "../../../../src/domain/ProviderError.ts"
 import { openAiChat } from "../../../../src/providers/protocols/openai-chat/protocol.ts"
 import { errorSamples } from "../../../support/fake-upstream-errors.ts"
 
-const protocol = openAiChat({ renameMaxTokens: true })
-const compatible = openAiChat({ renameMaxTokens: false })
+const protocol = openAiChat({ isOpenAi: true })
+const compatible = openAiChat({ isOpenAi: false })
 
 const answerOf = (json: unknown) => ({ json, bytes: Buffer.from(JSON.stringify(json) ?? ""), nowMs: 0 })
 

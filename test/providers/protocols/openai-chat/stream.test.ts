@@ -6,7 +6,7 @@ import { openAiChat } from "../../../../src/providers/protocols/openai-chat/prot
 import type { Reading } from "../../../../src/providers/protocols/Protocol.ts"
 import { errorSamples } from "../../../support/fake-upstream-errors.ts"
 
-const open = () => openAiChat({ renameMaxTokens: false }).openStream("m", 0)
+const open = () => openAiChat({ isOpenAi: false }).openStream("m", 0)
 
 const eventOf = (data: string, type = "message") => ({
   bytes: Buffer.from(`data: ${data}\n\n`),
@@ -312,7 +312,7 @@ describe("an end without [DONE] of a vendor that may leave it out", () => {
     choices: [{ index, delta: { content: "x" }, finish_reason }],
   })
   const endOf = (chunks: ReadonlyArray<object>, rest = "") => {
-    const { end, read } = openAiChat({ renameMaxTokens: false, endsWithDone: false }).openStream("m", 0)
+    const { end, read } = openAiChat({ isOpenAi: false, endsWithDone: false }).openStream("m", 0)
     for (const each of chunks) read(eventOf(JSON.stringify(each)))
     return end(rest)
   }
