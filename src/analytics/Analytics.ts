@@ -21,7 +21,7 @@ export type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
 
 type UsageByKey = typeof Api.UsageByKey.Type
 type UsageByProvider = typeof Api.UsageByProvider.Type
-/** Usage of a bucket of time; one without a request has no row. */
+/** Usage of a bucket of time; one in which nothing was counted has no row. */
 type UsageInTime = typeof Api.TimeseriesRow.Type
 export type RequestRow = typeof Api.RequestRow.Type
 

@@ -21,6 +21,9 @@ export const usageTotals = (sums: GroupSums): UsageTotals => {
     reasoning_tokens: sums.reasoning_tokens,
     cost_usd: nothingKnown ? null : toUsd(sums.cost_nano_usd),
     unpriced_requests: sums.unpriced_requests,
+    wasted_usd: toUsd(sums.wasted_nano_usd),
+    spent_usd:
+      nothingKnown && sums.wasted_nano_usd === 0 ? null : toUsd(sums.cost_nano_usd + sums.wasted_nano_usd),
     avg_latency_ms: successes === 0 ? null : hundredths(sums.latency_ms / successes),
     p95_latency_ms: hundredths(percentile(sums.histogram, 0.95)),
   }

@@ -74,6 +74,13 @@ const totals = {
     description: "Sum of the known costs; null when none is known",
   }),
   unpriced_requests: Schema.Int.annotate({ description: "Successes whose cost is unknown" }),
+  wasted_usd: Schema.Finite.annotate({
+    description:
+      "Sum of the known costs of attempts that were not the answer, in the row of the provider and model that was asked",
+  }),
+  spent_usd: Schema.NullOr(Schema.Finite).annotate({
+    description: "cost_usd and wasted_usd together; null when neither is known",
+  }),
   avg_latency_ms: Schema.NullOr(Schema.Finite),
   p95_latency_ms: Schema.NullOr(Schema.Finite),
 }

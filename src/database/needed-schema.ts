@@ -23,6 +23,7 @@ const SUMS = {
   cost_nano_usd: "bigint",
   unpriced_requests: "bigint",
   latency_ms: "bigint",
+  wasted_nano_usd: "bigint",
 }
 
 const CELL = { hour: INSTANT, key_id: "text", provider: "text", model: "text", stream: "boolean" }

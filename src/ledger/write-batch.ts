@@ -4,7 +4,7 @@ import { failureCode } from "../database/failure-code.ts"
 import { ATTEMPT_COLUMNS, type LineColumn, REQUEST_COLUMNS } from "./columns.ts"
 import type { LedgerEntry } from "./ledger-entry.ts"
 import { createDaysOf } from "./tables/partitions.ts"
-import { addedSums } from "./tables/rollups.ts"
+import { addedSums, isWasted, KNOWN_SUMS, ROLLUP_SUMS } from "./tables/rollups.ts"
 
 /**
  * Turns a batch into rows, whatever days its records are of: a late one may be of a day that has no partition yet, or
@@ -70,21 +70,30 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
           ${definitions(ATTEMPT_COLUMNS)}
         )
       ) WITH ORDINALITY AS attempt
-    ), updated_usage AS (
-      INSERT INTO usage_recent AS rollup (
-        hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
-        reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms
-      )
+      RETURNING request_id, ordinal, provider, model, cost_nano_usd
+    ), answered AS (
       SELECT
-        hour, key_id, answered_by, answering_model, stream, sum(asked),
-        coalesce(sum(asked) FILTER (WHERE latency_bucket IS NULL), 0),
-        coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0), coalesce(sum(cached_tokens), 0),
-        coalesce(sum(reasoning_tokens), 0), coalesce(sum(cost_nano_usd), 0),
-        count(*) FILTER (WHERE latency_bucket IS NOT NULL AND cost_nano_usd IS NULL),
-        coalesce(sum(latency_ms) FILTER (WHERE latency_bucket IS NOT NULL), 0)
+        hour, key_id, answered_by AS provider, answering_model AS model, stream, sum(asked) AS requests,
+        sum(asked) FILTER (WHERE latency_bucket IS NULL) AS errors, sum(input_tokens) AS input_tokens,
+        sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens,
+        sum(reasoning_tokens) AS reasoning_tokens, sum(cost_nano_usd) AS cost_nano_usd,
+        count(*) FILTER (WHERE latency_bucket IS NOT NULL AND cost_nano_usd IS NULL) AS unpriced_requests,
+        sum(latency_ms) FILTER (WHERE latency_bucket IS NOT NULL) AS latency_ms
       FROM counted
       GROUP BY hour, key_id, answered_by, answering_model, stream
-      ORDER BY hour, key_id, answered_by, answering_model, stream
+    ), wasted AS (
+      SELECT hour, key_id, tried.provider, tried.model, stream, sum(tried.cost_nano_usd) AS wasted_nano_usd
+      FROM inserted_attempts AS tried JOIN counted ON counted.id = tried.request_id
+      WHERE tried.cost_nano_usd > 0
+        AND ${sql.literal(isWasted("tried", "counted", "jsonb_array_length(counted.attempts)"))}
+      GROUP BY hour, key_id, tried.provider, tried.model, stream
+    ), updated_usage AS (
+      INSERT INTO usage_recent AS rollup (
+        hour, key_id, provider, model, stream, ${sql.literal(ROLLUP_SUMS.join(", "))}
+      )
+      SELECT hour, key_id, provider, model, stream, ${sql.literal(KNOWN_SUMS)}
+      FROM answered FULL JOIN wasted USING (hour, key_id, provider, model, stream)
+      ORDER BY hour, key_id, provider, model, stream
       ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
         ${sql.literal(addedSums("rollup"))}
     )

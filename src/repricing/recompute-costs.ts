@@ -155,7 +155,9 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
         },
     attempts: row.attempts.flatMap((attempt) => {
       const cost = price(attempt.provider, attempt.model, usageOf(attempt))?.nanoUsd ?? attempt.cost
-      return cost === attempt.cost ? [] : { request_id: row.id, ordinal: attempt.ordinal, cost }
+      return cost === attempt.cost
+        ? []
+        : { request_id: row.id, ordinal: attempt.ordinal, old_cost: attempt.cost, cost }
     }),
   }
 }

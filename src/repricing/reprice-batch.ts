@@ -4,6 +4,7 @@ import { decodeRows } from "../database/decode-rows.ts"
 import { failureCode } from "../database/failure-code.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
 import type { LedgerPartition } from "../ledger/tables/partitions.ts"
+import { isWasted } from "../ledger/tables/rollups.ts"
 
 /** The usage and cost of one attempt whose tokens are known. */
 const StoredAttempt = Schema.Struct({
@@ -55,6 +56,7 @@ export interface CostChange {
 export interface AttemptChange {
   readonly request_id: string
   readonly ordinal: number
+  readonly old_cost: number | null
   readonly cost: number | null
 }
 
@@ -112,7 +114,7 @@ export const readRequests = (
 /**
  * Writes new costs and takes the same differences to the rollups: one statement, so that they agree whenever it ends
  * and however. Returns the ids of the requests whose cost was still the old one; somebody else re-priced the others
- * meanwhile, with differences of their own.
+ * meanwhile, with differences of their own. Attempts are written on the same terms.
  *
  * A difference is one more row, or an addition to a row, of the table that the writer of batches adds to, and moves on
  * from there with the rest. Rows are locked in key order, as that writer locks them.
@@ -147,22 +149,37 @@ export const writeCosts = (
       ), updated_attempts AS (
         UPDATE ${sql(attempts)} AS attempt SET cost_nano_usd = change.cost
         FROM jsonb_to_recordset(${JSON.stringify(attemptChanges)}::jsonb) AS change (
-          request_id uuid, ordinal smallint, cost bigint
-        )
+          request_id uuid, ordinal smallint, old_cost bigint, cost bigint
+        ) JOIN ${sql(requests)} AS request ON request.id = change.request_id
         WHERE attempt.request_id = change.request_id AND attempt.ordinal = change.ordinal
+          AND attempt.cost_nano_usd IS NOT DISTINCT FROM change.old_cost
+        RETURNING
+          date_trunc('hour', request.started_at, 'UTC') AS hour, request.key_id, attempt.provider, attempt.model,
+          request.stream,
+          CASE
+            WHEN ${sql.literal(isWasted("attempt", "request"))}
+            THEN coalesce(change.cost, 0) - coalesce(change.old_cost, 0)
+            ELSE 0
+          END AS wasted
+      ), differences AS (
+        SELECT hour, key_id, provider, model, stream, difference AS cost, unpriced, 0 AS wasted FROM updated
+        UNION ALL
+        SELECT hour, key_id, provider, model, stream, 0, 0, wasted FROM updated_attempts
       ), updated_usage AS (
         INSERT INTO usage_recent AS rollup (
           hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
-          reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms
+          reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms, wasted_nano_usd
         )
-        SELECT hour, key_id, provider, model, stream, 0, 0, 0, 0, 0, 0, sum(difference), sum(unpriced), 0
-        FROM updated
+        SELECT
+          hour, key_id, provider, model, stream, 0, 0, 0, 0, 0, 0, sum(cost), sum(unpriced), 0, sum(wasted)
+        FROM differences
         GROUP BY hour, key_id, provider, model, stream
-        HAVING sum(difference) <> 0 OR sum(unpriced) <> 0
+        HAVING sum(cost) <> 0 OR sum(unpriced) <> 0 OR sum(wasted) <> 0
         ORDER BY hour, key_id, provider, model, stream
         ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
           cost_nano_usd = rollup.cost_nano_usd + excluded.cost_nano_usd,
-          unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests
+          unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests,
+          wasted_nano_usd = rollup.wasted_nano_usd + excluded.wasted_nano_usd
       )
       SELECT id FROM updated`),
     (rows) => new Set(rows.map(({ id }) => id)),

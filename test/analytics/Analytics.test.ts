@@ -16,7 +16,16 @@ import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { rollUp } from "../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
-import { anyRecord, anyRecords, DAY, foldUsage, HOUR_MS, record, type Usage } from "../ledger/records.ts"
+import {
+  anyRecord,
+  anyRecords,
+  type Cell,
+  DAY,
+  foldUsage,
+  HOUR_MS,
+  record,
+  type Usage,
+} from "../ledger/records.ts"
 import { emptyTables } from "../ledger/rows.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 
@@ -47,10 +56,13 @@ const p95 = (latencies: ReadonlyArray<number>) =>
   latencies.toSorted((a, b) => a - b)[Math.ceil(0.95 * latencies.length) - 1] ?? Number.NaN
 
 const assertTotals = (row: UsageTotals, usage: Usage) => {
-  const { latencies, cost_nano_usd, ...sums } = usage
+  const { latencies, cost_nano_usd, wasted_nano_usd, ...sums } = usage
   assert.deepInclude(row, sums)
   const unknown = latencies.length > 0 && usage.unpriced_requests === latencies.length && cost_nano_usd === 0
   assert.strictEqual(row.cost_usd, unknown ? null : cost_nano_usd / 1e9)
+  assert.strictEqual(row.wasted_usd, wasted_nano_usd / 1e9)
+  const spent = cost_nano_usd + wasted_nano_usd
+  assert.strictEqual(row.spent_usd, unknown && spent === 0 ? null : spent / 1e9)
   if (latencies.length === 0) {
     assert.deepInclude(row, { avg_latency_ms: null, p95_latency_ms: null })
     return
@@ -73,8 +85,8 @@ const assertUsage = <Row extends UsageTotals>(
   }
 }
 
-const start = (record: LedgerRecord, sizeMs: number) =>
-  new Date(Math.floor(record.startedAt / sizeMs) * sizeMs).toISOString()
+const start = ({ startedAt }: Cell, sizeMs: number) =>
+  new Date(Math.floor(startedAt / sizeMs) * sizeMs).toISOString()
 
 /** All of what `anyRecord` generates. */
 const span = { fromMs: DAY - 3 * HOUR_MS, toMs: DAY + 3 * HOUR_MS }
@@ -128,29 +140,27 @@ describe.each([
           const analytics = yield* Analytics
           const fromMs = DAY - (1 + hours[0]) * HOUR_MS
           const toMs = DAY + (1 + hours[1]) * HOUR_MS
-          const filtered = records.filter(
-            ({ keyId, provider, model, stream }) =>
-              (filters.keyId === undefined || keyId === filters.keyId) &&
-              (filters.provider === undefined || (provider ?? "") === filters.provider) &&
-              (filters.model === undefined || (model ?? "") === filters.model) &&
-              (filters.stream === undefined || stream === filters.stream),
-          )
-          const wanted = filtered.filter(({ startedAt }) => startedAt >= fromMs && startedAt < toMs)
+          const isFiltered = ({ keyId, provider, model, stream }: Cell) =>
+            (filters.keyId === undefined || keyId === filters.keyId) &&
+            (filters.provider === undefined || (provider ?? "") === filters.provider) &&
+            (filters.model === undefined || (model ?? "") === filters.model) &&
+            (filters.stream === undefined || stream === filters.stream)
+          const wanted = records.filter(({ startedAt }) => startedAt >= fromMs && startedAt < toMs)
           const query = { fromMs, toMs, limit, ...filters }
           assertUsage(
             yield* walk(analytics.usageByKey, query),
             ({ key_id }) => key_id,
-            foldUsage(wanted, ({ keyId }) => keyId),
+            foldUsage(wanted, ({ keyId }) => keyId, isFiltered),
           )
           assertUsage(
             yield* walk(analytics.usageByProvider, query),
             ({ provider, model }) => `${provider}/${model}`,
-            foldUsage(wanted, ({ provider, model }) => `${provider ?? ""}/${model ?? ""}`),
+            foldUsage(wanted, ({ provider, model }) => `${provider ?? ""}/${model ?? ""}`, isFiltered),
           )
           assertUsage(
             yield* walk(analytics.timeseries, { ...query, bucket: "hour" }),
             ({ start }) => start,
-            foldUsage(wanted, (record) => start(record, HOUR_MS)),
+            foldUsage(wanted, (cell) => start(cell, HOUR_MS), isFiltered),
           )
           const days = { ...query, fromMs: DAY - 24 * HOUR_MS, toMs: DAY + 24 * HOUR_MS, limit: 1 }
           const ofDays = yield* walk(analytics.timeseries, { ...days, bucket: "day" })
@@ -158,7 +168,7 @@ describe.each([
           assertUsage(
             ofDays,
             ({ start }) => start,
-            foldUsage(filtered, (record) => start(record, 24 * HOUR_MS)),
+            foldUsage(records, (cell) => start(cell, 24 * HOUR_MS), isFiltered),
           )
         }),
     )

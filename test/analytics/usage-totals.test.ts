@@ -11,6 +11,7 @@ const sums = {
   cost_nano_usd: 0,
   unpriced_requests: 0,
   latency_ms: 601,
+  wasted_nano_usd: 0,
   histogram: [[100, 6] as const],
 }
 
@@ -31,6 +32,22 @@ describe("usageTotals", () => {
   it("costs nothing where nothing was answered or all of it was free", () => {
     assert.strictEqual(usageTotals({ ...sums, errors: 10 }).cost_usd, 0)
     assert.strictEqual(usageTotals(sums).cost_usd, 0)
+  })
+
+  it("spends what answers cost and what other attempts did", () => {
+    const wasted = { ...sums, wasted_nano_usd: 2e9 }
+    assert.deepInclude(usageTotals({ ...wasted, cost_nano_usd: 5e9 }), {
+      cost_usd: 5,
+      wasted_usd: 2,
+      spent_usd: 7,
+    })
+    assert.deepInclude(usageTotals({ ...wasted, requests: 0, errors: 0 }), { cost_usd: 0, spent_usd: 2 })
+  })
+
+  it("spends what is known, and an unknown sum when nothing is", () => {
+    const unpriced = { ...sums, unpriced_requests: 6 }
+    assert.deepInclude(usageTotals(unpriced), { cost_usd: null, wasted_usd: 0, spent_usd: null })
+    assert.deepInclude(usageTotals({ ...unpriced, wasted_nano_usd: 3 }), { cost_usd: null, spent_usd: 3e-9 })
   })
 
   it("averages latency over successes", () => {

@@ -19,6 +19,8 @@ const totals = [
   "reasoning_tokens",
   "cost_usd",
   "unpriced_requests",
+  "wasted_usd",
+  "spent_usd",
   "avg_latency_ms",
   "p95_latency_ms",
 ]

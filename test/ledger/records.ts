@@ -118,11 +118,14 @@ export const anyRecord: fc.Arbitrary<LedgerRecord> = fc
         costNanoUsd: cost,
       }),
     ),
-    attempts: fc.array(fc.record({ usage, usageEstimated: fc.boolean(), costNanoUsd: cost }), {
-      maxLength: 4,
-    }),
+    attempts: fc.array(
+      fc.record({ by: answeredBy, usage, usageEstimated: fc.boolean(), costNanoUsd: cost }),
+      { maxLength: 4 },
+    ),
+    /** Whether the answer has the attempt that it came from, as a real one has. */
+    traced: fc.boolean(),
   })
-  .map(({ answer, attempts, ...rest }) =>
+  .map(({ answer, attempts, traced, ...rest }) =>
     record({
       ...rest,
       status: answer.status,
@@ -133,7 +136,12 @@ export const anyRecord: fc.Arbitrary<LedgerRecord> = fc
       usage: answer.usage,
       costNanoUsd: answer.costNanoUsd,
       costReason: answer.costNanoUsd === null ? "missing_usage" : null,
-      attempts: attempts.map((change) => ({ ...attempt, ...change })),
+      attempts: [
+        ...attempts.map(({ by, ...change }) => ({ ...attempt, ...by, ...change })),
+        ...(traced && answer.by
+          ? [{ ...attempt, ...answer.by, usage: answer.usage, costNanoUsd: answer.costNanoUsd }]
+          : []),
+      ],
     }),
   )
 
@@ -151,19 +159,34 @@ export interface Usage {
   reasoning_tokens: number
   cost_nano_usd: number
   unpriced_requests: number
+  wasted_nano_usd: number
   latencies: Array<number>
 }
 
+/** What tells the groups of usage apart. */
+export type Cell = Pick<LedgerRecord, "startedAt" | "keyId" | "provider" | "model" | "stream">
+
 export const isFailure = ({ errorCode }: LedgerRecord) => errorCode !== null
 
-/** The definition of usage: every record counted once into the group that `groupOf` names. */
+/** The last attempt, where the answer is its. */
+const answeringAttempt = ({ attempts, provider, model }: LedgerRecord): AttemptRecord | undefined => {
+  const last = attempts.at(-1)
+  return last?.provider === provider && last?.model === model ? last : undefined
+}
+
+/**
+ * The definition of usage: every record counted once into the group that `groupOf` names, and the cost of each of its
+ * attempts but the answer's into the group of the same with the attempt's provider and model.
+ */
 export const foldUsage = (
   records: ReadonlyArray<LedgerRecord>,
-  groupOf: (record: LedgerRecord) => string,
+  groupOf: (cell: Cell) => string,
+  isWanted: (cell: Cell) => boolean = () => true,
 ): Map<string, Usage> => {
   const groups = new Map<string, Usage>()
-  for (const record of records) {
-    const group = groups.get(groupOf(record)) ?? {
+  const groupFor = (cell: Cell): Usage | undefined => {
+    if (!isWanted(cell)) return undefined
+    const group = groups.get(groupOf(cell)) ?? {
       requests: 0,
       errors: 0,
       input_tokens: 0,
@@ -172,9 +195,21 @@ export const foldUsage = (
       reasoning_tokens: 0,
       cost_nano_usd: 0,
       unpriced_requests: 0,
+      wasted_nano_usd: 0,
       latencies: [],
     }
-    groups.set(groupOf(record), group)
+    groups.set(groupOf(cell), group)
+    return group
+  }
+  for (const record of records) {
+    const answering = answeringAttempt(record)
+    for (const { provider, model, costNanoUsd } of record.attempts.filter((each) => each !== answering)) {
+      if (costNanoUsd === null || costNanoUsd === 0) continue
+      const group = groupFor({ ...record, provider, model })
+      if (group !== undefined) group.wasted_nano_usd += costNanoUsd
+    }
+    const group = groupFor(record)
+    if (group === undefined) continue
     const failed = isFailure(record)
     group.requests += 1
     if (failed) group.errors += 1

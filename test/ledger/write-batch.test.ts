@@ -35,6 +35,16 @@ const history = anyRecords(40).chain((records) =>
   }),
 )
 
+/** Records as gateways make them: an answer has the cost of its attempt, and nobody's answer has none. */
+const realRecords = anyRecords(40).map((records) =>
+  records.map((record): LedgerRecord => {
+    const { provider, model, usage, costNanoUsd } = record
+    return provider === null || model === null
+      ? { ...record, usage: null, costNanoUsd: null }
+      : { ...record, attempts: [...record.attempts, { ...attempt, provider, model, usage, costNanoUsd }] }
+  }),
+)
+
 describe.each([
   { name: "PostgreSQL", database: layerPostgres, numRuns: 40 },
   { name: "the embedded database", database: layerEmbedded, numRuns: 6 },
@@ -55,6 +65,29 @@ describe.each([
             { numRuns },
           ),
         )
+      }),
+    )
+
+    it.effect("counts as spent at a provider what its attempts cost, each once", () =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context<SqlClient.SqlClient>()
+        const sql = yield* SqlClient.SqlClient
+        const spentAt = sql<{ at: string; spent: number }>`
+          SELECT provider || '/' || model AS at, sum(cost_nano_usd + wasted_nano_usd)::float8 AS spent
+          FROM usage_rollups GROUP BY 1 HAVING sum(cost_nano_usd + wasted_nano_usd) > 0`
+        const property = fc.asyncProperty(realRecords, (records) =>
+          Effect.gen(function* () {
+            yield* emptyTables
+            yield* write(records)
+            const costs = new Map<string, number>()
+            for (const { provider, model, costNanoUsd } of records.flatMap(({ attempts }) => attempts)) {
+              const at = `${provider}/${model}`
+              if (costNanoUsd) costs.set(at, (costs.get(at) ?? 0) + costNanoUsd)
+            }
+            assert.deepStrictEqual(new Map((yield* spentAt).map(({ at, spent }) => [at, spent])), costs)
+          }).pipe(Effect.runPromiseWith(context)),
+        )
+        yield* Effect.promise(() => fc.assert(property, { numRuns }))
       }),
     )
 

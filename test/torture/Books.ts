@@ -59,7 +59,7 @@ export const readBooks = (databaseUrl: string): Promise<Books> =>
 
 const sums = [
   ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
-  ...["cost_nano_usd", "unpriced_requests", "latency_ms"],
+  ...["cost_nano_usd", "unpriced_requests", "latency_ms", "wasted_nano_usd"],
 ]
 
 /** Rows of the rollups count so many hours each, from a multiple of them since 1970. */
@@ -81,22 +81,30 @@ const rollupFaults = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
   for (const [table, ...groups] of TABLES) {
     const key = ["start", ...groups, "stream"].join(", ")
     const total = sums.map((column) => `sum(${column})::bigint`).join(", ")
-    const grouped = groups.map((column) => `coalesce(${column}, '') AS ${column},`).join(" ")
+    const grouped = groups.map((column) => `coalesce(requests.${column}, '') AS ${column},`).join(" ")
+    const tried = groups.map((column) => (column === "key_id" ? "key_id," : `attempts.${column},`)).join(" ")
     for (const hours of UNITS) {
       const start = (column: string) =>
         `date_bin(make_interval(hours => ${hours}), ${column}, timestamptz '1970-01-01Z') AS start`
       const wrong = yield* sql.unsafe<{ at: string }>(`
         WITH truth AS (
-          SELECT ${key}, sum(asked), coalesce(sum(asked) FILTER (WHERE NOT good), 0), coalesce(sum(input_tokens), 0)::bigint,
+          SELECT ${key}, coalesce(sum(asked), 0), coalesce(sum(asked) FILTER (WHERE NOT good), 0), coalesce(sum(input_tokens), 0)::bigint,
             coalesce(sum(output_tokens), 0)::bigint, coalesce(sum(cached_tokens), 0)::bigint,
             coalesce(sum(reasoning_tokens), 0)::bigint, coalesce(sum(cost_nano_usd), 0)::bigint,
             count(*) FILTER (WHERE good AND cost_nano_usd IS NULL),
-            coalesce(sum(latency_ms) FILTER (WHERE good), 0)::bigint, count(*) FILTER (WHERE good)
+            coalesce(sum(latency_ms) FILTER (WHERE good), 0)::bigint, coalesce(sum(wasted), 0)::bigint,
+            count(*) FILTER (WHERE good)
           FROM (
             SELECT ${start("started_at")}, ${grouped} stream, input_tokens, output_tokens, cached_tokens,
               reasoning_tokens, cost_nano_usd, latency_ms, requests.requests AS asked,
-              requests.provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL AS good
+              requests.provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL AS good,
+              NULL::bigint AS wasted
             FROM requests
+            UNION ALL
+            SELECT ${start("requests.started_at")}, ${tried} stream, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+              attempts.cost_nano_usd
+            FROM requests JOIN attempts ON request_id = id
+            WHERE attempts.cost_nano_usd > 0 AND (requests.provider IS NULL OR ordinal < requests.attempts)
           ) AS rows
           GROUP BY ${key}
         ), counted AS (

@@ -5,11 +5,19 @@ import { reading } from "../../database/reading.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "../../domain/Finding.ts"
 import { DAY_MS, HOUR_MS, widen } from "../../domain/TimeRange.ts"
 import { ledgerPartitions } from "../tables/partitions.ts"
-import { ROLLUP_SUMS } from "../tables/rollups.ts"
+import { isWasted, ROLLUP_SUMS } from "../tables/rollups.ts"
 import type { LedgerSubject } from "./LedgerSubject.ts"
 import { unfinished } from "./unfinished.ts"
 
 /** Checks that the rollups of an hour are the sums of its rows, for every key, provider, model and mode. */
+
+/** An hour of the ledger. */
+interface Hour {
+  /** Epoch milliseconds. */
+  readonly startMs: number
+  /** The day that the attempts of its requests are under: all from before there were days are under one. */
+  readonly attemptsDay: Date
+}
 
 /** Sums that are compared; the last one is of requests whose latency was counted. */
 const sums = [...ROLLUP_SUMS, "measured"]
@@ -36,8 +44,8 @@ const decodeHour = decodeRows(
 const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finite) }))
 
 /** Compares an hour in one statement, which sees one moment, so that it does not matter who writes meanwhile. */
-const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
-  const hour = sql`to_timestamp(${hourMs}::float8 / 1000)`
+const compareHour = (sql: SqlClient.SqlClient, { startMs, attemptsDay }: Hour) => {
+  const hour = sql`to_timestamp(${startMs}::float8 / 1000)`
   const group = sql.literal("key_id, provider, model, stream")
   const objectOf = (table: string) =>
     sql.literal(
@@ -52,7 +60,7 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
         *, coalesce(provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL, false) AS success
       FROM requests
       WHERE started_at >= ${hour} AND started_at < ${hour} + interval '1 hour'
-    ), summed AS (
+    ), answered AS (
       SELECT
         key_id, coalesce(provider, '') AS provider, coalesce(model, '') AS model, stream, sum(requests) AS requests,
         coalesce(sum(requests) FILTER (WHERE NOT success), 0) AS errors, coalesce(sum(input_tokens), 0) AS input_tokens,
@@ -63,6 +71,14 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
         count(*) FILTER (WHERE success) AS measured
       FROM counted
       GROUP BY 1, 2, 3, 4
+    ), wasted AS (
+      SELECT key_id, tried.provider, tried.model, stream, sum(tried.cost_nano_usd) AS wasted_nano_usd
+      FROM counted JOIN attempts AS tried ON tried.request_id = counted.id
+      WHERE tried.day = (${attemptsDay}::timestamptz AT TIME ZONE 'UTC')::date AND tried.cost_nano_usd > 0
+        AND ${sql.literal(isWasted("tried", "counted"))}
+      GROUP BY 1, 2, 3, 4
+    ), summed AS (
+      SELECT * FROM answered FULL JOIN wasted USING (${group})
     ), measured AS (
       SELECT ${group}, sum(requests) AS measured FROM latency_rollups WHERE hour = ${hour} GROUP BY ${group}
     ), stored AS (
@@ -82,9 +98,8 @@ const compareHour = (sql: SqlClient.SqlClient, hourMs: number) => {
 }
 
 /**
- * Returns the hours of a span, as their starts in epoch milliseconds, that have both rows and rollups: days whose rows
- * were dropped have no sums to compare with, nor have days that should be, of which a late record may have brought one
- * back.
+ * Returns the hours of a span that have both rows and rollups: days whose rows were dropped have no sums to compare with,
+ * nor have days that should be, of which a late record may have brought one back.
  */
 const comparableHours = Effect.fnUntraced(function* ({ sql, span, nowMs, retentionDays }: LedgerSubject) {
   const partitions = yield* reading(sql, ledgerPartitions(sql))
@@ -101,11 +116,12 @@ const comparableHours = Effect.fnUntraced(function* ({ sql, span, nowMs, retenti
     { fromMs: Math.max(span.fromMs, row?.first ?? span.toMs, kept), toMs: span.toMs },
     HOUR_MS,
   )
-  const hours: Array<number> = []
+  const hours: Array<Hour> = []
   for (const partition of partitions) {
     const end = Math.min(toMs, partition.toMs)
-    for (let hour = Math.max(fromMs, partition.fromMs ?? fromMs); hour < end; hour += HOUR_MS)
-      hours.push(hour)
+    const attemptsDay = new Date(partition.toMs - DAY_MS)
+    for (let startMs = Math.max(fromMs, partition.fromMs ?? fromMs); startMs < end; startMs += HOUR_MS)
+      hours.push({ startMs, attemptsDay })
   }
   return hours
 })
@@ -128,7 +144,7 @@ export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, Sql
       groups += result?.groups ?? 0
       differing += result?.differing ?? 0
       for (const group of result?.examples ?? []) {
-        if (examples.length < MAX_EXAMPLES) examples.push(describeGroup(hour, group))
+        if (examples.length < MAX_EXAMPLES) examples.push(describeGroup(hour.startMs, group))
       }
       yield* progress(compared, hours.length, "hours of rollups")
     }

@@ -2,7 +2,10 @@ import { Schema, Struct } from "effect"
 
 /** The rollup tables as the migrations make them: the ledger writes them, analytics read them, a check compares. */
 
-/** Columns that are sums over requests, in every one of the tables. */
+/**
+ * Columns that are sums, in every one of the tables: over requests, in the row of whoever answered, and for
+ * `wasted_nano_usd` over attempts whose cost is not their request's, in the row of the attempt's provider and model.
+ */
 export const RollupSums = Schema.Struct({
   requests: Schema.Finite,
   errors: Schema.Finite,
@@ -13,6 +16,7 @@ export const RollupSums = Schema.Struct({
   cost_nano_usd: Schema.Finite,
   unpriced_requests: Schema.Finite,
   latency_ms: Schema.Finite,
+  wasted_nano_usd: Schema.Finite,
 })
 
 export const ROLLUP_SUMS = Struct.keys(RollupSums.fields)
@@ -20,6 +24,17 @@ export const ROLLUP_SUMS = Struct.keys(RollupSums.fields)
 /** Returns SQL that adds the sums of `excluded` to those of `table`. */
 export const addedSums = (table: string): string =>
   ROLLUP_SUMS.map((column) => `${column} = ${table}.${column} + excluded.${column}`).join(", ")
+
+/** SQL for all sums of a row that may have some of them only. */
+export const KNOWN_SUMS = ROLLUP_SUMS.map((column) => `coalesce(${column}, 0)`).join(", ")
+
+/**
+ * Returns SQL that tells whether an attempt's cost was wasted: the request's answer, and with it the request's cost, is its
+ * last attempt's or nobody's. `count` is how many attempts the request had.
+ */
+export const isWasted = (attempt: string, request: string, count = `${request}.attempts`): string =>
+  `(${attempt}.ordinal, ${attempt}.provider, ${attempt}.model) IS DISTINCT FROM ` +
+  `(${count}, ${request}.provider, ${request}.model)`
 
 /** Sizes of rows in hours, each a multiple of the one before; rows start at multiples of their size since 1970. */
 export const ROLLUP_HOURS = [1, 6, 24, 168]

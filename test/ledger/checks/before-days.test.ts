@@ -16,7 +16,10 @@ const pool = Database.layerPool({
   statementTimeoutMs: 30_000,
 }).pipe(Layer.provide(Layer.unwrap(Effect.map(freshPostgresUrl, Database.layerServer))))
 
-/** A ledger as the version before days and modes left it: three requests, three days apart, the latest today. */
+/**
+ * A ledger as the version before days and modes left it: three requests, three days apart, the latest today, and one of
+ * them answered at the second attempt.
+ */
 const old = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* applyMigrations(
@@ -29,14 +32,16 @@ const old = Effect.gen(function* () {
     )
     SELECT
       gen_random_uuid(), now() - days * interval '3 days', 100, 'AdaAdaAdaAda', '/infer', 'auto', 'openai', 'gpt-5', 200,
-      false, 10, 10, 0, 0, 1000, 'list@2026-01-01', 1
+      false, 10, 10, 0, 0, 1000, 'list@2026-01-01', CASE WHEN days = 1 THEN 2 ELSE 1 END
     FROM generate_series(0, 2) AS days`
   yield* sql`
     INSERT INTO attempts (
       request_id, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status, input_tokens,
       output_tokens, cost_nano_usd
     )
-    SELECT id, 1, provider, model, started_at, 90, 'success', 200, 10, 10, 1000 FROM requests`
+    SELECT id, attempts, provider, model, started_at, 90, 'success', 200, 10, 10, 1000 FROM requests
+    UNION ALL
+    SELECT id, 1, 'gemini', 'gemini-3', started_at, 90, 'bad_response', 200, 3, 3, 300 FROM requests WHERE attempts = 2`
   yield* sql`
     INSERT INTO usage_rollups (
       hour, key_id, provider, model, requests, errors, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
@@ -69,6 +74,10 @@ it.live("what was written before there were days is checked and re-priced like t
     })
     const sound = ["rollups ok", "attempts ok", "costs ok", "values ok"]
     assert.deepStrictEqual(yield* statuses, sound)
+    const wasted = sql`
+      SELECT provider, requests::int, wasted_nano_usd::int AS wasted FROM usage_rollups WHERE wasted_nano_usd <> 0`
+    const atGemini = [{ provider: "gemini", requests: 0, wasted: 300 }]
+    assert.deepStrictEqual(yield* wasted, atGemini)
 
     const price = {
       ...{ inputNanoPer1M: 5_000_000, cachedInputNanoPer1M: 1, outputNanoPer1M: 2_000_000 },
@@ -84,6 +93,7 @@ it.live("what was written before there were days is checked and re-priced like t
     assert.deepStrictEqual(yield* statuses, sound)
     const sums = yield* sql`SELECT sum(cost_nano_usd)::int AS cost FROM usage_rollups`
     assert.deepStrictEqual(sums, [{ cost: 2 * 70 + 1_000 }])
+    assert.deepStrictEqual(yield* wasted, atGemini)
 
     yield* sql`DELETE FROM attempts WHERE cost_nano_usd = 1000`
     assert.deepStrictEqual(yield* statuses, ["rollups ok", "attempts fail", "costs ok", "values ok"])

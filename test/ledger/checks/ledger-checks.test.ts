@@ -25,6 +25,9 @@ const DAY = Date.UTC(2026, 9, 20)
 
 const failed = { ...attempt, outcome: "server_error" as const, usage: null, costNanoUsd: null }
 
+/** Billed for nothing. */
+const spoiled = { ...attempt, provider: "gemini", model: "gemini-3-flash", outcome: "bad_response" as const }
+
 /** Of most requests. */
 const hours = { fromMs: DAY, toMs: DAY + 5 * HOUR_MS }
 /** Of those that have no cost. */
@@ -37,7 +40,7 @@ const records: ReadonlyArray<LedgerRecord> = [
   record({ startedAt: DAY + DAY_MS, usage: null, costNanoUsd: null, costReason: "missing_usage" }),
   record({
     ...{ startedAt: DAY + 2 * DAY_MS, provider: null, model: null, status: 502, errorCode: "provider_error" },
-    ...{ usage: null, costNanoUsd: null, costReason: null, priceVersion: null, attempts: [failed, failed] },
+    ...{ usage: null, costNanoUsd: null, costReason: null, priceVersion: null, attempts: [failed, spoiled] },
   }),
 ]
 
@@ -126,8 +129,8 @@ const defects: ReadonlyArray<Defect> = [
     name: "an attempt in the middle is gone and the count was made to fit",
     statement: `WITH gone AS (DELETE FROM attempts WHERE request_id = ${one} AND ordinal = 1)
       ${request("attempts = 1")}`,
-    red: { attempts: "fail" },
-    says: [/not numbered from 1 on/],
+    red: { attempts: "fail", rollups: "fail" },
+    says: [/not numbered from 1 on/, /wasted_nano_usd 0, rows 140000$/],
   },
   {
     name: "a request is gone",
@@ -149,6 +152,16 @@ const defects: ReadonlyArray<Defect> = [
     says: [
       /stream: cost_nano_usd 420001, rows 420000$/,
       /total_usage of 1 hour from 2026-10-20T00:00:00.000Z on: 1 row/,
+    ],
+  },
+  {
+    name: "what an attempt cost in vain is counted in part",
+    span: unpricedHours,
+    statement: "UPDATE usage SET wasted_nano_usd = 1 WHERE wasted_nano_usd > 0",
+    red: { rollups: "fail", rollup_levels: "fail" },
+    says: [
+      /gemini\/gemini-3-flash whole: wasted_nano_usd 1, rows 140000$/,
+      /model_usage of 1 hour from 2026-10-22T00:00:00.000Z on: 1 row/,
     ],
   },
   {
@@ -235,8 +248,8 @@ const defects: ReadonlyArray<Defect> = [
   {
     name: "an attempt has a cost without tokens",
     statement: `UPDATE attempts SET cost_nano_usd = 5 WHERE request_id = ${one} AND ordinal = 1`,
-    red: { costs: "fail" },
-    says: [/a cost and no tokens/],
+    red: { costs: "fail", rollups: "fail" },
+    says: [/a cost and no tokens/, /wasted_nano_usd 0, rows 5$/],
   },
   {
     name: "nobody's answer has a cost",
@@ -294,7 +307,7 @@ describe("the checks of the ledger", () => {
         assert.deepInclude(findings.get("rollups")?.numbers, {
           hours: 72,
           compared: 72,
-          groups: 12,
+          groups: 13,
           differing: 0,
         })
         assert.deepInclude(findings.get("attempts")?.numbers, { requests: 33, wrong: 0, checked_days: 3 })

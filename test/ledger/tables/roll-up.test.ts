@@ -16,7 +16,8 @@ const write = (records: ReadonlyArray<LedgerRecord>) =>
   Effect.flatMap(SqlClient.SqlClient, (sql) => writeBatch(sql, records.map(ledgerEntry)))
 
 const sums = `sum(requests)::float8 AS requests, sum(errors)::float8 AS errors, sum(input_tokens)::float8 AS input,
-  sum(output_tokens)::float8 AS output, sum(cost_nano_usd)::float8 AS cost, sum(latency_ms)::float8 AS latency`
+  sum(output_tokens)::float8 AS output, sum(cost_nano_usd)::float8 AS cost, sum(latency_ms)::float8 AS latency,
+  sum(wasted_nano_usd)::float8 AS wasted`
 
 /** Every table says the same in rows of every size, as far as it tells apart; a week at a time. */
 const assertLevelsAgree = Effect.gen(function* () {
