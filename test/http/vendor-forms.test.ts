@@ -1,5 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
+import OpenAI from "openai"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
@@ -157,6 +158,114 @@ describe("an answer in the other form", () => {
     })
     upstream.respond(status(200, JSON.stringify([piece("a"), piece("b", { finishReason: "STOP" })])))
     assert.strictEqual(textOf(deltasOf(await ask("gemini/gemini-3.8-flash", { stream: true }))), "ab")
+  })
+})
+
+describe("a stream", () => {
+  const event = (json: object) => `data: ${JSON.stringify({ id: "x", model: "m", ...json })}\n\n`
+  const said = (text: string, finish_reason: string | null = null) =>
+    event({ choices: [{ index: 0, delta: { content: text }, finish_reason }] })
+  const usage = { prompt_tokens: 1000, completion_tokens: 10, total_tokens: 1010 }
+  const stream = (...events: ReadonlyArray<string>) => {
+    upstream.respond(rawStream([...events, "data: [DONE]\n\n"]))
+    return ask("plain/m", { stream: true })
+  }
+  const client = () => new OpenAI({ apiKey: key, baseURL: `${gateway.url}/v1`, maxRetries: 0 })
+  it.each([
+    ["in a chunk without choices", { usage }],
+    ["in a chunk whose choices are null", { choices: null, usage }],
+  ])("that counts %s reads like OpenAI's", async (_name, counted) => {
+    upstream.respond(rawStream([said("a", "stop"), event(counted), "data: [DONE]\n\n"]))
+    const messages = [{ role: "user" as const, content: "Hi" }]
+    const asked = { model: "plain/m", messages, stream: true as const }
+    for await (const { choices } of await client().chat.completions.create(asked)) {
+      assert.lengthOf([...choices], 1)
+    }
+    const chunks = []
+    const counting = { ...asked, stream_options: { include_usage: true } }
+    for await (const chunk of await client().chat.completions.create(counting)) chunks.push(chunk)
+    assert.deepStrictEqual(chunks.at(-1)?.choices, [])
+    assert.strictEqual(chunks.at(-1)?.usage?.total_tokens, 1010)
+  })
+
+  it("whose calls have no numbers reads like OpenAI's", async () => {
+    const call = (id: string) => ({ id, type: "function", function: { name: id, arguments: "{}" } })
+    upstream.respond(
+      rawStream([
+        event({ choices: [{ index: 0, delta: { role: "assistant", tool_calls: [call("a")] } }] }),
+        event({ choices: [{ index: 0, delta: { tool_calls: [call("b")] }, finish_reason: "tool_calls" }] }),
+        "data: [DONE]\n\n",
+      ]),
+    )
+    const message = await client()
+      .chat.completions.stream({ model: "plain/m", messages: [{ role: "user", content: "Hi" }] })
+      .finalMessage()
+    assert.deepStrictEqual(
+      message.tool_calls?.map(({ id }) => id),
+      ["a", "b"],
+    )
+  })
+
+  it.each(["network_error", "abort", "insufficient_system_resource", "error"])(
+    "that ends for %s is no answer, and one in its midst is broken",
+    async (reason) => {
+      const nothing = await stream(said("", reason))
+      assert.isAbove(nothing.code, 499)
+      const half = await stream(said("a"), said("", reason))
+      assert.notInclude(half.raw, "[DONE]")
+      assert.include(half.raw, '"error"')
+    },
+  )
+
+  it("is no answer when MiniMax says so in it", async () => {
+    const trouble = event({
+      choices: null,
+      base_resp: { status_code: 1008, status_msg: "insufficient balance" },
+    })
+    const { code, raw } = await stream(trouble)
+    assert.strictEqual(code, 503)
+    assert.notInclude(raw, "balance")
+  })
+})
+
+describe("a whole answer", () => {
+  it("is taken from a server that calls it a text", async () => {
+    const body = JSON.stringify({
+      choices: [{ index: 0, message: { role: "assistant", content: "ok" }, finish_reason: "stop" }],
+    })
+    upstream.respond(({ response }) => {
+      response.writeHead(200, { "content-type": "text/plain; charset=utf-8" }).end(body)
+    })
+    assert.strictEqual(messageOf(await ask("plain/m")).content, "ok")
+    upstream.respond(({ response }) => {
+      response.writeHead(200, { "content-type": "text/plain" }).end("ok")
+    })
+    assert.strictEqual((await ask("plain/m")).code, 502)
+  })
+
+  it("says the texts of a list to /infer", async () => {
+    const content = [
+      { type: "thinking", thinking: [{ type: "text", text: "Hm." }] },
+      { type: "text", text: "Four" },
+      { type: "text", text: "." },
+    ]
+    upstream.respond(
+      status(
+        200,
+        JSON.stringify({
+          choices: [{ index: 0, message: { role: "assistant", content }, finish_reason: "stop" }],
+        }),
+      ),
+    )
+    const response = await fetch(`${gateway.url}/infer`, {
+      method: "POST",
+      headers: { "x-api-key": key, "content-type": "application/json" },
+      body: JSON.stringify({ model: "plain/m", prompt: "2 + 2?" }),
+    })
+    assert.strictEqual(((await response.json()) as { output: string }).output, "Four.")
+    upstream.reset()
+    await ask("gemini/gemini-3.8-flash", { messages: [user, { role: "assistant", content }, user] })
+    assert.deepStrictEqual(sentTo(0).contents[1].parts, [{ text: "Four" }, { text: "." }])
   })
 })
 

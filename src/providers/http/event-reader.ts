@@ -24,11 +24,19 @@ export const readEvents = (
 ): BodyConsumer<StreamEnd> => {
   const parser = new SseParser(maxBytes)
   let characters = 0
+  /** Some count behind their terminal event, of which the rest is nobody's. */
+  const countLate = (events: ReadonlyArray<SseEvent>): void => {
+    for (const event of events) {
+      const reading = reader.read(event)
+      if (reading._tag !== "Chunks") return
+      for (const chunk of reading.chunks) if (chunk.usageOnly) sink.write(chunk)
+    }
+  }
   return {
     onBytes: (bytes) => {
       const { events, tooLarge } = parser.push(bytes)
       let room = true
-      for (const event of events) {
+      for (const [index, event] of events.entries()) {
         const reading = reader.read(event)
         if (reading._tag === "Fault") return faulty(reading.fault, event)
         for (const chunk of reading.chunks) {
@@ -36,7 +44,10 @@ export const readEvents = (
           if (characters > maxBytes) return faulty(badResponse("answer too large"))
           room = sink.write(chunk)
         }
-        if (reading._tag === "Done") return complete
+        if (reading._tag === "Done") {
+          countLate(events.slice(index + 1))
+          return complete
+        }
       }
       if (tooLarge) return faulty(badResponse("event too large"))
       return room ? "more" : "pause"

@@ -99,10 +99,10 @@ export const makeHttpProvider = (
       const { status, headers, body } = response
       const nowMs = clock.currentTimeMillisUnsafe()
       const joined = isEventStream(headers) ? join(body) : undefined
-      if (!isJson(headers.contentType) && joined === undefined) {
+      const json = joined ?? (isJson(headers.contentType) ? jsonOf(response) : textJson(response))
+      if (json === undefined && !isJson(headers.contentType)) {
         return failQuoting(model, badResponse("content-type is not JSON"), status, body)
       }
-      const json = joined ?? jsonOf(response)
       const bytes = joined === undefined ? body : Buffer.from(JSON.stringify(joined))
       const completion = parse(task, model, { json, bytes, nowMs })
       if (Result.isSuccess(completion)) return Effect.succeed(completion.success)
@@ -131,7 +131,8 @@ export const makeHttpProvider = (
   const split = (model: string, response: UpstreamResponse, sink: ChunkSink) =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
-      const datas = isJson(headers.contentType) ? protocol.splitAnswer(jsonOf(response)) : undefined
+      const json = isJson(headers.contentType) ? jsonOf(response) : textJson(response)
+      const datas = protocol.splitAnswer(json)
       if (datas === undefined) {
         return failQuoting(model, badResponse("content-type is not text/event-stream"), status, body)
       }
@@ -245,6 +246,13 @@ const isPlain = (contentEncoding: string | undefined): boolean =>
 
 const isJson = (contentType: string | undefined): boolean =>
   contentType === undefined || /^application\/([\w.-]+\+)?json\s*(;|$)/i.test(contentType)
+
+/** Reads an object that a small server calls a text. */
+const textJson = (response: UpstreamResponse): unknown => {
+  if (!/^text\/(plain|json)\s*(;|$)/i.test(response.headers.contentType ?? "")) return undefined
+  const json = jsonOf(response)
+  return isObject(json) ? json : undefined
+}
 
 const isEventStream = ({ contentType, contentEncoding }: UpstreamHeaders): boolean =>
   contentType !== undefined && /^text\/event-stream\s*(;|$)/i.test(contentType) && isPlain(contentEncoding)

@@ -149,7 +149,7 @@ for (const kind of kinds) {
       ["a 204", noContent(), "bad_response", 204],
       ["a redirect", redirect("http://169.254.169.254/latest/meta-data"), "bad_response", 301],
       ["JSON cut in half", truncatedJson(), "bad_response", 200],
-      ["JSON called text", ok({ headers: { "content-type": "text/plain" } }), "bad_response", 200],
+      ["JSON called HTML", ok({ headers: { "content-type": "text/html" } }), "bad_response", 200],
       ["JSON called gzip", ok({ headers: { "content-encoding": "gzip" } }), "bad_response", 200],
       ["gzip unasked", gzip(), "bad_response", 200],
       ["gzip of a 503", gzip(503), "overloaded", 503],

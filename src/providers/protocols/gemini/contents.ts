@@ -102,7 +102,7 @@ const lowerAssistant = (draft: Draft, message: ChatMessage, path: string): Lower
   if (present(message.function_call) !== undefined)
     return unsupported(`${path}.function_call`, "function_call is")
   if (present(message.audio) !== undefined) return unsupported(`${path}.audio`, "Earlier audio is")
-  const parts = lowerContent(message.content ?? message.refusal, `${path}.content`, "any")
+  const parts = lowerContent(withoutThoughts(message.content) ?? message.refusal, `${path}.content`, "any")
   if (Result.isFailure(parts)) return parts.failure
   const images = lowerImages(message, path)
   if (Result.isFailure(images)) return images.failure
@@ -123,6 +123,12 @@ const lowerAssistant = (draft: Draft, message: ChatMessage, path: string): Lower
   append(draft.contents, "model", said)
   return undefined
 }
+
+/** Leaves out thoughts that another vendor's model had in its content: Mistral's, Anthropic's. */
+const withoutThoughts = (content: ChatMessage["content"]): ChatMessage["content"] =>
+  Array.isArray(content)
+    ? content.filter((part) => !["thinking", "redacted_thinking", "reasoning"].includes(part?.type))
+    : content
 
 /** Puts the signature of a text to its last part; one that came with an empty text goes back with one. */
 const withSignature = (parts: ReadonlyArray<Part>, thoughtSignature: string | undefined): Array<Part> => {

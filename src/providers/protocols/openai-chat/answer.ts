@@ -3,11 +3,13 @@ import type { Completion } from "../../../domain/Chat.ts"
 import { badResponse } from "../fault.ts"
 import { isObject, objectAt, objectsAt, stringAt } from "../json.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
+import { textOf } from "./content.ts"
 import { inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
+import { withCallIds } from "./tool-calls.ts"
 import { readUsage } from "./usage.ts"
 
-/** Reads a whole answer, whose bytes are passed on as they came. */
+/** Reads a whole answer, whose bytes are passed on as they came, but for ids that its calls lack. */
 export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.Result<Completion, Fault> => {
   if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
   const choices = objectsAt(json, "choices")
@@ -17,13 +19,14 @@ export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.
   const message = objectAt(choice, "message")
   if (message === undefined) return Result.fail(badResponse("no choice with a message"))
   const { usage } = json
+  const named = withCallIds(json, choices)
   return Result.succeed({
-    text: stringAt(message, "content") || stringAt(message, "refusal") || "",
+    text: textOf(message),
     finishReason: readFinishReason(choice?.finish_reason),
     model: stringAt(json, "model") ?? model,
     usage: readUsage(usage, json.service_tier),
     usageEstimated: false,
     rawUsage: usage ?? null,
-    body: () => bytes,
+    body: () => (named === undefined ? bytes : JSON.stringify(named)),
   })
 }

@@ -3,9 +3,11 @@ import type { SseEvent } from "../../http/sse.ts"
 import { badResponse } from "../fault.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
 import type { Fault, Reading, StreamReader } from "../Protocol.ts"
+import { textOf } from "./content.ts"
 import { DeltaTemplate } from "./DeltaTemplate.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
+import { ToolCalls } from "./tool-calls.ts"
 import { readUsage } from "./usage.ts"
 
 /** Choices of which something has come, and those of them that said why they ended. */
@@ -34,18 +36,28 @@ const isReason = (reason: unknown): boolean => reason !== undefined && reason !=
  */
 export const openStream = (endsWithDone: boolean): StreamReader => {
   const template = new DeltaTemplate()
+  const calls = new ToolCalls()
   const seen = endsWithDone ? undefined : new Choices()
   return {
     read: (event) => {
       const chunk = event.type === "message" ? template.read(event) : undefined
-      return chunk === undefined ? readEvent(event, template, seen) : { _tag: "Chunks", chunks: [chunk] }
+      return chunk === undefined
+        ? readEvent(event, { template, calls, seen })
+        : { _tag: "Chunks", chunks: [chunk] }
     },
     // An answer that ended, in a body that did too, is whole, whatever its vendor leaves out.
     end: (rest) => (rest.trim() === "" && seen?.areWhole === true ? done : readEnd(rest)),
   }
 }
 
-const readEvent = (event: SseEvent, template: DeltaTemplate, seen: Choices | undefined): Reading => {
+/** What is known of the events before. */
+interface SoFar {
+  readonly template: DeltaTemplate
+  readonly calls: ToolCalls
+  readonly seen: Choices | undefined
+}
+
+const readEvent = (event: SseEvent, { calls, seen, template }: SoFar): Reading => {
   const { type, data } = event
   if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
   // Some servers name their chunks, and clients read them all the same. Other named events are not part of the answer.
@@ -55,10 +67,15 @@ const readEvent = (event: SseEvent, template: DeltaTemplate, seen: Choices | und
     const choices = objectsAt(json, "choices")
     const fault = inBandFault(json, choices)
     if (fault !== undefined) return faulty(fault)
-    if (named && !Array.isArray(json.choices)) return nothing
+    const hasChoices = Array.isArray(json.choices)
+    if (named && !hasChoices) return nothing
     template.learn(data, json)
     seen?.read(choices)
-    return { _tag: "Chunks", chunks: [readChunk(event, json, choices)] }
+    // OpenAI's own clients go through the choices of every chunk.
+    const isBareCount = !hasChoices && isObject(json.usage)
+    const mended = isBareCount ? { ...json, choices: [] } : calls.mend(json, choices)
+    const bytes = mended === undefined ? event.bytes : Buffer.from(`data: ${JSON.stringify(mended)}\n\n`)
+    return { _tag: "Chunks", chunks: [readChunk(bytes, json, choices)] }
   }
   const text = data.trim()
   if (text === "[DONE]") return done
@@ -80,7 +97,7 @@ const faulty = (fault: Fault): Reading => ({ _tag: "Fault", fault })
 const badEvent = faulty(badResponse("event data is not a JSON object"))
 const truncated = faulty({ kind: "reset", detail: "ended without its terminal event" })
 
-const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<JsonObject>): ChatChunk => {
+const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<JsonObject>): ChatChunk => {
   let text = ""
   let generated = 0
   let semantic = false
@@ -92,16 +109,17 @@ const readChunk = (event: SseEvent, json: JsonObject, choices: ReadonlyArray<Jso
     generated += characters(delta)
     // A stream of many choices mixes them; the first is number 0 and need not be first in the event.
     if ((choice.index ?? 0) !== 0) continue
-    text += stringAt(delta, "content") || stringAt(delta, "refusal") || ""
+    text += textOf(delta)
     if (isReason(reason)) finished ??= reason
   }
-  const usage = json.usage ?? undefined
+  // Moonshot counts in the choice.
+  const usage = json.usage ?? choices[0]?.usage ?? undefined
   return {
-    event: event.bytes,
+    event,
     text,
     generated,
     semantic,
-    usageOnly: isObject(usage) && Array.isArray(json.choices) && json.choices.length === 0,
+    usageOnly: isObject(usage) && choices.length === 0,
     model: stringAt(json, "model") || undefined,
     finishReason: finished === undefined ? undefined : readFinishReason(finished),
     usage: usage === undefined ? undefined : { usage: readUsage(usage, json.service_tier), raw: usage },
@@ -125,7 +143,7 @@ const isEmpty = (value: unknown): boolean =>
 
 const characters = (delta: JsonObject | undefined): number => {
   if (delta === undefined) return 0
-  let count = lengthAt(delta, "content") + lengthAt(delta, "refusal")
+  let count = textOf(delta).length
   // Two names of the same thing: servers that send both repeat it.
   count += lengthAt(delta, "reasoning_content") || lengthAt(delta, "reasoning")
   count += called(objectAt(delta, "function_call"))

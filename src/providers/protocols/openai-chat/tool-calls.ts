@@ -1,0 +1,101 @@
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
+
+/**
+ * Numbers and ids of tool calls. Clients put the pieces of a streamed call together by its `index`, and send its `id` back with
+ * the result; some servers leave them out, or number every call 0.
+ */
+
+interface Call {
+  readonly number: number
+  readonly id: string
+}
+
+/** The calls of one streamed choice so far. */
+interface ChoiceCalls {
+  readonly all: Array<Call>
+  /** By the vendor's own number, the latest that has it. */
+  readonly byIndex: Map<number, Call>
+}
+
+/** Follows the calls of one stream. */
+export class ToolCalls {
+  readonly #choices = new Map<unknown, ChoiceCalls>()
+
+  /** Returns the event's JSON with the numbers and ids that are missing or wrong; undefined when none is. */
+  mend(json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined {
+    let isMended = false
+    const mended = choices.map((choice) => {
+      const delta = objectAt(choice, "delta")
+      const pieces = objectsAt(delta, "tool_calls")
+      if (pieces.length === 0) return choice
+      const calls = this.#callsOf(choice.index ?? 0)
+      const numbered = pieces.map((piece) => {
+        const known = callOf(calls, piece)
+        const call = known ?? begin(calls, piece, ownId(json, choice, calls.all.length))
+        const hasId = known !== undefined || stringAt(piece, "id") === call.id
+        if (piece.index === call.number && hasId) return piece
+        isMended = true
+        return { ...piece, index: call.number, ...(!hasId && { id: call.id, type: "function" }) }
+      })
+      return { ...choice, delta: { ...delta, tool_calls: numbered } }
+    })
+    return isMended ? { ...json, choices: mended } : undefined
+  }
+
+  #callsOf(choice: unknown): ChoiceCalls {
+    const known = this.#choices.get(choice)
+    if (known !== undefined) return known
+    const calls: ChoiceCalls = { all: [], byIndex: new Map() }
+    this.#choices.set(choice, calls)
+    return calls
+  }
+}
+
+/** Returns the call that a piece belongs to; undefined for the first piece of a new one. */
+const callOf = ({ all, byIndex }: ChoiceCalls, piece: JsonObject): Call | undefined => {
+  const id = stringAt(piece, "id") || undefined
+  // Only a call's first piece has its name; later ones may repeat the id, or have one of their own.
+  const isFirst = Boolean(stringAt(objectAt(piece, "function"), "name"))
+  if (isIndex(piece.index)) {
+    const known = byIndex.get(piece.index)
+    return known !== undefined && isFirst && id !== undefined && id !== known.id ? undefined : known
+  }
+  const same = id === undefined ? undefined : all.find((call) => call.id === id)
+  return same ?? (isFirst ? undefined : all.at(-1))
+}
+
+const begin = ({ all, byIndex }: ChoiceCalls, piece: JsonObject, ownId: string): Call => {
+  const { index } = piece
+  const isFree = isIndex(index) && !all.some(({ number }) => number === index)
+  const next = all.reduce((most, { number }) => Math.max(most, number + 1), 0)
+  const call = { number: isFree ? index : next, id: stringAt(piece, "id") || ownId }
+  all.push(call)
+  byIndex.set(isIndex(index) ? index : call.number, call)
+  return call
+}
+
+const isIndex = (index: unknown): index is number => Number.isInteger(index)
+
+/** Names a call that its vendor did not name, within the 40 characters that OpenAI takes back. */
+const ownId = (json: JsonObject, choice: JsonObject, nth: number): string => {
+  const answer = (stringAt(json, "id") ?? "").replace(/\W/g, "").slice(-24)
+  return `call_${answer}_${choice.index ?? 0}_${nth}`
+}
+
+/** Returns a whole answer whose calls all have ids; undefined when they have. */
+export const withCallIds = (json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined => {
+  const lacksId = (call: JsonObject) => !stringAt(call, "id")
+  const callsOf = (choice: JsonObject) => objectsAt(objectAt(choice, "message"), "tool_calls")
+  if (!choices.some((choice) => callsOf(choice).some(lacksId))) return undefined
+  return {
+    ...json,
+    choices: choices.map((choice) => {
+      const { message } = choice
+      if (!isObject(message) || !callsOf(choice).some(lacksId)) return choice
+      const calls = callsOf(choice).map((call, nth) =>
+        lacksId(call) ? { type: "function", ...call, id: ownId(json, choice, nth) } : call,
+      )
+      return { ...choice, message: { ...message, tool_calls: calls } }
+    }),
+  }
+}
