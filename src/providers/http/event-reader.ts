@@ -36,7 +36,9 @@ export const readEvents = (
     onBytes: (bytes) => {
       const { events, tooLarge } = parser.push(bytes)
       let room = true
-      for (const [index, event] of events.entries()) {
+      let read = 0
+      for (const event of events) {
+        read += 1
         const reading = reader.read(event)
         if (reading._tag === "Fault") return faulty(reading.fault, event)
         for (const chunk of reading.chunks) {
@@ -45,7 +47,7 @@ export const readEvents = (
           room = sink.write(chunk)
         }
         if (reading._tag === "Done") {
-          countLate(events.slice(index + 1))
+          countLate(events.slice(read))
           return complete
         }
       }

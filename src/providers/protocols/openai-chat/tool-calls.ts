@@ -23,6 +23,8 @@ export class ToolCalls {
 
   /** Returns the event's JSON with the numbers and ids that are missing or wrong; undefined when none is. */
   mend(json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined {
+    // Most events have none.
+    if (!choices.some(({ delta }) => isObject(delta) && delta.tool_calls != null)) return undefined
     let isMended = false
     const mended = choices.map((choice) => {
       const delta = objectAt(choice, "delta")
