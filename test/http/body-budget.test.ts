@@ -39,7 +39,7 @@ const serve = ({ endpoint }: HeavyBody, bytes: Buffer): string | undefined => {
   if (task._tag === "Embedding") estimateLongestInputTokens(task.request)
   for (const [protocol, model] of models) {
     const write = protocol.lower(task, model)
-    if (Result.isSuccess(write)) write.success(task._tag === "Chat" ? task.mode : "whole")
+    if (Result.isSuccess(write)) write.success.write(task._tag === "Chat" ? task.mode : "whole")
   }
   return undefined
 }

@@ -24,6 +24,7 @@ beforeAll(async () => {
     env: { GEMINI_API_KEY: "a-key-of-a-test-that-everybody-knows" },
     config: `providers:
   - { name: plain, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }] }
+  - { name: third, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }] }
   - { name: strict, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }] }
   - name: gemini
     kind: gemini
@@ -107,6 +108,47 @@ describe("a vendor that does not take stream_options", () => {
     assert.strictEqual(upstream.count, 2)
     assert.strictEqual(textOf(deltasOf(await ask(model, { stream: true }))), "streamed")
     assert.strictEqual(upstream.count, 3)
+  })
+})
+
+describe("a vendor that does not take a newer word in messages", () => {
+  it.each([
+    [
+      400,
+      "plain/m",
+      {
+        error: {
+          message:
+            "Failed to deserialize: messages[0].role: unknown variant `developer`, expected one of `system`",
+        },
+      },
+    ],
+    [
+      422,
+      "strict/m",
+      { detail: [{ loc: ["body", "messages", 0, "role"], msg: "Input role 'developer' is unknown" }] },
+    ],
+  ])("gets an older one, at once from then on (%s)", async (code, model, error) => {
+    upstream.respond((exchange) => {
+      const isNew = JSON.stringify(exchange.asked.json).includes('"developer"')
+      return isNew ? status(code, JSON.stringify(error))(exchange) : ok({ text: "fine" })(exchange)
+    })
+    const messages = [{ role: "developer", content: "Be brief." }, user]
+    assert.strictEqual(messageOf(await ask(model, { messages })).content, "fine")
+    assert.strictEqual(upstream.count, 2)
+    assert.strictEqual(sentTo(1).messages[0].role, "system")
+    assert.strictEqual(textOf(deltasOf(await ask(model, { messages, stream: true }))), "fine")
+    assert.strictEqual(upstream.count, 3)
+  })
+
+  it("is not learned from a client's own words", async () => {
+    const error = { error: { message: "Invalid value: the role 'developer' makes no sense here." } }
+    upstream.respond(status(400, JSON.stringify(error)))
+    assert.strictEqual((await ask("third/m", { messages: [user] })).code, 400)
+    assert.strictEqual(upstream.count, 2)
+    upstream.reset()
+    await ask("third/m", { messages: [{ role: "developer", content: "Be brief." }, user] })
+    assert.strictEqual(sentTo(0).messages[0].role, "developer")
   })
 })
 

@@ -1,6 +1,5 @@
 import { Effect, Redacted, Result } from "effect"
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import type { CallMode } from "../../domain/Chat.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
 import type { Usage } from "../../domain/Usage.ts"
@@ -10,6 +9,7 @@ import { badRequest, badResponse } from "../protocols/fault.ts"
 import { isObject, type JsonObject, parseJson } from "../protocols/json.ts"
 import type { BodyWriter, Fault, JsonAnswer, Protocol } from "../protocols/Protocol.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
+import { OutgoingCall } from "./OutgoingCall.ts"
 import { SseParser } from "./sse.ts"
 import type { Transport, UpstreamRequest } from "./transport.ts"
 import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from "./UpstreamExchange.ts"
@@ -68,23 +68,33 @@ export const makeHttpProvider = (
     })
 
   /** Fails with the provider's own words, unless they quote our key. */
-  const failQuoting = (model: string, fault: Fault, status: number, said: Buffer, usage?: Usage | null) =>
-    Effect.fail(failure(model, quotes(fault, said, apiKey) ? withheld(fault) : fault, status, usage))
+  const failQuoting = (
+    call: OutgoingCall,
+    fault: Fault,
+    status: number,
+    said: Buffer,
+    usage?: Usage | null,
+  ) => {
+    call.refused(fault)
+    return Effect.fail(
+      failure(call.model, quotes(fault, said, apiKey) ? withheld(fault) : fault, status, usage),
+    )
+  }
 
-  const failUnsent = (model: string, error: TransportError) =>
-    Effect.fail(failure(model, transportFault(error), error.status))
+  const failUnsent = (call: OutgoingCall, error: TransportError) =>
+    Effect.fail(failure(call.model, transportFault(error), error.status))
 
-  const failRefused = (model: string, response: UpstreamResponse): Effect.Effect<never, ProviderError> =>
+  const failRefused = (call: OutgoingCall, response: UpstreamResponse): Effect.Effect<never, ProviderError> =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const fault = protocol.classify(
         { status, headers, body: jsonOf(response) },
         clock.currentTimeMillisUnsafe(),
       )
-      return failQuoting(model, fault, status, body)
+      return failQuoting(call, fault, status, body)
     })
 
-  const parse = (task: Task, model: string, answer: JsonAnswer) =>
+  const parse = ({ model, task }: OutgoingCall, answer: JsonAnswer) =>
     task._tag === "Chat"
       ? protocol.parse(model, answer)
       : protocol.parseEmbedding(model, task.request, answer)
@@ -94,20 +104,23 @@ export const makeHttpProvider = (
     protocol.joinEvents?.(new SseParser(upstream.maxBytes).push(body).events)
 
   /** Reads the 200 of a whole answer. */
-  const read = (task: Task, model: string, response: UpstreamResponse) =>
+  const read = (call: OutgoingCall, response: UpstreamResponse) =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const nowMs = clock.currentTimeMillisUnsafe()
       const joined = isEventStream(headers) ? join(body) : undefined
       const json = joined ?? (isJson(headers.contentType) ? jsonOf(response) : textJson(response))
       if (json === undefined && !isJson(headers.contentType)) {
-        return failQuoting(model, badResponse("content-type is not JSON"), status, body)
+        return failQuoting(call, badResponse("content-type is not JSON"), status, body)
       }
       const bytes = joined === undefined ? body : Buffer.from(JSON.stringify(joined))
-      const completion = parse(task, model, { json, bytes, nowMs })
-      if (Result.isSuccess(completion)) return Effect.succeed(completion.success)
+      const completion = parse(call, { json, bytes, nowMs })
+      if (Result.isSuccess(completion)) {
+        call.taken()
+        return Effect.succeed(completion.success)
+      }
       return failQuoting(
-        model,
+        call,
         completion.failure,
         status,
         body,
@@ -115,100 +128,82 @@ export const makeHttpProvider = (
       )
     })
 
-  const complete = (task: Task, model: string, request: UpstreamRequest) =>
+  const complete = (call: OutgoingCall, request: UpstreamRequest) =>
     Effect.matchEffect(upstream.post(request), {
       onSuccess: (response) => {
-        if (response.status !== 200) return failRefused(model, response)
-        const completion = read(task, model, response)
+        if (response.status !== 200) return failRefused(call, response)
+        const completion = read(call, response)
         return response.body.length <= SMALL_BODY_BYTES
           ? completion
           : upstream.inTurn(response.body.length, completion)
       },
-      onFailure: (error) => failUnsent(model, error),
+      onFailure: (error) => failUnsent(call, error),
     })
 
   /** Reads a whole answer that came in place of a stream, which it is given as. */
-  const split = (model: string, response: UpstreamResponse, sink: ChunkSink) =>
+  const split = (call: OutgoingCall, response: UpstreamResponse, sink: ChunkSink) =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const json = isJson(headers.contentType) ? jsonOf(response) : textJson(response)
       const datas = protocol.splitAnswer(json)
       if (datas === undefined) {
-        return failQuoting(model, badResponse("content-type is not text/event-stream"), status, body)
+        return failQuoting(call, badResponse("content-type is not text/event-stream"), status, body)
       }
       const events = datas.map((data) => `data: ${data}\n\n`).join("")
       const reader = readEvents(
-        protocol.openStream(model, clock.currentTimeMillisUnsafe()),
+        protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
         sink,
         upstream.maxBytes,
       )
       const enough = reader.onBytes(Buffer.from(events))
       const { fault } = typeof enough === "string" ? reader.onEnd() : enough.result
-      return fault === undefined ? Effect.void : failQuoting(model, fault, status, body)
+      return ended(call, { fault, said: body })
     })
 
-  const stream = (model: string, request: UpstreamRequest, sink: ChunkSink) =>
+  /** Reads the end of a stream, of an answer with status 200. */
+  const ended = (call: OutgoingCall, { fault, said }: StreamEnd): Effect.Effect<void, ProviderError> => {
+    if (fault !== undefined) return failQuoting(call, fault, 200, said)
+    call.taken()
+    return Effect.void
+  }
+
+  const stream = (call: OutgoingCall, request: UpstreamRequest, sink: ChunkSink) =>
     Effect.clockWith((clock) => {
       const open: OpenBody<StreamEnd> = (headers, resume) => {
         if (!isEventStream(headers)) return undefined
         sink.onRoom = resume
         return readEvents(
-          protocol.openStream(model, clock.currentTimeMillisUnsafe()),
+          protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
           sink,
           upstream.maxBytes,
         )
       }
       return Effect.matchEffect(upstream.stream(request, open), {
         onSuccess: (answer) => {
-          if ("said" in answer) {
-            return answer.fault === undefined
-              ? Effect.void
-              : failQuoting(model, answer.fault, 200, answer.said)
-          }
-          return answer.status === 200 ? split(model, answer, sink) : failRefused(model, answer)
+          if ("said" in answer) return ended(call, answer)
+          return answer.status === 200 ? split(call, answer, sink) : failRefused(call, answer)
         },
-        onFailure: (error) => failUnsent(model, error),
+        onFailure: (error) => failUnsent(call, error),
       })
     })
 
-  /** Makes a call that writes its body when it is first sent; its retries send the same, or the same in other words. */
-  const callOf = (task: Task, model: string, write: BodyWriter): PreparedCall => {
+  const callOf = (task: Task, model: string, writer: BodyWriter): PreparedCall => {
     const kind = task._tag === "Chat" ? "chat" : "embedding"
-    const { reworded } = write
-    let isReworded = false
-    let whole: ReturnType<BodyWriter> | undefined
-    let streamed: ReturnType<BodyWriter> | undefined
-    const bodyOf = (mode: CallMode) => (isReworded && reworded ? reworded.write(mode) : write(mode))
-    /** Has the next attempt say it in other words, where there are any. */
-    const rewording = <A>(attempt: Effect.Effect<A, ProviderError>): Effect.Effect<A, ProviderError> => {
-      if (reworded === undefined) return attempt
-      if (isReworded) return Effect.tap(attempt, () => Effect.sync(() => reworded.taken?.()))
-      return Effect.tapError(attempt, ({ kind }) =>
-        Effect.sync(() => {
-          if (kind !== "needs_rewording") return
-          isReworded = true
-          whole = streamed = undefined
-        }),
-      )
-    }
+    const call = new OutgoingCall(task, model, writer)
+    const { dropped } = writer
     return {
-      ...(write.dropped !== undefined && { dropped: write.dropped }),
+      ...(dropped !== undefined && { dropped }),
       complete: (timeoutMs) =>
         Effect.suspend(() => {
-          whole ??= bodyOf("whole")
-          const request = { path: prefix + path(model, kind), headers: wholeHeaders, body: whole, timeoutMs }
-          return rewording(complete(task, model, request))
+          const body = call.wholeBody()
+          const request = { path: prefix + path(model, kind), headers: wholeHeaders, body, timeoutMs }
+          return complete(call, request)
         }),
       stream: (timeoutMs, sink) =>
         Effect.suspend(() => {
-          streamed ??= bodyOf("stream")
-          const request = {
-            path: prefix + path(model, "stream"),
-            headers: streamHeaders,
-            body: streamed,
-            timeoutMs,
-          }
-          return rewording(stream(model, request, sink))
+          const body = call.streamedBody()
+          const request = { path: prefix + path(model, "stream"), headers: streamHeaders, body, timeoutMs }
+          return stream(call, request, sink)
         }),
     }
   }

@@ -36,14 +36,14 @@ export interface Protocol {
 
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
 export interface BodyWriter {
-  (mode: CallMode): string | Uint8Array
+  readonly write: (mode: CallMode) => string | Uint8Array
   /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. */
-  readonly dropped?: ReadonlyArray<string>
-  /** The same in other words, for when the provider does not take these. */
-  readonly reworded?: Rewording
+  readonly dropped?: ReadonlyArray<string> | undefined
+  /** Finds other words, for when the provider does not take these; `refused` is what it named, or an empty text. */
+  readonly reworded?: (refused: string) => Rewording | undefined
 }
 
-/** A body without what a provider may not take and an answer can do without: a signature, an option of the gateway's own. */
+/** A body that says the same without what a provider may not take: a signature, an option of the gateway's own, a new role. */
 export interface Rewording {
   readonly write: (mode: CallMode) => string | Uint8Array
   /** Hears that the provider took it, so that later requests can be worded so at once. */

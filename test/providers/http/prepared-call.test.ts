@@ -25,10 +25,12 @@ const counting = Effect.fnUntraced(function* () {
     ...real,
     lower: (task, model) => {
       seen.lowered += 1
-      return Result.map(real.lower(task, model), (write) => (mode) => {
-        seen.written += 1
-        return write(mode)
-      })
+      return Result.map(real.lower(task, model), (writer) => ({
+        write: (mode) => {
+          seen.written += 1
+          return writer.write(mode)
+        },
+      }))
     },
   }
   const provider = makeHttpProvider(

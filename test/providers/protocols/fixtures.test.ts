@@ -43,7 +43,7 @@ const tasksOf = (bytes: Buffer): { readonly task: Task; readonly edited: Task; r
 const lower = (protocol: Protocol, task: Task, model: string, mode: CallMode): unknown => {
   const lowered = protocol.lower(task, model)
   return Result.isSuccess(lowered)
-    ? parseExactJson(String(lowered.success(mode)))
+    ? parseExactJson(String(lowered.success.write(mode)))
     : { refused: lowered.failure }
 }
 

@@ -20,7 +20,7 @@ const counted = () => {
 const bodies = (protocol: typeof gemini, models: ReadonlyArray<string>, request: ChatRequest) =>
   models.map((model) => {
     const write = Result.getOrThrow(protocol.lower({ _tag: "Chat", request, mode: "whole" }, model))
-    return JSON.parse(String(write("whole")))
+    return JSON.parse(String(write.write("whole")))
   })
 
 const asking = (parameters: object): ChatRequest => ({

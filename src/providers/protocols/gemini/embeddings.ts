@@ -5,7 +5,7 @@ import { makeUsage } from "../../../domain/Usage.ts"
 import { badResponse } from "../fault.ts"
 import { isObject, objectAt, objectsAt } from "../json.ts"
 import { embeddingList } from "../openai-chat/wire.ts"
-import type { Fault, JsonAnswer, LoweringFault } from "../Protocol.ts"
+import type { BodyWriter, Fault, JsonAnswer, LoweringFault } from "../Protocol.ts"
 import { classifyInBand } from "./errors.ts"
 import { malformed, present, unsupported } from "./wire.ts"
 
@@ -24,7 +24,7 @@ const MAX_INPUTS = 100
 export const lowerEmbedding = (
   model: string,
   request: EmbeddingRequest,
-): Result.Result<() => string, LoweringFault> => {
+): Result.Result<BodyWriter, LoweringFault> => {
   const { encoding_format } = request
   const dimensions = present(request.dimensions)
   if (dimensions !== undefined && !Number.isInteger(dimensions)) {
@@ -39,7 +39,7 @@ export const lowerEmbedding = (
   }
   const texts = textsOf(request.input)
   if (Result.isFailure(texts)) return Result.fail(texts.failure)
-  return Result.succeed(() => {
+  const write = () => {
     const body: BatchBody = {
       requests: texts.success.map((text) => ({
         model: `models/${model}`,
@@ -48,7 +48,8 @@ export const lowerEmbedding = (
       })),
     }
     return JSON.stringify(body)
-  })
+  }
+  return Result.succeed({ write })
 }
 
 const textsOf = (input: unknown): Result.Result<ReadonlyArray<string>, LoweringFault> => {

@@ -24,17 +24,12 @@ export const lowerChat = (model: string, request: ChatRequest): Result.Result<Bo
   const refused = refusedByModel(model, request, parts.mediaAt)
   if (refused !== undefined) return Result.fail(refused)
   const signatures = signaturesFor(model)
-  const write: BodyWriter = () => bodyFor(model, parts, signatures)
-  return Result.succeed(
-    Object.assign(write, {
-      ...(parts.dropped.length > 0 && { dropped: parts.dropped }),
-      ...(parts.hasSignatures && {
-        reworded: {
-          write: () => bodyFor(model, parts, signatures === "complete" ? "renewed" : "none"),
-        },
-      }),
-    }),
-  )
+  const renewed = () => bodyFor(model, parts, signatures === "complete" ? "renewed" : "none")
+  return Result.succeed({
+    write: () => bodyFor(model, parts, signatures),
+    reworded: () => (parts.hasSignatures ? { write: renewed } : undefined),
+    ...(parts.dropped.length > 0 && { dropped: parts.dropped }),
+  })
 }
 
 const bodyFor = (model: string, parts: CommonParts, signatures: Signatures): string => {

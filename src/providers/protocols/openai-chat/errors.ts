@@ -52,7 +52,7 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
   return upstreamFault(kind, {
     // Whose account it is concerns no client.
     message: message?.replace(/ in organization \S+/i, ""),
-    param,
+    param: kind === "needs_rewording" && refusesStreamOptions(param, message) ? "stream_options" : param,
     code,
     identifiers: [code, type],
     retryAfterMs,
@@ -67,7 +67,7 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
   const { code, message, param, type } = said
   if (status < 400) return "bad_response"
   if (status === 403 && said.flagged) return "content_filter"
-  if (isAboutStreamOptions(status, said)) return "needs_rewording"
+  if (needsRewording(status, said)) return "needs_rewording"
   const known = decided(status, said)
   if (known !== undefined) return known
   // 498 and 529: Groq's and Anthropic's own.
@@ -95,10 +95,21 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
   return described(status, said) ?? "refused"
 }
 
-/** Recognizes a vendor that does not take `stream_options`, which the gateway sends with each stream. */
-const isAboutStreamOptions = (status: number, { message, param }: Said): boolean =>
+/**
+ * Recognizes a vendor that does not take `stream_options`, which the gateway sends with each stream, or what is newer in
+ * messages than it is. A client's own words may read like that too: then they are refused once more in other words.
+ */
+const needsRewording = (status: number, { message, param }: Said): boolean =>
   (status === 400 || status === 422) &&
-  (param === "stream_options" || (message !== undefined && /^.{0,100}\bstream_options\b/i.test(message)))
+  (refusesStreamOptions(param, message) ||
+    (param !== undefined && /^messages\b.*\b(annotations|audio|function_call|refusal)$/.test(param)) ||
+    (message !== undefined &&
+      /^.{0,200}(\brole\b.{0,60}\bdeveloper\b|\bdeveloper\b.{0,60}\brole\b|unknown variant `developer`|'developer' is not one of)/is.test(
+        message,
+      )))
+
+const refusesStreamOptions = (param: string | undefined, message: string | undefined): boolean =>
+  param === "stream_options" || (message !== undefined && /^.{0,100}\bstream_options\b/i.test(message))
 
 /** Tells a 403 of the gateway's key or address from one of which nothing is known. */
 const isForbidden = ({ code, message, type }: Said): boolean =>

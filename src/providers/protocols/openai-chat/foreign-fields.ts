@@ -4,21 +4,31 @@ import { isObject, objectAt } from "../json.ts"
 /**
  * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, the
  * reasoning of a turn that bears one, the images of an answer), and what the client says to Google alone. A strict server
- * refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and no images back at all; for
- * a server that imitates it, both may be its own, but the fields and the role that only OpenAI knows are put into older
- * words. The same request when there is nothing to change.
+ * refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and no images back at all; of
+ * a server that imitates it, both may be its own. The same request when there is nothing to change.
  */
 export const withoutForeignFields = (request: ChatRequest, isOpenAi: boolean): ChatRequest => {
   const own = sayingToGoogle(request) === undefined ? request : withoutGoogle(request)
-  // Few requests have any: a first look costs less than a copy.
+  return isOpenAi
+    ? withMessages(own, isForeignToOpenAi, forOpenAi)
+    : withMessages(own, isForeignToImitators, forImitators)
+}
+
+/**
+ * Returns the request in the words that OpenAI's protocol had at first, for servers that refuse newer ones: the role
+ * `developer`, and fields of an answer that say nothing there and that clients send back as they came.
+ */
+export const inOlderWords = (request: ChatRequest): ChatRequest => withMessages(request, isNewer, older)
+
+/** Changes the messages of a kind. Few requests have any: a first look costs less than a copy. */
+const withMessages = (
+  request: ChatRequest,
+  isOne: (message: unknown) => message is ChatMessage,
+  change: (message: ChatMessage) => ChatMessage,
+): ChatRequest => {
   const { messages } = request
-  const isForeign = isOpenAi ? isForeignToOpenAi : isForeignToImitators
-  if (!Array.isArray(messages) || !messages.some(isForeign)) return own
-  const clean = isOpenAi ? forOpenAi : forImitators
-  return {
-    ...own,
-    messages: messages.map((message) => (isForeign(message) ? clean(message) : message)),
-  }
+  if (!Array.isArray(messages) || !messages.some(isOne)) return request
+  return { ...request, messages: messages.map((message) => (isOne(message) ? change(message) : message)) }
 }
 
 /** Names the field in which a client says something to Google alone; undefined when there is none. */
@@ -87,33 +97,13 @@ const forOpenAi = (message: ChatMessage): ChatMessage => {
 // --- servers that imitate OpenAI
 
 const isForeignToImitators = (message: unknown): message is ChatMessage =>
-  isAssistant(message)
-    ? isForeign(message) ||
-      NEWER.some((field) => isNothing(message, field)) ||
-      hasBareCall(message.tool_calls)
-    : isObject(message) && message.role === "developer"
+  isAssistant(message) && (isForeign(message) || hasBareCall(message.tool_calls))
 
 const forImitators = (message: ChatMessage): ChatMessage => {
-  if (message.role === "developer") return { ...message, role: "system" }
-  const own = Object.fromEntries(
-    Object.entries(withoutSigned(message)).filter(
-      ([field]) => !(isNewer(field) && isNothing(message, field)),
-    ),
-  )
-  return {
-    ...own,
-    role: message.role,
-    ...(Array.isArray(own.tool_calls) && { tool_calls: own.tool_calls.map(withArguments) }),
-  }
+  const own = withoutSigned(message)
+  const calls = own.tool_calls
+  return Array.isArray(calls) ? { ...own, tool_calls: calls.map(withArguments) } : own
 }
-
-/** Fields of OpenAI's answers that say nothing there, and that clients send back as they came. */
-const NEWER = ["annotations", "audio", "function_call", "refusal", "tool_calls"] as const
-
-const isNewer = (field: string): boolean => NEWER.some((each) => each === field)
-
-const isNothing = (message: ChatMessage, field: string): boolean =>
-  message[field] === null || isEmptyList(message[field])
 
 const isBare = (call: unknown): boolean =>
   objectAt(isObject(call) ? call : undefined, "function")?.arguments === ""
@@ -125,6 +115,24 @@ const withArguments = (call: unknown): unknown =>
   isObject(call) && isBare(call)
     ? { ...call, function: { ...objectAt(call, "function"), arguments: "{}" } }
     : call
+
+// --- older words
+
+const NEWER_FIELDS = ["annotations", "audio", "function_call", "refusal", "tool_calls"]
+
+const isNewer = (message: unknown): message is ChatMessage =>
+  isObject(message) &&
+  (message.role === "developer" ||
+    (message.role === "assistant" && NEWER_FIELDS.some((field) => saysNothing(message[field]))))
+
+const saysNothing = (value: unknown): boolean => value === null || isEmptyList(value)
+
+const older = (message: ChatMessage): ChatMessage => {
+  const fields = Object.entries(message).filter(
+    ([field, value]) => !(NEWER_FIELDS.includes(field) && saysNothing(value)),
+  )
+  return { ...Object.fromEntries(fields), role: message.role === "developer" ? "system" : message.role }
+}
 
 const isAssistant = (message: unknown): message is ChatMessage =>
   isObject(message) && message.role === "assistant"

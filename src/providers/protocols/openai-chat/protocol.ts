@@ -7,7 +7,7 @@ import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
 import { sayingToGoogle } from "./foreign-fields.ts"
 import { joinEvents, splitAnswer } from "./other-form.ts"
-import { type ChatWriting, hasOwnStreamOptions, writeChat } from "./request.ts"
+import { type ChatWriting, hasOwnStreamOptions, type Wording, writeChat } from "./request.ts"
 import { openStream } from "./stream.ts"
 import { readUsage } from "./usage.ts"
 
@@ -21,27 +21,14 @@ export const openAiChat = (
     readonly endsWithDone?: boolean
   },
 ): Protocol => {
-  /** Learned from a vendor that refused it, and took the same request without. */
-  let takesStreamOptions = true
-  const lowerChat = (model: string, task: ChatTask): BodyWriter => {
-    const write = (mode: CallMode) => writeChat(model, task, mode, options, takesStreamOptions)
-    const foreign = sayingToGoogle(task.request)
-    const isReworded = task.mode === "stream" && takesStreamOptions && !hasOwnStreamOptions(task.request)
-    if (foreign === undefined && !isReworded) return write
-    const reworded: Rewording = {
-      write: (mode) => writeChat(model, task, mode, options, false),
-      taken: () => {
-        takesStreamOptions = false
-      },
-    }
-    return Object.assign(write, {
-      ...(foreign !== undefined && { dropped: [foreign] }),
-      ...(isReworded && { reworded }),
-    })
-  }
+  const learned: Learned = { wording: { withStreamOptions: true, inOlderWords: false } }
   return {
     lower: (task, model) =>
-      Result.succeed(task._tag === "Chat" ? lowerChat(model, task) : () => writeEmbedding(model, task)),
+      Result.succeed(
+        task._tag === "Chat"
+          ? new ChatWriter(model, task, options, learned)
+          : { write: () => writeEmbedding(model, task) },
+      ),
     parse: parseAnswer,
     usageOf: ({ usage, service_tier }) => readUsage(usage, service_tier),
     openStream: () => openStream(options.endsWithDone ?? true),
@@ -49,6 +36,47 @@ export const openAiChat = (
     splitAnswer,
     parseEmbedding,
     classify,
+  }
+}
+
+/** What the server refused so far, and took in other words. */
+interface Learned {
+  wording: Wording
+}
+
+class ChatWriter implements BodyWriter {
+  readonly #model: string
+  readonly #task: ChatTask
+  readonly #options: ChatWriting
+  readonly #learned: Learned
+
+  constructor(model: string, task: ChatTask, options: ChatWriting, learned: Learned) {
+    this.#model = model
+    this.#task = task
+    this.#options = options
+    this.#learned = learned
+  }
+
+  get dropped(): BodyWriter["dropped"] {
+    const field = sayingToGoogle(this.#task.request)
+    return field === undefined ? undefined : [field]
+  }
+
+  write(mode: CallMode, wording = this.#learned.wording): string | Uint8Array {
+    return writeChat(this.#model, this.#task, mode, this.#options, wording)
+  }
+
+  reworded(refused: string): Rewording | undefined {
+    const isOption = refused === "stream_options"
+    if (isOption && hasOwnStreamOptions(this.#task.request)) return undefined
+    const change = isOption ? { withStreamOptions: false } : { inOlderWords: true }
+    const wording = { ...this.#learned.wording, ...change }
+    return {
+      write: (mode) => this.write(mode, wording),
+      taken: () => {
+        this.#learned.wording = { ...this.#learned.wording, ...change }
+      },
+    }
   }
 }
 

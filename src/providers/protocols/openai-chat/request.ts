@@ -2,7 +2,7 @@ import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import { isObject, type JsonObject, joinObjects } from "../json.ts"
-import { withoutForeignFields } from "./foreign-fields.ts"
+import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
 
 /** The members that the gateway sets; every other member is the client's. */
 interface Settings {
@@ -26,17 +26,25 @@ export interface ChatWriting {
 export const hasOwnStreamOptions = ({ stream_options: options }: ChatRequest): boolean =>
   isObject(options) && Object.keys(options).some((name) => name !== "include_usage")
 
+/** What a server turned out to take. */
+export interface Wording {
+  readonly withStreamOptions: boolean
+  readonly inOlderWords: boolean
+}
+
 /** Cleaned requests, so that the text of one is written once for all models that it is sent to. */
 const ownRequests = {
   openAi: new WeakMap<ChatRequest, ChatRequest>(),
   imitators: new WeakMap<ChatRequest, ChatRequest>(),
+  older: new WeakMap<ChatRequest, ChatRequest>(),
 }
 
-const ownRequest = (request: ChatRequest, isOpenAi: boolean): ChatRequest => {
-  const known = isOpenAi ? ownRequests.openAi : ownRequests.imitators
+const ownRequest = (request: ChatRequest, isOpenAi: boolean, isOlder: boolean): ChatRequest => {
+  const known = ownRequests[isOlder ? "older" : isOpenAi ? "openAi" : "imitators"]
   const made = known.get(request)
   if (made !== undefined) return made
-  const own = withoutForeignFields(request, isOpenAi)
+  const cleaned = withoutForeignFields(request, isOpenAi)
+  const own = isOlder ? inOlderWords(cleaned) : cleaned
   if (own !== request) known.set(request, own)
   return own
 }
@@ -50,20 +58,20 @@ export const writeChat = (
   { request, source }: ChatTask,
   mode: CallMode,
   { isOpenAi }: ChatWriting,
-  withStreamOptions = true,
+  wording: Wording,
 ): string | Uint8Array => {
   const { max_tokens, max_completion_tokens, stream_options } = request
   const settings: Settings = {
     model,
     streams: mode === "stream",
     streamOptions:
-      mode === "stream" && withStreamOptions
+      mode === "stream" && wording.withStreamOptions
         ? { ...(isObject(stream_options) && stream_options), include_usage: true }
         : undefined,
     renamesMaxTokens:
       isOpenAi && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
   }
-  const own = ownRequest(request, isOpenAi)
+  const own = ownRequest(request, isOpenAi, wording.inOlderWords)
   return source === undefined || own !== request ? rewrite(own, settings) : edit(source, settings)
 }
 

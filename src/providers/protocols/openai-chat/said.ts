@@ -1,5 +1,4 @@
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
-import { fieldNamedIn } from "./vendor-words.ts"
 
 /** What an error says, wherever its vendor puts it. */
 export interface Said {
@@ -103,3 +102,11 @@ const MINIMAX_CODES = new Map<unknown, string>([
 /** Recognizes OpenRouter's moderation. */
 const isFlagged = (metadata: JsonObject | undefined): boolean =>
   metadata !== undefined && (Array.isArray(metadata.reasons) || typeof metadata.flagged_input === "string")
+
+/** Finds the field that a sentence is about, where the error does not name one: `Unsupported parameter: 'x'`. */
+const fieldNamedIn = (message: string | undefined): string | undefined =>
+  message === undefined
+    ? undefined
+    : (/^(?:un(?:supported|known|recognized) (?:parameter|value|field|name|request argument)(?: supplied)?:? ['"`]?)([\w.[\]]{1,100})/i.exec(
+        message,
+      )?.[1] ?? /^([a-z_][\w.]{0,99}): extra inputs are not permitted/i.exec(message)?.[1])

@@ -121,11 +121,3 @@ const finder = (rows: ReadonlyArray<Row>) => {
 
 export const decided = finder(decisive)
 export const described = finder(descriptive)
-
-/** Finds the field that a sentence is about, where the error does not name one: `Unsupported parameter: 'x'`. */
-export const fieldNamedIn = (message: string | undefined): string | undefined =>
-  message === undefined
-    ? undefined
-    : (/^(?:un(?:supported|known|recognized) (?:parameter|value|field|name|request argument)(?: supplied)?:? ['"`]?)([\w.[\]]{1,100})/i.exec(
-        message,
-      )?.[1] ?? /^([a-z_][\w.]{0,99}): extra inputs are not permitted/i.exec(message)?.[1])

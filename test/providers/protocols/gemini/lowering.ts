@@ -6,7 +6,7 @@ import { gemini } from "../../../../src/providers/protocols/gemini/protocol.ts"
 
 /** Lowers a task and writes its body at once: the parsed body, or why there is none. */
 const lower = (task: Task, model: string) =>
-  Result.map(gemini.lower(task, model), (write) => JSON.parse(String(write("whole"))))
+  Result.map(gemini.lower(task, model), ({ write }) => JSON.parse(String(write("whole"))))
 
 export const lowerChat = (request: ChatRequest, model: string) =>
   lower({ _tag: "Chat", request, mode: "whole" }, model)

@@ -3,6 +3,7 @@ import { Result } from "effect"
 import type { ChatRequest } from "../../../../src/domain/Chat.ts"
 import { jsonLimits } from "../../../../src/http/body.ts"
 import { scanJson } from "../../../../src/platform/json-source.ts"
+import { inOlderWords } from "../../../../src/providers/protocols/openai-chat/foreign-fields.ts"
 import { openAiChat } from "../../../../src/providers/protocols/openai-chat/protocol.ts"
 
 const openai = openAiChat({ isOpenAi: true })
@@ -26,7 +27,7 @@ const sent = (protocol: typeof openai, request: ChatRequest): ChatRequest => {
   assert(members !== undefined)
   const [edited, written] = [{ bytes, members }, undefined].map((source) => {
     const task = { _tag: "Chat", mode: "whole", request, source } as const
-    return JSON.parse(String(Result.getOrThrow(protocol.lower(task, "m"))("whole"))) as ChatRequest
+    return JSON.parse(String(Result.getOrThrow(protocol.lower(task, "m")).write("whole"))) as ChatRequest
   })
   assert.deepStrictEqual(edited, written)
   return edited as ChatRequest
@@ -95,26 +96,28 @@ describe("what a client says to Google alone", () => {
 describe("what only OpenAI knows", () => {
   const turn = { content: null, refusal: null, annotations: [], audio: null, function_call: null }
 
-  it("is left out for its imitators, and put into older words", () => {
-    const request = history({ ...turn, tool_calls: [{ ...call, function: { name: "now", arguments: "" } }] })
-    const asked = {
-      messages: [{ role: "developer", content: "Be brief." }, ...request.messages],
-    } as ChatRequest
-    assert.deepStrictEqual(sent(imitator, asked).messages.slice(0, 3) as unknown, [
+  it("goes to its imitators, and is put into older words for those that refuse it", () => {
+    const { messages } = history({ ...turn, tool_calls: [call] })
+    const asked = { messages: [{ role: "developer", content: "Be brief." }, ...messages] } as ChatRequest
+    assert.deepStrictEqual(sent(imitator, asked).messages, asked.messages)
+    assert.deepStrictEqual(inOlderWords(asked).messages.slice(0, 3) as unknown, [
       { role: "system", content: "Be brief." },
       { role: "user", content: "Hi" },
-      {
-        role: "assistant",
-        content: null,
-        tool_calls: [{ ...call, function: { name: "now", arguments: "{}" } }],
-      },
+      { role: "assistant", content: null, tool_calls: [call] },
     ])
-    assert.deepStrictEqual(sent(openai, asked).messages, asked.messages)
   })
 
   it("may say something, and stays", () => {
     const said = history({ refusal: "No.", annotations: [{ type: "url_citation" }], audio: { id: "a" } })
-    assert.deepStrictEqual(sent(imitator, said).messages, said.messages)
+    assert.strictEqual(inOlderWords(said), said)
+  })
+
+  it("is a call without a text for its arguments", () => {
+    const bare = history({ tool_calls: [{ ...call, function: { name: "now", arguments: "" } }] })
+    assert.deepInclude(sent(imitator, bare).messages[1], {
+      tool_calls: [{ ...call, function: { name: "now", arguments: "{}" } }],
+    })
+    assert.deepStrictEqual(sent(openai, bare).messages, bare.messages)
   })
 
   it("is a list of calls with a call in it", () => {

@@ -30,7 +30,9 @@ describe("request lowering", () => {
     made_up_field: { deep: [1, null] },
   }
   const lower = (from: typeof protocol, asked: ChatRequest, mode: CallMode = "whole", model = "the-model") =>
-    JSON.parse(String(Result.getOrThrow(from.lower({ _tag: "Chat", request: asked, mode }, model))(mode)))
+    JSON.parse(
+      String(Result.getOrThrow(from.lower({ _tag: "Chat", request: asked, mode }, model)).write(mode)),
+    )
 
   it("sends every field of the client, known or not, and the routed model", () => {
     assert.deepStrictEqual(lower(protocol, request), { ...request, model: "the-model" })
@@ -225,7 +227,7 @@ describe("embeddings", () => {
   it("are asked with the client's body and the routed model", () => {
     const task = { _tag: "Embedding", request: { ...request, model: "dearer" } } as const
     const write = Result.getOrThrow(protocol.lower(task, "embed"))
-    assert.deepStrictEqual(JSON.parse(String(write("whole"))), { ...request, model: "embed" })
+    assert.deepStrictEqual(JSON.parse(String(write.write("whole"))), { ...request, model: "embed" })
   })
 
   it("are passed on as they come, with their usage read", () => {

@@ -27,7 +27,7 @@ const read = (text: string) => {
 }
 
 const write = (task: Task, model: string, mode: CallMode) =>
-  String(Result.getOrThrow(openAiChat({ isOpenAi: true }).lower(task, model))(mode))
+  String(Result.getOrThrow(openAiChat({ isOpenAi: true }).lower(task, model)).write(mode))
 
 const lower = (text: string, mode: CallMode, model: string) =>
   write({ _tag: "Chat", mode, ...read(text) }, model, mode)
