@@ -89,7 +89,7 @@ describe("simulated embeddings", () => {
 
   it.effect("have a usage of input alone, the provider's own count, and no end to speak of", () =>
     Effect.gen(function* () {
-      const { body, ...answer } = yield* embed({ input: ["12345678", "1234"] })
+      const { body, ...answer } = yield* embed({ input: ["Hello world", "Hello"] })
       assert.deepStrictEqual(answer, {
         text: "",
         finishReason: null,

@@ -108,7 +108,7 @@ describe("a simulated stream", () => {
       const [role, ...rest] = chunks
       const [end, usage] = rest.splice(-2)
       assert(role !== undefined && end !== undefined && usage !== undefined)
-      assert.deepStrictEqual(dataOf(role).choices[0].delta, { role: "assistant", content: "" })
+      assert.deepStrictEqual(dataOf(role).choices[0].delta, { role: "assistant", content: "", refusal: null })
       assert.deepInclude(role, { semantic: false, generated: 0, usageOnly: false })
       assert.isAbove(rest.length, 10)
       for (const piece of rest) {
