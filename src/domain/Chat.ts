@@ -89,7 +89,7 @@ export const maxOutputTokens = (request: ChatRequest): number | undefined =>
   request.max_completion_tokens ?? request.max_tokens ?? undefined
 
 /** Tokens of a part that is no text: those of an image of medium size, and a guess for the rest. */
-const PART_TOKENS = 500
+export const PART_TOKENS = 500
 
 /**
  * Estimates input tokens before a provider counts them: four bytes of UTF-8 a token plus four tokens a message, the

@@ -7,7 +7,7 @@ import type { Provider } from "./Provider.ts"
 import { makeGemini } from "./vendors/gemini.ts"
 import { makeOpenAi } from "./vendors/openai.ts"
 import { makeOpenAiCompatible } from "./vendors/openai-compatible.ts"
-import { makeSimulated } from "./vendors/simulated.ts"
+import { makeSimulated } from "./vendors/simulated/simulated.ts"
 
 /** Every configured provider by name, in configuration order. */
 export class Providers extends Context.Service<Providers, ReadonlyMap<string, Provider>>()(

@@ -3,7 +3,7 @@ import { Effect, Random } from "effect"
 import { defaultSimulation } from "../../src/config/builtin-providers.ts"
 import type { Simulation } from "../../src/config/GatewayConfig.ts"
 import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
-import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
+import { makeSimulated } from "../../src/providers/vendors/simulated/simulated.ts"
 import * as calls from "./calls.ts"
 
 const embed = (request: EmbeddingRequest, changes: Partial<Simulation> = {}, model = "e") =>
@@ -89,7 +89,7 @@ describe("simulated embeddings", () => {
 
   it.effect("have a usage of input alone, the provider's own count, and no end to speak of", () =>
     Effect.gen(function* () {
-      const { body, ...answer } = yield* embed({ input: ["12345678", "1234"] })
+      const { body, ...answer } = yield* embed({ input: ["Hello world", "Hello"] })
       assert.deepStrictEqual(answer, {
         text: "",
         finishReason: null,

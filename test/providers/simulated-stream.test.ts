@@ -6,7 +6,7 @@ import type { Simulation } from "../../src/config/GatewayConfig.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import type { ProviderError } from "../../src/domain/ProviderError.ts"
 import type { ChunkSink } from "../../src/providers/Provider.ts"
-import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
+import { makeSimulated } from "../../src/providers/vendors/simulated/simulated.ts"
 import * as calls from "./calls.ts"
 
 const make = (changes: Partial<Simulation> = {}) =>
@@ -108,7 +108,7 @@ describe("a simulated stream", () => {
       const [role, ...rest] = chunks
       const [end, usage] = rest.splice(-2)
       assert(role !== undefined && end !== undefined && usage !== undefined)
-      assert.deepStrictEqual(dataOf(role).choices[0].delta, { role: "assistant", content: "" })
+      assert.deepStrictEqual(dataOf(role).choices[0].delta, { role: "assistant", content: "", refusal: null })
       assert.deepInclude(role, { semantic: false, generated: 0, usageOnly: false })
       assert.isAbove(rest.length, 10)
       for (const piece of rest) {

@@ -1,11 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Random, type Result } from "effect"
 import { TestClock } from "effect/testing"
+import { countTokens } from "gpt-tokenizer/encoding/o200k_base"
 import type { ModelConfig } from "../../src/catalog/model.ts"
 import type { Simulation } from "../../src/config/GatewayConfig.ts"
 import type { ChatRequest, Completion } from "../../src/domain/Chat.ts"
 import type { ProviderError } from "../../src/domain/ProviderError.ts"
-import { makeSimulated } from "../../src/providers/vendors/simulated.ts"
+import { makeSimulated } from "../../src/providers/vendors/simulated/simulated.ts"
 import * as calls from "./calls.ts"
 
 const simulation: Simulation = {
@@ -120,10 +121,11 @@ describe("simulated provider", () => {
         assert.isTrue(text.startsWith("[simulated]"))
         assert.notInclude(text, SECRET)
         assert.strictEqual(finishReason, "stop")
-        assert.strictEqual(usage?.inputTokens, 13)
+        // The text, its role, three tokens around a message and three before the answer.
+        assert.strictEqual(usage?.inputTokens, countTokens(SECRET) + 7)
         const outputTokens = usage?.outputTokens ?? 0
         assert.isTrue(outputTokens >= 60 && outputTokens <= 150)
-        assert.strictEqual(text.split(" ").length, outputTokens)
+        assert.strictEqual(countTokens(text), outputTokens)
       }
     }).pipe(Random.withSeed("usage")),
   )
@@ -142,7 +144,7 @@ describe("simulated provider", () => {
         choices: [
           {
             index: 0,
-            message: { role: "assistant", content: first.text },
+            message: { role: "assistant", content: first.text, refusal: null, annotations: [] },
             logprobs: null,
             finish_reason: "stop",
           },
@@ -151,7 +153,10 @@ describe("simulated provider", () => {
       })
       assert.match(body.id, /^chatcmpl-[0-9a-z]{10,}$/)
       assert.notStrictEqual(body.id, JSON.parse(String(second.body())).id)
-      assert.deepInclude(body.usage, { prompt_tokens: 13, completion_tokens: first.usage?.outputTokens })
+      assert.deepInclude(body.usage, {
+        prompt_tokens: first.usage?.inputTokens,
+        completion_tokens: first.usage?.outputTokens,
+      })
       assert.isFalse(first.usageEstimated)
     }).pipe(Random.withSeed("body")),
   )

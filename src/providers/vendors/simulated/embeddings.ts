@@ -1,9 +1,10 @@
 import { createHash } from "node:crypto"
-import type { ModelConfig } from "../../catalog/model.ts"
-import type { Completion } from "../../domain/Chat.ts"
-import { type EmbeddingRequest, embeddingInputs, estimateEmbeddingTokens } from "../../domain/Embedding.ts"
-import type { ProviderError } from "../../domain/ProviderError.ts"
-import { embeddingList } from "../protocols/openai-chat/wire.ts"
+import type { ModelConfig } from "../../../catalog/model.ts"
+import type { Completion } from "../../../domain/Chat.ts"
+import { type EmbeddingRequest, embeddingInputs } from "../../../domain/Embedding.ts"
+import type { ProviderError } from "../../../domain/ProviderError.ts"
+import { embeddingList } from "../../protocols/openai-chat/wire.ts"
+import { embeddingTokens } from "./tokens.ts"
 
 const DEFAULT_DIMENSIONS = 16
 const MAX_DIMENSIONS = 1_536
@@ -34,7 +35,7 @@ export const refuseEmbedding = (request: EmbeddingRequest): SimulatedFailure | u
 export const simulatedEmbeddings = (request: EmbeddingRequest, model: ModelConfig): Completion => {
   const dimensions = request.dimensions ?? DEFAULT_DIMENSIONS
   const format = request.encoding_format ?? "float"
-  const inputTokens = estimateEmbeddingTokens(request)
+  const inputTokens = embeddingTokens(request)
   return {
     text: "",
     finishReason: null,

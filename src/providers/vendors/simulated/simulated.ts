@@ -1,28 +1,15 @@
 import { Clock, Effect, Latch, Random, Result } from "effect"
-import type { ModelConfig } from "../../catalog/model.ts"
-import type { SimulatedProviderConfig, Simulation } from "../../config/GatewayConfig.ts"
-import {
-  type CallMode,
-  type ChatChunk,
-  type ChatRequest,
-  type Completion,
-  estimateInputTokens,
-  type FinishReason,
-  maxOutputTokens,
-} from "../../domain/Chat.ts"
-import type { EmbeddingRequest } from "../../domain/Embedding.ts"
-import { ProviderError } from "../../domain/ProviderError.ts"
-import type { Usage } from "../../domain/Usage.ts"
-import { monotonicMs } from "../../platform/monotonic.ts"
-import type { ChunkSink, Provider } from "../Provider.ts"
-import {
-  chatChunk,
-  chatCompletion,
-  usageChunk,
-  type WireHead,
-  wireUsage,
-} from "../protocols/openai-chat/wire.ts"
-import { refuseEmbedding, type SimulatedFailure, simulatedEmbeddings } from "./simulated-embeddings.ts"
+import type { ModelConfig } from "../../../catalog/model.ts"
+import type { SimulatedProviderConfig, Simulation } from "../../../config/GatewayConfig.ts"
+import type { CallMode, ChatChunk, ChatRequest } from "../../../domain/Chat.ts"
+import type { EmbeddingRequest } from "../../../domain/Embedding.ts"
+import { ProviderError } from "../../../domain/ProviderError.ts"
+import { monotonicMs } from "../../../platform/monotonic.ts"
+import type { ChunkSink, Provider } from "../../Provider.ts"
+import type { WireHead } from "../../protocols/openai-chat/wire.ts"
+import { answerTo, type SimulatedAnswer, textLength } from "./answer.ts"
+import { refuseEmbedding, type SimulatedFailure, simulatedEmbeddings } from "./embeddings.ts"
+import { completion, streamed, TOKENS_PER_PIECE } from "./wire.ts"
 
 /**
  * A provider that asks nobody: latency, errors and outages as configured, answers marked as simulated. Randomness
@@ -63,10 +50,17 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       if (ms > call.timeoutMs) return yield* timeout(call)
     })
 
+    const answered = (call: Call<ChatRequest>, model: ModelConfig, draws: Draws) =>
+      Effect.fromResult(
+        Result.mapError(answerTo(call.request, model, draws.id, draws.textTokens), (refused) =>
+          failure(call, refused),
+        ),
+      )
+
     const complete = Effect.fnUntraced(function* (call: Call<ChatRequest>) {
       const { draws, model, startedAtMs, startedMs } = yield* begin(call, "chat", "whole")
-      const answer = answerTo(call.request, model, draws)
-      const speakingMs = draws.failure === undefined ? simulation.msPerOutputToken * answer.words.length : 0
+      const answer = yield* answered(call, model, draws)
+      const speakingMs = draws.failure === undefined ? simulation.msPerOutputToken * longest(answer) : 0
       yield* reach(call, startedMs, draws.latencyMs + speakingMs)
       if (draws.failure !== undefined) return yield* failure(call, draws.failure)
       return completion(wireHead(draws, model, startedAtMs), answer)
@@ -74,7 +68,7 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
 
     const stream = Effect.fnUntraced(function* (call: Call<ChatRequest>, sink: ChunkSink) {
       const { draws, model, startedAtMs, startedMs } = yield* begin(call, "chat", "stream")
-      const answer = answerTo(call.request, model, draws)
+      const answer = yield* answered(call, model, draws)
       const room = Latch.makeUnsafe(true)
       sink.onRoom = () => {
         room.openUnsafe()
@@ -89,12 +83,14 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
 
       yield* reach(call, startedMs, draws.latencyMs)
       if (draws.failure !== undefined) return yield* failure(call, draws.failure)
-      const { first, pieces, last } = chunksOf(wireHead(draws, model, startedAtMs), answer)
-      yield* write(first)
-      let spoken = 0
-      for (const piece of draws.breaksOff ? pieces.slice(0, Math.ceil(pieces.length / 2)) : pieces) {
-        yield* write(piece.chunk)
-        spoken += piece.words
+      const { first, steps, step, last } = streamed(wireHead(draws, model, startedAtMs), answer)
+      for (const chunk of first) yield* write(chunk)
+      const said = draws.breaksOff ? Math.ceil(steps / 2) : steps
+      const tokens = longest(answer)
+      for (let nth = 0; nth < said; nth++) {
+        for (const chunk of step(nth)) yield* write(chunk)
+        // A stream takes as long as the whole answer: what its steps are not even with, the last one takes.
+        const spoken = nth === steps - 1 ? tokens : Math.min(tokens, (nth + 1) * TOKENS_PER_PIECE)
         yield* reach(call, startedMs, draws.latencyMs + simulation.msPerOutputToken * spoken)
       }
       if (draws.breaksOff) return yield* failure(call, { kind: "reset", detail: "simulated broken stream" })
@@ -144,7 +140,8 @@ interface Draws {
   readonly latencyMs: number
   /** Comes in place of an answer. */
   readonly failure: SimulatedFailure | undefined
-  readonly outputTokens: number
+  /** Length of an answer that is text. */
+  readonly textTokens: number
   readonly breaksOff: boolean
 }
 
@@ -171,7 +168,7 @@ const draw = (simulation: Simulation, random: Random.Random, mode: CallMode): Dr
               message: "The simulated provider filtered this request.",
             }
           : undefined,
-    outputTokens: 60 + Math.floor(random.nextDoubleUnsafe() * 91),
+    textTokens: textLength(random.nextDoubleUnsafe()),
     breaksOff: mode === "stream" && random.nextDoubleUnsafe() < simulation.midStreamErrorRate,
   }
 }
@@ -180,24 +177,8 @@ const draw = (simulation: Simulation, random: Random.Random, mode: CallMode): Dr
 const isDown = ({ outage }: Simulation, nowMs: number): boolean =>
   outage !== undefined && nowMs % outage.everyMs < outage.downMs
 
-interface Answer {
-  /** About one word a token. */
-  readonly words: ReadonlyArray<string>
-  readonly finishReason: FinishReason
-  readonly usage: Usage
-}
-
-const answerTo = (request: ChatRequest, model: ModelConfig, draws: Draws): Answer => {
-  const wanted = draws.outputTokens
-  const limit = Math.min(maxOutputTokens(request) ?? wanted, model.maxOutputTokens ?? wanted)
-  const outputTokens = Math.max(1, Math.min(wanted, limit))
-  const inputTokens = estimateInputTokens(request)
-  return {
-    words: answerWords(inputTokens, outputTokens),
-    finishReason: limit < wanted ? "length" : "stop",
-    usage: { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
-  }
-}
+/** Choices are said at the same time. */
+const longest = ({ choices }: SimulatedAnswer): number => Math.max(...choices.map(({ tokens }) => tokens))
 
 const wireHead = (draws: Draws, model: ModelConfig, nowMs: number): WireHead => ({
   id: `chatcmpl-${draws.id}`,
@@ -205,65 +186,3 @@ const wireHead = (draws: Draws, model: ModelConfig, nowMs: number): WireHead => 
   model: model.name,
   systemFingerprint: "simulated",
 })
-
-const completion = (head: WireHead, { words, finishReason, usage }: Answer): Completion => {
-  const content = words.join(" ")
-  return {
-    text: content,
-    finishReason,
-    model: head.model,
-    usage,
-    usageEstimated: false,
-    rawUsage: wireUsage(usage),
-    body: () => chatCompletion(head, [{ message: { role: "assistant", content }, finishReason }], usage),
-  }
-}
-
-const WORDS_PER_PIECE = 5
-
-const chunksOf = (head: WireHead, { words, finishReason, usage }: Answer) => {
-  const chunk = (event: Uint8Array, said: Partial<ChatChunk>): ChatChunk => ({
-    event,
-    text: "",
-    generated: 0,
-    semantic: false,
-    usageOnly: false,
-    model: head.model,
-    finishReason: undefined,
-    usage: undefined,
-    ...said,
-  })
-  const pieces = []
-  for (let i = 0; i < words.length; i += WORDS_PER_PIECE) {
-    const part = words.slice(i, i + WORDS_PER_PIECE)
-    const text = (i === 0 ? "" : " ") + part.join(" ")
-    pieces.push({
-      words: part.length,
-      chunk: chunk(chatChunk(head, 0, { content: text }, null), {
-        text,
-        generated: text.length,
-        semantic: true,
-      }),
-    })
-  }
-  return {
-    first: chunk(chatChunk(head, 0, { role: "assistant", content: "" }, null), {}),
-    pieces,
-    last: [
-      chunk(chatChunk(head, 0, {}, finishReason), { semantic: true, finishReason }),
-      chunk(usageChunk(head, usage), { usageOnly: true, usage: { usage, raw: wireUsage(usage) } }),
-    ],
-  }
-}
-
-const FILLER = "The words that follow only fill the length of a usual answer.".split(" ")
-
-/** Words of an answer: the mark first, so that it survives any limit, and nothing of the prompt. */
-const answerWords = (inputTokens: number, outputTokens: number): ReadonlyArray<string> => {
-  const words =
-    `[simulated] No model was asked: this answer comes from the gateway's simulated provider. Your prompt had about ${inputTokens} tokens.`.split(
-      " ",
-    )
-  while (words.length < outputTokens) words.push(...FILLER)
-  return words.slice(0, outputTokens)
-}
