@@ -1,5 +1,6 @@
 import { fromUsd } from "../domain/Money.ts"
-import type { ModelConfig } from "./model.ts"
+import { type ModelConfig, type PriceRow, startOf } from "./model.ts"
+import { priceOf, rowsOf } from "./price-history.ts"
 
 /**
  * Models and list prices the gateway knows without being told, as data; the YAML file overrides any row. Prices are the
@@ -16,6 +17,8 @@ interface More {
   readonly long?: { readonly above: number; readonly input: number; readonly output: number }
   /** Where the price was read, when not where the others were. */
   readonly source?: string
+  /** The price holds from this day on; until then input, cached input and output cost what is said here. */
+  readonly from?: { readonly day: string; readonly before: readonly [number, number, number] }
 }
 
 const ratesOf = (inputUsd: number, cachedInputUsd: number, outputUsd: number, { cacheWrite }: More) => ({
@@ -24,6 +27,21 @@ const ratesOf = (inputUsd: number, cachedInputUsd: number, outputUsd: number, { 
   ...(cacheWrite !== undefined && { cacheWriteNanoPer1M: fromUsd(inputUsd * cacheWrite) }),
   outputNanoPer1M: fromUsd(outputUsd),
 })
+
+const priceRow = (inputUsd: number, cachedInputUsd: number, outputUsd: number, more: More): PriceRow => {
+  const { long, source = SOURCE } = more
+  return {
+    ...ratesOf(inputUsd, cachedInputUsd, outputUsd, more),
+    ...(long !== undefined && {
+      longContext: {
+        aboveTokens: long.above,
+        ...ratesOf(inputUsd * long.input, cachedInputUsd * long.input, outputUsd * long.output, more),
+      },
+    }),
+    source,
+    asOf: AS_OF,
+  }
+}
 
 const row = (
   name: string,
@@ -34,23 +52,17 @@ const row = (
   maxOutputTokens: number,
   more: More = {},
 ): ModelConfig => {
-  const { long, source = SOURCE } = more
+  const price = priceRow(inputUsd, cachedInputUsd, outputUsd, more)
+  const { from } = more
   return {
     name,
     kind: "chat",
     contextWindow,
     maxOutputTokens,
-    price: {
-      ...ratesOf(inputUsd, cachedInputUsd, outputUsd, more),
-      ...(long !== undefined && {
-        longContext: {
-          aboveTokens: long.above,
-          ...ratesOf(inputUsd * long.input, cachedInputUsd * long.input, outputUsd * long.output, more),
-        },
-      }),
-      source,
-      asOf: AS_OF,
-    },
+    price:
+      from === undefined
+        ? price
+        : { ...price, validFrom: startOf(from.day), earlier: [priceRow(...from.before, more)] },
   }
 }
 
@@ -58,6 +70,10 @@ const row = (
 const LONG: More = { long: { above: 272_000, input: 2, output: 1.5 } }
 const WRITES: More = { ...LONG, cacheWrite: 1.25 }
 const PRO: More = { long: { above: 200_000, input: 2, output: 1.5 } }
+
+const from = (day: string, ...before: readonly [number, number, number]): More => ({ from: { day, before } })
+/** Google's introductory price of these models ends with the year. */
+const INTRODUCED = from("2027-01-01", 0.75, 0.075, 3.75)
 
 /** Makes a row of a model that neither caches nor puts out. Its window holds each input of a request by itself. */
 const embedding = (name: string, inputUsd: number, contextWindow: number): ModelConfig => ({
@@ -74,18 +90,20 @@ const embedding = (name: string, inputUsd: number, contextWindow: number): Model
 })
 
 /** Adds OpenAI's service tiers: flex costs half; what priority costs depends on the model, and nobody keeps a list of it. */
-const withTiers = (model: ModelConfig): ModelConfig =>
-  model.kind === "chat" && model.price !== undefined
-    ? { ...model, price: { ...model.price, serviceTiers: { flex: 0.5 } } }
-    : model
+const withTiers = (model: ModelConfig): ModelConfig => {
+  const price = model.kind === "chat" ? priceOf(rowsOf(model.price).map(withFlex)) : undefined
+  return price === undefined ? model : { ...model, price }
+}
+
+const withFlex = (price: PriceRow): PriceRow => ({ ...price, serviceTiers: { flex: 0.5 } })
 
 /** A dated name is one fixed snapshot; the undated one beside it is the provider's alias for it. */
 export const openaiModels: ReadonlyArray<ModelConfig> = [
   // name, input, cached input, output, context window, output limit
   row("o4-mini", 1.1, 0.275, 4.4, 200_000, 100_000),
   row("o4-mini-2025-04-16", 1.1, 0.275, 4.4, 200_000, 100_000),
-  row("o3", 2, 0.5, 8, 200_000, 100_000),
-  row("o3-2025-04-16", 2, 0.5, 8, 200_000, 100_000),
+  row("o3", 2, 0.5, 8, 200_000, 100_000, from("2025-06-10", 10, 0.5, 40)),
+  row("o3-2025-04-16", 2, 0.5, 8, 200_000, 100_000, from("2025-06-10", 10, 0.5, 40)),
   row("o3-mini", 1.1, 0.55, 4.4, 200_000, 100_000),
   row("o3-mini-2025-01-31", 1.1, 0.55, 4.4, 200_000, 100_000),
   row("o1", 15, 7.5, 60, 200_000, 100_000),
@@ -102,9 +120,9 @@ export const openaiModels: ReadonlyArray<ModelConfig> = [
   row("gpt-5.2-2025-12-11", 1.75, 0.175, 14, 400_000, 128_000),
   row("gpt-5.5", 5, 0.5, 30, 1_050_000, 128_000, LONG),
   row("gpt-5.5-2026-04-23", 5, 0.5, 30, 1_050_000, 128_000, LONG),
-  row("gpt-5.6-sol", 4, 0.4, 20, 1_050_000, 128_000, WRITES),
-  row("gpt-5.6-terra", 2, 0.2, 12, 1_050_000, 128_000, WRITES),
-  row("gpt-5.6-luna", 0.2, 0.02, 1.2, 1_050_000, 128_000, WRITES),
+  row("gpt-5.6-sol", 4, 0.4, 20, 1_050_000, 128_000, { ...WRITES, ...from("2026-08-21", 5, 0.5, 30) }),
+  row("gpt-5.6-terra", 2, 0.2, 12, 1_050_000, 128_000, { ...WRITES, ...from("2026-07-30", 2.5, 0.25, 15) }),
+  row("gpt-5.6-luna", 0.2, 0.02, 1.2, 1_050_000, 128_000, { ...WRITES, ...from("2026-07-30", 1, 0.1, 6) }),
   row("gpt-6-astra", 10, 1, 50, 1_050_000, 128_000, WRITES),
   row("gpt-6-sol", 2, 0.2, 10, 1_050_000, 128_000, WRITES),
   row("gpt-6-luna", 0.1, 0.01, 0.5, 1_050_000, 128_000, WRITES),
@@ -159,9 +177,9 @@ export const openaiResponsesModels: ReadonlyArray<ModelConfig> = [
 ].map(withTiers)
 
 export const geminiModels: ReadonlyArray<ModelConfig> = [
-  row("gemini-3.8-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
-  row("gemini-3.7-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
-  row("gemini-3.6-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
+  row("gemini-3.8-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),
+  row("gemini-3.7-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),
+  row("gemini-3.6-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),
   row("gemini-3.5-flash-lite", 0.3, 0.03, 2.5, 1_048_576, 65_536),
   row("gemini-3.5-flash", 1.5, 0.15, 9, 1_048_576, 65_536),
   row("gemini-3.1-pro-preview", 2, 0.2, 12, 1_048_576, 65_536, PRO),

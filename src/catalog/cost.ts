@@ -1,6 +1,7 @@
 import { NanoUsd } from "../domain/Money.ts"
 import type { Usage } from "../domain/Usage.ts"
-import type { Price } from "./model.ts"
+import { dayOf, type Price, type PriceRow } from "./model.ts"
+import { priceAt } from "./price-history.ts"
 
 /** Why a cost is unknown. Unknown is null, never 0. */
 type UnpricedReason = "unknown_model" | "missing_usage" | "unknown_service_tier"
@@ -12,13 +13,14 @@ export type Cost =
 /** Stands for the price row of a cost that the provider itself reported. */
 const REPORTED = "provider"
 
-/** Names the price row that a cost was computed from, stored beside it. */
-export const priceVersion = (price: Price): string => `${price.source}@${price.asOf}`
+/** Names the price row that a cost was computed from, stored beside it: its source, when it was read and since when it holds. */
+export const priceVersion = ({ source, asOf, validFrom }: PriceRow): string =>
+  validFrom === undefined ? `${source}@${asOf}` : `${source}@${asOf} from ${dayOf(validFrom)}`
 
-type Rates = Omit<NonNullable<Price["longContext"]>, "aboveTokens">
+type Rates = Omit<NonNullable<PriceRow["longContext"]>, "aboveTokens">
 
 /** Returns the prices of a request with so many input tokens: one band holds for all of its tokens. */
-const ratesFor = (price: Price, inputTokens: number): Rates =>
+const ratesFor = (price: PriceRow, inputTokens: number): Rates =>
   price.longContext !== undefined && inputTokens > price.longContext.aboveTokens ? price.longContext : price
 
 const PER = 1_000_000n
@@ -27,7 +29,7 @@ const PER = 1_000_000n
 const FACTOR_PARTS = 1_000_000
 
 /** Returns the factor of a tier in parts; undefined where a row that knows tiers does not know this one. */
-const tierFactor = ({ serviceTiers }: Price, tier: string | undefined): number | undefined => {
+const tierFactor = ({ serviceTiers }: PriceRow, tier: string | undefined): number | undefined => {
   if (tier === undefined || serviceTiers === undefined) return FACTOR_PARTS
   // The provider names it: what every object has is no tier.
   const factor = Object.hasOwn(serviceTiers, tier) ? serviceTiers[tier] : undefined
@@ -35,13 +37,14 @@ const tierFactor = ({ serviceTiers }: Price, tier: string | undefined): number |
 }
 
 /**
- * Price of one answer, rounded half up to the nano-dollar. Exact: products exceed 2^53, so BigInt. What the provider itself
- * reports is believed.
+ * Price of one answer, rounded half up to the nano-dollar, by the row that held when its request started (epoch
+ * milliseconds). Exact: products exceed 2^53, so BigInt. What the provider itself reports is believed.
  */
-export const costOf = (price: Price | undefined, usage: Usage | null): Cost => {
+export const costOf = (history: Price | undefined, usage: Usage | null, startedAt: number): Cost => {
   if (usage?.reportedNanoUsd !== undefined) {
     return { nanoUsd: NanoUsd.make(usage.reportedNanoUsd), reason: null, priceVersion: REPORTED }
   }
+  const price = priceAt(history, startedAt)
   if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
   if (usage === null) return { nanoUsd: null, reason: "missing_usage", priceVersion: priceVersion(price) }
   const { inputTokens, cachedTokens, cacheWriteTokens, outputTokens, serviceTier } = usage
@@ -70,10 +73,12 @@ export const costOf = (price: Price | undefined, usage: Usage | null): Cost => {
 
 /** Expected price before the call, in nano-dollars; undefined when the model has no price. */
 export const expectedCost = (
-  price: Price | undefined,
+  history: Price | undefined,
   inputTokens: number,
   outputTokens: number,
+  nowMs: number,
 ): number | undefined => {
+  const price = priceAt(history, nowMs)
   if (price === undefined) return undefined
   const { inputNanoPer1M, outputNanoPer1M } = ratesFor(price, inputTokens)
   return (inputTokens * inputNanoPer1M + outputTokens * outputNanoPer1M) / 1e6

@@ -26,9 +26,25 @@ const nanoPer1M = numberBetween(0, MAX_USD_PER_1M, USD_RULE)
   )
 
 const isDay = (text: string): boolean => {
-  const time = Date.parse(`${text}T00:00:00Z`)
-  return !Number.isNaN(time) && new Date(time).toISOString().slice(0, 10) === text
+  const time = startOf(text)
+  return !Number.isNaN(time) && dayOf(time) === text
 }
+
+/** Returns the first moment of a day (UTC), in epoch milliseconds. */
+export const startOf = (day: string): number => Date.parse(`${day}T00:00:00Z`)
+
+/** Returns the day (UTC) of a moment in epoch milliseconds, `YYYY-MM-DD`. */
+export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+
+const day = textThat("must be a day as YYYY-MM-DD", isDay, "^\\d{4}-\\d{2}-\\d{2}$")
+
+/** The first moment of a day (UTC), in epoch milliseconds; written as the day. */
+const dayStart = day.pipe(
+  Schema.decodeTo(
+    Schema.Int,
+    SchemaTransformation.transform<number, string>({ decode: startOf, encode: dayOf }),
+  ),
+)
 
 const rates = {
   inputNanoPer1M: required(nanoPer1M, "USD per million tokens, 0 to 4000, at most 9 decimals"),
@@ -67,9 +83,10 @@ const stated = {
     matching("must say in 1 to 100 printable characters where the price comes from", /^[ -~]{1,100}$/u),
     "where the price comes from, 1 to 100 printable characters",
   ),
-  asOf: required(
-    textThat("must be a day as YYYY-MM-DD", isDay, "^\\d{4}-\\d{2}-\\d{2}$"),
-    "the day it was read, `YYYY-MM-DD`; source and day are kept with each cost",
+  asOf: required(day, "the day it was read, `YYYY-MM-DD`; source and day are kept with each cost"),
+  validFrom: optional(
+    dayStart,
+    "first day (UTC) on which it holds, `YYYY-MM-DD`; requests that started earlier cost what held then",
   ),
 }
 
@@ -78,6 +95,7 @@ const names = {
   longContext: "long_context",
   serviceTiers: "service_tiers",
   asOf: "as_of",
+  validFrom: "valid_from",
 } as const
 
 /** Fills in the price of cached input, which is that of any other input unless it is stated. */
@@ -85,15 +103,20 @@ const complete = <Row extends { readonly inputNanoPer1M: number; readonly cached
   row: Row,
 ) => ({ ...row, cachedInputNanoPer1M: row.cachedInputNanoPer1M ?? row.inputNanoPer1M })
 
-const Complete = Schema.toType(Schema.Struct({ ...stated, cachedInputNanoPer1M: nanoPer1M }))
+const Row = Schema.toType(Schema.Struct({ ...stated, cachedInputNanoPer1M: nanoPer1M }))
 
 /** One price row: nano-dollars per million tokens, where the row comes from, and the day it was read. */
-export const Price = Schema.Struct(stated).pipe(
+export const PriceRow = Schema.Struct(stated).pipe(
   Schema.encodeKeys(names),
   Schema.annotateEncoded({ message: MAPPING_RULE }),
-  Schema.decodeTo(Complete, SchemaTransformation.transform({ decode: complete, encode: (row) => row })),
+  Schema.decodeTo(Row, SchemaTransformation.transform({ decode: complete, encode: (row) => row })),
 )
-export type Price = typeof Price.Type
+export type PriceRow = typeof PriceRow.Type
+
+/** What a model costs: the row that holds last, and those that held before it, latest first. */
+export interface Price extends PriceRow {
+  readonly earlier?: ReadonlyArray<PriceRow>
+}
 
 export const ProviderName = matching("must be 1 to 64 of a-z, 0-9 and -", /^[a-z0-9-]{1,64}$/u)
 const ModelName = matching("must be 1 to 200 printable characters without spaces", /^[!-~]{1,200}$/u)
@@ -107,7 +130,7 @@ export const PriceOverride = Schema.Struct({
   Schema.encodeKeys(names),
   Schema.annotateEncoded({ message: MAPPING_RULE }),
   Schema.decodeTo(
-    Schema.Struct({ provider: Schema.String, model: Schema.String, price: Complete }),
+    Schema.Struct({ provider: Schema.String, model: Schema.String, price: Row }),
     SchemaTransformation.transform({
       decode: ({ provider, model, ...row }) => ({ provider, model, price: complete(row) }),
       encode: ({ provider, model, price }) => ({ provider, model, ...price }),
@@ -125,12 +148,12 @@ const facts = {
   contextWindow: optional(tokens, "tokens; a request that cannot fit is not sent"),
   maxOutputTokens: optional(tokens, "tokens; a request that asks for more is not sent"),
   /** Absent = unknown price: cost is null with a reason. */
-  price: optional(Price, "unknown: the cost is `null`; routing takes it for the dearest"),
+  price: optional(PriceRow, "unknown: the cost is `null`; routing takes it for the dearest"),
 }
 
 /** A model and what is known of it. A request of one kind is never sent to a model of the other. */
 export const ModelConfig = snakeCased({ name, kind: withDefault(kind, "chat", KIND), ...facts })
-export type ModelConfig = typeof ModelConfig.Type
+export type ModelConfig = Omit<typeof ModelConfig.Type, "price"> & { readonly price?: Price }
 
 /** A model of which the built-in list may know what is not stated, its kind included. */
 export const StatedModel = snakeCased({ name, kind: optional(kind, KIND), ...facts })

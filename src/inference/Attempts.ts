@@ -95,7 +95,7 @@ const make = Effect.gen(function* () {
       let cost: Cost | undefined
       // Once for each attempt: its record and its answer share it.
       const price = (usage: Usage | null): Cost => {
-        cost ??= costOf(candidate.model.price, usage)
+        cost ??= costOf(candidate.model.price, usage, recorder.startedAt)
         return cost
       }
       const recorded = breakers

@@ -158,7 +158,7 @@ export class RequestRecorder {
     const { stream } = this
     if (stream?.committed !== true || stream.candidate === undefined) return undefined
     const summary = stream.partial()
-    const cost = costOf(stream.candidate.model.price, summary.usage)
+    const cost = costOf(stream.candidate.model.price, summary.usage, this.startedAt)
     return { candidate: stream.candidate, summary, completion: undefined, cost }
   }
 

@@ -14,11 +14,12 @@ import {
   writeCosts,
 } from "./reprice-batch.ts"
 
-/** Returns the cost of tokens now; undefined when the model has no price here. */
+/** Returns the cost of tokens of a request by when it started; undefined when the model has no price here. */
 export type PriceUsage = (
   provider: string,
   model: string,
   usage: Usage | null,
+  startedAt: number,
 ) =>
   | { readonly nanoUsd: number | null; readonly reason: string | null; readonly priceVersion: string | null }
   | undefined
@@ -135,7 +136,9 @@ interface PricedRequest {
 
 const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
   const answer =
-    row.provider === null || row.model === null ? undefined : price(row.provider, row.model, usageOf(row))
+    row.provider === null || row.model === null
+      ? undefined
+      : price(row.provider, row.model, usageOf(row), row.started_ms)
   // A cost that was known once does not get lost to a lack of knowledge now.
   const kept = answer === undefined || (answer.nanoUsd === null && row.cost !== null)
   const same =
@@ -154,7 +157,8 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
           version: answer.priceVersion,
         },
     attempts: row.attempts.flatMap((attempt) => {
-      const cost = price(attempt.provider, attempt.model, usageOf(attempt))?.nanoUsd ?? attempt.cost
+      const { provider, model } = attempt
+      const cost = price(provider, model, usageOf(attempt), row.started_ms)?.nanoUsd ?? attempt.cost
       return cost === attempt.cost ? [] : { request_id: row.id, ordinal: attempt.ordinal, cost }
     }),
   }

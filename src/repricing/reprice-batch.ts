@@ -25,6 +25,7 @@ const StoredRequest = Schema.Struct({
   id: Schema.String,
   /** Written by PostgreSQL, so that no fraction of a millisecond is lost. */
   started: Schema.String,
+  started_ms: Schema.Finite,
   provider: Schema.NullOr(Schema.String),
   model: Schema.NullOr(Schema.String),
   input_tokens: Schema.NullOr(Schema.Finite),
@@ -87,7 +88,7 @@ export const readRequests = (
   )
   return decodeRequests(sql`
     SELECT
-      id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
+      id, started_at::text AS started, extract(epoch FROM started_at)::float8 * 1000 AS started_ms, provider, model, input_tokens::float8, output_tokens::float8,
       cached_tokens::float8, cache_write_tokens::float8, service_tier, reported_nano_usd::float8 AS reported,
       cost_nano_usd::float8 AS cost, cost_reason AS reason, price_version AS version,
       (

@@ -1,9 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { costOf, expectedCost, priceVersion } from "../../src/catalog/cost.ts"
-import type { Price } from "../../src/catalog/model.ts"
+import { costOf as costAt, expectedCost, priceVersion } from "../../src/catalog/cost.ts"
+import type { Price, PriceRow } from "../../src/catalog/model.ts"
+import { laidOver, priceAt, priceOf, rowsOf } from "../../src/catalog/price-history.ts"
 import { NanoUsd } from "../../src/domain/Money.ts"
 import { makeUsage, type Usage } from "../../src/domain/Usage.ts"
+
+const NOW = Date.UTC(2026, 10, 28, 12)
+
+const costOf = (of: Price | undefined, used: Usage | null) => costAt(of, used, NOW)
 
 /** USD per million -> nano-dollars per million. */
 const price = (input: number, cached: number, output: number): Price => ({
@@ -175,11 +180,72 @@ describe("for any price and any usage that can get in", () => {
   it("the expectation equals the bill of the same tokens, uncached, to a nano-dollar", () => {
     fc.assert(
       fc.property(anyPrice, anyUsage, (of, used) => {
-        const expected = expectedCost(of, used.inputTokens, used.outputTokens) ?? Number.NaN
+        const expected = expectedCost(of, used.inputTokens, used.outputTokens, NOW) ?? Number.NaN
         const billed = cost(of, { ...used, cachedTokens: 0, cacheWriteTokens: 0 })
         assert(Math.abs(expected - billed) <= 1 + billed * 1e-12)
       }),
     )
-    assert.isUndefined(expectedCost(undefined, 1, 1))
+    assert.isUndefined(expectedCost(undefined, 1, 1, NOW))
+  })
+})
+
+describe("a price that changes", () => {
+  const december = Date.UTC(2026, 11, 1)
+  const old = { ...price(1, 1, 1), asOf: "2026-01-01" }
+  const next: Price = { ...price(3, 3, 3), validFrom: december, earlier: [old] }
+
+  it("is that of the day (UTC) on which the request started, to the millisecond", () => {
+    assert.strictEqual(costAt(next, used(1, 0), december - 1).nanoUsd, 1_000)
+    assert.strictEqual(costAt(next, used(1, 0), december).nanoUsd, 3_000)
+    assert.strictEqual(expectedCost(next, 1, 0, december - 1), 1_000)
+    assert.strictEqual(expectedCost(next, 1, 0, december), 3_000)
+  })
+
+  it("names the row it came from", () => {
+    assert.strictEqual(costAt(next, used(1, 0), december - 1).priceVersion, "contract@2026-01-01")
+    assert.strictEqual(costAt(next, used(1, 0), december).priceVersion, "contract@2026-11-01 from 2026-12-01")
+  })
+
+  it("is unknown before its first day", () => {
+    const from: Price = { ...price(3, 3, 3), validFrom: december }
+    assert.deepStrictEqual(costAt(from, used(1, 0), december - 1), {
+      nanoUsd: null,
+      reason: "unknown_model",
+      priceVersion: null,
+    })
+    assert.isUndefined(expectedCost(from, 1, 0, december - 1))
+  })
+
+  it("is at any moment the row with the latest first day that has come, in whatever order rows are given", () => {
+    fc.assert(
+      fc.property(
+        fc.uniqueArray(fc.option(fc.nat(20), { nil: undefined }), { minLength: 1 }),
+        fc.integer({ min: -1, max: 21 }),
+        (days, at) => {
+          const rows = days.map(
+            (validFrom): PriceRow => ({ ...price(1, 1, 1), ...(validFrom !== undefined && { validFrom }) }),
+          )
+          const come = days.filter((day) => day === undefined || day <= at)
+          const latest = Math.max(...come.map((day) => day ?? -1))
+          const found = priceAt(priceOf(rows), at)
+          assert.strictEqual(found === undefined, come.length === 0)
+          if (found !== undefined) assert.strictEqual(found.validFrom ?? -1, latest)
+        },
+      ),
+    )
+  })
+
+  it("laid over another leaves of it what held before", () => {
+    const list = priceOf([
+      old,
+      { ...price(2, 2, 2), validFrom: december - 5 },
+      { ...price(4, 4, 4), validFrom: december + 5 },
+    ])
+    const inputs = (of: Price | undefined) => rowsOf(of).map(({ inputNanoPer1M }) => inputNanoPer1M / 1e9)
+    assert.deepStrictEqual(inputs(laidOver({ ...price(3, 3, 3), validFrom: december }, list)), [3, 2, 1])
+    assert.deepStrictEqual(inputs(laidOver(price(3, 3, 3), list)), [3])
+    assert.deepStrictEqual(inputs(laidOver(undefined, list)), [4, 2, 1])
+    assert.deepStrictEqual(inputs(laidOver(list, undefined)), [4, 2, 1])
+    assert.isUndefined(laidOver(undefined, undefined))
   })
 })
