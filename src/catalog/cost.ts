@@ -1,10 +1,15 @@
 import { NanoUsd } from "../domain/Money.ts"
-import type { Usage } from "../domain/Usage.ts"
+import type { Billed, Usage, UsageDetails } from "../domain/Usage.ts"
 import { dayOf, type Price, type PriceRow } from "./model.ts"
 import { priceAt } from "./price-history.ts"
 
 /** Why a cost is unknown. Unknown is null, never 0. */
-type UnpricedReason = "unknown_model" | "missing_usage" | "unknown_service_tier"
+type UnpricedReason =
+  | "unknown_model"
+  | "missing_usage"
+  | "contradictory_usage"
+  | "unpriced_usage"
+  | "unknown_service_tier"
 
 export type Cost =
   | { readonly nanoUsd: NanoUsd; readonly reason: null; readonly priceVersion: string }
@@ -17,11 +22,11 @@ const REPORTED = "provider"
 export const priceVersion = ({ source, asOf, validFrom }: PriceRow): string =>
   validFrom === undefined ? `${source}@${asOf}` : `${source}@${asOf} from ${dayOf(validFrom)}`
 
-type Rates = Omit<NonNullable<PriceRow["longContext"]>, "aboveTokens">
+type Rates = Omit<NonNullable<PriceRow["bands"]>[number], "aboveTokens">
 
 /** Returns the prices of a request with so many input tokens: one band holds for all of its tokens. */
 const ratesFor = (price: PriceRow, inputTokens: number): Rates =>
-  price.longContext !== undefined && inputTokens > price.longContext.aboveTokens ? price.longContext : price
+  price.bands?.findLast(({ aboveTokens }) => inputTokens > aboveTokens) ?? price
 
 const PER = 1_000_000n
 
@@ -36,36 +41,80 @@ const tierFactor = ({ serviceTiers }: PriceRow, tier: string | undefined): numbe
   return factor === undefined ? undefined : Math.round(factor * FACTOR_PARTS)
 }
 
-/**
- * Price of one answer, rounded half up to the nano-dollar, by the row that held when its request started (epoch
- * milliseconds). Exact: products exceed 2^53, so BigInt. What the provider itself reports is believed.
- */
-export const costOf = (history: Price | undefined, usage: Usage | null, startedAt: number): Cost => {
-  if (usage?.reportedNanoUsd !== undefined) {
-    return { nanoUsd: NanoUsd.make(usage.reportedNanoUsd), reason: null, priceVersion: REPORTED }
-  }
-  const price = priceAt(history, startedAt)
-  if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
-  if (usage === null) return { nanoUsd: null, reason: "missing_usage", priceVersion: priceVersion(price) }
-  const { inputTokens, cachedTokens, cacheWriteTokens, outputTokens, serviceTier } = usage
-  const factor = tierFactor(price, serviceTier)
-  if (factor === undefined) {
-    return { nanoUsd: null, reason: "unknown_service_tier", priceVersion: priceVersion(price) }
-  }
-  const { inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M, outputNanoPer1M } = ratesFor(
-    price,
-    inputTokens,
-  )
-  let total =
+/** Returns what all tokens would cost if they were text; in nano-dollars, times a million. */
+const textCost = (
+  { inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M, outputNanoPer1M }: Rates,
+  { inputTokens, cachedTokens, cacheWriteTokens, outputTokens }: Usage,
+): bigint => {
+  const total =
     BigInt(inputTokens - cachedTokens - cacheWriteTokens) * BigInt(inputNanoPer1M) +
     BigInt(cachedTokens) * BigInt(cachedInputNanoPer1M ?? inputNanoPer1M) +
     BigInt(outputTokens) * BigInt(outputNanoPer1M)
   // Few vendors write to a cache, and a product costs what the other three do.
-  if (cacheWriteTokens > 0) total += BigInt(cacheWriteTokens) * BigInt(cacheWriteNanoPer1M ?? inputNanoPer1M)
+  return cacheWriteTokens === 0
+    ? total
+    : total + BigInt(cacheWriteTokens) * BigInt(cacheWriteNanoPer1M ?? inputNanoPer1M)
+}
+
+/** Returns what has to be added to that for what is no text; undefined where a price of it is not known. */
+const extraCost = (rates: Rates, details: UsageDetails): bigint | undefined => {
+  const { inputNanoPer1M, audioInputNanoPer1M, outputNanoPer1M } = rates
+  const cachedAudio = details.cached_audio_tokens ?? 0
+  const parts: ReadonlyArray<readonly [tokens: number | undefined, own: number | undefined, text: number]> = [
+    [(details.audio_input_tokens ?? 0) - cachedAudio, audioInputNanoPer1M, inputNanoPer1M],
+    [
+      cachedAudio,
+      rates.cachedAudioInputNanoPer1M ?? audioInputNanoPer1M,
+      rates.cachedInputNanoPer1M ?? inputNanoPer1M,
+    ],
+    [details.cache_write_1h_tokens, rates.cacheWrite1hNanoPer1M, rates.cacheWriteNanoPer1M ?? inputNanoPer1M],
+    [details.audio_output_tokens, rates.audioOutputNanoPer1M, outputNanoPer1M],
+    [details.image_output_tokens, rates.imageOutputNanoPer1M, outputNanoPer1M],
+  ]
+  let extra = 0n
+  for (const [tokens = 0, own, text] of parts) {
+    if (tokens === 0) continue
+    if (own === undefined) return undefined
+    extra += BigInt(tokens) * BigInt(own - text)
+  }
+  return extra
+}
+
+/** Returns what is paid for calls, not for tokens, in nano-dollars; undefined where a price of it is not known. */
+const callsCost = ({ requestNano = 0, webSearchNano }: PriceRow, searches: number): number | undefined => {
+  if (searches === 0) return requestNano
+  return webSearchNano === undefined ? undefined : requestNano + searches * webSearchNano
+}
+
+/**
+ * Price of one answer, rounded half up to the nano-dollar, by the row that held when its request started (epoch
+ * milliseconds). Exact: products exceed 2^53, so BigInt. What the provider itself reports is believed.
+ */
+export const costOf = (history: Price | undefined, usage: Billed, startedAt: number): Cost => {
+  if (typeof usage === "object" && usage?.reportedNanoUsd !== undefined) {
+    return { nanoUsd: NanoUsd.make(usage.reportedNanoUsd), reason: null, priceVersion: REPORTED }
+  }
+  const price = priceAt(history, startedAt)
+  if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
+  const unpriced = (reason: UnpricedReason): Cost => ({
+    nanoUsd: null,
+    reason,
+    priceVersion: priceVersion(price),
+  })
+  if (usage === null) return unpriced("missing_usage")
+  if (usage === "contradictory") return unpriced("contradictory_usage")
+  const { details, inputTokens, serviceTier } = usage
+  const factor = tierFactor(price, serviceTier)
+  if (factor === undefined) return unpriced("unknown_service_tier")
+  const rates = ratesFor(price, inputTokens)
+  const extra = details === undefined ? 0n : extraCost(rates, details)
+  const calls = callsCost(price, details?.web_searches ?? 0)
+  if (extra === undefined || calls === undefined) return unpriced("unpriced_usage")
+  let total = textCost(rates, usage) + extra
   const per = factor === FACTOR_PARTS ? PER : PER * BigInt(FACTOR_PARTS)
   if (factor !== FACTOR_PARTS) total *= BigInt(factor)
   return {
-    nanoUsd: NanoUsd.make(Number((total + per / 2n) / per)),
+    nanoUsd: NanoUsd.make(Number((total + per / 2n) / per) + calls),
     reason: null,
     priceVersion: priceVersion(price),
   }
@@ -81,5 +130,5 @@ export const expectedCost = (
   const price = priceAt(history, nowMs)
   if (price === undefined) return undefined
   const { inputNanoPer1M, outputNanoPer1M } = ratesFor(price, inputTokens)
-  return (inputTokens * inputNanoPer1M + outputTokens * outputNanoPer1M) / 1e6
+  return (inputTokens * inputNanoPer1M + outputTokens * outputNanoPer1M) / 1e6 + (price.requestNano ?? 0)
 }

@@ -9,6 +9,7 @@ import repairChangedMigrations from "../../migrations/0006_repair_changed_migrat
 import createApiKeyProofs from "../../migrations/0007_create_api_key_proofs.ts"
 import countRefusals from "../../migrations/0008_count_refusals.ts"
 import addBilledUsage from "../../migrations/0009_add_billed_usage.ts"
+import addUsageDetails from "../../migrations/0011_add_usage_details.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -27,6 +28,7 @@ export const migrations = {
   "0007_create_api_key_proofs": createApiKeyProofs,
   "0008_count_refusals": countRefusals,
   "0009_add_billed_usage": addBilledUsage,
+  "0011_add_usage_details": addUsageDetails,
 }
 
 const known = Object.keys(migrations)

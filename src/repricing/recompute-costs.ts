@@ -1,7 +1,7 @@
 import { Effect, Schedule } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import type { TimeRange } from "../domain/TimeRange.ts"
-import { makeUsage, type Usage } from "../domain/Usage.ts"
+import { type Billed, makeUsage } from "../domain/Usage.ts"
 import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
 import {
   type AttemptChange,
@@ -18,7 +18,7 @@ import {
 export type PriceUsage = (
   provider: string,
   model: string,
-  usage: Usage | null,
+  usage: Billed,
   startedAt: number,
 ) =>
   | { readonly nanoUsd: number | null; readonly reason: string | null; readonly priceVersion: string | null }
@@ -165,15 +165,19 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
 }
 
 /** Returns the part of a stored usage that decides its cost. */
-const usageOf = (stored: StoredRequest | StoredAttempt): Usage | null =>
-  makeUsage({
+const usageOf = (stored: StoredRequest | StoredAttempt): Billed => {
+  // Numbers that cannot be are not stored, and it would be taken for one that was not sent.
+  if ("reason" in stored && stored.reason === "contradictory_usage") return "contradictory"
+  return makeUsage({
     inputTokens: stored.input_tokens,
     outputTokens: stored.output_tokens,
     cachedTokens: stored.cached_tokens,
     cacheWriteTokens: stored.cache_write_tokens,
     serviceTier: stored.service_tier,
+    details: stored.details ?? undefined,
     reportedNanoUsd: stored.reported,
   })
+}
 
 const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {
   const { row, attempts } = priced

@@ -66,18 +66,28 @@ const nano = (usd: number | undefined): number | undefined => (usd === undefined
 const ratesOf = (
   of: Record<string, number | TieredPrices | undefined>,
   band: (price: number | TieredPrices | undefined) => number | undefined,
+  hears: boolean,
 ) => ({
   inputNanoPer1M: nano(band(of.input_mtok)),
   cachedInputNanoPer1M: nano(band(of.cache_read_mtok) ?? band(of.input_mtok)),
   cacheWriteNanoPer1M: nano(band(of.cache_write_mtok)),
   outputNanoPer1M: nano(band(of.output_mtok) ?? 0),
+  // Gemini hears; without a price of its own, audio costs what text does.
+  ...(hears && {
+    audioInputNanoPer1M: nano(band(of.input_audio_mtok) ?? band(of.input_mtok)),
+    cachedAudioInputNanoPer1M: nano(band(of.cache_audio_read_mtok) ?? band(of.cache_read_mtok)),
+  }),
 })
 
-const ours = (rates: Omit<PriceRow, "source" | "asOf" | "longContext" | "serviceTiers">) => ({
+const ours = (rates: Omit<PriceRow, "source" | "asOf" | "bands" | "serviceTiers" | "validFrom">) => ({
   inputNanoPer1M: rates.inputNanoPer1M,
   cachedInputNanoPer1M: rates.cachedInputNanoPer1M,
   cacheWriteNanoPer1M: rates.cacheWriteNanoPer1M,
   outputNanoPer1M: rates.outputNanoPer1M,
+  ...(rates.audioInputNanoPer1M !== undefined && {
+    audioInputNanoPer1M: rates.audioInputNanoPer1M,
+    cachedAudioInputNanoPer1M: rates.cachedAudioInputNanoPer1M,
+  }),
 })
 
 describe("the built-in price", () => {
@@ -89,16 +99,18 @@ describe("the built-in price", () => {
       return
     }
     assert(other !== undefined)
-    assert.deepStrictEqual(ours(price), ratesOf(other, base))
+    const hears = providerId === "google" && price.outputNanoPer1M > 0
+    assert.deepStrictEqual(ours(price), ratesOf(other, base, hears))
     const tiered = typeof other.input_mtok === "object" ? other.input_mtok : undefined
-    assert.strictEqual(price.longContext !== undefined, tiered !== undefined)
-    if (price.longContext === undefined || tiered === undefined) return
+    const [band, ...more] = price.bands ?? []
+    assert.deepStrictEqual([more.length, band !== undefined], [0, tiered !== undefined])
+    if (band === undefined || tiered === undefined) return
     assert.lengthOf(tiered.tiers, 1)
     // The data set has 271,999 for some of OpenAI's models and 272,000 for others; OpenAI says "more than 272K" of all.
-    assert.include([-1, 0], (tiered.tiers[0]?.start ?? 0) - price.longContext.aboveTokens)
+    assert.include([-1, 0], (tiered.tiers[0]?.start ?? 0) - band.aboveTokens)
     assert.deepStrictEqual(
-      ours({ ...price.longContext, cachedInputNanoPer1M: price.longContext.cachedInputNanoPer1M ?? 0 }),
-      ratesOf(other, long),
+      ours({ ...band, cachedInputNanoPer1M: band.cachedInputNanoPer1M ?? 0 }),
+      ratesOf(other, long, hears),
     )
   })
 

@@ -8,11 +8,12 @@ import { isObject, type JsonObject, objectAt } from "../json.ts"
 export const readUsage = (usage: unknown, serviceTier?: unknown): Usage | null => {
   if (!isObject(usage)) return null
   const input = objectAt(usage, "prompt_tokens_details") ?? objectAt(usage, "input_tokens_details")
-  const reasoningTokens =
-    objectAt(usage, "completion_tokens_details")?.reasoning_tokens ?? usage.reasoning_tokens
+  const output = objectAt(usage, "completion_tokens_details")
+  const reasoningTokens = output?.reasoning_tokens ?? usage.reasoning_tokens
   return makeUsage({
     inputTokens: usage.prompt_tokens,
     outputTokens: outputOf(usage, reasoningTokens),
+    totalTokens: usage.total_tokens,
     cachedTokens: first(
       input?.cached_tokens,
       usage.cached_tokens, // Kimi
@@ -25,6 +26,21 @@ export const readUsage = (usage: unknown, serviceTier?: unknown): Usage | null =
       usage.cache_creation_input_tokens,
     ),
     reasoningTokens,
+    details: {
+      audio_input_tokens: input?.audio_tokens,
+      cached_audio_tokens: (input && objectAt(input, "cached_tokens_details"))?.audio_tokens,
+      cache_write_1h_tokens: first(
+        // Claude behind a proxy: LiteLLM, then what it passes on.
+        (input && objectAt(input, "cache_creation_token_details"))?.ephemeral_1h_input_tokens,
+        objectAt(usage, "cache_creation")?.ephemeral_1h_input_tokens,
+      ),
+      audio_output_tokens: output?.audio_tokens,
+      image_output_tokens: output?.image_tokens, // OpenRouter
+      web_searches: first(
+        objectAt(usage, "server_tool_use")?.web_search_requests, // OpenRouter, Claude
+        usage.num_search_queries, // Perplexity
+      ),
+    },
     serviceTier: serviceTier ?? usage.service_tier,
     reportedNanoUsd: reportedNanoUsd(usage),
   })
@@ -64,6 +80,7 @@ export const readEmbeddingUsage = (usage: unknown): Usage | null =>
     ? makeUsage({
         inputTokens: usage.prompt_tokens,
         outputTokens: 0,
+        totalTokens: usage.total_tokens,
         reportedNanoUsd: reportedNanoUsd(usage),
       })
     : null
