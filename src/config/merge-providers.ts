@@ -1,18 +1,19 @@
 import type { Redacted } from "effect"
-import type { ModelConfig, StatedModel } from "../catalog/model.ts"
+import type { ModelConfig, PriceOverride, StatedModel } from "../catalog/model.ts"
 import { builtinVendors, simulatedProviders, type Vendor, vendors } from "./builtin-providers.ts"
 import type { GatewayFile, HttpProviderConfig, ProviderConfig, StatedProvider } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
-import { mergePrices } from "./merge-prices.ts"
 
 /**
- * Finds out which providers are on, with which models at which prices. A provider that the file lists serves exactly
+ * Finds out which providers are on, with which models, at the prices that are built in. A provider that the file lists serves exactly
  * the models it lists there (all known ones if none) and takes the place of a built-in of the same name.
  */
 export interface ProviderEnvironment {
   /** Environment variable name -> the API key it holds. Unset ones are absent. */
   readonly apiKeys: ReadonlyMap<string, Redacted.Redacted>
   readonly baseUrls: Readonly<Record<Vendor, string>>
+  /** Of the last `prices update`; they name vendors where others name providers. */
+  readonly prices?: ReadonlyArray<PriceOverride>
 }
 
 /** A provider that is on, and what it brings to a default `auto` route. */
@@ -50,7 +51,7 @@ export const mergeProviders = (
     fromFile(provider, environment, (path, rule) => report(["providers", index, ...path], rule)),
   )
   const real = [...builtin, ...own]
-  return mergePrices(file, real.length === 0 ? simulatedProviders : real, report).map((provider) => ({
+  return (real.length === 0 ? simulatedProviders : real).map((provider) => ({
     provider,
     ...defaultChoice(provider),
   }))

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { costOf as costAt, expectedCost, priceVersion } from "../../src/catalog/cost.ts"
 import type { Price, PriceRow } from "../../src/catalog/model.ts"
-import { laidOver, priceAt, priceOf, rowsOf } from "../../src/catalog/price-history.ts"
+import { layered, priceAt, priceOf, priceOfLayers, rowsOf } from "../../src/catalog/price-history.ts"
 import { NanoUsd } from "../../src/domain/Money.ts"
 import { type Billed, makeUsage, type Usage } from "../../src/domain/Usage.ts"
 
@@ -375,17 +375,35 @@ describe("a price that changes", () => {
     )
   })
 
+  const list = priceOf([
+    old,
+    { ...price(2, 2, 2), validFrom: december - 5 },
+    { ...price(4, 4, 4), validFrom: december + 5 },
+  ])
+  const three = { ...price(3, 3, 3), validFrom: december }
+  const inputs = (rows: ReadonlyArray<PriceRow>) => rows.map(({ inputNanoPer1M }) => inputNanoPer1M / 1e9)
+
   it("laid over another leaves of it what held before", () => {
-    const list = priceOf([
-      old,
-      { ...price(2, 2, 2), validFrom: december - 5 },
-      { ...price(4, 4, 4), validFrom: december + 5 },
-    ])
-    const inputs = (of: Price | undefined) => rowsOf(of).map(({ inputNanoPer1M }) => inputNanoPer1M / 1e9)
-    assert.deepStrictEqual(inputs(laidOver({ ...price(3, 3, 3), validFrom: december }, list)), [3, 2, 1])
-    assert.deepStrictEqual(inputs(laidOver(price(3, 3, 3), list)), [3])
-    assert.deepStrictEqual(inputs(laidOver(undefined, list)), [4, 2, 1])
-    assert.deepStrictEqual(inputs(laidOver(list, undefined)), [4, 2, 1])
-    assert.isUndefined(laidOver(undefined, undefined))
+    const of = (file: Price | undefined, update?: Price) =>
+      inputs(rowsOf(priceOfLayers({ file, update, "built-in": list })))
+    assert.deepStrictEqual(of(three), [3, 2, 1])
+    assert.deepStrictEqual(of(price(3, 3, 3)), [3])
+    assert.deepStrictEqual(of(undefined), [4, 2, 1])
+    assert.deepStrictEqual(of(three, { ...price(5, 5, 5), validFrom: december - 1 }), [3, 5, 2, 1])
+    assert.deepStrictEqual(of(three, { ...price(5, 5, 5), validFrom: december + 1 }), [3, 2, 1])
+    assert.isUndefined(priceOfLayers({}))
+  })
+
+  it("tells of each row until when it holds, or which layer holds in its stead", () => {
+    const rows = layered({ update: three, "built-in": list })
+    assert.deepStrictEqual(
+      rows.map(({ layer, row, until, overriddenBy }) => [layer, ...inputs([row]), until, overriddenBy]),
+      [
+        ["update", 3, undefined, undefined],
+        ["built-in", 4, undefined, "update"],
+        ["built-in", 2, december, undefined],
+        ["built-in", 1, december - 5, undefined],
+      ],
+    )
   })
 })
