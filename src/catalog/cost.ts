@@ -26,7 +26,11 @@ type Rates = Omit<NonNullable<PriceRow["bands"]>[number], "aboveTokens">
 
 /** Returns the prices of a request with so many input tokens: one band holds for all of its tokens. */
 const ratesFor = (price: PriceRow, inputTokens: number): Rates =>
-  price.bands?.findLast(({ aboveTokens }) => inputTokens > aboveTokens) ?? price
+  price.bands === undefined ? price : (bandFor(price.bands, inputTokens) ?? price)
+
+/** Apart, since a function that captures a variable costs each of its calls half as much again. */
+const bandFor = (bands: NonNullable<PriceRow["bands"]>, inputTokens: number): Rates | undefined =>
+  bands.findLast(({ aboveTokens }) => inputTokens > aboveTokens)
 
 const PER = 1_000_000n
 
@@ -86,6 +90,12 @@ const callsCost = ({ requestNano = 0, webSearchNano }: PriceRow, searches: numbe
   return webSearchNano === undefined ? undefined : requestNano + searches * webSearchNano
 }
 
+const unpriced = (price: PriceRow, reason: UnpricedReason): Cost => ({
+  nanoUsd: null,
+  reason,
+  priceVersion: priceVersion(price),
+})
+
 /**
  * Price of one answer, rounded half up to the nano-dollar, by the row that held when its request started (epoch
  * milliseconds). Exact: products exceed 2^53, so BigInt. What the provider itself reports is believed.
@@ -96,21 +106,17 @@ export const costOf = (history: Price | undefined, usage: Billed, startedAt: num
   }
   const price = priceAt(history, startedAt)
   if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
-  const unpriced = (reason: UnpricedReason): Cost => ({
-    nanoUsd: null,
-    reason,
-    priceVersion: priceVersion(price),
-  })
-  if (usage === null) return unpriced("missing_usage")
-  if (usage === "contradictory") return unpriced("contradictory_usage")
+  if (usage === null) return unpriced(price, "missing_usage")
+  if (usage === "contradictory") return unpriced(price, "contradictory_usage")
   const { details, inputTokens, serviceTier } = usage
   const factor = tierFactor(price, serviceTier)
-  if (factor === undefined) return unpriced("unknown_service_tier")
+  if (factor === undefined) return unpriced(price, "unknown_service_tier")
   const rates = ratesFor(price, inputTokens)
   const extra = details === undefined ? 0n : extraCost(rates, details)
   const calls = callsCost(price, details?.web_searches ?? 0)
-  if (extra === undefined || calls === undefined) return unpriced("unpriced_usage")
-  let total = textCost(rates, usage) + extra
+  if (extra === undefined || calls === undefined) return unpriced(price, "unpriced_usage")
+  let total = textCost(rates, usage)
+  if (extra !== 0n) total += extra
   const per = factor === FACTOR_PARTS ? PER : PER * BigInt(FACTOR_PARTS)
   if (factor !== FACTOR_PARTS) total *= BigInt(factor)
   return {

@@ -41,6 +41,8 @@ const MAX_CALLS = 10_000
 const isCount = (n: unknown): n is number =>
   typeof n === "number" && Number.isInteger(n) && n >= 0 && n <= MAX_TOKENS
 
+const isNone = (n: unknown): boolean => n === undefined || n === null || n === 0
+
 /** Names of the usual tier, which a provider need not say. */
 const USUAL_TIERS: ReadonlySet<unknown> = new Set(["default", "auto", "standard", "on_demand"])
 
@@ -91,6 +93,17 @@ const detailsOf = (
   raw: { readonly [Name in keyof UsageDetails]?: unknown },
   { inputTokens, outputTokens, cachedTokens, cacheWriteTokens }: Usage,
 ): UsageDetails | undefined | null => {
+  // Hardly any answer has one, and every answer comes by here.
+  if (
+    isNone(raw.audio_input_tokens) &&
+    isNone(raw.cached_audio_tokens) &&
+    isNone(raw.cache_write_1h_tokens) &&
+    isNone(raw.audio_output_tokens) &&
+    isNone(raw.image_output_tokens) &&
+    isNone(raw.web_searches)
+  ) {
+    return undefined
+  }
   const counts: { -readonly [Name in keyof UsageDetails]: number } = {}
   for (const name of DETAILS) {
     const count = raw[name] ?? 0
