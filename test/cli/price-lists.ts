@@ -14,7 +14,7 @@ interface Provider {
 }
 
 /** What its maintainers publish, of the two vendors that are read. */
-export const published = JSON.parse(
+const published = JSON.parse(
   JSON.stringify([findProvider({ providerId: "openai" }), findProvider({ providerId: "google" })]),
 ) as ReadonlyArray<Provider>
 

@@ -7,7 +7,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { temporaryDirectory } from "../support/Databases.ts"
-import { published, withPrices } from "./price-lists.ts"
+import { withPrices } from "./price-lists.ts"
 import { runCli } from "./run-cli.ts"
 
 const TODAY = Date.UTC(2026, 10, 28, 12)
@@ -95,14 +95,6 @@ describe("prices update", () => {
       )
       assert.match(source, /data\.json$/)
       assert.strictEqual(fetched_at, "2026-11-28T12:00:00.000Z")
-    }),
-  )
-
-  it.effect("keeps service tiers, which the list does not have", () =>
-    Effect.gen(function* () {
-      const { update, run } = yield* operator()
-      yield* update(published)
-      assert.include((yield* run("show", "openai/gpt-5")).stdout, "service tiers: flex x 0.5, priority x 2")
     }),
   )
 

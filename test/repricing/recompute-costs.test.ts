@@ -240,6 +240,24 @@ describe("costs", () => {
       }),
     )
 
+    it.effect("are unknown for the reason that they had, where the counts were sent and could not be", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const unknown = { usage: null, costNanoUsd: null, attempts: [] }
+        const odd = record({ ...unknown, costReason: "contradictory_usage" })
+        const missing = record({ ...unknown, costReason: "missing_usage" })
+        yield* write([odd, missing])
+        yield* recompute({ "openai/gpt-5-mini": price() })
+        assert.deepStrictEqual(
+          yield* versions,
+          new Map([
+            [odd.id, ["contradictory_usage", "test@2026-11-24"]],
+            [missing.id, ["missing_usage", "test@2026-11-24"]],
+          ]),
+        )
+      }),
+    )
+
     it.effect(
       "change from the start of the span to before its end, over days and over more than one batch",
       () =>
