@@ -133,6 +133,10 @@ export const RequestRow = Schema.Struct({
     description: "Tokens and cost are not (all of) the provider's own count",
   }),
   cost_usd: Schema.NullOr(Schema.Finite),
+  cost_reason: Schema.NullOr(Schema.String).annotate({ description: "Why the cost is unknown" }),
+  price_version: Schema.NullOr(Schema.String).annotate({
+    description: "The price row behind the cost: where it was read and when, and since when it holds",
+  }),
   latency_ms: Schema.Int,
   attempts: Schema.Int,
   started_at: InstantText,

@@ -6,9 +6,11 @@ import { doctor } from "../cli/doctor.ts"
 import { keys } from "../cli/keys.ts"
 import { loadTest } from "../cli/load-test.ts"
 import { migrate } from "../cli/migrate.ts"
+import { prices } from "../cli/prices.ts"
 import { providers } from "../cli/providers.ts"
 import { root } from "../cli/root.ts"
 import { route } from "../cli/route.ts"
+import { Settings } from "../config/Settings.ts"
 import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./App.ts"
 
 const serveCommand = Command.make("serve", {}, () => serve).pipe(
@@ -24,6 +26,7 @@ export const commands = root.pipe(
     admin.pipe(Command.provide(operatorTokens)),
     providers.pipe(Command.provide(operatorTokens)),
     route,
+    prices.pipe(Command.provide(Settings.layer)),
     costs.pipe(Command.provide(operatorLedger)),
     doctor,
     loadTest,

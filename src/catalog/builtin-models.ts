@@ -1,178 +1,130 @@
-import { fromUsd } from "../domain/Money.ts"
+import { embedding, from, type More, row } from "./builtin-row.ts"
 import type { ModelConfig } from "./model.ts"
 
 /**
- * Models and list prices the gateway knows without being told, as data; the YAML file overrides any row. Prices are the
- * standard tier for text, in USD per million tokens. A test compares each row with `@pydantic/genai-prices`.
+ * Models and list prices the gateway knows without being told, as data; the YAML file overrides any row. Prices are in
+ * USD per million tokens. Tests compare each row with `@pydantic/genai-prices` and with LiteLLM's list.
  */
-const SOURCE = "genai-prices 0.1.8"
-const AS_OF = "2026-11-28"
 
-/** What some models have beyond one price each way. */
-interface More {
-  /** Writing to the cache costs so many times the input. */
-  readonly cacheWrite?: number
-  /** From more than so many input tokens on, everything costs more. */
-  readonly long?: { readonly above: number; readonly input: number; readonly output: number }
-  /** Where the price was read, when not where the others were. */
-  readonly source?: string
-}
-
-const ratesOf = (inputUsd: number, cachedInputUsd: number, outputUsd: number, { cacheWrite }: More) => ({
-  inputNanoPer1M: fromUsd(inputUsd),
-  cachedInputNanoPer1M: fromUsd(cachedInputUsd),
-  ...(cacheWrite !== undefined && { cacheWriteNanoPer1M: fromUsd(inputUsd * cacheWrite) }),
-  outputNanoPer1M: fromUsd(outputUsd),
-})
-
-const row = (
-  name: string,
-  inputUsd: number,
-  cachedInputUsd: number,
-  outputUsd: number,
-  contextWindow: number,
-  maxOutputTokens: number,
-  more: More = {},
-): ModelConfig => {
-  const { long, source = SOURCE } = more
-  return {
-    name,
-    kind: "chat",
-    contextWindow,
-    maxOutputTokens,
-    price: {
-      ...ratesOf(inputUsd, cachedInputUsd, outputUsd, more),
-      ...(long !== undefined && {
-        longContext: {
-          aboveTokens: long.above,
-          ...ratesOf(inputUsd * long.input, cachedInputUsd * long.input, outputUsd * long.output, more),
-        },
-      }),
-      source,
-      asOf: AS_OF,
-    },
-  }
-}
-
-/** OpenAI from GPT-5.4 on, and from GPT-5.6 on with cache writes; Gemini's Pro. */
+/** OpenAI from GPT-5.4 on; Gemini's Pro. */
 const LONG: More = { long: { above: 272_000, input: 2, output: 1.5 } }
-const WRITES: More = { ...LONG, cacheWrite: 1.25 }
-const PRO: More = { long: { above: 200_000, input: 2, output: 1.5 } }
+const PRO: More = { long: { above: 200_000, input: 2, output: 1.5 }, audio: "as text" }
+const AUDIO: More = { audio: "as text" }
 
-/** Makes a row of a model that neither caches nor puts out. Its window holds each input of a request by itself. */
-const embedding = (name: string, inputUsd: number, contextWindow: number): ModelConfig => ({
-  name,
-  kind: "embedding",
-  contextWindow,
-  price: {
-    inputNanoPer1M: fromUsd(inputUsd),
-    cachedInputNanoPer1M: fromUsd(inputUsd),
-    outputNanoPer1M: fromUsd(0),
-    source: SOURCE,
-    asOf: AS_OF,
-  },
-})
+/**
+ * OpenAI's service tiers. Where only some of a model's prices are known, or the factor is no decimal number, the tier is
+ * left out, and its cost is unknown.
+ */
+const tiers = (factors: Readonly<Record<string, number>>): More => ({ tiers: factors })
+const NO_TIERS = tiers({})
+const FLEX = tiers({ flex: 0.5 })
+const TIERS = tiers({ flex: 0.5, priority: 2 })
+/** OpenAI from GPT-5.6 on. */
+const WRITES: More = { ...LONG, ...TIERS, cacheWrite: 1.25 }
+const O3: More = { ...tiers({ flex: 0.5, priority: 1.75 }), ...from("2025-06-10", 10, 0.5, 40) }
 
-/** Adds OpenAI's service tiers: flex costs half; what priority costs depends on the model, and nobody keeps a list of it. */
-const withTiers = (model: ModelConfig): ModelConfig =>
-  model.kind === "chat" && model.price !== undefined
-    ? { ...model, price: { ...model.price, serviceTiers: { flex: 0.5 } } }
-    : model
+/** Google's. Where its flex does not halve the price of cached input too, it is left out. */
+const PRIORITY = tiers({ priority: 1.8 })
+const FLEX_AND_PRIORITY = tiers({ flex: 0.5, priority: 1.8 })
+
+/** Google's introductory price of these models ends with the year. */
+const INTRODUCED: More = { ...AUDIO, ...FLEX_AND_PRIORITY, ...from("2027-01-01", 0.75, 0.075, 3.75) }
 
 /** A dated name is one fixed snapshot; the undated one beside it is the provider's alias for it. */
 export const openaiModels: ReadonlyArray<ModelConfig> = [
   // name, input, cached input, output, context window, output limit
-  row("o4-mini", 1.1, 0.275, 4.4, 200_000, 100_000),
-  row("o4-mini-2025-04-16", 1.1, 0.275, 4.4, 200_000, 100_000),
-  row("o3", 2, 0.5, 8, 200_000, 100_000),
-  row("o3-2025-04-16", 2, 0.5, 8, 200_000, 100_000),
-  row("o3-mini", 1.1, 0.55, 4.4, 200_000, 100_000),
-  row("o3-mini-2025-01-31", 1.1, 0.55, 4.4, 200_000, 100_000),
-  row("o1", 15, 7.5, 60, 200_000, 100_000),
-  row("o1-2024-12-17", 15, 7.5, 60, 200_000, 100_000),
-  row("o1-preview", 15, 7.5, 60, 128_000, 32_768),
-  row("o1-preview-2024-09-12", 15, 7.5, 60, 128_000, 32_768),
-  row("o1-mini", 1.1, 0.55, 4.4, 128_000, 65_536),
-  row("o1-mini-2024-09-12", 1.1, 0.55, 4.4, 128_000, 65_536),
-  row("gpt-5", 1.25, 0.125, 10, 400_000, 128_000),
-  row("gpt-5-2025-08-07", 1.25, 0.125, 10, 400_000, 128_000),
-  row("gpt-5.1", 1.25, 0.125, 10, 400_000, 128_000),
-  row("gpt-5.1-2025-11-13", 1.25, 0.125, 10, 400_000, 128_000),
-  row("gpt-5.2", 1.75, 0.175, 14, 400_000, 128_000),
-  row("gpt-5.2-2025-12-11", 1.75, 0.175, 14, 400_000, 128_000),
-  row("gpt-5.5", 5, 0.5, 30, 1_050_000, 128_000, LONG),
-  row("gpt-5.5-2026-04-23", 5, 0.5, 30, 1_050_000, 128_000, LONG),
-  row("gpt-5.6-sol", 4, 0.4, 20, 1_050_000, 128_000, WRITES),
-  row("gpt-5.6-terra", 2, 0.2, 12, 1_050_000, 128_000, WRITES),
-  row("gpt-5.6-luna", 0.2, 0.02, 1.2, 1_050_000, 128_000, WRITES),
+  row("o4-mini", 1.1, 0.275, 4.4, 200_000, 100_000, FLEX),
+  row("o4-mini-2025-04-16", 1.1, 0.275, 4.4, 200_000, 100_000, FLEX),
+  row("o3", 2, 0.5, 8, 200_000, 100_000, O3),
+  row("o3-2025-04-16", 2, 0.5, 8, 200_000, 100_000, O3),
+  row("o3-mini", 1.1, 0.55, 4.4, 200_000, 100_000, NO_TIERS),
+  row("o3-mini-2025-01-31", 1.1, 0.55, 4.4, 200_000, 100_000, NO_TIERS),
+  row("o1", 15, 7.5, 60, 200_000, 100_000, NO_TIERS),
+  row("o1-2024-12-17", 15, 7.5, 60, 200_000, 100_000, NO_TIERS),
+  row("o1-preview", 15, 7.5, 60, 128_000, 32_768, NO_TIERS),
+  row("o1-preview-2024-09-12", 15, 7.5, 60, 128_000, 32_768, NO_TIERS),
+  row("o1-mini", 1.1, 0.55, 4.4, 128_000, 65_536, NO_TIERS),
+  row("o1-mini-2024-09-12", 1.1, 0.55, 4.4, 128_000, 65_536, NO_TIERS),
+  row("gpt-5", 1.25, 0.125, 10, 400_000, 128_000, TIERS),
+  row("gpt-5-2025-08-07", 1.25, 0.125, 10, 400_000, 128_000, TIERS),
+  row("gpt-5.1", 1.25, 0.125, 10, 400_000, 128_000, TIERS),
+  row("gpt-5.1-2025-11-13", 1.25, 0.125, 10, 400_000, 128_000, TIERS),
+  row("gpt-5.2", 1.75, 0.175, 14, 400_000, 128_000, TIERS),
+  row("gpt-5.2-2025-12-11", 1.75, 0.175, 14, 400_000, 128_000, TIERS),
+  row("gpt-5.5", 5, 0.5, 30, 1_050_000, 128_000, LONG, tiers({ flex: 0.5, priority: 2.5 })),
+  row("gpt-5.5-2026-04-23", 5, 0.5, 30, 1_050_000, 128_000, LONG, tiers({ flex: 0.5, priority: 2.5 })),
+  row("gpt-5.6-sol", 4, 0.4, 20, 1_050_000, 128_000, WRITES, from("2026-08-21", 5, 0.5, 30)),
+  row("gpt-5.6-terra", 2, 0.2, 12, 1_050_000, 128_000, WRITES, from("2026-07-30", 2.5, 0.25, 15)),
+  row("gpt-5.6-luna", 0.2, 0.02, 1.2, 1_050_000, 128_000, WRITES, from("2026-07-30", 1, 0.1, 6)),
   row("gpt-6-astra", 10, 1, 50, 1_050_000, 128_000, WRITES),
   row("gpt-6-sol", 2, 0.2, 10, 1_050_000, 128_000, WRITES),
   row("gpt-6-luna", 0.1, 0.01, 0.5, 1_050_000, 128_000, WRITES),
-  row("gpt-5.4", 2.5, 0.25, 15, 1_050_000, 128_000, LONG),
-  row("gpt-5.4-2026-03-05", 2.5, 0.25, 15, 1_050_000, 128_000, LONG),
-  row("gpt-5.4-mini", 0.75, 0.075, 4.5, 400_000, 128_000),
-  row("gpt-5.4-mini-2026-03-17", 0.75, 0.075, 4.5, 400_000, 128_000),
-  row("gpt-5.4-nano", 0.2, 0.02, 1.25, 400_000, 128_000),
-  row("gpt-5.4-nano-2026-03-17", 0.2, 0.02, 1.25, 400_000, 128_000),
-  row("gpt-5-mini", 0.25, 0.025, 2, 400_000, 128_000),
-  row("gpt-5-mini-2025-08-07", 0.25, 0.025, 2, 400_000, 128_000),
-  row("gpt-5-nano", 0.05, 0.005, 0.4, 400_000, 128_000),
-  row("gpt-5-nano-2025-08-07", 0.05, 0.005, 0.4, 400_000, 128_000),
-  row("gpt-4.1", 2, 0.5, 8, 1_000_000, 32_768),
-  row("gpt-4.1-2025-04-14", 2, 0.5, 8, 1_000_000, 32_768),
-  row("gpt-4.1-mini", 0.4, 0.1, 1.6, 1_000_000, 32_768),
-  row("gpt-4.1-mini-2025-04-14", 0.4, 0.1, 1.6, 1_000_000, 32_768),
-  row("gpt-4.1-nano", 0.1, 0.025, 0.4, 1_000_000, 32_768),
-  row("gpt-4.1-nano-2025-04-14", 0.1, 0.025, 0.4, 1_000_000, 32_768),
-  row("gpt-4.5-preview", 75, 37.5, 150, 128_000, 16_384),
-  row("gpt-4o", 2.5, 1.25, 10, 128_000, 16_384),
-  row("gpt-4o-2024-11-20", 2.5, 1.25, 10, 128_000, 16_384),
-  row("gpt-4-turbo", 10, 10, 30, 128_000, 4_096),
-  row("gpt-4-turbo-2024-04-09", 10, 10, 30, 128_000, 4_096),
-  row("gpt-4o-mini", 0.15, 0.075, 0.6, 128_000, 16_384),
-  row("gpt-4o-mini-2024-07-18", 0.15, 0.075, 0.6, 128_000, 16_384),
-  row("chatgpt-4o-latest", 5, 5, 15, 128_000, 16_384),
+  row("gpt-5.4", 2.5, 0.25, 15, 1_050_000, 128_000, LONG, TIERS),
+  row("gpt-5.4-2026-03-05", 2.5, 0.25, 15, 1_050_000, 128_000, LONG, TIERS),
+  row("gpt-5.4-mini", 0.75, 0.075, 4.5, 400_000, 128_000, TIERS),
+  row("gpt-5.4-mini-2026-03-17", 0.75, 0.075, 4.5, 400_000, 128_000, TIERS),
+  row("gpt-5.4-nano", 0.2, 0.02, 1.25, 400_000, 128_000, FLEX),
+  row("gpt-5.4-nano-2026-03-17", 0.2, 0.02, 1.25, 400_000, 128_000, FLEX),
+  row("gpt-5-mini", 0.25, 0.025, 2, 400_000, 128_000, tiers({ flex: 0.5, priority: 1.8 })),
+  row("gpt-5-mini-2025-08-07", 0.25, 0.025, 2, 400_000, 128_000, tiers({ flex: 0.5, priority: 1.8 })),
+  row("gpt-5-nano", 0.05, 0.005, 0.4, 400_000, 128_000, FLEX),
+  row("gpt-5-nano-2025-08-07", 0.05, 0.005, 0.4, 400_000, 128_000, FLEX),
+  row("gpt-4.1", 2, 0.5, 8, 1_000_000, 32_768, tiers({ priority: 1.75 })),
+  row("gpt-4.1-2025-04-14", 2, 0.5, 8, 1_000_000, 32_768, tiers({ priority: 1.75 })),
+  row("gpt-4.1-mini", 0.4, 0.1, 1.6, 1_000_000, 32_768, tiers({ priority: 1.75 })),
+  row("gpt-4.1-mini-2025-04-14", 0.4, 0.1, 1.6, 1_000_000, 32_768, tiers({ priority: 1.75 })),
+  row("gpt-4.1-nano", 0.1, 0.025, 0.4, 1_000_000, 32_768, tiers({ priority: 2 })),
+  row("gpt-4.1-nano-2025-04-14", 0.1, 0.025, 0.4, 1_000_000, 32_768, tiers({ priority: 2 })),
+  row("gpt-4.5-preview", 75, 37.5, 150, 128_000, 16_384, NO_TIERS),
+  row("gpt-4o", 2.5, 1.25, 10, 128_000, 16_384, tiers({ priority: 1.7 })),
+  row("gpt-4o-2024-11-20", 2.5, 1.25, 10, 128_000, 16_384, tiers({ priority: 1.7 })),
+  row("gpt-4-turbo", 10, 10, 30, 128_000, 4_096, NO_TIERS),
+  row("gpt-4-turbo-2024-04-09", 10, 10, 30, 128_000, 4_096, NO_TIERS),
+  row("gpt-4o-mini", 0.15, 0.075, 0.6, 128_000, 16_384, NO_TIERS),
+  row("gpt-4o-mini-2024-07-18", 0.15, 0.075, 0.6, 128_000, 16_384, NO_TIERS),
+  row("chatgpt-4o-latest", 5, 5, 15, 128_000, 16_384, NO_TIERS),
   embedding("text-embedding-3-small", 0.02, 8_192),
   embedding("text-embedding-3-large", 0.13, 8_192),
   embedding("text-embedding-ada-002", 0.1, 8_192),
-].map(withTiers)
+]
 
 /** Models that answer OpenAI's Responses API alone, which no call of the gateway goes to. */
 export const openaiResponsesModels: ReadonlyArray<ModelConfig> = [
   // name, input, cached input, output, context window, output limit
-  row("o3-deep-research", 10, 2.5, 40, 200_000, 100_000),
-  row("o4-mini-deep-research", 2, 0.5, 8, 200_000, 100_000),
-  row("o3-pro", 20, 20, 80, 200_000, 100_000),
-  row("o3-pro-2025-06-10", 20, 20, 80, 200_000, 100_000),
-  row("o1-pro", 150, 150, 600, 200_000, 100_000),
-  row("o1-pro-2025-03-19", 150, 150, 600, 200_000, 100_000),
-  row("gpt-5-pro", 15, 15, 120, 400_000, 272_000),
-  row("gpt-5-pro-2025-10-06", 15, 15, 120, 400_000, 272_000),
-  row("gpt-5.2-pro", 21, 21, 168, 400_000, 128_000),
-  row("gpt-5.2-pro-2025-12-11", 21, 21, 168, 400_000, 128_000),
-  row("gpt-5.2-codex", 1.75, 0.175, 14, 400_000, 128_000),
-  row("gpt-5.3-codex", 1.75, 0.175, 14, 400_000, 128_000),
-  row("gpt-5.4-pro", 30, 30, 180, 1_050_000, 128_000, LONG),
-  row("gpt-5.4-pro-2026-03-05", 30, 30, 180, 1_050_000, 128_000, LONG),
-  row("gpt-5.5-pro", 30, 30, 180, 1_050_000, 128_000, LONG),
-  row("gpt-5.5-pro-2026-04-23", 30, 30, 180, 1_050_000, 128_000, LONG),
-].map(withTiers)
+  row("o3-deep-research", 10, 2.5, 40, 200_000, 100_000, NO_TIERS),
+  row("o4-mini-deep-research", 2, 0.5, 8, 200_000, 100_000, NO_TIERS),
+  row("o3-pro", 20, 20, 80, 200_000, 100_000, NO_TIERS),
+  row("o3-pro-2025-06-10", 20, 20, 80, 200_000, 100_000, NO_TIERS),
+  row("o1-pro", 150, 150, 600, 200_000, 100_000, NO_TIERS),
+  row("o1-pro-2025-03-19", 150, 150, 600, 200_000, 100_000, NO_TIERS),
+  row("gpt-5-pro", 15, 15, 120, 400_000, 272_000, NO_TIERS),
+  row("gpt-5-pro-2025-10-06", 15, 15, 120, 400_000, 272_000, NO_TIERS),
+  row("gpt-5.2-pro", 21, 21, 168, 400_000, 128_000, NO_TIERS),
+  row("gpt-5.2-pro-2025-12-11", 21, 21, 168, 400_000, 128_000, NO_TIERS),
+  row("gpt-5.2-codex", 1.75, 0.175, 14, 400_000, 128_000, NO_TIERS),
+  row("gpt-5.3-codex", 1.75, 0.175, 14, 400_000, 128_000, tiers({ priority: 2 })),
+  row("gpt-5.4-pro", 30, 30, 180, 1_050_000, 128_000, LONG, FLEX),
+  row("gpt-5.4-pro-2026-03-05", 30, 30, 180, 1_050_000, 128_000, LONG, FLEX),
+  row("gpt-5.5-pro", 30, 30, 180, 1_050_000, 128_000, LONG, FLEX),
+  row("gpt-5.5-pro-2026-04-23", 30, 30, 180, 1_050_000, 128_000, LONG, FLEX),
+]
 
 export const geminiModels: ReadonlyArray<ModelConfig> = [
-  row("gemini-3.8-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
-  row("gemini-3.7-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
-  row("gemini-3.6-flash", 0.75, 0.075, 3.75, 1_048_576, 65_536),
-  row("gemini-3.5-flash-lite", 0.3, 0.03, 2.5, 1_048_576, 65_536),
-  row("gemini-3.5-flash", 1.5, 0.15, 9, 1_048_576, 65_536),
-  row("gemini-3.1-pro-preview", 2, 0.2, 12, 1_048_576, 65_536, PRO),
-  row("gemini-3.1-flash-lite", 0.25, 0.025, 1.5, 1_048_576, 65_536),
-  row("gemini-3-pro-preview", 2, 0.2, 12, 1_048_576, 65_536, PRO),
-  row("gemini-3-flash-preview", 0.5, 0.05, 3, 1_048_576, 65_536),
-  row("gemini-2.5-pro", 1.25, 0.125, 10, 1_048_576, 65_536, PRO),
-  row("gemini-flash-latest", 0.3, 0.075, 2.5, 1_048_576, 65_536, {
-    source: "third-party model list, unverified",
+  row("gemini-3.8-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),
+  row("gemini-3.7-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),
+  row("gemini-3.6-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),
+  row("gemini-3.5-flash-lite", 0.3, 0.03, 2.5, 1_048_576, 65_536, AUDIO, NO_TIERS),
+  row("gemini-3.5-flash", 1.5, 0.15, 9, 1_048_576, 65_536, AUDIO, PRIORITY),
+  row("gemini-3.1-pro-preview", 2, 0.2, 12, 1_048_576, 65_536, PRO, PRIORITY),
+  row("gemini-3.1-flash-lite", 0.25, 0.025, 1.5, 1_048_576, 65_536, { audio: 0.5 }, FLEX_AND_PRIORITY),
+  row("gemini-3-pro-preview", 2, 0.2, 12, 1_048_576, 65_536, PRO, NO_TIERS),
+  row("gemini-3-flash-preview", 0.5, 0.05, 3, 1_048_576, 65_536, { audio: 1 }, PRIORITY),
+  row("gemini-2.5-pro", 1.25, 0.125, 10, 1_048_576, 65_536, PRO, PRIORITY),
+  // An alias of Google's for the newest of them.
+  row("gemini-flash-latest", 0.75, 0.075, 3.75, 1_048_576, 65_536, AUDIO, FLEX_AND_PRIORITY, {
+    source: "LiteLLM 1.110.2",
   }),
-  row("gemini-2.5-flash", 0.3, 0.03, 2.5, 1_048_576, 65_536),
-  row("gemini-2.5-flash-lite-preview-09-2025", 0.1, 0.01, 0.4, 65_536, 32_768),
+  row("gemini-2.5-flash", 0.3, 0.03, 2.5, 1_048_576, 65_536, { audio: 1 }, PRIORITY),
+  row("gemini-2.5-flash-lite-preview-09-2025", 0.1, 0.01, 0.4, 65_536, 32_768, { audio: 0.3 }, NO_TIERS),
   embedding("gemini-embedding-001", 0.15, 2_048),
 ]

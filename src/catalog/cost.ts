@@ -1,9 +1,15 @@
 import { NanoUsd } from "../domain/Money.ts"
-import type { Usage } from "../domain/Usage.ts"
-import type { Price } from "./model.ts"
+import type { Billed, Usage, UsageDetails } from "../domain/Usage.ts"
+import { dayOf, type Price, type PriceRow } from "./model.ts"
+import { priceAt } from "./price-history.ts"
 
 /** Why a cost is unknown. Unknown is null, never 0. */
-type UnpricedReason = "unknown_model" | "missing_usage" | "unknown_service_tier"
+type UnpricedReason =
+  | "unknown_model"
+  | "missing_usage"
+  | "contradictory_usage"
+  | "unpriced_usage"
+  | "unknown_service_tier"
 
 export type Cost =
   | { readonly nanoUsd: NanoUsd; readonly reason: null; readonly priceVersion: string }
@@ -12,14 +18,19 @@ export type Cost =
 /** Stands for the price row of a cost that the provider itself reported. */
 const REPORTED = "provider"
 
-/** Names the price row that a cost was computed from, stored beside it. */
-export const priceVersion = (price: Price): string => `${price.source}@${price.asOf}`
+/** Names the price row that a cost was computed from, stored beside it: its source, when it was read and since when it holds. */
+export const priceVersion = ({ source, asOf, validFrom }: PriceRow): string =>
+  validFrom === undefined ? `${source}@${asOf}` : `${source}@${asOf} from ${dayOf(validFrom)}`
 
-type Rates = Omit<NonNullable<Price["longContext"]>, "aboveTokens">
+type Rates = Omit<NonNullable<PriceRow["bands"]>[number], "aboveTokens">
 
 /** Returns the prices of a request with so many input tokens: one band holds for all of its tokens. */
-const ratesFor = (price: Price, inputTokens: number): Rates =>
-  price.longContext !== undefined && inputTokens > price.longContext.aboveTokens ? price.longContext : price
+const ratesFor = (price: PriceRow, inputTokens: number): Rates =>
+  price.bands === undefined ? price : (bandFor(price.bands, inputTokens) ?? price)
+
+/** Apart, since a function that captures a variable costs each of its calls half as much again. */
+const bandFor = (bands: NonNullable<PriceRow["bands"]>, inputTokens: number): Rates | undefined =>
+  bands.findLast(({ aboveTokens }) => inputTokens > aboveTokens)
 
 const PER = 1_000_000n
 
@@ -27,42 +38,89 @@ const PER = 1_000_000n
 const FACTOR_PARTS = 1_000_000
 
 /** Returns the factor of a tier in parts; undefined where a row that knows tiers does not know this one. */
-const tierFactor = ({ serviceTiers }: Price, tier: string | undefined): number | undefined => {
+const tierFactor = ({ serviceTiers }: PriceRow, tier: string | undefined): number | undefined => {
   if (tier === undefined || serviceTiers === undefined) return FACTOR_PARTS
   // The provider names it: what every object has is no tier.
   const factor = Object.hasOwn(serviceTiers, tier) ? serviceTiers[tier] : undefined
   return factor === undefined ? undefined : Math.round(factor * FACTOR_PARTS)
 }
 
-/**
- * Price of one answer, rounded half up to the nano-dollar. Exact: products exceed 2^53, so BigInt. What the provider itself
- * reports is believed.
- */
-export const costOf = (price: Price | undefined, usage: Usage | null): Cost => {
-  if (usage?.reportedNanoUsd !== undefined) {
-    return { nanoUsd: NanoUsd.make(usage.reportedNanoUsd), reason: null, priceVersion: REPORTED }
-  }
-  if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
-  if (usage === null) return { nanoUsd: null, reason: "missing_usage", priceVersion: priceVersion(price) }
-  const { inputTokens, cachedTokens, cacheWriteTokens, outputTokens, serviceTier } = usage
-  const factor = tierFactor(price, serviceTier)
-  if (factor === undefined) {
-    return { nanoUsd: null, reason: "unknown_service_tier", priceVersion: priceVersion(price) }
-  }
-  const { inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M, outputNanoPer1M } = ratesFor(
-    price,
-    inputTokens,
-  )
-  let total =
+/** Returns what all tokens would cost if they were text; in nano-dollars, times a million. */
+const textCost = (
+  { inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M, outputNanoPer1M }: Rates,
+  { inputTokens, cachedTokens, cacheWriteTokens, outputTokens }: Usage,
+): bigint => {
+  const total =
     BigInt(inputTokens - cachedTokens - cacheWriteTokens) * BigInt(inputNanoPer1M) +
     BigInt(cachedTokens) * BigInt(cachedInputNanoPer1M ?? inputNanoPer1M) +
     BigInt(outputTokens) * BigInt(outputNanoPer1M)
   // Few vendors write to a cache, and a product costs what the other three do.
-  if (cacheWriteTokens > 0) total += BigInt(cacheWriteTokens) * BigInt(cacheWriteNanoPer1M ?? inputNanoPer1M)
+  return cacheWriteTokens === 0
+    ? total
+    : total + BigInt(cacheWriteTokens) * BigInt(cacheWriteNanoPer1M ?? inputNanoPer1M)
+}
+
+/** Returns what has to be added to that for what is no text; undefined where a price of it is not known. */
+const extraCost = (rates: Rates, details: UsageDetails): bigint | undefined => {
+  const { inputNanoPer1M, audioInputNanoPer1M, outputNanoPer1M } = rates
+  const cachedAudio = details.cached_audio_tokens ?? 0
+  const parts: ReadonlyArray<readonly [tokens: number | undefined, own: number | undefined, text: number]> = [
+    [(details.audio_input_tokens ?? 0) - cachedAudio, audioInputNanoPer1M, inputNanoPer1M],
+    [
+      cachedAudio,
+      rates.cachedAudioInputNanoPer1M ?? audioInputNanoPer1M,
+      rates.cachedInputNanoPer1M ?? inputNanoPer1M,
+    ],
+    [details.cache_write_1h_tokens, rates.cacheWrite1hNanoPer1M, rates.cacheWriteNanoPer1M ?? inputNanoPer1M],
+    [details.audio_output_tokens, rates.audioOutputNanoPer1M, outputNanoPer1M],
+    [details.image_output_tokens, rates.imageOutputNanoPer1M, outputNanoPer1M],
+  ]
+  let extra = 0n
+  for (const [tokens = 0, own, text] of parts) {
+    if (tokens === 0) continue
+    if (own === undefined) return undefined
+    extra += BigInt(tokens) * BigInt(own - text)
+  }
+  return extra
+}
+
+/** Returns what is paid for calls, not for tokens, in nano-dollars; undefined where a price of it is not known. */
+const callsCost = ({ requestNano = 0, webSearchNano }: PriceRow, searches: number): number | undefined => {
+  if (searches === 0) return requestNano
+  return webSearchNano === undefined ? undefined : requestNano + searches * webSearchNano
+}
+
+const unpriced = (price: PriceRow, reason: UnpricedReason): Cost => ({
+  nanoUsd: null,
+  reason,
+  priceVersion: priceVersion(price),
+})
+
+/**
+ * Price of one answer, rounded half up to the nano-dollar, by the row that held when its request started (epoch
+ * milliseconds). Exact: products exceed 2^53, so BigInt. What the provider itself reports is believed.
+ */
+export const costOf = (history: Price | undefined, usage: Billed, startedAt: number): Cost => {
+  if (typeof usage === "object" && usage?.reportedNanoUsd !== undefined) {
+    return { nanoUsd: NanoUsd.make(usage.reportedNanoUsd), reason: null, priceVersion: REPORTED }
+  }
+  const price = priceAt(history, startedAt)
+  if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
+  if (usage === null) return unpriced(price, "missing_usage")
+  if (usage === "contradictory") return unpriced(price, "contradictory_usage")
+  const { details, inputTokens, serviceTier } = usage
+  const factor = tierFactor(price, serviceTier)
+  if (factor === undefined) return unpriced(price, "unknown_service_tier")
+  const rates = ratesFor(price, inputTokens)
+  const extra = details === undefined ? 0n : extraCost(rates, details)
+  const calls = callsCost(price, details?.web_searches ?? 0)
+  if (extra === undefined || calls === undefined) return unpriced(price, "unpriced_usage")
+  let total = textCost(rates, usage)
+  if (extra !== 0n) total += extra
   const per = factor === FACTOR_PARTS ? PER : PER * BigInt(FACTOR_PARTS)
   if (factor !== FACTOR_PARTS) total *= BigInt(factor)
   return {
-    nanoUsd: NanoUsd.make(Number((total + per / 2n) / per)),
+    nanoUsd: NanoUsd.make(Number((total + per / 2n) / per) + calls),
     reason: null,
     priceVersion: priceVersion(price),
   }
@@ -70,11 +128,13 @@ export const costOf = (price: Price | undefined, usage: Usage | null): Cost => {
 
 /** Expected price before the call, in nano-dollars; undefined when the model has no price. */
 export const expectedCost = (
-  price: Price | undefined,
+  history: Price | undefined,
   inputTokens: number,
   outputTokens: number,
+  nowMs: number,
 ): number | undefined => {
+  const price = priceAt(history, nowMs)
   if (price === undefined) return undefined
   const { inputNanoPer1M, outputNanoPer1M } = ratesFor(price, inputTokens)
-  return (inputTokens * inputNanoPer1M + outputTokens * outputNanoPer1M) / 1e6
+  return (inputTokens * inputNanoPer1M + outputTokens * outputNanoPer1M) / 1e6 + (price.requestNano ?? 0)
 }

@@ -1,13 +1,13 @@
 import { Schema, SchemaTransformation } from "effect"
-import { MAPPING_RULE, optional, required, snakeCased, withDefault } from "../domain/fields.ts"
+import { filledList, MAPPING_RULE, optional, required, snakeCased, withDefault } from "../domain/fields.ts"
 import { fromUsd, toUsd } from "../domain/Money.ts"
 import { matching, numberBetween, oneOf, textThat, wholeNumber } from "../domain/rules.ts"
 
 /** Models and their prices, as the gateway computes with them and as files write them. */
 
 /**
- * The highest price for which the cost of the largest accepted usage (10^9 tokens each way) is still a safe
- * integer of nano-dollars.
+ * The highest price for which the cost of the largest accepted usage (10^9 tokens each way, 10^4 searches) is still a
+ * safe integer of nano-dollars.
  */
 const MAX_USD_PER_1M = 4_000
 const USD_RULE = `must be a price from 0 to ${MAX_USD_PER_1M} USD with at most 9 decimals`
@@ -15,37 +15,73 @@ const USD_RULE = `must be a price from 0 to ${MAX_USD_PER_1M} USD with at most 9
 /** Tells whether a price has at most nine decimals, which are whole nano-dollars; only those read back to the same. */
 const isNanoExact = (usd: number): boolean => Math.round(usd * 1e9) / 1e9 === usd
 
-/** Nano-dollars per million tokens (0.05 USD per million = 50_000_000), an integer; written in USD. */
-const nanoPer1M = numberBetween(0, MAX_USD_PER_1M, USD_RULE)
-  .check(Schema.makeFilter(isNanoExact, { message: USD_RULE, toJsonSchema: () => [{}, true] }))
-  .pipe(
-    Schema.decodeTo(
-      Schema.Int,
-      SchemaTransformation.transform<number, number>({ decode: fromUsd, encode: toUsd }),
-    ),
-  )
+/** Whole nano-dollars, written in USD. */
+const nanoUpTo = (maxUsd: number, rule: string) =>
+  numberBetween(0, maxUsd, rule)
+    .check(Schema.makeFilter(isNanoExact, { message: rule, toJsonSchema: () => [{}, true] }))
+    .pipe(
+      Schema.decodeTo(
+        Schema.Int,
+        SchemaTransformation.transform<number, number>({ decode: fromUsd, encode: toUsd }),
+      ),
+    )
+
+/** Nano-dollars per million tokens (0.05 USD per million = 50_000_000). */
+const nanoPer1M = nanoUpTo(MAX_USD_PER_1M, USD_RULE)
+
+const MAX_USD_EACH = 10
+const nanoEach = nanoUpTo(
+  MAX_USD_EACH,
+  `must be a price from 0 to ${MAX_USD_EACH} USD with at most 9 decimals`,
+)
 
 const isDay = (text: string): boolean => {
-  const time = Date.parse(`${text}T00:00:00Z`)
-  return !Number.isNaN(time) && new Date(time).toISOString().slice(0, 10) === text
+  const time = startOf(text)
+  return !Number.isNaN(time) && dayOf(time) === text
 }
+
+/** Returns the first moment of a day (UTC), in epoch milliseconds. */
+export const startOf = (day: string): number => Date.parse(`${day}T00:00:00Z`)
+
+/** Returns the day (UTC) of a moment in epoch milliseconds, `YYYY-MM-DD`. */
+export const dayOf = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
+
+const day = textThat("must be a day as YYYY-MM-DD", isDay, "^\\d{4}-\\d{2}-\\d{2}$")
+
+/** The first moment of a day (UTC), in epoch milliseconds; written as the day. */
+const dayStart = day.pipe(
+  Schema.decodeTo(
+    Schema.Int,
+    SchemaTransformation.transform<number, string>({ decode: startOf, encode: dayOf }),
+  ),
+)
 
 const rates = {
   inputNanoPer1M: required(nanoPer1M, "USD per million tokens, 0 to 4000, at most 9 decimals"),
   cachedInputNanoPer1M: optional(nanoPer1M, "for input tokens that the provider read from its cache"),
   cacheWriteNanoPer1M: optional(nanoPer1M, "for input tokens that the provider wrote to its cache"),
+  cacheWrite1hNanoPer1M: optional(nanoPer1M, "the same for those that stay there for an hour"),
   outputNanoPer1M: required(nanoPer1M, "reasoning tokens are output tokens"),
+  audioInputNanoPer1M: optional(nanoPer1M, "for input tokens that are audio"),
+  cachedAudioInputNanoPer1M: optional(nanoPer1M, "for audio that the provider read from its cache"),
+  audioOutputNanoPer1M: optional(nanoPer1M, "for output tokens that are audio"),
+  imageOutputNanoPer1M: optional(nanoPer1M, "for output tokens that are images"),
 }
 
 const rateNames = {
   inputNanoPer1M: "input_usd_per_1m",
   cachedInputNanoPer1M: "cached_input_usd_per_1m",
   cacheWriteNanoPer1M: "cache_write_usd_per_1m",
+  cacheWrite1hNanoPer1M: "cache_write_1h_usd_per_1m",
   outputNanoPer1M: "output_usd_per_1m",
+  audioInputNanoPer1M: "audio_input_usd_per_1m",
+  cachedAudioInputNanoPer1M: "cached_audio_input_usd_per_1m",
+  audioOutputNanoPer1M: "audio_output_usd_per_1m",
+  imageOutputNanoPer1M: "image_output_usd_per_1m",
 } as const
 
 /** Prices of a request whose input is longer than a bound, for all of its tokens. */
-const LongContext = Schema.Struct({
+const Band = Schema.Struct({
   aboveTokens: required(wholeNumber(1, 1_000_000_000), "input tokens, all of them together"),
   ...rates,
 }).pipe(
@@ -53,31 +89,44 @@ const LongContext = Schema.Struct({
   Schema.annotateEncoded({ message: MAPPING_RULE }),
 )
 
+const isRising = (bands: ReadonlyArray<typeof Band.Type>): boolean =>
+  bands.every(({ aboveTokens }, i) => aboveTokens > (bands[i - 1]?.aboveTokens ?? 0))
+
 const stated = {
   ...rates,
+  requestNano: optional(nanoEach, "USD for each request, 0 to 10"),
+  webSearchNano: optional(nanoEach, "USD for each search that the provider says it made, 0 to 10"),
   serviceTiers: optional(
     Schema.Record(Schema.String, numberBetween(0, 100, "must be a factor from 0 to 100")),
     "factors of service tiers, such as `{ flex: 0.5 }`; another tier's cost is `null`. Unset: all cost the same",
   ),
-  longContext: optional(
-    LongContext,
-    "`above_tokens` and the four prices once more, for requests with more input than that",
+  bands: optional(
+    filledList(Band).check(
+      Schema.makeFilter(isRising, {
+        message: "must rise in above_tokens",
+        toJsonSchema: () => [{}, true],
+      }),
+    ),
+    "for requests with more input than `above_tokens`, the highest of these first: the prices of tokens once more",
   ),
   source: required(
     matching("must say in 1 to 100 printable characters where the price comes from", /^[ -~]{1,100}$/u),
     "where the price comes from, 1 to 100 printable characters",
   ),
-  asOf: required(
-    textThat("must be a day as YYYY-MM-DD", isDay, "^\\d{4}-\\d{2}-\\d{2}$"),
-    "the day it was read, `YYYY-MM-DD`; source and day are kept with each cost",
+  asOf: required(day, "the day it was read, `YYYY-MM-DD`; source and day are kept with each cost"),
+  validFrom: optional(
+    dayStart,
+    "first day (UTC) on which it holds, `YYYY-MM-DD`; requests that started earlier cost what held then",
   ),
 }
 
 const names = {
   ...rateNames,
-  longContext: "long_context",
+  requestNano: "request_usd",
+  webSearchNano: "web_search_usd",
   serviceTiers: "service_tiers",
   asOf: "as_of",
+  validFrom: "valid_from",
 } as const
 
 /** Fills in the price of cached input, which is that of any other input unless it is stated. */
@@ -85,15 +134,20 @@ const complete = <Row extends { readonly inputNanoPer1M: number; readonly cached
   row: Row,
 ) => ({ ...row, cachedInputNanoPer1M: row.cachedInputNanoPer1M ?? row.inputNanoPer1M })
 
-const Complete = Schema.toType(Schema.Struct({ ...stated, cachedInputNanoPer1M: nanoPer1M }))
+const Row = Schema.toType(Schema.Struct({ ...stated, cachedInputNanoPer1M: nanoPer1M }))
 
 /** One price row: nano-dollars per million tokens, where the row comes from, and the day it was read. */
-export const Price = Schema.Struct(stated).pipe(
+export const PriceRow = Schema.Struct(stated).pipe(
   Schema.encodeKeys(names),
   Schema.annotateEncoded({ message: MAPPING_RULE }),
-  Schema.decodeTo(Complete, SchemaTransformation.transform({ decode: complete, encode: (row) => row })),
+  Schema.decodeTo(Row, SchemaTransformation.transform({ decode: complete, encode: (row) => row })),
 )
-export type Price = typeof Price.Type
+export type PriceRow = typeof PriceRow.Type
+
+/** What a model costs: the row that holds last, and those that held before it, latest first. */
+export interface Price extends PriceRow {
+  readonly earlier?: ReadonlyArray<PriceRow>
+}
 
 export const ProviderName = matching("must be 1 to 64 of a-z, 0-9 and -", /^[a-z0-9-]{1,64}$/u)
 const ModelName = matching("must be 1 to 200 printable characters without spaces", /^[!-~]{1,200}$/u)
@@ -107,7 +161,7 @@ export const PriceOverride = Schema.Struct({
   Schema.encodeKeys(names),
   Schema.annotateEncoded({ message: MAPPING_RULE }),
   Schema.decodeTo(
-    Schema.Struct({ provider: Schema.String, model: Schema.String, price: Complete }),
+    Schema.Struct({ provider: Schema.String, model: Schema.String, price: Row }),
     SchemaTransformation.transform({
       decode: ({ provider, model, ...row }) => ({ provider, model, price: complete(row) }),
       encode: ({ provider, model, price }) => ({ provider, model, ...price }),
@@ -125,12 +179,12 @@ const facts = {
   contextWindow: optional(tokens, "tokens; a request that cannot fit is not sent"),
   maxOutputTokens: optional(tokens, "tokens; a request that asks for more is not sent"),
   /** Absent = unknown price: cost is null with a reason. */
-  price: optional(Price, "unknown: the cost is `null`; routing takes it for the dearest"),
+  price: optional(PriceRow, "unknown: the cost is `null`; routing takes it for the dearest"),
 }
 
 /** A model and what is known of it. A request of one kind is never sent to a model of the other. */
 export const ModelConfig = snakeCased({ name, kind: withDefault(kind, "chat", KIND), ...facts })
-export type ModelConfig = typeof ModelConfig.Type
+export type ModelConfig = Omit<typeof ModelConfig.Type, "price"> & { readonly price?: Price }
 
 /** A model of which the built-in list may know what is not stated, its kind included. */
 export const StatedModel = snakeCased({ name, kind: optional(kind, KIND), ...facts })

@@ -26,9 +26,9 @@ const configuredPrices = ({ providers }: GatewayConfig): PriceUsage => {
       models.map((model) => [`${name}/${model.name}`, model.price] as const),
     ),
   )
-  return (provider, model, usage) => {
+  return (provider, model, usage, startedAt) => {
     const price = prices.get(`${provider}/${model}`)
-    return price && costOf(price, usage)
+    return price && costOf(price, usage, startedAt)
   }
 }
 

@@ -1,5 +1,6 @@
 import { type Redacted, Schema, SchemaTransformation } from "effect"
 import { ModelConfig, PriceOverride, ProviderName, StatedModel } from "../catalog/model.ts"
+import type { PriceLayers } from "../catalog/price-history.ts"
 import { MAX_REQUESTS_PER_MINUTE } from "../domain/bounds.ts"
 import {
   filledList,
@@ -250,6 +251,8 @@ export interface RouteConfig extends Required<StatedRoute> {
 /** Configuration that the gateway runs on, merged and checked; nothing downstream reads files or the environment for it. */
 export interface GatewayConfig extends Pick<GatewayFile, "timeouts" | "limits" | "ledger"> {
   readonly providers: ReadonlyArray<ProviderConfig>
+  /** `provider/model` -> who says what it costs; what holds of it is the price of the model. */
+  readonly priceLayers: ReadonlyMap<string, PriceLayers>
   /** Route name -> route. `auto` is always there. */
   readonly routes: ReadonlyMap<string, RouteConfig>
 }

@@ -1,5 +1,6 @@
-import { Effect, FileSystem, Result, Schema, SchemaIssue } from "effect"
+import { Effect, FileSystem, Result, Schema } from "effect"
 import { Yaml } from "effect/encoding"
+import { faultsOf } from "../domain/faults.ts"
 import { oneLine } from "../domain/one-line.ts"
 import { GatewayFile } from "./GatewayConfig.ts"
 import { SettingsError } from "./SettingsError.ts"
@@ -17,25 +18,6 @@ const decode = Schema.decodeUnknownResult(GatewayFile, { errors: "all", onExcess
 /** Takes one fault of the file: where it is as written, and the rule that is broken there. */
 export type ReportFault = (path: ReadonlyArray<PropertyKey>, rule: string) => void
 
-const PLAIN_KEY = /^[A-Za-z0-9_-]+$/
-
-/** `["routes", "auto", "candidates", 0]` as `routes.auto.candidates[0]`. */
-export const showPath = (path: ReadonlyArray<PropertyKey>): string =>
-  path.reduce<string>((shown, key) => {
-    if (typeof key === "number") return `${shown}[${key}]`
-    const name = String(key)
-    if (!PLAIN_KEY.test(name)) return `${shown}[${oneLine(JSON.stringify(name))}]`
-    return shown === "" ? name : `${shown}.${name}`
-  }, "")
-
-const describe = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => {
-    if (issue._tag === "MissingKey") return "is missing"
-    if (issue._tag === "UnexpectedKey") return "is not a known setting"
-    return SchemaIssue.defaultLeafHook(issue)
-  },
-})
-
 /** Decodes the text of a document, or returns every fault in it. */
 export const parseGatewayFile = (source: string): Result.Result<GatewayFile, ReadonlyArray<string>> =>
   Result.try({
@@ -46,11 +28,7 @@ export const parseGatewayFile = (source: string): Result.Result<GatewayFile, Rea
   }).pipe(
     Result.flatMap((document) =>
       // A file of comments only says that everything is default.
-      Result.mapError(decode(document ?? {}), (error) =>
-        describe(error.issue).issues.map(({ path = [], message }) =>
-          `${showPath(path.map((key) => (typeof key === "object" ? key.key : key)))} ${message}`.trim(),
-        ),
-      ),
+      Result.mapError(decode(document ?? {}), (error) => faultsOf(error.issue)),
     ),
   )
 

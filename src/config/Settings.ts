@@ -9,6 +9,7 @@ import { emptyFile, inFile, readGatewayFile } from "./GatewayFile.ts"
 import { logFormat, logLevel } from "./LogSettings.ts"
 import { mergeGatewayConfig } from "./merge-gateway-config.ts"
 import { OriginList } from "./origins.ts"
+import { readPriceUpdate } from "./price-update.ts"
 import { SettingsError } from "./SettingsError.ts"
 import {
   ApiKey,
@@ -80,7 +81,7 @@ const readApiKeys = Effect.fnUntraced(function* (file: GatewayFile, { read, wron
 })
 
 /** Returns undefined, with faults reported, when the file is wrong or does not fit the environment. */
-const readGateway = Effect.fnUntraced(function* (reader: Reader) {
+const readGateway = Effect.fnUntraced(function* (reader: Reader, dataDir: string) {
   const environment = yield* reader.readAll(baseUrls)
   const name = yield* reader.read(gatewayFile)
   const file = name === undefined ? Result.succeed(emptyFile) : yield* Effect.result(readGatewayFile(name))
@@ -92,7 +93,12 @@ const readGateway = Effect.fnUntraced(function* (reader: Reader) {
     reader.faults.push(...file.failure.faults)
     return undefined
   }
-  const merged = mergeGatewayConfig(file.success, { apiKeys, baseUrls: environment })
+  const update = yield* readPriceUpdate(dataDir)
+  const merged = mergeGatewayConfig(file.success, {
+    apiKeys,
+    baseUrls: environment,
+    ...(update !== undefined && { prices: update.prices }),
+  })
   if (Result.isSuccess(merged)) return merged.success
   reader.faults.push(...inFile(name ?? "GATEWAY_CONFIG", merged.failure).faults)
   return undefined
@@ -121,7 +127,7 @@ const load = Effect.gen(function* () {
     reader.faults.push(`${table.adminPort.name} must be another port than ${table.port.name}`)
   }
   const embedded = settings.databaseUrl === undefined && !reader.wrong.has(table.databaseUrl.name)
-  const gateway = yield* readGateway(reader)
+  const gateway = yield* readGateway(reader, settings.dataDir)
   const adminJwtSecret = yield* readAdminJwtSecret(reader, settings.dataDir, embedded)
   if (reader.faults.length > 0 || gateway === undefined || adminJwtSecret === undefined) {
     return yield* new SettingsError({ faults: reader.faults })

@@ -1,6 +1,8 @@
 import { Result } from "effect"
+import { showPath } from "../domain/faults.ts"
 import type { GatewayConfig, GatewayFile } from "./GatewayConfig.ts"
-import { type ReportFault, showPath } from "./GatewayFile.ts"
+import type { ReportFault } from "./GatewayFile.ts"
+import { mergePrices } from "./merge-prices.ts"
 import { mergeProviders, type ProviderEnvironment } from "./merge-providers.ts"
 import { mergeRoutes } from "./merge-routes.ts"
 
@@ -18,10 +20,13 @@ export const mergeGatewayConfig = (
   }
   const enabled = mergeProviders(file, environment, report)
   const routes = mergeRoutes(file.routes, enabled, report)
+  const known = enabled.map(({ provider }) => provider)
+  const { providers, layers } = mergePrices(file, environment.prices ?? [], known, report)
   if (faults.length > 0) return Result.fail(faults)
   const { timeouts, limits, ledger } = file
   return Result.succeed({
-    providers: enabled.map(({ provider }) => provider),
+    providers,
+    priceLayers: layers,
     routes,
     timeouts,
     limits,

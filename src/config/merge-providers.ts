@@ -1,17 +1,19 @@
 import type { Redacted } from "effect"
-import type { ModelConfig, Price, StatedModel } from "../catalog/model.ts"
+import type { ModelConfig, PriceOverride, StatedModel } from "../catalog/model.ts"
 import { builtinVendors, simulatedProviders, type Vendor, vendors } from "./builtin-providers.ts"
 import type { GatewayFile, HttpProviderConfig, ProviderConfig, StatedProvider } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 
 /**
- * Finds out which providers are on, with which models at which prices. A provider that the file lists serves exactly
+ * Finds out which providers are on, with which models, at the prices that are built in. A provider that the file lists serves exactly
  * the models it lists there (all known ones if none) and takes the place of a built-in of the same name.
  */
 export interface ProviderEnvironment {
   /** Environment variable name -> the API key it holds. Unset ones are absent. */
   readonly apiKeys: ReadonlyMap<string, Redacted.Redacted>
   readonly baseUrls: Readonly<Record<Vendor, string>>
+  /** Of the last `prices update`; they name vendors where others name providers. */
+  readonly prices?: ReadonlyArray<PriceOverride>
 }
 
 /** A provider that is on, and what it brings to a default `auto` route. */
@@ -49,14 +51,10 @@ export const mergeProviders = (
     fromFile(provider, environment, (path, rule) => report(["providers", index, ...path], rule)),
   )
   const real = [...builtin, ...own]
-  const prices = overrides(file, real, report)
-  return (real.length === 0 ? simulatedProviders : real).map((provider) => {
-    const models = provider.models.map((model) => {
-      const price = prices.get(`${provider.name}/${model.name}`)
-      return price === undefined ? model : { ...model, price }
-    })
-    return { provider: { ...provider, models }, ...defaultChoice(provider) }
-  })
+  return (real.length === 0 ? simulatedProviders : real).map((provider) => ({
+    provider,
+    ...defaultChoice(provider),
+  }))
 }
 
 /** The vendor's own choice where its models are served, else the first chat model listed, if there is one. */
@@ -123,39 +121,16 @@ const httpFrom = (
   }
 }
 
-/** Returns the listed models over what is known of those with their names, or without a list all that can be served. */
+/**
+ * Returns the listed models over what is known of those with their names, or without a list all that can be served.
+ * What the list says of prices is left to `mergePrices`.
+ */
 const modelsOf = (
   listed: ReadonlyArray<StatedModel> | undefined,
   { models, unserved }: Pick<(typeof builtinVendors)["openai"], "models" | "unserved">,
 ): ReadonlyArray<ModelConfig> =>
-  listed?.map((model) => ({
+  listed?.map(({ price: _, ...model }) => ({
     kind: "chat",
     ...[...models, ...unserved].find(({ name }) => name === model.name),
     ...model,
   })) ?? models
-
-/** The file's `prices` by `provider/model`. A row must hit a model, or it would silently do nothing. */
-const overrides = (
-  file: GatewayFile,
-  providers: ReadonlyArray<ProviderConfig>,
-  report: ReportFault,
-): ReadonlyMap<string, Price> => {
-  const prices = new Map<string, Price>()
-  file.prices.forEach(({ provider, model, price }, index) => {
-    const target = `${provider}/${model}`
-    const off = vendors.find((vendor) => vendor === provider)
-    const models =
-      providers.find(({ name }) => name === provider)?.models ?? (off && builtinVendors[off].models)
-    const ownPrice = file.providers
-      .find(({ name }) => name === provider)
-      ?.models?.find(({ name }) => name === model)?.price
-    if (models === undefined) report(["prices", index, "provider"], "names no provider")
-    else if (!models.some(({ name }) => name === model)) {
-      report(["prices", index, "model"], `names no model of provider ${provider}`)
-    } else if (prices.has(target) || ownPrice !== undefined) {
-      report(["prices", index], `prices ${target} a second time`)
-    }
-    prices.set(target, price)
-  })
-  return prices
-}

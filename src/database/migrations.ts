@@ -10,6 +10,7 @@ import createApiKeyProofs from "../../migrations/0007_create_api_key_proofs.ts"
 import countRefusals from "../../migrations/0008_count_refusals.ts"
 import addBilledUsage from "../../migrations/0009_add_billed_usage.ts"
 import addWastedCost from "../../migrations/0010_add_wasted_cost.ts"
+import addUsageDetails from "../../migrations/0011_add_usage_details.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -29,6 +30,7 @@ export const migrations = {
   "0008_count_refusals": countRefusals,
   "0009_add_billed_usage": addBilledUsage,
   "0010_add_wasted_cost": addWastedCost,
+  "0011_add_usage_details": addUsageDetails,
 }
 
 const known = Object.keys(migrations)

@@ -4,7 +4,7 @@ import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
-import type { Usage } from "../domain/Usage.ts"
+import { billed } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
 import { Breakers } from "../routing/Breakers.ts"
@@ -94,8 +94,9 @@ const make = Effect.gen(function* () {
       )
       let cost: Cost | undefined
       // Once for each attempt: its record and its answer share it.
-      const price = (usage: Usage | null): Cost => {
-        cost ??= costOf(candidate.model.price, usage)
+      const price = (spent: Spent | undefined): Cost => {
+        const usage = spent === undefined ? null : billed(spent.usage, spent.rawUsage)
+        cost ??= costOf(candidate.model.price, usage, recorder.startedAt)
         return cost
       }
       const recorded = breakers
@@ -104,20 +105,13 @@ const make = Effect.gen(function* () {
           Effect.onExit((exit) => {
             const endedAt = recorder.now()
             const spent = spentBy(exit) ?? call.partial()
-            const record = attemptRecord(
-              candidate,
-              startedAt,
-              endedAt - startedAt,
-              exit,
-              spent,
-              price(spent?.usage ?? null),
-            )
+            const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, spent, price(spent))
             recorder.attemptEnded(record)
             const ms = (call.firstTokenAt() ?? endedAt) - startedAt
             measure(update, record)
             return learn(router, candidate, call.mode, record, ms)
           }),
-          Effect.map((answer) => ({ candidate, answer, cost: price(answer.usage) })),
+          Effect.map((answer) => ({ candidate, answer, cost: price(answer) })),
         )
       return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
     })
@@ -212,13 +206,13 @@ const make = Effect.gen(function* () {
 })
 
 /** Returns what an attempt used as far as its end says: an answer, or something that is none. */
-const spentBy = (
-  exit: Exit.Exit<AnswerSummary, ProviderError>,
-): Pick<AnswerSummary, "usage" | "usageEstimated"> | undefined => {
+type Spent = Pick<AnswerSummary, "usage" | "usageEstimated" | "rawUsage">
+
+const spentBy = (exit: Exit.Exit<AnswerSummary, ProviderError>): Spent | undefined => {
   if (Exit.isSuccess(exit)) return exit.value
   const failure = Exit.findErrorOption(exit)
   if (failure._tag === "None" || failure.value.usage === undefined) return undefined
-  return { usage: failure.value.usage, usageEstimated: false }
+  return { usage: failure.value.usage, usageEstimated: false, rawUsage: null }
 }
 
 /** Tells a candidate whose circuit or cooldown keeps traffic away. */

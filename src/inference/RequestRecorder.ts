@@ -4,6 +4,7 @@ import { costOf } from "../catalog/cost.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import { modeOf } from "../domain/Task.ts"
+import { billed } from "../domain/Usage.ts"
 import type { AttemptIntent, AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
@@ -158,7 +159,7 @@ export class RequestRecorder {
     const { stream } = this
     if (stream?.committed !== true || stream.candidate === undefined) return undefined
     const summary = stream.partial()
-    const cost = costOf(stream.candidate.model.price, summary.usage)
+    const cost = costOf(stream.candidate.model.price, billed(summary.usage, summary.rawUsage), this.startedAt)
     return { candidate: stream.candidate, summary, completion: undefined, cost }
   }
 

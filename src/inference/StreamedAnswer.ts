@@ -107,6 +107,7 @@ export class StreamedAnswer implements ChunkSink {
       inputTokens: counted?.inputTokens ?? this.#inputTokens(),
       cachedTokens: counted?.cachedTokens,
       cacheWriteTokens: counted?.cacheWriteTokens,
+      details: counted?.details,
       serviceTier: counted?.serviceTier,
       reasoningTokens: counted?.reasoningTokens,
       outputTokens: Math.max(counted?.outputTokens ?? 0, estimate),

@@ -39,6 +39,7 @@ const requestFields = <Out>(as: Kinds<Out>, record: LedgerRecord) => {
     cache_write_tokens: as.count(record.usage?.cacheWriteTokens),
     service_tier: as.text(record.usage?.serviceTier ?? null),
     reported_nano_usd: as.count(record.usage?.reportedNanoUsd),
+    usage_details: as.json(record.usage?.details ?? null),
     reasoning_tokens: as.count(record.usage?.reasoningTokens),
     usage_estimated: as.boolean(record.usageEstimated),
     raw_usage: as.json(record.rawUsage),
@@ -64,6 +65,7 @@ const attemptFields = <Out>(as: Kinds<Out>, attempt: AttemptRecord) => ({
   cache_write_tokens: as.count(attempt.usage?.cacheWriteTokens),
   service_tier: as.text(attempt.usage?.serviceTier ?? null),
   reported_nano_usd: as.count(attempt.usage?.reportedNanoUsd),
+  usage_details: as.json(attempt.usage?.details ?? null),
   usage_estimated: as.boolean(attempt.usageEstimated),
   cost_nano_usd: as.count(attempt.costNanoUsd),
 })

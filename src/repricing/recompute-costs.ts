@@ -1,7 +1,7 @@
 import { Effect, Schedule } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import type { TimeRange } from "../domain/TimeRange.ts"
-import { makeUsage, type Usage } from "../domain/Usage.ts"
+import { type Billed, makeUsage } from "../domain/Usage.ts"
 import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
 import {
   type AttemptChange,
@@ -14,11 +14,12 @@ import {
   writeCosts,
 } from "./reprice-batch.ts"
 
-/** Returns the cost of tokens now; undefined when the model has no price here. */
+/** Returns the cost of tokens of a request by when it started; undefined when the model has no price here. */
 export type PriceUsage = (
   provider: string,
   model: string,
-  usage: Usage | null,
+  usage: Billed,
+  startedAt: number,
 ) =>
   | { readonly nanoUsd: number | null; readonly reason: string | null; readonly priceVersion: string | null }
   | undefined
@@ -135,7 +136,9 @@ interface PricedRequest {
 
 const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
   const answer =
-    row.provider === null || row.model === null ? undefined : price(row.provider, row.model, usageOf(row))
+    row.provider === null || row.model === null
+      ? undefined
+      : price(row.provider, row.model, usageOf(row), row.started_ms)
   // A cost that was known once does not get lost to a lack of knowledge now.
   const kept = answer === undefined || (answer.nanoUsd === null && row.cost !== null)
   const same =
@@ -154,7 +157,8 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
           version: answer.priceVersion,
         },
     attempts: row.attempts.flatMap((attempt) => {
-      const cost = price(attempt.provider, attempt.model, usageOf(attempt))?.nanoUsd ?? attempt.cost
+      const { provider, model } = attempt
+      const cost = price(provider, model, usageOf(attempt), row.started_ms)?.nanoUsd ?? attempt.cost
       return cost === attempt.cost
         ? []
         : { request_id: row.id, ordinal: attempt.ordinal, old_cost: attempt.cost, cost }
@@ -163,15 +167,19 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
 }
 
 /** Returns the part of a stored usage that decides its cost. */
-const usageOf = (stored: StoredRequest | StoredAttempt): Usage | null =>
-  makeUsage({
+const usageOf = (stored: StoredRequest | StoredAttempt): Billed => {
+  // Numbers that cannot be are not stored, and it would be taken for one that was not sent.
+  if ("reason" in stored && stored.reason === "contradictory_usage") return "contradictory"
+  return makeUsage({
     inputTokens: stored.input_tokens,
     outputTokens: stored.output_tokens,
     cachedTokens: stored.cached_tokens,
     cacheWriteTokens: stored.cache_write_tokens,
     serviceTier: stored.service_tier,
+    details: stored.details ?? undefined,
     reportedNanoUsd: stored.reported,
   })
+}
 
 const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {
   const { row, attempts } = priced

@@ -17,6 +17,7 @@ const StoredAttempt = Schema.Struct({
   cache_write_tokens: Schema.NullOr(Schema.Finite),
   service_tier: Schema.NullOr(Schema.String),
   reported: Schema.NullOr(Schema.Finite),
+  details: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown)),
   cost: Schema.NullOr(Schema.Finite),
 })
 export type StoredAttempt = typeof StoredAttempt.Type
@@ -26,6 +27,7 @@ const StoredRequest = Schema.Struct({
   id: Schema.String,
   /** Written by PostgreSQL, so that no fraction of a millisecond is lost. */
   started: Schema.String,
+  started_ms: Schema.Finite,
   provider: Schema.NullOr(Schema.String),
   model: Schema.NullOr(Schema.String),
   input_tokens: Schema.NullOr(Schema.Finite),
@@ -34,6 +36,7 @@ const StoredRequest = Schema.Struct({
   cache_write_tokens: Schema.NullOr(Schema.Finite),
   service_tier: Schema.NullOr(Schema.String),
   reported: Schema.NullOr(Schema.Finite),
+  details: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown)),
   cost: Schema.NullOr(Schema.Finite),
   reason: Schema.NullOr(Schema.String),
   version: Schema.NullOr(Schema.String),
@@ -89,15 +92,16 @@ export const readRequests = (
   )
   return decodeRequests(sql`
     SELECT
-      id, started_at::text AS started, provider, model, input_tokens::float8, output_tokens::float8,
+      id, started_at::text AS started, extract(epoch FROM started_at)::float8 * 1000 AS started_ms, provider, model, input_tokens::float8, output_tokens::float8,
       cached_tokens::float8, cache_write_tokens::float8, service_tier, reported_nano_usd::float8 AS reported,
-      cost_nano_usd::float8 AS cost, cost_reason AS reason, price_version AS version,
+      usage_details AS details, cost_nano_usd::float8 AS cost, cost_reason AS reason, price_version AS version,
       (
         SELECT coalesce(jsonb_agg(jsonb_build_object(
           'ordinal', ordinal, 'provider', attempt.provider, 'model', attempt.model,
           'input_tokens', attempt.input_tokens, 'output_tokens', attempt.output_tokens,
           'cached_tokens', cached, 'cache_write_tokens', attempt.cache_write_tokens,
-          'service_tier', attempt.service_tier, 'reported', attempt.reported_nano_usd, 'cost', attempt.cost_nano_usd
+          'service_tier', attempt.service_tier, 'reported', attempt.reported_nano_usd,
+          'details', attempt.usage_details, 'cost', attempt.cost_nano_usd
         )), '[]')
         FROM ${sql(attempts)} AS attempt
           CROSS JOIN coalesce(attempt.cached_tokens, CASE WHEN ${answered} THEN request.cached_tokens END) AS cached

@@ -122,6 +122,8 @@ const make = Effect.fnUntraced(function* () {
   ): Array<Candidate> => {
     const mode = modeOf(task)
     const asked = outputLimitOf(task) ?? Number.POSITIVE_INFINITY
+    // Prices go by the calendar, everything else by the clock that never steps.
+    const pricedAt = clock.currentTimeMillisUnsafe()
     const estimates = ready.map(({ target: { key, model } }) => {
       const limit = Math.min(asked, model.maxOutputTokens ?? Number.POSITIVE_INFINITY)
       const { availability, lateAfterMs, ms, outputTokens, patienceMs } = statistics.predict(
@@ -136,7 +138,7 @@ const make = Effect.fnUntraced(function* () {
         expectedMs: ms,
         lateAfterMs,
         patienceMs,
-        expectedNanoUsd: expectedCost(model.price, inputTokens, outputTokens),
+        expectedNanoUsd: expectedCost(model.price, inputTokens, outputTokens, pricedAt),
         expectedOutputTokens: outputTokens,
       }
     })

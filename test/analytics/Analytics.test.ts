@@ -304,6 +304,8 @@ describe.each([
             attempts: 1,
             error_code: null,
             cost_usd: 0.00014,
+            cost_reason: null,
+            price_version: "list@2026-11-23",
             started_at: "2026-11-23T00:00:00.007Z",
           },
           {
@@ -325,6 +327,8 @@ describe.each([
             attempts: 0,
             error_code: "all_providers_failed",
             cost_usd: null,
+            cost_reason: null,
+            price_version: "list@2026-11-23",
             started_at: "2026-11-23T00:00:00.000Z",
           },
         ])

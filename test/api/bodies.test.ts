@@ -76,6 +76,8 @@ describe("answers", () => {
         "output_tokens",
         "usage_estimated",
         "cost_usd",
+        "cost_reason",
+        "price_version",
         "latency_ms",
         "attempts",
         "started_at",

@@ -80,7 +80,7 @@ describe("built-in models", () => {
           inputNanoPer1M: 750_000_000,
           cachedInputNanoPer1M: 75_000_000,
           outputNanoPer1M: 4_500_000_000,
-          serviceTiers: { flex: 0.5 },
+          serviceTiers: { flex: 0.5, priority: 2 },
           source: "genai-prices 0.1.8",
           asOf: "2026-11-28",
         },

@@ -2,7 +2,8 @@ import { calcPrice, type TieredPrices } from "@pydantic/genai-prices"
 import { assert, describe, it } from "vitest"
 import { geminiModels, openaiModels, openaiResponsesModels } from "../../src/catalog/builtin-models.ts"
 import { costOf } from "../../src/catalog/cost.ts"
-import type { Price } from "../../src/catalog/model.ts"
+import type { Price, PriceRow } from "../../src/catalog/model.ts"
+import { priceAt, rowsOf } from "../../src/catalog/price-history.ts"
 import { fromUsd } from "../../src/domain/Money.ts"
 
 /** The built-in prices beside a price data set that others maintain. */
@@ -17,18 +18,42 @@ const vendors = [
   ["google", geminiModels],
 ] as const
 
+/** Days around those from which some price holds, in either list, and one long before and long after. */
+const days = (providerId: string, name: string, price: Price | undefined): ReadonlyArray<number> => {
+  const model = calcPrice({ input_tokens: 1 }, name, { providerId })?.model
+  const theirs = Array.isArray(model?.prices)
+    ? model.prices.flatMap(({ constraint }) =>
+        constraint?.type === "start_date" ? Date.parse(constraint.start_date) : [],
+      )
+    : []
+  const changes = [...theirs, ...rowsOf(price).flatMap(({ validFrom }) => validFrom ?? [])]
+  return [
+    Date.UTC(2024, 0),
+    ...changes.flatMap((at) => [at - 1, at]),
+    Date.UTC(2026, 10, 28),
+    Date.UTC(2030, 0),
+  ]
+}
+
 const rows = vendors.flatMap(([providerId, models]) =>
-  models.map(({ name, price }) => ({ providerId, name, price })),
+  models.flatMap(({ name, price }) =>
+    [...new Set(days(providerId, name, price))].map((at) => ({
+      providerId,
+      name,
+      history: price,
+      price: priceAt(price, at),
+      at,
+      day: new Date(at).toISOString().slice(0, 10),
+    })),
+  ),
 )
 
 const theirs = (
   providerId: string,
   name: string,
+  at: number,
 ): Record<string, number | TieredPrices | undefined> | undefined =>
-  calcPrice({ input_tokens: 1, output_tokens: 1 }, name, {
-    providerId,
-    timestamp: new Date("2026-11-28T00:00:00Z"),
-  })?.model_price
+  calcPrice({ input_tokens: 1, output_tokens: 1 }, name, { providerId, timestamp: new Date(at) })?.model_price
 
 const base = (price: number | TieredPrices | undefined): number | undefined =>
   typeof price === "object" ? price.base : price
@@ -41,45 +66,57 @@ const nano = (usd: number | undefined): number | undefined => (usd === undefined
 const ratesOf = (
   of: Record<string, number | TieredPrices | undefined>,
   band: (price: number | TieredPrices | undefined) => number | undefined,
+  hears: boolean,
 ) => ({
   inputNanoPer1M: nano(band(of.input_mtok)),
   cachedInputNanoPer1M: nano(band(of.cache_read_mtok) ?? band(of.input_mtok)),
   cacheWriteNanoPer1M: nano(band(of.cache_write_mtok)),
   outputNanoPer1M: nano(band(of.output_mtok) ?? 0),
+  // Gemini hears; without a price of its own, audio costs what text does.
+  ...(hears && {
+    audioInputNanoPer1M: nano(band(of.input_audio_mtok) ?? band(of.input_mtok)),
+    cachedAudioInputNanoPer1M: nano(band(of.cache_audio_read_mtok) ?? band(of.cache_read_mtok)),
+  }),
 })
 
-const ours = (rates: Omit<Price, "source" | "asOf" | "longContext" | "serviceTiers">) => ({
+const ours = (rates: Omit<PriceRow, "source" | "asOf" | "bands" | "serviceTiers" | "validFrom">) => ({
   inputNanoPer1M: rates.inputNanoPer1M,
   cachedInputNanoPer1M: rates.cachedInputNanoPer1M,
   cacheWriteNanoPer1M: rates.cacheWriteNanoPer1M,
   outputNanoPer1M: rates.outputNanoPer1M,
+  ...(rates.audioInputNanoPer1M !== undefined && {
+    audioInputNanoPer1M: rates.audioInputNanoPer1M,
+    cachedAudioInputNanoPer1M: rates.cachedAudioInputNanoPer1M,
+  }),
 })
 
 describe("the built-in price", () => {
-  it.each(rows)("of $name is the maintained one", ({ providerId, name, price }) => {
+  it.each(rows)("of $name on $day is the maintained one", ({ providerId, name, price, at }) => {
     assert(price !== undefined)
-    const other = theirs(providerId, name)
+    const other = theirs(providerId, name, at)
     if (reasons[name] !== undefined) {
       assert.isUndefined(other, "the reason no longer holds")
       return
     }
     assert(other !== undefined)
-    assert.deepStrictEqual(ours(price), ratesOf(other, base))
+    const hears = providerId === "google" && price.outputNanoPer1M > 0
+    assert.deepStrictEqual(ours(price), ratesOf(other, base, hears))
     const tiered = typeof other.input_mtok === "object" ? other.input_mtok : undefined
-    assert.strictEqual(price.longContext !== undefined, tiered !== undefined)
-    if (price.longContext === undefined || tiered === undefined) return
+    const [band, ...more] = price.bands ?? []
+    assert.deepStrictEqual([more.length, band !== undefined], [0, tiered !== undefined])
+    if (band === undefined || tiered === undefined) return
     assert.lengthOf(tiered.tiers, 1)
     // The data set has 271,999 for some of OpenAI's models and 272,000 for others; OpenAI says "more than 272K" of all.
-    assert.include([-1, 0], (tiered.tiers[0]?.start ?? 0) - price.longContext.aboveTokens)
+    assert.include([-1, 0], (tiered.tiers[0]?.start ?? 0) - band.aboveTokens)
     assert.deepStrictEqual(
-      ours({ ...price.longContext, cachedInputNanoPer1M: price.longContext.cachedInputNanoPer1M ?? 0 }),
-      ratesOf(other, long),
+      ours({ ...band, cachedInputNanoPer1M: band.cachedInputNanoPer1M ?? 0 }),
+      ratesOf(other, long, hears),
     )
   })
 
   it("is the invoice's", () => {
     const usd = (name: string, usage: Partial<Parameters<typeof costOf>[1] & object>) => {
-      const price = rows.find((row) => row.name === name)?.price
+      const price = rows.find((row) => row.name === name)?.history
       const none = {
         inputTokens: 0,
         outputTokens: 0,
@@ -87,7 +124,7 @@ describe("the built-in price", () => {
         cacheWriteTokens: 0,
         reasoningTokens: 0,
       }
-      return (costOf(price, { ...none, ...usage }).nanoUsd ?? Number.NaN) / 1e9
+      return (costOf(price, { ...none, ...usage }, Date.UTC(2026, 10, 28)).nanoUsd ?? Number.NaN) / 1e9
     }
     const terra = "gpt-5.6-terra"
     assert.strictEqual(

@@ -17,7 +17,7 @@ providers:
         kind: chat
         context_window: 128000
         max_output_tokens: 8192
-        price: { input_usd_per_1m: 0.2, cached_input_usd_per_1m: 0.02, cache_write_usd_per_1m: 0.25, output_usd_per_1m: 0.6, service_tiers: { flex: 0.5 }, long_context: { above_tokens: 64000, input_usd_per_1m: 0.4, output_usd_per_1m: 0.9 }, source: contract, as_of: 2026-11-01 }
+        price: { input_usd_per_1m: 0.2, cached_input_usd_per_1m: 0.02, cache_write_usd_per_1m: 0.25, output_usd_per_1m: 0.6, cache_write_1h_usd_per_1m: 0.4, audio_input_usd_per_1m: 1, cached_audio_input_usd_per_1m: 0.1, audio_output_usd_per_1m: 2, image_output_usd_per_1m: 3, request_usd: 0.001, web_search_usd: 0.01, service_tiers: { flex: 0.5 }, bands: [{ above_tokens: 64000, input_usd_per_1m: 0.4, output_usd_per_1m: 0.9 }, { above_tokens: 128000, input_usd_per_1m: 0.8, audio_input_usd_per_1m: 2, output_usd_per_1m: 1.8 }], valid_from: 2026-11-01, source: contract, as_of: 2026-11-01 }
   - name: sim-a
     kind: simulated
     simulation: { median_ms: 300, p95_ms: 900, ms_per_output_token: 2, server_error_rate: 0, rate_limit_rate: 0, content_filter_rate: 0, mid_stream_error_rate: 1, retry_after_ms: 1000, outage: { every_ms: 60000, down_ms: 5000 } }
@@ -33,6 +33,7 @@ limits: { max_attempts: 1, retry_ratio: 0.5, requests_per_minute: 7, max_in_flig
 `
 
 const price = "input_usd_per_1m: 1, output_usd_per_1m: 1, source: s, as_of: 2026-01-31"
+const band = (above: number) => `{ above_tokens: ${above}, input_usd_per_1m: 1, output_usd_per_1m: 1 }`
 const model = (text: string) => `providers: [{ name: p, kind: simulated, models: [{ name: m, ${text} }] }]`
 const provider = (text: string) => `providers: [{ name: p, ${text} }]`
 const auto = (text: string) => `routes: { auto: { ${text} } }`
@@ -104,6 +105,28 @@ describe("a file that is wrong", () => {
     [
       model(`price: { ${price} }`).replace("01-31", "02-30"),
       `${MODEL}.price.as_of must be a day as YYYY-MM-DD`,
+    ],
+    [
+      model(`price: { ${price}, bands: [${band(5)}, ${band(5)}] }`),
+      `${MODEL}.price.bands must rise in above_tokens`,
+    ],
+    [
+      model(`price: { ${price}, bands: [${band(5)}, ${band(4)}] }`),
+      `${MODEL}.price.bands must rise in above_tokens`,
+    ],
+    [model(`price: { ${price}, bands: [] }`), `${MODEL}.price.bands must be a list with at least one entry`],
+    [
+      model(`price: { ${price}, bands: [{ above_tokens: 1 }] }`),
+      `${MODEL}.price.bands[0].input_usd_per_1m is missing`,
+      `${MODEL}.price.bands[0].output_usd_per_1m is missing`,
+    ],
+    [
+      model(`price: { ${price}, web_search_usd: 11 }`),
+      `${MODEL}.price.web_search_usd must be a price from 0 to 10 USD with at most 9 decimals`,
+    ],
+    [
+      model(`price: { ${price}, valid_from: tomorrow }`),
+      `${MODEL}.price.valid_from must be a day as YYYY-MM-DD`,
     ],
     [
       model("price: { input_usd_per_1m: 1 }"),

@@ -59,7 +59,8 @@ const sample: Readonly<Record<string, string>> = {
   weights: "{ latency: 1, cost: 0 }",
   outage: "{ every_ms: 2, down_ms: 1 }",
   service_tiers: "{ flex: 0.5 }",
-  long_context: "{ above_tokens: 2, input_usd_per_1m: 1, output_usd_per_1m: 1 }",
+  valid_from: "2026-12-01",
+  bands: "[{ above_tokens: 2, input_usd_per_1m: 1, output_usd_per_1m: 1 }]",
 }
 const mapping = (rows: ReadonlyArray<readonly [string, string]>) =>
   `{ ${rows.map(([field, value]) => `${field}: ${sample[field] ?? (Number.isNaN(Number(value)) ? 1 : value)}`).join(", ")} }`

@@ -25,7 +25,7 @@ const examples = [
 
 type Tree = { readonly [key: string]: Tree } | ReadonlyArray<Tree> | string | number
 
-/** Every copy of a document in which the name of one field is misspelt; names of routes are free. */
+/** Every copy of a document in which the name of one field is misspelt; names of routes and of service tiers are free. */
 const misspelt = (tree: Tree, free = false): ReadonlyArray<Tree> => {
   if (typeof tree !== "object") return []
   if (Array.isArray(tree)) {
@@ -35,7 +35,10 @@ const misspelt = (tree: Tree, free = false): ReadonlyArray<Tree> => {
     const { [key]: _, ...others } = tree as { readonly [key: string]: Tree }
     return [
       ...(free ? [] : [{ ...others, [`${key}s`]: value }]),
-      ...misspelt(value, key === "routes").map((wrong) => ({ ...others, [key]: wrong })),
+      ...misspelt(value, key === "routes" || key === "service_tiers").map((wrong) => ({
+        ...others,
+        [key]: wrong,
+      })),
     ]
   })
 }

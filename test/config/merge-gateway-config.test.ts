@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Redacted, Result } from "effect"
+import { dayOf } from "../../src/catalog/model.ts"
+import { rowsOf } from "../../src/catalog/price-history.ts"
 import type { CandidateRef, GatewayConfig } from "../../src/config/GatewayConfig.ts"
 import { parseGatewayFile } from "../../src/config/GatewayFile.ts"
 import { mergeGatewayConfig } from "../../src/config/merge-gateway-config.ts"
@@ -137,8 +139,8 @@ describe("which providers are on", () => {
 })
 
 describe("prices", () => {
-  const row = (provider: string, model: string) =>
-    `{ provider: ${provider}, model: ${model}, input_usd_per_1m: 0.15, output_usd_per_1m: 0.000000001, source: contract, as_of: 2026-11-01 }`
+  const row = (provider: string, model: string, more = "") =>
+    `{ provider: ${provider}, model: ${model}, input_usd_per_1m: 0.15, output_usd_per_1m: 0.000000001, source: contract, as_of: 2026-11-01${more} }`
 
   it("a row of the file replaces the built-in one, cached input at the input price unless said", () => {
     const found = config(`prices: [${row("openai", "gpt-5.4-mini")}]`, "OPENAI_API_KEY")
@@ -166,10 +168,42 @@ providers: [{ name: v, kind: openai-compatible, base_url: http://x, models: [{ n
       [
         "prices[0].provider names no provider",
         "prices[1].model names no model of provider gemini",
-        "prices[3] prices openai/o3 a second time",
-        "prices[4] prices v/m a second time",
+        "prices[3] prices openai/o3 a second time from the same day on",
+        "prices[4] prices v/m a second time from the same day on",
       ],
     )
+  })
+
+  it("rows of one model from different days are its history, over what is known of earlier days", () => {
+    const days = (model: string, yaml: string) =>
+      rowsOf(
+        config(yaml, "OPENAI_API_KEY")
+          .providers.find(({ name }) => name === "openai")
+          ?.models.find(({ name }) => name === model)?.price,
+      ).map(({ source, validFrom }) => [source, validFrom === undefined ? undefined : dayOf(validFrom)])
+    const from = (day: string) => row("openai", "gpt-5.6-terra", `, valid_from: ${day}`)
+    const known = "genai-prices 0.1.8"
+    assert.deepStrictEqual(days("gpt-5.6-terra", `prices: [${from("2026-09-01")}, ${from("2027-01-01")}]`), [
+      ["contract", "2027-01-01"],
+      ["contract", "2026-09-01"],
+      [known, "2026-07-30"],
+      [known, undefined],
+    ])
+    const listed = (own: string) => `providers:
+  - { name: openai, kind: openai, models: [{ name: gpt-5.6-terra, price: { input_usd_per_1m: 1, output_usd_per_1m: 1, source: own, as_of: 2026-01-01${own} } }] }
+prices: [${from("2026-08-01")}]`
+    assert.deepStrictEqual(days("gpt-5.6-terra", listed("")), [
+      ["contract", "2026-08-01"],
+      ["own", undefined],
+    ])
+    assert.deepStrictEqual(days("gpt-5.6-terra", listed(", valid_from: 2026-07-01")), [
+      ["contract", "2026-08-01"],
+      ["own", "2026-07-01"],
+      [known, undefined],
+    ])
+    assert.deepStrictEqual(faults(listed(", valid_from: 2026-08-01"), "OPENAI_API_KEY"), [
+      "prices[0] prices openai/gpt-5.6-terra a second time from the same day on",
+    ])
   })
 })
 

@@ -8,6 +8,7 @@ import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 
 const names = Object.keys(migrations)
 const latest = names.at(-1) ?? ""
+const number = Number.parseInt(latest, 10)
 
 describe.each([
   { name: "PostgreSQL", database: layerPostgres },
@@ -22,7 +23,7 @@ describe.each([
       const sql = yield* SqlClient.SqlClient
       const restore = Effect.orDie(
         Effect.andThen(
-          sql`DELETE FROM effect_sql_migrations WHERE migration_id > ${names.length}`,
+          sql`DELETE FROM effect_sql_migrations WHERE migration_id > ${number}`,
           sql`UPDATE effect_sql_migrations SET name = 'create_api_keys' WHERE migration_id = 1`,
         ),
       )

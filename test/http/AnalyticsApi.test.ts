@@ -35,6 +35,8 @@ const row: RequestRow = {
   output_tokens: 55,
   usage_estimated: true,
   cost_usd: 0.00014,
+  cost_reason: null,
+  price_version: "list@2026-11-23",
   latency_ms: 812,
   attempts: 1,
   started_at: "2026-11-23T00:00:00.000Z",

@@ -28,6 +28,8 @@ beforeAll(async () => {
         price: { input_usd_per_1m: 1, cached_input_usd_per_1m: 0.1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
       - name: reasoner
         price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
+      - name: speaker
+        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, audio_input_usd_per_1m: 10, audio_output_usd_per_1m: 20, web_search_usd: 0.01, request_usd: 0.005, source: test, as_of: 2026-11-01 }
       - name: unpriced
 `,
   })
@@ -46,6 +48,8 @@ interface Case {
   readonly rest?: object
   /** USD; null: unknown. */
   readonly cost: number | null
+  /** Why it is unknown, where that is looked at. */
+  readonly reason?: string
 }
 
 const terra = "openai/gpt-5.6-terra"
@@ -94,8 +98,49 @@ const cases: ReadonlyArray<Case> = [
     name: "a tier of which no price is known",
     model: terra,
     usage: { prompt_tokens: 1_000, completion_tokens: 1_000 },
-    rest: { service_tier: "priority" },
+    rest: { service_tier: "scale" },
     cost: null,
+  },
+  {
+    name: "the priority tier of a long prompt",
+    model: terra,
+    usage: { prompt_tokens: 300_000, completion_tokens: 1_000 },
+    rest: { service_tier: "priority" },
+    cost: 2.436,
+  },
+  {
+    name: "audio in and out, and searches",
+    model: "vendor/speaker",
+    usage: {
+      prompt_tokens: 1_000,
+      completion_tokens: 100,
+      prompt_tokens_details: { audio_tokens: 400 },
+      completion_tokens_details: { audio_tokens: 60 },
+      server_tool_use: { web_search_requests: 2 },
+    },
+    // 600 x 1 + 400 x 10 + 40 x 2 + 60 x 20 millionths, 2 searches and the request.
+    cost: 0.00588 + 2 * 0.01 + 0.005,
+  },
+  {
+    name: "audio of a model that states no price for it",
+    model: "vendor/reasoner",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, prompt_tokens_details: { audio_tokens: 400 } },
+    cost: null,
+    reason: "unpriced_usage",
+  },
+  {
+    name: "counts that cannot be",
+    model: "vendor/reasoner",
+    usage: { prompt_tokens: 10, completion_tokens: 10, prompt_tokens_details: { cached_tokens: 11 } },
+    cost: null,
+    reason: "contradictory_usage",
+  },
+  {
+    name: "no counts",
+    model: "vendor/reasoner",
+    usage: {},
+    cost: null,
+    reason: "missing_usage",
   },
   { name: "reasoning beside the completion", model: "vendor/reasoner", usage: beside(100, 400), cost: 0.002 },
   { name: "reasoning beside a longer one", model: "vendor/reasoner", usage: beside(400, 300), cost: 0.0024 },
@@ -110,6 +155,35 @@ const cases: ReadonlyArray<Case> = [
     model: "vendor/unpriced",
     usage: { prompt_tokens: 10, completion_tokens: 10, cost: 0.00123 },
     cost: 0.00123,
+  },
+  {
+    name: "what xAI says itself, in ticks",
+    model: "vendor/unpriced",
+    usage: { prompt_tokens: 10, completion_tokens: 10, cost_in_usd_ticks: 2_709_000 },
+    cost: 0.0002709,
+  },
+  {
+    name: "counts by their newer names",
+    model: "vendor/reasoner",
+    usage: { input_tokens: 1_000, output_tokens: 100, output_tokens_details: { reasoning_tokens: 50 } },
+    cost: 0.0012,
+  },
+  {
+    name: "a cache that is counted beside the prompt, as the total says",
+    model: "vendor/kimi",
+    usage: {
+      prompt_tokens: 1_000,
+      completion_tokens: 10,
+      cache_read_input_tokens: 9_000,
+      total_tokens: 10_010,
+    },
+    cost: 0.00192,
+  },
+  {
+    name: "zeros",
+    model: "vendor/reasoner",
+    usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 },
+    cost: null,
   },
   {
     name: "nothing that is known",
@@ -153,14 +227,39 @@ const bookedFor = async (requestId: string | null) => {
     const response = await gateway.admin("/analytics/requests?limit=1000")
     // The API's own schema holds it elsewhere.
     const { data } = (await response.json()) as {
-      data: ReadonlyArray<{ readonly request_id: string; readonly cost_usd: number | null }>
+      data: ReadonlyArray<{
+        readonly request_id: string
+        readonly cost_usd: number | null
+        readonly cost_reason: string | null
+      }>
     }
     const row = data.find(({ request_id }) => request_id === requestId)
-    if (row !== undefined) return row.cost_usd
+    if (row !== undefined) return row
     await setTimeout(20)
   }
   return assert.fail("no row")
 }
+
+describe("a stream that counts", () => {
+  const event = (fields: object) => `data: ${JSON.stringify({ id: "x", model: "m", ...fields })}\n\n`
+  const usage = { prompt_tokens: 1_000, completion_tokens: 100 }
+  const end = { index: 0, delta: { content: "Hi" }, finish_reason: "stop" }
+  const none = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
+
+  it.each([
+    ["in its choice, as Moonshot's", event({ choices: [{ ...end, usage }] })],
+    ["and counts zeros after that", event({ choices: [end], usage }) + event({ choices: [], usage: none })],
+    ["behind its end", `${event({ choices: [end] })}data: [DONE]\n\n${event({ choices: [], usage })}`],
+    [
+      "in every chunk, and not in the last",
+      event({ choices: [end], usage }) + event({ choices: [], usage: null }),
+    ],
+  ])("%s is priced", async (_name, events) => {
+    upstream.respond(status(200, `${events}data: [DONE]\n\n`, { "content-type": "text/event-stream" }))
+    const headers = await ask("vendor/reasoner", true)
+    assert.strictEqual((await bookedFor(headers.get("x-request-id"))).cost_usd, 0.0012)
+  })
+})
 
 describe.each(cases)("$name", (of) => {
   it("costs in the header what is on the invoice", async () => {
@@ -172,6 +271,8 @@ describe.each(cases)("$name", (of) => {
   it("costs the same in the ledger, streamed", async () => {
     upstream.respond(status(200, streamOf(of), { "content-type": "text/event-stream" }))
     const headers = await ask(of.model, true)
-    assert.strictEqual(await bookedFor(headers.get("x-request-id")), of.cost)
+    const booked = await bookedFor(headers.get("x-request-id"))
+    assert.strictEqual(booked.cost_usd, of.cost)
+    if (of.reason !== undefined) assert.strictEqual(booked.cost_reason, of.reason)
   })
 })

@@ -89,6 +89,14 @@ describe("the usage of a stream that broke", () => {
     assert.deepStrictEqual(stream.partial().usage, usage(120).usage)
   })
 
+  it("keeps what is priced apart in the provider's count", () => {
+    const stream = answer()
+    const counted = usage(10)
+    const details = { audio_input_tokens: 1 }
+    stream.write(piece("", { usage: { raw: counted.raw, usage: { ...counted.usage, details } } }))
+    assert.deepStrictEqual(stream.partial().usage?.details, details)
+  })
+
   it("is an estimate where nothing was counted, and unknown where nothing came", () => {
     const stream = answer()
     assert.isNull(stream.partial().usage)

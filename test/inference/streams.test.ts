@@ -185,6 +185,30 @@ describe("a stream", () => {
   )
 
   story(
+    "costs what held when its request started, though the price changed before its end, and its attempts too",
+    {
+      "a/dearer": [
+        { afterMs: 500, pieceMs: 1_000, usage },
+        { afterMs: 500, usage },
+      ],
+    },
+    ({ ledger }) =>
+      Effect.gen(function* () {
+        yield* Client.ask(exchange("before", "a/dearer"))
+        yield* pass(3_000)
+        yield* Client.ask(exchange("after", "a/dearer"))
+        yield* pass(3_000)
+        assert.deepStrictEqual(
+          ledger.records.map(({ costNanoUsd, attempts }) => [costNanoUsd, attempts[0]?.costNanoUsd]),
+          [
+            [12_000, 12_000],
+            [36_000, 36_000],
+          ],
+        )
+      }),
+  )
+
+  story(
     "is expected to begin when others began, however long they took to end",
     { "a/m": [{ afterMs: 500, pieceMs: 10_000, usage }] },
     ({ ledger }) =>

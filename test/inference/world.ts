@@ -20,6 +20,7 @@ import { Breakers } from "../../src/routing/Breakers.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { price, refs, route, simulated } from "../routing/world.ts"
+import { START_MS } from "../support/started-clock.ts"
 
 /**
  * The whole story of a request between doubles at its edges. Three providers serve the route `auto`: `a` is the
@@ -50,7 +51,15 @@ export const limits = {
 }
 
 export const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
-  a: [{ name: "m", kind: "chat", price: price(1) }],
+  a: [
+    { name: "m", kind: "chat", price: price(1) },
+    // Dearer from a second after the start on.
+    {
+      name: "dearer",
+      kind: "chat",
+      price: { ...price(3), validFrom: START_MS + 1_000, earlier: [price(1)] },
+    },
+  ],
   b: [
     { name: "m", kind: "chat", price: price(2) },
     { name: "big", kind: "chat", price: price(8) },
@@ -63,6 +72,7 @@ export const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
 
 const gateway: GatewayConfig = {
   providers: Object.entries(models).map(([name, ofProvider]) => simulated(name, ofProvider)),
+  priceLayers: new Map(),
   routes: new Map([
     [
       "auto",

@@ -69,15 +69,19 @@ const usage = fc.option(
         {
           serviceTier: fc.constantFrom("flex", "priority"),
           reportedNanoUsd: fc.nat(),
+          details: fc.constantFrom(
+            { web_searches: 3 },
+            { audio_input_tokens: 1, audio_output_tokens: 1, cache_write_1h_tokens: 1 },
+          ),
         },
         { requiredKeys: [] },
       ),
     )
     .map(([inputTokens, outputTokens, cachedTokens, reasoningTokens, more]) => ({
-      inputTokens: inputTokens + 2 * cachedTokens,
-      outputTokens: outputTokens + reasoningTokens,
+      inputTokens: inputTokens + 2 * cachedTokens + 3,
+      outputTokens: outputTokens + reasoningTokens + 1,
       cachedTokens,
-      cacheWriteTokens: cachedTokens,
+      cacheWriteTokens: cachedTokens + 1,
       reasoningTokens,
       ...more,
     })),

@@ -94,6 +94,8 @@ describe.each([
     it.effect("keeps every field", () =>
       Effect.gen(function* () {
         yield* emptyTables
+        const { usage } = attempt
+        assert(usage !== null)
         const given = record({
           startedAt: DAY + 123,
           errorCode: "e",
@@ -102,14 +104,15 @@ describe.each([
           usageEstimated: true,
           costNanoUsd: null,
           costReason: "unknown_model",
-          attempts: [{ ...attempt, usageEstimated: true }],
+          usage: { ...usage, details: { audio_input_tokens: 7 } },
+          attempts: [{ ...attempt, usageEstimated: true, usage: { ...usage, details: { web_searches: 2 } } }],
         })
         yield* write([given])
         const sql = yield* SqlClient.SqlClient
         const rows = yield* sql`
           SELECT id, started_at, latency_ms, key_id, endpoint, route, requested_model, provider, model, status,
             error_code, stream, first_token_ms, finish_reason, input_tokens::int, output_tokens::int,
-            cached_tokens::int, reasoning_tokens::int, usage_estimated, raw_usage, cost_nano_usd, cost_reason, price_version, decision, attempts
+            cached_tokens::int, reasoning_tokens::int, usage_details, usage_estimated, raw_usage, cost_nano_usd, cost_reason, price_version, decision, attempts
           FROM requests`
         assert.deepStrictEqual(rows, [
           {
@@ -131,6 +134,7 @@ describe.each([
             output_tokens: 55,
             cached_tokens: 20,
             reasoning_tokens: 5,
+            usage_details: { audio_input_tokens: 7 },
             usage_estimated: true,
             raw_usage: given.rawUsage,
             cost_nano_usd: null,
@@ -143,7 +147,7 @@ describe.each([
         assert.deepStrictEqual(
           yield* sql`
             SELECT request_id, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status,
-              input_tokens::int, output_tokens::int, usage_estimated, cost_nano_usd::int FROM attempts`,
+              input_tokens::int, output_tokens::int, usage_details, usage_estimated, cost_nano_usd::int FROM attempts`,
           [
             {
               request_id: given.id,
@@ -156,6 +160,7 @@ describe.each([
               upstream_status: 200,
               input_tokens: 120,
               output_tokens: 55,
+              usage_details: { web_searches: 2 },
               usage_estimated: true,
               cost_nano_usd: 140_000,
             },

@@ -10,6 +10,7 @@ import * as calls from "./calls.ts"
 
 const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => ({
   providers,
+  priceLayers: new Map(),
   routes: new Map(),
   timeouts: {
     connectMs: 500,

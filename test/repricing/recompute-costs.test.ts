@@ -29,9 +29,9 @@ const fold = Effect.flatMap(SqlClient.SqlClient, rollUp)
 
 const priceFrom =
   (prices: Prices): PriceUsage =>
-  (provider, model, usage) => {
+  (provider, model, usage, startedAt) => {
     const row = prices[`${provider}/${model}`]
-    return row && costOf(row, usage)
+    return row && costOf(row, usage, startedAt)
   }
 
 const recompute = (prices: Prices, options: { span?: typeof always; dryRun?: boolean } = {}) =>
@@ -58,7 +58,7 @@ const countable = (usage: Usage | null): Usage | null => (usage === null ? null 
 /** What the ledger must hold of a record after it was re-priced. */
 const repriced = (record: LedgerRecord, prices: Prices): LedgerRecord => {
   const priceOf = priceFrom(prices)
-  const cost = priceOf(record.provider ?? "", record.model ?? "", countable(record.usage))
+  const cost = priceOf(record.provider ?? "", record.model ?? "", countable(record.usage), record.startedAt)
   return {
     ...record,
     ...(cost !== undefined &&
@@ -70,7 +70,8 @@ const repriced = (record: LedgerRecord, prices: Prices): LedgerRecord => {
     attempts: record.attempts.map((attempt) => ({
       ...attempt,
       costNanoUsd:
-        priceOf(attempt.provider, attempt.model, countable(attempt.usage))?.nanoUsd ?? attempt.costNanoUsd,
+        priceOf(attempt.provider, attempt.model, countable(attempt.usage), record.startedAt)?.nanoUsd ??
+        attempt.costNanoUsd,
     })),
   }
 }
@@ -80,6 +81,10 @@ const anyPrice = fc
     inputNanoPer1M: fc.nat(4_000_000_000_000),
     outputNanoPer1M: fc.nat(4_000_000_000_000),
     cacheWriteNanoPer1M: fc.nat(4_000_000_000_000),
+    cacheWrite1hNanoPer1M: fc.nat(4_000_000_000_000),
+    audioInputNanoPer1M: fc.nat(4_000_000_000_000),
+    audioOutputNanoPer1M: fc.nat(4_000_000_000_000),
+    webSearchNano: fc.nat(10_000_000_000),
     serviceTiers: fc.constant({ flex: 0.5 }),
     cached: fc.option(fc.nat(4_000_000_000_000)),
     asOf: fc.constantFrom("2026-11-01", "2026-11-02"),
@@ -185,6 +190,31 @@ describe("costs", () => {
       }),
     )
 
+    it.effect("are those of the day on which each request started, its attempts on the next one too", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const midnight = DAY + 24 * HOUR_MS
+        const before = record({
+          startedAt: midnight - 1,
+          attempts: [{ ...attempt, startedAt: midnight + 5_000 }],
+        })
+        const after = record({ startedAt: midnight })
+        yield* write([before, after])
+        const prices = {
+          "openai/gpt-5-mini": {
+            ...price({ outputNanoPer1M: 800_000_000, validFrom: midnight }),
+            earlier: [price()],
+          },
+        }
+        yield* recompute(prices)
+        yield* assertHoldsExactly([before, after].map((record) => repriced(record, prices)))
+        const kept = yield* versions
+        assert.deepStrictEqual(kept.get(before.id), [null, "test@2026-11-24"])
+        assert.match(String(kept.get(after.id)?.[1]), /^test@2026-11-24 from \d{4}-\d{2}-\d{2}$/)
+        assert.deepStrictEqual(nothing(yield* recompute(prices)), { attempts: 0, models: [] })
+      }),
+    )
+
     it.effect("are left alone where the tokens are not known", () =>
       Effect.gen(function* () {
         yield* emptyTables
@@ -198,6 +228,24 @@ describe("costs", () => {
         const [stored] = yield* sql<{ cost: number }>`SELECT cost_nano_usd::int AS cost FROM attempts`
         assert.strictEqual(stored?.cost, 7)
         assert.deepStrictEqual([...(yield* versions).values()], [["missing_usage", "test@2026-11-24"]])
+      }),
+    )
+
+    it.effect("are unknown for the reason that they had, where the counts were sent and could not be", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const unknown = { usage: null, costNanoUsd: null, attempts: [] }
+        const odd = record({ ...unknown, costReason: "contradictory_usage" })
+        const missing = record({ ...unknown, costReason: "missing_usage" })
+        yield* write([odd, missing])
+        yield* recompute({ "openai/gpt-5-mini": price() })
+        assert.deepStrictEqual(
+          yield* versions,
+          new Map([
+            [odd.id, ["contradictory_usage", "test@2026-11-24"]],
+            [missing.id, ["missing_usage", "test@2026-11-24"]],
+          ]),
+        )
       }),
     )
 

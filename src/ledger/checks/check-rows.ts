@@ -55,7 +55,7 @@ const rules: ReadonlyArray<Rule> = [
     check: "costs",
     name: "requests whose reason is contradicted by their tokens or price version",
     broken:
-      "(request.cost_reason = 'missing_usage' AND (request.input_tokens IS NOT NULL OR request.price_version IS NULL)) " +
+      "(request.cost_reason IN ('missing_usage', 'contradictory_usage') AND (request.input_tokens IS NOT NULL OR request.price_version IS NULL)) " +
       "OR (request.cost_reason = 'unknown_model' AND request.price_version IS NOT NULL)",
   },
   {

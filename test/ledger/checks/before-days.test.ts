@@ -85,7 +85,7 @@ it.live("what was written before there were days is checked and re-priced like t
     }
     const result = yield* recomputeCosts(sql, {
       span: { fromMs: nowMs - 100 * HOUR_MS, toMs: nowMs + 1 },
-      price: (_, __, usage) => costOf(price, usage),
+      price: (_, __, usage, startedAt) => costOf(price, usage, startedAt),
       dryRun: false,
       onBatch: () => Effect.void,
     })

@@ -8,7 +8,7 @@ import { DeltaTemplate } from "./DeltaTemplate.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { ToolCalls } from "./tool-calls.ts"
-import { readUsage } from "./usage.ts"
+import { countsNothing, readUsage } from "./usage.ts"
 
 /** Choices of which something has come, and those of them that said why they ended. */
 class Choices {
@@ -112,14 +112,15 @@ const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<J
     text += textOf(delta)
     if (isReason(reason)) finished ??= reason
   }
-  // Moonshot counts in the choice.
-  const usage = json.usage ?? choices[0]?.usage ?? undefined
+  // Moonshot counts in the choice. Zeros at the end do not replace what was counted before.
+  const counted = json.usage ?? choices[0]?.usage ?? undefined
+  const usage = isObject(counted) && countsNothing(counted) ? undefined : counted
   return {
     event,
     text,
     generated,
     semantic,
-    usageOnly: isObject(usage) && choices.length === 0,
+    usageOnly: isObject(counted) && choices.length === 0,
     model: stringAt(json, "model") || undefined,
     finishReason: finished === undefined ? undefined : readFinishReason(finished),
     usage: usage === undefined ? undefined : { usage: readUsage(usage, json.service_tier), raw: usage },

@@ -38,6 +38,7 @@ export const wireUsage = ({
   cachedTokens,
   cacheWriteTokens,
   reasoningTokens,
+  details: { audio_input_tokens: audioInput, audio_output_tokens: audioOutput } = {},
 }: Usage) => ({
   prompt_tokens: inputTokens,
   completion_tokens: outputTokens,
@@ -45,8 +46,12 @@ export const wireUsage = ({
   prompt_tokens_details: {
     cached_tokens: cachedTokens,
     ...(cacheWriteTokens > 0 && { cache_write_tokens: cacheWriteTokens }),
+    ...(audioInput !== undefined && { audio_tokens: audioInput }),
   },
-  completion_tokens_details: { reasoning_tokens: reasoningTokens },
+  completion_tokens_details: {
+    reasoning_tokens: reasoningTokens,
+    ...(audioOutput !== undefined && { audio_tokens: audioOutput }),
+  },
 })
 
 const head = (object: string, { id, created, model, systemFingerprint }: WireHead) => ({

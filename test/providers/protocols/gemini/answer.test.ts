@@ -383,6 +383,35 @@ describe("usage", () => {
     )
   })
 
+  it("finds audio and images among the modalities", () => {
+    const found = usage({
+      promptTokenCount: 100,
+      promptTokensDetails: [
+        { modality: "TEXT", tokenCount: 40 },
+        { modality: "AUDIO", tokenCount: 60 },
+      ],
+      cachedContentTokenCount: 50,
+      cacheTokensDetails: [
+        { modality: "AUDIO", tokenCount: 20 },
+        { modality: "TEXT", tokenCount: 30 },
+      ],
+      toolUsePromptTokenCount: 10,
+      toolUsePromptTokensDetails: [{ modality: "AUDIO", tokenCount: 10 }],
+      candidatesTokenCount: 90,
+      candidatesTokensDetails: [
+        { modality: "IMAGE", tokenCount: 70 },
+        { modality: "AUDIO", tokenCount: 15 },
+      ],
+      totalTokenCount: 200,
+    })
+    assert.deepStrictEqual(found?.details, {
+      audio_input_tokens: 70,
+      cached_audio_tokens: 20,
+      audio_output_tokens: 15,
+      image_output_tokens: 70,
+    })
+  })
+
   it("finds a candidates count that was left out for being zero", () => {
     assert.deepStrictEqual(usage({ promptTokenCount: 10, thoughtsTokenCount: 5, totalTokenCount: 15 }), {
       inputTokens: 10,
@@ -399,6 +428,22 @@ describe("usage", () => {
     ["no prompt count", { candidatesTokenCount: 1 }],
     ["no candidates and no total", { promptTokenCount: 1 }],
     ["a total below its parts", { promptTokenCount: 10, thoughtsTokenCount: 9, totalTokenCount: 12 }],
+    [
+      "a total below prompt and candidates",
+      { promptTokenCount: 10, candidatesTokenCount: 9, totalTokenCount: 18 },
+    ],
+    [
+      "more audio than prompt",
+      {
+        promptTokenCount: 1,
+        candidatesTokenCount: 5,
+        promptTokensDetails: [{ modality: "AUDIO", tokenCount: 2 }],
+      },
+    ],
+    [
+      "audio without a number",
+      { promptTokenCount: 1, candidatesTokenCount: 5, promptTokensDetails: [{ modality: "AUDIO" }] },
+    ],
     ["negative thoughts", { promptTokenCount: 1, candidatesTokenCount: 5, thoughtsTokenCount: -1 }],
     ["a negative prompt", { promptTokenCount: -1, toolUsePromptTokenCount: 5, candidatesTokenCount: 5 }],
     ["negative tool tokens", { promptTokenCount: 5, toolUsePromptTokenCount: -1, candidatesTokenCount: 5 }],

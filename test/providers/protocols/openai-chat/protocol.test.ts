@@ -243,6 +243,11 @@ describe("embeddings", () => {
     assert.strictEqual(body().toString(), JSON.stringify(answer))
   })
 
+  it("may count their input as the total alone", () => {
+    const completion = Result.getOrThrow(parse({ data: [], usage: { total_tokens: 1_000 } }))
+    assert.deepInclude(completion.usage, { inputTokens: 1_000, outputTokens: 0 })
+  })
+
   it("may come without a usage or a model", () => {
     const completion = Result.getOrThrow(parse({ data: [] }))
     assert.deepInclude(completion, { usage: null, rawUsage: null, model: "embed" })
@@ -337,6 +342,59 @@ describe("usage", () => {
       { reportedNanoUsd: 2_100_000 },
     ],
     ["Perplexity's cost", { ...plain, cost: { total_cost: 0.006 } }, { reportedNanoUsd: 6_000_000 }],
+    [
+      "audio in and out",
+      {
+        ...plain,
+        prompt_tokens_details: { audio_tokens: 30, cached_tokens: 0 },
+        completion_tokens_details: { audio_tokens: 20, text_tokens: 80 },
+      },
+      { details: { audio_input_tokens: 30, audio_output_tokens: 20 } },
+    ],
+    [
+      "audio from the cache",
+      {
+        ...plain,
+        prompt_tokens_details: {
+          audio_tokens: 30,
+          cached_tokens: 20,
+          cached_tokens_details: { text_tokens: 5, audio_tokens: 15 },
+        },
+      },
+      { details: { audio_input_tokens: 30, cached_audio_tokens: 15 } },
+    ],
+    [
+      "OpenRouter's images and searches",
+      {
+        ...plain,
+        completion_tokens_details: { image_tokens: 90 },
+        server_tool_use: { web_search_requests: 2, tool_calls_requested: 2 },
+      },
+      { details: { image_output_tokens: 90, web_searches: 2 } },
+    ],
+    ["Perplexity's searches", { ...plain, num_search_queries: 3 }, { details: { web_searches: 3 } }],
+    [
+      "what stays in Claude's cache for an hour",
+      {
+        ...plain,
+        cache_creation_input_tokens: 200,
+        cache_creation: { ephemeral_5m_input_tokens: 150, ephemeral_1h_input_tokens: 50 },
+      },
+      { cacheWriteTokens: 200, details: { cache_write_1h_tokens: 50 } },
+    ],
+    [
+      "the same from LiteLLM",
+      {
+        ...plain,
+        prompt_tokens_details: {
+          cache_creation_tokens: 200,
+          cache_creation_token_details: { ephemeral_1h_input_tokens: 50 },
+        },
+      },
+      { cacheWriteTokens: 200, details: { cache_write_1h_tokens: 50 } },
+    ],
+    ["DeepInfra's own cost", { ...plain, estimated_cost: 0.0000268 }, { reportedNanoUsd: 26_800 }],
+    ["xAI's", { ...plain, cost_in_usd_ticks: 2_709_000 }, { reportedNanoUsd: 270_900 }],
     ["reasoning at the top", { ...plain, reasoning_tokens: 60 }, { outputTokens: 100, reasoningTokens: 60 }],
   ])("reads %s", (_name, usage, read) => {
     assert.deepInclude(parse(usage), read)
@@ -360,6 +418,7 @@ describe("usage", () => {
   it.each<[name: string, usage: unknown]>([
     ["absent", undefined],
     ["null", null],
+    ["all zeros", { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }],
     ["a count missing", { prompt_tokens: 1 }],
     ["negative", { prompt_tokens: -1, completion_tokens: 1 }],
     ["text", { prompt_tokens: "1", completion_tokens: 1 }],
@@ -376,6 +435,8 @@ describe("usage", () => {
         prompt_tokens_details: { cached_tokens: 5, cache_write_tokens: 5 },
       },
     ],
+    ["a total below its parts", { ...plain, total_tokens: 1_099 }],
+    ["more audio than input", { ...plain, prompt_tokens_details: { audio_tokens: 1_001 } }],
     ["more reasoning than the total has", { ...plain, ...beside, total_tokens: 1_100 }],
   ])("%s is unknown, not zero", (_name, usage) => {
     assert.isNull(parse(usage))

@@ -1,0 +1,178 @@
+import { createHash } from "node:crypto"
+import { Clock, Console, Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
+import {
+  type FoundPrices,
+  GENAI_PRICES_URL,
+  readGenaiPrices,
+  type WantedModel,
+} from "../catalog/genai-prices.ts"
+import { dayOf, type PriceOverride } from "../catalog/model.ts"
+import { priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
+import { jumpsBetween } from "../catalog/price-jumps.ts"
+import { builtinVendors, vendors } from "../config/builtin-providers.ts"
+import { readPriceUpdate, takeBackPriceUpdate, writePriceUpdate } from "../config/price-update.ts"
+import { Settings } from "../config/Settings.ts"
+import { several } from "../domain/Finding.ts"
+import { oneLine } from "../domain/one-line.ts"
+import { CommandFailed } from "./CommandFailed.ts"
+import { fetchPrices, readPriceFile } from "./fetch-prices.ts"
+import { root } from "./root.ts"
+
+/** Every model of OpenAI's and Gemini's that is built in or configured. */
+const wantedModels = Effect.map(Settings, ({ gateway }) =>
+  vendors.flatMap((vendor): ReadonlyArray<WantedModel> => {
+    const { models, unserved } = builtinVendors[vendor]
+    const known = [...models, ...unserved]
+    const names = new Set(known.map(({ name }) => name))
+    const others = gateway.providers
+      .filter(({ kind }) => kind === vendor)
+      .flatMap((provider) => provider.models)
+      .filter(({ name }) => !names.has(name))
+    return [
+      ...known.map(({ name, kind, price }) => ({ vendor, name, kind, known: price })),
+      ...others.map(({ name, kind }) => ({ vendor, name, kind, known: undefined })),
+    ]
+  }),
+)
+
+type Update = ReadonlyMap<string, ReadonlyArray<PriceOverride>>
+
+const byModel = (prices: ReadonlyArray<PriceOverride>): Update =>
+  Map.groupBy(prices, ({ provider, model }) => `${provider}/${model}`)
+
+/** Returns what a model costs by an update over what is built in. */
+const priceBy = (update: Update, { known, name, vendor }: WantedModel) =>
+  priceOfLayers({
+    update: updatedPrice(
+      (update.get(`${vendor}/${name}`) ?? []).map(({ price }) => price),
+      known,
+    ),
+    "built-in": known,
+  })
+
+/** A list is as long as a person reads. */
+const MAX_LINES = 50
+
+const shortened = (lines: ReadonlyArray<string>): ReadonlyArray<string> =>
+  lines.length <= MAX_LINES ? lines : [...lines.slice(0, MAX_LINES), `… and ${lines.length - MAX_LINES} more`]
+
+const failure = (message: string, lines: ReadonlyArray<string>) =>
+  new CommandFailed({
+    message: [message, ...shortened(lines).map((line) => `  ${oneLine(line)}`)].join("\n"),
+  })
+
+const RESTART = "A gateway takes them at its next start; llm-gateway prices list shows them now."
+
+const asText = (source: string, models: number, jumps: ReadonlyArray<string>, found: FoundPrices): string =>
+  [
+    `Prices of ${several(models, "model")} kept, from ${oneLine(source)}. ${RESTART}`,
+    ...(jumps.length > 0 ? ["Changed by more than a factor of 2:", ...shortened(jumps)] : []),
+    ...(found.missing.length > 0 ? [`Not in it, and left as they are: ${found.missing.join(", ")}`] : []),
+    ...(found.inexpressible.length > 0
+      ? ["In it with what a row cannot say, and left as they are:", ...shortened(found.inexpressible)]
+      : []),
+    ...[...found.ignored].map(([key, count]) => `${key} of ${several(count, "model")}: no answer counts it`),
+  ]
+    .map(oneLine)
+    .join("\n")
+
+const takeBack = Effect.gen(function* () {
+  const { json } = yield* root
+  const { dataDir } = yield* Settings
+  const kept = yield* Effect.mapError(takeBackPriceUpdate(dataDir), unwritable)
+  yield* Console.log(
+    json
+      ? JSON.stringify({ source: kept?.source ?? null, fetched_at: kept?.fetchedAt ?? null })
+      : kept === undefined
+        ? "The built-in prices hold again, at a gateway's next start."
+        : oneLine(
+            `The prices of ${kept.fetchedAt} hold again, from ${kept.source}, at a gateway's next start.`,
+          ),
+  )
+})
+
+const unwritable = () =>
+  new CommandFailed({
+    message: "DATA_DIR/prices must be a directory that this process may create and write.",
+  })
+
+export const update = Command.make(
+  "update",
+  {
+    file: Flag.String("file").pipe(Flag.withDescription("A file instead of an address"), Flag.optional),
+    url: Flag.String("url").pipe(
+      Flag.withDescription("The address of data.json of genai-prices"),
+      Flag.withDefault(GENAI_PRICES_URL),
+    ),
+    allowJumps: Flag.Boolean("allow-jumps").pipe(
+      Flag.withDescription("Take prices that are more than twice or less than half of what they were"),
+      Flag.withDefault(false),
+    ),
+    rollback: Flag.Boolean("rollback").pipe(
+      Flag.withDescription("Take the last update back, and read nothing"),
+      Flag.withDefault(false),
+    ),
+  },
+  Effect.fn(function* ({ allowJumps, file, rollback, url }) {
+    if (rollback) return yield* takeBack
+    const { json } = yield* root
+    const { dataDir } = yield* Settings
+    const source = Option.getOrElse(file, () => url)
+    const { bytes, data } = yield* Option.match(file, {
+      onSome: readPriceFile,
+      onNone: () => fetchPrices(url),
+    })
+    const nowMs = yield* Clock.currentTimeMillis
+    const wanted = yield* wantedModels
+    const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 12)
+    const found = yield* Effect.mapError(
+      Effect.fromResult(
+        readGenaiPrices(data, wanted, { source: `genai-prices ${digest}`, asOf: dayOf(nowMs) }),
+      ),
+      (faults) => failure(`Nothing was taken, since the list of ${oneLine(source)} is wrong:`, faults),
+    )
+    const [before, after] = [byModel((yield* readPriceUpdate(dataDir))?.prices ?? []), byModel(found.prices)]
+    const jumps = wanted.flatMap((model) =>
+      jumpsBetween(priceBy(before, model), priceBy(after, model)).map(
+        (jump) => `${model.vendor}/${model.name}: ${jump}`,
+      ),
+    )
+    if (jumps.length > 0 && !allowJumps) {
+      return yield* failure(
+        "Nothing was taken, since prices change by more than a factor of 2. If they are right: --allow-jumps",
+        jumps,
+      )
+    }
+    const fetchedAt = new Date(nowMs).toISOString()
+    yield* Effect.mapError(writePriceUpdate(dataDir, { source, fetchedAt, prices: found.prices }), unwritable)
+    yield* Console.log(
+      json
+        ? oneLine(
+            JSON.stringify({
+              source,
+              fetched_at: fetchedAt,
+              models: after.size,
+              jumps,
+              missing: found.missing,
+              inexpressible: found.inexpressible,
+              ignored: Object.fromEntries(found.ignored),
+            }),
+          )
+        : asText(source, after.size, jumps, found),
+    )
+  }),
+).pipe(
+  Command.withDescription(
+    "Take the prices of OpenAI's and Gemini's models from the data set genai-prices, over the built-in ones and under the " +
+      "file's. Nothing is fetched unless this is run",
+  ),
+  Command.withShortDescription("Take newer prices over the built-in ones"),
+  Command.withExamples([
+    { command: "llm-gateway prices update", description: "From where its maintainers publish it" },
+    {
+      command: "llm-gateway prices update --file data.json --allow-jumps",
+      description: "A file, whatever it changes",
+    },
+  ]),
+)

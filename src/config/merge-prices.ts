@@ -1,0 +1,75 @@
+import type { PriceOverride, PriceRow } from "../catalog/model.ts"
+import { type PriceLayers, priceOf, priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
+import { builtinVendors, vendors } from "./builtin-providers.ts"
+import type { GatewayFile, ProviderConfig } from "./GatewayConfig.ts"
+import type { ReportFault } from "./GatewayFile.ts"
+
+/**
+ * Lays what the file says of prices (under a model of `providers`, and in `prices`) over the last `prices update`, and
+ * that over the built-in list. Rows of one model that hold from different days are its history. Returns the providers
+ * with what holds, and the layers by `provider/model`.
+ */
+export const mergePrices = (
+  file: GatewayFile,
+  update: ReadonlyArray<PriceOverride>,
+  providers: ReadonlyArray<ProviderConfig>,
+  report: ReportFault,
+): {
+  readonly providers: ReadonlyArray<ProviderConfig>
+  readonly layers: ReadonlyMap<string, PriceLayers>
+} => {
+  const stated = statedRows(file, providers, report)
+  const updated = Map.groupBy(update, ({ provider, model }) => `${provider}/${model}`)
+  const layers = new Map<string, PriceLayers>()
+  const priced = providers.map((provider) => ({
+    ...provider,
+    models: provider.models.map(({ price: known, ...model }) => {
+      const name = `${provider.name}/${model.name}`
+      const file = stated.get(name) ?? []
+      // Of a model that nobody but the file knows, what is known is what the file says.
+      const builtIn = known !== undefined && file.includes(known) ? undefined : known
+      const rows = updated.get(`${provider.kind}/${model.name}`) ?? []
+      const all: PriceLayers = {
+        file: priceOf(file),
+        update: updatedPrice(
+          rows.map(({ price }) => price),
+          builtIn,
+        ),
+        "built-in": builtIn,
+      }
+      layers.set(name, all)
+      const price = priceOfLayers(all)
+      return price === undefined ? model : { ...model, price }
+    }),
+  }))
+  return { providers: priced, layers }
+}
+
+/** The file's rows by `provider/model`. A row of `prices` must hit a model, or it would silently do nothing. */
+const statedRows = (
+  file: GatewayFile,
+  providers: ReadonlyArray<ProviderConfig>,
+  report: ReportFault,
+): ReadonlyMap<string, ReadonlyArray<PriceRow>> => {
+  const rows = new Map<string, Array<PriceRow>>()
+  for (const { name, models = [] } of file.providers) {
+    for (const model of models) {
+      if (model.price !== undefined) rows.set(`${name}/${model.name}`, [model.price])
+    }
+  }
+  file.prices.forEach(({ provider, model, price }, index) => {
+    const target = `${provider}/${model}`
+    const off = vendors.find((vendor) => vendor === provider)
+    const models =
+      providers.find(({ name }) => name === provider)?.models ?? (off && builtinVendors[off].models)
+    const earlier = rows.get(target) ?? []
+    if (models === undefined) report(["prices", index, "provider"], "names no provider")
+    else if (!models.some(({ name }) => name === model)) {
+      report(["prices", index, "model"], `names no model of provider ${provider}`)
+    } else if (earlier.some(({ validFrom }) => validFrom === price.validFrom)) {
+      report(["prices", index], `prices ${target} a second time from the same day on`)
+    }
+    rows.set(target, [...earlier, price])
+  })
+  return rows
+}
