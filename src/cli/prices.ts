@@ -13,20 +13,19 @@ interface Priced {
   readonly provider: string
   readonly model: string
   readonly layers: PriceLayers
+  readonly isServed: boolean
 }
 
-/** Every model that is served, with the layers of its price. */
-const served = Effect.map(Settings, ({ gateway: { priceLayers, providers } }) =>
-  providers.flatMap(({ name, models }) =>
-    models.map(
-      (model): Priced => ({
-        provider: name,
-        model: model.name,
-        layers: priceLayers.get(`${name}/${model.name}`) ?? {},
-      }),
-    ),
-  ),
-)
+/** Every model that is known, with the layers of its price; those of vendors that are off are not served. */
+const known = Effect.map(Settings, ({ gateway: { priceLayers, providers } }) => {
+  const served = new Set(
+    providers.flatMap(({ name, models }) => models.map((model) => `${name}/${model.name}`)),
+  )
+  return [...priceLayers].map(([key, layers]): Priced => {
+    const end = key.indexOf("/")
+    return { provider: key.slice(0, end), model: key.slice(end + 1), layers, isServed: served.has(key) }
+  })
+})
 
 const asTable = (models: ReadonlyArray<Priced>, nowMs: number): string => {
   const rows = models.map(({ provider, model, layers }) => {
@@ -62,7 +61,7 @@ const list = Command.make(
   "list",
   {
     provider: Flag.String("provider").pipe(
-      Flag.withDescription("Only models of this provider"),
+      Flag.withDescription("Only models of this provider, also when it is off"),
       Flag.optional,
     ),
   },
@@ -70,7 +69,9 @@ const list = Command.make(
     const { json } = yield* root
     const nowMs = yield* Clock.currentTimeMillis
     const wanted = Option.getOrUndefined(provider)
-    const models = (yield* served).filter((each) => wanted === undefined || each.provider === wanted)
+    const models = (yield* known).filter((each) =>
+      wanted === undefined ? each.isServed : each.provider === wanted,
+    )
     if (models.length === 0) {
       const names = (yield* Settings).gateway.providers.map(({ name }) => name).join(", ")
       return yield* new CommandFailed({ message: `No provider has this name. There are: ${names}` })
@@ -96,30 +97,31 @@ const show = Command.make(
   Effect.fn(function* ({ model: name }) {
     const { json } = yield* root
     const nowMs = yield* Clock.currentTimeMillis
-    const models = (yield* served).filter(
+    const models = (yield* known).filter(
       ({ provider, model }) => name === model || name === `${provider}/${model}`,
     )
     if (models.length === 0) {
       return yield* new CommandFailed({
-        message: "No provider serves this model. Those that are served: llm-gateway prices list",
+        message: "No provider here has this model. Those that are served: llm-gateway prices list",
       })
     }
     yield* Console.log(
       json
         ? oneLine(
             JSON.stringify({
-              models: models.map(({ provider, model, layers }) => ({
+              models: models.map(({ provider, model, layers, isServed }) => ({
                 provider,
                 model,
+                served: isServed,
                 rows: layered(layers).map((each) => rowJson(each, nowMs)),
               })),
             }),
           )
         : models
-            .flatMap(({ provider, model, layers }) => {
+            .flatMap(({ provider, model, layers, isServed }) => {
               const rows = layered(layers)
               return [
-                oneLine(`${provider}/${model}`),
+                oneLine(`${provider}/${model}${isServed ? "" : " (not served here)"}`),
                 ...(rows.length === 0
                   ? ["  unknown: state it in the file that GATEWAY_CONFIG names"]
                   : rows.flatMap((each) => rowText(each, nowMs))),

@@ -1,4 +1,4 @@
-import type { PriceOverride, PriceRow } from "../catalog/model.ts"
+import type { ModelConfig, PriceOverride, PriceRow } from "../catalog/model.ts"
 import { type PriceLayers, priceOf, priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
 import type { GatewayFile, ProviderConfig } from "./GatewayConfig.ts"
@@ -7,7 +7,7 @@ import type { ReportFault } from "./GatewayFile.ts"
 /**
  * Lays what the file says of prices (under a model of `providers`, and in `prices`) over the last `prices update`, and
  * that over the built-in list. Rows of one model that hold from different days are its history. Returns the providers
- * with what holds, and the layers by `provider/model`.
+ * with what holds, and the layers by `provider/model`, of vendors that are off too.
  */
 export const mergePrices = (
   file: GatewayFile,
@@ -21,27 +21,36 @@ export const mergePrices = (
   const stated = statedRows(file, providers, report)
   const updated = Map.groupBy(update, ({ provider, model }) => `${provider}/${model}`)
   const layers = new Map<string, PriceLayers>()
+  const layersOf = (provider: Pick<ProviderConfig, "kind" | "name">, model: ModelConfig): PriceLayers => {
+    const name = `${provider.name}/${model.name}`
+    const file = stated.get(name) ?? []
+    // Of a model that nobody but the file knows, what is known is what the file says.
+    const builtIn = model.price !== undefined && file.includes(model.price) ? undefined : model.price
+    const rows = updated.get(`${provider.kind}/${model.name}`) ?? []
+    const all: PriceLayers = {
+      file: priceOf(file),
+      update: updatedPrice(
+        rows.map(({ price }) => price),
+        builtIn,
+      ),
+      "built-in": builtIn,
+    }
+    layers.set(name, all)
+    return all
+  }
   const priced = providers.map((provider) => ({
     ...provider,
-    models: provider.models.map(({ price: known, ...model }) => {
-      const name = `${provider.name}/${model.name}`
-      const file = stated.get(name) ?? []
-      // Of a model that nobody but the file knows, what is known is what the file says.
-      const builtIn = known !== undefined && file.includes(known) ? undefined : known
-      const rows = updated.get(`${provider.kind}/${model.name}`) ?? []
-      const all: PriceLayers = {
-        file: priceOf(file),
-        update: updatedPrice(
-          rows.map(({ price }) => price),
-          builtIn,
-        ),
-        "built-in": builtIn,
-      }
-      layers.set(name, all)
-      const price = priceOfLayers(all)
-      return price === undefined ? model : { ...model, price }
+    models: provider.models.map((model) => {
+      const price = priceOfLayers(layersOf(provider, model))
+      const { price: _, ...rest } = model
+      return price === undefined ? rest : { ...rest, price }
     }),
   }))
+  for (const vendor of vendors) {
+    if (providers.some(({ name }) => name === vendor)) continue
+    const { models, unserved } = builtinVendors[vendor]
+    for (const model of [...models, ...unserved]) layersOf({ kind: vendor, name: vendor }, model)
+  }
   return { providers: priced, layers }
 }
 

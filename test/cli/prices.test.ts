@@ -136,6 +136,15 @@ local/gpt-5.6-terra
     }),
   )
 
+  it.effect("shows what models of vendors that are off would cost", () =>
+    Effect.gen(function* () {
+      const { stdout } = yield* run("prices", "show", "gemini-2.5-pro")
+      assert.match(stdout, /^gemini\/gemini-2\.5-pro \(not served here\)\n {2}built-in: holds/)
+      assert.notInclude((yield* run("prices", "list")).stdout, "gemini/")
+      assert.include((yield* run("prices", "list", "--provider", "gemini")).stdout, "gemini/gemini-2.5-pro")
+    }),
+  )
+
   it.effect("of a model that nobody serves says where those are that somebody does", () =>
     Effect.gen(function* () {
       const { code, stderr } = yield* run("prices", "show", "gpt-9")
