@@ -121,9 +121,7 @@ export const geminiModels: ReadonlyArray<ModelConfig> = [
   row("gemini-3-flash-preview", 0.5, 0.05, 3, 1_048_576, 65_536, { audio: 1 }, PRIORITY),
   row("gemini-2.5-pro", 1.25, 0.125, 10, 1_048_576, 65_536, PRO, PRIORITY),
   // An alias of Google's for the newest of them.
-  row("gemini-flash-latest", 0.75, 0.075, 3.75, 1_048_576, 65_536, AUDIO, FLEX_AND_PRIORITY, {
-    source: "LiteLLM 1.110.2",
-  }),
+  row("gemini-flash-latest", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED, { source: "LiteLLM 1.110.2" }),
   row("gemini-2.5-flash", 0.3, 0.03, 2.5, 1_048_576, 65_536, { audio: 1 }, PRIORITY),
   row("gemini-2.5-flash-lite-preview-09-2025", 0.1, 0.01, 0.4, 65_536, 32_768, { audio: 0.3 }, NO_TIERS),
   embedding("gemini-embedding-001", 0.15, 2_048),

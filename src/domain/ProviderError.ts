@@ -51,7 +51,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   bad_request: { blame: "client", retry: "never", fallback: "no", breaker: "ignore" },
   unsupported: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
   refused: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
-  needs_rewording: { blame: "candidate", retry: "once", fallback: "yes", breaker: "ignore" },
+  needs_rewording: { blame: "candidate", retry: "backoff", fallback: "yes", breaker: "ignore" },
   context_length_exceeded: { blame: "client", retry: "never", fallback: "larger_context", breaker: "ignore" },
   content_filter: { blame: "content", retry: "never", fallback: "no", breaker: "ignore" },
   auth: { blame: "credentials", retry: "never", fallback: "yes", breaker: "open" },

@@ -44,7 +44,7 @@ const isCount = (n: unknown): n is number =>
 const isNone = (n: unknown): boolean => n === undefined || n === null || n === 0
 
 /** Names of the usual tier, which a provider need not say. */
-const USUAL_TIERS: ReadonlySet<unknown> = new Set(["default", "auto", "standard", "on_demand"])
+export const USUAL_TIERS: ReadonlySet<unknown> = new Set(["default", "auto", "standard", "on_demand"])
 
 const isTier = (tier: unknown): tier is string =>
   typeof tier === "string" && /^[\w.-]{1,64}$/.test(tier) && !USUAL_TIERS.has(tier)
@@ -125,9 +125,11 @@ const detailsOf = (
 /** What a cost is computed from; `contradictory`: the provider counted, and it cannot be what it counted. */
 export type Billed = Usage | "contradictory" | null
 
-/** Tells a usage that was not sent from one that cannot be: a block that has counts, of which no usage could be made. */
+/** Tells a usage that was not sent, or is all zeros, from one that cannot be: a block of counts of which none could be made. */
 export const billed = (usage: Usage | null, raw: unknown): Billed =>
   usage ?? (hasNumbers(raw) ? "contradictory" : null)
 
 const hasNumbers = (raw: unknown): boolean =>
-  typeof raw === "object" && raw !== null && Object.values(raw).some((value) => typeof value === "number")
+  typeof raw === "object" &&
+  raw !== null &&
+  Object.values(raw).some((value) => typeof value === "number" && value !== 0)

@@ -1,4 +1,5 @@
-import { BigDecimal, Option, Result, Schema, SchemaIssue, SchemaTransformation } from "effect"
+import { BigDecimal, Option, Result, Schema, SchemaTransformation } from "effect"
+import { faultsOf } from "../domain/faults.ts"
 import { matching, textThat } from "../domain/rules.ts"
 import { DAY_MS } from "../domain/TimeRange.ts"
 
@@ -59,25 +60,9 @@ export const ONE_DAY_RULE = "must lie within one UTC day: have the costs by day"
 /** Tells whether a span of time reaches into no other UTC day than the one that it starts in. */
 export const isWithinOneDay = (fromMs: number, toMs: number): boolean => toMs <= dayOf(fromMs) + DAY_MS
 
-const describe = SchemaIssue.makeFormatterStandardSchemaV1({
-  leafHook: (issue) => (issue._tag === "MissingKey" ? "is missing" : SchemaIssue.defaultLeafHook(issue)),
-})
-
-/** `["data", 0, "results", 1]` as `data[0].results[1]`. */
-const showPath = (path: ReadonlyArray<PropertyKey>): string =>
-  path.reduce<string>(
-    (shown, key) =>
-      typeof key === "number" ? `${shown}[${key}]` : `${shown}${shown === "" ? "" : "."}${String(key)}`,
-    "",
-  )
-
 /** Returns a function that decodes, or says which field broke which rule. */
 export const reader = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {
   const decode = Schema.decodeUnknownResult(schema)
   return (input: unknown): Result.Result<S["Type"], string> =>
-    Result.mapError(decode(input), (error) => {
-      const [issue] = describe(error.issue).issues
-      const path = (issue?.path ?? []).map((key) => (typeof key === "object" ? key.key : key))
-      return `${showPath(path)} ${issue?.message ?? "is not understood"}`.trim()
-    })
+    Result.mapError(decode(input), ({ issue }) => faultsOf(issue)[0] ?? "is not understood")
 }

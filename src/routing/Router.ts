@@ -3,6 +3,7 @@ import { expectedCost } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
+import { restrictedField } from "../domain/restricted-fields.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
 import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
@@ -21,7 +22,6 @@ import {
   NoCandidate,
   type Plan,
 } from "./plan.ts"
-import { asksUnpricedTier, restrictedField } from "./restricted-fields.ts"
 import { type Observation, Statistics } from "./Statistics.ts"
 import { rank, type Tier } from "./score.ts"
 import {
@@ -34,6 +34,7 @@ import {
   type Target,
 } from "./targets.ts"
 import { UnsupportedFields } from "./UnsupportedFields.ts"
+import { asksUnpricedTier } from "./unpriced-tier.ts"
 
 interface PlanInput {
   readonly requestedModel: string

@@ -87,4 +87,12 @@ describe("built-in models", () => {
       },
     )
   })
+
+  it("cost as an alias what the newest model costs that it stands for, on every day", () => {
+    const of = (model: string) => {
+      const price = geminiModels.find(({ name }) => name === model)?.price
+      return [price, ...(price?.earlier ?? [])].map((row) => ({ ...row, source: "", earlier: undefined }))
+    }
+    assert.deepStrictEqual(of("gemini-flash-latest"), of("gemini-3.8-flash"))
+  })
 })

@@ -128,6 +128,20 @@ describe("a field that a candidate did not take", () => {
   })
 })
 
+describe("a model that is not there", () => {
+  const missing = { error: { message: "nope is not a valid model ID", code: "model_not_found" } }
+
+  it("takes a candidate from nobody when the client named it itself", async () => {
+    const i = vendorErrors.findIndex(({ name }) => name.startsWith("somebody: a reason"))
+    troubled.respond(status(400, JSON.stringify(missing)))
+    assert.strictEqual((await ask(`pair${i}`, { models: ["nope"] })).status, 200)
+    troubled.reset()
+    troubled.respond(ok({ text: "well" }))
+    assert.strictEqual((await ask(`pair${i}`)).status, 200)
+    assert.deepStrictEqual([troubled.count, healthy.count], [1, 1])
+  })
+})
+
 describe("candidates of which one is down and one refuses", () => {
   it("are no reason to blame the client", async () => {
     const i = vendorErrors.findIndex(({ name }) => name.startsWith("somebody: a reason"))

@@ -53,6 +53,8 @@ describe("a field that may choose another model", () => {
     ["route", { route: "fallback" }],
     ["extra_body.models", { extra_body: { models: ["p/dear"] } }],
     ["litellm_params", { litellm_params: {} }],
+    ["Model", { Model: "dear" }],
+    ["extra_body.model", { extra_body: { model: "dear" } }],
   ])("%s is refused by its name, and passes for a key that may use everything", async (param, fields) => {
     const { code, body } = await ask(restricted, "/v1/chat/completions", fields)
     assert.strictEqual(code, 403)

@@ -24,6 +24,7 @@ beforeAll(async () => {
     env: { GEMINI_API_KEY: "a-key-of-a-test-that-everybody-knows" },
     config: `providers:
   - { name: plain, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }] }
+  - { name: fourth, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }, { name: n, ${price} }] }
   - { name: third, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }] }
   - { name: strict, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }] }
   - name: gemini
@@ -108,6 +109,31 @@ describe("a vendor that does not take stream_options", () => {
     assert.strictEqual(upstream.count, 2)
     assert.strictEqual(textOf(deltasOf(await ask(model, { stream: true }))), "streamed")
     assert.strictEqual(upstream.count, 3)
+  })
+})
+
+describe("a vendor of which one model takes less", () => {
+  it("gets other words for that model alone, and for all that it does not take", async () => {
+    upstream.respond((exchange) => {
+      const asked = Object(exchange.asked.json)
+      if (asked.model !== "n") return ok({ text: "fine" })(exchange)
+      if (asked.stream_options !== undefined) {
+        return status(
+          422,
+          '{"detail":[{"loc":["body","stream_options"],"msg":"Extra inputs are not permitted"}]}',
+        )(exchange)
+      }
+      return asked.messages[0].role === "developer"
+        ? status(400, `{"error":{"message":"role 'developer' is unknown"}}`)(exchange)
+        : ok({ text: "fine" })(exchange)
+    })
+    const messages = [{ role: "developer", content: "Be brief." }, user]
+    assert.strictEqual(textOf(deltasOf(await ask("fourth/n", { messages, stream: true }))), "fine")
+    assert.strictEqual(upstream.count, 3)
+    assert.strictEqual(textOf(deltasOf(await ask("fourth/n", { messages, stream: true }))), "fine")
+    assert.strictEqual(upstream.count, 4)
+    await ask("fourth/m", { messages, stream: true })
+    assert.deepInclude(sentTo(4), { stream_options: { include_usage: true }, messages })
   })
 })
 

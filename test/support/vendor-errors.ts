@@ -247,7 +247,7 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
   {
     name: "Groq: a model that is gone",
     status: 400,
-    body: openai("The model `llama2-70b` has been decommissioned.", { code: "model_decommissioned" }),
+    body: openai("The model `m` has been decommissioned.", { code: "model_decommissioned" }),
     kind: "model_not_found",
   },
   {
@@ -277,13 +277,13 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
   {
     name: "OpenRouter: no model",
     status: 400,
-    body: openai("acme/x-1 is not a valid model ID"),
+    body: openai("acme/m is not a valid model ID"),
     kind: "model_not_found",
   },
   {
     name: "Mistral: no model",
     status: 400,
-    body: { object: "error", message: "Invalid model: x", type: "invalid_model", code: "1500" },
+    body: { object: "error", message: "Invalid model: m", type: "invalid_model", code: "1500" },
     kind: "model_not_found",
   },
   {
@@ -297,7 +297,7 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     status: 404,
     body: {
       code: "Some requested entity was not found",
-      error: "The model grok-9 does not exist or your team 16f2 does not have access to it.",
+      error: "The model m does not exist or your team 16f2 does not have access to it.",
     },
     kind: "model_not_found",
   },
@@ -473,4 +473,29 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     kind: "refused",
     says: /string too long/,
   },
+  {
+    name: "somebody: a 403 that quotes a prompt",
+    status: 403,
+    body: openai("Request blocked: the prompt mentions 'api key'"),
+    kind: "refused",
+    says: /^The provider refused the request\.$/,
+  },
+  ...["Invalid API key", "The model m does not exist", "Your credit balance is too low"].flatMap(
+    (field): ReadonlyArray<VendorError> => [
+      {
+        name: `FastAPI: an extra field that is called ${field}`,
+        status: 422,
+        body: { detail: [{ loc: ["body", field], msg: "Extra inputs are not permitted" }] },
+        kind: "unsupported",
+        says: /not permitted|operator/,
+      },
+      {
+        name: `Anthropic: an extra field that is called ${field}`,
+        status: 400,
+        body: openai(`${field}: Extra inputs are not permitted`),
+        kind: "unsupported",
+        says: /not permitted|operator/,
+      },
+    ],
+  ),
 ]

@@ -1,5 +1,6 @@
+import { restrictedField } from "../../domain/restricted-fields.ts"
 import type { Task } from "../../domain/Task.ts"
-import type { BodyWriter, Fault, Rewording } from "../protocols/Protocol.ts"
+import type { BodyWriter, Fault } from "../protocols/Protocol.ts"
 
 /**
  * One task for one model. Its body is written when it is first sent, and is the same for retries, unless the provider did
@@ -8,8 +9,7 @@ import type { BodyWriter, Fault, Rewording } from "../protocols/Protocol.ts"
 export class OutgoingCall {
   readonly task: Task
   readonly model: string
-  readonly #writer: BodyWriter
-  #other: Rewording | undefined
+  #writer: BodyWriter
   #whole: string | Uint8Array | undefined
   #streamed: string | Uint8Array | undefined
 
@@ -20,24 +20,31 @@ export class OutgoingCall {
   }
 
   wholeBody(): string | Uint8Array {
-    this.#whole ??= (this.#other ?? this.#writer).write("whole")
+    this.#whole ??= this.#writer.write("whole")
     return this.#whole
   }
 
   streamedBody(): string | Uint8Array {
-    this.#streamed ??= (this.#other ?? this.#writer).write("stream")
+    this.#streamed ??= this.#writer.write("stream")
     return this.#streamed
   }
 
-  /** Hears why an attempt failed: the next one has other words, where there are any. */
-  refused({ kind, param }: Fault): void {
-    if (kind !== "needs_rewording" || this.#other !== undefined) return
-    this.#other = this.#writer.reworded?.(param ?? "")
+  /** Hears why an attempt failed, and returns it: the next one has other words, as long as there are any. */
+  refused(fault: Fault): Fault {
+    // A model that is not there may be one that the client named itself, which is nobody else's trouble.
+    if (fault.kind === "model_not_found" && restrictedField(this.task.request) !== undefined) {
+      return { ...fault, kind: "refused" }
+    }
+    if (fault.kind !== "needs_rewording") return fault
+    const other = this.#writer.reworded?.(fault.param ?? "")
+    if (other === undefined) return { ...fault, kind: "refused" }
+    this.#writer = other
     this.#whole = this.#streamed = undefined
+    return fault
   }
 
   /** Hears that the provider answered. */
   taken(): void {
-    this.#other?.taken?.()
+    this.#writer.taken?.()
   }
 }

@@ -75,10 +75,8 @@ export const makeHttpProvider = (
     said: Buffer,
     usage?: Usage | null,
   ) => {
-    call.refused(fault)
-    return Effect.fail(
-      failure(call.model, quotes(fault, said, apiKey) ? withheld(fault) : fault, status, usage),
-    )
+    const own = call.refused(fault)
+    return Effect.fail(failure(call.model, quotes(own, said, apiKey) ? withheld(own) : own, status, usage))
   }
 
   const failUnsent = (call: OutgoingCall, error: TransportError) =>
@@ -100,8 +98,20 @@ export const makeHttpProvider = (
       : protocol.parseEmbedding(model, task.request, answer)
 
   /** Reads a stream that came in place of a whole answer. */
-  const join = (body: Buffer): JsonObject | undefined =>
-    protocol.joinEvents?.(new SseParser(upstream.maxBytes).push(body).events)
+  const join = (body: Buffer): JsonObject | undefined => {
+    const parser = new SseParser(upstream.maxBytes)
+    const { events } = parser.push(body)
+    // Only a blank line may be missing.
+    return protocol.joinEvents?.([
+      ...events,
+      {
+        data: parser
+          .rest()
+          .trim()
+          .replace(/^data:/, ""),
+      },
+    ])
+  }
 
   /** Reads the 200 of a whole answer. */
   const read = (call: OutgoingCall, response: UpstreamResponse) =>

@@ -22,7 +22,7 @@ export interface Protocol {
   /** Makes a reader of one streamed answer. `nowMs` dates it when the provider's events do not. */
   readonly openStream: (model: string, nowMs: number) => StreamReader
   /** Makes a whole answer of the events that came in its place; undefined when they are none. */
-  readonly joinEvents?: (events: ReadonlyArray<SseEvent>) => JsonObject | undefined
+  readonly joinEvents?: (events: ReadonlyArray<Pick<SseEvent, "data">>) => JsonObject | undefined
   /** Makes the data of a stream's events of the JSON that came in their place; undefined when it is none. */
   readonly splitAnswer: (json: unknown) => ReadonlyArray<string> | undefined
   readonly parseEmbedding: (
@@ -39,14 +39,12 @@ export interface BodyWriter {
   readonly write: (mode: CallMode) => string | Uint8Array
   /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. */
   readonly dropped?: ReadonlyArray<string> | undefined
-  /** Finds other words, for when the provider does not take these; `refused` is what it named, or an empty text. */
-  readonly reworded?: (refused: string) => Rewording | undefined
-}
-
-/** A body that says the same without what a provider may not take: a signature, an option of the gateway's own, a new role. */
-export interface Rewording {
-  readonly write: (mode: CallMode) => string | Uint8Array
-  /** Hears that the provider took it, so that later requests can be worded so at once. */
+  /**
+   * Finds other words, for when the provider does not take these: without a signature, an option of the gateway's own, a
+   * new role. `refused` is what it named, or an empty text; undefined when there are none (any more).
+   */
+  readonly reworded?: (refused: string) => BodyWriter | undefined
+  /** Hears that the provider took these words, so that later requests can be worded so at once. */
   readonly taken?: () => void
 }
 

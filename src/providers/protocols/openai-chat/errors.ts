@@ -112,11 +112,11 @@ const refusesStreamOptions = (param: string | undefined, message: string | undef
   param === "stream_options" || (message !== undefined && /^.{0,100}\bstream_options\b/i.test(message))
 
 /** Tells a 403 of the gateway's key or address from one of which nothing is known. */
-const isForbidden = ({ code, message, type }: Said): boolean =>
-  message === undefined ||
+const isForbidden = ({ code, sentence, type }: Said): boolean =>
+  sentence === undefined ||
   [code, type].some((word) => word !== undefined && /permission|forbidden|access_denied|auth/i.test(word)) ||
-  /\b(permissions?|api[ _-]?key|forbidden|access denied|unauthori[sz]ed|not authori[sz]ed|authori[sz]ation failed)\b/i.test(
-    message,
+  /^\W*((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key|forbidden|access (is )?denied|unauthori[sz]ed|not authori[sz]ed|authori[sz]ation failed)\b|^(you|your|this|the) [^:'"`]{0,60}\b(permissions?|api[ _-]?key|access|forbidden|(un)?authori[sz]ed)\b/i.test(
+    sentence,
   )
 
 /**

@@ -1,4 +1,5 @@
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson } from "../json.ts"
+import { countsNothing } from "./usage.ts"
 
 /**
  * Answers in the other form than was asked for: some servers ignore `stream`, some stream whatever they are asked. Both forms
@@ -18,7 +19,8 @@ export const joinEvents = (events: ReadonlyArray<{ readonly data: string }>): Js
       continue
     }
     head = { ...json, ...head, service_tier: json.service_tier ?? head.service_tier }
-    usage = json.usage ?? usage
+    const counted = json.usage ?? objectsAt(json, "choices")[0]?.usage
+    if (isObject(counted) && !countsNothing(counted)) usage = counted
     for (const choice of objectsAt(json, "choices")) addTo(choices, choice)
   }
   const drafts = [...choices].toSorted(([a], [b]) => a - b)

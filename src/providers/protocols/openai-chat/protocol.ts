@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import type { CallMode } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
-import type { BodyWriter, Protocol, Rewording } from "../Protocol.ts"
+import type { BodyWriter, Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
@@ -21,7 +21,7 @@ export const openAiChat = (
     readonly endsWithDone?: boolean
   },
 ): Protocol => {
-  const learned: Learned = { wording: { withStreamOptions: true, inOlderWords: false } }
+  const learned: Learned = new Map()
   return {
     lower: (task, model) =>
       Result.succeed(
@@ -39,22 +39,25 @@ export const openAiChat = (
   }
 }
 
-/** What the server refused so far, and took in other words. */
-interface Learned {
-  wording: Wording
-}
+/** What models of the server refused so far, and took in other words. Names of models come from the configuration. */
+type Learned = Map<string, Wording>
+
+const USUAL: Wording = { withStreamOptions: true, inOlderWords: false }
 
 class ChatWriter implements BodyWriter {
   readonly #model: string
   readonly #task: ChatTask
   readonly #options: ChatWriting
   readonly #learned: Learned
+  /** Undefined: what was learned, or else the usual. */
+  readonly #wording: Wording | undefined
 
-  constructor(model: string, task: ChatTask, options: ChatWriting, learned: Learned) {
+  constructor(model: string, task: ChatTask, options: ChatWriting, learned: Learned, wording?: Wording) {
     this.#model = model
     this.#task = task
     this.#options = options
     this.#learned = learned
+    this.#wording = wording
   }
 
   get dropped(): BodyWriter["dropped"] {
@@ -62,21 +65,33 @@ class ChatWriter implements BodyWriter {
     return field === undefined ? undefined : [field]
   }
 
-  write(mode: CallMode, wording = this.#learned.wording): string | Uint8Array {
-    return writeChat(this.#model, this.#task, mode, this.#options, wording)
+  write(mode: CallMode): string | Uint8Array {
+    return writeChat(this.#model, this.#task, mode, this.#options, this.#words())
   }
 
-  reworded(refused: string): Rewording | undefined {
+  reworded(refused: string): BodyWriter | undefined {
+    const words = this.#words()
     const isOption = refused === "stream_options"
-    if (isOption && hasOwnStreamOptions(this.#task.request)) return undefined
+    const isWorn = isOption
+      ? !words.withStreamOptions || hasOwnStreamOptions(this.#task.request)
+      : words.inOlderWords
+    if (isWorn) return undefined
     const change = isOption ? { withStreamOptions: false } : { inOlderWords: true }
-    const wording = { ...this.#learned.wording, ...change }
-    return {
-      write: (mode) => this.write(mode, wording),
-      taken: () => {
-        this.#learned.wording = { ...this.#learned.wording, ...change }
-      },
-    }
+    return new ChatWriter(this.#model, this.#task, this.#options, this.#learned, { ...words, ...change })
+  }
+
+  taken(): void {
+    if (this.#wording === undefined) return
+    // Another call may have learned something else meanwhile.
+    const { withStreamOptions, inOlderWords } = this.#learned.get(this.#model) ?? USUAL
+    this.#learned.set(this.#model, {
+      withStreamOptions: withStreamOptions && this.#wording.withStreamOptions,
+      inOlderWords: inOlderWords || this.#wording.inOlderWords,
+    })
+  }
+
+  #words(): Wording {
+    return this.#wording ?? this.#learned.get(this.#model) ?? USUAL
   }
 }
 

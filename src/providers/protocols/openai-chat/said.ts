@@ -5,6 +5,8 @@ export interface Said {
   readonly code: string | undefined
   readonly type: string | undefined
   readonly message: string | undefined
+  /** The vendor's own sentence in it, without the path of a field, which may begin with any word of the client's. */
+  readonly sentence: string | undefined
   readonly param: string | undefined
   readonly innerCode: string | undefined
   /** OpenRouter's moderation. */
@@ -33,10 +35,23 @@ export const readError = (error: JsonObject | undefined): Said => {
     // RFC 9457's title is as good a word as a type.
     type: stringAt(error, "type") ?? stringAt(error, "title"),
     message,
+    sentence: sentenceOf(error, message),
     param: stringAt(error, "param") ?? fieldNamedIn(message),
     innerCode: stringAt(objectAt(error, "innererror"), "code"),
     flagged: isFlagged(metadata),
   }
+}
+
+/** Matches what Anthropic and servers made with pydantic say of a field, behind its path. */
+const OF_A_FIELD =
+  /^.*: ((?:extra inputs are not permitted|input should |field required|unexpected |unknown |unrecognized ).*)$/is
+
+const sentenceOf = (error: JsonObject | undefined, message: string | undefined): string | undefined => {
+  if (stringAt(error, "message") === undefined) {
+    const [first] = objectsAt(error, "detail")
+    if (first !== undefined) return stringAt(first, "msg")
+  }
+  return (message && OF_A_FIELD.exec(message)?.[1]) ?? message
 }
 
 /** Reads a code. Many vendors count their errors, and some repeat the status, which says nothing new. */

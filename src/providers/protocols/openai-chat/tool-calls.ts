@@ -12,7 +12,12 @@ interface Call {
 
 /** The calls of one streamed choice so far. */
 interface ChoiceCalls {
-  readonly all: Array<Call>
+  count: number
+  /** The number after the highest so far. */
+  next: number
+  last: Call | undefined
+  readonly numbers: Set<number>
+  readonly byId: Map<string, Call>
   /** By the vendor's own number, the latest that has it. */
   readonly byIndex: Map<number, Call>
 }
@@ -33,7 +38,7 @@ export class ToolCalls {
       const calls = this.#callsOf(choice.index ?? 0)
       const numbered = pieces.map((piece) => {
         const known = callOf(calls, piece)
-        const call = known ?? begin(calls, piece, ownId(json, choice, calls.all.length))
+        const call = known ?? begin(calls, piece, ownId(json, choice, calls.count))
         const hasId = known !== undefined || stringAt(piece, "id") === call.id
         if (piece.index === call.number && hasId) return piece
         isMended = true
@@ -47,14 +52,21 @@ export class ToolCalls {
   #callsOf(choice: unknown): ChoiceCalls {
     const known = this.#choices.get(choice)
     if (known !== undefined) return known
-    const calls: ChoiceCalls = { all: [], byIndex: new Map() }
+    const calls: ChoiceCalls = {
+      count: 0,
+      next: 0,
+      last: undefined,
+      numbers: new Set(),
+      byId: new Map(),
+      byIndex: new Map(),
+    }
     this.#choices.set(choice, calls)
     return calls
   }
 }
 
 /** Returns the call that a piece belongs to; undefined for the first piece of a new one. */
-const callOf = ({ all, byIndex }: ChoiceCalls, piece: JsonObject): Call | undefined => {
+const callOf = ({ byId, byIndex, last }: ChoiceCalls, piece: JsonObject): Call | undefined => {
   const id = stringAt(piece, "id") || undefined
   // Only a call's first piece has its name; later ones may repeat the id, or have one of their own.
   const isFirst = Boolean(stringAt(objectAt(piece, "function"), "name"))
@@ -62,17 +74,21 @@ const callOf = ({ all, byIndex }: ChoiceCalls, piece: JsonObject): Call | undefi
     const known = byIndex.get(piece.index)
     return known !== undefined && isFirst && id !== undefined && id !== known.id ? undefined : known
   }
-  const same = id === undefined ? undefined : all.find((call) => call.id === id)
-  return same ?? (isFirst ? undefined : all.at(-1))
+  const same = id === undefined ? undefined : byId.get(id)
+  return same ?? (isFirst ? undefined : last)
 }
 
-const begin = ({ all, byIndex }: ChoiceCalls, piece: JsonObject, ownId: string): Call => {
+const begin = (calls: ChoiceCalls, piece: JsonObject, ownId: string): Call => {
+  const { byId, byIndex, next, numbers } = calls
   const { index } = piece
-  const isFree = isIndex(index) && !all.some(({ number }) => number === index)
-  const next = all.reduce((most, { number }) => Math.max(most, number + 1), 0)
-  const call = { number: isFree ? index : next, id: stringAt(piece, "id") || ownId }
-  all.push(call)
-  byIndex.set(isIndex(index) ? index : call.number, call)
+  const number = isIndex(index) && !numbers.has(index) ? index : next
+  const call = { number, id: stringAt(piece, "id") || ownId }
+  calls.count += 1
+  calls.next = Math.max(next, number + 1)
+  calls.last = call
+  numbers.add(number)
+  byId.set(call.id, call)
+  byIndex.set(isIndex(index) ? index : number, call)
   return call
 }
 

@@ -111,11 +111,11 @@ const descriptive: ReadonlyArray<Row> = [
 
 const finder = (rows: ReadonlyArray<Row>) => {
   const known = rows.map((row) => ({ ...row, words: new Set(row.words) }))
-  return (status: number, { code, innerCode, message, type }: Said): ProviderErrorKind | undefined =>
+  return (status: number, { code, innerCode, sentence, type }: Said): ProviderErrorKind | undefined =>
     known.find(
       ({ says, unless, words }) =>
         [code, type, innerCode].some((word) => word !== undefined && words.has(word)) ||
-        (says !== undefined && message !== undefined && status !== unless && says.test(message)),
+        (says !== undefined && sentence !== undefined && status !== unless && says.test(sentence)),
     )?.kind
 }
 

@@ -53,6 +53,14 @@ describe("events in place of a whole answer", () => {
     )
   })
 
+  it("count what is not all zeros, also in the choice", () => {
+    const zeros = { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 }
+    const counted = { ...chunk({ content: "a" }, "stop"), usage }
+    assert.deepStrictEqual(join(counted, { ...head, choices: [], usage: zeros })?.usage, usage)
+    const inChoice = { ...head, choices: [{ index: 0, delta: {}, finish_reason: "stop", usage }] }
+    assert.deepStrictEqual(join(chunk({ content: "a" }), inChoice)?.usage, usage)
+  })
+
   it("are none when they were cut", () => {
     assert.isUndefined(join(chunk({ content: "Hel" })))
     assert.isUndefined(join(chunk({ content: "a" }, "stop"), chunk({ content: "b" }, "", 1)))
