@@ -21,6 +21,7 @@ export type ProviderErrorKind =
   | "request_conflict" // upstream 408/409
   | "server_error"
   | "server_error_once" // provider's 500/504 that its docs call possibly deterministic
+  | "no_answer" // the model's call or JSON was bad, or it said nothing: what was asked for may decide that
   | "bad_response" // HTML, empty, cut or invalid JSON, redirect
   | "too_large" // more than is read of an answer: what was asked for decides that, not how the provider is
   | "timeout" // no answer within the time given to the attempt
@@ -63,6 +64,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   request_conflict: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
   server_error: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
   server_error_once: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
+  no_answer: { blame: "provider", retry: "once", fallback: "yes", breaker: "ignore" },
   bad_response: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
   too_large: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
   timeout: { blame: "provider", retry: "never", fallback: "yes", breaker: "count" },

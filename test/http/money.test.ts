@@ -180,6 +180,12 @@ const cases: ReadonlyArray<Case> = [
     cost: 0.00192,
   },
   {
+    name: "Anthropic's own block",
+    model: "vendor/kimi",
+    usage: { input_tokens: 1_000, output_tokens: 10, cache_read_input_tokens: 9_000 },
+    cost: 0.00192,
+  },
+  {
     name: "zeros",
     model: "vendor/reasoner",
     usage: { prompt_tokens: 0, completion_tokens: 0, total_tokens: 0 },

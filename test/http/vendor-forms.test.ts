@@ -285,6 +285,16 @@ describe("a stream", () => {
     },
   )
 
+  it("is no answer when it stopped for a reason of the vendor's own", async () => {
+    const end = {
+      index: 0,
+      delta: { content: "" },
+      finish_reason: "stop",
+      native_finish_reason: "network_error",
+    }
+    assert.isAbove((await stream(event({ choices: [end] }))).code, 499)
+  })
+
   it("is no answer when MiniMax says so in it", async () => {
     const trouble = event({
       choices: null,
@@ -425,6 +435,15 @@ describe("Gemini", () => {
   it("leaves Gemma without signatures", async () => {
     await ask("gemini/gemma-4-31b-it", { messages: turns })
     assert.notInclude(JSON.stringify(sentTo(0)), "thoughtSignature")
+  })
+
+  it("is not taken from others by a request that it has no answer to", async () => {
+    upstream.respond(candidate([], "MALFORMED_FUNCTION_CALL"))
+    for (let i = 0; i < 12; i++) assert.isAbove((await ask(model)).code, 499)
+    upstream.reset()
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text()
+    assert.include(metrics, 'gateway_breaker_open{provider="gemini",model="gemini-3.8-flash"} 0')
+    assert.strictEqual((await ask(model)).code, 200)
   })
 
   it("has not stopped cleanly with a malformed call, even beside a text", async () => {

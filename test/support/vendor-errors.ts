@@ -440,7 +440,7 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     name: "Groq: a bad call by the model",
     status: 400,
     body: openai("Failed to call a function.", { code: "tool_use_failed", failed_generation: "<f>" }),
-    kind: "server_error_once",
+    kind: "no_answer",
   },
   {
     name: "Groq: no capacity for flex",
@@ -498,4 +498,110 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
       },
     ],
   ),
+  ...[
+    ["Bedrock", 400, openai("input length and `max_tokens` exceed context limit: 199846 + 20000 > 200000")],
+    [
+      "SGLang",
+      400,
+      openai("The input (40000 tokens) is longer than the model's context length (32768 tokens)."),
+    ],
+    [
+      "vLLM, of images",
+      400,
+      openai("The decoder prompt (length 10127) is longer than the maximum model length of 8192."),
+    ],
+    [
+      "TGI",
+      422,
+      {
+        error: "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 65537. Given: 70000",
+        error_type: "validation",
+      },
+    ],
+    [
+      "LM Studio",
+      400,
+      {
+        error:
+          "Trying to keep the first 10237 tokens when context the overflows. However, the model is loaded with 4096.",
+      },
+    ],
+    ["Cohere", 400, { message: "too many tokens: total number of tokens in the prompt cannot exceed 4081" }],
+    ["AWS", 400, { message: "Input is too long for requested model." }],
+  ].map(
+    ([who, status, body]): VendorError => ({
+      name: `${who}: more than fits`,
+      status: Number(status),
+      body,
+      kind: "context_length_exceeded",
+      says: /./,
+    }),
+  ),
+  {
+    name: "SiliconFlow: no balance",
+    status: 403,
+    body: { code: 30001, message: "Sorry, your account balance is insufficient" },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "Novita: no balance",
+    status: 403,
+    body: { code: 403, reason: "NOT_ENOUGH_BALANCE", message: "not enough balance" },
+    kind: "quota_exhausted",
+  },
+  {
+    name: "Google's compatible API: a place where it is not",
+    status: 400,
+    body: [
+      {
+        error: {
+          code: 400,
+          message: "User location is not supported for the API use.",
+          status: "FAILED_PRECONDITION",
+        },
+      },
+    ],
+    kind: "not_enabled",
+  },
+  {
+    name: "SiliconFlow: no model",
+    status: 400,
+    body: { code: 20012, message: "Model does not exist. Please check it carefully." },
+    kind: "model_not_found",
+  },
+  {
+    name: "Copilot: no model",
+    status: 400,
+    body: openai("The requested model is not supported.", { code: "model_not_supported", param: "model" }),
+    kind: "model_not_found",
+  },
+  {
+    name: "llama.cpp: tools that it was not started for, by 500",
+    status: 500,
+    body: { error: { code: 500, message: "tools param requires --jinja flag", type: "server_error" } },
+    kind: "refused",
+    says: /--jinja/,
+  },
+  {
+    name: "llama.cpp: roles that its template does not take, by 500",
+    status: 500,
+    body: {
+      error: {
+        code: 500,
+        message: "Conversation roles must alternate user/assistant/user/assistant",
+        type: "server_error",
+      },
+    },
+    kind: "refused",
+    says: /alternate/,
+  },
+  {
+    name: "TGI: a failure while it generated",
+    status: 424,
+    body: {
+      error: "Request failed during generation: Server error: CUDA out of memory",
+      error_type: "generation",
+    },
+    kind: "server_error",
+  },
 ]

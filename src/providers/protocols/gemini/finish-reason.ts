@@ -10,7 +10,7 @@ type Meaning = { readonly ends: FinishReason } | { readonly fails: ProviderError
 const filtered: Meaning = { ends: "content_filter" }
 const unknown: Meaning = { ends: "other" }
 /** The same request may well get an answer. */
-const malformed: Meaning = { fails: "server_error_once" }
+const malformed: Meaning = { fails: "no_answer" }
 
 /** Every reason that Google's own package knows: with a new one there, this does not compile. */
 const meanings: ReadonlyMap<unknown, Meaning> = new Map(
@@ -59,7 +59,7 @@ export const candidateFault = (value: unknown, isEmpty: boolean): Fault | undefi
   const meaning = meanings.get(value) ?? unknown
   if ("fails" in meaning) return stopped(meaning.fails, value)
   return isEmpty && (meaning.ends === "other" || meaning.ends === "stop")
-    ? stopped("server_error_once", value)
+    ? stopped("no_answer", value)
     : undefined
 }
 

@@ -28,7 +28,10 @@ export const classifyInBand = (data: unknown): Fault => {
 export const inBandFault = (json: JsonObject, choices: ReadonlyArray<JsonObject>): Fault | undefined => {
   if (isError(json)) return classifyInBand(json)
   // Some end an answer that failed on its way like any other; OpenRouter with the error in the choice.
-  const failed = choices.find(({ finish_reason }) => failures.has(finish_reason))
+  const failed = choices.find(
+    ({ finish_reason, native_finish_reason }) =>
+      failures.has(finish_reason) || failures.has(native_finish_reason),
+  )
   if (failed === undefined) return undefined
   const { error, finish_reason } = failed
   return classifyInBand({ error: error ?? { code: failures.get(finish_reason), type: finish_reason } })
@@ -70,9 +73,9 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
   if (needsRewording(status, said)) return "needs_rewording"
   const known = decided(status, said)
   if (known !== undefined) return known
-  // 498 and 529: Groq's and Anthropic's own.
+  // 498 and 529: Groq's and Anthropic's own; 424: TGI's.
   if (status === 503 || status === 529 || status === 498) return "overloaded"
-  if (status >= 500 || type === "server_error") return "server_error"
+  if (status >= 500 || status === 424 || type === "server_error") return "server_error"
   switch (status) {
     case 401:
       return "auth"

@@ -31,7 +31,7 @@ export const readError = (error: JsonObject | undefined): Said => {
     }
   }
   return {
-    code: codeOf(error?.code),
+    code: codeOf(error?.code) ?? stringAt(error, "reason"),
     // RFC 9457's title is as good a word as a type.
     type: stringAt(error, "type") ?? stringAt(error, "title"),
     message,

@@ -36,7 +36,9 @@ export class ToolCalls {
       const pieces = objectsAt(delta, "tool_calls")
       if (pieces.length === 0) return choice
       const calls = this.#callsOf(choice.index ?? 0)
-      const numbered = pieces.map((piece) => {
+      const numbered = pieces.map((each) => {
+        const piece = withTextArguments(each)
+        if (piece !== each) isMended = true
         const known = callOf(calls, piece)
         const call = known ?? begin(calls, piece, ownId(json, choice, calls.count))
         const hasId = known !== undefined || stringAt(piece, "id") === call.id
@@ -100,20 +102,34 @@ const ownId = (json: JsonObject, choice: JsonObject, nth: number): string => {
   return `call_${answer}_${choice.index ?? 0}_${nth}`
 }
 
-/** Returns a whole answer whose calls all have ids; undefined when they have. */
+/** Returns a whole answer whose calls all have ids, and texts as arguments; undefined when they have. */
 export const withCallIds = (json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined => {
-  const lacksId = (call: JsonObject) => !stringAt(call, "id")
+  const isOdd = (call: JsonObject) => !stringAt(call, "id") || withTextArguments(call) !== call
   const callsOf = (choice: JsonObject) => objectsAt(objectAt(choice, "message"), "tool_calls")
-  if (!choices.some((choice) => callsOf(choice).some(lacksId))) return undefined
+  if (!choices.some((choice) => callsOf(choice).some(isOdd))) return undefined
   return {
     ...json,
     choices: choices.map((choice) => {
       const { message } = choice
-      if (!isObject(message) || !callsOf(choice).some(lacksId)) return choice
+      if (!isObject(message) || !callsOf(choice).some(isOdd)) return choice
       const calls = callsOf(choice).map((call, nth) =>
-        lacksId(call) ? { type: "function", ...call, id: ownId(json, choice, nth) } : call,
+        isOdd(call)
+          ? {
+              type: "function",
+              ...withTextArguments(call),
+              id: stringAt(call, "id") || ownId(json, choice, nth),
+            }
+          : call,
       )
       return { ...choice, message: { ...message, tool_calls: calls } }
     }),
   }
+}
+
+/** Some builds of llama.cpp send an object. */
+const withTextArguments = (call: JsonObject): JsonObject => {
+  const called = objectAt(call, "function")
+  return isObject(called?.arguments)
+    ? { ...call, function: { ...called, arguments: JSON.stringify(called.arguments) } }
+    : call
 }

@@ -75,6 +75,12 @@ const inputOf = (usage: JsonObject, cached: unknown, written: unknown): unknown 
   const input = usage.prompt_tokens ?? usage.input_tokens
   if (typeof input !== "number" || typeof output !== "number") return input
   const beside = numberOf(cached) + numberOf(written)
+  // Anthropic's own block, as it is.
+  const isAnthropics =
+    usage.prompt_tokens === undefined &&
+    total === undefined &&
+    (usage.cache_read_input_tokens ?? usage.cache_creation_input_tokens) !== undefined
+  if (isAnthropics) return input + beside
   return beside > 0 && total === input + output + beside ? input + beside : input
 }
 

@@ -31,6 +31,11 @@ const decisive: ReadonlyArray<Row> = [
     // xAI by 403, Alibaba, DeepSeek, Anthropic.
     says: /^(<\d+> InternalError\.Algo\.\w+: )?(content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk|output blocked by content filtering)/i,
   },
+  // llama.cpp by 500, of what a request has.
+  {
+    kind: "refused",
+    says: /^(\s*-+\s*while executing \w+ at line|conversation roles must alternate|tools param requires --jinja|unsupported param: )/i,
+  },
   // OpenRouter of an account that would do for a shorter answer.
   { kind: "refused", says: /^.{0,200}\bfewer max_tokens/i, unless: 400 },
   {
@@ -42,6 +47,7 @@ const decisive: ReadonlyArray<Row> = [
       ...["Arrearage", "AccountOverdueError"], // Alibaba, Volcengine
       ...["insufficient_user_quota", "pre_consume_token_quota_failed"], // New API
       ...["1113", "1310"], // Zhipu
+      ...["NOT_ENOUGH_BALANCE", "30001"], // Novita, SiliconFlow
       ...["organization_spend_limit_exceeded", "project_spend_limit_exceeded", "user_spend_limit_exceeded"],
     ],
     // Anthropic by 400, xAI by 403 and 429, DeepSeek, OpenRouter, OpenAI, MiniMax by 500, Fireworks by 412, Zhipu by 429.
@@ -54,7 +60,7 @@ const decisive: ReadonlyArray<Row> = [
     kind: "context_length_exceeded",
     words: ["context_length_exceeded", "exceed_context_size_error", "1261"],
     // More tokens than a minute's limit are a 429 (OpenAI) or 413 (Groq), but never fit, however long one waits.
-    says: /maximum context (length|window)|exceeds? the (available )?context (length|window|size)|^request too large for .*\blimit:? \d+, requested:? \d|^(the )?prompt is too long|^context size has been exceeded|maximum prompt length is|^prompt exceeds max length|exceeded model token limit|^(<\d+> InternalError\.Algo\.\w+: )?range of input length should be/i,
+    says: /maximum context (length|window)|exceeds? the (available )?context (length|window|size)|^request too large for .*\blimit:? \d+, requested:? \d|^(the )?prompt is too long|^context size has been exceeded|maximum prompt length is|^prompt exceeds max length|exceeded model token limit|^(<\d+> InternalError\.Algo\.\w+: )?range of input length should be|^input validation error: .inputs. tokens \+ .max_new_tokens. must be|^input length and .max_tokens. exceed context limit|^the (input|(decoder|engine) prompt)\b.{0,40} (is longer than|exceeds) the (model's context length|maximum model length|max_model_len)|^trying to keep the first \d+ tokens when context|^too many tokens: |^input is too long for requested model/i,
   },
   // Before the next: OpenAI says of streams alone that an organization must be verified for them.
   { kind: "unsupported", words: ["unsupported_parameter", "unsupported_value", "unknown_parameter"] },
@@ -65,7 +71,7 @@ const decisive: ReadonlyArray<Row> = [
       ...["organization_not_verified", "ModelNotOpen", "AccessDenied.Unpurchased"],
     ],
     // OpenAI, Anthropic.
-    says: /^(country, region, or territory not supported|your organization must be verified|this organization has been disabled|project \S+ does not have access to model)/i,
+    says: /^(user location is not supported|country, region, or territory not supported|your organization must be verified|this organization has been disabled|project \S+ does not have access to model)/i,
   },
   {
     kind: "auth",
@@ -75,6 +81,7 @@ const decisive: ReadonlyArray<Row> = [
   {
     kind: "model_not_found",
     words: [
+      ...["unknown_model", "model_not_available", "model_not_supported", "20012"],
       ...["model_not_found", "model_decommissioned", "invalid_model", "DeploymentNotFound", "ModelNotFound"],
       "InvalidEndpointOrModel.NotFound", // Volcengine
     ],
@@ -82,7 +89,7 @@ const decisive: ReadonlyArray<Row> = [
     says: /^((the )?(requested )?model [`'"]?[^\s`'"]+[`'"]? (has been (decommissioned|deprecated)|does not exist|(is|was) not found)|model not exist|invalid model\b|\S+ is not a valid model id|function '\S+': not found for account)/i,
   },
   // The model's own call or JSON was bad, of which Groq tells by 400.
-  { kind: "server_error_once", words: ["tool_use_failed", "json_validate_failed"] },
+  { kind: "no_answer", words: ["tool_use_failed", "json_validate_failed"] },
   { kind: "overloaded", words: ["server_is_overloaded", "slow_down"], says: /^.{0,80}\bDEGRADED function\b/ },
 ]
 

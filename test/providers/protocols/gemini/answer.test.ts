@@ -301,10 +301,10 @@ describe("no answer", () => {
   })
 
   it.each<[reason: string, kind: string]>([
-    ["MALFORMED_FUNCTION_CALL", "server_error_once"],
-    ["UNEXPECTED_TOOL_CALL", "server_error_once"],
-    ["TOO_MANY_TOOL_CALLS", "server_error_once"],
-    ["MALFORMED_RESPONSE", "server_error_once"],
+    ["MALFORMED_FUNCTION_CALL", "no_answer"],
+    ["UNEXPECTED_TOOL_CALL", "no_answer"],
+    ["TOO_MANY_TOOL_CALLS", "no_answer"],
+    ["MALFORMED_RESPONSE", "no_answer"],
     ["MISSING_THOUGHT_SIGNATURE", "needs_rewording"],
     ["PUP_LIMITED_DISABLED", "not_enabled"],
   ])("is a candidate that stopped for %s, whatever it said before", (reason, kind) => {
@@ -318,7 +318,7 @@ describe("no answer", () => {
     "is an empty candidate that stopped for %s",
     (reason) => {
       for (const parts of [undefined, [], [{ text: "" }], [{ text: "a", thought: true }]]) {
-        assert.deepInclude(fault(candidate(parts, reason)), { kind: "server_error_once", detail: reason })
+        assert.deepInclude(fault(candidate(parts, reason)), { kind: "no_answer", detail: reason })
       }
       const said = [{ text: "a" }, { functionCall: { name: "f" } }]
       for (const part of said) assert.isUndefined(fault(candidate([part], reason)))
@@ -326,9 +326,9 @@ describe("no answer", () => {
   )
 
   it("is an empty candidate that just stopped, and not one that was stopped", () => {
-    assert.strictEqual(fault(candidate([], "STOP"))?.kind, "server_error_once")
-    assert.strictEqual(fault(candidate([{ text: "" }], "STOP"))?.kind, "server_error_once")
-    assert.strictEqual(fault(candidate([{ text: "a", thought: true }], "STOP"))?.kind, "server_error_once")
+    assert.strictEqual(fault(candidate([], "STOP"))?.kind, "no_answer")
+    assert.strictEqual(fault(candidate([{ text: "" }], "STOP"))?.kind, "no_answer")
+    assert.strictEqual(fault(candidate([{ text: "a", thought: true }], "STOP"))?.kind, "no_answer")
     for (const reason of ["MAX_TOKENS", "SAFETY", "MODEL_ARMOR", "ESCALATION"]) {
       assert.strictEqual(completion(candidate([], reason)).text, "")
     }

@@ -248,26 +248,22 @@ describe("a stream that fails", () => {
   it("is one whose first choice stopped for a failure, or before it had said anything", () => {
     const failed = { finishReason: "MALFORMED_FUNCTION_CALL" }
     const second = { index: 1, content: { parts: [{ text: "b" }] }, ...stop }
-    assert.strictEqual(run([piece([], failed)]).outcome, "server_error_once")
-    assert.strictEqual(run([piece([{ text: "" }]), piece([], failed)]).outcome, "server_error_once")
-    assert.strictEqual(
-      run([{ candidates: [failed, second] }]).outcome,
-      "server_error_once",
-      "whatever others said",
-    )
+    assert.strictEqual(run([piece([], failed)]).outcome, "no_answer")
+    assert.strictEqual(run([piece([{ text: "" }]), piece([], failed)]).outcome, "no_answer")
+    assert.strictEqual(run([{ candidates: [failed, second] }]).outcome, "no_answer", "whatever others said")
     for (const part of [{ text: "a" }, { text: "a", thought: true }, { functionCall: { name: "f" } }]) {
-      assert.strictEqual(run([piece([part]), piece([], failed)]).outcome, "server_error_once")
+      assert.strictEqual(run([piece([part]), piece([], failed)]).outcome, "no_answer")
       assert.strictEqual(
         run([piece([part]), piece([], { finishReason: "OTHER" })]).outcome,
-        "thought" in part ? "server_error_once" : "Done",
+        "thought" in part ? "no_answer" : "Done",
       )
     }
-    assert.strictEqual(run([{ candidates: [second, { index: 0, ...stop }] }]).outcome, "server_error_once")
+    assert.strictEqual(run([{ candidates: [second, { index: 0, ...stop }] }]).outcome, "no_answer")
     assert.strictEqual(
       run([piece([{ text: "a" }], stop), { candidates: [{ ...failed, index: 1 }] }]).outcome,
       "Done",
     )
-    assert.strictEqual(run([piece([], stop)]).outcome, "server_error_once")
+    assert.strictEqual(run([piece([], stop)]).outcome, "no_answer")
     for (const reason of ["MAX_TOKENS", "SAFETY", "MODEL_ARMOR", "ESCALATION"]) {
       assert.strictEqual(run([piece([], { finishReason: reason })]).outcome, "Done")
     }

@@ -126,6 +126,20 @@ describe("streamed calls", () => {
   })
 })
 
+describe("arguments that are an object", () => {
+  it("become a text", () => {
+    const object = { id: "a", type: "function", function: { name: "f", arguments: { a: 1 } } }
+    assert.deepStrictEqual(joined([chunk({ index: 0, ...object })]), [
+      { id: "a", name: "f", args: '{"a":1}' },
+    ])
+    const json = { choices: [{ message: { tool_calls: [object] } }] }
+    const mended = withCallIds(json, json.choices) as typeof json
+    assert.deepStrictEqual(mended.choices[0]?.message.tool_calls as unknown, [
+      { id: "a", type: "function", function: { name: "f", arguments: '{"a":1}' } },
+    ])
+  })
+})
+
 describe("calls of a whole answer", () => {
   it("get ids where they have none", () => {
     const json = { id: "x", choices: [{ message: { tool_calls: [first("a", "f"), first(null, "g")] } }] }
