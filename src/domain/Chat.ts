@@ -1,3 +1,4 @@
+import type { Dialect } from "./Dialect.ts"
 import type { Usage } from "./Usage.ts"
 
 /**
@@ -53,15 +54,19 @@ export interface AnswerSummary {
 
 /** One whole answer of a provider, translated. */
 export interface Completion extends AnswerSummary {
-  /** The answer as OpenAI's JSON body: the provider's own bytes when it speaks OpenAI. */
+  /** What `body` speaks; chat when absent. Another one only to a client that speaks it too. */
+  readonly dialect?: Dialect
+  /** The answer as a JSON body: the provider's own bytes when it speaks that dialect. */
   readonly body: () => string | Uint8Array
 }
 
 /** One event of a streamed answer, and what the gateway understood of it. */
 export interface ChatChunk {
+  /** What `event` speaks; chat when absent. Another one only to a client that speaks it too. */
+  readonly dialect?: Dialect
   /**
-   * A complete server-sent event, blank line included, with OpenAI's `chat.completion.chunk` as data: the provider's
-   * own bytes when it speaks OpenAI. The terminal `[DONE]` is never among them. A comment in its stead says nothing
+   * A complete server-sent event, blank line included, of chat with OpenAI's `chat.completion.chunk` as data: the provider's
+   * own bytes when it speaks that dialect. The terminal `[DONE]` is never among them. A comment in its stead says nothing
    * to clients, where only the rest of the chunk is of use.
    */
   readonly event: Uint8Array

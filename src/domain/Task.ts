@@ -1,5 +1,6 @@
 import type { JsonSource } from "../platform/json-source.ts"
 import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "./Chat.ts"
+import type { Dialect } from "./Dialect.ts"
 import { type EmbeddingRequest, estimateEmbeddingTokens } from "./Embedding.ts"
 
 /** A client's wish of a model. */
@@ -7,10 +8,15 @@ export type Task = ChatTask | EmbeddingTask
 
 export interface ChatTask {
   readonly _tag: "Chat"
+  /** The request in the common language, whatever the client speaks. */
   readonly request: ChatRequest
   readonly mode: CallMode
-  /** The bytes of the client's own OpenAI request that `request` was read from. */
+  /** What the client speaks, and so `source`; chat when absent. */
+  readonly dialect?: Dialect
+  /** The bytes of the client's own request that `request` was read from, where they may go on as they are. */
   readonly source?: JsonSource | undefined
+  /** Header fields of the client's that belong to the body, for providers that speak the same dialect: names and values in turn. */
+  readonly headers?: ReadonlyArray<string>
 }
 
 export interface EmbeddingTask {

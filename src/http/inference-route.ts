@@ -21,8 +21,11 @@ import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { Uploads } from "./Uploads.ts"
 
-/** Understands a route's JSON body. */
-export type DecodeCall = (body: JsonBody) => Result.Result<InferenceCall, GatewayError>
+/** Understands a route's JSON body, to which some dialects have header fields. */
+export type DecodeCall = (body: JsonBody, header?: ReadHeader) => Result.Result<InferenceCall, GatewayError>
+
+/** Returns a header field of the request; undefined when it is not there. */
+type ReadHeader = (name: string) => string | undefined
 
 /** One route that infers. */
 export interface InferenceRoute {
@@ -47,14 +50,18 @@ export const makeInferenceRoute = Effect.gen(function* () {
     takeBytes: TakeBytes,
   ): Effect.Effect<ReadCall, GatewayError> => {
     const key = idempotencyKey(request)
+    const header: ReadHeader = (name) => request.headers[name]
     if (Result.isFailure(key)) return Effect.fail(key.failure)
     return Effect.flatMap(
       readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads, readTurns }),
       (bytes) =>
         Effect.map(
           bytes.length <= SMALL_BODY_BYTES
-            ? Effect.fromResult(Result.flatMap(readJson(bytes), decode))
-            : inTurn(bytes.length, understandLarge(bytes, decode)),
+            ? Effect.fromResult(Result.flatMap(readJson(bytes), (body) => decode(body, header)))
+            : inTurn(
+                bytes.length,
+                understandLarge(bytes, (body) => decode(body, header)),
+              ),
           (call) => ({
             call,
             claim:
@@ -93,7 +100,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
 /** Parses and checks a large body in turns of the event loop, between which other requests go on. */
 export const understandLarge = (
   bytes: Buffer,
-  decode: DecodeCall,
+  decode: (body: JsonBody) => Result.Result<InferenceCall, GatewayError>,
 ): Effect.Effect<InferenceCall, GatewayError> =>
   Effect.suspend(() => Effect.fromResult(readJson(bytes))).pipe(
     Effect.tap(Effect.yieldNow),

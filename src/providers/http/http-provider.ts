@@ -3,11 +3,11 @@ import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
 import type { Usage } from "../../domain/Usage.ts"
+import { isObject, type JsonObject, parseJson } from "../../platform/json.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../Provider.ts"
 import { badRequest, badResponse } from "../protocols/fault.ts"
-import { isObject, type JsonObject, parseJson } from "../protocols/json.ts"
-import type { BodyWriter, Fault, JsonAnswer, Protocol } from "../protocols/Protocol.ts"
+import type { BodyWriter, Fault, JsonAnswer, Wire } from "../protocols/Protocol.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
 import { OutgoingCall } from "./OutgoingCall.ts"
 import { SseParser } from "./sse.ts"
@@ -20,14 +20,13 @@ import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from
  * request but its body goes upstream.
  */
 interface Vendor {
-  readonly protocol: Protocol
-  /** The path after the base URL. */
-  readonly path: (model: string, call: CallKind) => string
+  /** The wire that a task goes over; most vendors have one. */
+  readonly wire: (task: Task, model: string) => Wire
   /** The header that carries the key. */
   readonly auth: (apiKey: string) => readonly [name: string, value: string]
+  /** Header fields that every request has besides: names and values in turn. */
+  readonly headers?: ReadonlyArray<string>
 }
-
-type CallKind = "chat" | "stream" | "embedding"
 
 const commonHeaders = (accept: string): ReadonlyArray<string> => [
   "content-type",
@@ -43,15 +42,15 @@ const commonHeaders = (accept: string): ReadonlyArray<string> => [
 export const makeHttpProvider = (
   config: HttpProviderConfig,
   transport: Transport,
-  { protocol, path, auth }: Vendor,
+  { wire, auth, headers = [] }: Vendor,
 ): Provider => {
   const base = new URL(config.baseUrl)
   const prefix = base.pathname.replace(/\/+$/, "")
   const upstream = transport.upstream(base.origin)
   const apiKey = config.apiKey && Redacted.value(config.apiKey)
   const authHeaders = apiKey === undefined ? [] : auth(apiKey)
-  const wholeHeaders = [...authHeaders, ...commonHeaders("application/json")]
-  const streamHeaders = [...authHeaders, ...commonHeaders("text/event-stream")]
+  const wholeHeaders = [...authHeaders, ...headers, ...commonHeaders("application/json")]
+  const streamHeaders = [...authHeaders, ...headers, ...commonHeaders("text/event-stream")]
 
   const failure = (model: string, fault: Fault, status?: number, usage: Usage | null = null) =>
     new ProviderError({
@@ -85,20 +84,20 @@ export const makeHttpProvider = (
   const failRefused = (call: OutgoingCall, response: UpstreamResponse): Effect.Effect<never, ProviderError> =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
-      const fault = protocol.classify(
+      const fault = call.protocol.classify(
         { status, headers, body: jsonOf(response) },
         clock.currentTimeMillisUnsafe(),
       )
       return failQuoting(call, fault, status, body)
     })
 
-  const parse = ({ model, task }: OutgoingCall, answer: JsonAnswer) =>
+  const parse = ({ model, protocol, task }: OutgoingCall, answer: JsonAnswer) =>
     task._tag === "Chat"
       ? protocol.parse(model, answer)
       : protocol.parseEmbedding(model, task.request, answer)
 
   /** Reads a stream that came in place of a whole answer. */
-  const join = (body: Buffer): JsonObject | undefined => {
+  const join = ({ protocol }: OutgoingCall, body: Buffer): JsonObject | undefined => {
     const parser = new SseParser(upstream.maxBytes)
     const { events } = parser.push(body)
     // Only a blank line may be missing.
@@ -118,7 +117,7 @@ export const makeHttpProvider = (
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const nowMs = clock.currentTimeMillisUnsafe()
-      const joined = isEventStream(headers) ? join(body) : undefined
+      const joined = isEventStream(headers) ? join(call, body) : undefined
       const json = joined ?? (isJson(headers.contentType) ? jsonOf(response) : textJson(response))
       if (json === undefined && !isJson(headers.contentType)) {
         return failQuoting(call, badResponse("content-type is not JSON"), status, body)
@@ -134,7 +133,7 @@ export const makeHttpProvider = (
         completion.failure,
         status,
         body,
-        isObject(json) ? protocol.usageOf(json) : null,
+        isObject(json) ? call.protocol.usageOf(json) : null,
       )
     })
 
@@ -155,13 +154,13 @@ export const makeHttpProvider = (
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const json = isJson(headers.contentType) ? jsonOf(response) : textJson(response)
-      const datas = protocol.splitAnswer(json)
+      const datas = call.protocol.splitAnswer(json)
       if (datas === undefined) {
         return failQuoting(call, badResponse("content-type is not text/event-stream"), status, body)
       }
       const events = datas.map((data) => `data: ${data}\n\n`).join("")
       const reader = readEvents(
-        protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
+        call.protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
         sink,
         upstream.maxBytes,
       )
@@ -183,7 +182,7 @@ export const makeHttpProvider = (
         if (!isEventStream(headers)) return undefined
         sink.onRoom = resume
         return readEvents(
-          protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
+          call.protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
           sink,
           upstream.maxBytes,
         )
@@ -197,22 +196,33 @@ export const makeHttpProvider = (
       })
     })
 
-  const callOf = (task: Task, model: string, writer: BodyWriter): PreparedCall => {
+  const callOf = (task: Task, model: string, { path, protocol }: Wire, writer: BodyWriter): PreparedCall => {
     const kind = task._tag === "Chat" ? "chat" : "embedding"
-    const call = new OutgoingCall(task, model, writer)
-    const { dropped } = writer
+    const call = new OutgoingCall(task, model, protocol, writer)
+    const { dropped, headers: own } = writer
+    const headersOf = (usual: ReadonlyArray<string>) => (own === undefined ? usual : [...usual, ...own])
     return {
       ...(dropped !== undefined && { dropped }),
       complete: (timeoutMs) =>
         Effect.suspend(() => {
           const body = call.wholeBody()
-          const request = { path: prefix + path(model, kind), headers: wholeHeaders, body, timeoutMs }
+          const request = {
+            path: prefix + path(model, kind),
+            headers: headersOf(wholeHeaders),
+            body,
+            timeoutMs,
+          }
           return complete(call, request)
         }),
       stream: (timeoutMs, sink) =>
         Effect.suspend(() => {
           const body = call.streamedBody()
-          const request = { path: prefix + path(model, "stream"), headers: streamHeaders, body, timeoutMs }
+          const request = {
+            path: prefix + path(model, "stream"),
+            headers: headersOf(streamHeaders),
+            body,
+            timeoutMs,
+          }
           return stream(call, request, sink)
         }),
     }
@@ -223,8 +233,9 @@ export const makeHttpProvider = (
     simulated: false,
     models: new Map(config.models.map((model) => [model.name, model])),
     prepare: (task, model) => {
-      const lowered = protocol.lower(task, model)
-      if (Result.isSuccess(lowered)) return Result.succeed(callOf(task, model, lowered.success))
+      const over = wire(task, model)
+      const lowered = over.protocol.lower(task, model)
+      if (Result.isSuccess(lowered)) return Result.succeed(callOf(task, model, over, lowered.success))
       const { kind, param, reason } = lowered.failure
       if (kind === "unsupported") return Result.fail({ param, reason })
       const refused = Effect.suspend(() => Effect.fail(failure(model, badRequest(reason, param))))

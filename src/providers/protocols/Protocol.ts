@@ -4,9 +4,9 @@ import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
 import type { Usage } from "../../domain/Usage.ts"
+import type { JsonObject } from "../../platform/json.ts"
 import type { SseEvent } from "../http/sse.ts"
 import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
-import type { JsonObject } from "./json.ts"
 
 /**
  * One provider wire format as pure functions. Each protocol keeps the same sections in the same order: request
@@ -34,11 +34,20 @@ export interface Protocol {
   readonly classify: (answer: ErrorAnswer, nowMs: number) => Fault
 }
 
+/** A protocol at the paths of a vendor. One vendor may have several, for the dialects that it speaks. */
+export interface Wire {
+  readonly protocol: Protocol
+  /** The path after the base URL. */
+  readonly path: (model: string, call: "chat" | "stream" | "embedding") => string
+}
+
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
 export interface BodyWriter {
   readonly write: (mode: CallMode) => string | Uint8Array
   /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. */
   readonly dropped?: ReadonlyArray<string> | undefined
+  /** Header fields that the body needs: names and values in turn. */
+  readonly headers?: ReadonlyArray<string> | undefined
   /**
    * Finds other words, for when the provider does not take these: without a signature, an option of the gateway's own, a
    * new role. `refused` is what it named, or an empty text; undefined when there are none (any more).

@@ -2,12 +2,12 @@ import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { gemini } from "../protocols/gemini/protocol.ts"
+import type { Wire } from "../protocols/Protocol.ts"
 
 /** Makes the provider for Google's Gemini API. The key goes into a header, never into the URL, which others log. */
 export const makeGemini = (config: HttpProviderConfig, transport: Transport) =>
   makeHttpProvider(config, transport, {
-    protocol: gemini,
-    path: (model, call) => `/v1beta/models/${encodeURIComponent(model)}:${methods[call]}`,
+    wire: () => generateContent,
     auth: (apiKey) => ["x-goog-api-key", apiKey],
   })
 
@@ -17,3 +17,8 @@ const methods = {
   stream: "streamGenerateContent?alt=sse",
   embedding: "batchEmbedContents",
 } as const
+
+const generateContent: Wire = {
+  protocol: gemini,
+  path: (model, call) => `/v1beta/models/${encodeURIComponent(model)}:${methods[call]}`,
+}

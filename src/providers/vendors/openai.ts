@@ -2,11 +2,13 @@ import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
+import type { Wire } from "../protocols/Protocol.ts"
 
 /** Makes the provider for OpenAI itself. */
-export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) =>
-  makeHttpProvider(config, transport, {
-    protocol: openAiChat({ isOpenAi: true }),
-    path: openAiPath,
+export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => {
+  const chat: Wire = { protocol: openAiChat({ isOpenAi: true }), path: openAiPath }
+  return makeHttpProvider(config, transport, {
+    wire: () => chat,
     auth: (apiKey) => ["authorization", `Bearer ${apiKey}`],
   })
+}

@@ -1,5 +1,5 @@
 import type { OpenAI } from "openai"
-import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import type { WireHead } from "../openai-chat/wire.ts"
 import { fromGeminiName } from "./function-names.ts"
 import { type ExtraContent, extraContent } from "./signatures.ts"

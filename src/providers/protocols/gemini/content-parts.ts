@@ -1,6 +1,6 @@
 import type { Part } from "@google/genai"
 import { Result } from "effect"
-import { isObject, objectAt, stringAt } from "../json.ts"
+import { isObject, objectAt, stringAt } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { malformed, unsupported } from "./wire.ts"
 

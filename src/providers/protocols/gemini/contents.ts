@@ -1,7 +1,7 @@
 import type { Content, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
-import { objectsAt } from "../json.ts"
+import { objectsAt } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { CallHistory, lowerCall, lowerToolResult } from "./calls.ts"
 import { lowerContent } from "./content-parts.ts"

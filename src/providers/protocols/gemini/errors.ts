@@ -1,6 +1,6 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { upstreamFault } from "../fault.ts"
-import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseDuration, parseRetryAfter } from "../retry-after.ts"
 

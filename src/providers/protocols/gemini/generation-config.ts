@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
-import { isObject, type JsonObject } from "../json.ts"
+import { isObject, type JsonObject } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { GoogleFields } from "./google-fields.ts"
 import { type GenerationSettings, malformed, present, unsupported } from "./wire.ts"

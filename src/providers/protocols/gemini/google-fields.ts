@@ -1,7 +1,7 @@
 import type { SafetySetting } from "@google/genai"
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, type JsonObject } from "../json.ts"
+import { isObject, type JsonObject } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { type GenerateContentBody, malformed, present, unsupported } from "./wire.ts"
 

@@ -1,4 +1,4 @@
-import { type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
+import { type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import type { WireLogprobs } from "../openai-chat/wire.ts"
 
 /** Reads a candidate's log probabilities; null, as OpenAI has it, when there are none. */

@@ -1,5 +1,5 @@
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject } from "../json.ts"
+import { isObject } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import {
   answersJsonBesideTools,

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, joinObjects } from "../json.ts"
+import { isObject, joinObjects } from "../../../platform/json.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { type Conversation, lowerMessages } from "./contents.ts"
 import { lowerSettings } from "./generation-config.ts"

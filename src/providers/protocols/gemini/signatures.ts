@@ -1,5 +1,5 @@
 import type { Content, Part } from "@google/genai"
-import { isObject, objectAt, stringAt } from "../json.ts"
+import { isObject, objectAt, stringAt } from "../../../platform/json.ts"
 
 /** Signatures of thoughts: opaque texts with which Gemini recognizes its own earlier turns. */
 

@@ -1,6 +1,6 @@
 import type { ChatChunk, FinishReason } from "../../../domain/Chat.ts"
+import { isObject, type JsonObject, objectsAt, parseJson } from "../../../platform/json.ts"
 import { badResponse } from "../fault.ts"
-import { isObject, type JsonObject, objectsAt, parseJson } from "../json.ts"
 import {
   chatChunk,
   usageChunk,

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject } from "../json.ts"
+import { isObject } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { GoogleFields } from "./google-fields.ts"
 import {

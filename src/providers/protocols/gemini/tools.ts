@@ -1,7 +1,7 @@
 import type { FunctionDeclaration } from "@google/genai"
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, type JsonObject, objectAt, stringAt } from "../json.ts"
+import { isObject, type JsonObject, objectAt, stringAt } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { toGeminiName } from "./function-names.ts"
 import { type FunctionCalling, type GenerateContentBody, malformed, present, unsupported } from "./wire.ts"

@@ -1,5 +1,5 @@
 import { makeUsage, type Usage } from "../../../domain/Usage.ts"
-import { isObject, type JsonObject, objectsAt } from "../json.ts"
+import { isObject, type JsonObject, objectsAt } from "../../../platform/json.ts"
 
 /**
  * Reads the usage block. Thoughts are an addend beside the candidates; tool results are input beside the prompt, which includes cached

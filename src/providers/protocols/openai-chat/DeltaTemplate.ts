@@ -1,6 +1,6 @@
 import type { ChatChunk } from "../../../domain/Chat.ts"
+import { type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../../../platform/json.ts"
 import type { SseEvent } from "../../http/sse.ts"
-import { type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
 
 /** Random padding that OpenAI puts last into every event, so that sizes tell nothing. */
 const PADDING = ',"obfuscation":"'

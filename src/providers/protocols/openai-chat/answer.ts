@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import type { Completion } from "../../../domain/Chat.ts"
+import { isObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { badResponse } from "../fault.ts"
-import { isObject, objectAt, objectsAt, stringAt } from "../json.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
 import { textOf } from "./content.ts"
 import { inBandFault } from "./errors.ts"

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, stringAt } from "../json.ts"
+import { isObject, type JsonObject, stringAt } from "../../../platform/json.ts"
 
 /** Returns what a message or a delta says: a text, the texts of a list (Mistral's, beside its thoughts), or a refusal. */
 export const textOf = (message: JsonObject | undefined): string => {

@@ -1,5 +1,5 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, objectAt } from "../json.ts"
+import { isObject, objectAt } from "../../../platform/json.ts"
 
 /**
  * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, the

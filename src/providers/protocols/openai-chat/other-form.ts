@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objectAt, objectsAt, parseJson } from "../json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, parseJson } from "../../../platform/json.ts"
 import { countsNothing } from "./usage.ts"
 
 /**

@@ -1,7 +1,7 @@
 import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
+import { isObject, type JsonObject, joinObjects } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
-import { isObject, type JsonObject, joinObjects } from "../json.ts"
 import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
 
 /** The members that the gateway sets; every other member is the client's. */
@@ -55,7 +55,7 @@ const ownRequest = (request: ChatRequest, isOpenAi: boolean, isOlder: boolean): 
  */
 export const writeChat = (
   model: string,
-  { request, source }: ChatTask,
+  { dialect = "chat", request, source }: ChatTask,
   mode: CallMode,
   { isOpenAi }: ChatWriting,
   wording: Wording,
@@ -72,7 +72,9 @@ export const writeChat = (
       isOpenAi && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
   }
   const own = ownRequest(request, isOpenAi, wording.inOlderWords)
-  return source === undefined || own !== request ? rewrite(own, settings) : edit(source, settings)
+  return source === undefined || dialect !== "chat" || own !== request
+    ? rewrite(own, settings)
+    : edit(source, settings)
 }
 
 const rewrite = (

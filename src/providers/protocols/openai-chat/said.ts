@@ -1,4 +1,11 @@
-import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
+import {
+  isObject,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  parseJson,
+  stringAt,
+} from "../../../platform/json.ts"
 
 /** What an error says, wherever its vendor puts it. */
 export interface Said {

@@ -1,7 +1,14 @@
 import type { ChatChunk } from "../../../domain/Chat.ts"
+import {
+  isObject,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  parseJson,
+  stringAt,
+} from "../../../platform/json.ts"
 import type { SseEvent } from "../../http/sse.ts"
 import { badResponse } from "../fault.ts"
-import { isObject, type JsonObject, objectAt, objectsAt, parseJson, stringAt } from "../json.ts"
 import type { Fault, Reading, StreamReader } from "../Protocol.ts"
 import { textOf } from "./content.ts"
 import { DeltaTemplate } from "./DeltaTemplate.ts"

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 
 /**
  * Numbers and ids of tool calls. Clients put the pieces of a streamed call together by its `index`, and send its `id` back with

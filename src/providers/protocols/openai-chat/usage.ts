@@ -1,5 +1,5 @@
 import { makeUsage, type Usage } from "../../../domain/Usage.ts"
-import { isObject, type JsonObject, objectAt } from "../json.ts"
+import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
 
 /**
  * Reads the usage block of a chat's answer, as the vendors that speak this protocol write it. They agree on prompt and

@@ -1,4 +1,4 @@
-import { isObject, type JsonObject } from "../../protocols/json.ts"
+import { isObject, type JsonObject } from "../../../platform/json.ts"
 import { simulatedNumber } from "./number.ts"
 import { readPattern } from "./pattern.ts"
 import { type Effort, listOf, manyOf, numberOf, type Resolved, Schemas } from "./schema.ts"

@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../protocols/json.ts"
+import type { JsonObject } from "../../../platform/json.ts"
 import { numberOf } from "./schema.ts"
 
 /** Multiples that are tried: of fractions, not every multiple divides evenly again. */

@@ -1,5 +1,5 @@
 import { roundedNumber } from "../../../platform/exact-json.ts"
-import { isObject, type JsonObject } from "../../protocols/json.ts"
+import { isObject, type JsonObject } from "../../../platform/json.ts"
 
 /** A schema with its references followed and its parts put together, but for what there is to choose. */
 export interface Resolved {

@@ -1,4 +1,4 @@
-import { type JsonObject, stringAt } from "../../protocols/json.ts"
+import { type JsonObject, stringAt } from "../../../platform/json.ts"
 import { type Pattern, readPattern } from "./pattern.ts"
 import { type Effort, manyOf, numberOf } from "./schema.ts"
 

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../protocols/json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import type { SimulatedFailure } from "./embeddings.ts"
 
 export interface SimulatedTool {

@@ -1,4 +1,4 @@
-import { parseExactJson } from "../../platform/exact-json.ts"
+import { parseExactJson } from "./exact-json.ts"
 
 /**
  * An object of a provider's JSON. The readers here take anything, never throw, and read a missing or mistyped value as
