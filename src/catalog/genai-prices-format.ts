@@ -2,7 +2,7 @@ import { Result, Schema } from "effect"
 import { faultsOf } from "../domain/faults.ts"
 import { MAPPING_RULE } from "../domain/fields.ts"
 import { numberBetween, textThat, wholeNumber } from "../domain/rules.ts"
-import { startOf } from "./model.ts"
+import { isDay } from "./model.ts"
 
 /**
  * The format of the data set genai-prices: `data.json`, version 2, as far as it is read here. Every fault names provider,
@@ -54,8 +54,6 @@ export type Amount = typeof Amount.Type
 
 const Amounts = Schema.Record(Schema.String, Amount).annotate({ message: MAPPING_RULE })
 export type Amounts = typeof Amounts.Type
-
-const isDay = (text: string): boolean => /^\d{4}-\d{2}-\d{2}$/.test(text) && !Number.isNaN(startOf(text))
 
 /** Prices on a condition: the last that is met holds. */
 const Conditions = Schema.Array(

@@ -84,7 +84,7 @@ export const readGenaiPrices = (
           as_of: about.asOf,
           provider: model.vendor,
           model: model.name,
-          ...(dayOf(constraint) !== "" && { valid_from: dayOf(constraint) }),
+          ...(firstDayOf(constraint) !== "" && { valid_from: firstDayOf(constraint) }),
         })
         if (Result.isSuccess(row)) prices.push(row.success)
         else faults.push(...faultsOf(row.failure.issue).map((fault) => `${name}: ${fault}`))
@@ -102,7 +102,7 @@ const uncounted = ({ prices }: Entry): ReadonlySet<string> =>
   new Set(prices.flatMap(({ prices }) => Object.keys(prices).filter((key) => !isCounted(key))))
 
 /** Returns the first day of a price; empty when it holds ever since. */
-const dayOf = (constraint: Entry["prices"][number]["constraint"]): string =>
+const firstDayOf = (constraint: Entry["prices"][number]["constraint"]): string =>
   constraint !== undefined && "start_date" in constraint ? constraint.start_date : ""
 
 /** Returns why the rows of an entry cannot be said here; undefined when they can. */
@@ -111,7 +111,7 @@ const whyNot = ({ prices }: Entry): string | undefined => {
     if (constraint !== undefined && "start_time" in constraint) return "prices by the time of day"
     const before = prices[i - 1]?.constraint
     // The last that holds counts there, whatever its day.
-    if (i > 0 && dayOf(constraint) <= dayOf(before)) return "prices out of the order of their days"
+    if (i > 0 && firstDayOf(constraint) <= firstDayOf(before)) return "prices out of the order of their days"
     if (amounts.input_mtok === undefined) return "no price of input tokens"
     for (const [key, amount] of Object.entries(amounts)) {
       // Such tokens would be taken for text.

@@ -35,7 +35,7 @@ const nanoEach = nanoUpTo(
   `must be a price from 0 to ${MAX_USD_EACH} USD with at most 9 decimals`,
 )
 
-const isDay = (text: string): boolean => {
+export const isDay = (text: string): boolean => {
   const time = startOf(text)
   return !Number.isNaN(time) && dayOf(time) === text
 }

@@ -7,8 +7,8 @@ import { priceAt, rowsOf } from "./price-history.ts"
 /** A price may double or halve. */
 const MAX_FACTOR = 2
 
-/** Prices that are compared, and what they are called. */
-const RATES = [
+/** Prices of tokens, and what they are called. */
+export const RATES = [
   ["inputNanoPer1M", "input"],
   ["cachedInputNanoPer1M", "cached input"],
   ["cacheWriteNanoPer1M", "cache write"],

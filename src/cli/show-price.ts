@@ -2,6 +2,7 @@ import { Schema } from "effect"
 import { priceVersion } from "../catalog/cost.ts"
 import { dayOf, PriceRow } from "../catalog/model.ts"
 import { type LayeredRow, layered, type PriceLayers } from "../catalog/price-history.ts"
+import { RATES } from "../catalog/price-jumps.ts"
 import { toUsd } from "../domain/Money.ts"
 
 /** What a model costs and who says so, for people and for scripts. */
@@ -30,22 +31,11 @@ export const rowJson = (each: LayeredRow, nowMs: number) => ({
   ...encode(each.row),
 })
 
-type Rates = Omit<NonNullable<PriceRow["bands"]>[number], "aboveTokens">
-
-const rates = (of: Rates): string =>
-  [
-    ["input", of.inputNanoPer1M],
-    ["cached input", of.cachedInputNanoPer1M],
-    ["cache write", of.cacheWriteNanoPer1M],
-    ["cache write for an hour", of.cacheWrite1hNanoPer1M],
-    ["output", of.outputNanoPer1M],
-    ["audio input", of.audioInputNanoPer1M],
-    ["cached audio input", of.cachedAudioInputNanoPer1M],
-    ["audio output", of.audioOutputNanoPer1M],
-    ["image output", of.imageOutputNanoPer1M],
-  ]
-    .flatMap(([what, nano]) => (typeof nano === "number" ? `${what} ${toUsd(nano)}` : []))
-    .join(", ")
+const rates = (of: Omit<NonNullable<PriceRow["bands"]>[number], "aboveTokens">): string =>
+  RATES.flatMap(([rate, what]) => {
+    const nano = of[rate]
+    return nano === undefined ? [] : `${what} ${toUsd(nano)}`
+  }).join(", ")
 
 const span = ({ row, until }: LayeredRow): string =>
   [

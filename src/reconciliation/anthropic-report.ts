@@ -1,7 +1,15 @@
 import { DateTime, Result, Schema } from "effect"
 import { Instant } from "../domain/Instant.ts"
 import type { ReportForm, ReportLine } from "./CostReport.ts"
-import { Cents, Dollars, dayOf, isWithinOneDay, ONE_DAY_RULE, reader, UsDollar } from "./report-fields.ts"
+import {
+  Cents,
+  Dollars,
+  isWithinOneDay,
+  ONE_DAY_RULE,
+  reader,
+  startOfDay,
+  UsDollar,
+} from "./report-fields.ts"
 
 /**
  * Anthropic's costs: pages of `GET /v1/organizations/cost_report`, in cents, and the costs that its console exports, in
@@ -65,7 +73,7 @@ const lineOf = (
 ): ReportLine => {
   const named = model.trim()
   return {
-    dayMs: dayOf(DateTime.toEpochMillis(at)),
+    dayMs: startOfDay(DateTime.toEpochMillis(at)),
     model: named === "" || !isTokens(costType.trim()) ? null : named,
     item: words.filter((word) => word != null && word.trim() !== "").join(", ") || UNGROUPED,
     usd,
@@ -85,7 +93,7 @@ export const anthropicReport: ReportForm = {
           ),
         ),
       ),
-      days: new Set(data.map(({ starting_at }) => dayOf(DateTime.toEpochMillis(starting_at)))),
+      days: new Set(data.map(({ starting_at }) => startOfDay(DateTime.toEpochMillis(starting_at)))),
       hasMore: has_more,
       nextPage: next_page ?? null,
     })),

@@ -2,10 +2,10 @@ import { Result, Schema } from "effect"
 import type { ReportForm, ReportLine, ReportRow } from "./CostReport.ts"
 import {
   Dollars,
-  dayOf,
   isWithinOneDay,
   ONE_DAY_RULE,
   reader,
+  startOfDay,
   UnixSeconds,
   UsDollar,
 } from "./report-fields.ts"
@@ -62,7 +62,7 @@ const modelOf = (item: string): string | null => {
 
 const lineOf = (startMs: number, lineItem: string, usd: ReportLine["usd"]): ReportLine => {
   const item = lineItem.trim()
-  return { dayMs: dayOf(startMs), model: modelOf(item), item: item === "" ? UNGROUPED : item, usd }
+  return { dayMs: startOfDay(startMs), model: modelOf(item), item: item === "" ? UNGROUPED : item, usd }
 }
 
 export const openAiReport: ReportForm = {
@@ -72,7 +72,7 @@ export const openAiReport: ReportForm = {
       lines: data.flatMap(({ start_time, results }) =>
         results.map(({ amount, line_item }) => lineOf(start_time, line_item ?? "", amount.value)),
       ),
-      days: new Set(data.map(({ start_time }) => dayOf(start_time))),
+      days: new Set(data.map(({ start_time }) => startOfDay(start_time))),
       hasMore: has_more,
       nextPage: next_page ?? null,
     })),
@@ -85,7 +85,7 @@ export const openAiReport: ReportForm = {
   exportsCents: false,
   readRow: (cells) =>
     Result.flatMap(readSpan(cells), ({ start_time }): Result.Result<ReportRow, string> => {
-      const dayMs = dayOf(start_time)
+      const dayMs = startOfDay(start_time)
       const { amount_value: amount = "", line_item: item = "" } = cells
       // A day without costs has a row, too.
       if (`${amount}${item}`.trim() === "") {

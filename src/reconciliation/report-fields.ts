@@ -53,12 +53,12 @@ export const UnixSeconds = matching("must be a time in unix seconds", /^\s*\d{1,
 )
 
 /** Returns the start of the UTC day that an instant is in. */
-export const dayOf = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS
+export const startOfDay = (ms: number): number => Math.floor(ms / DAY_MS) * DAY_MS
 
 export const ONE_DAY_RULE = "must lie within one UTC day: have the costs by day"
 
 /** Tells whether a span of time reaches into no other UTC day than the one that it starts in. */
-export const isWithinOneDay = (fromMs: number, toMs: number): boolean => toMs <= dayOf(fromMs) + DAY_MS
+export const isWithinOneDay = (fromMs: number, toMs: number): boolean => toMs <= startOfDay(fromMs) + DAY_MS
 
 /** Returns a function that decodes, or says which field broke which rule. */
 export const reader = <S extends Schema.ConstraintDecoder<unknown>>(schema: S) => {

@@ -1,4 +1,5 @@
 import { BigDecimal } from "effect"
+import { dayOf } from "../../catalog/model.ts"
 import { oneLine } from "../../domain/one-line.ts"
 import type { TimeRange } from "../../domain/TimeRange.ts"
 import type { ReportVendor } from "../../reconciliation/CostReport.ts"
@@ -12,8 +13,6 @@ interface Reconciled extends TimeRange {
   readonly source: "api" | "file"
   readonly result: Reconciliation
 }
-
-const dayText = (ms: number): string => new Date(ms).toISOString().slice(0, 10)
 
 /** Returns a part as a share of the whole in percent, to the hundredth; null of nothing. */
 const percentOf = (part: BigDecimal.BigDecimal, whole: BigDecimal.BigDecimal): number | null =>
@@ -60,7 +59,7 @@ export const asJson = ({ provider, vendor, source, fromMs, toMs, result }: Recon
     ...amountsJson(result),
     ...attemptsJson(result.days),
     days: result.days.map((each) => ({
-      day: dayText(each.dayMs),
+      day: dayOf(each.dayMs),
       model: each.model,
       ...amountsJson(each),
       ...attemptsJson([each]),
@@ -105,7 +104,7 @@ const HINTS: Readonly<Record<Hint, (day: ReconciledDay) => string>> = {
 
 const table = (days: ReadonlyArray<ReconciledDay>): ReadonlyArray<string> => {
   const rows = days.map((day) => [
-    dayText(day.dayMs),
+    dayOf(day.dayMs),
     oneLine(day.model),
     exactDollars(day.report),
     exactDollars(day.ledger),
@@ -141,7 +140,7 @@ export const asText = ({ provider, vendor, source, fromMs, toMs, result }: Recon
   const others = BigDecimal.sumAll(result.others.map(({ usd }) => usd))
   const unknown = unknownText(counts)
   return [
-    `provider      ${oneLine(provider)}, from ${dayText(fromMs)} up to and without ${dayText(toMs)} (UTC)`,
+    `provider      ${oneLine(provider)}, from ${dayOf(fromMs)} up to and without ${dayOf(toMs)} (UTC)`,
     `report        ${exactDollars(result.report)} USD, ${vendor}'s ${source === "api" ? "cost API" : "export"}`,
     ...(result.others.length === 0 ? [] : [`  no model's  ${exactDollars(others)} USD of it`]),
     `ledger        ${exactDollars(result.ledger)} USD in ${plural(counts.attempts, "attempt")}`,
