@@ -13,8 +13,8 @@ import { drain, scratchDirectory } from "./files.ts"
 
 const program = fileURLToPath(new URL("./appending-process.ts", import.meta.url))
 
-/** Runs the process until it is killed; what it said that it had taken and shipped. */
-const runAndKill = async (directory: string, afterMs: number) => {
+/** Runs the process until it is killed, which it is after `meanwhile`; what it said that it had taken and shipped. */
+const runAndKill = async (directory: string, meanwhile: () => Promise<unknown>) => {
   const child = fork(program, ["endless", directory], {
     execArgv: [],
     stdio: ["ignore", "pipe", "inherit", "ipc"],
@@ -22,7 +22,7 @@ const runAndKill = async (directory: string, afterMs: number) => {
   const said: Array<string> = []
   child.stdout?.setEncoding("utf8").on("data", (text: string) => said.push(text))
   await once(child.stdout ?? child, "data")
-  await setTimeout(afterMs)
+  await meanwhile()
   child.kill("SIGKILL")
   await once(child, "close")
   // The last line may be cut off.
@@ -60,7 +60,9 @@ describe("a process that is killed with SIGKILL", () => {
       const random = seeded(seed)
       for (let round = 0; round < 8; round++) {
         const directory = join(yield* scratchDirectory, "journal")
-        const { taken, shipped } = yield* Effect.promise(() => runAndKill(directory, random() * 300))
+        const { taken, shipped } = yield* Effect.promise(() =>
+          runAndKill(directory, () => setTimeout(random() * 300)),
+        )
         const found = yield* Effect.scoped(recoverAll(directory))
         const all = new Set([...found, ...shipped])
         assert.strictEqual(new Set(found).size, found.length, `seed ${seed}`)
@@ -79,12 +81,16 @@ describe("a process that is killed with SIGKILL", () => {
       const directory = join(yield* scratchDirectory, "journal")
       const living = yield* FileJournal.open({ directory, maxBytes: 1e9 })
       const other = yield* FileJournal.open({ directory, maxBytes: 1e9 })
-      const running = runAndKill(directory, 400)
-      for (let i = 0; i < 10; i++) {
-        yield* Effect.promise(() => setTimeout(30))
-        assert.isUndefined(yield* living.recoverOrphan)
-      }
-      const dead = yield* Effect.promise(() => running)
+      const looking = Effect.gen(function* () {
+        for (let i = 0; i < 10; i++) {
+          yield* Effect.promise(() => setTimeout(30))
+          assert.isUndefined(yield* living.recoverOrphan)
+        }
+      })
+      const scopeOfTest = yield* Scope.Scope
+      const dead = yield* Effect.promise(() =>
+        runAndKill(directory, () => Effect.runPromise(Scope.provide(looking, scopeOfTest))),
+      )
       const scope = yield* Scope.make()
       const orphan = yield* Scope.provide(living.recoverOrphan, scope)
       assert.isUndefined(yield* other.recoverOrphan)
