@@ -30,7 +30,7 @@ interface Refusal {
   readonly body: unknown
 }
 
-const GOOD_KEY = "good-key-of-tests"
+export const GOOD_KEY = "good-key-of-tests"
 export const NO_MODEL = "no-such-model"
 export const TEXT = "Hello! How can I help?"
 
