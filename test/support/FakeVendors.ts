@@ -7,6 +7,17 @@ import { presets } from "../../src/catalog/vendors.ts"
 /** What a vendor answers, from its documents: `test/fixtures/vendors/<preset>.json`. */
 interface VendorFixture {
   readonly source: string
+  /** Where the vendor is asked and how, as its documents have it and not as its row says. */
+  readonly wire: {
+    /** Header field, with `{key}` in it. */
+    readonly key?: string
+    /** Paths of both kinds of chats, with `{model}` in it where it is there. */
+    readonly whole: string
+    readonly stream: string
+    readonly models?: string
+    /** What tells of a key; the list of models is then open to everybody. */
+    readonly keyInfo?: string
+  }
   readonly whole: object
   /** Data of the events; `[DONE]` follows where the protocol has it. */
   readonly stream: ReadonlyArray<object>
@@ -87,46 +98,37 @@ export class FakeVendors {
     const chunks: Array<Buffer> = []
     request.on("data", (chunk: Buffer) => chunks.push(chunk))
     request.on("end", () => {
-      const found = vendorFixtures.find(({ preset }) => request.url?.startsWith(`/${preset.name}/`))
-      if (found === undefined) return this.#stray(request, response)
-      const path =
-        request.url?.slice(new URL(this.baseUrl(found.preset)).pathname.replace(/\/$/, "").length) ?? ""
-      const { fixture, preset } = found
-      const header = preset.kind === "gemini" ? "x-goog-api-key" : (preset.keyHeader ?? "authorization")
-      const value = header === "authorization" ? `Bearer ${GOOD_KEY}` : GOOD_KEY
-      if (fixture.refusedKey !== undefined && request.headers[header] !== value) {
+      const [, name = "", path = ""] = /^\/(\w+)(\/.*)$/.exec(request.url ?? "") ?? []
+      const fixture = vendorFixtures.find(({ preset }) => preset.name === name)?.fixture
+      if (fixture === undefined) return this.#stray(request, response)
+      const { wire } = fixture
+      const isOpen = wire.keyInfo !== undefined && path === wire.models
+      if (fixture.refusedKey !== undefined && !isOpen && !hasKey(request, wire.key)) {
         return json(response, fixture.refusedKey)
       }
-      if (request.method === "GET") {
-        if (path === preset.keyPath) return json(response, { status: 200, body: { data: {} } })
-        if (path === "/models") return json(response, { status: 200, body: fixture.models })
-        return this.#stray(request, response)
+      if (request.method === "GET" && path === wire.models) {
+        return json(response, { status: 200, body: fixture.models })
       }
-      const body = JSON.parse(Buffer.concat(chunks).toString()) as {
-        model?: string
-        stream?: boolean
-        stream_options?: unknown
+      if (request.method === "GET" && path === wire.keyInfo) {
+        return json(response, { status: 200, body: { data: { label: "tests" } } })
       }
-      const [, model = "", method = ""] =
-        preset.modelPath === undefined
-          ? ["", body.model, path]
-          : (/^\/([^/:]+):(.+)$/.exec(path.slice(preset.modelPath.length)) ?? [])
-      const methods = {
-        "/chat/completions": body.stream === true,
-        generateContent: false,
-        "streamGenerateContent?alt=sse": true,
-      }
-      const streams = new Map(Object.entries(methods)).get(method)
-      if (streams === undefined) return this.#stray(request, response)
+      if (request.method !== "POST") return this.#stray(request, response)
+      const body = JSON.parse(Buffer.concat(chunks).toString()) as ChatBody
+      const model = body.model ?? /\/([^/:]+):\w+/.exec(path)?.[1] ?? ""
+      const [whole, stream] = [wire.whole, wire.stream].map(
+        (known) => known.replace("{model}", model) === path,
+      )
+      const streams = whole && stream ? body.stream === true : stream
+      if (!whole && !stream) return this.#stray(request, response)
       if (model === NO_MODEL) return json(response, fixture.unknownModel)
       if (fixture.refusedStreamOptions !== undefined && body.stream_options !== undefined) {
-        this.refused.push(preset.name)
+        this.refused.push(name)
         return json(response, fixture.refusedStreamOptions)
       }
       if (!streams) return json(response, { status: 200, body: fixture.whole })
       response.writeHead(200, { "content-type": "text/event-stream" })
       const events = fixture.stream.map((data) => JSON.stringify(data))
-      const end = preset.kind === "gemini" ? [] : ["[DONE]"]
+      const end = wire.whole === wire.stream ? ["[DONE]"] : []
       response.end([...events, ...end].map((data) => `data: ${data}\n\n`).join(""))
     })
   }
@@ -135,6 +137,17 @@ export class FakeVendors {
     this.strays.push(`${method} ${url}`)
     json(response, { status: 404, body: { error: "no such path" } })
   }
+}
+
+interface ChatBody {
+  readonly model?: string
+  readonly stream?: boolean
+  readonly stream_options?: unknown
+}
+
+const hasKey = ({ headers }: IncomingMessage, field = ""): boolean => {
+  const [name = "", value = ""] = field.split(": ")
+  return headers[name] === value.replace("{key}", GOOD_KEY)
 }
 
 const json = (response: ServerResponse, { status, body }: Refusal): void => {
