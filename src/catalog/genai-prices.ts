@@ -132,7 +132,8 @@ const at = (amount: Amount | undefined, inputTokens: number): number | undefined
 const rowOf = (amounts: Amounts, { kind, known, pricesOf }: WantedModel) => {
   const tokens: Amounts = {
     ...amounts,
-    output_mtok: amounts.output_mtok ?? 0,
+    // Vectors are put out for nothing, whatever is said of them.
+    output_mtok: kind === "embedding" ? 0 : (amounts.output_mtok ?? 0),
     // Gemini hears; without a price of its own, audio costs what text does.
     ...(pricesOf === "google" &&
       kind === "chat" && {
