@@ -35,7 +35,7 @@ export const check = Command.make(
     const wanted = Option.getOrUndefined(name)
     const chosen = providers.filter((provider) => wanted === undefined || provider.name === wanted)
     if (wanted !== undefined && chosen.length === 0) {
-      const why = off.get(wanted)
+      const why = off.get(wanted)?.why
       return yield* new CommandFailed({
         message:
           why === undefined

@@ -23,7 +23,7 @@ export const list = Command.make(
     const { json } = yield* root
     const { off, providers } = (yield* Settings).gateway
     if (json) {
-      const offJson = [...off].map(([name, why]) => ({ name, on: false, why }))
+      const offJson = [...off].map(([name, { why }]) => ({ name, on: false, why }))
       return yield* Console.log(
         oneLine(JSON.stringify({ providers: [...providers.map(onJson), ...offJson] })),
       )
@@ -39,7 +39,7 @@ export const list = Command.make(
             several(provider.models.length, "model"),
           ]),
         ),
-        columns([...off].map(([name, why]) => ["off", name, why])),
+        columns([...off].map(([name, { why }]) => ["off", name, why])),
       ].join("\n"),
     )
   }),

@@ -281,8 +281,8 @@ export interface RouteConfig extends Required<StatedRoute> {
 /** Configuration that the gateway runs on, merged and checked; nothing downstream reads files or the environment for it. */
 export interface GatewayConfig extends Pick<GatewayFile, "timeouts" | "limits" | "ledger"> {
   readonly providers: ReadonlyArray<ProviderConfig>
-  /** Vendor that is known and off -> why. */
-  readonly off: ReadonlyMap<string, string>
+  /** Known vendors that are off, by name: why, and whether there is a key all the same. */
+  readonly off: ReadonlyMap<string, { readonly why: string; readonly hasKey: boolean }>
   /** `provider/model` -> who says what it costs; what holds of it is the price of the model. */
   readonly priceLayers: ReadonlyMap<string, PriceLayers>
   /** Route name -> route. `auto` is always there. */

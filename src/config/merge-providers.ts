@@ -2,7 +2,13 @@ import type { ModelConfig, PriceOverride, StatedModel } from "../catalog/model.t
 import type { Preset } from "../catalog/preset.ts"
 import { type PresetName, presetNames, presetOf, presets } from "../catalog/vendors.ts"
 import { builtinVendors, simulatedProviders, type Vendor, vendors } from "./builtin-providers.ts"
-import type { GatewayFile, HttpProviderConfig, ProviderConfig, StatedProvider } from "./GatewayConfig.ts"
+import type {
+  GatewayConfig,
+  GatewayFile,
+  HttpProviderConfig,
+  ProviderConfig,
+  StatedProvider,
+} from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import { addressOf, addressVariables, type PresetEnvironment, whyOff } from "./presets.ts"
 
@@ -63,18 +69,22 @@ export const mergeProviders = (
   }))
 }
 
-/** Returns the vendors that are not on, each with the reason. */
+/** Returns the known vendors that are not on, by name. */
 export const offVendors = (
   environment: ProviderEnvironment,
   enabled: ReadonlyArray<EnabledProvider>,
-): ReadonlyMap<string, string> => {
+): GatewayConfig["off"] => {
   const on = new Set(enabled.map(({ provider }) => provider.name))
-  return new Map(
-    [
-      ...vendors.map((vendor) => [vendor, `${builtinVendors[vendor].apiKeyEnv} is not set`] as const),
-      ...presets.map((preset) => [preset.name, whyOff(preset, environment) ?? ""] as const),
-    ].filter(([name]) => !on.has(name)),
-  )
+  const keyless = vendors.map((vendor) => {
+    const why = `${builtinVendors[vendor].apiKeyEnv} is not set`
+    return [vendor, { why, hasKey: false }] as const
+  })
+  const others = presets.flatMap((preset) => {
+    const why = whyOff(preset, environment)
+    const hasKey = preset.apiKeyEnv !== undefined && environment.apiKeys.has(preset.apiKeyEnv)
+    return why === undefined ? [] : [[preset.name, { why, hasKey }] as const]
+  })
+  return new Map([...keyless, ...others].filter(([name]) => !on.has(name)))
 }
 
 /** The vendor's own choice where its models are served, else the first chat model listed, if there is one. */

@@ -1,6 +1,6 @@
 import { Schema } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
-import { type CandidateRef, type RouteConfig, StatedRoute } from "./GatewayConfig.ts"
+import { type CandidateRef, type GatewayConfig, type RouteConfig, StatedRoute } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
 
@@ -19,8 +19,7 @@ const ROUTE_NAME = /^[A-Za-z0-9._-]{1,64}$/
 export const mergeRoutes = (
   file: Readonly<Record<string, StatedRoute>>,
   enabled: ReadonlyArray<EnabledProvider>,
-  /** Vendor that is known and off -> why. */
-  off: ReadonlyMap<string, string>,
+  off: GatewayConfig["off"],
   report: ReportFault,
 ): ReadonlyMap<string, RouteConfig> => {
   const routes = new Map<string, RouteConfig>()
@@ -82,14 +81,14 @@ const kindOf = (
 const requireServed = (
   listed: ReadonlyArray<CandidateRef>,
   enabled: ReadonlyArray<EnabledProvider>,
-  off: ReadonlyMap<string, string>,
+  off: GatewayConfig["off"],
   report: ReportFault,
 ): void =>
   listed.forEach(({ provider, model }, index) => {
     const earlier = listed.findIndex((other) => other.provider === provider && other.model === model)
     if (earlier < index) report([index], "repeats an earlier entry")
     const found = enabled.find((entry) => entry.provider.name === provider)?.provider
-    const why = off.get(provider)
+    const why = off.get(provider)?.why
     if (found === undefined && why !== undefined) {
       report([index], `needs provider ${provider}, which is off: ${why}`)
     } else if (found === undefined) {

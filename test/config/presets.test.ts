@@ -77,7 +77,11 @@ describe("a vendor's key in the environment", () => {
       found.providers.map(({ kind }) => kind),
       ["simulated", "simulated"],
     )
-    assert.strictEqual(found.off.get("bedrock"), "AWS_REGION or AWS_BEDROCK_BASE_URL is not set")
+    assert.deepStrictEqual(found.off.get("bedrock"), {
+      why: "AWS_REGION or AWS_BEDROCK_BASE_URL is not set",
+      hasKey: true,
+    })
+    assert.isFalse(found.off.get("groq")?.hasKey)
   })
 })
 
