@@ -60,6 +60,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "catalog",
     "config",
     "database",
+    "providers",
     "auth",
     "ledger",
     "repricing",

@@ -160,4 +160,4 @@ export const operatorLedger = Database.layerPool({
   statementTimeoutMs: 60_000,
 }).pipe(Layer.provide(Database.layerClient), Layer.provideMerge(Settings.layer))
 
-export const operatorTokens = AdminTokens.layer.pipe(Layer.provide(Settings.layer))
+export const operatorTokens = AdminTokens.layer.pipe(Layer.provideMerge(Settings.layer))

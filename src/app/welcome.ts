@@ -36,6 +36,10 @@ export const welcome = Effect.gen(function* () {
   yield* Console.log(
     `  providers  ${providers}${simulated ? "  (SIMULATED: set OPENAI_API_KEY or GEMINI_API_KEY for real ones)" : ""}`,
   )
+  for (const [name, { hasKey, why }] of gateway.off) {
+    // Who set a key expects the vendor to be there.
+    if (hasKey) yield* Console.log(`  off        ${name}: ${why}`)
+  }
   if (adminPort !== undefined) yield* Console.log(`  operators  ${operatorsUrl}`)
   if (docs) yield* Console.log(`  docs       ${operatorsUrl}/docs`)
   if (databaseUrl !== undefined) return

@@ -55,14 +55,14 @@ const priceRow = (usd: Usd, more: More): PriceRow => {
   }
 }
 
-/** Makes a row of a model that chats: its prices, its window and what it puts out at most. */
+/** Makes a row of a model that chats: its prices, its window and, where it is known, what it puts out at most. */
 export const row = (
   name: string,
   input: number,
   cachedInput: number,
   output: number,
   contextWindow: number,
-  maxOutputTokens: number,
+  maxOutputTokens: number | undefined,
   ...more: ReadonlyArray<More>
 ): ModelConfig => {
   const all: More = Object.assign({}, ...more)
@@ -71,7 +71,7 @@ export const row = (
     name,
     kind: "chat",
     contextWindow,
-    maxOutputTokens,
+    ...(maxOutputTokens !== undefined && { maxOutputTokens }),
     price:
       all.from === undefined
         ? price

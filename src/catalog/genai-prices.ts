@@ -12,9 +12,11 @@ import { type Price, PriceOverride } from "./model.ts"
 export const GENAI_PRICES_URL =
   "https://raw.githubusercontent.com/pydantic/genai-prices/main/prices/new_data/v2/data.json"
 
-/** A model whose price is wanted, of a vendor that the data set has. */
+/** A model whose price is wanted. */
 export interface WantedModel {
-  readonly vendor: "openai" | "gemini"
+  readonly vendor: string
+  /** What the data set calls the vendor. */
+  readonly pricesOf: string
   readonly name: string
   readonly kind: "chat" | "embedding"
   /** What is known of it without the data set, which has no service tiers. */
@@ -31,8 +33,6 @@ export interface FoundPrices {
   /** Prices of what no answer counts -> how many of the models have one. */
   readonly ignored: ReadonlyMap<string, number>
 }
-
-const PROVIDERS = { openai: "openai", gemini: "google" } as const
 
 /** Prices of tokens here and there. */
 const RATES = {
@@ -58,7 +58,7 @@ export const readGenaiPrices = (
   wanted: ReadonlyArray<WantedModel>,
   about: { readonly source: string; readonly asOf: string },
 ): Result.Result<FoundPrices, ReadonlyArray<string>> =>
-  Result.flatMap(readEntries(data, Object.values(PROVIDERS)), (entries) => {
+  Result.flatMap(readEntries(data, [...new Set(wanted.map(({ pricesOf }) => pricesOf))]), (entries) => {
     const faults: Array<string> = []
     const prices: Array<PriceOverride> = []
     const missing: Array<string> = []
@@ -66,7 +66,7 @@ export const readGenaiPrices = (
     const ignored = new Map<string, number>()
     for (const model of wanted) {
       const name = `${model.vendor}/${model.name}`
-      const entry = entries.get(PROVIDERS[model.vendor])?.find(({ match }) => matches(match, model.name))
+      const entry = entries.get(model.pricesOf)?.find(({ match }) => matches(match, model.name))
       if (entry === undefined) {
         missing.push(name)
         continue
@@ -129,12 +129,13 @@ const at = (amount: Amount | undefined, inputTokens: number): number | undefined
     : amount
 
 /** Returns a row as a file would state it. */
-const rowOf = (amounts: Amounts, { kind, known, vendor }: WantedModel) => {
+const rowOf = (amounts: Amounts, { kind, known, pricesOf }: WantedModel) => {
   const tokens: Amounts = {
     ...amounts,
-    output_mtok: amounts.output_mtok ?? 0,
+    // Vectors are put out for nothing, whatever is said of them.
+    output_mtok: kind === "embedding" ? 0 : (amounts.output_mtok ?? 0),
     // Gemini hears; without a price of its own, audio costs what text does.
-    ...(vendor === "gemini" &&
+    ...(pricesOf === "google" &&
       kind === "chat" && {
         input_audio_mtok: amounts.input_audio_mtok ?? amounts.input_mtok,
         cache_audio_read_mtok: amounts.cache_audio_read_mtok ?? amounts.cache_read_mtok ?? amounts.input_mtok,
@@ -158,7 +159,7 @@ const rowOf = (amounts: Amounts, { kind, known, vendor }: WantedModel) => {
   })
   // A tier that nobody has a price for must not be taken for the usual one.
   const tiers =
-    known === undefined ? (vendor === "openai" && kind === "chat" ? {} : undefined) : known.serviceTiers
+    known === undefined ? (pricesOf === "openai" && kind === "chat" ? {} : undefined) : known.serviceTiers
   return {
     ...ratesAt(0),
     ...Object.fromEntries(calls),

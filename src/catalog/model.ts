@@ -187,5 +187,8 @@ export const ModelConfig = snakeCased({ name, kind: withDefault(kind, "chat", KI
 export type ModelConfig = Omit<typeof ModelConfig.Type, "price"> & { readonly price?: Price }
 
 /** A model of which the built-in list may know what is not stated, its kind included. */
-export const StatedModel = snakeCased({ name, kind: optional(kind, KIND), ...facts })
+export const StatedModel = snakeCased({ name, kind: optional(kind, KIND), ...facts }).pipe(
+  // Said once in the JSON Schema, for all the vendors that have models.
+  Schema.annotateEncoded({ identifier: "Model" }),
+)
 export type StatedModel = typeof StatedModel.Type

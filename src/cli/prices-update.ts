@@ -7,10 +7,12 @@ import {
   readGenaiPrices,
   type WantedModel,
 } from "../catalog/genai-prices.ts"
-import { dayOf, type PriceOverride } from "../catalog/model.ts"
+import { dayOf, type ModelConfig, type PriceOverride } from "../catalog/model.ts"
 import { priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
 import { jumpsBetween } from "../catalog/price-jumps.ts"
+import { presets } from "../catalog/vendors.ts"
 import { builtinVendors, vendors } from "../config/builtin-providers.ts"
+import { vendorOf } from "../config/merge-prices.ts"
 import { readPriceUpdate, takeBackPriceUpdate, writePriceUpdate } from "../config/price-update.ts"
 import { Settings } from "../config/Settings.ts"
 import { several } from "../domain/Finding.ts"
@@ -19,22 +21,37 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { fetchPrices, readPriceFile } from "./fetch-prices.ts"
 import { root } from "./root.ts"
 
-/** Every model of OpenAI's and Gemini's that is built in or configured. */
-const wantedModels = Effect.map(Settings, ({ gateway }) =>
-  vendors.flatMap((vendor): ReadonlyArray<WantedModel> => {
-    const { models, unserved } = builtinVendors[vendor]
-    const known = [...models, ...unserved]
+const PRICES_OF = { openai: "openai", gemini: "google" } as const
+
+/** Every model of OpenAI's, of Gemini's and of other vendors that are on: known, or configured. */
+const wantedModels = Effect.map(Settings, ({ gateway }) => {
+  const configured = Map.groupBy(gateway.providers, vendorOf)
+  const wantedOf = (
+    vendor: string,
+    pricesOf: string,
+    known: ReadonlyArray<ModelConfig>,
+  ): ReadonlyArray<WantedModel> => {
     const names = new Set(known.map(({ name }) => name))
-    const others = gateway.providers
-      .filter(({ kind }) => kind === vendor)
-      .flatMap((provider) => provider.models)
+    const others = (configured.get(vendor) ?? [])
+      .flatMap(({ models }) => models)
       .filter(({ name }) => !names.has(name))
     return [
-      ...known.map(({ name, kind, price }) => ({ vendor, name, kind, known: price })),
-      ...others.map(({ name, kind }) => ({ vendor, name, kind, known: undefined })),
+      ...known.map(({ name, kind, price }) => ({ vendor, pricesOf, name, kind, known: price })),
+      ...others.map(({ name, kind }) => ({ vendor, pricesOf, name, kind, known: undefined })),
     ]
-  }),
-)
+  }
+  return [
+    ...vendors.flatMap((vendor) => {
+      const { models, unserved } = builtinVendors[vendor]
+      return wantedOf(vendor, PRICES_OF[vendor], [...models, ...unserved])
+    }),
+    ...presets.flatMap(({ models, name, pricesOf, unserved }) =>
+      pricesOf === undefined || !configured.has(name)
+        ? []
+        : wantedOf(name, pricesOf, [...models, ...unserved]),
+    ),
+  ]
+})
 
 type Update = ReadonlyMap<string, ReadonlyArray<PriceOverride>>
 
@@ -164,7 +181,7 @@ export const update = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Take the prices of OpenAI's and Gemini's models from the data set genai-prices, over the built-in ones and under the " +
+    "Take the prices of models of OpenAI, Gemini and other vendors that are on from the data set genai-prices, over the built-in ones and under the " +
       "file's. Nothing is fetched unless this is run",
   ),
   Command.withShortDescription("Take newer prices over the built-in ones"),

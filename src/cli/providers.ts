@@ -4,6 +4,8 @@ import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { ProviderReset } from "../api/ProvidersApi.ts"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { CommandFailed } from "./CommandFailed.ts"
+import { check } from "./providers-check.ts"
+import { list } from "./providers-list.ts"
 import { root } from "./root.ts"
 
 const decodeReset = Schema.decodeUnknownEffect(Schema.fromJsonString(ProviderReset))
@@ -53,5 +55,5 @@ const reset = Command.make(
 
 export const providers = Command.make("providers").pipe(
   Command.withDescription("Providers as routing sees them"),
-  Command.withSubcommands([reset]),
+  Command.withSubcommands([list, check, reset]),
 )

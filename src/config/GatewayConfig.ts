@@ -1,6 +1,8 @@
 import { type Redacted, Schema, SchemaTransformation } from "effect"
 import { ModelConfig, PriceOverride, ProviderName, StatedModel } from "../catalog/model.ts"
+import type { Preset } from "../catalog/preset.ts"
 import type { PriceLayers } from "../catalog/price-history.ts"
+import { type PresetName, presetNames } from "../catalog/vendors.ts"
 import { MAX_REQUESTS_PER_MINUTE } from "../domain/bounds.ts"
 import {
   filledList,
@@ -127,7 +129,9 @@ export const Simulation = snakeCased({
 export type Simulation = typeof Simulation.Type
 
 const KIND = "`openai`, `gemini`, `openai-compatible` or `simulated`"
-const name = required(ProviderName, "1 to 64 of `a-z`, `0-9`, `-`; unique")
+const PRESET = "a vendor that the gateway knows, in place of `kind`"
+const NAME = "1 to 64 of `a-z`, `0-9`, `-`; unique"
+const name = required(ProviderName, NAME)
 const apiKeyEnv = optional(
   matching("must be the name of an environment variable (A-Z, 0-9, _)", /^[A-Z_][A-Z0-9_]{0,127}$/u),
   "variable that holds the key; must be set",
@@ -151,7 +155,27 @@ const simulated = snakeCased({
   models: required(filledList(ModelConfig), MODELS),
 })
 
+/** A vendor by its row alone, whose name it has unless it says another. Apart for each, since a union is told apart by single words. */
+const byPreset = (name: PresetName) => {
+  const fields = {
+    preset: required(Schema.Literal(name), PRESET),
+    baseUrl: optional(BaseUrl, BASE_URL),
+    apiKeyEnv,
+    models: optional(filledList(StatedModel), MODELS),
+  }
+  return snakeCased({ ...fields, name: optional(ProviderName, NAME) }).pipe(
+    Schema.decodeTo(
+      Schema.toType(Schema.Struct({ ...fields, name: ProviderName })),
+      SchemaTransformation.transform({
+        decode: (stated) => ({ ...stated, name: stated.name ?? name }),
+        encode: (stated) => stated,
+      }),
+    ),
+  )
+}
+
 const StatedProvider = Schema.Union([
+  ...presetNames.map(byPreset),
   vendor("openai"),
   vendor("gemini"),
   snakeCased({
@@ -166,7 +190,11 @@ const StatedProvider = Schema.Union([
     models: required(filledList(ModelConfig), MODELS),
   }),
   simulated,
-]).annotate({ message: "must be a mapping whose kind is openai, gemini, openai-compatible or simulated" })
+]).annotate({
+  message:
+    "must be a mapping whose kind is openai, gemini, openai-compatible or simulated, or whose preset is one of " +
+    presetNames.join(", "),
+})
 export type StatedProvider = typeof StatedProvider.Type
 
 /** Model of a provider, written `provider/model`; model names may hold slashes themselves, provider names never do. */
@@ -228,8 +256,10 @@ export const GatewayFile = snakeCased({
 export type GatewayFile = typeof GatewayFile.Type
 
 export interface HttpProviderConfig {
-  readonly kind: Exclude<StatedProvider["kind"], "simulated">
+  readonly kind: "openai" | "gemini" | "openai-compatible"
   readonly name: string
+  /** The row that it comes from; absent when its kind says all. */
+  readonly preset?: Preset
   /** Origin and path prefix without a trailing slash. Only operators set it, never a request. */
   readonly baseUrl: string
   /** Absent only for openai-compatible endpoints that ask for none. */
@@ -251,6 +281,8 @@ export interface RouteConfig extends Required<StatedRoute> {
 /** Configuration that the gateway runs on, merged and checked; nothing downstream reads files or the environment for it. */
 export interface GatewayConfig extends Pick<GatewayFile, "timeouts" | "limits" | "ledger"> {
   readonly providers: ReadonlyArray<ProviderConfig>
+  /** Known vendors that are off, by name: why, and whether there is a key all the same. */
+  readonly off: ReadonlyMap<string, { readonly why: string; readonly hasKey: boolean }>
   /** `provider/model` -> who says what it costs; what holds of it is the price of the model. */
   readonly priceLayers: ReadonlyMap<string, PriceLayers>
   /** Route name -> route. `auto` is always there. */

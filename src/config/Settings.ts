@@ -1,5 +1,6 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, Layer, Redacted, Result, Schema } from "effect"
+import { presets } from "../catalog/vendors.ts"
 import { textThat, wholeNumber } from "../domain/rules.ts"
 import { ADMIN_JWT_SECRET_MIN_BYTES, isGuessable, readOrCreateAdminJwtSecret } from "./admin-jwt-secret.ts"
 import { BaseUrl } from "./base-url.ts"
@@ -9,6 +10,7 @@ import { emptyFile, inFile, readGatewayFile } from "./GatewayFile.ts"
 import { logFormat, logLevel } from "./LogSettings.ts"
 import { mergeGatewayConfig } from "./merge-gateway-config.ts"
 import { OriginList } from "./origins.ts"
+import { presetSettings } from "./presets.ts"
 import { readPriceUpdate } from "./price-update.ts"
 import { SettingsError } from "./SettingsError.ts"
 import {
@@ -63,12 +65,13 @@ const baseUrls = { openai: openAiUrl, gemini: geminiUrl }
 
 type Reader = ReturnType<typeof makeReader>
 
-/** Reads the API keys of both vendors and of every provider in the file, by environment variable. */
+/** Reads the API keys of all known vendors and of every provider in the file, by environment variable. */
 const readApiKeys = Effect.fnUntraced(function* (file: GatewayFile, { read, wrong }: Reader) {
   const variables = new Set([
     ...vendors.map((vendor) => builtinVendors[vendor].apiKeyEnv),
+    ...presets.flatMap(({ apiKeyEnv }) => apiKeyEnv ?? []),
     ...file.providers.flatMap((provider) =>
-      provider.kind === "simulated" || provider.apiKeyEnv === undefined ? [] : [provider.apiKeyEnv],
+      "simulation" in provider || provider.apiKeyEnv === undefined ? [] : [provider.apiKeyEnv],
     ),
   ])
   const apiKeys = new Map<string, Redacted.Redacted>()
@@ -80,6 +83,16 @@ const readApiKeys = Effect.fnUntraced(function* (file: GatewayFile, { read, wron
   return apiKeys
 })
 
+/** Reads what else presets have in the environment, by variable. */
+const readVariables = Effect.fnUntraced(function* ({ read }: Reader) {
+  const variables = new Map<string, string>()
+  for (const setting of presetSettings) {
+    const value = yield* read(setting)
+    if (value !== undefined) variables.set(setting.name, value)
+  }
+  return variables
+})
+
 /** Returns undefined, with faults reported, when the file is wrong or does not fit the environment. */
 const readGateway = Effect.fnUntraced(function* (reader: Reader, dataDir: string) {
   const environment = yield* reader.readAll(baseUrls)
@@ -89,6 +102,7 @@ const readGateway = Effect.fnUntraced(function* (reader: Reader, dataDir: string
     Result.getOrElse(file, () => emptyFile),
     reader,
   )
+  const variables = yield* readVariables(reader)
   if (Result.isFailure(file)) {
     reader.faults.push(...file.failure.faults)
     return undefined
@@ -97,6 +111,7 @@ const readGateway = Effect.fnUntraced(function* (reader: Reader, dataDir: string
   const merged = mergeGatewayConfig(file.success, {
     apiKeys,
     baseUrls: environment,
+    variables,
     ...(update !== undefined && { prices: update.prices }),
   })
   if (Result.isSuccess(merged)) return merged.success
@@ -166,6 +181,7 @@ export class Settings extends Context.Service<
         mergeGatewayConfig(emptyFile, {
           apiKeys: new Map(),
           baseUrls: { openai: baseUrls.openai.unset, gemini: baseUrls.gemini.unset },
+          variables: new Map(),
         }),
       ),
       ...overrides,

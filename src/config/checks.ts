@@ -18,7 +18,9 @@ export const checkProviders = ({ providers }: GatewayConfig): Finding => {
     return warn("providers", {
       summary: "only simulated providers are on: no answer comes from a model",
       numbers,
-      next: "Set OPENAI_API_KEY or GEMINI_API_KEY, or list providers in the file that GATEWAY_CONFIG names.",
+      next:
+        "Set OPENAI_API_KEY, GEMINI_API_KEY or another vendor's key (llm-gateway providers list), or list providers in " +
+        "the file that GATEWAY_CONFIG names.",
     })
   }
   const keyless = real.filter(({ apiKey }) => apiKey === undefined).map(({ name }) => name)

@@ -3,7 +3,7 @@ import { showPath } from "../domain/faults.ts"
 import type { GatewayConfig, GatewayFile } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import { mergePrices } from "./merge-prices.ts"
-import { mergeProviders, type ProviderEnvironment } from "./merge-providers.ts"
+import { mergeProviders, offVendors, type ProviderEnvironment } from "./merge-providers.ts"
 import { mergeRoutes } from "./merge-routes.ts"
 
 /**
@@ -19,13 +19,15 @@ export const mergeGatewayConfig = (
     faults.push(`${showPath(path)} ${rule}`)
   }
   const enabled = mergeProviders(file, environment, report)
-  const routes = mergeRoutes(file.routes, enabled, report)
+  const off = offVendors(environment, enabled)
+  const routes = mergeRoutes(file.routes, enabled, off, report)
   const known = enabled.map(({ provider }) => provider)
   const { providers, layers } = mergePrices(file, environment.prices ?? [], known, report)
   if (faults.length > 0) return Result.fail(faults)
   const { timeouts, limits, ledger } = file
   return Result.succeed({
     providers,
+    off,
     priceLayers: layers,
     routes,
     timeouts,

@@ -1,5 +1,6 @@
 import type { ModelConfig, PriceOverride, PriceRow } from "../catalog/model.ts"
 import { type PriceLayers, priceOf, priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
+import { presets } from "../catalog/vendors.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
 import type { GatewayFile, ProviderConfig } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
@@ -21,12 +22,12 @@ export const mergePrices = (
   const stated = statedRows(file, providers, report)
   const updated = Map.groupBy(update, ({ provider, model }) => `${provider}/${model}`)
   const layers = new Map<string, PriceLayers>()
-  const layersOf = (provider: Pick<ProviderConfig, "kind" | "name">, model: ModelConfig): PriceLayers => {
-    const name = `${provider.name}/${model.name}`
+  const layersOf = (vendor: string, provider: string, model: ModelConfig): PriceLayers => {
+    const name = `${provider}/${model.name}`
     const file = stated.get(name) ?? []
     // Of a model that nobody but the file knows, what is known is what the file says.
     const builtIn = model.price !== undefined && file.includes(model.price) ? undefined : model.price
-    const rows = updated.get(`${provider.kind}/${model.name}`) ?? []
+    const rows = updated.get(`${vendor}/${model.name}`) ?? []
     const all: PriceLayers = {
       file: priceOf(file),
       update: updatedPrice(
@@ -41,18 +42,29 @@ export const mergePrices = (
   const priced = providers.map((provider) => ({
     ...provider,
     models: provider.models.map((model) => {
-      const price = priceOfLayers(layersOf(provider, model))
+      const price = priceOfLayers(layersOf(vendorOf(provider), provider.name, model))
       const { price: _, ...rest } = model
       return price === undefined ? rest : { ...rest, price }
     }),
   }))
-  for (const vendor of vendors) {
+  for (const [vendor, models] of knownModels) {
     if (providers.some(({ name }) => name === vendor)) continue
-    const { models, unserved } = builtinVendors[vendor]
-    for (const model of [...models, ...unserved]) layersOf({ kind: vendor, name: vendor }, model)
+    for (const model of models) layersOf(vendor, vendor, model)
   }
   return { providers: priced, layers }
 }
+
+/** Names what a provider's models cost as in: a vendor, or a kind. */
+export const vendorOf = (provider: ProviderConfig): string =>
+  (provider.kind === "simulated" ? undefined : provider.preset?.name) ?? provider.kind
+
+/** Vendor -> the models that are known of it, those included that only a file turns on. */
+const knownModels: ReadonlyMap<string, ReadonlyArray<ModelConfig>> = new Map([
+  ...vendors.map(
+    (vendor) => [vendor, [...builtinVendors[vendor].models, ...builtinVendors[vendor].unserved]] as const,
+  ),
+  ...presets.map(({ name, models }) => [name, models] as const),
+])
 
 /** The file's rows by `provider/model`. A row of `prices` must hit a model, or it would silently do nothing. */
 const statedRows = (
@@ -68,9 +80,7 @@ const statedRows = (
   }
   file.prices.forEach(({ provider, model, price }, index) => {
     const target = `${provider}/${model}`
-    const off = vendors.find((vendor) => vendor === provider)
-    const models =
-      providers.find(({ name }) => name === provider)?.models ?? (off && builtinVendors[off].models)
+    const models = providers.find(({ name }) => name === provider)?.models ?? knownModels.get(provider)
     const earlier = rows.get(target) ?? []
     if (models === undefined) report(["prices", index, "provider"], "names no provider")
     else if (!models.some(({ name }) => name === model)) {

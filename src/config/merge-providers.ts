@@ -1,16 +1,22 @@
-import type { Redacted } from "effect"
 import type { ModelConfig, PriceOverride, StatedModel } from "../catalog/model.ts"
+import type { Preset } from "../catalog/preset.ts"
+import { type PresetName, presetNames, presetOf, presets } from "../catalog/vendors.ts"
 import { builtinVendors, simulatedProviders, type Vendor, vendors } from "./builtin-providers.ts"
-import type { GatewayFile, HttpProviderConfig, ProviderConfig, StatedProvider } from "./GatewayConfig.ts"
+import type {
+  GatewayConfig,
+  GatewayFile,
+  HttpProviderConfig,
+  ProviderConfig,
+  StatedProvider,
+} from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
+import { addressOf, addressVariables, type PresetEnvironment, whyOff } from "./presets.ts"
 
 /**
  * Finds out which providers are on, with which models, at the prices that are built in. A provider that the file lists serves exactly
  * the models it lists there (all known ones if none) and takes the place of a built-in of the same name.
  */
-export interface ProviderEnvironment {
-  /** Environment variable name -> the API key it holds. Unset ones are absent. */
-  readonly apiKeys: ReadonlyMap<string, Redacted.Redacted>
+export interface ProviderEnvironment extends PresetEnvironment {
   readonly baseUrls: Readonly<Record<Vendor, string>>
   /** Of the last `prices update`; they name vendors where others name providers. */
   readonly prices?: ReadonlyArray<PriceOverride>
@@ -47,26 +53,59 @@ export const mergeProviders = (
       },
     ]
   })
+  const known = presetNames.flatMap(
+    (name): ReadonlyArray<ProviderConfig> =>
+      listedNames.has(name) || whyOff(presetOf(name), environment) !== undefined
+        ? []
+        : [fromPreset({ preset: name, name }, environment, report)],
+  )
   const own = file.providers.map((provider, index) =>
     fromFile(provider, environment, (path, rule) => report(["providers", index, ...path], rule)),
   )
-  const real = [...builtin, ...own]
+  const real = [...builtin, ...known, ...own]
   return (real.length === 0 ? simulatedProviders : real).map((provider) => ({
     provider,
     ...defaultChoice(provider),
   }))
 }
 
+/** Returns the known vendors that are not on, by name. */
+export const offVendors = (
+  environment: ProviderEnvironment,
+  enabled: ReadonlyArray<EnabledProvider>,
+): GatewayConfig["off"] => {
+  const on = new Set(enabled.map(({ provider }) => provider.name))
+  const keyless = vendors.map((vendor) => {
+    const why = `${builtinVendors[vendor].apiKeyEnv} is not set`
+    return [vendor, { why, hasKey: false }] as const
+  })
+  const others = presets.flatMap((preset) => {
+    const why = whyOff(preset, environment)
+    const hasKey = preset.apiKeyEnv !== undefined && environment.apiKeys.has(preset.apiKeyEnv)
+    return why === undefined ? [] : [[preset.name, { why, hasKey }] as const]
+  })
+  return new Map([...keyless, ...others].filter(([name]) => !on.has(name)))
+}
+
 /** The vendor's own choice where its models are served, else the first chat model listed, if there is one. */
-const defaultChoice = ({ kind, models }: ProviderConfig): Omit<EnabledProvider, "provider"> => {
-  const chat = models.filter((model) => model.kind === "chat").map(({ name }) => name)
+const defaultChoice = (provider: ProviderConfig): Omit<EnabledProvider, "provider"> => {
+  const chat = provider.models.filter((model) => model.kind === "chat").map(({ name }) => name)
   const served = (name: string) => chat.includes(name)
-  const isVendor = kind === "openai" || kind === "gemini"
-  const auto = isVendor ? builtinVendors[kind].auto.filter(served) : []
+  const vendor = choosing(provider)
+  const auto = vendor?.auto.filter(served) ?? []
   return {
     auto: auto.length > 0 ? auto : chat.slice(0, 1),
-    largerContext: isVendor ? builtinVendors[kind].largerContext.filter(served) : [],
+    largerContext: vendor?.largerContext?.filter(served) ?? [],
   }
+}
+
+/** Returns whose choice of models a provider follows; undefined when it follows nobody's. */
+const choosing = (
+  provider: ProviderConfig,
+): { readonly auto: ReadonlyArray<string>; readonly largerContext?: ReadonlyArray<string> } | undefined => {
+  if (provider.kind === "simulated") return undefined
+  if (provider.preset !== undefined) return provider.preset
+  return provider.kind === "openai-compatible" ? undefined : builtinVendors[provider.kind]
 }
 
 const fromFile = (
@@ -82,6 +121,7 @@ const fromFile = (
       report(["models", index, "max_output_tokens"], "means nothing for an embedding model")
     }
   })
+  if ("preset" in provider) return fromPreset(provider, environment, report)
   if (provider.kind !== "simulated") return httpFrom(provider, environment, report)
   const { medianMs, p95Ms, outage } = provider.simulation
   if (p95Ms < medianMs) report(["simulation", "p95_ms"], `must not be below the median (${medianMs})`)
@@ -92,7 +132,7 @@ const fromFile = (
 }
 
 const httpFrom = (
-  provider: Exclude<StatedProvider, { kind: "simulated" }>,
+  provider: Extract<StatedProvider, { kind: HttpProviderConfig["kind"] }>,
   environment: ProviderEnvironment,
   report: ReportFault,
 ): HttpProviderConfig => {
@@ -121,13 +161,51 @@ const httpFrom = (
   }
 }
 
+interface ByPreset {
+  readonly preset: PresetName
+  readonly name: string
+  readonly baseUrl?: string
+  readonly apiKeyEnv?: string
+  readonly models?: ReadonlyArray<StatedModel>
+}
+
+const fromPreset = (
+  stated: ByPreset,
+  environment: ProviderEnvironment,
+  report: ReportFault,
+): HttpProviderConfig => {
+  const preset = presetOf(stated.preset)
+  const variable = stated.apiKeyEnv ?? preset.apiKeyEnv
+  const apiKey = variable === undefined ? undefined : environment.apiKeys.get(variable)
+  if (variable !== undefined && apiKey === undefined) {
+    report(["api_key_env"], `needs the environment variable ${variable}, which is not set`)
+  }
+  const baseUrl = stated.baseUrl ?? addressOf(preset, environment)
+  if (baseUrl === undefined) {
+    report(["base_url"], `is required unless ${addressVariables(preset)} is set in the environment`)
+  }
+  const models = modelsOf(stated.models, preset)
+  if (models.length === 0) {
+    report(["models"], `is required for preset ${preset.name}, whose models only you know: list them by name`)
+  }
+  return {
+    name: stated.name,
+    kind: preset.kind,
+    preset,
+    baseUrl: baseUrl ?? preset.baseUrl,
+    ...(apiKey !== undefined && { apiKey }),
+    ...(preset.endsWithDone !== undefined && { endsWithDone: preset.endsWithDone }),
+    models,
+  }
+}
+
 /**
  * Returns the listed models over what is known of those with their names, or without a list all that can be served.
  * What the list says of prices is left to `mergePrices`.
  */
 const modelsOf = (
   listed: ReadonlyArray<StatedModel> | undefined,
-  { models, unserved }: Pick<(typeof builtinVendors)["openai"], "models" | "unserved">,
+  { models, unserved }: Pick<Preset, "models" | "unserved">,
 ): ReadonlyArray<ModelConfig> =>
   listed?.map(({ price: _, ...model }) => ({
     kind: "chat",

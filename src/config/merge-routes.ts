@@ -1,7 +1,6 @@
 import { Schema } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
-import { builtinVendors, vendors } from "./builtin-providers.ts"
-import { type CandidateRef, type RouteConfig, StatedRoute } from "./GatewayConfig.ts"
+import { type CandidateRef, type GatewayConfig, type RouteConfig, StatedRoute } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
 
@@ -20,6 +19,7 @@ const ROUTE_NAME = /^[A-Za-z0-9._-]{1,64}$/
 export const mergeRoutes = (
   file: Readonly<Record<string, StatedRoute>>,
   enabled: ReadonlyArray<EnabledProvider>,
+  off: GatewayConfig["off"],
   report: ReportFault,
 ): ReadonlyMap<string, RouteConfig> => {
   const routes = new Map<string, RouteConfig>()
@@ -36,7 +36,7 @@ export const mergeRoutes = (
       ["candidates", route.candidates],
       ["larger_context", route.largerContext],
     ] as const) {
-      requireServed(listed ?? [], enabled, (at, rule) => report([...path, field, ...at], rule))
+      requireServed(listed ?? [], enabled, off, (at, rule) => report([...path, field, ...at], rule))
     }
     requireOneKind({ candidates, larger_context: largerContext }, enabled, (at, rule) =>
       report([...path, ...at], rule),
@@ -81,15 +81,16 @@ const kindOf = (
 const requireServed = (
   listed: ReadonlyArray<CandidateRef>,
   enabled: ReadonlyArray<EnabledProvider>,
+  off: GatewayConfig["off"],
   report: ReportFault,
 ): void =>
   listed.forEach(({ provider, model }, index) => {
     const earlier = listed.findIndex((other) => other.provider === provider && other.model === model)
     if (earlier < index) report([index], "repeats an earlier entry")
     const found = enabled.find((entry) => entry.provider.name === provider)?.provider
-    const off = vendors.find((vendor) => vendor === provider)
-    if (found === undefined && off !== undefined) {
-      report([index], `needs provider ${off}, which is off: ${builtinVendors[off].apiKeyEnv} is not set`)
+    const why = off.get(provider)?.why
+    if (found === undefined && why !== undefined) {
+      report([index], `needs provider ${provider}, which is off: ${why}`)
     } else if (found === undefined) {
       report([index], "names no provider")
     } else if (!found.models.some(({ name }) => name === model)) {

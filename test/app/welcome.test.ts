@@ -4,10 +4,12 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
-import { Console, DateTime, Effect, Layer, Redacted } from "effect"
+import { Console, DateTime, Effect, Layer, Redacted, Result } from "effect"
 import { OnTerminal, welcome } from "../../src/app/welcome.ts"
 import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { ApiKeys } from "../../src/auth/ApiKeys.ts"
+import { emptyFile } from "../../src/config/GatewayFile.ts"
+import { mergeGatewayConfig } from "../../src/config/merge-gateway-config.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { OperatorsUrl } from "../../src/http/OperatorsUrl.ts"
@@ -28,7 +30,12 @@ const key = {
 }
 
 /** Greets, on a terminal or not, where there are `keys` already. Returns what was printed. */
-const greet = (dataDir: string, onTerminal: boolean, keys: ReadonlyArray<typeof key> = []) => {
+const greet = (
+  dataDir: string,
+  onTerminal: boolean,
+  keys: ReadonlyArray<typeof key> = [],
+  settings: Parameters<typeof Settings.layerTest>[0] = {},
+) => {
   const { console, output } = capturedConsole()
   const world = Layer.mergeAll(
     OperatorsUrl.layer,
@@ -39,7 +46,7 @@ const greet = (dataDir: string, onTerminal: boolean, keys: ReadonlyArray<typeof 
     AdminTokens.layer,
   ).pipe(
     Layer.provideMerge(NodeHttpServer.layer(() => createServer(), { port: 0, host: "127.0.0.1" })),
-    Layer.provideMerge(Settings.layerTest({ dataDir })),
+    Layer.provideMerge(Settings.layerTest({ ...settings, dataDir })),
   )
   return welcome.pipe(
     Effect.provide(world),
@@ -58,6 +65,29 @@ const withFolder = <A, E, R>(use: (folder: string) => Effect.Effect<A, E, R>) =>
 
 const fileIn = (folder: string) => join(folder, "first-start.txt")
 const TOKEN = /eyJ[\w-]+\.[\w-]+\.[\w-]+/
+
+describe("every start", () => {
+  it.live("names a vendor that is off although its key is set, and what it lacks, and no other", () =>
+    withFolder((folder) =>
+      Effect.gen(function* () {
+        const gateway = Result.getOrThrow(
+          mergeGatewayConfig(emptyFile, {
+            apiKeys: new Map(
+              ["GROQ_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"].map((name) => [name, Redacted.make("k")]),
+            ),
+            baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+            variables: new Map(),
+          }),
+        )
+        const shown = yield* greet(folder, false, [key], { gateway })
+        assert.include(
+          shown,
+          "\n  providers  groq\n  off        bedrock: AWS_REGION or AWS_BEDROCK_BASE_URL is not set\n  docs ",
+        )
+      }),
+    ),
+  )
+})
 
 describe("a first start", () => {
   it.live("on a terminal shows the key and the token, and leaves no file", () =>

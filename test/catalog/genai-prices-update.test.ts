@@ -15,9 +15,17 @@ const published: unknown = JSON.parse(
   JSON.stringify([findProvider({ providerId: "google" }), findProvider({ providerId: "openai" })]),
 )
 
+const PRICES_OF = { openai: "openai", gemini: "google" } as const
+
 const want =
-  (vendor: WantedModel["vendor"]) =>
-  ({ name, kind, price }: ModelConfig): WantedModel => ({ vendor, name, kind, known: price })
+  (vendor: keyof typeof PRICES_OF) =>
+  ({ name, kind, price }: ModelConfig): WantedModel => ({
+    vendor,
+    pricesOf: PRICES_OF[vendor],
+    name,
+    kind,
+    known: price,
+  })
 
 const wanted = [
   ...[...openaiModels, ...openaiResponsesModels].map(want("openai")),
@@ -32,7 +40,7 @@ const data = (prices: unknown, match: unknown = { equals: "m" }) => [
   { id: "openai", models: [{ id: "m", match, prices }] },
   { id: "google", models: [] },
 ]
-const model: WantedModel = { vendor: "openai", name: "m", kind: "chat", known: undefined }
+const model: WantedModel = { vendor: "openai", pricesOf: "openai", name: "m", kind: "chat", known: undefined }
 const faults = (given: unknown) =>
   Result.match(read(given, [model]), { onFailure: (found) => found, onSuccess: () => [] })
 const found = (given: unknown, of: WantedModel = model) => Result.getOrThrow(read(given, [of]))
@@ -86,7 +94,7 @@ describe("the published data set", () => {
         ),
         day,
         fc.array(fc.nat(400_000), { minLength: 4, maxLength: 4 }),
-        ({ vendor, name }, at, [plain = 0, cached = 0, audio = 0, output = 0]) => {
+        ({ vendor, pricesOf, name }, at, [plain = 0, cached = 0, audio = 0, output = 0]) => {
           const hears = vendor === "gemini"
           const input_tokens = plain + cached + (hears ? audio : 0)
           const theirs = calcPrice(
@@ -99,7 +107,7 @@ describe("the published data set", () => {
             name,
             { providerId: hears ? "google" : "openai", timestamp: new Date(at) },
           )
-          const price = priceOf(rowsFor({ vendor, name, kind: "chat", known: undefined }))
+          const price = priceOf(rowsFor({ vendor, pricesOf, name, kind: "chat", known: undefined }))
           const usage = makeUsage({
             inputTokens: input_tokens,
             cachedTokens: cached,
@@ -206,7 +214,7 @@ describe("a data set that is wrong", () => {
   it.each<[fault: string, given: unknown]>([
     ["is not a list of providers, each with id and models", {}],
     ["is not a list of providers, each with id and models", [{ id: "openai" }]],
-    ["has no provider google", [{ id: "openai", models: [] }]],
+    ["has no provider openai", [{ id: "google", models: [] }]],
     ["openai: m: prices.input_mtok must be a number, or base and tiers", data({ input_mtok: "1" })],
     ["openai: m: prices.input_mtok must be a number from 0 to 1000000", data({ input_mtok: -1 })],
     ["openai: m: prices.output_mtok.tiers is missing", data({ input_mtok: 1, output_mtok: { base: 1 } })],

@@ -4,18 +4,29 @@ import { geminiModels, openaiModels, openaiResponsesModels } from "../../src/cat
 import { costOf } from "../../src/catalog/cost.ts"
 import type { Price, PriceRow } from "../../src/catalog/model.ts"
 import { priceAt, rowsOf } from "../../src/catalog/price-history.ts"
+import { presets } from "../../src/catalog/vendors.ts"
 import { fromUsd } from "../../src/domain/Money.ts"
 
 /** The built-in prices beside a price data set that others maintain. */
 
 /** Rows that differ, each with its reason. */
 const reasons: Readonly<Record<string, string>> = {
-  "gemini-flash-latest": "an alias of Google's that the data set does not have",
+  "google/gemini-flash-latest": "an alias of Google's that the data set does not have",
+  "mistral/mistral-embed": "it puts nothing out, which the data set has a price for",
+  "together/openai/gpt-oss-120b": "the data set has only old models of Together's",
+  "together/deepseek-ai/DeepSeek-V4-Flash-0731": "the data set has only old models of Together's",
 }
+
+/** DeepSeek's are the data set's of the peak hours, since a row knows none. */
+const PEAK_MS = 2 * 3_600_000
 
 const vendors = [
   ["openai", [...openaiModels, ...openaiResponsesModels]],
   ["google", geminiModels],
+  ...presets.flatMap(({ models, pricesOf }) =>
+    // Vertex AI has Google's own rows.
+    pricesOf === undefined || pricesOf === "google" ? [] : [[pricesOf, models] as const],
+  ),
 ] as const
 
 /** Days around those from which some price holds, in either list, and one long before and long after. */
@@ -53,7 +64,10 @@ const theirs = (
   name: string,
   at: number,
 ): Record<string, number | TieredPrices | undefined> | undefined =>
-  calcPrice({ input_tokens: 1, output_tokens: 1 }, name, { providerId, timestamp: new Date(at) })?.model_price
+  calcPrice({ input_tokens: 1, output_tokens: 1 }, name, {
+    providerId,
+    timestamp: new Date(providerId === "deepseek" && at >= Date.UTC(2026, 7, 17) ? at + PEAK_MS : at),
+  })?.model_price
 
 const base = (price: number | TieredPrices | undefined): number | undefined =>
   typeof price === "object" ? price.base : price
@@ -94,8 +108,8 @@ describe("the built-in price", () => {
   it.each(rows)("of $name on $day is the maintained one", ({ providerId, name, price, at }) => {
     assert(price !== undefined)
     const other = theirs(providerId, name, at)
-    if (reasons[name] !== undefined) {
-      assert.isUndefined(other, "the reason no longer holds")
+    if (reasons[`${providerId}/${name}`] !== undefined) {
+      if (other !== undefined) assert.notDeepEqual(ours(price), ratesOf(other, base, false), "no longer so")
       return
     }
     assert(other !== undefined)

@@ -1,4 +1,5 @@
 import { findProvider } from "@pydantic/genai-prices"
+import { presets } from "../../src/catalog/vendors.ts"
 
 /** Lists of prices in the format of genai-prices, as `prices update` reads them. */
 
@@ -17,6 +18,14 @@ interface Provider {
 const published = JSON.parse(
   JSON.stringify([findProvider({ providerId: "openai" }), findProvider({ providerId: "google" })]),
 ) as ReadonlyArray<Provider>
+
+/** What they publish of every vendor that the gateway knows. */
+export const ofAllVendors = (): ReadonlyArray<Provider> => {
+  const others = new Set(presets.flatMap(({ pricesOf }) => pricesOf ?? []))
+  for (const { id } of published) others.delete(id)
+  const found = [...others].map((providerId) => findProvider({ providerId }))
+  return [...published, ...(JSON.parse(JSON.stringify(found)) as ReadonlyArray<Provider>)]
+}
 
 /** The same with other prices for some models of OpenAI's. */
 export const withPrices = (changed: Readonly<Record<string, unknown>>): ReadonlyArray<Provider> =>

@@ -6,8 +6,9 @@ import { join } from "node:path"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { presets } from "../../src/catalog/vendors.ts"
 import { temporaryDirectory } from "../support/Databases.ts"
-import { withPrices } from "./price-lists.ts"
+import { ofAllVendors, withPrices } from "./price-lists.ts"
 import { runCli } from "./run-cli.ts"
 
 const TODAY = Date.UTC(2026, 10, 28, 12)
@@ -95,6 +96,35 @@ describe("prices update", () => {
       )
       assert.match(source, /data\.json$/)
       assert.strictEqual(fetched_at, "2026-11-28T12:00:00.000Z")
+    }),
+  )
+
+  it.effect("keeps those of other vendors that are on, under their names", () =>
+    Effect.gen(function* () {
+      const listed = presets.filter(({ models }) => models.length > 0)
+      const { kept, priceOf, update } = yield* operator(
+        `providers: [${listed
+          .map(({ name }) => `{ preset: ${name}, base_url: "http://x", api_key_env: OPENAI_API_KEY }`)
+          .join(", ")}]`,
+      )
+      const { code, stderr, stdout } = yield* update(ofAllVendors(), "--json")
+      assert.strictEqual(code, 0, stderr)
+      assert.deepInclude(yield* priceOf("groq/openai/gpt-oss-120b"), { layer: "update", input: 0.15 })
+      assert.deepInclude(yield* priceOf("vertex/gemini-2.5-pro"), { layer: "update", input: 1.25 })
+      // It costs twice as much at some hours, which no row can say.
+      assert.deepInclude(yield* priceOf("deepseek/deepseek-v4-pro"), { layer: "built-in", input: 1.32 })
+      const { inexpressible, jumps, missing } = JSON.parse(stdout) as Record<string, ReadonlyArray<string>>
+      assert.deepStrictEqual(jumps, [])
+      assert.deepStrictEqual(missing, [
+        "gemini/gemini-flash-latest",
+        "together/openai/gpt-oss-120b",
+        "together/deepseek-ai/DeepSeek-V4-Flash-0731",
+      ])
+      assert.deepStrictEqual(inexpressible, [
+        "deepseek/deepseek-v4-flash: prices by the time of day",
+        "deepseek/deepseek-v4-pro: prices by the time of day",
+      ])
+      assert.include(yield* Effect.promise(() => readFile(kept("current.json"), "utf8")), '"provider":"xai"')
     }),
   )
 

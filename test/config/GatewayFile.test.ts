@@ -48,7 +48,10 @@ describe("a file that is right", () => {
 
 describe("a file that is wrong", () => {
   const USD = "must be a price from 0 to 4000 USD with at most 9 decimals"
-  const KIND = "must be a mapping whose kind is openai, gemini, openai-compatible or simulated"
+  const KIND =
+    "must be a mapping whose kind is openai, gemini, openai-compatible or simulated, or whose preset is one of " +
+    "azure, bedrock, vertex, mistral, groq, deepseek, xai, openrouter, together, fireworks, cerebras, moonshot, " +
+    "ollama, vllm, lmstudio"
   const BASE = "must be an http:// or https:// URL without credentials, query or fragment"
   const MODEL = "providers[0].models[0]"
   const cases: ReadonlyArray<readonly [yaml: string, ...lines: ReadonlyArray<string>]> = [
@@ -69,6 +72,17 @@ describe("a file that is wrong", () => {
     ["timeouts: { deadline_ms: 0 }", "timeouts.deadline_ms must be a whole number from 1 to 3600000"],
     ["timeouts: { deadline_ms: 3600001 }", "timeouts.deadline_ms must be a whole number from 1 to 3600000"],
     ["timeouts: { keep_alive_ms: 0 }", "timeouts.keep_alive_ms must be a whole number from 1 to 3600000"],
+    ["providers: [{ preset: acme }]", `providers[0] ${KIND}`],
+    [
+      "providers: [{ preset: groq, kind: openai, name: p }]",
+      "providers[0].kind is not a known setting",
+      "providers[0].preset is not a known setting",
+    ],
+    [
+      "providers: [{ preset: groq, models: [] }]",
+      "providers[0].models must be a list with at least one entry",
+    ],
+    ["providers: [{ preset: groq, base_url: canary }]", `providers[0].base_url ${BASE}`],
     [auto("candidates: []"), "routes.auto.candidates must be a list with at least one entry"],
     [auto("candidates: [gpt]"), "routes.auto.candidates[0] must be provider/model"],
     [auto("weights: { latency: 0.6 }"), "routes.auto.weights.cost is missing"],

@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { type JsonSchema, Redacted, Result } from "effect"
+import { presets } from "../../src/catalog/vendors.ts"
 import { defaultSimulation } from "../../src/config/builtin-providers.ts"
 import { emptyFile, parseGatewayFile } from "../../src/config/GatewayFile.ts"
 import { gatewayJsonSchema } from "../../src/config/gateway-json-schema.ts"
@@ -13,6 +14,7 @@ const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url
 const environment = {
   apiKeys: new Map([["OPENAI_API_KEY", Redacted.make("key")]]),
   baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+  variables: new Map(),
 }
 const defaults = Result.getOrThrow(mergeGatewayConfig(emptyFile, environment))
 
@@ -38,6 +40,8 @@ const propertiesOf = (schema: JsonSchema.JsonSchema) => (schema.properties ?? {}
 /** The schemas of mappings in a field: its own, those of a list's entries, of a union's members, of a map's values. */
 const objectsIn = (schema: JsonSchema.JsonSchema | undefined): ReadonlyArray<JsonSchema.JsonSchema> => {
   if (schema === undefined) return []
+  const [, definition] = /^#\/definitions\/(.+)$/.exec(String(schema.$ref)) ?? []
+  if (definition !== undefined) return objectsIn((gatewayJsonSchema.definitions as Schemas)[definition])
   if (schema.properties !== undefined) return [schema]
   const { items, anyOf, additionalProperties } = schema as Schemas & { anyOf?: Array<JsonSchema.JsonSchema> }
   return [items, ...(anyOf ?? []), additionalProperties].flatMap(objectsIn)
@@ -107,6 +111,19 @@ describe("docs/configuration.md", () => {
         rows.map(([field, meaning]) => `${field}: ${meaning}`),
       )
     }
+  })
+
+  it("has each preset with its variables, its address and its choice for auto", () => {
+    assert.deepStrictEqual(
+      rowsAfter("### Presets").map(([preset, cells]) => [
+        preset,
+        ...cells.map((cell) => cell.replaceAll("`", "")),
+      ]),
+      presets.map(({ apiKeyEnv = "none", auto, baseUrl, baseUrlEnv, name, title }) => [
+        ...[name, title, apiKeyEnv, baseUrl === `{${baseUrlEnv}}` ? "none" : baseUrl, baseUrlEnv],
+        auto[0] ?? "listed in the file",
+      ]),
+    )
   })
 
   it("names only fields that the file may have", () => {

@@ -12,6 +12,7 @@ const merge = (yaml: string, ...variables: ReadonlyArray<string>) =>
     {
       apiKeys: new Map(variables.map((name) => [name, Redacted.make(`value of ${name}`)])),
       baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+      variables: new Map(),
     },
   )
 

@@ -73,6 +73,7 @@ export const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
 const gateway: GatewayConfig = {
   providers: Object.entries(models).map(([name, ofProvider]) => simulated(name, ofProvider)),
   priceLayers: new Map(),
+  off: new Map(),
   routes: new Map([
     [
       "auto",

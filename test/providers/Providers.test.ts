@@ -11,6 +11,7 @@ import * as calls from "./calls.ts"
 const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => ({
   providers,
   priceLayers: new Map(),
+  off: new Map(),
   routes: new Map(),
   timeouts: {
     connectMs: 500,

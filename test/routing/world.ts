@@ -77,6 +77,7 @@ export const world = (
   const gateway: GatewayConfig = {
     providers,
     priceLayers: new Map(),
+    off: new Map(),
     routes: new Map(routes.map((each) => [each.name, each])),
     timeouts: {
       connectMs: 3_000,

@@ -3,13 +3,20 @@ import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { gemini } from "../protocols/gemini/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
+import { keyHeader } from "./key-header.ts"
 
-/** Makes the provider for Google's Gemini API. The key goes into a header, never into the URL, which others log. */
-export const makeGemini = (config: HttpProviderConfig, transport: Transport) =>
-  makeHttpProvider(config, transport, {
+/** Makes the provider for Google's Gemini API. */
+export const makeGemini = (config: HttpProviderConfig, transport: Transport) => {
+  const models = config.preset?.modelPath ?? "/v1beta/models"
+  const generateContent: Wire = {
+    protocol: gemini,
+    path: (model, call) => `${models}/${encodeURIComponent(model)}:${methods[call]}`,
+  }
+  return makeHttpProvider(config, transport, {
     wire: () => generateContent,
-    auth: (apiKey) => ["x-goog-api-key", apiKey],
+    auth: (apiKey) => keyHeader(config, apiKey),
   })
+}
 
 /** Names the methods of the API by the kind of call. Without `alt=sse` a stream comes as one JSON array, a piece at a time. */
 const methods = {
@@ -17,8 +24,3 @@ const methods = {
   stream: "streamGenerateContent?alt=sse",
   embedding: "batchEmbedContents",
 } as const
-
-const generateContent: Wire = {
-  protocol: gemini,
-  path: (model, call) => `/v1beta/models/${encodeURIComponent(model)}:${methods[call]}`,
-}

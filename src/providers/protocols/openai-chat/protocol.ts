@@ -16,7 +16,7 @@ import { readUsage } from "./usage.ts"
  * the same, so requests and answers pass as they are but for what the gateway must set; nothing is unsupported.
  */
 export const openAiChat = (
-  options: ChatWriting & {
+  options: ChatOptions & {
     /** A stream is whole only with `[DONE]`, and not already when its choices have ended. */
     readonly endsWithDone?: boolean
   },
@@ -39,6 +39,11 @@ export const openAiChat = (
   }
 }
 
+interface ChatOptions extends ChatWriting {
+  /** False: the server is known to refuse `stream_options`, which spares each model the first refusal. */
+  readonly takesStreamOptions?: boolean
+}
+
 /** What models of the server refused so far, and took in other words. Names of models come from the configuration. */
 type Learned = Map<string, Wording>
 
@@ -47,12 +52,12 @@ const USUAL: Wording = { withStreamOptions: true, inOlderWords: false }
 class ChatWriter implements BodyWriter {
   readonly #model: string
   readonly #task: ChatTask
-  readonly #options: ChatWriting
+  readonly #options: ChatOptions
   readonly #learned: Learned
   /** Undefined: what was learned, or else the usual. */
   readonly #wording: Wording | undefined
 
-  constructor(model: string, task: ChatTask, options: ChatWriting, learned: Learned, wording?: Wording) {
+  constructor(model: string, task: ChatTask, options: ChatOptions, learned: Learned, wording?: Wording) {
     this.#model = model
     this.#task = task
     this.#options = options
@@ -83,7 +88,7 @@ class ChatWriter implements BodyWriter {
   taken(): void {
     if (this.#wording === undefined) return
     // Another call may have learned something else meanwhile.
-    const { withStreamOptions, inOlderWords } = this.#learned.get(this.#model) ?? USUAL
+    const { withStreamOptions, inOlderWords } = this.#known()
     this.#learned.set(this.#model, {
       withStreamOptions: withStreamOptions && this.#wording.withStreamOptions,
       inOlderWords: inOlderWords || this.#wording.inOlderWords,
@@ -91,7 +96,12 @@ class ChatWriter implements BodyWriter {
   }
 
   #words(): Wording {
-    return this.#wording ?? this.#learned.get(this.#model) ?? USUAL
+    return this.#wording ?? this.#known()
+  }
+
+  #known(): Wording {
+    const { takesStreamOptions: withStreamOptions = true } = this.#options
+    return this.#learned.get(this.#model) ?? (withStreamOptions ? USUAL : { ...USUAL, withStreamOptions })
   }
 }
 
