@@ -28,7 +28,6 @@ export const Preset = Schema.Struct({
   /** Path before the name of a Gemini model, where it is another than Google's own. */
   modelPath: Schema.optionalKey(Schema.String),
   /** The vendor says that every whole stream ends with `[DONE]`: one without was cut. */
-  endsWithDone: Schema.optionalKey(Schema.Literal(true)),
   /** The vendor refuses `stream_options`, and streams its usage anyway. */
   takesStreamOptions: Schema.optionalKey(Schema.Literal(false)),
   /** The key opens no list of models, so that only a call would try it. */

@@ -31,7 +31,6 @@ const rows = {
     baseUrl: "{AZURE_OPENAI_ENDPOINT}/openai/v1",
     baseUrlEnv: "AZURE_OPENAI_BASE_URL",
     keyHeader: "api-key",
-    endsWithDone: true,
     unserved: azureModels,
     pricesOf: "openai",
     source: "https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
@@ -72,7 +71,6 @@ const rows = {
     apiKeyEnv: "MISTRAL_API_KEY",
     baseUrl: "https://api.mistral.ai/v1",
     baseUrlEnv: "MISTRAL_BASE_URL",
-    endsWithDone: true,
     takesStreamOptions: false,
     models: [
       row("mistral-medium-latest", 1.5, 0.15, 7.5, 262_144, undefined, from("2026-06-16", 0.4, 0.04, 2)),
@@ -93,7 +91,6 @@ const rows = {
     apiKeyEnv: "GROQ_API_KEY",
     baseUrl: "https://api.groq.com/openai/v1",
     baseUrlEnv: "GROQ_BASE_URL",
-    endsWithDone: true,
     models: [
       row("openai/gpt-oss-120b", 0.15, 0.075, 0.6, 131_072, 65_536),
       row("openai/gpt-oss-20b", 0.075, 0.0375, 0.3, 131_072, 65_536),
@@ -110,7 +107,6 @@ const rows = {
     apiKeyEnv: "DEEPSEEK_API_KEY",
     baseUrl: "https://api.deepseek.com",
     baseUrlEnv: "DEEPSEEK_BASE_URL",
-    endsWithDone: true,
     models: [
       row(
         "deepseek-v4-flash",
@@ -135,7 +131,6 @@ const rows = {
     apiKeyEnv: "XAI_API_KEY",
     baseUrl: "https://api.x.ai/v1",
     baseUrlEnv: "XAI_BASE_URL",
-    endsWithDone: true,
     models: [
       row("grok-4.6", 2, 0.5, 6, 500_000, undefined, GROK),
       row("grok-4.5", 2, 0.3, 6, 500_000, undefined, GROK),
@@ -154,7 +149,6 @@ const rows = {
     baseUrl: "https://openrouter.ai/api/v1",
     baseUrlEnv: "OPENROUTER_BASE_URL",
     keyPath: "/key",
-    endsWithDone: true,
     models: [
       row("openai/gpt-5.4-mini", 0.75, 0.075, 4.5, 400_000, 128_000),
       row("openai/gpt-6-luna", 0.1, 0.01, 0.5, 1_050_000, 128_000, LUNA),
@@ -175,7 +169,6 @@ const rows = {
     apiKeyEnv: "TOGETHER_API_KEY",
     baseUrl: "https://api.together.xyz/v1",
     baseUrlEnv: "TOGETHER_BASE_URL",
-    endsWithDone: true,
     models: [
       row("openai/gpt-oss-120b", 0.15, 0.15, 0.6, 131_072, undefined, TOGETHER),
       row("deepseek-ai/DeepSeek-V4-Flash-0731", 0.14, 0.14, 0.28, 1_000_000, undefined, TOGETHER),
@@ -191,7 +184,6 @@ const rows = {
     apiKeyEnv: "FIREWORKS_API_KEY",
     baseUrl: "https://api.fireworks.ai/inference/v1",
     baseUrlEnv: "FIREWORKS_BASE_URL",
-    endsWithDone: true,
     models: [
       row("accounts/fireworks/models/gpt-oss-120b", 0.15, 0.014, 0.6, 131_072, undefined),
       row("accounts/fireworks/models/deepseek-v4-flash", 0.14, 0.028, 0.28, 1_040_000, undefined),
@@ -224,7 +216,6 @@ const rows = {
     apiKeyEnv: "MOONSHOT_API_KEY",
     baseUrl: "https://api.moonshot.ai/v1",
     baseUrlEnv: "MOONSHOT_BASE_URL",
-    endsWithDone: true,
     models: [
       row("kimi-k3", 3, 0.3, 15, 1_048_576, undefined),
       row("kimi-k2.7-code", 0.95, 0.19, 4, 262_144, undefined),

@@ -194,7 +194,6 @@ const fromPreset = (
     preset,
     baseUrl: baseUrl ?? preset.baseUrl,
     ...(apiKey !== undefined && { apiKey }),
-    ...(preset.endsWithDone !== undefined && { endsWithDone: preset.endsWithDone }),
     models,
   }
 }

@@ -43,7 +43,6 @@ describe("a vendor's key in the environment", () => {
       name: "groq",
       kind: "openai-compatible",
       baseUrl: "https://api.groq.com/openai/v1",
-      endsWithDone: true,
     })
     assert.strictEqual(keyOf(groq), "value of GROQ_API_KEY")
     assert.deepStrictEqual(auto(found), ["groq/openai/gpt-oss-120b"])
