@@ -22,8 +22,7 @@ import { root } from "./root.ts"
 /** Every model of OpenAI's and Gemini's that is built in or configured. */
 const wantedModels = Effect.map(Settings, ({ gateway }) =>
   vendors.flatMap((vendor): ReadonlyArray<WantedModel> => {
-    const { models, unserved } = builtinVendors[vendor]
-    const known = [...models, ...unserved]
+    const known = builtinVendors[vendor].models
     const names = new Set(known.map(({ name }) => name))
     const others = gateway.providers
       .filter(({ kind }) => kind === vendor)

@@ -48,8 +48,7 @@ export const mergePrices = (
   }))
   for (const vendor of vendors) {
     if (providers.some(({ name }) => name === vendor)) continue
-    const { models, unserved } = builtinVendors[vendor]
-    for (const model of [...models, ...unserved]) layersOf({ kind: vendor, name: vendor }, model)
+    for (const model of builtinVendors[vendor].models) layersOf({ kind: vendor, name: vendor }, model)
   }
   return { providers: priced, layers }
 }

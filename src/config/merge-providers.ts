@@ -116,21 +116,21 @@ const httpFrom = (
       : {
           kind,
           baseUrl: provider.baseUrl ?? environment.baseUrls[provider.kind],
-          models: modelsOf(provider.models, builtinVendors[provider.kind]),
+          models: modelsOf(provider.models, builtinVendors[provider.kind].models),
         }),
   }
 }
 
 /**
- * Returns the listed models over what is known of those with their names, or without a list all that can be served.
+ * Returns the listed models over what is known of those with their names, or without a list all that are known.
  * What the list says of prices is left to `mergePrices`.
  */
 const modelsOf = (
   listed: ReadonlyArray<StatedModel> | undefined,
-  { models, unserved }: Pick<(typeof builtinVendors)["openai"], "models" | "unserved">,
+  known: ReadonlyArray<ModelConfig>,
 ): ReadonlyArray<ModelConfig> =>
   listed?.map(({ price: _, ...model }) => ({
     kind: "chat",
-    ...[...models, ...unserved].find(({ name }) => name === model.name),
+    ...known.find(({ name }) => name === model.name),
     ...model,
-  })) ?? models
+  })) ?? known
