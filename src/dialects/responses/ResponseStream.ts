@@ -1,6 +1,7 @@
 import type { FinishReason } from "../../domain/Chat.ts"
 import type { Usage } from "../../domain/Usage.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { namesOf, type ToolName } from "./namespaces.ts"
 import { CallItem, type Emit, MessageItem, type OpenItem, ReasoningItem } from "./open-items.ts"
 import { contentText, logprobsOf, readCall, reasoningOf } from "./output-items.ts"
 import { endState, makeResponse, type ResponseHead, type ResponseState } from "./response.ts"
@@ -11,6 +12,7 @@ import { endState, makeResponse, type ResponseHead, type ResponseState } from ".
  */
 export class ResponseStream {
   readonly #head: ResponseHead
+  readonly #names: ReadonlyMap<string, ToolName>
   readonly #items: Array<OpenItem> = []
   readonly #calls = new Map<unknown, CallItem>()
   /** The item that words are added to. */
@@ -20,6 +22,7 @@ export class ResponseStream {
 
   constructor(head: ResponseHead) {
     this.#head = head
+    this.#names = namesOf(head.asked)
     const response = this.#response({ status: "in_progress" })
     this.#emit("response.created", { response })
     this.#emit("response.in_progress", { response })
@@ -103,7 +106,7 @@ export class ResponseStream {
 
   #call(piece: JsonObject): void {
     const { index = 0 } = piece
-    const read = readCall(piece)
+    const read = readCall(piece, this.#names)
     const known = this.#calls.get(index)
     if (known !== undefined) {
       known.add(read.said)

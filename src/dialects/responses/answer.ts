@@ -1,5 +1,6 @@
 import type { AnswerSummary } from "../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { namesOf } from "./namespaces.ts"
 import {
   callItem,
   contentText,
@@ -24,12 +25,17 @@ export const responseOf = (
   const choice = objectsAt(isObject(completion) ? completion : undefined, "choices")[0] ?? {}
   const state = endState(finishReason, completedAt, usage)
   const status = state.status === "incomplete" ? "incomplete" : "completed"
-  return makeResponse({ ...head, model }, outputOf(choice, head.seed, status), state)
+  return makeResponse({ ...head, model }, outputOf(choice, head, status), state)
 }
 
-const outputOf = (choice: JsonObject, seed: string, status: ItemStatus): ReadonlyArray<JsonObject> => {
+const outputOf = (
+  choice: JsonObject,
+  { asked, seed }: Pick<ResponseHead, "asked" | "seed">,
+  status: ItemStatus,
+): ReadonlyArray<JsonObject> => {
   const message = objectAt(choice, "message") ?? {}
-  const calls = objectsAt(message, "tool_calls").map(readCall)
+  const names = namesOf(asked)
+  const calls = objectsAt(message, "tool_calls").map((call) => readCall(call, names))
   const reasoning = reasoningOf(message)
   const text = contentText(message)
   const refusal = stringAt(message, "refusal") ?? ""

@@ -6,6 +6,7 @@ import { AssistantTurn } from "./AssistantTurn.ts"
 import type { Beyond } from "./beyond.ts"
 import { readContent, withJoinedTexts } from "./content.ts"
 import { malformed } from "./malformed.ts"
+import { chatName } from "./namespaces.ts"
 
 /**
  * Turns the items of `input` into messages. What the model said comes as one item each: its reasoning, its words and its
@@ -25,6 +26,9 @@ export const readInput = (
   }
   return Result.succeed(reader.end())
 }
+
+const nameIn = ({ name, namespace }: JsonObject): unknown =>
+  typeof name === "string" ? chatName(namespace, name) : name
 
 const roles = ["system", "developer", "user", "assistant"] as const
 
@@ -53,12 +57,12 @@ class ItemReader {
       case "function_call":
         return this.#call(item, at, {
           type: "function",
-          function: { name: item.name, arguments: stringAt(item, "arguments") ?? "" },
+          function: { name: nameIn(item), arguments: stringAt(item, "arguments") ?? "" },
         })
       case "custom_tool_call":
         return this.#call(item, at, {
           type: "custom",
-          custom: { name: item.name, input: stringAt(item, "input") ?? "" },
+          custom: { name: nameIn(item), input: stringAt(item, "input") ?? "" },
         })
       case "function_call_output":
       case "custom_tool_call_output":

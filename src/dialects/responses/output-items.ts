@@ -1,4 +1,5 @@
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import type { ToolName } from "./namespaces.ts"
 
 /** The items of an answer, made of what a chat's message says. Ids are made of the response's seed and the place. */
 
@@ -36,6 +37,8 @@ export const messageItem = (
 export interface Call {
   readonly id: string
   readonly name: string
+  /** Of the tool, when the client has it in one. */
+  readonly namespace: string | undefined
   /** Text of its arguments, or of the input of a custom tool. */
   readonly said: string
   readonly isCustom: boolean
@@ -48,17 +51,20 @@ export const callItem = (id: string, status: ItemStatus, call: Call): JsonObject
   status,
   call_id: call.id,
   name: call.name,
+  ...(call.namespace !== undefined && { namespace: call.namespace }),
   [call.isCustom ? "input" : "arguments"]: call.said,
   ...(call.extra !== undefined && { extra_content: call.extra }),
 })
 
-/** Reads a call, or the piece of one that a delta has. */
-export const readCall = (call: JsonObject): Call => {
+/** Reads a call, or the piece of one that a delta has. `names`: see `namesOf`. */
+export const readCall = (call: JsonObject, names: ReadonlyMap<string, ToolName>): Call => {
   const custom = objectAt(call, "custom")
   const called = custom ?? objectAt(call, "function")
+  const name = stringAt(called, "name") ?? ""
   return {
     id: stringAt(call, "id") ?? "",
-    name: stringAt(called, "name") ?? "",
+    name: names.get(name)?.name ?? name,
+    namespace: names.get(name)?.namespace,
     said: stringAt(called, custom === undefined ? "arguments" : "input") ?? "",
     isCustom: custom !== undefined,
     extra: objectAt(call, "extra_content"),

@@ -1,28 +1,47 @@
-import { isObject, type JsonObject, objectsAt } from "../../platform/json.ts"
+import { isObject, type JsonObject, objectsAt, stringAt } from "../../platform/json.ts"
 import type { Beyond } from "./beyond.ts"
+import { chatName } from "./namespaces.ts"
 
 /** Puts tools into chat's words, in which a tool stands in a field named like its type. */
 export const chatTools = (tools: ReadonlyArray<unknown>, beyond: Beyond): ReadonlyArray<JsonObject> =>
-  tools.flatMap((tool, index): ReadonlyArray<JsonObject> => {
+  tools.flatMap((tool, index) => {
     const own = isObject(tool) ? tool : {}
-    switch (own.type) {
-      case "function":
-        return [{ type: "function", function: present(own, ["name", "description", "parameters", "strict"]) }]
-      case "custom":
-        return [
-          {
-            type: "custom",
-            custom: {
-              ...present(own, ["name", "description"]),
-              ...(isObject(own.format) && { format: chatFormat(own.format) }),
-            },
-          },
-        ]
-      default:
-        beyond.refuse(`tools[${index}].type`, "Tools of this type")
-        return []
-    }
+    const at = `tools[${index}]`
+    return own.type === "namespace"
+      ? objectsAt(own, "tools").flatMap((each, inner) =>
+          chatTool(each, own.name, `${at}.tools[${inner}]`, beyond),
+        )
+      : chatTool(own, undefined, at, beyond)
   })
+
+const chatTool = (
+  tool: JsonObject,
+  namespace: unknown,
+  at: string,
+  beyond: Beyond,
+): ReadonlyArray<JsonObject> => {
+  const { description, format, parameters, strict, type } = tool
+  const name = chatName(namespace, stringAt(tool, "name") ?? "")
+  const named = { name, ...(description != null && { description }) }
+  switch (type) {
+    case "function":
+      return [
+        {
+          type,
+          function: {
+            ...named,
+            ...(parameters != null && { parameters }),
+            ...(strict != null && { strict }),
+          },
+        },
+      ]
+    case "custom":
+      return [{ type, custom: { ...named, ...(isObject(format) && { format: chatFormat(format) }) } }]
+    default:
+      beyond.refuse(`${at}.type`, "Tools of this type")
+      return []
+  }
+}
 
 export const chatToolChoice = (choice: unknown, beyond: Beyond): unknown => {
   if (!isObject(choice)) return choice
@@ -41,11 +60,11 @@ export const chatToolChoice = (choice: unknown, beyond: Beyond): unknown => {
   }
 }
 
-const inOwnField = ({ type, name }: JsonObject): JsonObject => ({ type, [String(type)]: { name } })
+const inOwnField = ({ name, namespace, type }: JsonObject): JsonObject => ({
+  type,
+  [String(type)]: { name: typeof name === "string" ? chatName(namespace, name) : name },
+})
 
 /** Chat keeps a grammar one level deeper. */
 const chatFormat = ({ type, ...rest }: JsonObject): JsonObject =>
   type === "grammar" ? { type, grammar: rest } : { type, ...rest }
-
-const present = (object: JsonObject, names: ReadonlyArray<string>): JsonObject =>
-  Object.fromEntries(names.flatMap((name) => (object[name] == null ? [] : [[name, object[name]]])))

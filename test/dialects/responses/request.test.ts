@@ -76,6 +76,22 @@ describe("input", () => {
     assert.deepStrictEqual(messages(open), [])
   })
 
+  it("has tools of a namespace under one name", () => {
+    const inner = { type: "function", name: "close", parameters: {} }
+    const { request } = read({
+      input: [{ ...call("1"), namespace: "mcp__agents", name: "close" }],
+      tools: [
+        { type: "namespace", name: "mcp__agents", tools: [inner] },
+        { type: "namespace", name: "n".repeat(64), tools: [inner] },
+      ],
+    })
+    const names = (request.tools as ReadonlyArray<{ function: { name: string } }>).map(
+      (each) => each.function.name,
+    )
+    assert.deepStrictEqual(names, ["mcp__agents__close", `${"n".repeat(57)}__close`])
+    assert.include(JSON.stringify(request.messages), '"name":"mcp__agents__close"')
+  })
+
   it("keeps what a vendor wants back with a call", () => {
     const extra = { extra_content: { google: { thought_signature: "s" } } }
     assert.deepStrictEqual(messages({ ...call("1"), ...extra }), [
@@ -163,25 +179,17 @@ const types = [
   ...["message", "reasoning", "function_call", "function_call_output", "custom_tool_call", "item_reference"],
   ...["input_text", "input_image", "input_file", "refusal", "function", "custom", "allowed_tools"],
 ]
-const json = fc.jsonValue({ maxDepth: 3 })
-const odd = fc.letrec((tie) => ({
-  object: fc.dictionary(
+const json = fc.jsonValue({ maxDepth: 2 })
+/** Objects with the names that are looked for, three levels deep. */
+const oddOver = (inner: fc.Arbitrary<unknown>) =>
+  fc.dictionary(
     fc.constantFrom(
-      "type",
-      "role",
-      "content",
-      "output",
-      "call_id",
-      "name",
-      "summary",
-      "text",
-      "image_url",
-      "tools",
+      ...["type", "role", "content", "output", "call_id", "name", "summary", "text", "image_url", "tools"],
     ),
-    fc.oneof(fc.constantFrom(...types, "user", "assistant"), json, tie("object"), fc.array(tie("object"))),
-    { maxKeys: 6 },
-  ),
-})).object
+    fc.oneof(fc.constantFrom(...types, "user", "assistant"), inner, fc.array(inner, { maxLength: 3 })),
+    { maxKeys: 5 },
+  )
+const odd = oddOver(oddOver(oddOver(fc.jsonValue({ maxDepth: 0 }))))
 
 describe("any JSON", () => {
   it("is understood or refused by name, and never thrown at", () => {
@@ -189,12 +197,12 @@ describe("any JSON", () => {
       ...["input", "instructions", "tools", "tool_choice", "text", "reasoning", "include", "truncation"],
     )
     fc.assert(
-      fc.property(fc.dictionary(fields, fc.oneof(json, odd, fc.array(odd))), (body) => {
+      fc.property(fc.dictionary(fields, fc.oneof(json, odd, fc.array(odd, { maxLength: 4 }))), (body) => {
         const outcome = readRequest(body)
         if (Result.isFailure(outcome)) assert.isString(outcome.failure.param)
         else assert.isArray(outcome.success.request.messages)
       }),
-      { numRuns: 2000 },
+      { numRuns: 500 },
     )
   })
 })

@@ -179,6 +179,24 @@ describe("a stream", () => {
   })
 })
 
+it("a call of a tool in a namespace names both, whole and streamed", () => {
+  const asked = {
+    tools: [{ type: "namespace", name: "agents", tools: [{ type: "function", name: "close" }] }],
+  }
+  const called = { id: "c", type: "function", function: { name: "agents__close", arguments: "{}" } }
+  const stream = new ResponseStream({ ...head, asked })
+  stream.add(delta({ tool_calls: [{ index: 0, ...called }] }))
+  stream.end("tool_calls", 2, null)
+  const output = eventsOf(stream.take()).at(-1)?.response?.output
+  assert.deepInclude(output?.[0], { type: "function_call", name: "close", namespace: "agents" })
+  const whole = responseOf(
+    { choices: [{ message: { tool_calls: [called] } }] },
+    { finishReason: "tool_calls", model: "m", usage: null },
+    { ...head, asked, completedAt: 2 },
+  )
+  assert.deepStrictEqual(whole.output as unknown, output)
+})
+
 describe("a whole answer", () => {
   const of = (message: JsonObject) =>
     responseOf(
