@@ -13,6 +13,8 @@ export interface ChatTask {
   readonly mode: CallMode
   /** What the client speaks, and so `source`; chat when absent. */
   readonly dialect?: Dialect
+  /** The fields of the client's own request but for the model, where they are not those of `request`. */
+  readonly body?: Readonly<Record<string, unknown>>
   /** What of the client's request `request` does not say; undefined for nothing. */
   readonly beyond?: BeyondChat | undefined
   /** The bytes of the client's own request that `request` was read from, where they may go on as they are. */
@@ -35,6 +37,10 @@ export interface EmbeddingTask {
   /** The bytes of the client's own OpenAI request that `request` was read from. */
   readonly source?: JsonSource | undefined
 }
+
+/** Returns the fields that a client sent, any of which may reach a provider that speaks as it does. */
+export const fieldsOf = (task: Task): object =>
+  task._tag === "Chat" ? (task.body ?? task.request) : task.request
 
 /** Returns what of a task is lost on a provider that speaks `dialect`; undefined for nothing. */
 export const beyondOf = (task: Task, dialect: Dialect = "chat"): BeyondChat | undefined =>

@@ -38,6 +38,7 @@ const decodeResponses: DecodeCall = ({ json, source }) =>
       task: {
         _tag: "Chat",
         request,
+        body: asked,
         beyond,
         mode: streamed ? "stream" : "whole",
         dialect: "responses",

@@ -33,10 +33,9 @@ export const openAiResponses: Protocol = {
 export const nativeResponses: Protocol = {
   ...common,
   lower: (task, model) => {
-    const { source } = task
-    return source === undefined
-      ? Result.fail(unsupported("input"))
-      : Result.succeed({ write: (mode) => writeNative(model, source, mode) })
+    if (task._tag === "Embedding" || task.source === undefined) return Result.fail(unsupported("input"))
+    const { body = {}, source } = task
+    return Result.succeed({ write: (mode) => writeNative(model, source, body, mode) })
   },
   parse: passAnswer,
   openStream: passStream,
