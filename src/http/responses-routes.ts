@@ -29,7 +29,7 @@ export const responsesRoutes = HttpRouter.use(
 
 const check = checker(ResponsesRequest)
 
-const decodeResponses: DecodeCall = ({ json, source }) =>
+export const decodeResponses: DecodeCall = ({ json, source }) =>
   Result.flatMap(check(json), (body) => {
     const { model, stream, ...asked } = body
     const streamed = stream === true

@@ -9,20 +9,16 @@ const REASONING_FORMAT = "openai-responses-v1"
 export class AssistantTurn {
   readonly #details: Array<JsonObject> = []
   readonly #calls: Array<JsonObject> = []
+  readonly #said: Array<ChatContent> = []
   #reasoning = ""
-  #content: ChatContent | undefined
 
   /** True when another message of the assistant's is another turn. Words after calls belong to them: their results follow. */
   get isSaid(): boolean {
-    return this.#content !== undefined && this.#calls.length === 0
+    return this.#said.length > 0 && this.#calls.length === 0
   }
 
   say(content: ChatContent): void {
-    const before = this.#content
-    if (before === undefined) this.#content = content
-    else if (typeof before === "string" && typeof content === "string")
-      this.#content = `${before}\n\n${content}`
-    else this.#content = [...partsOf(before), ...partsOf(content)]
+    this.#said.push(content)
   }
 
   call(call: JsonObject): void {
@@ -49,15 +45,20 @@ export class AssistantTurn {
 
   /** Undefined when nothing was said. Reasoning alone is nothing that chat knows. */
   message(): ChatMessage | undefined {
-    if (this.#content === undefined && this.#calls.length === 0) return undefined
+    if (this.#said.length === 0 && this.#calls.length === 0) return undefined
     return {
       role: "assistant",
-      content: this.#content ?? null,
+      content: joined(this.#said),
       ...(this.#calls.length > 0 && { tool_calls: this.#calls }),
       ...(this.#reasoning !== "" && { reasoning_content: this.#reasoning }),
       ...(this.#details.length > 0 && { reasoning_details: this.#details }),
     }
   }
+}
+
+const joined = (said: ReadonlyArray<ChatContent>): ChatContent | null => {
+  if (said.length === 0) return null
+  return said.every((content) => typeof content === "string") ? said.join("\n\n") : said.flatMap(partsOf)
 }
 
 const partsOf = (content: ChatContent) =>

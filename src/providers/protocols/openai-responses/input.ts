@@ -85,12 +85,23 @@ const lowerPart = (part: unknown, textType: string): JsonObject | undefined => {
 /** Gives OpenAI its own reasoning back, and no other's. */
 const reasoningItems = (message: ChatMessage): ReadonlyArray<JsonObject> => {
   const own = objectsAt(message, "reasoning_details").filter(({ format }) => format === REASONING_FORMAT)
-  return own.flatMap((detail) => {
-    if (detail.type !== "reasoning.encrypted") return []
-    const summary = own
-      .filter(({ id, type }) => type === "reasoning.summary" && id === detail.id)
-      .map((each) => ({ type: "summary_text", text: each.summary }))
-    return [{ type: "reasoning", id: detail.id, summary, encrypted_content: detail.data }]
+  const summaries = Map.groupBy(
+    own.filter(({ type }) => type === "reasoning.summary"),
+    ({ id }) => id,
+  )
+  return own.flatMap(({ data, id, type }) => {
+    if (type !== "reasoning.encrypted") return []
+    const summary = summaries.get(id) ?? []
+    // Each is said once, whatever repeats its id.
+    summaries.delete(id)
+    return [
+      {
+        type: "reasoning",
+        id,
+        summary: summary.map((each) => ({ type: "summary_text", text: each.summary })),
+        encrypted_content: data,
+      },
+    ]
   })
 }
 
