@@ -5,6 +5,8 @@ import { InferApi, InferStreamEvent } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
 import { OpenAiApi } from "./OpenAiApi.ts"
 import { ProvidersApi } from "./ProvidersApi.ts"
+import { ResponsesApi } from "./ResponsesApi.ts"
+import { ResponseEvent } from "./responses.ts"
 import { SystemApi } from "./SystemApi.ts"
 
 /** Has one identifier for both APIs, so that handlers of one are handlers of the other. */
@@ -17,11 +19,12 @@ export class AdminApi extends make().add(AnalyticsApi).add(KeysApi).add(Provider
 export class GatewayApi extends make()
   .add(InferApi)
   .add(OpenAiApi)
+  .add(ResponsesApi)
   .add(AnalyticsApi)
   .add(KeysApi)
   .add(ProvidersApi)
   .add(SystemApi)
-  .annotate(HttpApi.AdditionalSchemas, [InferStreamEvent, ChatCompletionChunk])
+  .annotate(HttpApi.AdditionalSchemas, [InferStreamEvent, ChatCompletionChunk, ResponseEvent])
   .annotateMerge(
     OpenApi.annotations({
       title: "LLM Inference Gateway",

@@ -37,7 +37,9 @@ const openAiError = perStatus((status) =>
   ),
 )
 
-const inferenceErrors = [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504].map(openAiError)
+export const inferenceErrors = [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504].map(
+  openAiError,
+)
 const readErrors = [400, 401, 500, 503].map(openAiError)
 
 export class OpenAiApi extends HttpApiGroup.make("openai")

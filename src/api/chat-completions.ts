@@ -1,7 +1,7 @@
 import { Schema } from "effect"
 import { absent, known, nonEmpty, open } from "./shapes.ts"
 
-const tokens = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))
+export const tokens = Schema.Int.check(Schema.isBetween({ minimum: 1, maximum: 10_000_000 }))
 
 export const modelName = Schema.NonEmptyString.check(Schema.isMaxLength(256)).annotate({
   description: "`auto`, a route name, `provider/model`, or a model name",

@@ -88,7 +88,7 @@ export const openaiModels: ReadonlyArray<ModelConfig> = [
   embedding("text-embedding-ada-002", 0.1, 8_192),
 ]
 
-/** Models that answer OpenAI's Responses API alone, which no call of the gateway goes to. */
+/** Models for which OpenAI's Responses API alone answers. */
 export const openaiResponsesModels: ReadonlyArray<ModelConfig> = [
   // name, input, cached input, output, context window, output limit
   row("o3-deep-research", 10, 2.5, 40, 200_000, 100_000, NO_TIERS),

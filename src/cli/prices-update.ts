@@ -42,8 +42,7 @@ const wantedModels = Effect.map(Settings, ({ gateway }) => {
   }
   return [
     ...vendors.flatMap((vendor) => {
-      const { models, unserved } = builtinVendors[vendor]
-      return wantedOf(vendor, PRICES_OF[vendor], [...models, ...unserved])
+      return wantedOf(vendor, PRICES_OF[vendor], builtinVendors[vendor].models)
     }),
     ...presets.flatMap(({ models, name, pricesOf, unserved }) =>
       pricesOf === undefined || !configured.has(name)

@@ -12,8 +12,6 @@ export const vendors: ReadonlyArray<Vendor> = ["openai", "gemini"]
 interface BuiltinVendor {
   readonly apiKeyEnv: string
   readonly models: ReadonlyArray<ModelConfig>
-  /** Models that are known, and not served unless a file lists them: no call of the gateway would be answered. */
-  readonly unserved: ReadonlyArray<ModelConfig>
   /** Models of the default `auto` route: comparable in kind and price from one vendor to the next. */
   readonly auto: ReadonlyArray<string>
   /** Models that the default `auto` route asks for prompts which those cannot hold. */
@@ -23,15 +21,13 @@ interface BuiltinVendor {
 export const builtinVendors: Readonly<Record<Vendor, BuiltinVendor>> = {
   openai: {
     apiKeyEnv: "OPENAI_API_KEY",
-    models: openaiModels,
-    unserved: openaiResponsesModels,
+    models: [...openaiModels, ...openaiResponsesModels],
     auto: ["gpt-5.4-mini"],
     largerContext: ["gpt-5.4"],
   },
   gemini: {
     apiKeyEnv: "GEMINI_API_KEY",
     models: geminiModels,
-    unserved: [],
     auto: ["gemini-3.8-flash"],
     largerContext: [],
   },

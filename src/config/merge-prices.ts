@@ -60,9 +60,7 @@ export const vendorOf = (provider: ProviderConfig): string =>
 
 /** Vendor -> the models that are known of it, those included that only a file turns on. */
 const knownModels: ReadonlyMap<string, ReadonlyArray<ModelConfig>> = new Map([
-  ...vendors.map(
-    (vendor) => [vendor, [...builtinVendors[vendor].models, ...builtinVendors[vendor].unserved]] as const,
-  ),
+  ...vendors.map((vendor) => [vendor, builtinVendors[vendor].models] as const),
   ...presets.map(({ name, models }) => [name, models] as const),
 ])
 

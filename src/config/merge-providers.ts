@@ -1,5 +1,4 @@
 import type { ModelConfig, PriceOverride, StatedModel } from "../catalog/model.ts"
-import type { Preset } from "../catalog/preset.ts"
 import { type PresetName, presetNames, presetOf, presets } from "../catalog/vendors.ts"
 import { builtinVendors, simulatedProviders, type Vendor, vendors } from "./builtin-providers.ts"
 import type {
@@ -156,7 +155,7 @@ const httpFrom = (
       : {
           kind,
           baseUrl: provider.baseUrl ?? environment.baseUrls[provider.kind],
-          models: modelsOf(provider.models, builtinVendors[provider.kind]),
+          models: modelsOf(provider.models, builtinVendors[provider.kind].models),
         }),
   }
 }
@@ -184,7 +183,10 @@ const fromPreset = (
   if (baseUrl === undefined) {
     report(["base_url"], `is required unless ${addressVariables(preset)} is set in the environment`)
   }
-  const models = modelsOf(stated.models, preset)
+  const models =
+    stated.models === undefined
+      ? preset.models
+      : modelsOf(stated.models, [...preset.models, ...preset.unserved])
   if (models.length === 0) {
     report(["models"], `is required for preset ${preset.name}, whose models only you know: list them by name`)
   }
@@ -199,15 +201,15 @@ const fromPreset = (
 }
 
 /**
- * Returns the listed models over what is known of those with their names, or without a list all that can be served.
+ * Returns the listed models over what is known of those with their names, or without a list all that are known.
  * What the list says of prices is left to `mergePrices`.
  */
 const modelsOf = (
   listed: ReadonlyArray<StatedModel> | undefined,
-  { models, unserved }: Pick<Preset, "models" | "unserved">,
+  known: ReadonlyArray<ModelConfig>,
 ): ReadonlyArray<ModelConfig> =>
   listed?.map(({ price: _, ...model }) => ({
     kind: "chat",
-    ...[...models, ...unserved].find(({ name }) => name === model.name),
+    ...known.find(({ name }) => name === model.name),
     ...model,
-  })) ?? models
+  })) ?? known

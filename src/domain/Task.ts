@@ -13,10 +13,22 @@ export interface ChatTask {
   readonly mode: CallMode
   /** What the client speaks, and so `source`; chat when absent. */
   readonly dialect?: Dialect
+  /** The fields of the client's own request but for the model, where they are not those of `request`. */
+  readonly body?: Readonly<Record<string, unknown>>
+  /** What of the client's request `request` does not say; undefined for nothing. */
+  readonly beyond?: BeyondChat | undefined
   /** The bytes of the client's own request that `request` was read from, where they may go on as they are. */
   readonly source?: JsonSource | undefined
   /** Header fields of the client's that belong to the body, for providers that speak the same dialect: names and values in turn. */
   readonly headers?: ReadonlyArray<string>
+}
+
+/** What of a request chat has no word for. Providers that speak its dialect themselves take it all the same. */
+export interface BeyondChat {
+  /** A field without which the answer would be another one, and why others do not take it. */
+  readonly refused: { readonly param: string; readonly reason: string } | undefined
+  /** Fields that an answer can do without. */
+  readonly dropped: ReadonlyArray<string>
 }
 
 export interface EmbeddingTask {
@@ -25,6 +37,14 @@ export interface EmbeddingTask {
   /** The bytes of the client's own OpenAI request that `request` was read from. */
   readonly source?: JsonSource | undefined
 }
+
+/** Returns the fields that a client sent, any of which may reach a provider that speaks as it does. */
+export const fieldsOf = (task: Task): object =>
+  task._tag === "Chat" ? (task.body ?? task.request) : task.request
+
+/** Returns what of a task is lost on a provider that speaks `dialect`; undefined for nothing. */
+export const beyondOf = (task: Task, dialect: Dialect = "chat"): BeyondChat | undefined =>
+  task._tag === "Chat" && (task.dialect ?? "chat") !== dialect ? task.beyond : undefined
 
 /** Returns how the answer travels; embeddings always travel whole. */
 export const modeOf = (task: Task): CallMode => (task._tag === "Chat" ? task.mode : "whole")

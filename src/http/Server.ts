@@ -32,6 +32,7 @@ import { openAiRoutes } from "./openai-routes.ts"
 import { ProvidersHandlers } from "./ProvidersApi.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
+import { responsesRoutes } from "./responses-routes.ts"
 import { SystemHandlers } from "./SystemApi.ts"
 import { longestUploadMs, UploadGraceMs } from "./Uploads.ts"
 
@@ -146,6 +147,7 @@ const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
   Layer.mergeAll(
     inferRoute,
     openAiRoutes,
+    responsesRoutes,
     HttpApiBuilder.layer(AdminApi).pipe(
       Layer.provide([AnalyticsHandlers, KeysHandlers, ProvidersHandlers, SystemHandlers]),
       Layer.provide(adminMiddleware),

@@ -1,6 +1,7 @@
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { InferApi } from "../api/InferApi.ts"
 import { OpenAiApi } from "../api/OpenAiApi.ts"
+import { ResponsesApi } from "../api/ResponsesApi.ts"
 
 /** A path of the API. */
 export interface KnownPath {
@@ -87,7 +88,7 @@ export const pathsOfPorts = (on: {
 
 /** Paths of the routes that infer. */
 export const inferencePaths: ReadonlySet<string> = new Set(
-  [InferApi, OpenAiApi].flatMap(({ endpoints }) =>
+  [InferApi, OpenAiApi, ResponsesApi].flatMap(({ endpoints }) =>
     Object.values(endpoints).flatMap(({ method, path }) => (method === "POST" ? path : [])),
   ),
 )

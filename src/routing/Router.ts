@@ -4,7 +4,7 @@ import { Settings } from "../config/Settings.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { restrictedField } from "../domain/restricted-fields.ts"
-import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
+import { fieldsOf, inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
 import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
@@ -167,7 +167,7 @@ const make = Effect.fnUntraced(function* () {
     if (route === undefined || (route.targets.length === 0 && route.largerContext.length === 0)) {
       return Result.fail(new ModelNotFound({ requestedModel }))
     }
-    const restricted = input.allowed === undefined ? undefined : restrictedField(task.request)
+    const restricted = input.allowed === undefined ? undefined : restrictedField(fieldsOf(task))
     if (restricted !== undefined) {
       return Result.fail(new ModelNotAllowed({ requestedModel, field: restricted }))
     }

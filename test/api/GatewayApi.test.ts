@@ -32,6 +32,7 @@ describe("the document", () => {
       "POST /infer",
       "POST /v1/chat/completions",
       "POST /v1/embeddings",
+      "POST /v1/responses",
     ])
   })
 
@@ -41,6 +42,7 @@ describe("the document", () => {
       ...Object.keys(AdminApi.groups),
       "inference",
       "openai",
+      "responses",
     ])
   })
 

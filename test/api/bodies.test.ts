@@ -109,7 +109,11 @@ describe("answers", () => {
   it("that may be streamed are described as server-sent events too, with the schema of an event", () => {
     for (const { path, operation } of operations) {
       const stream = operation.responses[200]?.content?.["text/event-stream"]
-      assert.strictEqual(stream !== undefined, ["/infer", "/v1/chat/completions"].includes(path), path)
+      assert.strictEqual(
+        stream !== undefined,
+        ["/infer", "/v1/chat/completions", "/v1/responses"].includes(path),
+        path,
+      )
     }
     assert.deepStrictEqual(fieldsOf(components.schemas.ChatCompletionChunk), [
       "choices",
@@ -152,7 +156,7 @@ describe("bodies", () => {
   })
 
   it("of OpenAI's routes take any other field", () => {
-    for (const path of ["/v1/chat/completions", "/v1/embeddings"]) {
+    for (const path of ["/v1/chat/completions", "/v1/embeddings", "/v1/responses"]) {
       const { additionalProperties } = bodyOf(operation("post", path))
       assert.notStrictEqual(additionalProperties, false, path)
     }
@@ -209,6 +213,7 @@ describe("errors", () => {
     ["post", "/infer", [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504]],
     ["post", "/v1/chat/completions", [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504]],
     ["post", "/v1/embeddings", [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504]],
+    ["post", "/v1/responses", [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504]],
     ["get", "/v1/models", [400, 401, 500, 503]],
     ["get", "/v1/models/{model}", [400, 401, 404, 500, 503]],
     ["get", "/admin/keys", [400, 401, 500, 503]],

@@ -115,12 +115,16 @@ export const faultOf = (
   return envelopeFault(target, framed, status, body)
 }
 
+/** The last event of a stream: chat's, an error's, or a response's. */
+const STREAM_END =
+  /(data: (\[DONE\]|\{"error":.*\})|event: (response\.(completed|incomplete|failed)|error)\ndata: \{.*\})\n\n$/
+
 const streamFault = (headers: ReadonlyMap<string, string>, body: string): string | undefined => {
   const type = headers.get("content-type") ?? ""
   if (type.startsWith("text/event-stream")) {
     // To a client of HTTP/1.0 it ends with the connection.
     if (!headers.has("transfer-encoding")) return undefined
-    return /data: (\[DONE\]|\{"error":.*\})\n\n$/.test(body) ? undefined : "a stream without its end"
+    return STREAM_END.test(body) ? undefined : "a stream without its end"
   }
   return type.startsWith("application/json") && jsonOf(body) === undefined ? "is no JSON" : undefined
 }

@@ -62,6 +62,32 @@ const chats: Endpoint["bodies"] = [
   },
 ]
 
+const items: Endpoint["bodies"] = [
+  { input: "hello" },
+  {
+    instructions: "s",
+    input: [
+      { role: "user", content: [{ type: "input_text", text: "t" }] },
+      {
+        type: "reasoning",
+        id: "rs_1",
+        summary: [{ type: "summary_text", text: "t" }],
+        encrypted_content: "e",
+      },
+      { type: "function_call", call_id: "c1", name: "f", arguments: "{}" },
+      { type: "function_call_output", call_id: "c1", output: [{ type: "input_text", text: "r" }] },
+      { type: "message", role: "assistant", content: [{ type: "output_text", text: "a", annotations: [] }] },
+    ],
+    tools: [{ type: "function", name: "f", parameters: { type: "object" } }],
+    tool_choice: { type: "function", name: "f" },
+    reasoning: { effort: "low", summary: "auto" },
+    text: { format: { type: "json_object" }, verbosity: "low" },
+    include: ["reasoning.encrypted_content"],
+    max_output_tokens: 5,
+  },
+  { input: "hello", stream: true, temperature: 0.5, metadata: { a: "b" } },
+]
+
 export const inference: ReadonlyArray<Endpoint> = [
   {
     method: "POST",
@@ -89,6 +115,7 @@ export const inference: ReadonlyArray<Endpoint> = [
       { input: [[1, 2], [3]], encoding_format: "float" },
     ],
   },
+  { method: "POST", path: "/v1/responses", bodies: items },
 ]
 
 const get = (path: string): Endpoint => ({ method: "GET", path, bodies: [] })

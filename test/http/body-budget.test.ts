@@ -6,8 +6,10 @@ import { readJson } from "../../src/http/body.ts"
 import { decodeInfer } from "../../src/http/infer-route.ts"
 import type { DecodeCall } from "../../src/http/inference-route.ts"
 import { decodeChat, decodeEmbeddings } from "../../src/http/openai-routes.ts"
+import { decodeResponses } from "../../src/http/responses-routes.ts"
 import { gemini } from "../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../src/providers/protocols/openai-chat/protocol.ts"
+import { nativeResponses, openAiResponses } from "../../src/providers/protocols/openai-responses/protocol.ts"
 import { type HeavyBody, heavyBodies } from "../support/heavy-bodies.ts"
 import { scaled } from "../support/slowness.ts"
 
@@ -20,12 +22,15 @@ const decoders: Readonly<Record<HeavyBody["endpoint"], DecodeCall>> = {
   "/infer": decodeInfer,
   "/v1/chat/completions": decodeChat,
   "/v1/embeddings": decodeEmbeddings,
+  "/v1/responses": decodeResponses,
 }
 
 /** Two models of each dialect: what is the same for both is not done twice. */
 const models = [
   [openAiChat({ isOpenAi: true }), "gpt-5"],
   [openAiChat({ isOpenAi: false }), "llama"],
+  [openAiResponses, "gpt-5.5"],
+  [nativeResponses, "gpt-5.5"],
   [gemini, "gemini-2.5-pro"],
   [gemini, "gemini-3-pro"],
 ] as const

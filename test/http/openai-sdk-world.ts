@@ -32,6 +32,8 @@ export class OpenAiWorld {
     options: {
       /** More chat models of `p0`. */
       readonly models?: ReadonlyArray<string>
+      /** OpenAI itself besides, with all models that are known. */
+      readonly openAi?: boolean
       readonly rest?: string
       readonly maxAttempts?: number
       readonly env?: Readonly<Record<string, string>>
@@ -51,7 +53,15 @@ export class OpenAiWorld {
       - { name: small, context_window: 1000, ${price(2)} }
       - { name: org/large, ${price(2)} }
 ${(options.models ?? []).map((name) => `      - { name: ${name}, ${price(2)} }\n`).join("")}      - { name: e, kind: embedding, ${price(1)} }
-  - name: g0
+${
+  options.openAi
+    ? `  - name: openai
+    kind: openai
+    base_url: ${upstream.openAiBaseUrl}
+    api_key_env: PROVIDER_KEY
+`
+    : ""
+}  - name: g0
     kind: gemini
     base_url: ${upstream.url}
     api_key_env: PROVIDER_KEY

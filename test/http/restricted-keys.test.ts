@@ -64,6 +64,25 @@ describe("a field that may choose another model", () => {
     assert.deepInclude(upstream.calls[0]?.json, fields)
   })
 
+  it("is one of Responses too, which OpenAI and what stands in its place gets as it came", async () => {
+    for (const [param, fields] of [
+      ["models", { models: ["p/dear"] }],
+      ["api_base", { api_base: "https://attacker.example" }],
+    ] as const) {
+      const { body, code } = await ask(restricted, "/v1/responses", {
+        messages: undefined,
+        input: "x",
+        ...fields,
+      })
+      assert.strictEqual(code, 403)
+      assert.deepInclude(body.error, { code: "model_not_allowed", param })
+    }
+    assert.strictEqual(
+      (await ask(restricted, "/v1/responses", { messages: undefined, input: "x" })).code,
+      200,
+    )
+  })
+
   it("is one of embeddings too", async () => {
     const { code } = await ask(restricted, "/v1/embeddings", {
       messages: undefined,

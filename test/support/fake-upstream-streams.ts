@@ -4,6 +4,12 @@ import { sseEvent } from "./fake-upstream-gemini.ts"
 import { sse } from "./fake-upstream-openai.ts"
 import { goodEvents } from "./fake-upstream-wire.ts"
 
+const END =
+  /finish_?reason":"|\[DONE\]|"choices":\[\]|"type":"response\.(\w+\.)?(done|completed|incomplete)"/i
+
+/** Events before the first piece of a text: a role; two of the response, one of its item and one of its part. */
+const BEFORE_PIECES = { openai: 1, responses: 4, gemini: 0, unknown: 0 }
+
 /**
  * Streams that go wrong, or that are odd. `pieces` counts events with a piece of the text; OpenAI's role event comes
  * before them and is not counted. Where the text has fewer, all of them are sent, and never a finish.
@@ -18,8 +24,8 @@ const start = (
     const { asked } = exchange
     const words = said(exchange, options)
     const events = goodEvents(asked, words)
-    const unfinished = events.filter((event) => !/finish_?reason":"|\[DONE\]|"choices":\[\]/i.test(event))
-    const kept = unfinished.slice(0, asked.shape === "openai" ? 1 + pieces : pieces)
+    const unfinished = events.filter((event) => !END.test(event))
+    const kept = unfinished.slice(0, BEFORE_PIECES[asked.shape] + pieces)
     stream(exchange, [...kept, ...more(exchange)], options, () => after(exchange))
   }
 }

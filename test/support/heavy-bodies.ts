@@ -1,7 +1,7 @@
 /** Bodies of a wanted size that are as much work as JSON can make of so many bytes, each in a way of its own. */
 export interface HeavyBody {
   readonly name: string
-  readonly endpoint: "/infer" | "/v1/chat/completions" | "/v1/embeddings"
+  readonly endpoint: "/infer" | "/v1/chat/completions" | "/v1/embeddings" | "/v1/responses"
   readonly make: (bytes: number) => Buffer
 }
 
@@ -50,6 +50,9 @@ const prompt = shape("/infer", (content) => `{"prompt":"${content}"}`)
 const inputs = shape("/v1/embeddings", (list) => `{"model":"m","input":[${list}]}`)
 const input = shape("/v1/embeddings", (value) => `{"model":"m","input":${value}}`)
 const embeddingFields = shape("/v1/embeddings", (more) => `{"model":"m","input":"hello",${more}}`)
+
+const responseItems = shape("/v1/responses", (list) => `{"model":"m","input":[${list}]}`)
+const responseTools = shape("/v1/responses", (list) => `{"model":"m","input":"hello","tools":[${list}]}`)
 
 const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels)
 const schema = (bytes: number): string =>
@@ -102,6 +105,37 @@ export const heavyBodies: ReadonlyArray<HeavyBody> = [
     "many allowed tools",
     (bytes) =>
       `"tools":[{"type":"function","function":{"name":"f"}}],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[${items(bytes, () => '{"type":"function","function":{"name":"f"}}')}]}}`,
+  ),
+  responseItems("many calls, and words after them", (bytes) =>
+    items(bytes, (i) =>
+      i === 0
+        ? '{"type":"function_call","call_id":"1","name":"f","arguments":"{}"}'
+        : '{"role":"assistant","content":[{"type":"refusal","refusal":"r"}]}',
+    ),
+  ),
+  responseItems("items of no known type", (bytes) => items(bytes, () => '{"type":"x"}')),
+  responseItems("many reasoning items", (bytes) =>
+    items(bytes, (i) => `{"type":"reasoning","id":"${i}","summary":[],"encrypted_content":"e"}`),
+  ),
+  responseItems(
+    "reasoning of many summaries",
+    (bytes) =>
+      `{"type":"reasoning","id":"r","encrypted_content":"e","summary":[${items(bytes, () => '{"type":"summary_text","text":"t"}')}]},{"role":"assistant","content":"a"}`,
+  ),
+  responseItems(
+    "a message of many parts",
+    (bytes) => `{"role":"user","content":[${items(bytes, () => '{"type":"input_text","text":"t"}')}]}`,
+  ),
+  responseTools("many tools", (bytes) => items(bytes, (i) => `{"type":"function","name":"f${i}"}`)),
+  responseTools(
+    "a namespace of many tools",
+    (bytes) =>
+      `{"type":"namespace","name":"n","tools":[${items(bytes, (i) => `{"type":"function","name":"f${i}"}`)}]}`,
+  ),
+  messages(
+    "many reasoning details of one id",
+    (bytes) =>
+      `{"role":"assistant","content":"a","reasoning_details":[${items(bytes, (i) => `{"type":"reasoning.${i % 2 ? "encrypted" : "summary"}","id":"r","data":"e","summary":"s","format":"openai-responses-v1"}`)}]}`,
   ),
   messages("many messages", (bytes) => items(bytes, () => '{"role":"user","content":""}')),
   messages("many turns", (bytes) =>

@@ -1,5 +1,5 @@
 import { restrictedField } from "../../domain/restricted-fields.ts"
-import type { Task } from "../../domain/Task.ts"
+import { fieldsOf, type Task } from "../../domain/Task.ts"
 import type { BodyWriter, Fault, Protocol } from "../protocols/Protocol.ts"
 
 /**
@@ -34,7 +34,7 @@ export class OutgoingCall {
   /** Hears why an attempt failed, and returns it: the next one has other words, as long as there are any. */
   refused(fault: Fault): Fault {
     // A model that is not there may be one that the client named itself, which is nobody else's trouble.
-    if (fault.kind === "model_not_found" && restrictedField(this.task.request) !== undefined) {
+    if (fault.kind === "model_not_found" && restrictedField(fieldsOf(this.task)) !== undefined) {
       return { ...fault, kind: "refused" }
     }
     if (fault.kind !== "needs_rewording") return fault

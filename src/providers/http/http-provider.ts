@@ -1,7 +1,7 @@
 import { Effect, Redacted, Result } from "effect"
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
-import type { Task } from "../../domain/Task.ts"
+import { type BeyondChat, beyondOf, type Task } from "../../domain/Task.ts"
 import type { Usage } from "../../domain/Usage.ts"
 import { isObject, type JsonObject, parseJson } from "../../platform/json.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
@@ -196,10 +196,12 @@ export const makeHttpProvider = (
       })
     })
 
-  const callOf = (task: Task, model: string, { path, protocol }: Wire, writer: BodyWriter): PreparedCall => {
+  const callOf = (task: Task, model: string, over: Wire, writer: BodyWriter): PreparedCall => {
+    const { path, protocol } = over
     const kind = task._tag === "Chat" ? "chat" : "embedding"
     const call = new OutgoingCall(task, model, protocol, writer)
-    const { dropped, headers: own } = writer
+    const { headers: own } = writer
+    const dropped = droppedBy(writer, beyondOf(task, over.dialect))
     const headersOf = (usual: ReadonlyArray<string>) => (own === undefined ? usual : [...usual, ...own])
     return {
       ...(dropped !== undefined && { dropped }),
@@ -234,6 +236,8 @@ export const makeHttpProvider = (
     models: new Map(config.models.map((model) => [model.name, model])),
     prepare: (task, model) => {
       const over = wire(task, model)
+      const beyond = beyondOf(task, over.dialect)?.refused
+      if (beyond !== undefined) return Result.fail(beyond)
       const lowered = over.protocol.lower(task, model)
       if (Result.isSuccess(lowered)) return Result.succeed(callOf(task, model, over, lowered.success))
       const { kind, param, reason } = lowered.failure
@@ -242,6 +246,11 @@ export const makeHttpProvider = (
       return Result.succeed({ complete: () => refused, stream: () => refused })
     },
   }
+}
+
+const droppedBy = ({ dropped = [] }: BodyWriter, beyond: BeyondChat | undefined) => {
+  const all = [...dropped, ...(beyond?.dropped ?? [])]
+  return all.length === 0 ? undefined : all
 }
 
 const transportFault = ({ failure, code }: TransportError): Fault => {

@@ -1,5 +1,6 @@
 import type { Result } from "effect"
 import type { CallMode, ChatChunk, Completion } from "../../domain/Chat.ts"
+import type { Dialect } from "../../domain/Dialect.ts"
 import type { EmbeddingRequest } from "../../domain/Embedding.ts"
 import type { ProviderErrorKind } from "../../domain/ProviderError.ts"
 import type { Task } from "../../domain/Task.ts"
@@ -37,6 +38,8 @@ export interface Protocol {
 /** A protocol at the paths of a vendor. One vendor may have several, for the dialects that it speaks. */
 export interface Wire {
   readonly protocol: Protocol
+  /** What clients speak it too, whose requests it takes whole; chat when absent. */
+  readonly dialect?: Dialect
   /** The path after the base URL. */
   readonly path: (model: string, call: "chat" | "stream" | "embedding") => string
 }

@@ -1,15 +1,36 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
+import type { ChatRequest } from "../../domain/Chat.ts"
+import type { ChatTask } from "../../domain/Task.ts"
 import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
+import { isForResponses, refusesToolsInChat, takesResponses } from "../protocols/openai-responses/models.ts"
+import { nativeResponses, openAiResponses } from "../protocols/openai-responses/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
 import { keyHeader } from "./key-header.ts"
 
-/** Makes the provider for OpenAI itself. */
+/** Makes the provider for OpenAI itself, which speaks chat completions and Responses. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => {
   const chat: Wire = { protocol: openAiChat({ isOpenAi: true }), path: openAiPath }
   return makeHttpProvider(config, transport, {
-    wire: () => chat,
+    wire: (task, model) => {
+      if (task._tag === "Embedding") return chat
+      if (speaksResponses(task, model)) return native
+      return needsResponses(task.request, model) ? responses : chat
+    },
     auth: (apiKey) => keyHeader(config, apiKey),
   })
 }
+
+/** Tells whether the client's own request can go on as it is. */
+const speaksResponses = (task: ChatTask, model: string): boolean =>
+  task.dialect === "responses" && task.source !== undefined && takesResponses(model)
+
+/** Tells whether chat completions would refuse a chat, or the model. */
+const needsResponses = ({ tools, reasoning_effort }: ChatRequest, model: string): boolean =>
+  isForResponses(model) ||
+  (Array.isArray(tools) && tools.length > 0 && refusesToolsInChat(model, reasoning_effort))
+
+const path = () => "/responses"
+const responses: Wire = { protocol: openAiResponses, path }
+const native: Wire = { protocol: nativeResponses, dialect: "responses", path }

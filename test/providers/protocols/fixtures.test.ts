@@ -8,6 +8,7 @@ import { parseExactJson } from "../../../src/platform/exact-json.ts"
 import { scanJson } from "../../../src/platform/json-source.ts"
 import { gemini } from "../../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../../src/providers/protocols/openai-chat/protocol.ts"
+import { openAiResponses } from "../../../src/providers/protocols/openai-responses/protocol.ts"
 import type { Protocol } from "../../../src/providers/protocols/Protocol.ts"
 import { geminiRequestFault } from "../../support/fake-upstream-gemini.ts"
 
@@ -20,6 +21,7 @@ const folder = new URL("../../fixtures/requests/", import.meta.url)
 
 const models: ReadonlyArray<readonly [model: string, protocol: Protocol]> = [
   ["gpt-5", openAiChat({ isOpenAi: true })],
+  ["gpt-5.5-pro", openAiResponses],
   ["gemini-2.5-flash", gemini],
   ["gemini-3-flash-preview", gemini],
 ]

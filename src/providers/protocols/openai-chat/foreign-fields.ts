@@ -97,13 +97,28 @@ const forOpenAi = (message: ChatMessage): ChatMessage => {
 // --- servers that imitate OpenAI
 
 const isForeignToImitators = (message: unknown): message is ChatMessage =>
-  isAssistant(message) && (isForeign(message) || hasBareCall(message.tool_calls))
+  isAssistant(message) &&
+  (isForeign(message) || hasBareCall(message.tool_calls) || hasEncrypted(message.reasoning_details))
 
 const forImitators = (message: ChatMessage): ChatMessage => {
-  const own = withoutSigned(message)
+  const { reasoning_details: details, ...own } = withoutSigned(message)
   const calls = own.tool_calls
-  return Array.isArray(calls) ? { ...own, tool_calls: calls.map(withArguments) } : own
+  const kept = Array.isArray(details) ? details.filter((detail) => !isEncrypted(detail)) : details
+  return {
+    ...own,
+    ...(Array.isArray(calls) && { tool_calls: calls.map(withArguments) }),
+    ...(kept !== undefined && !isEmptyList(kept) && { reasoning_details: kept }),
+  }
 }
+
+/**
+ * Recognizes reasoning that OpenAI encrypted for this gateway's account. OpenRouter hands out the same of its own account,
+ * and wants it back: it numbers its details.
+ */
+const isEncrypted = (detail: unknown): boolean =>
+  isObject(detail) && detail.format === "openai-responses-v1" && detail.index === undefined
+
+const hasEncrypted = (details: unknown): boolean => Array.isArray(details) && details.some(isEncrypted)
 
 const isBare = (call: unknown): boolean =>
   objectAt(isObject(call) ? call : undefined, "function")?.arguments === ""

@@ -4,6 +4,7 @@ import type { SimulatedProviderConfig, Simulation } from "../../../config/Gatewa
 import type { CallMode, ChatChunk, ChatRequest } from "../../../domain/Chat.ts"
 import type { EmbeddingRequest } from "../../../domain/Embedding.ts"
 import { ProviderError } from "../../../domain/ProviderError.ts"
+import { beyondOf } from "../../../domain/Task.ts"
 import { monotonicMs } from "../../../platform/monotonic.ts"
 import type { ChunkSink, Provider } from "../../Provider.ts"
 import type { WireHead } from "../../protocols/openai-chat/wire.ts"
@@ -110,18 +111,21 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
       name,
       simulated: true,
       models,
-      prepare: (task, model) =>
-        Result.succeed(
-          task._tag === "Chat"
-            ? {
-                complete: (timeoutMs) => complete({ model, request: task.request, timeoutMs }),
-                stream: (timeoutMs, sink) => stream({ model, request: task.request, timeoutMs }, sink),
-              }
-            : {
-                complete: (timeoutMs) => embed({ model, request: task.request, timeoutMs }),
-                stream: () => Effect.die("embeddings do not stream"),
-              },
-        ),
+      prepare: (task, model) => {
+        if (task._tag === "Embedding") {
+          return Result.succeed({
+            complete: (timeoutMs) => embed({ model, request: task.request, timeoutMs }),
+            stream: () => Effect.die("embeddings do not stream"),
+          })
+        }
+        const beyond = beyondOf(task)
+        if (beyond?.refused !== undefined) return Result.fail(beyond.refused)
+        return Result.succeed({
+          ...(beyond !== undefined && { dropped: beyond.dropped }),
+          complete: (timeoutMs) => complete({ model, request: task.request, timeoutMs }),
+          stream: (timeoutMs, sink) => stream({ model, request: task.request, timeoutMs }, sink),
+        })
+      },
     }
   })
 

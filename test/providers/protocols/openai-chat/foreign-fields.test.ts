@@ -54,6 +54,20 @@ describe("what another vendor handed out", () => {
     assert.deepStrictEqual(message as unknown, { role: "assistant", content: null, tool_calls: [call] })
   })
 
+  it("may be reasoning that only OpenAI reads, and that a turn has beside its own", () => {
+    const encrypted = { type: "reasoning.encrypted", id: "rs_1", data: "e", format: "openai-responses-v1" }
+    const openRouters = { ...encrypted, index: 0 }
+    for (const protocol of [openai, imitator]) {
+      const [, message] = sent(
+        protocol,
+        history({ tool_calls: [call], reasoning_details: [encrypted] }),
+      ).messages
+      assert.deepStrictEqual(message as unknown, { role: "assistant", content: null, tool_calls: [call] })
+    }
+    const both = history({ tool_calls: [call], reasoning_details: [encrypted, openRouters] })
+    assert.deepStrictEqual(sent(imitator, both).messages[1]?.reasoning_details, [openRouters])
+  })
+
   it("may be the server's own reasoning, which some want back", () => {
     const own = history({ reasoning_content: "Mine.", tool_calls: [call] })
     assert.deepInclude(sent(imitator, own).messages[1], { reasoning_content: "Mine." })

@@ -1,0 +1,26 @@
+import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
+import { ApiKeyAuth } from "./ApiKeyAuth.ts"
+import { answerHeaders, openAiRateLimitHeaders } from "./headers.ts"
+import { eventStream, idempotencyKey } from "./inference-wire.ts"
+import { inferenceErrors } from "./OpenAiApi.ts"
+import { ResponseObject, ResponsesBody } from "./responses.ts"
+
+export class ResponsesApi extends HttpApiGroup.make("responses")
+  .add(
+    HttpApiEndpoint.post("responses", "/v1/responses", {
+      headers: idempotencyKey,
+      payload: ResponsesBody,
+      success: [
+        HttpApiSchema.WithHeaders(ResponseObject, { ...answerHeaders, ...openAiRateLimitHeaders }),
+        eventStream("With `stream`: named `ResponseEvent`s, the last `response.completed` unless it failed"),
+      ],
+      error: inferenceErrors,
+    }).annotateMerge(OpenApi.annotations({ summary: "OpenAI's Responses, without stored ones" })),
+  )
+  .middleware(ApiKeyAuth)
+  .annotateMerge(
+    OpenApi.annotations({
+      title: "Responses",
+      description: "OpenAI's other API. Authenticated by an API key. Errors have OpenAI's envelope.",
+    }),
+  ) {}

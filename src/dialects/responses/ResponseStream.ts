@@ -1,0 +1,123 @@
+import type { FinishReason } from "../../domain/Chat.ts"
+import type { Usage } from "../../domain/Usage.ts"
+import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { namesOf, type ToolName } from "./namespaces.ts"
+import { CallItem, type Emit, MessageItem, type OpenItem, ReasoningItem } from "./open-items.ts"
+import { contentText, logprobsOf, readCall, reasoningOf } from "./output-items.ts"
+import { endState, makeResponse, type ResponseHead, type ResponseState } from "./response.ts"
+
+/**
+ * Turns the chunks of one chat into the events of one response. Items begin and end one after the other, but for
+ * calls: pieces of several may come in turns, so that they end together.
+ */
+export class ResponseStream {
+  readonly #head: ResponseHead
+  readonly #names: ReadonlyMap<string, ToolName>
+  readonly #items: Array<OpenItem> = []
+  readonly #calls = new Map<unknown, CallItem>()
+  /** The item that words are added to. */
+  #current: MessageItem | ReasoningItem | undefined
+  #number = 0
+  #events = ""
+
+  constructor(head: ResponseHead) {
+    this.#head = head
+    this.#names = namesOf(head.asked)
+    const response = this.#response({ status: "in_progress" })
+    this.#emit("response.created", { response })
+    this.#emit("response.in_progress", { response })
+  }
+
+  /** Takes the data of one chunk. */
+  add(chunk: JsonObject): void {
+    const choice = objectsAt(chunk, "choices").find(({ index = 0 }) => index === 0)
+    const delta = objectAt(choice, "delta")
+    if (choice === undefined || delta === undefined) return
+    const reasoning = reasoningOf(delta)
+    const text = contentText(delta)
+    const refusal = stringAt(delta, "refusal") ?? ""
+    if (reasoning !== "") this.#reasoning().add(reasoning)
+    if (text !== "") this.#message().addText(text, logprobsOf(choice))
+    if (refusal !== "") this.#message().addRefusal(refusal)
+    for (const piece of objectsAt(delta, "tool_calls")) this.#call(piece)
+  }
+
+  /** Ends it as its provider did. An answer of nothing is a message all the same. */
+  end(finish: FinishReason | null, completedAt: number, usage: Usage | null): void {
+    const state = endState(finish, completedAt, usage)
+    if (this.#items.length === 0) this.#message().addText("", [])
+    const status = state.status === "incomplete" ? "incomplete" : "completed"
+    this.#closeCurrent(status)
+    for (const call of this.#calls.values()) call.close(status)
+    this.#emit(`response.${state.status}`, { response: this.#response(state) })
+  }
+
+  /** Ends it with an error; what was said so far stays as it is. */
+  fail(error: { readonly code: string; readonly message: string }): void {
+    this.#emit("response.failed", { response: this.#response({ status: "failed", error }) })
+  }
+
+  /** Returns the events since the last call; empty for none. */
+  take(): string {
+    const events = this.#events
+    this.#events = ""
+    return events
+  }
+
+  #response(state: ResponseState): JsonObject {
+    return makeResponse(
+      this.#head,
+      this.#items.map((item) => item.json()),
+      state,
+    )
+  }
+
+  readonly #emit: Emit = (type, fields) => {
+    const data = JSON.stringify({ type, sequence_number: this.#number, ...fields })
+    this.#number += 1
+    this.#events += `event: ${type}\ndata: ${data}\n\n`
+  }
+
+  #place(kind: string) {
+    const index = this.#items.length
+    return { id: `${kind}_${this.#head.seed}_${index}`, index, emit: this.#emit }
+  }
+
+  #begun<Item extends OpenItem>(item: Item): Item {
+    this.#items.push(item)
+    return item
+  }
+
+  #reasoning(): ReasoningItem {
+    if (this.#current instanceof ReasoningItem) return this.#current
+    this.#closeCurrent("completed")
+    const item = this.#begun(new ReasoningItem(this.#place("rs")))
+    this.#current = item
+    return item
+  }
+
+  #message(): MessageItem {
+    if (this.#current instanceof MessageItem) return this.#current
+    this.#closeCurrent("completed")
+    const item = this.#begun(new MessageItem(this.#place("msg")))
+    this.#current = item
+    return item
+  }
+
+  #call(piece: JsonObject): void {
+    const { index = 0 } = piece
+    const read = readCall(piece, this.#names)
+    const known = this.#calls.get(index)
+    if (known !== undefined) {
+      known.add(read.said)
+      return
+    }
+    this.#closeCurrent("completed")
+    this.#calls.set(index, this.#begun(new CallItem(this.#place(read.isCustom ? "ctc" : "fc"), read)))
+  }
+
+  #closeCurrent(status: "completed" | "incomplete"): void {
+    this.#current?.close(status)
+    this.#current = undefined
+  }
+}

@@ -1,0 +1,52 @@
+import type { AnswerSummary } from "../../domain/Chat.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { namesOf } from "./namespaces.ts"
+import {
+  callItem,
+  contentText,
+  type ItemStatus,
+  logprobsOf,
+  messageItem,
+  readCall,
+  reasoningItem,
+  reasoningOf,
+  refusalPart,
+  textPart,
+} from "./output-items.ts"
+import { endState, makeResponse, type ResponseHead } from "./response.ts"
+
+/** Makes the response of a whole chat completion. */
+export const responseOf = (
+  completion: unknown,
+  summary: Pick<AnswerSummary, "finishReason" | "model" | "usage">,
+  { completedAt, ...head }: Omit<ResponseHead, "model"> & { readonly completedAt: number },
+): JsonObject => {
+  const { finishReason, model, usage } = summary
+  const choice = objectsAt(isObject(completion) ? completion : undefined, "choices")[0] ?? {}
+  const state = endState(finishReason, completedAt, usage)
+  const status = state.status === "incomplete" ? "incomplete" : "completed"
+  return makeResponse({ ...head, model }, outputOf(choice, head, status), state)
+}
+
+const outputOf = (
+  choice: JsonObject,
+  { asked, seed }: Pick<ResponseHead, "asked" | "seed">,
+  status: ItemStatus,
+): ReadonlyArray<JsonObject> => {
+  const message = objectAt(choice, "message") ?? {}
+  const names = namesOf(asked)
+  const calls = objectsAt(message, "tool_calls").map((call) => readCall(call, names))
+  const reasoning = reasoningOf(message)
+  const text = contentText(message)
+  const refusal = stringAt(message, "refusal") ?? ""
+  const parts = [
+    ...(text !== "" || (refusal === "" && calls.length === 0) ? [textPart(text, logprobsOf(choice))] : []),
+    ...(refusal !== "" ? [refusalPart(refusal)] : []),
+  ]
+  const items: Array<JsonObject> = []
+  const idOf = (kind: string) => `${kind}_${seed}_${items.length}`
+  if (reasoning !== "") items.push(reasoningItem(idOf("rs"), reasoning, undefined))
+  if (parts.length > 0) items.push(messageItem(idOf("msg"), status, parts))
+  for (const call of calls) items.push(callItem(idOf(call.isCustom ? "ctc" : "fc"), status, call))
+  return items
+}

@@ -1,0 +1,124 @@
+import { Result } from "effect"
+import type { ChatMessage } from "../../domain/Chat.ts"
+import type { GatewayError } from "../../domain/GatewayError.ts"
+import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
+import { AssistantTurn } from "./AssistantTurn.ts"
+import type { Beyond } from "./beyond.ts"
+import { readContent, withJoinedTexts } from "./content.ts"
+import { malformed } from "./malformed.ts"
+import { chatName } from "./namespaces.ts"
+
+/**
+ * Turns the items of `input` into messages. What the model said comes as one item each: its reasoning, its words and its
+ * calls. Those that follow each other are one turn of the assistant.
+ */
+export const readInput = (
+  input: unknown,
+  beyond: Beyond,
+): Result.Result<ReadonlyArray<ChatMessage>, GatewayError> => {
+  if (typeof input === "string") return Result.succeed([{ role: "user", content: input }])
+  if (!Array.isArray(input)) return Result.fail(malformed("input", "Expected a text or a list of items."))
+  const reader = new ItemReader(beyond)
+  for (const [index, item] of input.entries()) {
+    const at = `input[${index}]`
+    const fault = isObject(item) ? reader.read(item, at) : malformed(at, "Expected an object.")
+    if (fault !== undefined) return Result.fail(fault)
+  }
+  return Result.succeed(reader.end())
+}
+
+const nameIn = ({ name, namespace }: JsonObject): unknown =>
+  typeof name === "string" ? chatName(namespace, name) : name
+
+const roles = ["system", "developer", "user", "assistant"] as const
+
+class ItemReader {
+  readonly #beyond: Beyond
+  readonly #messages: Array<ChatMessage> = []
+  #turn = new AssistantTurn()
+
+  constructor(beyond: Beyond) {
+    this.#beyond = beyond
+  }
+
+  end(): ReadonlyArray<ChatMessage> {
+    this.#closeTurn()
+    return this.#messages
+  }
+
+  /** Returns what is wrong with the item; undefined for nothing. */
+  read(item: JsonObject, at: string): GatewayError | undefined {
+    switch (item.type ?? "message") {
+      case "message":
+        return this.#message(item, at)
+      case "reasoning":
+        this.#turn.addReasoning(item)
+        return undefined
+      case "function_call":
+        return this.#call(item, at, {
+          type: "function",
+          function: { name: nameIn(item), arguments: stringAt(item, "arguments") ?? "" },
+        })
+      case "custom_tool_call":
+        return this.#call(item, at, {
+          type: "custom",
+          custom: { name: nameIn(item), input: stringAt(item, "input") ?? "" },
+        })
+      case "function_call_output":
+      case "custom_tool_call_output":
+        return this.#output(item, at)
+      case "item_reference":
+        return malformed(
+          `${at}.type`,
+          "No item is stored here. Send the item itself; with `store: false`, clients do so on their own.",
+        )
+      default:
+        this.#beyond.refuse(`${at}.type`, "Items of this type")
+        return undefined
+    }
+  }
+
+  #message(item: JsonObject, at: string): GatewayError | undefined {
+    const role = roles.find((each) => each === item.role)
+    if (role === undefined) {
+      return malformed(`${at}.role`, "Expected user, assistant, system or developer.")
+    }
+    const content = readContent(item.content, `${at}.content`, this.#beyond)
+    if (Result.isFailure(content)) return content.failure
+    if (role !== "assistant") {
+      this.#closeTurn()
+      this.#messages.push({ role, content: content.success })
+      return undefined
+    }
+    if (this.#turn.isSaid) this.#closeTurn()
+    this.#turn.say(withJoinedTexts(content.success))
+    return undefined
+  }
+
+  #call(item: JsonObject, at: string, call: JsonObject): GatewayError | undefined {
+    const id = stringAt(item, "call_id")
+    if (id === undefined) return malformed(`${at}.call_id`, "Expected a text.")
+    if (typeof item.name !== "string") return malformed(`${at}.name`, "Expected a text.")
+    // What a vendor wants back with a call, and `answer` handed out there.
+    const extra = objectAt(item, "extra_content")
+    this.#turn.call({ id, ...call, ...(extra !== undefined && { extra_content: extra }) })
+    return undefined
+  }
+
+  #output(item: JsonObject, at: string): GatewayError | undefined {
+    const id = stringAt(item, "call_id")
+    if (id === undefined) return malformed(`${at}.call_id`, "Expected a text.")
+    const output = readContent(item.output, `${at}.output`, this.#beyond)
+    if (Result.isFailure(output)) return output.failure
+    this.#closeTurn()
+    this.#messages.push({ role: "tool", tool_call_id: id, content: output.success })
+    return undefined
+  }
+
+  #closeTurn(): void {
+    const message = this.#turn.message()
+    if (message === undefined) return
+    this.#messages.push(message)
+    this.#turn = new AssistantTurn()
+  }
+}

@@ -1,0 +1,175 @@
+import type { JsonObject } from "../../platform/json.ts"
+import {
+  type Call,
+  callItem,
+  type ItemStatus,
+  messageItem,
+  reasoningItem,
+  refusalPart,
+  summaryPart,
+  textPart,
+} from "./output-items.ts"
+
+/** Writes one event. */
+export type Emit = (type: string, fields: JsonObject) => void
+
+/** Where an item stands in its response. */
+interface Place {
+  readonly id: string
+  readonly index: number
+  readonly emit: Emit
+}
+
+/** An item of a streamed response, which says in events how it grows. */
+export interface OpenItem {
+  /** Returns the item as it is by now. */
+  readonly json: () => JsonObject
+  readonly close: (status: "completed" | "incomplete") => void
+}
+
+export class ReasoningItem implements OpenItem {
+  readonly #place: Place
+  #text = ""
+
+  constructor(place: Place) {
+    this.#place = place
+    place.emit("response.output_item.added", {
+      output_index: place.index,
+      item: reasoningItem(place.id, undefined, undefined),
+    })
+    place.emit("response.reasoning_summary_part.added", { ...this.#at, part: summaryPart("") })
+  }
+
+  get #at() {
+    return { item_id: this.#place.id, output_index: this.#place.index, summary_index: 0 }
+  }
+
+  add(delta: string): void {
+    this.#text += delta
+    this.#place.emit("response.reasoning_summary_text.delta", { ...this.#at, delta })
+  }
+
+  close(): void {
+    const { emit, index } = this.#place
+    emit("response.reasoning_summary_text.done", { ...this.#at, text: this.#text })
+    emit("response.reasoning_summary_part.done", { ...this.#at, part: summaryPart(this.#text) })
+    emit("response.output_item.done", { output_index: index, item: this.json() })
+  }
+
+  json(): JsonObject {
+    return reasoningItem(this.#place.id, this.#text, undefined)
+  }
+}
+
+/** A part of a message: its text, or its refusal. */
+interface Part {
+  readonly kind: "output_text" | "refusal"
+  text: string
+  readonly logprobs: Array<unknown>
+}
+
+export class MessageItem implements OpenItem {
+  readonly #place: Place
+  readonly #parts: Array<Part> = []
+  #status: ItemStatus = "in_progress"
+
+  constructor(place: Place) {
+    this.#place = place
+    place.emit("response.output_item.added", { output_index: place.index, item: this.json() })
+  }
+
+  addText(delta: string, logprobs: ReadonlyArray<unknown>): void {
+    const part = this.#part("output_text")
+    if (delta === "") return
+    part.text += delta
+    for (const each of logprobs) part.logprobs.push(each)
+    this.#place.emit("response.output_text.delta", { ...this.#at, delta, logprobs })
+  }
+
+  addRefusal(delta: string): void {
+    this.#part("refusal").text += delta
+    this.#place.emit("response.refusal.delta", { ...this.#at, delta })
+  }
+
+  close(status: "completed" | "incomplete"): void {
+    this.#closePart()
+    this.#status = status
+    this.#place.emit("response.output_item.done", { output_index: this.#place.index, item: this.json() })
+  }
+
+  json(): JsonObject {
+    return messageItem(this.#place.id, this.#status, this.#parts.map(partOf))
+  }
+
+  /** The place of the last part, the only one that grows. */
+  get #at() {
+    return {
+      item_id: this.#place.id,
+      output_index: this.#place.index,
+      content_index: this.#parts.length - 1,
+    }
+  }
+
+  #part(kind: Part["kind"]): Part {
+    const last = this.#parts.at(-1)
+    if (last?.kind === kind) return last
+    this.#closePart()
+    const part: Part = { kind, text: "", logprobs: [] }
+    this.#parts.push(part)
+    this.#place.emit("response.content_part.added", { ...this.#at, part: partOf(part) })
+    return part
+  }
+
+  #closePart(): void {
+    const part = this.#parts.at(-1)
+    if (part === undefined) return
+    const { kind, logprobs, text } = part
+    const { emit } = this.#place
+    if (kind === "refusal") emit("response.refusal.done", { ...this.#at, refusal: text })
+    else emit("response.output_text.done", { ...this.#at, text, logprobs })
+    emit("response.content_part.done", { ...this.#at, part: partOf(part) })
+  }
+}
+
+const partOf = ({ kind, logprobs, text }: Part): JsonObject =>
+  kind === "refusal" ? refusalPart(text) : textPart(text, [...logprobs])
+
+export class CallItem implements OpenItem {
+  readonly #place: Place
+  readonly #call: Call
+  #said = ""
+  #status: ItemStatus = "in_progress"
+
+  constructor(place: Place, call: Call) {
+    this.#place = place
+    this.#call = call
+    place.emit("response.output_item.added", { output_index: place.index, item: this.json() })
+    this.add(call.said)
+  }
+
+  add(delta: string): void {
+    if (delta === "") return
+    this.#said += delta
+    this.#place.emit(`response.${this.#field}.delta`, { ...this.#at, delta })
+  }
+
+  close(status: "completed" | "incomplete"): void {
+    const { emit, index } = this.#place
+    const said = this.#call.isCustom ? { input: this.#said } : { arguments: this.#said }
+    emit(`response.${this.#field}.done`, { ...this.#at, ...said })
+    this.#status = status
+    emit("response.output_item.done", { output_index: index, item: this.json() })
+  }
+
+  json(): JsonObject {
+    return callItem(this.#place.id, this.#status, { ...this.#call, said: this.#said })
+  }
+
+  get #field(): string {
+    return this.#call.isCustom ? "custom_tool_call_input" : "function_call_arguments"
+  }
+
+  get #at() {
+    return { item_id: this.#place.id, output_index: this.#place.index }
+  }
+}

@@ -1,0 +1,92 @@
+import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import type { ToolName } from "./namespaces.ts"
+
+/** The items of an answer, made of what a chat's message says. Ids are made of the response's seed and the place. */
+
+export type ItemStatus = "in_progress" | "completed" | "incomplete"
+
+export const reasoningItem = (
+  id: string,
+  summary: string | undefined,
+  encrypted: string | undefined,
+): JsonObject => ({
+  id,
+  type: "reasoning",
+  summary: summary === undefined ? [] : [summaryPart(summary)],
+  ...(encrypted !== undefined && { encrypted_content: encrypted }),
+})
+
+export const summaryPart = (text: string): JsonObject => ({ type: "summary_text", text })
+
+export const textPart = (text: string, logprobs: ReadonlyArray<unknown> = []): JsonObject => ({
+  type: "output_text",
+  text,
+  annotations: [],
+  logprobs,
+})
+
+export const refusalPart = (refusal: string): JsonObject => ({ type: "refusal", refusal })
+
+export const messageItem = (
+  id: string,
+  status: ItemStatus,
+  content: ReadonlyArray<JsonObject>,
+): JsonObject => ({ id, type: "message", status, role: "assistant", content })
+
+/** A call as chat has it, its arguments or its input complete. */
+export interface Call {
+  readonly id: string
+  readonly name: string
+  /** Of the tool, when the client has it in one. */
+  readonly namespace: string | undefined
+  /** Text of its arguments, or of the input of a custom tool. */
+  readonly said: string
+  readonly isCustom: boolean
+  readonly extra: JsonObject | undefined
+}
+
+export const callItem = (id: string, status: ItemStatus, call: Call): JsonObject => ({
+  id,
+  type: call.isCustom ? "custom_tool_call" : "function_call",
+  status,
+  call_id: call.id,
+  name: call.name,
+  ...(call.namespace !== undefined && { namespace: call.namespace }),
+  [call.isCustom ? "input" : "arguments"]: call.said,
+  ...(call.extra !== undefined && { extra_content: call.extra }),
+})
+
+/** Reads a call, or the piece of one that a delta has. `names`: see `namesOf`. */
+export const readCall = (call: JsonObject, names: ReadonlyMap<string, ToolName>): Call => {
+  const custom = objectAt(call, "custom")
+  const called = custom ?? objectAt(call, "function")
+  const name = stringAt(called, "name") ?? ""
+  return {
+    id: stringAt(call, "id") ?? "",
+    name: names.get(name)?.name ?? name,
+    namespace: names.get(name)?.namespace,
+    said: stringAt(called, custom === undefined ? "arguments" : "input") ?? "",
+    isCustom: custom !== undefined,
+    extra: objectAt(call, "extra_content"),
+  }
+}
+
+/** Returns the text of a message or a delta: a text, or the texts of a list. */
+export const contentText = (message: JsonObject): string =>
+  stringAt(message, "content") ??
+  objectsAt(message, "content")
+    .map((part) => (part.type === "text" ? (stringAt(part, "text") ?? "") : ""))
+    .join("")
+
+/** Returns the reasoning of a message or a delta, for which the field has two names. */
+export const reasoningOf = (message: JsonObject): string =>
+  stringAt(message, "reasoning_content") || stringAt(message, "reasoning") || ""
+
+/** Puts chat's logprobs of tokens into the response's words, which are almost the same. */
+export const logprobsOf = (choice: JsonObject): ReadonlyArray<JsonObject> =>
+  objectsAt(objectAt(choice, "logprobs"), "content").map(({ bytes, logprob, token, top_logprobs }) => ({
+    token,
+    logprob,
+    bytes: bytes ?? [],
+    top_logprobs: top_logprobs ?? [],
+  }))

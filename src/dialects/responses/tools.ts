@@ -1,0 +1,70 @@
+import { isObject, type JsonObject, objectsAt, stringAt } from "../../platform/json.ts"
+import type { Beyond } from "./beyond.ts"
+import { chatName } from "./namespaces.ts"
+
+/** Puts tools into chat's words, in which a tool stands in a field named like its type. */
+export const chatTools = (tools: ReadonlyArray<unknown>, beyond: Beyond): ReadonlyArray<JsonObject> =>
+  tools.flatMap((tool, index) => {
+    const own = isObject(tool) ? tool : {}
+    const at = `tools[${index}]`
+    return own.type === "namespace"
+      ? objectsAt(own, "tools").flatMap((each, inner) =>
+          chatTool(each, own.name, `${at}.tools[${inner}]`, beyond),
+        )
+      : chatTool(own, undefined, at, beyond)
+  })
+
+const chatTool = (
+  tool: JsonObject,
+  namespace: unknown,
+  at: string,
+  beyond: Beyond,
+): ReadonlyArray<JsonObject> => {
+  const { description, format, parameters, strict, type } = tool
+  const name = chatName(namespace, stringAt(tool, "name") ?? "")
+  const named = { name, ...(description != null && { description }) }
+  switch (type) {
+    case "function":
+      return [
+        {
+          type,
+          function: {
+            ...named,
+            ...(parameters != null && { parameters }),
+            ...(strict != null && { strict }),
+          },
+        },
+      ]
+    case "custom":
+      return [{ type, custom: { ...named, ...(isObject(format) && { format: chatFormat(format) }) } }]
+    default:
+      beyond.refuse(`${at}.type`, "Tools of this type")
+      return []
+  }
+}
+
+export const chatToolChoice = (choice: unknown, beyond: Beyond): unknown => {
+  if (!isObject(choice)) return choice
+  switch (choice.type) {
+    case "function":
+    case "custom":
+      return inOwnField(choice)
+    case "allowed_tools":
+      return {
+        type: "allowed_tools",
+        allowed_tools: { mode: choice.mode, tools: objectsAt(choice, "tools").map(inOwnField) },
+      }
+    default:
+      beyond.refuse("tool_choice.type", "This choice of a tool")
+      return undefined
+  }
+}
+
+const inOwnField = ({ name, namespace, type }: JsonObject): JsonObject => ({
+  type,
+  [String(type)]: { name: typeof name === "string" ? chatName(namespace, name) : name },
+})
+
+/** Chat keeps a grammar one level deeper. */
+const chatFormat = ({ type, ...rest }: JsonObject): JsonObject =>
+  type === "grammar" ? { type, grammar: rest } : { type, ...rest }

@@ -1,0 +1,133 @@
+import { Effect, Result } from "effect"
+import { HttpRouter } from "effect/http"
+import { ResponsesRequest } from "../api/responses.ts"
+import { responseOf } from "../dialects/responses/answer.ts"
+import { chunkData } from "../dialects/responses/chunk-data.ts"
+import { ResponseStream } from "../dialects/responses/ResponseStream.ts"
+import { readRequest } from "../dialects/responses/request.ts"
+import type { Outcome } from "../inference/Outcome.ts"
+import { type JsonObject, parseJson } from "../platform/json.ts"
+import { STREAM_HEADERS } from "../responses/sse.ts"
+import { checker } from "./decode.ts"
+import { openAiFormat } from "./error-response.ts"
+import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
+import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
+import type { StreamWriter } from "./StreamedResponse.ts"
+import { outcomeWriter } from "./write-outcome.ts"
+
+/** `POST /v1/responses`: OpenAI's Responses, of which nothing is kept. */
+export const responsesRoutes = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const infer = yield* makeInferenceRoute
+    yield* router.add(
+      "POST",
+      "/v1/responses",
+      infer({ endpoint: "/v1/responses", decode: decodeResponses, refuse: makeWriter({}) }),
+    )
+  }),
+)
+
+const check = checker(ResponsesRequest)
+
+export const decodeResponses: DecodeCall = ({ json, source }) =>
+  Result.flatMap(check(json), (body) => {
+    const { model, stream, ...asked } = body
+    const streamed = stream === true
+    return Result.map(readRequest(asked), ({ request, beyond }) => ({
+      requestedModel: model,
+      task: {
+        _tag: "Chat",
+        request,
+        body: asked,
+        beyond,
+        mode: streamed ? "stream" : "whole",
+        dialect: "responses",
+        source,
+      } as const,
+      dryRun: false,
+      write: makeWriter(asked),
+      stream: streamed ? streamWriter(asked) : undefined,
+    }))
+  })
+
+/** Makes the writer of a whole answer. A request that is not understood has nothing that a response repeats. */
+const makeWriter = (asked: JsonObject) =>
+  outcomeWriter(openAiFormat, openAiRateLimitFields, (outcome, answer) => {
+    const completion = answer?.completion
+    if (answer === undefined || completion === undefined) return ""
+    if (completion.dialect === "responses") return completion.body()
+    const response = responseOf(parseJson(completion.body().toString()), answer.summary, {
+      ...identity(outcome.requestId),
+      completedAt: endOf(outcome),
+      asked,
+    })
+    return JSON.stringify(response)
+  })
+
+/** Makes the writer of one stream. The events of a provider that speaks Responses pass as they are. */
+const streamWriter = (asked: JsonObject): StreamWriter => {
+  let requestId = ""
+  let stream: ResponseStream | undefined
+  let nativeEvents = 0
+  const streamOf = (model: string) => {
+    stream ??= new ResponseStream({ ...identity(requestId), model, asked })
+    return stream
+  }
+  return {
+    headers: (progress) => {
+      requestId = progress.requestId
+      return { ...progressHeaders(progress, openAiRateLimitFields), ...STREAM_HEADERS }
+    },
+    needsText: false,
+    chunk: ({ dialect, event, model }) => {
+      if (dialect === "responses") {
+        nativeEvents += 1
+        return event
+      }
+      const data = chunkData(event)
+      if (data === undefined) return undefined
+      const own = streamOf(model ?? "")
+      own.add(data)
+      return bytesOf(own)
+    },
+    end: (outcome) => {
+      const { result } = outcome
+      if (Result.isFailure(result)) {
+        const { code, detail, param, upstreamCode } = result.failure
+        const error = { code: upstreamCode ?? code, message: detail }
+        if (nativeEvents > 0) {
+          const data = { type: "error", sequence_number: nativeEvents, ...error, param: param ?? null }
+          return Buffer.from(`event: error\ndata: ${JSON.stringify(data)}\n\n`)
+        }
+        const own = streamOf(outcome.candidate?.model.name ?? "")
+        own.fail(error)
+        return bytesOf(own) ?? NOTHING
+      }
+      const summary = result.success?.summary
+      if (summary === undefined || nativeEvents > 0) return NOTHING
+      const own = streamOf(summary.model)
+      own.end(summary.finishReason, endOf(outcome), summary.usage)
+      return bytesOf(own) ?? NOTHING
+    },
+  }
+}
+
+const NOTHING = Buffer.alloc(0)
+
+const bytesOf = (stream: ResponseStream): Buffer | undefined => {
+  const events = stream.take()
+  return events === "" ? undefined : Buffer.from(events)
+}
+
+/** Makes what a response is known by of its request's id. */
+const identity = (requestId: string): { readonly seed: string; readonly createdAt: number } => ({
+  seed: requestId.replaceAll("-", ""),
+  createdAt: Math.floor(startedMs(requestId) / 1000),
+})
+
+/** Reads when a request began: in the first 48 bits of its id, a UUIDv7. */
+const startedMs = (requestId: string): number =>
+  Number.parseInt(requestId.replaceAll("-", "").slice(0, 12), 16)
+
+const endOf = ({ latencyMs, requestId }: Outcome): number =>
+  Math.floor((startedMs(requestId) + latencyMs) / 1000)

@@ -1,0 +1,43 @@
+import type { CallMode } from "../../../domain/Chat.ts"
+import { isObject, type JsonObject } from "../../../platform/json.ts"
+import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { ENCRYPTED, reasons } from "./models.ts"
+
+/**
+ * Writes the body for a client that speaks Responses too: its own bytes, for the routed model, and nothing stored. So reasoning
+ * has to travel with the client, encrypted.
+ */
+export const writeNative = (
+  model: string,
+  source: JsonSource,
+  { include, input }: JsonObject,
+  mode: CallMode,
+): Uint8Array => {
+  const changes = new Map<string, MemberChange>([
+    ["model", { value: JSON.stringify(model) }],
+    ["store", { value: "false" }],
+    ["stream", mode === "stream" ? { value: "true" } : "remove"],
+  ])
+  const wanted = Array.isArray(include) ? include : []
+  if (reasons(model) && !wanted.includes(ENCRYPTED)) {
+    changes.set("include", { value: JSON.stringify([...wanted, ENCRYPTED]) })
+  }
+  if (Array.isArray(input) && input.some(isForeign)) {
+    changes.set("input", { value: JSON.stringify(input.flatMap(ownItem)) })
+  }
+  return changeMembers(source, changes)
+}
+
+/** Recognizes what another vendor said: reasoning that OpenAI would look for in its store, and what they want back with a call. */
+const isForeign = (item: unknown): boolean =>
+  isObject(item) && (isOthersReasoning(item) || item.extra_content !== undefined)
+
+const isOthersReasoning = ({ encrypted_content, type }: JsonObject): boolean =>
+  type === "reasoning" && typeof encrypted_content !== "string"
+
+const ownItem = (item: unknown): ReadonlyArray<unknown> => {
+  if (!isObject(item)) return [item]
+  if (isOthersReasoning(item)) return []
+  const { extra_content: _, ...own } = item
+  return [own]
+}

@@ -1,0 +1,142 @@
+import type { ChatChunk, FinishReason } from "../../../domain/Chat.ts"
+import {
+  isObject,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  parseJson,
+  stringAt,
+} from "../../../platform/json.ts"
+import { badResponse } from "../fault.ts"
+import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
+import type { Reading, StreamReader } from "../Protocol.ts"
+import { chatCall, chatHead, detailsOf, messageOf } from "./answer.ts"
+import { truncated } from "./native.ts"
+import { counted, ending, eventFault, finishReason, isCall } from "./response.ts"
+
+/** Turns the events of a response into the chunks of a chat. */
+export const openStream = (model: string, nowMs: number): StreamReader => new ResponsesStream(model, nowMs)
+
+class ResponsesStream implements StreamReader {
+  readonly #nowMs: number
+  #head: WireHead
+  #begun = false
+  /** Whether anything was said, of which a last event is only the sum. */
+  #said = false
+  /** Numbers of the calls, by the place of their items. */
+  readonly #calls = new Map<unknown, number>()
+
+  constructor(model: string, nowMs: number) {
+    this.#nowMs = nowMs
+    this.#head = chatHead(model, {}, nowMs)
+  }
+
+  read({ data }: { readonly data: string }): Reading {
+    const json = parseJson(data)
+    if (!isObject(json)) return { _tag: "Fault", fault: badResponse("event data is not a JSON object") }
+    const fault = eventFault(json)
+    if (fault !== undefined) return { _tag: "Fault", fault }
+    const response = objectAt(json, "response")
+    if (response !== undefined) this.#head = chatHead(this.#head.model, response, this.#nowMs)
+    const last = ending(json)
+    return last === undefined
+      ? { _tag: "Chunks", chunks: this.#take(json) }
+      : { _tag: "Done", chunks: this.#end(last) }
+  }
+
+  end(): Reading {
+    return truncated
+  }
+
+  #take(event: JsonObject): ReadonlyArray<ChatChunk> {
+    const delta = stringAt(event, "delta") ?? ""
+    switch (event.type) {
+      case "response.created":
+        return this.#begin()
+      case "response.output_text.delta":
+        return this.#say({ content: delta }, delta, delta.length)
+      case "response.refusal.delta":
+        return this.#say({ refusal: delta }, delta, delta.length)
+      case "response.reasoning_summary_text.delta":
+        return this.#say({ reasoning_content: delta }, "", delta.length)
+      case "response.reasoning_summary_part.added":
+        // Parts of a summary are paragraphs.
+        return event.summary_index === 0 ? [] : this.#say({ reasoning_content: "\n\n" }, "", 2)
+      case "response.function_call_arguments.delta":
+        return this.#piece(event, { function: { arguments: delta } }, delta.length)
+      case "response.custom_tool_call_input.delta":
+        return this.#piece(event, { custom: { input: delta } }, delta.length)
+      case "response.output_item.added":
+        return this.#item(event)
+      case "response.output_item.done": {
+        const details = detailsOf(objectAt(event, "item") ?? {})
+        return details.length === 0 ? [] : this.#say({ reasoning_details: details }, "", 0)
+      }
+      default:
+        return []
+    }
+  }
+
+  #item(event: JsonObject): ReadonlyArray<ChatChunk> {
+    const item = objectAt(event, "item") ?? {}
+    if (!isCall(item)) return []
+    const index = this.#calls.size
+    this.#calls.set(event.output_index, index)
+    // What it says comes in pieces.
+    const call = chatCall({ ...item, arguments: "", input: "" })
+    return this.#say({ tool_calls: [{ index, ...call }] }, "", stringAt(item, "name")?.length ?? 0)
+  }
+
+  #piece(event: JsonObject, said: JsonObject, length: number): ReadonlyArray<ChatChunk> {
+    const index = this.#calls.get(event.output_index)
+    return index === undefined ? [] : this.#say({ tool_calls: [{ index, ...said }] }, "", length)
+  }
+
+  #end(response: JsonObject): ReadonlyArray<ChatChunk> {
+    const usage = counted(response)
+    const reason = finishReason(response)
+    const whole = this.#said ? [] : this.#whole(response)
+    const end = { ...this.#chunk({}, "", 0, reason), semantic: true, usage }
+    if (!usage?.usage) return [...this.#begin(), ...whole, end]
+    const count: ChatChunk = {
+      ...this.#chunk({}, "", 0),
+      event: usageChunk(this.#head, usage.usage),
+      usageOnly: true,
+      usage,
+    }
+    return [...this.#begin(), ...whole, end, count]
+  }
+
+  /** Says all at once what came without deltas: a whole answer in place of a stream. */
+  #whole(response: JsonObject): ReadonlyArray<ChatChunk> {
+    const { role: _, ...message } = messageOf(response)
+    const calls = objectsAt(message, "tool_calls").map((call, index) => ({ index, ...call }))
+    const text = message.content ?? message.refusal ?? ""
+    return this.#say({ ...message, ...(calls.length > 0 && { tool_calls: calls }) }, text, text.length)
+  }
+
+  #begin(): ReadonlyArray<ChatChunk> {
+    if (this.#begun) return []
+    this.#begun = true
+    return [this.#chunk({ role: "assistant", content: "" }, "", 0)]
+  }
+
+  #say(delta: WireDelta, text: string, generated: number): ReadonlyArray<ChatChunk> {
+    const begin = this.#begin()
+    this.#said = true
+    return [...begin, { ...this.#chunk(delta, text, generated), semantic: true }]
+  }
+
+  #chunk(delta: WireDelta, text: string, generated: number, reason?: FinishReason): ChatChunk {
+    return {
+      event: chatChunk(this.#head, 0, delta, reason ?? null),
+      text,
+      generated,
+      semantic: false,
+      usageOnly: false,
+      model: this.#head.model,
+      finishReason: reason,
+      usage: undefined,
+    }
+  }
+}

@@ -1,0 +1,239 @@
+import { assert, describe, it } from "@effect/vitest"
+import fc from "fast-check"
+import { responseOf } from "../../../src/dialects/responses/answer.ts"
+import { chunkData } from "../../../src/dialects/responses/chunk-data.ts"
+import { ResponseStream } from "../../../src/dialects/responses/ResponseStream.ts"
+import type { JsonObject } from "../../../src/platform/json.ts"
+
+/** Whole and streamed answers of one chat say the same, event by event in an order that clients can follow. */
+
+const head = { seed: "0".repeat(32), createdAt: 1, model: "m", asked: {} }
+
+interface Event {
+  readonly type: string
+  readonly sequence_number: number
+  readonly output_index?: number
+  readonly item?: { readonly id: string }
+  readonly item_id?: string
+  readonly delta?: string
+  readonly response?: { readonly output: ReadonlyArray<unknown>; readonly status: string }
+}
+
+const eventsOf = (text: string): ReadonlyArray<Event> =>
+  (text.match(/[\s\S]+?\n\n/g) ?? []).map((event) => {
+    const [, name = "", data = ""] = /^event: (\S+)\ndata: (.+)\n\n$/.exec(event) ?? []
+    const json: Event = JSON.parse(data)
+    assert.strictEqual(json.type, name)
+    return json
+  })
+
+const delta = (fields: JsonObject) => ({ choices: [{ index: 0, delta: fields }] })
+
+const streamed = (deltas: ReadonlyArray<JsonObject>, finish: "stop" | "length" = "stop") => {
+  const stream = new ResponseStream(head)
+  let text = ""
+  for (const each of deltas) {
+    stream.add(delta(each))
+    text += stream.take()
+  }
+  stream.end(finish, 2, null)
+  return eventsOf(text + stream.take())
+}
+
+/** Checks what every client relies on: numbers, items that begin before they grow and end once, and deltas that add up. */
+const assertWellFormed = (events: ReadonlyArray<Event>): void => {
+  assert.deepStrictEqual(
+    events.map(({ sequence_number }) => sequence_number),
+    events.map((_, index) => index),
+  )
+  const open = new Map<number, string>()
+  const begun: Array<string> = []
+  for (const { item, item_id, output_index, type } of events) {
+    if (output_index === undefined) continue
+    if (type === "response.output_item.added") {
+      assert.strictEqual(output_index, begun.length)
+      begun.push(item?.id ?? "")
+      open.set(output_index, item?.id ?? "")
+    } else if (type === "response.output_item.done") {
+      assert.strictEqual(open.get(output_index), item?.id)
+      open.delete(output_index)
+    } else assert.strictEqual(open.get(output_index), item_id, type)
+  }
+  assert.strictEqual(open.size, 0)
+  const ended = events.flatMap(({ item, output_index, type }) =>
+    type === "response.output_item.done" ? [[output_index, item] as const] : [],
+  )
+  assert.deepStrictEqual(
+    events.at(-1)?.response?.output,
+    ended.toSorted(([a = 0], [b = 0]) => a - b).map(([, item]) => item),
+  )
+}
+
+const call = (index: number, fields: JsonObject) => ({ tool_calls: [{ index, ...fields }] })
+
+describe("a stream", () => {
+  it("has an item for reasoning, words, and each call", () => {
+    const events = streamed([
+      { role: "assistant", content: "" },
+      { reasoning_content: "Let me see." },
+      { content: "I " },
+      { content: "look." },
+      call(0, { id: "c0", type: "function", function: { name: "f", arguments: "" } }),
+      call(1, { id: "c1", type: "custom", custom: { name: "g", input: "x" } }),
+      call(0, { function: { arguments: "{}" } }),
+    ])
+    assertWellFormed(events)
+    const seed = head.seed
+    assert.deepStrictEqual(events.at(-1)?.response?.output, [
+      { id: `rs_${seed}_0`, type: "reasoning", summary: [{ type: "summary_text", text: "Let me see." }] },
+      {
+        id: `msg_${seed}_1`,
+        type: "message",
+        status: "completed",
+        role: "assistant",
+        content: [{ type: "output_text", text: "I look.", annotations: [], logprobs: [] }],
+      },
+      {
+        id: `fc_${seed}_2`,
+        type: "function_call",
+        status: "completed",
+        call_id: "c0",
+        name: "f",
+        arguments: "{}",
+      },
+      {
+        id: `ctc_${seed}_3`,
+        type: "custom_tool_call",
+        status: "completed",
+        call_id: "c1",
+        name: "g",
+        input: "x",
+      },
+    ])
+  })
+
+  it("of nothing is a message of nothing", () => {
+    const events = streamed([{ role: "assistant" }])
+    assertWellFormed(events)
+    assert.lengthOf(events.at(-1)?.response?.output ?? [], 1)
+  })
+
+  it("says of its last items that they are incomplete when it was cut", () => {
+    const events = streamed([{ content: "I " }], "length")
+    assert.strictEqual(events.at(-1)?.type, "response.incomplete")
+    assert.deepInclude(events.at(-1)?.response?.output[0], { status: "incomplete" })
+  })
+
+  it("that fails keeps what was said, as far as it came", () => {
+    const stream = new ResponseStream(head)
+    stream.add(delta({ content: "I " }))
+    stream.fail({ code: "upstream_error", message: "It failed." })
+    const last = eventsOf(stream.take()).at(-1)
+    assert.strictEqual(last?.type, "response.failed")
+    assert.strictEqual(last?.response?.status, "failed")
+    assert.deepInclude(last?.response?.output[0], { status: "in_progress" })
+  })
+
+  const text = fc.string({ maxLength: 4 })
+  const pieces = fc.array(
+    fc.oneof(
+      fc.record({ content: text }),
+      fc.record({ reasoning_content: text }),
+      fc.record({ refusal: text }),
+      fc
+        .record({ index: fc.nat(2), id: text, function: fc.record({ name: text, arguments: text }) })
+        .map((each) => ({ tool_calls: [each] })),
+    ),
+    { maxLength: 20 },
+  )
+
+  it("is well-formed whatever comes in whatever order", () => {
+    fc.assert(fc.property(pieces, (deltas) => assertWellFormed(streamed(deltas))))
+  })
+
+  it("adds up to the words of the deltas", () => {
+    fc.assert(
+      fc.property(pieces, (deltas) => {
+        const words = streamed(deltas)
+          .filter(({ type }) => type === "response.output_text.delta")
+          .map(({ delta = "" }) => delta)
+        const given = deltas.map((each) => ("content" in each ? each.content : ""))
+        assert.strictEqual(words.join(""), given.join(""))
+      }),
+    )
+  })
+
+  it("takes any JSON", () => {
+    fc.assert(
+      fc.property(fc.array(fc.jsonValue({ maxDepth: 3 })), (values) => {
+        const stream = new ResponseStream(head)
+        for (const value of values) {
+          stream.add({ choices: [value] })
+          stream.add({ choices: [{ delta: value }] })
+          stream.add({ choices: [{ delta: { content: value, tool_calls: [value], refusal: value } }] })
+        }
+        stream.end("stop", 2, null)
+        assertWellFormed(eventsOf(stream.take()))
+      }),
+    )
+  })
+})
+
+it("a call of a tool in a namespace names both, whole and streamed", () => {
+  const asked = {
+    tools: [{ type: "namespace", name: "agents", tools: [{ type: "function", name: "close" }] }],
+  }
+  const called = { id: "c", type: "function", function: { name: "agents__close", arguments: "{}" } }
+  const stream = new ResponseStream({ ...head, asked })
+  stream.add(delta({ tool_calls: [{ index: 0, ...called }] }))
+  stream.end("tool_calls", 2, null)
+  const output = eventsOf(stream.take()).at(-1)?.response?.output
+  assert.deepInclude(output?.[0], { type: "function_call", name: "close", namespace: "agents" })
+  const whole = responseOf(
+    { choices: [{ message: { tool_calls: [called] } }] },
+    { finishReason: "tool_calls", model: "m", usage: null },
+    { ...head, asked, completedAt: 2 },
+  )
+  assert.deepStrictEqual(whole.output as unknown, output)
+})
+
+describe("a whole answer", () => {
+  const of = (message: JsonObject) =>
+    responseOf(
+      { choices: [{ index: 0, message }] },
+      { finishReason: "stop", model: "m", usage: null },
+      { ...head, completedAt: 2 },
+    )
+
+  it("says what its stream says", () => {
+    const message = {
+      reasoning_content: "Let me see.",
+      content: "I look.",
+      tool_calls: [{ id: "c0", type: "function", function: { name: "f", arguments: "{}" } }],
+    }
+    const { tool_calls: [first] = [], ...words } = message
+    const last = streamed([words, call(0, { ...first })]).at(-1)
+    assert.deepStrictEqual(of(message) as unknown, last?.response)
+  })
+
+  it("is made of any JSON", () => {
+    fc.assert(
+      fc.property(fc.jsonValue(), (value) =>
+        assert.isArray(of({ content: value, tool_calls: value }).output),
+      ),
+    )
+    assert.isArray(
+      responseOf(null, { finishReason: null, model: "m", usage: null }, { ...head, completedAt: 2 }).output,
+    )
+  })
+})
+
+describe("the data of a chunk", () => {
+  it("is read from any event, and from no comment", () => {
+    const read = (text: string) => chunkData(Buffer.from(text))
+    assert.deepStrictEqual(read('data: {"a":1}\n\n'), { a: 1 })
+    assert.deepStrictEqual(read('event: x\r\ndata:{"a":\r\ndata:1}\r\n\r\n'), { a: 1 })
+    assert.isUndefined(read(": usage\n\n"))
+    assert.isUndefined(read("data: [DONE]\n\n"))
+  })
+})

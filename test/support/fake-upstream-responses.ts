@@ -1,0 +1,134 @@
+import { type Asked, field, type Said, type Tokens } from "./fake-upstream-wire.ts"
+
+/** OpenAI's Responses seen from OpenAI's side: whole answers and streams as its documentation shows them. */
+export const responsesAnswer = (asked: Asked, said: Said): unknown => {
+  const reason = said.finish === "length" ? "max_output_tokens" : said.finish
+  return {
+    ...base(asked),
+    status: said.finish === "stop" ? "completed" : "incomplete",
+    incomplete_details: said.finish === "stop" ? null : { reason },
+    output: [...reasoningItems(asked), ...items(said)],
+    ...(said.tokens && { usage: usageOf(said.tokens) }),
+  }
+}
+
+/** Reasoning, when it was asked for, and then each item: its beginning, its pieces of four characters, its end. */
+export const responsesEvents = (asked: Asked, said: Said): ReadonlyArray<string> => {
+  const whole = responsesAnswer(asked, said) as {
+    readonly status: string
+    readonly output: ReadonlyArray<Item>
+  }
+  const begun = { ...base(asked), status: "in_progress", output: [] }
+  const events: Array<object> = [
+    { type: "response.created", response: begun },
+    { type: "response.in_progress", response: begun },
+    ...whole.output.flatMap((item, output_index) => itemEvents(item, output_index)),
+    { type: `response.${whole.status}`, response: whole },
+  ]
+  return events.map((event, sequence_number) => {
+    const { type, ...rest } = event as { readonly type: string }
+    return `event: ${type}\ndata: ${JSON.stringify({ type, ...rest, sequence_number })}\n\n`
+  })
+}
+
+interface Item {
+  readonly id: string
+  readonly type: string
+  readonly status?: string
+  readonly role?: string
+  readonly call_id?: string
+  readonly name?: string
+  readonly content?: ReadonlyArray<{ readonly text: string; readonly [field: string]: unknown }>
+  readonly arguments?: string
+}
+
+const base = ({ json, model }: Asked) => ({
+  id: "resp_fake",
+  object: "response",
+  created_at: 1_700_000_000,
+  model,
+  error: null,
+  store: field(json, "store") ?? true,
+  service_tier: "default",
+})
+
+const wantsReasoning = ({ json }: Asked): boolean => {
+  const include = field(json, "include")
+  return Array.isArray(include) && include.includes("reasoning.encrypted_content")
+}
+
+const reasoningItems = (asked: Asked) =>
+  wantsReasoning(asked)
+    ? [{ id: "rs_fake", type: "reasoning", summary: [], encrypted_content: "ZW5jcnlwdGVk" }]
+    : []
+
+const items = (said: Said): ReadonlyArray<Item> =>
+  said.toolCalls.length > 0
+    ? said.toolCalls.map(({ args, name }, index) => ({
+        id: `fc_fake_${index}`,
+        type: "function_call",
+        status: "completed",
+        call_id: `call_fake_${index}`,
+        name,
+        arguments: JSON.stringify(args),
+      }))
+    : [
+        {
+          id: "msg_fake",
+          type: "message",
+          status: "completed",
+          role: "assistant",
+          content: [{ type: "output_text", text: said.text, annotations: [], logprobs: [] }],
+        },
+      ]
+
+const itemEvents = (item: Item, output_index: number): ReadonlyArray<object> => {
+  const at = { item_id: item.id, output_index }
+  const text = item.content?.[0]?.text
+  const part = { type: "output_text", annotations: [], logprobs: [] }
+  return [
+    {
+      type: "response.output_item.added",
+      output_index,
+      item: {
+        ...item,
+        ...(text !== undefined && { content: [] }),
+        ...(item.arguments !== undefined && { arguments: "" }),
+      },
+    },
+    ...(text === undefined
+      ? []
+      : [
+          { type: "response.content_part.added", ...at, content_index: 0, part: { ...part, text: "" } },
+          ...pieces(text).map((delta) => ({
+            type: "response.output_text.delta",
+            ...at,
+            content_index: 0,
+            delta,
+          })),
+          { type: "response.output_text.done", ...at, content_index: 0, text },
+          { type: "response.content_part.done", ...at, content_index: 0, part: { ...part, text } },
+        ]),
+    ...(item.arguments === undefined
+      ? []
+      : [
+          ...pieces(item.arguments).map((delta) => ({
+            type: "response.function_call_arguments.delta",
+            ...at,
+            delta,
+          })),
+          { type: "response.function_call_arguments.done", ...at, arguments: item.arguments },
+        ]),
+    { type: "response.output_item.done", output_index, item },
+  ]
+}
+
+const pieces = (text: string): ReadonlyArray<string> => text.match(/.{1,4}/gsu) ?? []
+
+const usageOf = ({ cached, input, output, reasoning }: Tokens) => ({
+  input_tokens: input,
+  input_tokens_details: { cached_tokens: cached ?? 0 },
+  output_tokens: output,
+  output_tokens_details: { reasoning_tokens: reasoning ?? 0 },
+  total_tokens: input + output,
+})
