@@ -1,5 +1,6 @@
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { InferApi } from "../api/InferApi.ts"
+import { MessagesApi } from "../api/MessagesApi.ts"
 import { OpenAiApi } from "../api/OpenAiApi.ts"
 
 /** A path of the API. */
@@ -87,7 +88,7 @@ export const pathsOfPorts = (on: {
 
 /** Paths of the routes that infer. */
 export const inferencePaths: ReadonlySet<string> = new Set(
-  [InferApi, OpenAiApi].flatMap(({ endpoints }) =>
+  [InferApi, OpenAiApi, MessagesApi].flatMap(({ endpoints }) =>
     Object.values(endpoints).flatMap(({ method, path }) => (method === "POST" ? path : [])),
   ),
 )

@@ -109,7 +109,11 @@ describe("answers", () => {
   it("that may be streamed are described as server-sent events too, with the schema of an event", () => {
     for (const { path, operation } of operations) {
       const stream = operation.responses[200]?.content?.["text/event-stream"]
-      assert.strictEqual(stream !== undefined, ["/infer", "/v1/chat/completions"].includes(path), path)
+      assert.strictEqual(
+        stream !== undefined,
+        ["/infer", "/v1/chat/completions", "/v1/messages"].includes(path),
+        path,
+      )
     }
     assert.deepStrictEqual(fieldsOf(components.schemas.ChatCompletionChunk), [
       "choices",
@@ -136,7 +140,11 @@ describe("answers", () => {
           "x-gateway-cost",
           "server-timing",
           "idempotent-replayed",
-          ...(path === "/infer" ? ["ratelimit", "ratelimit-policy"] : ["x-ratelimit-limit-requests"]),
+          ...(path === "/infer"
+            ? ["ratelimit", "ratelimit-policy"]
+            : path === "/v1/messages"
+              ? ["request-id", "anthropic-ratelimit-requests-limit"]
+              : ["x-ratelimit-limit-requests"]),
         ],
         path,
       )
@@ -189,12 +197,15 @@ describe("errors", () => {
       .map(Number)
       .filter((status) => status >= 400)
 
-  it("are problem documents outside of /v1, and have OpenAI's envelope inside", () => {
+  it("are problem documents outside of /v1, and have OpenAI's or Anthropic's envelope inside", () => {
     for (const { path, operation } of operations) {
       for (const status of Object.keys(operation.responses).map(Number)) {
         if (status < 400 || path === "/readyz") continue
         const [type, fields] = path.startsWith("/v1/")
-          ? (["application/json", ["error"]] as const)
+          ? ([
+              "application/json",
+              path.startsWith("/v1/messages") ? ["error", "request_id", "type"] : ["error"],
+            ] as const)
           : ([
               "application/problem+json",
               ["code", "detail", "param", "request_id", "status", "title", "type", "upstream_code"],

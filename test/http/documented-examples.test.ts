@@ -6,6 +6,7 @@ import { ChatCompletion, ChatCompletionChunk } from "../../src/api/chat-completi
 import { EmbeddingList } from "../../src/api/embeddings.ts"
 import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/InferApi.ts"
 import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
+import { Message, MessageStreamEvent } from "../../src/api/messages.ts"
 import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
 import { bodyOf, operations } from "../api/document.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
@@ -51,6 +52,7 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/infer": Schema.Union([InferResponse, DryRunResponse]),
   "/v1/chat/completions": ChatCompletion,
   "/v1/embeddings": EmbeddingList,
+  "/v1/messages": Message,
   "/v1/models": ModelList,
   "/v1/models/{model}": Model,
   "/admin/keys": Schema.Union([IssuedKeyJson, Schema.Struct({ data: Schema.Array(ApiKeyJson) })]),
@@ -62,6 +64,7 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
 const events: Record<string, Schema.Decoder<unknown>> = {
   "/infer": InferStreamEvent,
   "/v1/chat/completions": ChatCompletionChunk,
+  "/v1/messages": MessageStreamEvent,
 }
 
 const decodes = (schema: Schema.Decoder<unknown> | undefined, value: unknown) => {
@@ -76,6 +79,7 @@ describe("an example of the document", () => {
       "/infer",
       "/v1/chat/completions",
       "/v1/embeddings",
+      "/v1/messages",
     ])
     for (const { path, examples } of bodies) assert.isNotEmpty(examples, path)
   })
@@ -89,7 +93,7 @@ describe("an example of the document", () => {
       if (example.stream !== true) return decodes(answers[path], JSON.parse(body))
       assert.include(response.headers.get("content-type") ?? "", "text/event-stream")
       const data = [...body.matchAll(/^data: (.+)$/gm)].map(([, event = ""]) => event)
-      assert.strictEqual(data.pop(), "[DONE]")
+      assert.strictEqual(data.pop(), path === "/v1/messages" ? '{"type":"message_stop"}' : "[DONE]")
       for (const event of data) decodes(events[path], JSON.parse(event))
     })
   }
