@@ -105,7 +105,7 @@ const documentParts = (block: JsonObject, path: Path, mistakes: Mistakes): Reado
       return [
         {
           type: "file",
-          file: { filename: title || "document.pdf", file_data: dataUrl(source, path, mistakes) },
+          file: { filename: fileName(title), file_data: dataUrl(source, path, mistakes) },
         },
       ]
     case "text":
@@ -118,6 +118,10 @@ const documentParts = (block: JsonObject, path: Path, mistakes: Mistakes): Reado
       return foreign
   }
 }
+
+/** Servers tell what a file is by the end of its name. */
+const fileName = (title = "document"): string =>
+  /\.pdf$/i.test(title) ? title : `${title || "document"}.pdf`
 
 /** Joins parts that are nothing but texts into one, which every server takes; `separator` undefined: only a single one. */
 export const contentOf = (parts: ReadonlyArray<Part>, separator?: string): string | ReadonlyArray<Part> => {

@@ -14,6 +14,8 @@ export class MessageStream {
   #refused = false
   #open: Block | undefined
   readonly #waiting: Array<Block> = []
+  /** Calls that were complete when something else came. */
+  readonly #closed = new Set<unknown>()
 
   /** Returns the events that a chunk makes; an empty text for none. */
   read({ event, model, usage }: ChatChunk): string {
@@ -53,7 +55,11 @@ export class MessageStream {
   }
 
   #take(piece: Piece): string {
-    if (piece.kind === "call") this.#called = true
+    if (piece.kind === "call") {
+      this.#called = true
+      // Nothing can be added to what is whole JSON but white space.
+      if (this.#closed.has(piece.index)) return ""
+    }
     if (this.#open !== undefined && belongs(piece, this.#open)) return this.#add(this.#open, piece)
     const waiting = this.#waiting.findLast((block) => belongs(piece, block))
     if (waiting === undefined) this.#waiting.push(blockOf(piece))
@@ -84,6 +90,7 @@ export class MessageStream {
   /** Closes the open block, and opens the next one, if any waits, with what came of it. */
   #next(): string {
     const closed = this.#open === undefined ? "" : eventOf("content_block_stop", { index: this.#blocks - 1 })
+    if (this.#open?.first.kind === "call") this.#closed.add(this.#open.first.index)
     const next = this.#waiting.shift()
     this.#open = next
     if (next === undefined) return closed

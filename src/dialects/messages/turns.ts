@@ -45,11 +45,9 @@ const lowerQuestion = (content: unknown, path: Path, mistakes: Mistakes): Readon
     : results
 }
 
-const FAILED = "The tool failed:"
-
 const lowerResult = (block: JsonObject, path: Path, mistakes: Mistakes): ChatMessage => {
   const parts = partsOf(block.content, [...path, "content"], mistakes)
-  const said = block.is_error === true ? [{ type: "text", text: FAILED }, ...parts] : parts
+  const said = block.is_error === true ? asFailure(parts) : parts
   const hints = hintsOf(block)
   const last = said.at(-1)
   const marked =
@@ -61,6 +59,16 @@ const lowerResult = (block: JsonObject, path: Path, mistakes: Mistakes): ChatMes
     tool_call_id: textAt(block, "tool_use_id", path, mistakes),
     content: contentOf(marked, "\n"),
   }
+}
+
+/** Chat has no other way to say it. */
+const FAILED = "The tool failed:"
+
+const asFailure = (parts: ReadonlyArray<Part>): ReadonlyArray<Part> => {
+  const [first, ...others] = parts
+  return first?.type === "text"
+    ? [{ ...first, text: `${FAILED}\n${first.text}` }, ...others]
+    : [{ type: "text", text: FAILED }, ...parts]
 }
 
 const lowerAnswer = (content: unknown, path: Path, mistakes: Mistakes): ChatMessage => {

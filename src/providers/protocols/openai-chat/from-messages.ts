@@ -136,5 +136,5 @@ export const unknownToOpenAi = ({ messages, tools }: ChatRequest): LoweringFault
 const unsupported = (param: string, what: string): LoweringFault => ({
   kind: "unsupported",
   param,
-  reason: `${what} not supported by this provider.`,
+  reason: `${what} not supported with this provider.`,
 })
