@@ -3,7 +3,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { ApiKeyAuth } from "./ApiKeyAuth.ts"
 import { answerHeaders, anthropicHeaders, codesOf, errorHeaders, perStatus } from "./headers.ts"
 import { eventStream, idempotencyKey } from "./inference-wire.ts"
-import { Message, MessagesBody } from "./messages.ts"
+import { CountTokensBody, Message, MessagesBody, TokenCount } from "./messages.ts"
 
 /** Header fields of requests that say which API a client speaks. */
 const apiVersion = {
@@ -42,6 +42,8 @@ const anthropicError = perStatus((status) =>
 
 const inferenceErrors = [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504].map(anthropicError)
 
+const countErrors = [400, 401, 413, 415, 429, 500, 503].map(anthropicError)
+
 export class MessagesApi extends HttpApiGroup.make("messages")
   .add(
     HttpApiEndpoint.post("messages", "/v1/messages", {
@@ -53,6 +55,23 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       ],
       error: inferenceErrors,
     }).annotateMerge(OpenApi.annotations({ summary: "Messages, Anthropic-compatible" })),
+    HttpApiEndpoint.post("countTokens", "/v1/messages/count_tokens", {
+      headers: apiVersion,
+      payload: CountTokensBody,
+      success: HttpApiSchema.WithHeaders(TokenCount, {
+        "x-gateway-estimated": Schema.String.annotate({
+          description: "`true`: counted by the gateway, not by the model",
+        }),
+        ...anthropicHeaders,
+      }),
+      error: countErrors,
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Tokens of a request",
+        description:
+          "An estimate by a vocabulary of OpenAI's. No provider is asked; it counts against the key's rate.",
+      }),
+    ),
   )
   .middleware(ApiKeyAuth)
   .annotateMerge(

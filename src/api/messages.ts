@@ -42,6 +42,9 @@ const stream = absent(Schema.Boolean)
 /** The parts of a request that the gateway itself reads; the blocks are read where they are translated. */
 export const MessagesRequest = known({ ...read, max_tokens: maxTokens, stream })
 
+/** The same of a request whose tokens are counted, which asks for no answer. */
+export const CountTokensRequest = known(read)
+
 const described = readFields(open)
 
 const question = [{ role: "user", content: "Say hello" }] as const
@@ -106,3 +109,11 @@ export const MessageStreamEvent = open({ type: Schema.String }).annotate({
   description:
     "`message_start`, for each block `content_block_start`, `content_block_delta` and `content_block_stop`, then `message_delta` and `message_stop`; `error` ends a stream that broke",
 })
+
+/** Body of `POST /v1/messages/count_tokens` as it is described. */
+export const CountTokensBody = open(described).annotate({
+  identifier: "CountTokensRequest",
+  examples: [{ model: "auto", messages: question }],
+})
+
+export const TokenCount = Schema.Struct({ input_tokens: Schema.Int }).annotate({ identifier: "TokenCount" })

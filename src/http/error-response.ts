@@ -94,10 +94,19 @@ const anthropicType = (status: number): string => {
 
 /** Matches targets under Anthropic's paths. */
 const MESSAGES = /^\/v1\/messages(?:[/?]|$)/
+/** Matches those that both vendors have. */
+const MODELS = /^\/v1\/models(?:[/?]|$)/
 
-export const errorFormatOf = (target: string): ErrorFormat => {
+/** Tells a client of Anthropic's, which says so with every request. */
+export const speaksAnthropic = ({
+  headers,
+}: {
+  readonly headers: { readonly [name: string]: unknown }
+}): boolean => headers["anthropic-version"] !== undefined
+
+export const errorFormatOf = (target: string, isAnthropics = false): ErrorFormat => {
   if (!target.startsWith("/v1/")) return problemFormat
-  return MESSAGES.test(target) ? anthropicFormat : openAiFormat
+  return MESSAGES.test(target) || (isAnthropics && MODELS.test(target)) ? anthropicFormat : openAiFormat
 }
 
 /** Whole seconds, at least one: never early, never zero, never a fraction (RFC 9110, 10.2.3). */
@@ -156,7 +165,9 @@ export const errorResponse = (
   error: GatewayError,
   request: HttpServerRequest.HttpServerRequest,
 ): HttpServerResponse.HttpServerResponse =>
-  toServerResponse(storedError(error, requestIdOf(request), errorFormatOf(request.url)))
+  toServerResponse(
+    storedError(error, requestIdOf(request), errorFormatOf(request.url, speaksAnthropic(request))),
+  )
 
 /** Turns a handler's typed error into its answer. */
 export const answeringErrors = <A, R>(

@@ -1,6 +1,6 @@
 import { Clock, Effect, Result } from "effect"
-import { HttpRouter } from "effect/http"
-import { MessagesRequest } from "../api/messages.ts"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { CountTokensRequest, MessagesRequest } from "../api/messages.ts"
 import { toMessage } from "../dialects/messages/answer.ts"
 import { claudesOwn } from "../dialects/messages/own-history.ts"
 import { toChat } from "../dialects/messages/request.ts"
@@ -9,15 +9,25 @@ import { refusedBy, VERSIONS, type Version } from "../dialects/messages/version.
 import type { Completion } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { Outcome } from "../inference/Outcome.ts"
-import { isObject, parseJson } from "../platform/json.ts"
+import type { RateLimitState } from "../limits/RateLimits.ts"
+import { isObject, type JsonObject, parseJson } from "../platform/json.ts"
 import { changeMembers, type JsonSource, scanJson } from "../platform/json-source.ts"
 import type { GatewayResponse } from "../responses/response.ts"
 import { STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
+import { promptTokens } from "../tokens/count.ts"
 import { jsonLimits } from "./body.ts"
 import { checker, invalidField } from "./decode.ts"
-import { anthropicFormat } from "./error-response.ts"
-import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
+import { answeringErrors, anthropicFormat, commonHeaders } from "./error-response.ts"
+import { InferenceEndpoints } from "./InferenceEndpoints.ts"
+import {
+  type DecodeCall,
+  exchangeOf,
+  makeBodyReader,
+  makeInferenceRoute,
+  type ReadHeader,
+} from "./inference-route.ts"
 import { anthropicRateLimitFields, progressHeaders, type RateLimitFields } from "./outcome-headers.ts"
+import { Refusals } from "./Refusals.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
 
@@ -28,48 +38,89 @@ export const messagesRoutes = HttpRouter.use(
     const clock = yield* Clock.Clock
     const fields = anthropicRateLimitFields(() => clock.currentTimeMillisUnsafe())
     const write = writerOf(fields)
-    yield* router.add(
-      "POST",
-      "/v1/messages",
-      infer({ endpoint: "/v1/messages", decode: decodeMessages(write, fields), refuse: write }),
-    )
+    yield* router.addAll([
+      HttpRouter.route(
+        "POST",
+        "/v1/messages",
+        infer({ endpoint: "/v1/messages", decode: decodeMessages(write, fields), refuse: write }),
+      ),
+      HttpRouter.route("POST", COUNT_TOKENS, (yield* makeCountTokens)(fields)),
+    ])
   }),
 )
 
 type Write = (outcome: Outcome) => GatewayResponse
 
 const check = checker(MessagesRequest)
+const checkCounted = checker(CountTokensRequest)
 
 const decodeMessages =
   (write: Write, rateLimitFields: RateLimitFields): DecodeCall =>
   ({ json, source }, header = () => undefined) =>
-    Result.flatMap(versionOf(header("anthropic-version")), (version) =>
-      Result.flatMap(check(json), (body) => {
-        const refused = refusedBy(version, body)
-        const read = refused === undefined ? toChat(body) : Result.fail(refused)
-        if (Result.isFailure(read)) return Result.fail(invalidField(read.failure.path, read.failure.rule))
-        const streamed = body.stream === true
-        const betas = header("anthropic-beta")
-        return Result.succeed({
-          requestedModel: body.model,
-          task: {
-            _tag: "Chat",
-            request: read.success,
-            mode: streamed ? "stream" : "whole",
-            dialect: "messages",
-            source: source && ownSource(source, body.messages),
-            headers: [
-              "anthropic-version",
-              version,
-              ...(betas === undefined ? [] : ["anthropic-beta", betas]),
-            ],
-          } as const,
-          dryRun: false,
-          write,
-          stream: streamed ? streamWriter(rateLimitFields) : undefined,
-        })
-      }),
-    )
+    Result.map(readMessages(check(json), header), ({ body, request, version }) => {
+      const streamed = body.stream === true
+      const betas = header("anthropic-beta")
+      return {
+        requestedModel: body.model,
+        task: {
+          _tag: "Chat",
+          request,
+          mode: streamed ? "stream" : "whole",
+          dialect: "messages",
+          source: source && ownSource(source, body.messages),
+          headers: ["anthropic-version", version, ...(betas === undefined ? [] : ["anthropic-beta", betas])],
+        } as const,
+        dryRun: false,
+        write,
+        stream: streamed ? streamWriter(rateLimitFields) : undefined,
+      }
+    })
+
+/** Reads a request whose own fields are checked, under its version. */
+const readMessages = <Body extends JsonObject>(
+  checked: Result.Result<Body, GatewayError>,
+  header: ReadHeader,
+) =>
+  Result.flatMap(versionOf(header("anthropic-version")), (version) =>
+    Result.flatMap(checked, (body) => {
+      const refused = refusedBy(version, body)
+      return Result.mapBoth(refused === undefined ? toChat(body) : Result.fail(refused), {
+        onSuccess: (request) => ({ body, request, version }),
+        onFailure: ({ path, rule }) => invalidField(path, rule),
+      })
+    }),
+  )
+
+const COUNT_TOKENS = "/v1/messages/count_tokens"
+
+/** Makes the handler that counts a request's tokens as far as the gateway itself can. */
+const makeCountTokens = Effect.gen(function* () {
+  const endpoints = yield* InferenceEndpoints
+  const refusals = yield* Refusals
+  const readMeaning = yield* makeBodyReader
+  return (rateLimitFields: RateLimitFields) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const exchange = exchangeOf(request, COUNT_TOKENS, refusals)
+      const header: ReadHeader = (name) => request.headers[name]
+      const headers = (rateLimit: RateLimitState | undefined) => ({
+        ...commonHeaders(exchange.requestId),
+        ...anthropicFormat.headers?.(exchange.requestId),
+        ...(rateLimit && rateLimitFields(rateLimit)),
+        "x-gateway-estimated": "true",
+      })
+      const counted = endpoints.serveAlone(exchange, (takeBytes, rateLimit) =>
+        Effect.map(
+          readMeaning(request, takeBytes, ({ json }) => readMessages(checkCounted(json), header)),
+          ({ understood }) =>
+            HttpServerResponse.jsonUnsafe(
+              { input_tokens: promptTokens(understood.request) },
+              { headers: headers(rateLimit) },
+            ),
+        ),
+      )
+      return answeringErrors(counted)
+    })
+})
 
 /** Reads the version; a client that names none speaks the oldest. */
 const versionOf = (named: string | undefined): Result.Result<Version, GatewayError> => {

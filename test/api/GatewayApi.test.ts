@@ -33,6 +33,7 @@ describe("the document", () => {
       "POST /v1/chat/completions",
       "POST /v1/embeddings",
       "POST /v1/messages",
+      "POST /v1/messages/count_tokens",
     ])
   })
 

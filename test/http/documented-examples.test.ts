@@ -6,7 +6,7 @@ import { ChatCompletion, ChatCompletionChunk } from "../../src/api/chat-completi
 import { EmbeddingList } from "../../src/api/embeddings.ts"
 import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/InferApi.ts"
 import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
-import { Message, MessageStreamEvent } from "../../src/api/messages.ts"
+import { Message, MessageStreamEvent, TokenCount } from "../../src/api/messages.ts"
 import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
 import { bodyOf, operations } from "../api/document.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
@@ -53,6 +53,7 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/v1/chat/completions": ChatCompletion,
   "/v1/embeddings": EmbeddingList,
   "/v1/messages": Message,
+  "/v1/messages/count_tokens": TokenCount,
   "/v1/models": ModelList,
   "/v1/models/{model}": Model,
   "/admin/keys": Schema.Union([IssuedKeyJson, Schema.Struct({ data: Schema.Array(ApiKeyJson) })]),
@@ -80,6 +81,7 @@ describe("an example of the document", () => {
       "/v1/chat/completions",
       "/v1/embeddings",
       "/v1/messages",
+      "/v1/messages/count_tokens",
     ])
     for (const { path, examples } of bodies) assert.isNotEmpty(examples, path)
   })
