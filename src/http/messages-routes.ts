@@ -54,7 +54,7 @@ type Write = (outcome: Outcome) => GatewayResponse
 const check = checker(MessagesRequest)
 const checkCounted = checker(CountTokensRequest)
 
-const decodeMessages =
+export const decodeMessages =
   (write: Write, rateLimitFields: RateLimitFields): DecodeCall =>
   ({ json, source }, header = () => undefined) =>
     Result.map(readMessages(check(json), header), ({ body, request, version }) => {
@@ -145,7 +145,7 @@ const ownSource = (source: JsonSource, messages: ReadonlyArray<unknown>): JsonSo
   return members && { bytes, members }
 }
 
-const writerOf = (rateLimitFields: RateLimitFields): Write =>
+export const writerOf = (rateLimitFields: RateLimitFields): Write =>
   outcomeWriter(anthropicFormat, rateLimitFields, (_, answer) =>
     answer?.completion === undefined ? "" : messageOf(answer.completion),
   )

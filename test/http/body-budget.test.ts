@@ -5,6 +5,7 @@ import { inputTokensOf } from "../../src/domain/Task.ts"
 import { readJson } from "../../src/http/body.ts"
 import { decodeInfer } from "../../src/http/infer-route.ts"
 import type { DecodeCall } from "../../src/http/inference-route.ts"
+import { decodeMessages } from "../../src/http/messages-routes.ts"
 import { decodeChat, decodeEmbeddings } from "../../src/http/openai-routes.ts"
 import { gemini } from "../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../src/providers/protocols/openai-chat/protocol.ts"
@@ -20,6 +21,10 @@ const decoders: Readonly<Record<HeavyBody["endpoint"], DecodeCall>> = {
   "/infer": decodeInfer,
   "/v1/chat/completions": decodeChat,
   "/v1/embeddings": decodeEmbeddings,
+  "/v1/messages": decodeMessages(
+    () => assert.fail("nothing is written"),
+    () => ({}),
+  ),
 }
 
 /** Two models of each dialect: what is the same for both is not done twice. */

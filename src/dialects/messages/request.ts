@@ -82,9 +82,9 @@ const isStrict = (schema: unknown, depth: number): boolean => {
   if (Array.isArray(schema)) return schema.every((each) => isStrict(each, depth - 1))
   const { properties, required, additionalProperties } = schema as JsonObject
   if (isObject(properties)) {
-    const names: ReadonlyArray<unknown> = Array.isArray(required) ? required : []
+    const names = new Set<unknown>(Array.isArray(required) ? required : [])
     if (additionalProperties !== false) return false
-    if (!Object.keys(properties).every((name) => names.includes(name))) return false
+    if (!Object.keys(properties).every((name) => names.has(name))) return false
   }
   return Object.values(schema).every((each) => isStrict(each, depth - 1))
 }
