@@ -203,6 +203,40 @@ describe("a stream", () => {
     )
   })
 
+  it("says the arguments of each call, however chat mixes their pieces", () => {
+    const call = fc.record({
+      input: fc.dictionary(name, fc.jsonValue({ maxDepth: 2 }), { minKeys: 1 }),
+      size: fc.integer({ min: 1, max: 20 }),
+    })
+    const mixed = fc.tuple(fc.array(call, { minLength: 1, maxLength: 4 }), fc.infiniteStream(fc.nat()))
+    fc.assert(
+      fc.property(mixed, ([calls, draws]) => {
+        const left = calls.map(({ input, size }, index) => ({
+          index,
+          pieces: JSON.stringify(input).match(new RegExp(`[^]{1,${size}}`, "g")) ?? [],
+        }))
+        const said = calls.map((_, index) => ({
+          tool_calls: [{ index, id: `c${index}`, function: { name: "f", arguments: "" } }],
+        }))
+        for (const draw of draws) {
+          const open = left.filter(({ pieces }) => pieces.length > 0)
+          const next = open[draw % open.length]
+          if (next === undefined) break
+          said.push({
+            tool_calls: [
+              { index: next.index, id: "", function: { name: "", arguments: next.pieces.shift() ?? "" } },
+            ],
+          })
+        }
+        const message = readEvents(translate(said.map((delta) => ({ choices: [{ index: 0, delta }] }))))
+        assert.deepStrictEqual(
+          objectsAt(message, "content").map(({ id, input }) => [id, JSON.stringify(input)]),
+          calls.map(({ input }, index) => [`c${index}`, JSON.stringify(input)]),
+        )
+      }),
+    )
+  })
+
   it("of anything is well formed", () => {
     fc.assert(
       fc.property(fc.array(json), (said) => {
