@@ -3,6 +3,8 @@ import { AnalyticsApi } from "./AnalyticsApi.ts"
 import { ChatCompletionChunk } from "./chat-completions.ts"
 import { InferApi, InferStreamEvent } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
+import { MessagesApi } from "./MessagesApi.ts"
+import { MessageStreamEvent } from "./messages.ts"
 import { OpenAiApi } from "./OpenAiApi.ts"
 import { ProvidersApi } from "./ProvidersApi.ts"
 import { ResponsesApi } from "./ResponsesApi.ts"
@@ -19,12 +21,18 @@ export class AdminApi extends make().add(AnalyticsApi).add(KeysApi).add(Provider
 export class GatewayApi extends make()
   .add(InferApi)
   .add(OpenAiApi)
+  .add(MessagesApi)
   .add(ResponsesApi)
   .add(AnalyticsApi)
   .add(KeysApi)
   .add(ProvidersApi)
   .add(SystemApi)
-  .annotate(HttpApi.AdditionalSchemas, [InferStreamEvent, ChatCompletionChunk, ResponseEvent])
+  .annotate(HttpApi.AdditionalSchemas, [
+    InferStreamEvent,
+    ChatCompletionChunk,
+    MessageStreamEvent,
+    ResponseEvent,
+  ])
   .annotateMerge(
     OpenApi.annotations({
       title: "LLM Inference Gateway",

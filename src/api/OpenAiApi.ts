@@ -62,7 +62,13 @@ export class OpenAiApi extends HttpApiGroup.make("openai")
     HttpApiEndpoint.get("models", "/v1/models", {
       success: ModelList,
       error: readErrors,
-    }).annotateMerge(OpenApi.annotations({ summary: "Every name that this API key may ask for" })),
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Every name that this API key may ask for",
+        description:
+          "With `anthropic-version`, a page of them in Anthropic's shape: `limit`, `after_id`, `before_id`",
+      }),
+    ),
     HttpApiEndpoint.get("model", "/v1/models/:model", {
       params: {
         model: Schema.String.annotate({

@@ -61,3 +61,11 @@ export const openAiRateLimitHeaders = {
   "x-ratelimit-remaining-requests": sometimes("Requests left now"),
   "x-ratelimit-reset-requests": sometimes("A duration as Go prints it, e.g. `1.5s`"),
 }
+
+/** The same on Anthropic's routes, and the id of the exchange where their clients look for it. */
+export const anthropicHeaders = {
+  "request-id": requestId,
+  "anthropic-ratelimit-requests-limit": sometimes("Requests per minute of this key"),
+  "anthropic-ratelimit-requests-remaining": sometimes("Requests left now"),
+  "anthropic-ratelimit-requests-reset": sometimes("The instant at which none is missing, RFC 3339"),
+}

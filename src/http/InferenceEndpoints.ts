@@ -12,7 +12,8 @@ import { Inference } from "../inference/Inference.ts"
 import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import { RequestRecorder } from "../inference/RequestRecorder.ts"
-import { Admission } from "../limits/Admission.ts"
+import { Admission, type Slot } from "../limits/Admission.ts"
+import type { RateLimitState } from "../limits/RateLimits.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import type { GatewayResponse } from "../responses/response.ts"
@@ -20,8 +21,8 @@ import type { TakeBytes } from "./body.ts"
 import { fromAdmission, fromAuth, fromIdempotency } from "./client-errors.ts"
 import { QUIET_TICKS, StreamedResponse, type StreamWriter } from "./StreamedResponse.ts"
 
-/** One client request at a route that infers. */
-export interface InferenceExchange {
+/** One client request that needs an API key and reads a body. */
+export interface Exchange {
   readonly requestId: RequestId
   /** Path template, e.g. `/infer`. */
   readonly endpoint: string
@@ -31,6 +32,10 @@ export interface InferenceExchange {
   readonly whenOver: (action: () => void) => void
   /** Says that the request is turned away before anything was done for it. */
   readonly turnedAway: () => void
+}
+
+/** One client request at a route that infers. */
+export interface InferenceExchange extends Exchange {
   /** Reads and checks the body; runs only for an admitted request. */
   readonly read: (takeBytes: TakeBytes) => Effect.Effect<ReadCall, GatewayError>
   /** Writes the error of a request whose body is not understood. */
@@ -63,6 +68,11 @@ export class InferenceEndpoints extends Context.Service<
   InferenceEndpoints,
   {
     readonly serve: (exchange: InferenceExchange) => Effect.Effect<IdempotentReply, GatewayError>
+    /** Answers a request that no provider is asked for: admitted like any other, and not in the ledger. */
+    readonly serveAlone: <A>(
+      exchange: Exchange,
+      answer: (takeBytes: TakeBytes, rateLimit: RateLimitState | undefined) => Effect.Effect<A, GatewayError>,
+    ) => Effect.Effect<A, GatewayError>
     /** Returns the owner of an API key. */
     readonly authenticate: (
       credential: InferenceExchange["credential"],
@@ -131,35 +141,62 @@ const make = Effect.gen(function* () {
       replayed: false,
     })
 
-  const serve = Effect.fnUntraced(function* (exchange: InferenceExchange) {
-    const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, clock)
+  const known = Effect.fnUntraced(function* (recorder: RequestRecorder, exchange: Exchange) {
     const authenticated = yield* Effect.result(authenticate(exchange.credential))
     if (Result.isFailure(authenticated)) {
       exchange.turnedAway()
       return yield* authenticated.failure
     }
-    const principal = authenticated.success
-    recorder.authenticated(principal)
-    // A place until the response is over, and one request from the key's rate limit.
+    recorder.authenticated(authenticated.success)
+    return authenticated.success
+  })
+
+  /** Takes a place until the response is over, and one request from the key's rate limit. */
+  const enter = Effect.fnUntraced(function* (
+    recorder: RequestRecorder,
+    principal: Principal,
+    exchange: Exchange,
+  ) {
     const entered = admission.enter(principal.keyId)
     if (Result.isFailure(entered)) {
       exchange.turnedAway()
-      return yield* refuse(recorder, fromAdmission(entered.failure), exchange)
+      return yield* fromAdmission(entered.failure)
     }
     const slot = entered.success
     exchange.whenOver(() => slot.leave())
     const limited = yield* Effect.result(inference.admit(recorder, principal))
     if (Result.isFailure(limited)) {
       exchange.turnedAway()
-      return yield* refuse(recorder, limited.failure, exchange)
+      return yield* limited.failure
     }
+    return slot
+  })
 
-    const read = yield* exchange
-      .read((bytes) => Result.mapError(slot.takeBytes(bytes), fromAdmission))
-      .pipe(
-        Effect.onError((cause) => inference.recordEnd(recorder, endOf(cause))),
-        Effect.result,
-      )
+  const takingBytes =
+    (slot: Slot): TakeBytes =>
+    (bytes) =>
+      Result.mapError(slot.takeBytes(bytes), fromAdmission)
+
+  const serveAlone = Effect.fnUntraced(function* <A>(
+    exchange: Exchange,
+    answer: (takeBytes: TakeBytes, rateLimit: RateLimitState | undefined) => Effect.Effect<A, GatewayError>,
+  ) {
+    const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, clock)
+    const slot = yield* enter(recorder, yield* known(recorder, exchange), exchange)
+    return yield* answer(takingBytes(slot), recorder.rateLimit)
+  })
+
+  const serve = Effect.fnUntraced(function* (exchange: InferenceExchange) {
+    const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, clock)
+    const principal = yield* known(recorder, exchange)
+    const entered = yield* Effect.result(enter(recorder, principal, exchange))
+    if (Result.isFailure(entered)) return yield* refuse(recorder, entered.failure, exchange)
+    const slot = entered.success
+
+    const read = yield* exchange.read(takingBytes(slot)).pipe(
+      Effect.onError((cause) => inference.recordEnd(recorder, endOf(cause))),
+      Effect.result,
+    )
     if (Result.isFailure(read)) return yield* refuse(recorder, read.failure, exchange)
     const { call, claim } = read.success
     const { stream } = call
@@ -194,7 +231,7 @@ const make = Effect.gen(function* () {
     )
   })
 
-  return InferenceEndpoints.of({ serve, authenticate })
+  return InferenceEndpoints.of({ serve, serveAlone, authenticate })
 })
 
 const responseOf = ({ response }: FinishedRun): GatewayResponse => response

@@ -27,6 +27,7 @@ import { commonHeaders, errorResponse } from "./error-response.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { inferencePaths, type KnownPath, type KnownPaths, pathsOfPorts } from "./known-paths.ts"
+import { messagesRoutes } from "./messages-routes.ts"
 import { OperatorsUrl } from "./OperatorsUrl.ts"
 import { openAiRoutes } from "./openai-routes.ts"
 import { ProvidersHandlers } from "./ProvidersApi.ts"
@@ -147,6 +148,7 @@ const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
   Layer.mergeAll(
     inferRoute,
     openAiRoutes,
+    messagesRoutes,
     responsesRoutes,
     HttpApiBuilder.layer(AdminApi).pipe(
       Layer.provide([AnalyticsHandlers, KeysHandlers, ProvidersHandlers, SystemHandlers]),

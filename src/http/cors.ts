@@ -9,7 +9,14 @@ type Request = HttpServerRequest.HttpServerRequest
 type Response = HttpServerResponse.HttpServerResponse
 
 /** Header fields that clients of this API send. What else a client's library sends is allowed when it asks. */
-const ALLOWED_HEADERS = ["authorization", "x-api-key", "content-type", "idempotency-key"]
+const ALLOWED_HEADERS = [
+  "authorization",
+  "x-api-key",
+  "content-type",
+  "idempotency-key",
+  "anthropic-version",
+  "anthropic-beta",
+]
 /** Header fields of answers that a page may read. */
 const EXPOSED_HEADERS = [
   "x-request-id",
@@ -24,6 +31,11 @@ const EXPOSED_HEADERS = [
   "x-ratelimit-limit-requests",
   "x-ratelimit-remaining-requests",
   "x-ratelimit-reset-requests",
+  "request-id",
+  "anthropic-ratelimit-requests-limit",
+  "anthropic-ratelimit-requests-remaining",
+  "anthropic-ratelimit-requests-reset",
+  "x-gateway-estimated",
   "retry-after",
   "x-should-retry",
   "idempotent-replayed",

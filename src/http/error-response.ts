@@ -1,4 +1,4 @@
-/** Errors on the wire: OpenAI's envelope under `/v1`, RFC 9457 problem documents everywhere else. */
+/** Errors on the wire: Anthropic's envelope under `/v1/messages`, OpenAI's under the rest of `/v1`, RFC 9457 elsewhere. */
 import { Effect, Equal } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { errorCatalogue, type GatewayError } from "../domain/GatewayError.ts"
@@ -10,6 +10,8 @@ import { requestIdOf } from "./request-id.ts"
 /** One family of routes and how its errors look. */
 export interface ErrorFormat {
   readonly contentType: string
+  /** Header fields of the family's own, on every answer. */
+  readonly headers?: (requestId: RequestId) => Readonly<Record<string, string>>
   readonly body: (error: GatewayError, requestId: RequestId) => unknown
 }
 
@@ -47,8 +49,65 @@ const openAiType = (status: number): string => {
   return status >= 500 ? "server_error" : "invalid_request_error"
 }
 
-export const errorFormatOf = (target: string): ErrorFormat =>
-  target.startsWith("/v1/") ? openAiFormat : problemFormat
+export const anthropicFormat: ErrorFormat = {
+  contentType: "application/json",
+  headers: (requestId) => ({ "request-id": requestId }),
+  body: (error, requestId) => ({
+    type: "error",
+    error: {
+      type: anthropicType(error.status),
+      message: error.detail,
+      // Where the vendor's own clients look for a code.
+      details: {
+        error_code: error.upstreamCode ?? error.code,
+        ...(error.param === undefined ? {} : { param: error.param }),
+      },
+    },
+    request_id: requestId,
+  }),
+}
+
+/** The vendor's names by status (platform.claude.com/docs/en/api/errors); clients know no others. */
+const anthropicType = (status: number): string => {
+  switch (status) {
+    case 401:
+      return "authentication_error"
+    case 403:
+      return "permission_error"
+    case 404:
+      return "not_found_error"
+    case 408:
+    case 504:
+      return "timeout_error"
+    case 409:
+      return "conflict_error"
+    case 413:
+      return "request_too_large"
+    case 429:
+      return "rate_limit_error"
+    case 503:
+      return "overloaded_error"
+    default:
+      return status >= 500 ? "api_error" : "invalid_request_error"
+  }
+}
+
+/** Matches targets under Anthropic's paths. */
+const MESSAGES = /^\/v1\/messages(?:[/?]|$)/
+/** Matches those that both vendors have. */
+const MODELS = /^\/v1\/models(?:[/?]|$)/
+
+/** Tells a client of Anthropic's, which says so with every request. */
+export const speaksAnthropic = ({
+  headers,
+}: {
+  readonly headers: { readonly [name: string]: unknown }
+}): boolean => headers["anthropic-version"] !== undefined
+
+export const errorFormatOf = (target: string, isAnthropics = false): ErrorFormat => {
+  if (!target.startsWith("/v1/")) return problemFormat
+  return MESSAGES.test(target) || (isAnthropics && MODELS.test(target)) ? anthropicFormat : openAiFormat
+}
 
 /** Whole seconds, at least one: never early, never zero, never a fraction (RFC 9110, 10.2.3). */
 const retryAfterSeconds = (ms: number): string => String(Math.max(1, Math.ceil(ms / 1000)))
@@ -62,6 +121,7 @@ export const storedError = (
   format: ErrorFormat,
 ): GatewayResponse => {
   const headers = commonHeaders(requestId)
+  if (format.headers !== undefined) Object.assign(headers, format.headers(requestId))
   headers["content-type"] = format.contentType
   if (error.final) headers["x-should-retry"] = "false"
   else if (RETRY_AFTER_STATUSES.has(error.status)) {
@@ -105,7 +165,9 @@ export const errorResponse = (
   error: GatewayError,
   request: HttpServerRequest.HttpServerRequest,
 ): HttpServerResponse.HttpServerResponse =>
-  toServerResponse(storedError(error, requestIdOf(request), errorFormatOf(request.url)))
+  toServerResponse(
+    storedError(error, requestIdOf(request), errorFormatOf(request.url, speaksAnthropic(request))),
+  )
 
 /** Turns a handler's typed error into its answer. */
 export const answeringErrors = <A, R>(

@@ -12,6 +12,7 @@ import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
 import { errorResponse, toServerResponse } from "./error-response.ts"
 import {
+  type Exchange,
   type InferenceCall,
   InferenceEndpoints,
   type InferenceExchange,
@@ -25,7 +26,7 @@ import { Uploads } from "./Uploads.ts"
 export type DecodeCall = (body: JsonBody, header?: ReadHeader) => Result.Result<InferenceCall, GatewayError>
 
 /** Returns a header field of the request; undefined when it is not there. */
-type ReadHeader = (name: string) => string | undefined
+export type ReadHeader = (name: string) => string | undefined
 
 /** One route that infers. */
 export interface InferenceRoute {
@@ -36,13 +37,47 @@ export interface InferenceRoute {
   readonly refuse: InferenceExchange["refuse"]
 }
 
+/** Returns what every request with an API key and a body is at first. */
+export const exchangeOf = (
+  request: HttpServerRequest.HttpServerRequest,
+  endpoint: string,
+  refusals: Refusals["Service"],
+): Exchange => {
+  const response = NodeHttpServerRequest.toServerResponse(request)
+  return {
+    requestId: requestIdOf(request),
+    endpoint,
+    credential: apiKey(request),
+    whenOver: (action) => whenClosed(response, action),
+    turnedAway: () => refusals.add(response),
+  }
+}
+
+/** Makes a reader of JSON bodies, and of what they mean: of large ones in turns of the event loop. */
+export const makeBodyReader = Effect.gen(function* () {
+  const { maxBodyBytes } = yield* Settings
+  const uploads = yield* Uploads
+  const { inTurn, readTurns } = yield* LargeBodies
+  return <A>(
+    request: HttpServerRequest.HttpServerRequest,
+    takeBytes: TakeBytes,
+    understand: (body: JsonBody) => Result.Result<A, GatewayError>,
+  ): Effect.Effect<{ readonly bytes: Buffer; readonly understood: A }, GatewayError> =>
+    Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads, readTurns }), (bytes) =>
+      Effect.map(
+        bytes.length <= SMALL_BODY_BYTES
+          ? Effect.fromResult(Result.flatMap(readJson(bytes), understand))
+          : inTurn(bytes.length, understandLarge(bytes, understand)),
+        (understood) => ({ bytes, understood }),
+      ),
+    )
+})
+
 /** Makes handlers of the routes that infer. Requires the state of the process from outside, as routes may be built anew. */
 export const makeInferenceRoute = Effect.gen(function* () {
-  const { maxBodyBytes } = yield* Settings
   const endpoints = yield* InferenceEndpoints
-  const uploads = yield* Uploads
   const refusals = yield* Refusals
-  const { inTurn, readTurns } = yield* LargeBodies
+  const readMeaning = yield* makeBodyReader
 
   const readCall = (
     request: HttpServerRequest.HttpServerRequest,
@@ -50,38 +85,24 @@ export const makeInferenceRoute = Effect.gen(function* () {
     takeBytes: TakeBytes,
   ): Effect.Effect<ReadCall, GatewayError> => {
     const key = idempotencyKey(request)
-    const header: ReadHeader = (name) => request.headers[name]
     if (Result.isFailure(key)) return Effect.fail(key.failure)
-    return Effect.flatMap(
-      readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads, readTurns }),
-      (bytes) =>
-        Effect.map(
-          bytes.length <= SMALL_BODY_BYTES
-            ? Effect.fromResult(Result.flatMap(readJson(bytes), (body) => decode(body, header)))
-            : inTurn(
-                bytes.length,
-                understandLarge(bytes, (body) => decode(body, header)),
-              ),
-          (call) => ({
-            call,
-            claim:
-              key.success === undefined
-                ? undefined
-                : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
-          }),
-        ),
+    const header: ReadHeader = (name) => request.headers[name]
+    return Effect.map(
+      readMeaning(request, takeBytes, (body) => decode(body, header)),
+      ({ bytes, understood }) => ({
+        call: understood,
+        claim:
+          key.success === undefined
+            ? undefined
+            : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
+      }),
     )
   }
 
   return (route: InferenceRoute) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
-      const response = NodeHttpServerRequest.toServerResponse(request)
       const served = endpoints.serve({
-        requestId: requestIdOf(request),
-        endpoint: route.endpoint,
-        credential: apiKey(request),
-        whenOver: (action) => whenClosed(response, action),
-        turnedAway: () => refusals.add(response),
+        ...exchangeOf(request, route.endpoint, refusals),
         read: (takeBytes) => readCall(request, route, takeBytes),
         refuse: route.refuse,
       })
@@ -98,10 +119,10 @@ export const makeInferenceRoute = Effect.gen(function* () {
 })
 
 /** Parses and checks a large body in turns of the event loop, between which other requests go on. */
-export const understandLarge = (
+export const understandLarge = <A>(
   bytes: Buffer,
-  decode: (body: JsonBody) => Result.Result<InferenceCall, GatewayError>,
-): Effect.Effect<InferenceCall, GatewayError> =>
+  decode: (body: JsonBody) => Result.Result<A, GatewayError>,
+): Effect.Effect<A, GatewayError> =>
   Effect.suspend(() => Effect.fromResult(readJson(bytes))).pipe(
     Effect.tap(Effect.yieldNow),
     Effect.flatMap((body) => Effect.fromResult(decode(body))),

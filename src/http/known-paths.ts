@@ -1,5 +1,6 @@
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { InferApi } from "../api/InferApi.ts"
+import { MessagesApi } from "../api/MessagesApi.ts"
 import { OpenAiApi } from "../api/OpenAiApi.ts"
 import { ResponsesApi } from "../api/ResponsesApi.ts"
 
@@ -88,7 +89,7 @@ export const pathsOfPorts = (on: {
 
 /** Paths of the routes that infer. */
 export const inferencePaths: ReadonlySet<string> = new Set(
-  [InferApi, OpenAiApi, ResponsesApi].flatMap(({ endpoints }) =>
+  [InferApi, OpenAiApi, MessagesApi, ResponsesApi].flatMap(({ endpoints }) =>
     Object.values(endpoints).flatMap(({ method, path }) => (method === "POST" ? path : [])),
   ),
 )

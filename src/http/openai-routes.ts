@@ -5,9 +5,10 @@ import { EmbeddingsRequest } from "../api/embeddings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
+import { modelInfo, modelPage } from "./anthropic-models.ts"
 import { apiKey } from "./credentials.ts"
 import { checker } from "./decode.ts"
-import { answeringErrors, openAiFormat } from "./error-response.ts"
+import { answeringErrors, openAiFormat, speaksAnthropic } from "./error-response.ts"
 import { InferenceEndpoints } from "./InferenceEndpoints.ts"
 import { type DecodeCall, type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
 import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
@@ -35,27 +36,40 @@ const makeModels = Effect.gen(function* () {
   // When a provider made its model is not known here.
   const created = Math.floor((yield* Clock.currentTimeMillis) / 1000)
 
-  const models = Effect.gen(function* () {
+  const createdAt = new Date(created * 1000).toISOString()
+
+  const listed = Effect.gen(function* () {
     const request = yield* HttpServerRequest.HttpServerRequest
     const principal = yield* endpoints.authenticate(apiKey(request))
-    return inference
-      .models(principal)
-      .map(({ id, ownedBy }) => ({ id, object: "model", created, owned_by: ownedBy }))
+    return { request, models: inference.models(principal) }
+  })
+  const modelOf = (id: string, owner: string) => ({ id, object: "model", created, owned_by: owner })
+
+  const list = Effect.gen(function* () {
+    const { models, request } = yield* listed
+    if (!speaksAnthropic(request)) {
+      return HttpServerResponse.jsonUnsafe({
+        object: "list",
+        data: models.map(({ id, ownedBy }) => modelOf(id, ownedBy)),
+      })
+    }
+    const query = new URLSearchParams(request.url.split("?", 2)[1])
+    const ids = models.map(({ id }) => id)
+    return HttpServerResponse.jsonUnsafe(yield* Effect.fromResult(modelPage(ids, createdAt, query)))
   })
 
   const find = Effect.gen(function* () {
     const { model = "", "*": rest } = yield* HttpRouter.params
     const id = rest ? `${model}/${rest}` : model
-    const found = (yield* models).find((each) => each.id === id)
-    return found === undefined ? yield* noSuchModel : HttpServerResponse.jsonUnsafe(found)
+    const { models, request } = yield* listed
+    const found = models.find((each) => each.id === id)
+    if (found === undefined) return yield* noSuchModel
+    return HttpServerResponse.jsonUnsafe(
+      speaksAnthropic(request) ? modelInfo(id, createdAt) : modelOf(found.id, found.ownedBy),
+    )
   })
 
-  return {
-    list: answeringErrors(
-      Effect.map(models, (data) => HttpServerResponse.jsonUnsafe({ object: "list", data })),
-    ),
-    find: answeringErrors(find),
-  }
+  return { list: answeringErrors(list), find: answeringErrors(find) }
 })
 
 const noSuchModel = new GatewayError({

@@ -57,6 +57,15 @@ export const openAiRateLimitFields: RateLimitFields = ({ limit, remaining, reset
   "x-ratelimit-reset-requests": goDuration(Math.max(0, Math.ceil(resetMs))),
 })
 
+/** Anthropic's fields; the reset is an instant, when the limit is whole again. */
+export const anthropicRateLimitFields =
+  (nowMs: () => number): RateLimitFields =>
+  ({ limit, remaining, resetMs }) => ({
+    "anthropic-ratelimit-requests-limit": String(limit),
+    "anthropic-ratelimit-requests-remaining": String(Math.max(0, Math.floor(remaining))),
+    "anthropic-ratelimit-requests-reset": new Date(nowMs() + Math.max(0, Math.ceil(resetMs))).toISOString(),
+  })
+
 /** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */
 const goDuration = (ms: number): string => {
   if (ms < 1000) return `${ms}ms`

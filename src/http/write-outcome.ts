@@ -18,6 +18,7 @@ export const outcomeWriter =
       Object.assign(headers, stored.headers)
       return { status: stored.status, headers, body: stored.body }
     }
+    if (format.headers !== undefined) Object.assign(headers, format.headers(outcome.requestId))
     headers["content-type"] = "application/json"
     return { status: 200, headers, body: body(outcome, outcome.result.success) }
   }

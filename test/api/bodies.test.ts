@@ -111,7 +111,7 @@ describe("answers", () => {
       const stream = operation.responses[200]?.content?.["text/event-stream"]
       assert.strictEqual(
         stream !== undefined,
-        ["/infer", "/v1/chat/completions", "/v1/responses"].includes(path),
+        ["/infer", "/v1/chat/completions", "/v1/messages", "/v1/responses"].includes(path),
         path,
       )
     }
@@ -140,7 +140,11 @@ describe("answers", () => {
           "x-gateway-cost",
           "server-timing",
           "idempotent-replayed",
-          ...(path === "/infer" ? ["ratelimit", "ratelimit-policy"] : ["x-ratelimit-limit-requests"]),
+          ...(path === "/infer"
+            ? ["ratelimit", "ratelimit-policy"]
+            : path === "/v1/messages"
+              ? ["request-id", "anthropic-ratelimit-requests-limit"]
+              : ["x-ratelimit-limit-requests"]),
         ],
         path,
       )
@@ -193,12 +197,15 @@ describe("errors", () => {
       .map(Number)
       .filter((status) => status >= 400)
 
-  it("are problem documents outside of /v1, and have OpenAI's envelope inside", () => {
+  it("are problem documents outside of /v1, and have OpenAI's or Anthropic's envelope inside", () => {
     for (const { path, operation } of operations) {
       for (const status of Object.keys(operation.responses).map(Number)) {
         if (status < 400 || path === "/readyz") continue
         const [type, fields] = path.startsWith("/v1/")
-          ? (["application/json", ["error"]] as const)
+          ? ([
+              "application/json",
+              path.startsWith("/v1/messages") ? ["error", "request_id", "type"] : ["error"],
+            ] as const)
           : ([
               "application/problem+json",
               ["code", "detail", "param", "request_id", "status", "title", "type", "upstream_code"],

@@ -5,6 +5,7 @@ import { inputTokensOf } from "../../src/domain/Task.ts"
 import { readJson } from "../../src/http/body.ts"
 import { decodeInfer } from "../../src/http/infer-route.ts"
 import type { DecodeCall } from "../../src/http/inference-route.ts"
+import { decodeMessages } from "../../src/http/messages-routes.ts"
 import { decodeChat, decodeEmbeddings } from "../../src/http/openai-routes.ts"
 import { decodeResponses } from "../../src/http/responses-routes.ts"
 import { gemini } from "../../src/providers/protocols/gemini/protocol.ts"
@@ -23,6 +24,10 @@ const decoders: Readonly<Record<HeavyBody["endpoint"], DecodeCall>> = {
   "/v1/chat/completions": decodeChat,
   "/v1/embeddings": decodeEmbeddings,
   "/v1/responses": decodeResponses,
+  "/v1/messages": decodeMessages(
+    () => assert.fail("nothing is written"),
+    () => ({}),
+  ),
 }
 
 /** Two models of each dialect: what is the same for both is not done twice. */

@@ -62,7 +62,7 @@ describe("origins that are named", () => {
       body: JSON.stringify(body),
     })
 
-  it.each(["/infer", "/v1/chat/completions", "/v1/embeddings"])(
+  it.each(["/infer", "/v1/chat/completions", "/v1/embeddings", "/v1/messages"])(
     "may send to %s what clients send",
     async (path) => {
       const sent = "authorization,content-type,x-stainless-os,x-stainless-retry-count,openai-organization"
@@ -86,7 +86,10 @@ describe("origins that are named", () => {
     for (const asked of ["", "x y", "a,,b", "x".repeat(3000)]) {
       assert.deepStrictEqual(
         listed(await preflight(gateway, "/infer", APP, asked), "access-control-allow-headers"),
-        ["authorization", "x-api-key", "content-type", "idempotency-key"],
+        [
+          ...["authorization", "x-api-key", "content-type", "idempotency-key"],
+          ...["anthropic-version", "anthropic-beta"],
+        ],
       )
     }
   })

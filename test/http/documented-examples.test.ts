@@ -6,6 +6,7 @@ import { ChatCompletion, ChatCompletionChunk } from "../../src/api/chat-completi
 import { EmbeddingList } from "../../src/api/embeddings.ts"
 import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/InferApi.ts"
 import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
+import { Message, MessageStreamEvent, TokenCount } from "../../src/api/messages.ts"
 import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
 import { ResponseEvent, ResponseObject } from "../../src/api/responses.ts"
 import { bodyOf, operations } from "../api/document.ts"
@@ -53,6 +54,8 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/v1/chat/completions": ChatCompletion,
   "/v1/embeddings": EmbeddingList,
   "/v1/responses": ResponseObject,
+  "/v1/messages": Message,
+  "/v1/messages/count_tokens": TokenCount,
   "/v1/models": ModelList,
   "/v1/models/{model}": Model,
   "/admin/keys": Schema.Union([IssuedKeyJson, Schema.Struct({ data: Schema.Array(ApiKeyJson) })]),
@@ -61,10 +64,16 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/analytics/usage-by-key": Schema.Struct({ data: Schema.Array(UsageByKey) }),
 }
 
+const lastEvents: Record<string, string> = {
+  "/v1/messages": '"type":"message_stop"',
+  "/v1/responses": '"type":"response.completed"',
+}
+
 const events: Record<string, Schema.Decoder<unknown>> = {
   "/infer": InferStreamEvent,
   "/v1/chat/completions": ChatCompletionChunk,
   "/v1/responses": ResponseEvent,
+  "/v1/messages": MessageStreamEvent,
 }
 
 const decodes = (schema: Schema.Decoder<unknown> | undefined, value: unknown) => {
@@ -79,6 +88,8 @@ describe("an example of the document", () => {
       "/infer",
       "/v1/chat/completions",
       "/v1/embeddings",
+      "/v1/messages",
+      "/v1/messages/count_tokens",
       "/v1/responses",
     ])
     for (const { path, examples } of bodies) assert.isNotEmpty(examples, path)
@@ -93,9 +104,8 @@ describe("an example of the document", () => {
       if (example.stream !== true) return decodes(answers[path], JSON.parse(body))
       assert.include(response.headers.get("content-type") ?? "", "text/event-stream")
       const data = [...body.matchAll(/^data: (.+)$/gm)].map(([, event = ""]) => event)
-      const last = data.at(-1) ?? ""
-      if (path === "/v1/responses") assert.include(last, '"type":"response.completed"')
-      else assert.strictEqual(data.pop(), "[DONE]")
+      assert.include(data.at(-1) ?? "", lastEvents[path] ?? "[DONE]")
+      if (data.at(-1) === "[DONE]") data.pop()
       for (const event of data) decodes(events[path], JSON.parse(event))
     })
   }

@@ -143,7 +143,7 @@ describe("a gateway", () => {
     )
     await connection.until(({ closed }) => closed)
     connection.destroy()
-    return `${connection.statuses[0]} ${/"code":"(\w+)"/.exec(connection.received)?.[1]}`
+    return `${connection.statuses[0]} ${/"(?:error_)?code":"(\w+)"/.exec(connection.received)?.[1]}`
   }
 
   it("answers 404 to every other spelling, with an admin token too", async () => {

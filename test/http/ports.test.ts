@@ -17,7 +17,7 @@ const HEALTH = ["/livez", "/readyz"]
 const answer = async (url: string, path: string, method: string) => {
   const response = await fetch(`${url}${path}`, { method })
   const text = await response.text()
-  return { status: response.status, missing: text.includes('"code":"not_found"'), text }
+  return { status: response.status, missing: /"(?:error_)?code":"not_found"/.test(text), text }
 }
 
 /** Paths that are there, under any method. */

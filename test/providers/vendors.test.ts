@@ -114,17 +114,16 @@ describe.each(vendorFixtures)("$preset.name", ({ fixture, preset }) => {
     })
   })
 
-  it.skipIf(fixture.refusedKey === undefined)(
-    "that refuses the key is the operator's trouble, and without its words",
-    async () => {
+  if (fixture.refusedKey !== undefined) {
+    it("that refuses the key is the operator's trouble, and without its words", async () => {
       const response = await ask(`${name}-wrong/m`)
       assert.deepInclude(await response.json(), {
         status: 502,
         code: "upstream_auth",
         detail: "The provider refused the gateway's own credentials. Its operator has to act.",
       })
-    },
-  )
+    })
+  }
 
   it("is asked at no path that it does not have", () => {
     assert.deepStrictEqual(fakes.strays, [])

@@ -1,7 +1,7 @@
 /** Bodies of a wanted size that are as much work as JSON can make of so many bytes, each in a way of its own. */
 export interface HeavyBody {
   readonly name: string
-  readonly endpoint: "/infer" | "/v1/chat/completions" | "/v1/embeddings" | "/v1/responses"
+  readonly endpoint: "/infer" | "/v1/chat/completions" | "/v1/embeddings" | "/v1/messages" | "/v1/responses"
   readonly make: (bytes: number) => Buffer
 }
 
@@ -53,6 +53,16 @@ const embeddingFields = shape("/v1/embeddings", (more) => `{"model":"m","input":
 
 const responseItems = shape("/v1/responses", (list) => `{"model":"m","input":[${list}]}`)
 const responseTools = shape("/v1/responses", (list) => `{"model":"m","input":"hello","tools":[${list}]}`)
+const turns = shape("/v1/messages", (list) => `{"model":"m","max_tokens":9,"messages":[${list}]}`)
+const blocks = shape(
+  "/v1/messages",
+  (list) => `{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[${list}]}]}`,
+)
+const calls = shape(
+  "/v1/messages",
+  (list) => `{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":[${list}]}]}`,
+)
+const settings = shape("/v1/messages", (more) => `{"model":"m","max_tokens":9,"messages":[${USER}],${more}}`)
 
 const deep = (levels: number): string => "[".repeat(levels) + "]".repeat(levels)
 const schema = (bytes: number): string =>
@@ -273,6 +283,36 @@ export const heavyBodies: ReadonlyArray<HeavyBody> = [
   input("a long text", (bytes) => `"${times(bytes, "lorem ipsum dolor ")}"`),
   input("an object", (bytes) => `{${items(bytes, (i) => `"f${i}":0`)}}`),
   embeddingFields("many fields", (bytes) => items(bytes, (i) => `"f${i}":0`)),
+  turns("many turns", (bytes) => items(bytes, () => USER)),
+  blocks("many blocks", (bytes) => items(bytes, () => '{"type":"text","text":"a","cache_control":{}}')),
+  blocks("a long text", (bytes) => `{"type":"text","text":"${times(bytes - 30, "a")}"}`),
+  blocks("many results with images", (bytes) =>
+    items(
+      bytes,
+      (i) =>
+        `{"type":"tool_result","tool_use_id":"c${i}","content":[{"type":"image","source":{"type":"base64","media_type":"image/png","data":"aGk="}}]}`,
+    ),
+  ),
+  calls("many calls", (bytes) =>
+    items(
+      bytes,
+      (i) => `{"type":"tool_use","id":"c${i}","name":"f","input":{"a":[1,2,3]},"extra_content":{}}`,
+    ),
+  ),
+  calls(
+    "one call with a large input",
+    (bytes) => `{"type":"tool_use","id":"c","name":"f","input":${schema(bytes)}}`,
+  ),
+  calls("many thoughts", (bytes) => items(bytes, () => '{"type":"thinking","thinking":"a","signature":""}')),
+  settings(
+    "many tools",
+    (bytes) =>
+      `"tools":[${items(bytes, (i) => `{"name":"f${i}","input_schema":{"type":"object"},"cache_control":{}}`)}]`,
+  ),
+  settings(
+    "a schema of many fields",
+    (bytes) => `"output_config":{"format":{"type":"json_schema","schema":${schema(bytes)}}}`,
+  ),
 ]
 
 function messagesOf(list: string): string {

@@ -33,7 +33,7 @@ export const lowerThinking = (
   const config = present(google.thinking_config)
   if (config !== undefined) return fromGoogle(config)
   const thinking = present(request.thinking)
-  if (thinking !== undefined) return fromAnthropic(thinking)
+  if (thinking !== undefined && !isUpToTheModel(thinking)) return fromAnthropic(thinking)
   const effort = present(request.reasoning_effort)
   if (effort === undefined) return Result.succeed(undefined)
   const known = efforts.find((each) => each === effort)
@@ -73,14 +73,16 @@ const fromGoogle = (config: unknown): Result.Result<Thinking, LoweringFault> => 
   })
 }
 
+/** Leaves how much to the model; how hard it shall try is said beside it, as an effort. */
+const isUpToTheModel = (thinking: unknown): boolean =>
+  isObject(thinking) && (thinking.type === "adaptive" || thinking.type === "between_tools")
+
 const fromAnthropic = (thinking: unknown): Result.Result<Thinking, LoweringFault> => {
   if (!isObject(thinking)) return Result.fail(malformed("thinking", "thinking is an object."))
   const { type, budget_tokens: tokens } = thinking
   switch (type) {
     case "disabled":
       return Result.succeed({ _tag: "Effort", effort: "none" })
-    case "adaptive":
-      return Result.succeed(undefined)
     case "enabled":
       if (tokens === undefined) return Result.succeed(undefined)
       return typeof tokens === "number" && Number.isInteger(tokens) && tokens > 0

@@ -1,17 +1,24 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, objectAt } from "../../../platform/json.ts"
+import type { Audience } from "./audience.ts"
 
 /**
  * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, the
- * reasoning of a turn that bears one, the images of an answer), and what the client says to Google alone. A strict server
- * refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and no images back at all; of
- * a server that imitates it, both may be its own. The same request when there is nothing to change.
+ * reasoning of a turn that bears one, the images of an answer; Claude's signed reasoning), and what the client says to
+ * Google alone. A strict server refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and
+ * no images back at all; of a server that imitates it, both may be its own. The same request when there is nothing to change.
  */
-export const withoutForeignFields = (request: ChatRequest, isOpenAi: boolean): ChatRequest => {
+export const withoutForeignFields = (
+  request: ChatRequest,
+  { isOpenAi, isClaude }: Pick<Audience, "isClaude" | "isOpenAi">,
+): ChatRequest => {
   const own = sayingToGoogle(request) === undefined ? request : withoutGoogle(request)
-  return isOpenAi
-    ? withMessages(own, isForeignToOpenAi, forOpenAi)
-    : withMessages(own, isForeignToImitators, forImitators)
+  if (isOpenAi) return withMessages(own, isForeignToOpenAi, forOpenAi)
+  return withMessages(
+    isClaude ? own : withMessages(own, isClaudes, forOthersThanClaude),
+    isForeignToImitators,
+    forImitators,
+  )
 }
 
 /**
@@ -92,6 +99,24 @@ const isForeignToOpenAi = (message: unknown): message is ChatMessage =>
 const forOpenAi = (message: ChatMessage): ChatMessage => {
   const { images: _, reasoning: __, reasoning_content: ___, reasoning_details: ____, ...own } = message
   return withoutSigned(own)
+}
+
+// --- models that are not Claude
+
+const CLAUDE_FORMAT = "anthropic-claude-v1"
+
+const isClaudeReasoning = (detail: unknown): boolean => isObject(detail) && detail.format === CLAUDE_FORMAT
+
+const isClaudes = (message: unknown): message is ChatMessage =>
+  isAssistant(message) &&
+  Array.isArray(message.reasoning_details) &&
+  message.reasoning_details.some(isClaudeReasoning)
+
+/** Leaves out Claude's reasoning, under the names that repeat it too. */
+const forOthersThanClaude = (message: ChatMessage): ChatMessage => {
+  const { reasoning_details: details, reasoning: _, reasoning_content: __, ...own } = message
+  const others = Array.isArray(details) ? details.filter((detail) => !isClaudeReasoning(detail)) : []
+  return others.length > 0 ? { ...own, reasoning_details: others } : own
 }
 
 // --- servers that imitate OpenAI

@@ -3,9 +3,11 @@ import type { CallMode } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import type { BodyWriter, Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
+import { audienceOf } from "./audience.ts"
 import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
 import { sayingToGoogle } from "./foreign-fields.ts"
+import { lostOnOpenAi, unknownToOpenAi } from "./from-messages.ts"
 import { joinEvents, splitAnswer } from "./other-form.ts"
 import { type ChatWriting, hasOwnStreamOptions, type Wording, writeChat } from "./request.ts"
 import { openStream } from "./stream.ts"
@@ -13,7 +15,7 @@ import { readUsage } from "./usage.ts"
 
 /**
  * OpenAI chat completions and embeddings, as OpenAI and the many servers that imitate it speak them. Clients speak
- * the same, so requests and answers pass as they are but for what the gateway must set; nothing is unsupported.
+ * the same, so requests and answers pass as they are but for what the gateway must set; nothing of theirs is unsupported.
  */
 export const openAiChat = (
   options: ChatOptions & {
@@ -23,12 +25,16 @@ export const openAiChat = (
 ): Protocol => {
   const learned: Learned = new Map()
   return {
-    lower: (task, model) =>
-      Result.succeed(
-        task._tag === "Chat"
-          ? new ChatWriter(model, task, options, learned)
-          : { write: () => writeEmbedding(model, task) },
-      ),
+    lower: (task, model) => {
+      if (task._tag === "Embedding") return Result.succeed({ write: () => writeEmbedding(model, task) })
+      const foreign =
+        task.dialect === "messages" && !audienceOf(model, options.isOpenAi).isClaude
+          ? unknownToOpenAi(task.request)
+          : undefined
+      return foreign === undefined
+        ? Result.succeed(new ChatWriter(model, task, options, learned))
+        : Result.fail(foreign)
+    },
     parse: parseAnswer,
     usageOf: ({ usage, service_tier }) => readUsage(usage, service_tier),
     openStream: () => openStream(options.endsWithDone ?? true),
@@ -66,7 +72,13 @@ class ChatWriter implements BodyWriter {
   }
 
   get dropped(): BodyWriter["dropped"] {
-    const field = sayingToGoogle(this.#task.request)
+    const { dialect, request } = this.#task
+    const audience = audienceOf(this.#model, this.#options.isOpenAi)
+    if (dialect === "messages" && !audience.isClaude) {
+      const lost = lostOnOpenAi(request, audience)
+      return lost.length > 0 ? lost : undefined
+    }
+    const field = sayingToGoogle(request)
     return field === undefined ? undefined : [field]
   }
 

@@ -2,7 +2,9 @@ import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, joinObjects } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { type Audience, audienceOf, isReasoning } from "./audience.ts"
 import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
+import { inOpenAiWords } from "./from-messages.ts"
 
 /** The members that the gateway sets; every other member is the client's. */
 interface Settings {
@@ -32,20 +34,18 @@ export interface Wording {
   readonly inOlderWords: boolean
 }
 
-/** Cleaned requests, so that the text of one is written once for all models that it is sent to. */
-const ownRequests = {
-  openAi: new WeakMap<ChatRequest, ChatRequest>(),
-  imitators: new WeakMap<ChatRequest, ChatRequest>(),
-  older: new WeakMap<ChatRequest, ChatRequest>(),
-}
+/** Cleaned requests by their audience, so that the text of one is written once for all models that it is sent to. */
+const ownRequests = new WeakMap<ChatRequest, Map<string, ChatRequest>>()
 
-const ownRequest = (request: ChatRequest, isOpenAi: boolean, isOlder: boolean): ChatRequest => {
-  const known = ownRequests[isOlder ? "older" : isOpenAi ? "openAi" : "imitators"]
-  const made = known.get(request)
+const ownRequest = ({ dialect, request }: ChatTask, audience: Audience, isOlder: boolean): ChatRequest => {
+  const known = ownRequests.get(request)
+  const form = [...Object.values(audience), isOlder].join()
+  const made = known?.get(form)
   if (made !== undefined) return made
-  const cleaned = withoutForeignFields(request, isOpenAi)
+  const said = dialect === "messages" && !audience.isClaude ? inOpenAiWords(request, audience) : request
+  const cleaned = withoutForeignFields(said, audience)
   const own = isOlder ? inOlderWords(cleaned) : cleaned
-  if (own !== request) known.set(request, own)
+  if (own !== request) ownRequests.set(request, (known ?? new Map<string, ChatRequest>()).set(form, own))
   return own
 }
 
@@ -55,11 +55,12 @@ const ownRequest = (request: ChatRequest, isOpenAi: boolean, isOlder: boolean): 
  */
 export const writeChat = (
   model: string,
-  { dialect = "chat", request, source }: ChatTask,
+  task: ChatTask,
   mode: CallMode,
   { isOpenAi }: ChatWriting,
   wording: Wording,
 ): string | Uint8Array => {
+  const { dialect = "chat", request, source } = task
   const { max_tokens, max_completion_tokens, stream_options } = request
   const settings: Settings = {
     model,
@@ -69,9 +70,9 @@ export const writeChat = (
         ? { ...(isObject(stream_options) && stream_options), include_usage: true }
         : undefined,
     renamesMaxTokens:
-      isOpenAi && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
+      isOpenAi && isReasoning(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
   }
-  const own = ownRequest(request, isOpenAi, wording.inOlderWords)
+  const own = ownRequest(task, audienceOf(model, isOpenAi), wording.inOlderWords)
   return source === undefined || dialect !== "chat" || own !== request
     ? rewrite(own, settings)
     : edit(source, settings)
@@ -118,9 +119,6 @@ const edit = (
   }
   return changeMembers(source, changes)
 }
-
-/** OpenAI's reasoning models and everything since, fine-tuned ones too: o1, o4-mini, gpt-5. */
-const refusesMaxTokens = (model: string): boolean => /^(ft:)?(o\d|gpt-([5-9]|\d\d))/.test(model)
 
 /** Clients send null for "not set" too. */
 const isNumber = (value: unknown): boolean => typeof value === "number"

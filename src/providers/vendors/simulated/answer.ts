@@ -3,10 +3,10 @@ import type { ModelConfig } from "../../../catalog/model.ts"
 import { type ChatRequest, type FinishReason, maxOutputTokens } from "../../../domain/Chat.ts"
 import type { Usage } from "../../../domain/Usage.ts"
 import { isObject, objectAt } from "../../../platform/json.ts"
+import { promptTokens, type Spoken, speak } from "../../../tokens/count.ts"
 import type { SimulatedFailure } from "./embeddings.ts"
 import { simulatedInstance } from "./instance.ts"
 import { simulatedString } from "./string.ts"
-import { promptTokens, type Spoken, speak } from "./tokens.ts"
 import { calledTools, type SimulatedTool } from "./tools.ts"
 
 export interface SimulatedAnswer {

@@ -3,8 +3,8 @@ import type { ModelConfig } from "../../../catalog/model.ts"
 import type { Completion } from "../../../domain/Chat.ts"
 import { type EmbeddingRequest, embeddingInputs } from "../../../domain/Embedding.ts"
 import type { ProviderError } from "../../../domain/ProviderError.ts"
+import { embeddingTokens } from "../../../tokens/count.ts"
 import { embeddingList } from "../../protocols/openai-chat/wire.ts"
-import { embeddingTokens } from "./tokens.ts"
 
 const DEFAULT_DIMENSIONS = 16
 const MAX_DIMENSIONS = 1_536

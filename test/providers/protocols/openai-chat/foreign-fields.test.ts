@@ -155,3 +155,27 @@ describe("what only OpenAI knows", () => {
     })
   })
 })
+
+describe("Claude's reasoning", () => {
+  const details = [{ type: "reasoning.text", text: "Hm.", signature: "c2ln", format: "anthropic-claude-v1" }]
+  const other = { type: "reasoning.text", text: "Ha.", format: "unknown" }
+  const said = history({ reasoning: "Hm.", reasoning_details: [...details, other], tool_calls: [call] })
+  const sentTo = (model: string) =>
+    JSON.parse(
+      String(
+        Result.getOrThrow(imitator.lower({ _tag: "Chat", mode: "whole", request: said }, model)).write(
+          "whole",
+        ),
+      ),
+    ).messages[1]
+
+  it("goes to Claude, whoever serves it, and to no other model", () => {
+    assert.deepInclude(sentTo("anthropic/claude-opus-5"), {
+      reasoning: "Hm.",
+      reasoning_details: [...details, other],
+    })
+    const elsewhere = sentTo("llama")
+    assert.deepStrictEqual(elsewhere.reasoning_details, [other])
+    assert.notInclude(JSON.stringify(elsewhere), "Hm.")
+  })
+})

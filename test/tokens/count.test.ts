@@ -3,7 +3,7 @@ import { readFileSync } from "node:fs"
 import { assert, describe, it } from "@effect/vitest"
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
-import { embeddingTokens, promptTokens, speak } from "../../src/providers/vendors/simulated/tokens.ts"
+import { embeddingTokens, promptTokens, speak } from "../../src/tokens/count.ts"
 
 const ask = (
   content: NonNullable<ChatRequest["messages"][number]["content"]>,
@@ -140,7 +140,7 @@ describe("a text that is spoken", () => {
 it("loads the vocabulary with the first answer and not before", () => {
   const script = `
     const { makeSimulated } = await import("./src/providers/vendors/simulated/simulated.ts")
-    const { promptTokens } = await import("./src/providers/vendors/simulated/tokens.ts")
+    const { promptTokens } = await import("./src/tokens/count.ts")
     const { createRequire } = await import("node:module")
     const cache = createRequire(process.cwd() + "/").cache
     const isLoaded = () => Object.keys(cache).some((file) => file.includes("gpt-tokenizer"))

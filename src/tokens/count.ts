@@ -1,10 +1,10 @@
 import { createRequire } from "node:module"
-import { type ChatRequest, PART_TOKENS } from "../../../domain/Chat.ts"
-import { type EmbeddingRequest, embeddingInputs } from "../../../domain/Embedding.ts"
+import { type ChatRequest, PART_TOKENS } from "../domain/Chat.ts"
+import { type EmbeddingRequest, embeddingInputs } from "../domain/Embedding.ts"
 
 /**
  * Tokens as today's models of OpenAI count them (`o200k_base`). The vocabulary takes 75 ms to load and 65 MB of memory, so
- * it is loaded when a simulated provider first answers; a bound on what is encoded keeps every request to milliseconds.
+ * it is loaded when tokens are first counted; a bound on what is encoded keeps every request to milliseconds.
  */
 type Tokenizer = typeof import("gpt-tokenizer/encoding/o200k_base")
 

@@ -1,0 +1,132 @@
+import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
+import type { Mistake, Mistakes } from "./mistake.ts"
+
+/** Blocks of a question or of a tool's result in chat's words. */
+
+export interface Part {
+  readonly type: string
+  readonly text?: string
+  readonly [field: string]: unknown
+}
+
+type Path = Mistake["path"]
+
+const A_STRING = "Expected a string"
+
+/**
+ * Turns a text or blocks into parts. A block for which chat has no word stays what it is: providers that know it may take it,
+ * and the others refuse it by its place.
+ */
+export const partsOf = (content: unknown, path: Path, mistakes: Mistakes): ReadonlyArray<Part> => {
+  if (content === undefined || content === null || content === "") return []
+  if (typeof content === "string") return [{ type: "text", text: content }]
+  if (!Array.isArray(content)) {
+    mistakes.add(path, "Expected a string or a list of blocks")
+    return []
+  }
+  return content.flatMap((block, index) => partOf(block, [...path, index], mistakes))
+}
+
+/** Turns one block into parts: a document may be several. */
+export const partOf = (block: unknown, path: Path, mistakes: Mistakes): ReadonlyArray<Part> => {
+  const type = typeOf(block, path, mistakes)
+  if (!isObject(block) || type === undefined) return []
+  const hints = hintsOf(block)
+  switch (type) {
+    case "text":
+      return [{ type: "text", text: textAt(block, "text", path, mistakes), ...hints }]
+    case "image": {
+      const url = imageUrl(block, path, mistakes)
+      return [url === undefined ? { ...block, type } : { type: "image_url", image_url: { url }, ...hints }]
+    }
+    case "document":
+      return documentParts(block, path, mistakes).map((part) => ({ ...part, ...hints }))
+    default:
+      return [{ ...block, type }]
+  }
+}
+
+/** Returns the type of a block, which every block has. */
+export const typeOf = (block: unknown, path: Path, mistakes: Mistakes): string | undefined => {
+  const type = isObject(block) ? stringAt(block, "type") : undefined
+  if (type === undefined) {
+    mistakes.add(isObject(block) ? [...path, "type"] : path, isObject(block) ? A_STRING : "Expected a block")
+  }
+  return type
+}
+
+export const textAt = (block: JsonObject, key: string, path: Path, mistakes: Mistakes): string => {
+  const text = stringAt(block, key)
+  if (text === undefined) mistakes.add([...path, key], A_STRING)
+  return text ?? ""
+}
+
+/** The mark of a prefix that is to be cached, which chat has from the field's gateways. */
+export const hintsOf = ({ cache_control }: JsonObject): { readonly cache_control?: unknown } =>
+  cache_control == null ? {} : { cache_control }
+
+/** Returns an image as a URL, of its data or its own; undefined for one that lies with the vendor. */
+export const imageUrl = (block: JsonObject, path: Path, mistakes: Mistakes): string | undefined => {
+  const source = sourceOf(block, path, mistakes)
+  switch (source?.type) {
+    case "base64":
+      return dataUrl(source, path, mistakes)
+    case "url":
+      return textAt(source, "url", [...path, "source"], mistakes)
+    default:
+      return undefined
+  }
+}
+
+const sourceOf = (block: JsonObject, path: Path, mistakes: Mistakes): JsonObject | undefined => {
+  const source = objectAt(block, "source")
+  if (source === undefined || typeof source.type !== "string") {
+    mistakes.add([...path, "source"], "Expected an object with a type")
+  }
+  return source
+}
+
+const dataUrl = (source: JsonObject, path: Path, mistakes: Mistakes): string => {
+  const at = [...path, "source"]
+  const mediaType = textAt(source, "media_type", at, mistakes)
+  return `data:${mediaType};base64,${textAt(source, "data", at, mistakes)}`
+}
+
+const documentParts = (block: JsonObject, path: Path, mistakes: Mistakes): ReadonlyArray<Part> => {
+  const source = sourceOf(block, path, mistakes)
+  const title = stringAt(block, "title")
+  // Who asks for citations is not served by an answer without any.
+  const foreign = [{ ...block, type: "document" }]
+  if (objectAt(block, "citations")?.enabled === true) return foreign
+  const heading = [title, stringAt(block, "context")].filter((text) => text !== undefined && text !== "")
+  const headed = (text: string) => ({ type: "text", text: [...heading, text].join("\n\n") })
+  switch (source?.type) {
+    case "base64":
+      return [
+        {
+          type: "file",
+          file: { filename: fileName(title), file_data: dataUrl(source, path, mistakes) },
+        },
+      ]
+    case "text":
+      return [headed(textAt(source, "data", [...path, "source"], mistakes))]
+    case "content": {
+      const parts = partsOf(source.content, [...path, "source", "content"], mistakes)
+      return heading.length === 0 ? parts : [{ type: "text", text: heading.join("\n\n") }, ...parts]
+    }
+    default:
+      return foreign
+  }
+}
+
+/** Servers tell what a file is by the end of its name. */
+const fileName = (title = "document"): string =>
+  /\.pdf$/i.test(title) ? title : `${title || "document"}.pdf`
+
+/** Joins parts that are nothing but texts into one, which every server takes; `separator` undefined: only a single one. */
+export const contentOf = (parts: ReadonlyArray<Part>, separator?: string): string | ReadonlyArray<Part> => {
+  if (parts.length === 0) return ""
+  const arePlain = parts.every(({ type, cache_control }) => type === "text" && cache_control === undefined)
+  if (!arePlain || (separator === undefined && parts.length > 1)) return parts
+  return parts.map(({ text }) => text ?? "").join(separator)
+}

@@ -1,0 +1,186 @@
+import { Clock, Effect, Result } from "effect"
+import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { CountTokensRequest, MessagesRequest } from "../api/messages.ts"
+import { toMessage } from "../dialects/messages/answer.ts"
+import { claudesOwn } from "../dialects/messages/own-history.ts"
+import { toChat } from "../dialects/messages/request.ts"
+import { MessageStream } from "../dialects/messages/stream.ts"
+import { refusedBy, VERSIONS, type Version } from "../dialects/messages/version.ts"
+import type { Completion } from "../domain/Chat.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
+import type { Outcome } from "../inference/Outcome.ts"
+import type { RateLimitState } from "../limits/RateLimits.ts"
+import { isObject, type JsonObject, parseJson } from "../platform/json.ts"
+import { changeMembers, type JsonSource, scanJson } from "../platform/json-source.ts"
+import type { GatewayResponse } from "../responses/response.ts"
+import { STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
+import { promptTokens } from "../tokens/count.ts"
+import { jsonLimits } from "./body.ts"
+import { checker, invalidField } from "./decode.ts"
+import { answeringErrors, anthropicFormat, commonHeaders } from "./error-response.ts"
+import { InferenceEndpoints } from "./InferenceEndpoints.ts"
+import {
+  type DecodeCall,
+  exchangeOf,
+  makeBodyReader,
+  makeInferenceRoute,
+  type ReadHeader,
+} from "./inference-route.ts"
+import { anthropicRateLimitFields, progressHeaders, type RateLimitFields } from "./outcome-headers.ts"
+import { Refusals } from "./Refusals.ts"
+import type { StreamWriter } from "./StreamedResponse.ts"
+import { outcomeWriter } from "./write-outcome.ts"
+
+/** Anthropic's routes: a client of theirs needs nothing but another base URL and key, whoever answers. */
+export const messagesRoutes = HttpRouter.use(
+  Effect.fnUntraced(function* (router) {
+    const infer = yield* makeInferenceRoute
+    const clock = yield* Clock.Clock
+    const fields = anthropicRateLimitFields(() => clock.currentTimeMillisUnsafe())
+    const write = writerOf(fields)
+    yield* router.addAll([
+      HttpRouter.route(
+        "POST",
+        "/v1/messages",
+        infer({ endpoint: "/v1/messages", decode: decodeMessages(write, fields), refuse: write }),
+      ),
+      HttpRouter.route("POST", COUNT_TOKENS, (yield* makeCountTokens)(fields)),
+    ])
+  }),
+)
+
+type Write = (outcome: Outcome) => GatewayResponse
+
+const check = checker(MessagesRequest)
+const checkCounted = checker(CountTokensRequest)
+
+export const decodeMessages =
+  (write: Write, rateLimitFields: RateLimitFields): DecodeCall =>
+  ({ json, source }, header = () => undefined) =>
+    Result.map(readMessages(check(json), header), ({ body, request, version }) => {
+      const streamed = body.stream === true
+      const betas = header("anthropic-beta")
+      return {
+        requestedModel: body.model,
+        task: {
+          _tag: "Chat",
+          request,
+          mode: streamed ? "stream" : "whole",
+          dialect: "messages",
+          source: source && ownSource(source, body.messages),
+          headers: ["anthropic-version", version, ...(betas === undefined ? [] : ["anthropic-beta", betas])],
+        } as const,
+        dryRun: false,
+        write,
+        stream: streamed ? streamWriter(rateLimitFields) : undefined,
+      }
+    })
+
+/** Reads a request whose own fields are checked, under its version. */
+const readMessages = <Body extends JsonObject>(
+  checked: Result.Result<Body, GatewayError>,
+  header: ReadHeader,
+) =>
+  Result.flatMap(versionOf(header("anthropic-version")), (version) =>
+    Result.flatMap(checked, (body) => {
+      const refused = refusedBy(version, body)
+      return Result.mapBoth(refused === undefined ? toChat(body) : Result.fail(refused), {
+        onSuccess: (request) => ({ body, request, version }),
+        onFailure: ({ path, rule }) => invalidField(path, rule),
+      })
+    }),
+  )
+
+const COUNT_TOKENS = "/v1/messages/count_tokens"
+
+/** Makes the handler that counts a request's tokens as far as the gateway itself can. */
+const makeCountTokens = Effect.gen(function* () {
+  const endpoints = yield* InferenceEndpoints
+  const refusals = yield* Refusals
+  const readMeaning = yield* makeBodyReader
+  return (rateLimitFields: RateLimitFields) =>
+    Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
+      const exchange = exchangeOf(request, COUNT_TOKENS, refusals)
+      const header: ReadHeader = (name) => request.headers[name]
+      const headers = (rateLimit: RateLimitState | undefined) => ({
+        ...commonHeaders(exchange.requestId),
+        ...anthropicFormat.headers?.(exchange.requestId),
+        ...(rateLimit && rateLimitFields(rateLimit)),
+        "x-gateway-estimated": "true",
+      })
+      const counted = endpoints.serveAlone(exchange, (takeBytes, rateLimit) =>
+        Effect.map(
+          readMeaning(request, takeBytes, ({ json }) => readMessages(checkCounted(json), header)),
+          ({ understood }) =>
+            HttpServerResponse.jsonUnsafe(
+              { input_tokens: promptTokens(understood.request) },
+              { headers: headers(rateLimit) },
+            ),
+        ),
+      )
+      return answeringErrors(counted)
+    })
+})
+
+/** Reads the version; a client that names none speaks the oldest. */
+const versionOf = (named: string | undefined): Result.Result<Version, GatewayError> => {
+  const version = named === undefined ? VERSIONS[0] : VERSIONS.find((each) => each === named)
+  return version === undefined
+    ? Result.fail(
+        new GatewayError({
+          code: "invalid_request",
+          param: "anthropic-version",
+          detail: `anthropic-version: Expected one of ${VERSIONS.join(", ")}.`,
+        }),
+      )
+    : Result.succeed(version)
+}
+
+/** Returns the client's bytes as they may go on to Claude: mostly as they are. */
+const ownSource = (source: JsonSource, messages: ReadonlyArray<unknown>): JsonSource | undefined => {
+  const own = claudesOwn(messages)
+  if (own === messages) return source
+  const bytes = changeMembers(source, new Map([["messages", { value: JSON.stringify(own) }]]))
+  const { members } = scanJson(bytes, jsonLimits)
+  return members && { bytes, members }
+}
+
+export const writerOf = (rateLimitFields: RateLimitFields): Write =>
+  outcomeWriter(anthropicFormat, rateLimitFields, (_, answer) =>
+    answer?.completion === undefined ? "" : messageOf(answer.completion),
+  )
+
+const messageOf = (completion: Completion): string | Uint8Array => {
+  const body = completion.body()
+  if (completion.dialect === "messages") return body
+  const chat = parseJson(typeof body === "string" ? body : Buffer.from(body).toString())
+  return JSON.stringify(toMessage(isObject(chat) ? chat : {}, completion))
+}
+
+/** Makes the writer of one stream: a provider's own events pass as they are, chunks of chat become events of a message. */
+const streamWriter = (rateLimitFields: RateLimitFields): StreamWriter => {
+  const message = new MessageStream()
+  let isOwn = false
+  return {
+    headers: (progress) => ({
+      ...progressHeaders(progress, rateLimitFields),
+      ...anthropicFormat.headers?.(progress.requestId),
+      ...STREAM_HEADERS,
+    }),
+    needsText: false,
+    chunk: (chunk) => {
+      if (chunk.dialect === "messages") {
+        isOwn = true
+        return chunk.event
+      }
+      const events = message.read(chunk)
+      return events === "" ? undefined : Buffer.from(events)
+    },
+    end: ({ result, requestId }) => {
+      if (Result.isFailure(result)) {
+        return Buffer.from(`event: error\n${sseEvent(anthropicFormat.body(result.failure, requestId))}`)
+      }
+      return Buffer.from(isOwn || result.success === undefined ? "" : message.end(result.success.summary))
+    },
+  }
+}
