@@ -126,7 +126,8 @@ export const status =
 export const failure =
   (trouble: Trouble, headers: Headers = {}): Behaviour =>
   (exchange) => {
-    const sample: ErrorSample = errorSamples[trouble][exchange.asked.shape === "gemini" ? "gemini" : "openai"]
+    const sample: ErrorSample =
+      errorSamples[trouble][exchange.asked.shape === "unknown" ? "openai" : exchange.asked.shape]
     status(sample.status, sample.body, { ...sample.headers, ...headers })(exchange)
   }
 

@@ -1,3 +1,4 @@
+import { claudeEvent } from "./fake-upstream-anthropic.ts"
 import { type Behaviour, type Exchange, type Good, said, stream } from "./fake-upstream-behaviours.ts"
 import { errorSamples } from "./fake-upstream-errors.ts"
 import { sseEvent } from "./fake-upstream-gemini.ts"
@@ -18,11 +19,19 @@ const start = (
     const { asked } = exchange
     const words = said(exchange, options)
     const events = goodEvents(asked, words)
-    const unfinished = events.filter((event) => !/finish_?reason":"|\[DONE\]|"choices":\[\]/i.test(event))
-    const kept = unfinished.slice(0, asked.shape === "openai" ? 1 + pieces : pieces)
+    const unfinished = events.filter(
+      (event) =>
+        !/finish_?reason":"|\[DONE\]|"choices":\[\]|^event: (content_block_stop|message_delta|message_stop)/i.test(
+          event,
+        ),
+    )
+    const kept = unfinished.slice(0, leading[asked.shape] + pieces)
     stream(exchange, [...kept, ...more(exchange)], options, () => after(exchange))
   }
 }
+
+/** Events before the first piece of a text. */
+const leading = { openai: 1, gemini: 0, anthropic: 3, unknown: 0 }
 
 /** The socket stays open. */
 export const streamThenHang = (pieces: number, options: Good = {}): Behaviour =>
@@ -49,7 +58,9 @@ export const streamThenError = (pieces: number, error?: unknown, options: Good =
     ({ asked }) =>
       asked.shape === "gemini"
         ? [sseEvent(error ?? errorSamples.overloaded.gemini.body)]
-        : [sse(error ?? errorSamples.overloaded.openai.body)],
+        : asked.shape === "anthropic"
+          ? [claudeEvent({ type: "error", ...Object(error ?? errorSamples.overloaded.anthropic.body) })]
+          : [sse(error ?? errorSamples.overloaded.openai.body)],
   )
 
 /** Not even a role before it. */

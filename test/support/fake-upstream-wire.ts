@@ -1,11 +1,12 @@
+import { claudeAnswer, claudeStreamEvents } from "./fake-upstream-anthropic.ts"
 import { geminiEmbeddings, geminiStreamEvents, geminiToolAnswer, sseEvent } from "./fake-upstream-gemini.ts"
 import { openAiAnswer, openAiEmbeddings, openAiStreamEvents } from "./fake-upstream-openai.ts"
 
 /**
- * The two provider shapes, seen from the provider's side: what a call asks for and what a good answer looks like.
+ * The provider shapes, seen from the provider's side: what a call asks for and what a good answer looks like.
  * Written apart from the gateway's own translation, so that a mistake there is not mirrored here.
  */
-type Shape = "openai" | "gemini" | "unknown"
+type Shape = "openai" | "gemini" | "anthropic" | "unknown"
 
 /** `chat` is a whole answer. */
 type Operation = "chat" | "stream" | "embedding"
@@ -67,6 +68,10 @@ export const readCall = (path: string, json: unknown): Asked => {
     const operation = field(json, "stream") === true ? "stream" : "chat"
     return { shape: "openai", operation, model, prompt: texts(json, "content"), json }
   }
+  if (path === "/v1/messages") {
+    const operation = field(json, "stream") === true ? "stream" : "chat"
+    return { shape: "anthropic", operation, model, prompt: texts(json, "content"), json }
+  }
   if (path.endsWith("/embeddings")) {
     return { shape: "openai", operation: "embedding", model, prompt: inputs(json).join(""), json }
   }
@@ -83,6 +88,7 @@ export const goodAnswer = (asked: Asked, said: Said): unknown => {
       ? openAiEmbeddings(asked, inputs(asked.json), said.tokens)
       : openAiAnswer(asked, said)
   }
+  if (asked.shape === "anthropic") return claudeAnswer(asked, said)
   if (asked.operation === "embedding") return geminiEmbeddings(asked.json)
   if (said.toolCalls.length > 0) return geminiToolAnswer(asked, said.toolCalls, said.tokens)
   return {
@@ -102,6 +108,7 @@ export const goodAnswer = (asked: Asked, said: Said): unknown => {
 /** The events of a good stream, to the terminal one; each is complete, with its blank line. */
 export const goodEvents = (asked: Asked, said: Said): ReadonlyArray<string> => {
   if (asked.shape === "openai") return openAiStreamEvents(asked, said)
+  if (asked.shape === "anthropic") return claudeStreamEvents(asked, said)
   return said.toolCalls.length > 0
     ? [sseEvent(geminiToolAnswer(asked, said.toolCalls, said.tokens))]
     : geminiStreamEvents(asked, said.text, said.tokens, said.finish)
