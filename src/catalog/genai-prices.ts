@@ -14,7 +14,7 @@ export const GENAI_PRICES_URL =
 
 /** A model whose price is wanted, of a vendor that the data set has. */
 export interface WantedModel {
-  readonly vendor: "openai" | "gemini"
+  readonly vendor: "openai" | "gemini" | "anthropic"
   readonly name: string
   readonly kind: "chat" | "embedding"
   /** What is known of it without the data set, which has no service tiers. */
@@ -32,7 +32,7 @@ export interface FoundPrices {
   readonly ignored: ReadonlyMap<string, number>
 }
 
-const PROVIDERS = { openai: "openai", gemini: "google" } as const
+const PROVIDERS = { openai: "openai", gemini: "google", anthropic: "anthropic" } as const
 
 /** Prices of tokens here and there. */
 const RATES = {

@@ -19,7 +19,7 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { fetchPrices, readPriceFile } from "./fetch-prices.ts"
 import { root } from "./root.ts"
 
-/** Every model of OpenAI's and Gemini's that is built in or configured. */
+/** Every model of OpenAI's, Gemini's and Anthropic's that is built in or configured. */
 const wantedModels = Effect.map(Settings, ({ gateway }) =>
   vendors.flatMap((vendor): ReadonlyArray<WantedModel> => {
     const { models, unserved } = builtinVendors[vendor]
@@ -164,7 +164,7 @@ export const update = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Take the prices of OpenAI's and Gemini's models from the data set genai-prices, over the built-in ones and under the " +
+    "Take the prices of OpenAI's, Gemini's and Anthropic's models from the data set genai-prices, over the built-in ones and under the " +
       "file's. Nothing is fetched unless this is run",
   ),
   Command.withShortDescription("Take newer prices over the built-in ones"),

@@ -126,7 +126,7 @@ export const Simulation = snakeCased({
 })
 export type Simulation = typeof Simulation.Type
 
-const KIND = "`openai`, `gemini`, `openai-compatible` or `simulated`"
+const KIND = "`openai`, `gemini`, `anthropic`, `openai-compatible` or `simulated`"
 const name = required(ProviderName, "1 to 64 of `a-z`, `0-9`, `-`; unique")
 const apiKeyEnv = optional(
   matching("must be the name of an environment variable (A-Z, 0-9, _)", /^[A-Z_][A-Z0-9_]{0,127}$/u),
@@ -135,7 +135,7 @@ const apiKeyEnv = optional(
 const BASE_URL = "required for `openai-compatible`"
 const MODELS = "exactly these models"
 
-const vendor = <const Kind extends "openai" | "gemini">(kind: Kind) =>
+const vendor = <const Kind extends "openai" | "gemini" | "anthropic">(kind: Kind) =>
   snakeCased({
     kind: required(Schema.Literal(kind), KIND),
     name,
@@ -154,6 +154,7 @@ const simulated = snakeCased({
 const StatedProvider = Schema.Union([
   vendor("openai"),
   vendor("gemini"),
+  vendor("anthropic"),
   snakeCased({
     kind: required(Schema.Literal("openai-compatible"), KIND),
     name,
@@ -166,7 +167,9 @@ const StatedProvider = Schema.Union([
     models: required(filledList(ModelConfig), MODELS),
   }),
   simulated,
-]).annotate({ message: "must be a mapping whose kind is openai, gemini, openai-compatible or simulated" })
+]).annotate({
+  message: "must be a mapping whose kind is openai, gemini, anthropic, openai-compatible or simulated",
+})
 export type StatedProvider = typeof StatedProvider.Type
 
 /** Model of a provider, written `provider/model`; model names may hold slashes themselves, provider names never do. */

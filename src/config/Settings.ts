@@ -23,7 +23,7 @@ import {
   urlOf,
   type Values,
 } from "./setting.ts"
-import { geminiUrl, openAiUrl } from "./vendor-urls.ts"
+import { anthropicUrl, geminiUrl, openAiUrl } from "./vendor-urls.ts"
 
 /**
  * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
@@ -59,11 +59,11 @@ const adminJwtSecret = secret(
   ),
 )
 const gatewayFile = text("GATEWAY_CONFIG", FilePath, undefined)
-const baseUrls = { openai: openAiUrl, gemini: geminiUrl }
+const baseUrls = { openai: openAiUrl, gemini: geminiUrl, anthropic: anthropicUrl }
 
 type Reader = ReturnType<typeof makeReader>
 
-/** Reads the API keys of both vendors and of every provider in the file, by environment variable. */
+/** Reads the API keys of all vendors and of every provider in the file, by environment variable. */
 const readApiKeys = Effect.fnUntraced(function* (file: GatewayFile, { read, wrong }: Reader) {
   const variables = new Set([
     ...vendors.map((vendor) => builtinVendors[vendor].apiKeyEnv),
@@ -165,7 +165,11 @@ export class Settings extends Context.Service<
       gateway: Result.getOrThrow(
         mergeGatewayConfig(emptyFile, {
           apiKeys: new Map(),
-          baseUrls: { openai: baseUrls.openai.unset, gemini: baseUrls.gemini.unset },
+          baseUrls: {
+            openai: baseUrls.openai.unset,
+            gemini: baseUrls.gemini.unset,
+            anthropic: baseUrls.anthropic.unset,
+          },
         }),
       ),
       ...overrides,

@@ -18,7 +18,7 @@ export const checkProviders = ({ providers }: GatewayConfig): Finding => {
     return warn("providers", {
       summary: "only simulated providers are on: no answer comes from a model",
       numbers,
-      next: "Set OPENAI_API_KEY or GEMINI_API_KEY, or list providers in the file that GATEWAY_CONFIG names.",
+      next: "Set OPENAI_API_KEY, GEMINI_API_KEY or ANTHROPIC_API_KEY, or list providers in the file that GATEWAY_CONFIG names.",
     })
   }
   const keyless = real.filter(({ apiKey }) => apiKey === undefined).map(({ name }) => name)

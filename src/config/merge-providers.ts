@@ -61,7 +61,7 @@ export const mergeProviders = (
 const defaultChoice = ({ kind, models }: ProviderConfig): Omit<EnabledProvider, "provider"> => {
   const chat = models.filter((model) => model.kind === "chat").map(({ name }) => name)
   const served = (name: string) => chat.includes(name)
-  const isVendor = kind === "openai" || kind === "gemini"
+  const isVendor = kind !== "openai-compatible" && kind !== "simulated"
   const auto = isVendor ? builtinVendors[kind].auto.filter(served) : []
   return {
     auto: auto.length > 0 ? auto : chat.slice(0, 1),

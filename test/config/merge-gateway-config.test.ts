@@ -11,7 +11,11 @@ const merge = (yaml: string, ...variables: ReadonlyArray<string>) =>
     Result.getOrThrowWith(parseGatewayFile(yaml), (faults) => new Error(faults.join("\n"))),
     {
       apiKeys: new Map(variables.map((name) => [name, Redacted.make(`value of ${name}`)])),
-      baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+      baseUrls: {
+        openai: "https://openai.test/v1",
+        gemini: "https://gemini.test",
+        anthropic: "https://anthropic.test",
+      },
     },
   )
 
