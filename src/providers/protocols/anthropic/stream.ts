@@ -7,7 +7,7 @@ import type { Fault, Reading, StreamReader } from "../Protocol.ts"
 import { answerHead } from "./content.ts"
 import { classifyInBand } from "./errors.ts"
 import { emptyFault, readFinishReason } from "./stop-reason.ts"
-import { encryptedDetail, nextDetail, textDetail } from "./thinking-blocks.ts"
+import { encryptedDetail, textDetail } from "./thinking-blocks.ts"
 import { readUsage, withCounts } from "./usage.ts"
 
 /**
@@ -21,11 +21,11 @@ interface OpenBlock {
   readonly type: unknown
   /** Its number among the calls or among the thoughts. */
   readonly nth: number
-  /** Whether nothing of a thought or of the arguments of a call has been told yet. */
-  isFirst: boolean
+  /** A thought, or the arguments of a call, as far as they have come. */
+  said: string
 }
 
-const NO_BLOCK: OpenBlock = { type: undefined, nth: 0, isFirst: false }
+const NO_BLOCK: OpenBlock = { type: undefined, nth: 0, said: "" }
 
 class MessageStream implements StreamReader {
   readonly #model: string
@@ -70,7 +70,7 @@ class MessageStream implements StreamReader {
         return this.#more(objectAt(json, "delta"))
       case "content_block_stop":
         // Of a call without arguments, whose text OpenAI's clients take for JSON.
-        return this.#block.type === "tool_use" && this.#block.isFirst
+        return this.#block.type === "tool_use" && this.#block.said === ""
           ? this.#sayArguments(this.#block.nth, "{}")
           : nothing
       case "message_delta":
@@ -94,13 +94,13 @@ class MessageStream implements StreamReader {
     switch (block?.type) {
       case "tool_use": {
         this.#begun = true
-        this.#block = { type: block.type, nth: this.#calls++, isFirst: true }
+        this.#block = { type: block.type, nth: this.#calls++, said: "" }
         const name = fromWireName(stringAt(block, "name") ?? "")
         const call = { id: stringAt(block, "id") ?? "", type: "function", function: { name, arguments: "" } }
         return this.#say({ tool_calls: [{ index: this.#block.nth, ...call }] }, name.length)
       }
       case "thinking":
-        this.#block = { type: block.type, nth: this.#thoughts++, isFirst: true }
+        this.#block = { type: block.type, nth: this.#thoughts++, said: "" }
         return nothing
       case "redacted_thinking": {
         this.#block = NO_BLOCK
@@ -128,29 +128,25 @@ class MessageStream implements StreamReader {
       }
       case "thinking_delta": {
         const thought = stringAt(delta, "thinking") ?? ""
-        if (thought === "") return nothing
-        return this.#say(
-          { reasoning_content: thought, reasoning_details: [this.#detail(thought)] },
-          thought.length,
-        )
+        if (thought === "" || type !== "thinking") return nothing
+        this.#block.said += thought
+        return this.#say({ reasoning_content: thought }, thought.length)
       }
       case "signature_delta":
-        return this.#say({ reasoning_details: [this.#detail("", stringAt(delta, "signature"))] }, 0)
+        return type === "thinking"
+          ? this.#say(
+              { reasoning_details: [textDetail(nth, this.#block.said, stringAt(delta, "signature"))] },
+              0,
+            )
+          : nothing
       default:
         return nothing
     }
   }
 
   #sayArguments(index: number, piece: string): Reading {
-    this.#block.isFirst = false
+    this.#block.said += piece
     return this.#say({ tool_calls: [{ index, function: { arguments: piece } }] }, piece.length)
-  }
-
-  #detail(text: string, signature?: string) {
-    const detail = textDetail(this.#block.nth, text, signature)
-    if (!this.#block.isFirst) return nextDetail(detail)
-    this.#block.isFirst = false
-    return detail
   }
 
   #stop(): Reading {

@@ -10,7 +10,7 @@ const FORMAT = "anthropic-claude-v1"
 
 type ThoughtBlock = ThinkingBlockParam | RedactedThinkingBlockParam
 
-/** A thought, or in a stream a piece of one: what bears the same `index` belongs together, and only the first says its format. */
+/** A thought of an answer, always whole: clients join the pieces of a field that they do not know in ways of their own. */
 export interface ReasoningDetail {
   readonly type: "reasoning.text" | "reasoning.encrypted"
   readonly text?: string
@@ -35,16 +35,16 @@ export const encryptedDetail = (index: number, data: string): ReasoningDetail =>
   index,
 })
 
-/** Leaves the format out, which clients that join the pieces of a stream would write twice. */
-export const nextDetail = ({ format: _, ...piece }: ReasoningDetail): ReasoningDetail => piece
-
 interface Joined {
   readonly first: JsonObject
   text: string
   signature: string | undefined
 }
 
-/** Reads Claude's own thoughts of an earlier turn; those of others, and those without a signature, are left out. */
+/**
+ * Reads Claude's own thoughts of an earlier turn; those of others, and those without a signature, are left out. What other
+ * gateways stream comes in pieces, of which those with the same `index` belong together.
+ */
 export const thoughtsOf = (message: ChatMessage): ReadonlyArray<ThoughtBlock> => {
   const joined: Array<Joined> = []
   for (const detail of objectsAt(message, "reasoning_details")) {

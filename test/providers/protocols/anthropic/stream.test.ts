@@ -106,7 +106,7 @@ describe("a streamed answer", () => {
     assert.strictEqual(chunks[0]?.semantic, false)
   })
 
-  it("hands thoughts out in pieces that come back as they were", () => {
+  it("hands each thought out whole, so that it comes back as it was", () => {
     const redacted: ClaudeBlock = { type: "redacted_thinking", data: "AAAA" }
     const message = claudeMessage(
       { model: "x" },
