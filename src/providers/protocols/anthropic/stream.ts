@@ -21,11 +21,14 @@ interface OpenBlock {
   readonly type: unknown
   /** Its number among the calls or among the thoughts. */
   readonly nth: number
-  /** A thought, or the arguments of a call, as far as they have come. */
-  said: string
+  /** Whether something of it has come. */
+  isBegun: boolean
 }
 
-const NO_BLOCK: OpenBlock = { type: undefined, nth: 0, said: "" }
+const NO_BLOCK: OpenBlock = { type: undefined, nth: 0, isBegun: false }
+
+/** Characters of one thought, which is handed out whole: far more than a model puts out. */
+const MAX_THOUGHT = 4_000_000
 
 class MessageStream implements StreamReader {
   readonly #model: string
@@ -34,6 +37,8 @@ class MessageStream implements StreamReader {
   #block = NO_BLOCK
   #calls = 0
   #thoughts = 0
+  /** The latest thought, as far as it has come. */
+  #thought = ""
   /** True once there was a text or a call. */
   #begun = false
   #stopReason: unknown
@@ -70,7 +75,7 @@ class MessageStream implements StreamReader {
         return this.#more(objectAt(json, "delta"))
       case "content_block_stop":
         // Of a call without arguments, whose text OpenAI's clients take for JSON.
-        return this.#block.type === "tool_use" && this.#block.said === ""
+        return this.#block.type === "tool_use" && !this.#block.isBegun
           ? this.#sayArguments(this.#block.nth, "{}")
           : nothing
       case "message_delta":
@@ -94,13 +99,14 @@ class MessageStream implements StreamReader {
     switch (block?.type) {
       case "tool_use": {
         this.#begun = true
-        this.#block = { type: block.type, nth: this.#calls++, said: "" }
+        this.#block = { type: block.type, nth: this.#calls++, isBegun: false }
         const name = fromWireName(stringAt(block, "name") ?? "")
         const call = { id: stringAt(block, "id") ?? "", type: "function", function: { name, arguments: "" } }
         return this.#say({ tool_calls: [{ index: this.#block.nth, ...call }] }, name.length)
       }
       case "thinking":
-        this.#block = { type: block.type, nth: this.#thoughts++, said: "" }
+        this.#block = { type: block.type, nth: this.#thoughts++, isBegun: false }
+        this.#thought = ""
         return nothing
       case "redacted_thinking": {
         this.#block = NO_BLOCK
@@ -129,13 +135,14 @@ class MessageStream implements StreamReader {
       case "thinking_delta": {
         const thought = stringAt(delta, "thinking") ?? ""
         if (thought === "" || type !== "thinking") return nothing
-        this.#block.said += thought
+        this.#thought += thought
+        if (this.#thought.length > MAX_THOUGHT) return fault(badResponse("thought is too long"))
         return this.#say({ reasoning_content: thought }, thought.length)
       }
       case "signature_delta":
         return type === "thinking"
           ? this.#say(
-              { reasoning_details: [textDetail(nth, this.#block.said, stringAt(delta, "signature"))] },
+              { reasoning_details: [textDetail(nth, this.#thought, stringAt(delta, "signature"))] },
               0,
             )
           : nothing
@@ -145,7 +152,7 @@ class MessageStream implements StreamReader {
   }
 
   #sayArguments(index: number, piece: string): Reading {
-    this.#block.said += piece
+    this.#block.isBegun = true
     return this.#say({ tool_calls: [{ index, function: { arguments: piece } }] }, piece.length)
   }
 
