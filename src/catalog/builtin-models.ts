@@ -113,13 +113,15 @@ export const openaiResponsesModels: ReadonlyArray<ModelConfig> = [
 const CLAUDE: More = { cacheWrite: 1.25, cacheWrite1h: 2, webSearch: 0.01, ...NO_TIERS }
 /** From 4.6 on, an answer that had to be made in the United States costs a tenth more. */
 const WORLDWIDE: More = { ...CLAUDE, ...tiers({ us: 1.1 }) }
+/** Cached input of Sonnet 5.5 costs half as much since then. */
+const SONNET: More = { ...from("2026-10-07", 2, 0.2, 10), source: "LiteLLM 1.110.2" }
 /** Haiku 5.5 costs five times as much for long prompts. */
 const HAIKU: More = { long: { above: 100_000, input: 5, output: 5 }, source: "LiteLLM 1.110.2" }
 
 export const anthropicModels: ReadonlyArray<ModelConfig> = [
   row("claude-fable-5-1", 10, 0.25, 50, 1_000_000, 128_000, WORLDWIDE),
   row("claude-opus-5-5", 4, 0.2, 20, 1_000_000, 128_000, WORLDWIDE),
-  row("claude-sonnet-5-5", 2, 0.1, 10, 1_000_000, 128_000, WORLDWIDE, from("2026-10-07", 2, 0.2, 10)),
+  row("claude-sonnet-5-5", 2, 0.1, 10, 1_000_000, 128_000, WORLDWIDE, SONNET),
   row("claude-haiku-5-5", 0.1, 0.01, 0.5, 1_000_000, 128_000, WORLDWIDE, HAIKU),
   row("claude-fable-5", 10, 1, 50, 1_000_000, 128_000, WORLDWIDE),
   row("claude-opus-5", 5, 0.5, 25, 1_000_000, 128_000, WORLDWIDE),

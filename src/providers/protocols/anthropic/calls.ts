@@ -23,6 +23,7 @@ export class CallHistory {
   readonly called = new Set<string>()
   readonly values = new ValueBudget()
   readonly #taken = new Set<string>()
+  #made = 0
 
   /**
    * Names a call. Claude takes an id once in a conversation, while some vendors number the calls of each turn. A made-up one is
@@ -30,7 +31,8 @@ export class CallHistory {
    */
   opens(id: string | undefined): string {
     let own = id ?? ""
-    for (let nth = this.#taken.size; !ID.test(own) || this.#taken.has(own); nth++) own = `call_${nth}`
+    // Never begins anew: a client may have taken any of these.
+    while (!ID.test(own) || this.#taken.has(own)) own = `call_${this.#made++}`
     this.#taken.add(own)
     this.open.set(id ?? own, own)
     return own

@@ -13,7 +13,7 @@ export type ToolSettings = Pick<CommonBody, "tools" | "tool_choice">
 /** A choice, and the functions that it leaves; all when undefined. */
 interface Choice {
   readonly type: "auto" | "any" | "none"
-  readonly only?: ReadonlyArray<string>
+  readonly only?: ReadonlySet<string>
 }
 
 /** Lowers the tools and how they may be called. Functions are the only tools that both sides know. */
@@ -38,7 +38,7 @@ export const lowerTools = (request: ChatRequest): Result.Result<ToolSettings, Lo
   if (parallel !== undefined && typeof parallel !== "boolean") {
     return Result.fail(malformed("parallel_tool_calls", "parallel_tool_calls is true or false."))
   }
-  const tools = only === undefined ? declared : declared.filter(({ name }) => only.includes(name))
+  const tools = only === undefined ? declared : declared.filter(({ name }) => only.has(name))
   if (tools.length === 0) return Result.fail(malformed("tool_choice", "tool_choice names no tool of tools."))
   const toolChoice = choiceOf(type, only, parallel === false)
   return Result.succeed({ tools, ...(toolChoice !== undefined && { tool_choice: toolChoice }) })
@@ -148,7 +148,7 @@ const lowerAllowed = (choice: JsonObject): Result.Result<Choice, LoweringFault> 
 }
 
 const only = (type: Choice["type"], tools: ReadonlyArray<unknown>): Result.Result<Choice, LoweringFault> => {
-  const names: Array<string> = []
+  const names = new Set<string>()
   for (const tool of tools) {
     if (isObject(tool) && typeof tool.type === "string" && tool.type !== "function") {
       return Result.fail(unsupported("tool_choice", "Tools other than functions are"))
@@ -158,7 +158,7 @@ const only = (type: Choice["type"], tools: ReadonlyArray<unknown>): Result.Resul
       return Result.fail(malformed("tool_choice", "The name of a function is missing."))
     const name = toClaudeName(stated)
     if (name === undefined) return Result.fail(unsupported("tool_choice", "This name of a function is"))
-    names.push(name)
+    names.add(name)
   }
   return Result.succeed({ type, only: names })
 }
