@@ -1,10 +1,10 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, objectAt } from "../../../platform/json.ts"
+import { isObject, objectAt, objectsAt } from "../../../platform/json.ts"
 
 /**
- * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, the
- * reasoning of a turn that bears one, the images of an answer), and what the client says to Google alone. A strict server
- * refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and no images back at all; of
+ * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, Claude's
+ * thoughts, the reasoning of a turn that bears one, the images of an answer), and what the client says to Google alone. A
+ * strict server refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and no images back at all; of
  * a server that imitates it, both may be its own. The same request when there is nothing to change.
  */
 export const withoutForeignFields = (request: ChatRequest, isOpenAi: boolean): ChatRequest => {
@@ -97,10 +97,26 @@ const forOpenAi = (message: ChatMessage): ChatMessage => {
 // --- servers that imitate OpenAI
 
 const isForeignToImitators = (message: unknown): message is ChatMessage =>
-  isAssistant(message) && (isForeign(message) || hasBareCall(message.tool_calls))
+  isAssistant(message) &&
+  (isForeign(message) || hasBareCall(message.tool_calls) || hasThoughtsOfClaude(message))
+
+/**
+ * Recognizes thoughts as this gateway hands them out for Claude: without the `id` that OpenRouter gives to its own, which may
+ * be the server's.
+ */
+const hasThoughtsOfClaude = (message: ChatMessage): boolean =>
+  objectsAt(message, "reasoning_details").some(
+    ({ format, id }) => format === "anthropic-claude-v1" && id === undefined,
+  )
+
+const withoutThoughts = ({
+  reasoning_content: _,
+  reasoning_details: __,
+  ...message
+}: ChatMessage): ChatMessage => message
 
 const forImitators = (message: ChatMessage): ChatMessage => {
-  const own = withoutSigned(message)
+  const own = withoutSigned(hasThoughtsOfClaude(message) ? withoutThoughts(message) : message)
   const calls = own.tool_calls
   return Array.isArray(calls) ? { ...own, tool_calls: calls.map(withArguments) } : own
 }

@@ -54,6 +54,23 @@ describe("what another vendor handed out", () => {
     assert.deepStrictEqual(message as unknown, { role: "assistant", content: null, tool_calls: [call] })
   })
 
+  it("may be Claude's thoughts, of which OpenRouter's have an id", () => {
+    const detail = {
+      type: "reasoning.text",
+      text: "Hm.",
+      signature: "c2ln",
+      format: "anthropic-claude-v1",
+      index: 0,
+    }
+    const claudes = history({ reasoning_content: "Hm.", reasoning_details: [detail], tool_calls: [call] })
+    for (const protocol of [openai, imitator]) {
+      const [, message] = sent(protocol, claudes).messages
+      assert.deepStrictEqual(message as unknown, { role: "assistant", content: null, tool_calls: [call] })
+    }
+    const routed = history({ reasoning_details: [{ ...detail, id: null }], tool_calls: [call] })
+    assert.deepStrictEqual(sent(imitator, routed).messages, routed.messages)
+  })
+
   it("may be the server's own reasoning, which some want back", () => {
     const own = history({ reasoning_content: "Mine.", tool_calls: [call] })
     assert.deepInclude(sent(imitator, own).messages[1], { reasoning_content: "Mine." })
