@@ -1,5 +1,10 @@
 import { readFileSync, writeFileSync } from "node:fs"
-import { geminiModels, openaiModels, openaiResponsesModels } from "../src/catalog/builtin-models.ts"
+import {
+  anthropicModels,
+  geminiModels,
+  openaiModels,
+  openaiResponsesModels,
+} from "../src/catalog/builtin-models.ts"
 
 /**
  * Takes the rows of the built-in models out of LiteLLM's list of prices (MIT), with which a test compares ours:
@@ -12,7 +17,7 @@ const FIXTURE = "test/fixtures/litellm-prices.json"
 
 /** What the test looks at: prices of tokens as such, above a bound, and of a service tier. */
 const PRICE =
-  /^(input_cost_per(_audio)?_token|output_cost_per(_audio|_image)?_token|cache_read_input(_audio)?_token_cost|cache_creation_input_token_cost)(_above_\d+k_tokens)?(_flex|_priority)?$/
+  /^(input_cost_per(_audio)?_token|output_cost_per(_audio|_image)?_token|cache_read_input(_audio)?_token_cost|cache_creation_input_token_cost(_above_1hr)?)(_above_\d+k_tokens)?(_flex|_priority)?$/
 
 const [file, version, taken] = process.argv.slice(2)
 if (file === undefined || version === undefined || taken === undefined) {
@@ -25,6 +30,7 @@ const list = JSON.parse(readFileSync(file, "utf8")) as Record<string, Record<str
 const names = [
   ...[...openaiModels, ...openaiResponsesModels].map(({ name }) => name),
   ...geminiModels.map(({ name }) => `gemini/${name}`),
+  ...anthropicModels.map(({ name }) => name),
 ]
 const models = Object.fromEntries(
   names.flatMap((name) => {

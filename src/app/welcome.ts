@@ -34,7 +34,7 @@ export const welcome = Effect.gen(function* () {
   const simulated = gateway.providers.every(({ kind }) => kind === "simulated")
   yield* Console.log(`  database   ${databaseUrl === undefined ? `embedded in ${dataDir}` : "DATABASE_URL"}`)
   yield* Console.log(
-    `  providers  ${providers}${simulated ? "  (SIMULATED: set OPENAI_API_KEY or GEMINI_API_KEY for real ones)" : ""}`,
+    `  providers  ${providers}${simulated ? "  (SIMULATED: set OPENAI_API_KEY, GEMINI_API_KEY or ANTHROPIC_API_KEY for real ones)" : ""}`,
   )
   for (const [name, { hasKey, why }] of gateway.off) {
     // Who set a key expects the vendor to be there.

@@ -109,6 +109,33 @@ export const openaiResponsesModels: ReadonlyArray<ModelConfig> = [
   row("gpt-5.5-pro-2026-04-23", 30, 30, 180, 1_050_000, 128_000, LONG, FLEX),
 ]
 
+/** Anthropic's. An answer of the fast mode or of a priority tier has a price that is not known. */
+const CLAUDE: More = { cacheWrite: 1.25, cacheWrite1h: 2, webSearch: 0.01, ...NO_TIERS }
+/** From 4.6 on, an answer that had to be made in the United States costs a tenth more. */
+const WORLDWIDE: More = { ...CLAUDE, ...tiers({ us: 1.1 }) }
+/** Cached input of Sonnet 5.5 costs half as much since then. */
+const SONNET: More = { ...from("2026-10-07", 2, 0.2, 10), source: "LiteLLM 1.110.2" }
+/** Haiku 5.5 costs five times as much for long prompts. */
+const HAIKU: More = { long: { above: 100_000, input: 5, output: 5 }, source: "LiteLLM 1.110.2" }
+
+export const anthropicModels: ReadonlyArray<ModelConfig> = [
+  row("claude-fable-5-1", 10, 0.25, 50, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-opus-5-5", 4, 0.2, 20, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-sonnet-5-5", 2, 0.1, 10, 1_000_000, 128_000, WORLDWIDE, SONNET),
+  row("claude-haiku-5-5", 0.1, 0.01, 0.5, 1_000_000, 128_000, WORLDWIDE, HAIKU),
+  row("claude-fable-5", 10, 1, 50, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-opus-5", 5, 0.5, 25, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-sonnet-5", 2, 0.2, 10, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-opus-4-8", 5, 0.5, 25, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-opus-4-7", 5, 0.5, 25, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-opus-4-6", 5, 0.5, 25, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-sonnet-4-6", 3, 0.3, 15, 1_000_000, 128_000, WORLDWIDE),
+  row("claude-haiku-4-5", 1, 0.1, 5, 200_000, 64_000, CLAUDE),
+  row("claude-haiku-4-5-20251001", 1, 0.1, 5, 200_000, 64_000, CLAUDE),
+  row("claude-opus-4-5", 5, 0.5, 25, 200_000, 64_000, CLAUDE),
+  row("claude-opus-4-5-20251101", 5, 0.5, 25, 200_000, 64_000, CLAUDE),
+]
+
 export const geminiModels: ReadonlyArray<ModelConfig> = [
   row("gemini-3.8-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),
   row("gemini-3.7-flash", 1.5, 0.15, 7.5, 1_048_576, 65_536, INTRODUCED),

@@ -10,6 +10,10 @@ const AS_OF = "2026-11-28"
 export interface More {
   /** Writing to the cache costs so many times the input. */
   readonly cacheWrite?: number
+  /** Writing for an hour costs so many times the input. */
+  readonly cacheWrite1h?: number
+  /** USD for each search that the vendor makes itself. */
+  readonly webSearch?: number
   /** From more than so many input tokens on, everything costs so many times as much. */
   readonly long?: { readonly above: number; readonly input: number; readonly output: number }
   /** Audio in costs what text does, or so many USD; from the cache in proportion. */
@@ -25,10 +29,11 @@ export interface More {
 /** Input, cached input and output, each for a million tokens. */
 type Usd = readonly [number, number, number]
 
-const ratesOf = ([input, cachedInput, output]: Usd, { audio, cacheWrite }: More) => ({
+const ratesOf = ([input, cachedInput, output]: Usd, { audio, cacheWrite, cacheWrite1h }: More) => ({
   inputNanoPer1M: fromUsd(input),
   cachedInputNanoPer1M: fromUsd(cachedInput),
   ...(cacheWrite !== undefined && { cacheWriteNanoPer1M: fromUsd(input * cacheWrite) }),
+  ...(cacheWrite1h !== undefined && { cacheWrite1hNanoPer1M: fromUsd(input * cacheWrite1h) }),
   outputNanoPer1M: fromUsd(output),
   ...(audio !== undefined && {
     audioInputNanoPer1M: fromUsd(audio === "as text" ? input : audio),
@@ -37,7 +42,7 @@ const ratesOf = ([input, cachedInput, output]: Usd, { audio, cacheWrite }: More)
 })
 
 const priceRow = (usd: Usd, more: More): PriceRow => {
-  const { long, source = SOURCE, tiers } = more
+  const { long, source = SOURCE, tiers, webSearch } = more
   const [input, cachedInput, output] = usd
   return {
     ...ratesOf(usd, more),
@@ -50,6 +55,7 @@ const priceRow = (usd: Usd, more: More): PriceRow => {
       ],
     }),
     ...(tiers !== undefined && { serviceTiers: tiers }),
+    ...(webSearch !== undefined && { webSearchNano: fromUsd(webSearch) }),
     source,
     asOf: AS_OF,
   }

@@ -27,7 +27,6 @@ export const Preset = Schema.Struct({
   keyHeader: Schema.optionalKey(Schema.Literal("api-key")),
   /** Path before the name of a Gemini model, where it is another than Google's own. */
   modelPath: Schema.optionalKey(Schema.String),
-  /** The vendor says that every whole stream ends with `[DONE]`: one without was cut. */
   /** The vendor refuses `stream_options`, and streams its usage anyway. */
   takesStreamOptions: Schema.optionalKey(Schema.Literal(false)),
   /** The key opens no list of models, so that only a call would try it. */

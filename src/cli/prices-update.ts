@@ -21,9 +21,9 @@ import { CommandFailed } from "./CommandFailed.ts"
 import { fetchPrices, readPriceFile } from "./fetch-prices.ts"
 import { root } from "./root.ts"
 
-const PRICES_OF = { openai: "openai", gemini: "google" } as const
+const PRICES_OF = { openai: "openai", gemini: "google", anthropic: "anthropic" } as const
 
-/** Every model of OpenAI's, of Gemini's and of other vendors that are on: known, or configured. */
+/** Every model of OpenAI's, Gemini's, Anthropic's and of other vendors that are on: known, or configured. */
 const wantedModels = Effect.map(Settings, ({ gateway }) => {
   const configured = Map.groupBy(gateway.providers, vendorOf)
   const wantedOf = (
@@ -180,7 +180,7 @@ export const update = Command.make(
   }),
 ).pipe(
   Command.withDescription(
-    "Take the prices of models of OpenAI, Gemini and other vendors that are on from the data set genai-prices, over the built-in ones and under the " +
+    "Take the prices of models of OpenAI, Gemini, Anthropic and other vendors that are on from the data set genai-prices, over the built-in ones and under the " +
       "file's. Nothing is fetched unless this is run",
   ),
   Command.withShortDescription("Take newer prices over the built-in ones"),

@@ -128,7 +128,7 @@ export const Simulation = snakeCased({
 })
 export type Simulation = typeof Simulation.Type
 
-const KIND = "`openai`, `gemini`, `openai-compatible` or `simulated`"
+const KIND = "`openai`, `gemini`, `anthropic`, `openai-compatible` or `simulated`"
 const PRESET = "a vendor that the gateway knows, in place of `kind`"
 const NAME = "1 to 64 of `a-z`, `0-9`, `-`; unique"
 const name = required(ProviderName, NAME)
@@ -139,7 +139,7 @@ const apiKeyEnv = optional(
 const BASE_URL = "required for `openai-compatible`"
 const MODELS = "exactly these models"
 
-const vendor = <const Kind extends "openai" | "gemini">(kind: Kind) =>
+const vendor = <const Kind extends "openai" | "gemini" | "anthropic">(kind: Kind) =>
   snakeCased({
     kind: required(Schema.Literal(kind), KIND),
     name,
@@ -178,6 +178,7 @@ const StatedProvider = Schema.Union([
   ...presetNames.map(byPreset),
   vendor("openai"),
   vendor("gemini"),
+  vendor("anthropic"),
   snakeCased({
     kind: required(Schema.Literal("openai-compatible"), KIND),
     name,
@@ -192,7 +193,7 @@ const StatedProvider = Schema.Union([
   simulated,
 ]).annotate({
   message:
-    "must be a mapping whose kind is openai, gemini, openai-compatible or simulated, or whose preset is one of " +
+    "must be a mapping whose kind is openai, gemini, anthropic, openai-compatible or simulated, or whose preset is one of " +
     presetNames.join(", "),
 })
 export type StatedProvider = typeof StatedProvider.Type
@@ -256,7 +257,7 @@ export const GatewayFile = snakeCased({
 export type GatewayFile = typeof GatewayFile.Type
 
 export interface HttpProviderConfig {
-  readonly kind: "openai" | "gemini" | "openai-compatible"
+  readonly kind: "openai" | "gemini" | "anthropic" | "openai-compatible"
   readonly name: string
   /** The row that it comes from; absent when its kind says all. */
   readonly preset?: Preset

@@ -25,7 +25,7 @@ import {
   urlOf,
   type Values,
 } from "./setting.ts"
-import { geminiUrl, openAiUrl } from "./vendor-urls.ts"
+import { anthropicUrl, geminiUrl, openAiUrl } from "./vendor-urls.ts"
 
 /**
  * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
@@ -61,7 +61,7 @@ const adminJwtSecret = secret(
   ),
 )
 const gatewayFile = text("GATEWAY_CONFIG", FilePath, undefined)
-const baseUrls = { openai: openAiUrl, gemini: geminiUrl }
+const baseUrls = { openai: openAiUrl, gemini: geminiUrl, anthropic: anthropicUrl }
 
 type Reader = ReturnType<typeof makeReader>
 
@@ -180,7 +180,11 @@ export class Settings extends Context.Service<
       gateway: Result.getOrThrow(
         mergeGatewayConfig(emptyFile, {
           apiKeys: new Map(),
-          baseUrls: { openai: baseUrls.openai.unset, gemini: baseUrls.gemini.unset },
+          baseUrls: {
+            openai: baseUrls.openai.unset,
+            gemini: baseUrls.gemini.unset,
+            anthropic: baseUrls.anthropic.unset,
+          },
           variables: new Map(),
         }),
       ),

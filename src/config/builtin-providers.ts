@@ -1,13 +1,18 @@
 import { Schema } from "effect"
-import { geminiModels, openaiModels, openaiResponsesModels } from "../catalog/builtin-models.ts"
+import {
+  anthropicModels,
+  geminiModels,
+  openaiModels,
+  openaiResponsesModels,
+} from "../catalog/builtin-models.ts"
 import type { ModelConfig, Price } from "../catalog/model.ts"
 import { fromUsd } from "../domain/Money.ts"
 import { type SimulatedProviderConfig, Simulation } from "./GatewayConfig.ts"
 
 /** Providers the gateway knows without a file. A vendor is on when its key is in the environment. */
-export type Vendor = "openai" | "gemini"
+export type Vendor = "openai" | "gemini" | "anthropic"
 
-export const vendors: ReadonlyArray<Vendor> = ["openai", "gemini"]
+export const vendors: ReadonlyArray<Vendor> = ["openai", "gemini", "anthropic"]
 
 interface BuiltinVendor {
   readonly apiKeyEnv: string
@@ -30,6 +35,12 @@ export const builtinVendors: Readonly<Record<Vendor, BuiltinVendor>> = {
     models: geminiModels,
     auto: ["gemini-3.8-flash"],
     largerContext: [],
+  },
+  anthropic: {
+    apiKeyEnv: "ANTHROPIC_API_KEY",
+    models: anthropicModels,
+    auto: ["claude-haiku-4-5"],
+    largerContext: ["claude-sonnet-5-5"],
   },
 }
 

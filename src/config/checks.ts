@@ -19,8 +19,8 @@ export const checkProviders = ({ providers }: GatewayConfig): Finding => {
       summary: "only simulated providers are on: no answer comes from a model",
       numbers,
       next:
-        "Set OPENAI_API_KEY, GEMINI_API_KEY or another vendor's key (llm-gateway providers list), or list providers in " +
-        "the file that GATEWAY_CONFIG names.",
+        "Set OPENAI_API_KEY, GEMINI_API_KEY, ANTHROPIC_API_KEY or another vendor's key (llm-gateway providers list), " +
+        "or list providers in the file that GATEWAY_CONFIG names.",
     })
   }
   const keyless = real.filter(({ apiKey }) => apiKey === undefined).map(({ name }) => name)

@@ -4,6 +4,7 @@ import { Settings } from "../config/Settings.ts"
 import { LargeBodies } from "../platform/LargeBodies.ts"
 import { makeTransport, type Transport } from "./http/transport.ts"
 import type { Provider } from "./Provider.ts"
+import { makeAnthropic } from "./vendors/anthropic.ts"
 import { makeGemini } from "./vendors/gemini.ts"
 import { makeOpenAi } from "./vendors/openai.ts"
 import { makeOpenAiCompatible } from "./vendors/openai-compatible.ts"
@@ -37,6 +38,8 @@ const makeProvider = (config: ProviderConfig, transport: Transport): Effect.Effe
       return Effect.succeed(makeOpenAi(config, transport))
     case "gemini":
       return Effect.succeed(makeGemini(config, transport))
+    case "anthropic":
+      return Effect.succeed(makeAnthropic(config, transport))
     case "openai-compatible":
       return Effect.succeed(makeOpenAiCompatible(config, transport))
     case "simulated":

@@ -1,8 +1,9 @@
-import { Data, Effect, Redacted, Stream } from "effect"
+import { Data, Effect, identity, Redacted, Stream } from "effect"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import type { HttpProviderConfig } from "../config/GatewayConfig.ts"
 import { isObject, parseJson, stringAt } from "../platform/json.ts"
 import { monotonicMs } from "../platform/monotonic.ts"
+import { API_VERSION } from "./protocols/anthropic/wire.ts"
 import { keyHeader } from "./vendors/key-header.ts"
 
 /** Finds out whether a provider answers and takes its key, by its list of models, which costs nothing. */
@@ -15,6 +16,14 @@ export type KeyCheck =
     }
   /** `detail` is the gateway's own words: what a provider says may quote the key. */
   | { readonly status: "wrong key" | "unreachable" | "failed" | "unchecked"; readonly detail: string }
+
+/** The list of models, as long as a vendor gives it at once. */
+const LISTS: Readonly<Record<HttpProviderConfig["kind"], string>> = {
+  openai: "/models",
+  "openai-compatible": "/models",
+  gemini: "/v1beta/models?pageSize=1000",
+  anthropic: "/v1/models?limit=1000",
+}
 
 const TIMEOUT = "10 seconds"
 const MAX_BYTES = 8 * 1024 * 1024
@@ -45,8 +54,7 @@ const check = Effect.fnUntraced(function* (
   }
   const startedMs = yield* monotonicMs
   if (preset?.keyPath !== undefined) yield* get(config, baseUrl + preset.keyPath)
-  const path = kind === "gemini" ? "/v1beta/models?pageSize=1000" : "/models"
-  const listed = namesIn(yield* get(config, baseUrl + path))
+  const listed = namesIn(yield* get(config, baseUrl + LISTS[kind]))
   if (listed === undefined) {
     return { status: "failed", detail: "the answer is no list of models: is the address right?" }
   }
@@ -58,11 +66,12 @@ const check = Effect.fnUntraced(function* (
 
 /** Asks for JSON, and returns what came: undefined when it was none. */
 const get = Effect.fnUntraced(function* (config: HttpProviderConfig, url: string) {
-  const { apiKey } = config
+  const { apiKey, kind } = config
   const response = yield* HttpClientRequest.get(url).pipe(
     HttpClientRequest.setHeaders({ accept: "application/json", "user-agent": "llm-inference-gateway" }),
+    kind === "anthropic" ? HttpClientRequest.setHeader("anthropic-version", API_VERSION) : identity,
     apiKey === undefined
-      ? (request) => request
+      ? identity
       : HttpClientRequest.setHeader(...keyHeader(config, Redacted.value(apiKey))),
     HttpClient.execute,
     Effect.mapError(unreachable),

@@ -75,7 +75,11 @@ describe("every start", () => {
             apiKeys: new Map(
               ["GROQ_API_KEY", "AWS_BEARER_TOKEN_BEDROCK"].map((name) => [name, Redacted.make("k")]),
             ),
-            baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+            baseUrls: {
+              openai: "https://openai.test/v1",
+              gemini: "https://gemini.test",
+              anthropic: "https://anthropic.test",
+            },
             variables: new Map(),
           }),
         )

@@ -1,13 +1,18 @@
 import { assert, describe, it } from "@effect/vitest"
-import { geminiModels, openaiModels, openaiResponsesModels } from "../../src/catalog/builtin-models.ts"
+import {
+  anthropicModels,
+  geminiModels,
+  openaiModels,
+  openaiResponsesModels,
+} from "../../src/catalog/builtin-models.ts"
 import { builtinVendors } from "../../src/config/builtin-providers.ts"
 
-const all = [...openaiModels, ...geminiModels]
+const all = [...openaiModels, ...geminiModels, ...anthropicModels]
 const embeddings = all.filter(({ kind }) => kind === "embedding")
 
 describe("built-in models", () => {
   it("are each named once, and priced with source and date", () => {
-    for (const models of [openaiModels, geminiModels]) {
+    for (const models of [openaiModels, geminiModels, anthropicModels]) {
       assert.strictEqual(new Set(models.map(({ name }) => name)).size, models.length)
     }
     for (const { name, price, kind } of all) {

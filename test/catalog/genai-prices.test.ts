@@ -1,6 +1,11 @@
 import { calcPrice, type TieredPrices } from "@pydantic/genai-prices"
 import { assert, describe, it } from "vitest"
-import { geminiModels, openaiModels, openaiResponsesModels } from "../../src/catalog/builtin-models.ts"
+import {
+  anthropicModels,
+  geminiModels,
+  openaiModels,
+  openaiResponsesModels,
+} from "../../src/catalog/builtin-models.ts"
 import { costOf } from "../../src/catalog/cost.ts"
 import type { Price, PriceRow } from "../../src/catalog/model.ts"
 import { priceAt, rowsOf } from "../../src/catalog/price-history.ts"
@@ -15,14 +20,26 @@ const reasons: Readonly<Record<string, string>> = {
   "mistral/mistral-embed": "it puts nothing out, which the data set has a price for",
   "together/openai/gpt-oss-120b": "the data set has only old models of Together's",
   "together/deepseek-ai/DeepSeek-V4-Flash-0731": "the data set has only old models of Together's",
+  "anthropic/claude-haiku-5-5": "a model of October 2026 that the data set does not have yet",
 }
 
 /** DeepSeek's are the data set's of the peak hours, since a row knows none. */
 const PEAK_MS = 2 * 3_600_000
 
+/** Prices of before this day, which were higher for long prompts: no request of the gateway is as old. */
+const since: Readonly<Record<string, number>> = {
+  "claude-opus-4-6": Date.UTC(2026, 2, 13),
+  "claude-sonnet-4-6": Date.UTC(2026, 2, 13),
+}
+
+/** What the data set has not heard of: cached input of Sonnet 5.5 costs half since 2026-10-07; LiteLLM's list has it. */
+const isHalved = (name: string, at: number): boolean =>
+  name === "claude-sonnet-5-5" && at >= Date.UTC(2026, 9, 7)
+
 const vendors = [
   ["openai", [...openaiModels, ...openaiResponsesModels]],
   ["google", geminiModels],
+  ["anthropic", anthropicModels],
   ...presets.flatMap(({ models, pricesOf }) =>
     // Vertex AI has Google's own rows.
     pricesOf === undefined || pricesOf === "google" ? [] : [[pricesOf, models] as const],
@@ -48,7 +65,7 @@ const days = (providerId: string, name: string, price: Price | undefined): Reado
 
 const rows = vendors.flatMap(([providerId, models]) =>
   models.flatMap(({ name, price }) =>
-    [...new Set(days(providerId, name, price))].map((at) => ({
+    [...new Set(days(providerId, name, price).filter((at) => at >= (since[name] ?? 0)))].map((at) => ({
       providerId,
       name,
       history: price,
@@ -85,6 +102,7 @@ const ratesOf = (
   inputNanoPer1M: nano(band(of.input_mtok)),
   cachedInputNanoPer1M: nano(band(of.cache_read_mtok) ?? band(of.input_mtok)),
   cacheWriteNanoPer1M: nano(band(of.cache_write_mtok)),
+  cacheWrite1hNanoPer1M: nano(band(of.cache_write_1h_mtok)),
   outputNanoPer1M: nano(band(of.output_mtok) ?? 0),
   // Gemini hears; without a price of its own, audio costs what text does.
   ...(hears && {
@@ -97,6 +115,7 @@ const ours = (rates: Omit<PriceRow, "source" | "asOf" | "bands" | "serviceTiers"
   inputNanoPer1M: rates.inputNanoPer1M,
   cachedInputNanoPer1M: rates.cachedInputNanoPer1M,
   cacheWriteNanoPer1M: rates.cacheWriteNanoPer1M,
+  cacheWrite1hNanoPer1M: rates.cacheWrite1hNanoPer1M,
   outputNanoPer1M: rates.outputNanoPer1M,
   ...(rates.audioInputNanoPer1M !== undefined && {
     audioInputNanoPer1M: rates.audioInputNanoPer1M,
@@ -114,7 +133,12 @@ describe("the built-in price", () => {
     }
     assert(other !== undefined)
     const hears = providerId === "google" && price.outputNanoPer1M > 0
-    assert.deepStrictEqual(ours(price), ratesOf(other, base, hears))
+    const rates = ratesOf(other, base, hears)
+    if (isHalved(name, at)) {
+      assert.strictEqual(price.cachedInputNanoPer1M * 2, rates.cachedInputNanoPer1M)
+      rates.cachedInputNanoPer1M = price.cachedInputNanoPer1M
+    }
+    assert.deepStrictEqual(ours(price), rates)
     const tiered = typeof other.input_mtok === "object" ? other.input_mtok : undefined
     const [band, ...more] = price.bands ?? []
     assert.deepStrictEqual([more.length, band !== undefined], [0, tiered !== undefined])
@@ -150,5 +174,14 @@ describe("the built-in price", () => {
     assert.strictEqual(usd(terra, { inputTokens: 300_000, outputTokens: 1_000, serviceTier: "flex" }), 0.609)
     assert.strictEqual(usd("gemini-2.5-pro", { inputTokens: 200_000 }), 0.25)
     assert.strictEqual(usd("gemini-2.5-pro", { inputTokens: 200_001 }), 0.5000025)
+    const claude = { inputTokens: 10_000, cachedTokens: 4_000, cacheWriteTokens: 5_000, outputTokens: 100 }
+    assert.strictEqual(usd("claude-haiku-4-5", claude), 0.00815)
+    assert.strictEqual(
+      usd("claude-haiku-4-5", { ...claude, details: { cache_write_1h_tokens: 5_000, web_searches: 2 } }),
+      0.0319,
+    )
+    assert.strictEqual(usd("claude-opus-5-5", { inputTokens: 1_000, serviceTier: "us" }), 0.0044)
+    assert.isNaN(usd("claude-opus-5-5", { inputTokens: 1_000, serviceTier: "fast" }))
+    assert.strictEqual(usd("claude-haiku-5-5", { inputTokens: 100_001 }), 0.0500005)
   })
 })

@@ -1,5 +1,10 @@
 import { assert, describe, it } from "vitest"
-import { geminiModels, openaiModels, openaiResponsesModels } from "../../src/catalog/builtin-models.ts"
+import {
+  anthropicModels,
+  geminiModels,
+  openaiModels,
+  openaiResponsesModels,
+} from "../../src/catalog/builtin-models.ts"
 import type { Price, PriceRow } from "../../src/catalog/model.ts"
 import { priceAt } from "../../src/catalog/price-history.ts"
 import fixture from "../fixtures/litellm-prices.json" with { type: "json" }
@@ -67,6 +72,7 @@ const kinds = [
   ["input", "input_cost_per_token", "inputNanoPer1M"],
   ["cached input", "cache_read_input_token_cost", "cachedInputNanoPer1M"],
   ["cache write", "cache_creation_input_token_cost", "cacheWriteNanoPer1M"],
+  ["cache write for an hour", "cache_creation_input_token_cost_above_1hr", "cacheWrite1hNanoPer1M"],
   ["output", "output_cost_per_token", "outputNanoPer1M"],
   ["audio input", "input_cost_per_audio_token", "audioInputNanoPer1M"],
   ["cached audio input", "cache_read_input_audio_token_cost", "cachedAudioInputNanoPer1M"],
@@ -125,6 +131,7 @@ const today = Date.parse(`${fixture.about.taken}T12:00:00Z`)
 const rows: ReadonlyArray<readonly [name: string, price: Price | undefined]> = [
   ...[...openaiModels, ...openaiResponsesModels].map(({ name, price }) => [name, price] as const),
   ...geminiModels.map(({ name, price }) => [`gemini/${name}`, price] as const),
+  ...anthropicModels.map(({ name, price }) => [name, price] as const),
 ]
 
 describe("the built-in prices", () => {

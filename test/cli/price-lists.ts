@@ -14,9 +14,13 @@ interface Provider {
   readonly models: ReadonlyArray<Entry>
 }
 
-/** What its maintainers publish, of the two vendors that are read. */
+/** What its maintainers publish, of the vendors that are read. */
 const published = JSON.parse(
-  JSON.stringify([findProvider({ providerId: "openai" }), findProvider({ providerId: "google" })]),
+  JSON.stringify([
+    findProvider({ providerId: "openai" }),
+    findProvider({ providerId: "google" }),
+    findProvider({ providerId: "anthropic" }),
+  ]),
 ) as ReadonlyArray<Provider>
 
 /** What they publish of every vendor that the gateway knows. */

@@ -117,6 +117,7 @@ describe("prices update", () => {
       assert.deepStrictEqual(jumps, [])
       assert.deepStrictEqual(missing, [
         "gemini/gemini-flash-latest",
+        "anthropic/claude-haiku-5-5",
         "together/openai/gpt-oss-120b",
         "together/deepseek-ai/DeepSeek-V4-Flash-0731",
       ])
@@ -144,7 +145,7 @@ describe("prices update", () => {
           "openai/o3: input 2 -> 4.1 USD from 2025-06-10 on",
           "openai/o3-2025-04-16: input 2 -> 4.1 USD from 2025-06-10 on",
         ],
-        missing: ["gemini/gemini-flash-latest"],
+        missing: ["gemini/gemini-flash-latest", "anthropic/claude-haiku-5-5"],
         inexpressible: [],
       })
       assert.deepInclude(yield* priceOf("openai/o3"), { layer: "update", input: 4.1 })

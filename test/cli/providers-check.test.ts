@@ -122,14 +122,20 @@ describe("providers check", () => {
     assert.notInclude(stdout + stderr, bad)
   })
 
-  it("works for openai and gemini", async () => {
+  it("works for openai, gemini and anthropic", async () => {
     const serve: RequestListener = ({ headers, url }, response) => {
       const openAi = url === "/v1/models" && headers.authorization === `Bearer ${GOOD_KEY}`
       const gemini = url === "/v1beta/models?pageSize=1000" && headers["x-goog-api-key"] === GOOD_KEY
-      response.writeHead(openAi || gemini ? 200 : 401, { "content-type": "application/json" })
+      const claude =
+        url === "/v1/models?limit=1000" &&
+        headers["x-api-key"] === GOOD_KEY &&
+        headers["anthropic-version"] === "2023-06-01"
+      response.writeHead(openAi || gemini || claude ? 200 : 401, { "content-type": "application/json" })
       response.end(
         JSON.stringify(
-          openAi ? { data: [{ id: "gpt-5.4" }] } : { models: [{ name: "models/gemini-2.5-pro" }] },
+          gemini
+            ? { models: [{ name: "models/gemini-2.5-pro" }] }
+            : { data: [{ id: openAi ? "gpt-5.4" : "claude-opus-5" }] },
         ),
       )
     }
@@ -139,6 +145,8 @@ describe("providers check", () => {
         OPENAI_BASE_URL: `${url}/v1`,
         GEMINI_API_KEY: GOOD_KEY,
         GEMINI_BASE_URL: url,
+        ANTHROPIC_API_KEY: GOOD_KEY,
+        ANTHROPIC_BASE_URL: url,
       })
       assert.strictEqual(code, 0)
       assert.deepStrictEqual(
@@ -146,10 +154,12 @@ describe("providers check", () => {
         [
           ["openai", "ok", 1],
           ["gemini", "ok", 1],
+          ["anthropic", "ok", 1],
         ],
       )
       assert.notInclude(checked(stdout)[0]?.missing ?? [], "gpt-5.4")
       assert.notInclude(checked(stdout)[1]?.missing ?? [], "gemini-2.5-pro")
+      assert.notInclude(checked(stdout)[2]?.missing ?? [], "claude-opus-5")
     })
   })
 

@@ -49,7 +49,7 @@ describe("a file that is right", () => {
 describe("a file that is wrong", () => {
   const USD = "must be a price from 0 to 4000 USD with at most 9 decimals"
   const KIND =
-    "must be a mapping whose kind is openai, gemini, openai-compatible or simulated, or whose preset is one of " +
+    "must be a mapping whose kind is openai, gemini, anthropic, openai-compatible or simulated, or whose preset is one of " +
     "azure, bedrock, vertex, mistral, groq, deepseek, xai, openrouter, together, fireworks, cerebras, moonshot, " +
     "ollama, vllm, lmstudio"
   const BASE = "must be an http:// or https:// URL without credentials, query or fragment"

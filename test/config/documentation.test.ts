@@ -13,7 +13,11 @@ const page = readFileSync(new URL("../../docs/configuration.md", import.meta.url
 
 const environment = {
   apiKeys: new Map([["OPENAI_API_KEY", Redacted.make("key")]]),
-  baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+  baseUrls: {
+    openai: "https://openai.test/v1",
+    gemini: "https://gemini.test",
+    anthropic: "https://anthropic.test",
+  },
   variables: new Map(),
 }
 const defaults = Result.getOrThrow(mergeGatewayConfig(emptyFile, environment))

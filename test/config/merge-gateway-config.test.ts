@@ -11,7 +11,11 @@ const merge = (yaml: string, ...variables: ReadonlyArray<string>) =>
     Result.getOrThrowWith(parseGatewayFile(yaml), (faults) => new Error(faults.join("\n"))),
     {
       apiKeys: new Map(variables.map((name) => [name, Redacted.make(`value of ${name}`)])),
-      baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+      baseUrls: {
+        openai: "https://openai.test/v1",
+        gemini: "https://gemini.test",
+        anthropic: "https://anthropic.test",
+      },
       variables: new Map(),
     },
   )
@@ -76,6 +80,11 @@ describe("which providers are on", () => {
     assert.strictEqual(openai.apiKey && Redacted.value(openai.apiKey), "value of OPENAI_API_KEY")
     assert.deepStrictEqual(names(config("", "GEMINI_API_KEY")), ["gemini"])
     assert.deepStrictEqual(config("", "GEMINI_API_KEY").routes.get("auto")?.largerContext, [])
+    const claude = config("", "ANTHROPIC_API_KEY")
+    assert.deepStrictEqual(candidates(claude), ["anthropic/claude-haiku-4-5"])
+    assert.deepStrictEqual(show(claude.routes.get("auto")?.largerContext), ["anthropic/claude-sonnet-5-5"])
+    assert(claude.providers[0]?.kind === "anthropic")
+    assert.strictEqual(claude.providers[0].baseUrl, "https://anthropic.test")
   })
 
   it("a provider in the file turns the simulated ones off and joins the vendors; its first model is in auto", () => {

@@ -10,7 +10,11 @@ const merge = (yaml: string, keys: ReadonlyArray<string>, variables: Readonly<Re
     Result.getOrThrowWith(parseGatewayFile(yaml), (faults) => new Error(faults.join("\n"))),
     {
       apiKeys: new Map(keys.map((name) => [name, Redacted.make(`value of ${name}`)])),
-      baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+      baseUrls: {
+        openai: "https://openai.test/v1",
+        gemini: "https://gemini.test",
+        anthropic: "https://anthropic.test",
+      },
       variables: new Map(Object.entries(variables)),
     },
   )
@@ -33,7 +37,10 @@ const only = (found: GatewayConfig): HttpProviderConfig => {
 
 const keyOf = ({ apiKey }: HttpProviderConfig) => apiKey && Redacted.value(apiKey)
 
-const ALL_KEYS = ["OPENAI_API_KEY", "GEMINI_API_KEY", ...presets.flatMap(({ apiKeyEnv }) => apiKeyEnv ?? [])]
+const ALL_KEYS = [
+  ...["OPENAI_API_KEY", "GEMINI_API_KEY", "ANTHROPIC_API_KEY"],
+  ...presets.flatMap(({ apiKeyEnv }) => apiKeyEnv ?? []),
+]
 
 describe("a vendor's key in the environment", () => {
   it("turns it on: its address, its models at their prices, its choice for auto", () => {
@@ -49,13 +56,13 @@ describe("a vendor's key in the environment", () => {
     assert.strictEqual(groq.models[0]?.price?.inputNanoPer1M, 150_000_000)
   })
 
-  it("adds one candidate to auto for each vendor, in the table's order, after openai and gemini", () => {
+  it("adds one candidate to auto for each vendor, in the table's order, after openai, gemini and anthropic", () => {
     const found = config("", ALL_KEYS, { AWS_REGION: "eu-west-1", AZURE_OPENAI_ENDPOINT: "https://x.test" })
     assert.deepStrictEqual(
       auto(found)?.map((candidate) => candidate.split("/")[0]),
       [
-        ...["openai", "gemini", "bedrock", "vertex", "mistral", "groq", "deepseek", "xai", "openrouter"],
-        ...["together", "fireworks", "cerebras", "moonshot"],
+        ...["openai", "gemini", "anthropic", "bedrock", "vertex", "mistral", "groq", "deepseek", "xai"],
+        ...["openrouter", "together", "fireworks", "cerebras", "moonshot"],
       ],
     )
     assert.deepStrictEqual([...found.off.keys()], ["azure", "ollama", "vllm", "lmstudio"])
@@ -175,7 +182,11 @@ describe("prices of a preset", () => {
       Result.getOrThrow(
         mergeGatewayConfig(Result.getOrThrow(parseGatewayFile(yaml)), {
           apiKeys: new Map([["KEY", Redacted.make("k")]]),
-          baseUrls: { openai: "https://openai.test/v1", gemini: "https://gemini.test" },
+          baseUrls: {
+            openai: "https://openai.test/v1",
+            gemini: "https://gemini.test",
+            anthropic: "https://anthropic.test",
+          },
           variables: new Map(),
           prices: update
             ? [

@@ -10,6 +10,11 @@ export const PROVIDER_KEY = "sk-the-gateways-own-key-at-the-provider"
 const price = (usd: number) =>
   `price: { input_usd_per_1m: ${usd}, output_usd_per_1m: ${2 * usd}, source: test, as_of: 2026-11-01 }`
 
+const claude = ({ url }: FakeUpstream) =>
+  `  - { name: c0, kind: anthropic, base_url: "${url}", api_key_env: PROVIDER_KEY }\n`
+const THREE =
+  "  three: { candidates: [c0/claude-haiku-5-5, g0/gemini-2.5-flash, p0/m], exploration: 0, hysteresis: 1, weights: { latency: 0, cost: 1 } }\n"
+
 /** A gateway in front of one fake upstream, which it takes for a provider of each kind, and OpenAI's own client. */
 export class OpenAiWorld {
   readonly upstream: FakeUpstream
@@ -34,6 +39,8 @@ export class OpenAiWorld {
       readonly models?: ReadonlyArray<string>
       /** OpenAI itself besides, with all models that are known. */
       readonly openAi?: boolean
+      /** `c0` is Claude too, with its built-in models, and the route `three` asks Claude, then Gemini, then `p0`. */
+      readonly claude?: boolean
       readonly rest?: string
       readonly maxAttempts?: number
       readonly env?: Readonly<Record<string, string>>
@@ -68,8 +75,8 @@ ${
     models:
       - { name: gemini-2.5-flash, ${price(1)} }
       - { name: gemini-embedding-001, kind: embedding, ${price(1)} }
-routes:
-  auto: { candidates: [p0/m], exploration: 0 }
+${options.claude === true ? claude(upstream) : ""}routes:
+${options.claude === true ? THREE : ""}  auto: { candidates: [p0/m], exploration: 0 }
   both: { candidates: [g0/gemini-2.5-flash, p0/m], exploration: 0, weights: { latency: 0, cost: 1 } }
 ${options.rest ?? ""}
 limits: { requests_per_minute: 100000, max_attempts: ${options.maxAttempts ?? 1}, max_event_loop_delay_ms: 60000 }`,

@@ -1,13 +1,14 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import { Effect, type Scope } from "effect"
+import { claudeRequestFault } from "./claude-request.ts"
 import { type Behaviour, ok, status } from "./fake-upstream-behaviours.ts"
 import { geminiRequestFault } from "./fake-upstream-gemini.ts"
 import { type Asked, readCall, type Tokens } from "./fake-upstream-wire.ts"
 import { scaled } from "./slowness.ts"
 
 /**
- * A provider on loopback that does as a test tells it: OpenAI's and Gemini's shapes on one port, one behaviour
+ * A provider on loopback that does as a test tells it: OpenAI's, Gemini's and Claude's shapes on one port, one behaviour
  * per call (see fake-upstream-behaviours.ts and fake-upstream-streams.ts), and a record of everything that reached
  * it and of what it streamed.
  *
@@ -53,7 +54,7 @@ export class FakeUpstream {
     })
   }
 
-  /** Origin; the Gemini base URL. */
+  /** Origin; the base URL of Gemini and of Claude. */
   get url(): string {
     return `http://127.0.0.1:${(this.#server.address() as AddressInfo).port}`
   }
@@ -152,12 +153,16 @@ export class FakeUpstream {
   }
 }
 
-/** What no script makes good: a route that does not exist, a body that Google would not take. */
+/** What no script makes good: a route that does not exist, a body that Google or Anthropic would not take. */
 const refusal = ({ shape, json }: Asked): Behaviour | undefined => {
   if (shape === "unknown") {
     return status(404, {
       error: { message: "no such route", type: "invalid_request_error", param: null, code: null },
     })
+  }
+  const message = shape === "anthropic" ? claudeRequestFault(json) : undefined
+  if (message !== undefined) {
+    return status(400, { type: "error", error: { type: "invalid_request_error", message } })
   }
   const fault = shape === "gemini" ? geminiRequestFault(json) : undefined
   return fault === undefined

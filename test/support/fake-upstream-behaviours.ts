@@ -126,7 +126,9 @@ export const status =
 export const failure =
   (trouble: Trouble, headers: Headers = {}): Behaviour =>
   (exchange) => {
-    const sample: ErrorSample = errorSamples[trouble][exchange.asked.shape === "gemini" ? "gemini" : "openai"]
+    const { shape } = exchange.asked
+    const words = shape === "gemini" || shape === "anthropic" ? shape : "openai"
+    const sample: ErrorSample = errorSamples[trouble][words]
     status(sample.status, sample.body, { ...sample.headers, ...headers })(exchange)
   }
 

@@ -1,3 +1,4 @@
+import { claudeEvent } from "./fake-upstream-anthropic.ts"
 import { type Behaviour, type Exchange, type Good, said, stream } from "./fake-upstream-behaviours.ts"
 import { errorSamples } from "./fake-upstream-errors.ts"
 import { sseEvent } from "./fake-upstream-gemini.ts"
@@ -5,10 +6,13 @@ import { sse } from "./fake-upstream-openai.ts"
 import { goodEvents } from "./fake-upstream-wire.ts"
 
 const END =
-  /finish_?reason":"|\[DONE\]|"choices":\[\]|"type":"response\.(\w+\.)?(done|completed|incomplete)"/i
+  /finish_?reason":"|\[DONE\]|"choices":\[\]|"type":"response\.(\w+\.)?(done|completed|incomplete)"|^event: (content_block_stop|message_delta|message_stop)/i
 
-/** Events before the first piece of a text: a role; two of the response, one of its item and one of its part. */
-const BEFORE_PIECES = { openai: 1, responses: 4, gemini: 0, unknown: 0 }
+/**
+ * Events before the first piece of a text: a role; two of the response, one of its item and one of its part; the start of a
+ * message, of its block, and a ping.
+ */
+const BEFORE_PIECES = { openai: 1, responses: 4, gemini: 0, anthropic: 3, unknown: 0 }
 
 /**
  * Streams that go wrong, or that are odd. `pieces` counts events with a piece of the text; OpenAI's role event comes
@@ -55,7 +59,9 @@ export const streamThenError = (pieces: number, error?: unknown, options: Good =
     ({ asked }) =>
       asked.shape === "gemini"
         ? [sseEvent(error ?? errorSamples.overloaded.gemini.body)]
-        : [sse(error ?? errorSamples.overloaded.openai.body)],
+        : asked.shape === "anthropic"
+          ? [claudeEvent({ type: "error", ...Object(error ?? errorSamples.overloaded.anthropic.body) })]
+          : [sse(error ?? errorSamples.overloaded.openai.body)],
   )
 
 /** Not even a role before it. */

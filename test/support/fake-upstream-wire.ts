@@ -1,3 +1,4 @@
+import { claudeAnswer, claudeStreamEvents } from "./fake-upstream-anthropic.ts"
 import { geminiEmbeddings, geminiStreamEvents, geminiToolAnswer, sseEvent } from "./fake-upstream-gemini.ts"
 import { openAiAnswer, openAiEmbeddings, openAiStreamEvents } from "./fake-upstream-openai.ts"
 import { responsesAnswer, responsesEvents } from "./fake-upstream-responses.ts"
@@ -6,7 +7,7 @@ import { responsesAnswer, responsesEvents } from "./fake-upstream-responses.ts"
  * The provider shapes, seen from the provider's side: what a call asks for and what a good answer looks like.
  * Written apart from the gateway's own translation, so that a mistake there is not mirrored here.
  */
-type Shape = "openai" | "responses" | "gemini" | "unknown"
+type Shape = "openai" | "responses" | "gemini" | "anthropic" | "unknown"
 
 /** `chat` is a whole answer. */
 type Operation = "chat" | "stream" | "embedding"
@@ -72,6 +73,10 @@ export const readCall = (path: string, json: unknown): Asked => {
     const operation = field(json, "stream") === true ? "stream" : "chat"
     return { shape: "responses", operation, model, prompt: texts(json, "input"), json }
   }
+  if (path === "/v1/messages") {
+    const operation = field(json, "stream") === true ? "stream" : "chat"
+    return { shape: "anthropic", operation, model, prompt: texts(json, "content"), json }
+  }
   if (path.endsWith("/embeddings")) {
     return { shape: "openai", operation: "embedding", model, prompt: inputs(json).join(""), json }
   }
@@ -89,6 +94,7 @@ export const goodAnswer = (asked: Asked, said: Said): unknown => {
       : openAiAnswer(asked, said)
   }
   if (asked.shape === "responses") return responsesAnswer(asked, said)
+  if (asked.shape === "anthropic") return claudeAnswer(asked, said)
   if (asked.operation === "embedding") return geminiEmbeddings(asked.json)
   if (said.toolCalls.length > 0) return geminiToolAnswer(asked, said.toolCalls, said.tokens)
   return {
@@ -109,6 +115,7 @@ export const goodAnswer = (asked: Asked, said: Said): unknown => {
 export const goodEvents = (asked: Asked, said: Said): ReadonlyArray<string> => {
   if (asked.shape === "openai") return openAiStreamEvents(asked, said)
   if (asked.shape === "responses") return responsesEvents(asked, said)
+  if (asked.shape === "anthropic") return claudeStreamEvents(asked, said)
   return said.toolCalls.length > 0
     ? [sseEvent(geminiToolAnswer(asked, said.toolCalls, said.tokens))]
     : geminiStreamEvents(asked, said.text, said.tokens, said.finish)

@@ -6,5 +6,6 @@ export const keyHeader = (
   apiKey: string,
 ): readonly [name: string, value: string] => {
   if (kind === "gemini") return ["x-goog-api-key", apiKey]
+  if (kind === "anthropic") return ["x-api-key", apiKey]
   return preset?.keyHeader === undefined ? ["authorization", `Bearer ${apiKey}`] : [preset.keyHeader, apiKey]
 }

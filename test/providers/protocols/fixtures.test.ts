@@ -6,10 +6,12 @@ import type { Task } from "../../../src/domain/Task.ts"
 import { jsonLimits } from "../../../src/http/body.ts"
 import { parseExactJson } from "../../../src/platform/exact-json.ts"
 import { scanJson } from "../../../src/platform/json-source.ts"
+import { anthropic } from "../../../src/providers/protocols/anthropic/protocol.ts"
 import { gemini } from "../../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../../src/providers/protocols/openai-chat/protocol.ts"
 import { openAiResponses } from "../../../src/providers/protocols/openai-responses/protocol.ts"
 import type { Protocol } from "../../../src/providers/protocols/Protocol.ts"
+import { claudeRequestFault } from "../../support/claude-request.ts"
 import { geminiRequestFault } from "../../support/fake-upstream-gemini.ts"
 
 /**
@@ -24,6 +26,8 @@ const models: ReadonlyArray<readonly [model: string, protocol: Protocol]> = [
   ["gpt-5.5-pro", openAiResponses],
   ["gemini-2.5-flash", gemini],
   ["gemini-3-flash-preview", gemini],
+  ["claude-haiku-4-5", anthropic(() => 64_000)],
+  ["claude-opus-5-5", anthropic(() => 128_000)],
 ]
 
 /** A client's request as the gateway reads it, once with its bytes and once without. */
@@ -57,6 +61,9 @@ describe.each(readdirSync(folder))("the request %s", (name) => {
     assert.deepStrictEqual(lower(protocol, edited, model, mode), sent)
     if (protocol === gemini && Object(sent).refused === undefined) {
       assert.isUndefined(geminiRequestFault(sent, model))
+    }
+    if (model.startsWith("claude-") && Object(sent).refused === undefined) {
+      assert.isUndefined(claudeRequestFault(sent))
     }
     await expect(`${JSON.stringify(sent, null, 2)}\n`).toMatchFileSnapshot(
       new URL(`${name}/${model}.json`, folder).pathname,

@@ -1,14 +1,13 @@
 import type { FunctionResponsePart, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
-import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../../../platform/json.ts"
-import { scanJson } from "../../../platform/json-source.ts"
+import { isObject, objectAt, stringAt } from "../../../platform/json.ts"
+import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
+import { ValueBudget } from "../ValueBudget.ts"
 import { lowerContent } from "./content-parts.ts"
-import { MAX_VALUE_LEVELS } from "./depth.ts"
-import { toGeminiName } from "./function-names.ts"
+import { toGeminiName } from "./gemini-name.ts"
 import { signatureOf } from "./signatures.ts"
-import { malformed, present, unsupported } from "./wire.ts"
 
 /** The calls of a conversation so far. */
 export class CallHistory {
@@ -18,14 +17,8 @@ export class CallHistory {
   readonly open = new Set<string>()
   /** Where the first result stands that has more than a text. */
   mediaAt: string | undefined
-  /** What may still be built of the JSON that stands in texts. */
-  piecesLeft = MAX_VALUE_PIECES
+  readonly values = new ValueBudget()
 }
-
-/** Fields of one object within the arguments or the result of a call: far more than any function takes or gives. */
-const MAX_VALUE_FIELDS = 10_000
-/** Fields, objects and lists within the arguments and results of a whole conversation. */
-const MAX_VALUE_PIECES = 250_000
 
 export const lowerCall = (
   history: CallHistory,
@@ -49,19 +42,13 @@ export const lowerCall = (
   }
   const signature = signatureOf(call)
   return Result.succeed({
-    functionCall: { ...(id !== undefined && { id }), name, args: argumentsOf(history, called?.arguments) },
+    functionCall: {
+      ...(id !== undefined && { id }),
+      name,
+      args: history.values.readArguments(called?.arguments),
+    },
     ...(signature !== undefined && { thoughtSignature: signature }),
   })
-}
-
-/**
- * Reads arguments. A function without parameters is often called with an empty text; what some model wrote that is no object
- * goes on as a text, since the conversation makes sense all the same.
- */
-const argumentsOf = (history: CallHistory, value: unknown): Record<string, unknown> => {
-  if (value === undefined || value === null || value === "") return {}
-  const text = typeof value === "string" ? value : JSON.stringify(value)
-  return jsonObject(history, text) ?? { arguments: text }
 }
 
 /** Lowers the result of a call. Beside its text it may have media, where the model takes them. */
@@ -82,21 +69,7 @@ export const lowerToolResult = (
       inlineData === undefined ? [] : { inlineData },
     )
     if (parts.length > 0) history.mediaAt ??= `${path}.content`
-    const response = jsonObject(history, text) ?? { result: text }
+    const response = history.values.read(text) ?? { result: text }
     return { functionResponse: { id, name, response, ...(parts.length > 0 && { parts }) } }
   })
-}
-
-const jsonObject = (history: CallHistory, text: string): JsonObject | undefined => {
-  if (!/^\s*\{/.test(text)) return undefined
-  const { excess, pieces } = scanJson(Buffer.from(text), {
-    depth: MAX_VALUE_LEVELS,
-    fields: MAX_VALUE_FIELDS,
-    innerFields: MAX_VALUE_FIELDS,
-    pieces: history.piecesLeft,
-  })
-  if (excess !== undefined) return undefined
-  history.piecesLeft -= pieces
-  const json = parseJson(text)
-  return isObject(json) ? json : undefined
 }

@@ -1,7 +1,7 @@
 import type { OpenAI } from "openai"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
+import { fromWireName } from "../function-names.ts"
 import type { WireHead } from "../openai-chat/wire.ts"
-import { fromGeminiName } from "./function-names.ts"
 import { type ExtraContent, extraContent } from "./signatures.ts"
 
 /** Content of a candidate, or of one event's piece of it. Parts of other kinds (audio, executed code) are left out. */
@@ -79,7 +79,7 @@ const toolCall = (call: JsonObject, signature: string | undefined, ownId: string
   id: stringAt(call, "id") || ownId,
   type: "function",
   function: {
-    name: fromGeminiName(stringAt(call, "name") ?? ""),
+    name: fromWireName(stringAt(call, "name") ?? ""),
     arguments: JSON.stringify(isObject(call.args) ? call.args : {}),
   },
   ...signed(signature),

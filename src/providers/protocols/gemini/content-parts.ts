@@ -1,8 +1,8 @@
 import type { Part } from "@google/genai"
 import { Result } from "effect"
 import { isObject, objectAt, stringAt } from "../../../platform/json.ts"
+import { malformed, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
-import { malformed, unsupported } from "./wire.ts"
 
 /**
  * Turns OpenAI's content into Gemini's parts. Data travels within the request only: a URL of a client is never fetched, and

@@ -2,11 +2,11 @@ import type { Content, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
 import { objectsAt } from "../../../platform/json.ts"
+import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { CallHistory, lowerCall, lowerToolResult } from "./calls.ts"
 import { lowerContent } from "./content-parts.ts"
 import { signatureOf } from "./signatures.ts"
-import { malformed, present, unsupported } from "./wire.ts"
 
 /** Instructions apart, turns in order, a tool's result with the name of the function it answers. */
 export interface Conversation {

@@ -4,10 +4,10 @@ import { type EmbeddingRequest, estimateEmbeddingTokens } from "../../../domain/
 import { makeUsage } from "../../../domain/Usage.ts"
 import { isObject, objectAt, objectsAt } from "../../../platform/json.ts"
 import { badResponse } from "../fault.ts"
+import { malformed, present, unsupported } from "../lowering.ts"
 import { embeddingList } from "../openai-chat/wire.ts"
 import type { BodyWriter, Fault, JsonAnswer, LoweringFault } from "../Protocol.ts"
 import { classifyInBand } from "./errors.ts"
-import { malformed, present, unsupported } from "./wire.ts"
 
 /** The REST body of `:batchEmbedContents`: one request per text, each in a content of its own. */
 interface BatchBody {

@@ -2,9 +2,10 @@ import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
+import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { GoogleFields } from "./google-fields.ts"
-import { type GenerationSettings, malformed, present, unsupported } from "./wire.ts"
+import type { GenerationSettings } from "./wire.ts"
 
 /**
  * Puts OpenAI's settings under Gemini's names, those that are the same for every model. Ranges are Gemini's to judge, since

@@ -1,9 +1,10 @@
 import type { SafetySetting } from "@google/genai"
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, type JsonObject } from "../../../platform/json.ts"
+import { isObject } from "../../../platform/json.ts"
+import { malformed, otherFields, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
-import { type GenerateContentBody, malformed, present, unsupported } from "./wire.ts"
+import type { GenerateContentBody } from "./wire.ts"
 
 /** What a client says to Google alone: `{"extra_body": {"google": {…}}}`, as Google's OpenAI-compatible API has it. */
 export type GoogleFields = Readonly<Partial<Record<(typeof KNOWN)[number], unknown>>>
@@ -91,24 +92,13 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
   ...["audio", "web_search_options"],
 ])
 
-/** Matches a name that may stand in a header. */
-const PLAIN_NAME = /^[\w.-]{1,64}$/
-const MAX_NAMED = 20
-
 /**
  * Returns the fields that Gemini has no words for and a client can live without: it names, stores or hints. Without
  * `parallel_tool_calls` a client may get several calls where it asked for one.
  */
-export const droppedFields = (request: ChatRequest): ReadonlyArray<string> => {
-  const dropped: Array<string> = []
-  for (const field in request) {
-    if (UNDERSTOOD.has(field) || !PLAIN_NAME.test(field) || !asksSomething(request, field)) continue
-    if (dropped.length < MAX_NAMED) dropped.push(field)
-  }
-  return dropped
-}
-
-const asksSomething = (request: JsonObject & ChatRequest, field: string): boolean =>
-  field === "parallel_tool_calls"
-    ? request.parallel_tool_calls === false && Array.isArray(request.tools) && request.tools.length > 0
-    : present(request[field]) !== undefined
+export const droppedFields = (request: ChatRequest): ReadonlyArray<string> =>
+  otherFields(request, UNDERSTOOD, (field) =>
+    field === "parallel_tool_calls"
+      ? request.parallel_tool_calls === false && Array.isArray(request.tools) && request.tools.length > 0
+      : present(request[field]) !== undefined,
+  )

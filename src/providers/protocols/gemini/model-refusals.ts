@@ -1,5 +1,6 @@
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject } from "../../../platform/json.ts"
+import { present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import {
   answersJsonBesideTools,
@@ -8,7 +9,6 @@ import {
   takesMediaInResults,
   takesPenalties,
 } from "./model-generation.ts"
-import { present, unsupported } from "./wire.ts"
 
 /**
  * Finds a field that other models of Gemini take and this one refuses, of a request that can be put into its words. `mediaAt`:

@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, joinObjects } from "../../../platform/json.ts"
+import { present, unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { type Conversation, lowerMessages } from "./contents.ts"
 import { lowerSettings } from "./generation-config.ts"
@@ -10,7 +11,7 @@ import { refusedByModel } from "./model-refusals.ts"
 import { type Signatures, withSignatures } from "./signatures.ts"
 import { lowerThinking, type Thinking, thinkingFor } from "./thinking.ts"
 import { lowerTools } from "./tools.ts"
-import { type GenerateContentBody, type GenerationSettings, present, unsupported } from "./wire.ts"
+import type { GenerateContentBody, GenerationSettings } from "./wire.ts"
 
 /**
  * Puts a chat into Gemini's words. What only names, stores, prices or hints is left out; so is what nobody here knows.

@@ -1,5 +1,6 @@
 import type { ChatChunk, FinishReason } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectsAt, parseJson } from "../../../platform/json.ts"
+import { isNestedWithin, MAX_ANSWER_LEVELS } from "../depth.ts"
 import { badResponse } from "../fault.ts"
 import {
   chatChunk,
@@ -19,7 +20,6 @@ import {
   nothing,
   readCandidate,
 } from "./candidate.ts"
-import { isNestedWithin, MAX_ANSWER_LEVELS } from "./depth.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
 import { candidateFault, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"

@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject } from "../../../platform/json.ts"
+import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { GoogleFields } from "./google-fields.ts"
 import {
@@ -10,7 +11,7 @@ import {
   canThinkMost,
   thinkingOf,
 } from "./model-generation.ts"
-import { malformed, present, type ThinkingSettings, unsupported } from "./wire.ts"
+import type { ThinkingSettings } from "./wire.ts"
 
 /**
  * How much a client wants a model to think: in Google's own words, which go out as they are; as tokens; as an effort; or

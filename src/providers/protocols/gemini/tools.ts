@@ -2,9 +2,10 @@ import type { FunctionDeclaration } from "@google/genai"
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../../platform/json.ts"
+import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
-import { toGeminiName } from "./function-names.ts"
-import { type FunctionCalling, type GenerateContentBody, malformed, present, unsupported } from "./wire.ts"
+import { toGeminiName } from "./gemini-name.ts"
+import type { FunctionCalling, GenerateContentBody } from "./wire.ts"
 
 type ToolSettings = Pick<GenerateContentBody, "tools" | "toolConfig">
 

@@ -10,7 +10,6 @@ import type {
   ThinkingConfig,
   ThinkingLevel,
 } from "@google/genai"
-import type { LoweringFault } from "../Protocol.ts"
 
 /** The REST body of `:generateContent`; enum values are their names. */
 export interface GenerateContentBody {
@@ -34,22 +33,3 @@ export interface FunctionCalling {
   readonly mode: `${FunctionCallingConfigMode}`
   readonly allowedFunctionNames?: ReadonlyArray<string>
 }
-
-export const unsupported = (
-  param: string,
-  subject: string,
-  by: "provider" | "model" = "provider",
-): LoweringFault => ({
-  kind: "unsupported",
-  param,
-  reason: `${subject} not supported with this ${by}.`,
-})
-
-export const malformed = (param: string, reason: string): LoweringFault => ({
-  kind: "malformed",
-  param,
-  reason,
-})
-
-/** Returns a value that is there; OpenAI's clients send `null` for what they do not want. */
-export const present = <Value>(value: Value | null | undefined): Value | undefined => value ?? undefined

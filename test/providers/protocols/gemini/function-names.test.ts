@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { fromGeminiName, toGeminiName } from "../../../../src/providers/protocols/gemini/function-names.ts"
+import { fromWireName } from "../../../../src/providers/protocols/function-names.ts"
+import { toGeminiName } from "../../../../src/providers/protocols/gemini/gemini-name.ts"
 
 /** Google's words for `FunctionDeclaration.name`. */
 const TAKEN = /^[A-Za-z_][\w.:-]{0,127}$/
@@ -8,7 +9,7 @@ const TAKEN = /^[A-Za-z_][\w.:-]{0,127}$/
 describe("a function's name", () => {
   it.each(["weather", "mcp__server__search", "_x", "a.b:c-d", "fn_x", "fn"])("%s stays as it is", (name) => {
     assert.strictEqual(toGeminiName(name), name)
-    assert.strictEqual(fromGeminiName(name), name)
+    assert.strictEqual(fromWireName(name), name)
   })
 
   it.each([
@@ -19,7 +20,7 @@ describe("a function's name", () => {
     ["größe", "fn__gr__f6____df__e"],
   ])("%s goes out as %s", (name, theirs) => {
     assert.strictEqual(toGeminiName(name), theirs)
-    assert.strictEqual(fromGeminiName(theirs), name)
+    assert.strictEqual(fromWireName(theirs), name)
   })
 
   const names = fc.oneof(
@@ -34,7 +35,7 @@ describe("a function's name", () => {
         const theirs = toGeminiName(name)
         if (theirs === undefined) return assert.isAbove(name.length, 14)
         assert.match(theirs, TAKEN)
-        assert.strictEqual(fromGeminiName(theirs), name)
+        assert.strictEqual(fromWireName(theirs), name)
       }),
       { numRuns: 2_000 },
     )
@@ -50,6 +51,6 @@ describe("a function's name", () => {
   })
 
   it("is read whatever a model makes up", () => {
-    fc.assert(fc.property(fc.string(), (name) => assert.isString(fromGeminiName(`fn__${name}__ffffff__`))))
+    fc.assert(fc.property(fc.string(), (name) => assert.isString(fromWireName(`fn__${name}__ffffff__`))))
   })
 })

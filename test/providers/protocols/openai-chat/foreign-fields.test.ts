@@ -21,13 +21,13 @@ const history = (...assistant: ReadonlyArray<object>): ChatRequest =>
   }) as ChatRequest
 
 /** What is sent, once with the client's bytes at hand and once without. */
-const sent = (protocol: typeof openai, request: ChatRequest): ChatRequest => {
+const sent = (protocol: typeof openai, request: ChatRequest, model = "m"): ChatRequest => {
   const bytes = Buffer.from(JSON.stringify({ ...request, model: "auto" }))
   const { members } = scanJson(bytes, jsonLimits)
   assert(members !== undefined)
   const [edited, written] = [{ bytes, members }, undefined].map((source) => {
     const task = { _tag: "Chat", mode: "whole", request, source } as const
-    return JSON.parse(String(Result.getOrThrow(protocol.lower(task, "m")).write("whole"))) as ChatRequest
+    return JSON.parse(String(Result.getOrThrow(protocol.lower(task, model)).write("whole"))) as ChatRequest
   })
   assert.deepStrictEqual(edited, written)
   return edited as ChatRequest
@@ -66,6 +66,16 @@ describe("what another vendor handed out", () => {
     }
     const both = history({ tool_calls: [call], reasoning_details: [encrypted, openRouters] })
     assert.deepStrictEqual(sent(imitator, both).messages[1]?.reasoning_details, [openRouters])
+  })
+
+  it("may be Claude's thoughts, which models of the name keep wherever they are", () => {
+    const detail = { type: "reasoning.text", text: "Hm.", signature: "c2ln", format: "anthropic-claude-v1" }
+    const claudes = history({ reasoning_content: "Hm.", reasoning_details: [detail], tool_calls: [call] })
+    for (const protocol of [openai, imitator]) {
+      const [, message] = sent(protocol, claudes).messages
+      assert.deepStrictEqual(message as unknown, { role: "assistant", content: null, tool_calls: [call] })
+    }
+    assert.deepStrictEqual(sent(imitator, claudes, "claude-opus-5").messages, claudes.messages)
   })
 
   it("may be the server's own reasoning, which some want back", () => {

@@ -1,0 +1,96 @@
+import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
+import { isObject, type JsonObject } from "../../../platform/json.ts"
+import { upstreamFault } from "../fault.ts"
+import { envelope, readError, type Said } from "../openai-chat/said.ts"
+import { decided, described } from "../openai-chat/vendor-words.ts"
+import type { ErrorAnswer, Fault } from "../Protocol.ts"
+import { parseRetryAfter } from "../retry-after.ts"
+
+/** Classifies an answer that is not a 200: `{"type":"error","error":{"type","message"},"request_id"}`. */
+export const classify = (answer: ErrorAnswer, nowMs: number): Fault =>
+  faultOf(answer.status, envelope(answer.body), parseRetryAfter(answer.headers, nowMs))
+
+/** Classifies an error inside of a 200, where its type stands for the status; undefined when the JSON is no error. */
+export const classifyInBand = (json: unknown): Fault | undefined => {
+  if (!isObject(json) || (json.type !== "error" && !isObject(json.error))) return undefined
+  const error = envelope(json)
+  return faultOf(statuses.get(error?.type) ?? 500, error, undefined)
+}
+
+/** The status that each type of error has: https://platform.claude.com/docs/en/api/errors. */
+const statuses = new Map<unknown, number>([
+  ["invalid_request_error", 400],
+  ["authentication_error", 401],
+  ["billing_error", 402],
+  ["permission_error", 403],
+  ["not_found_error", 404],
+  ["request_too_large", 413],
+  ["rate_limit_error", 429],
+  ["api_error", 500],
+  ["timeout_error", 504],
+  ["overloaded_error", 529],
+])
+
+const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: number | undefined): Fault => {
+  const said = readError(error)
+  const { code, message, type } = said
+  const kind = kindOf(status, said)
+  // What nobody knows about a 403 may be about the key.
+  if (status === 403 && kind === "refused") return upstreamFault(kind, { identifiers: [] })
+  return upstreamFault(kind, {
+    message,
+    param: said.param ?? fieldOf(message),
+    code: type === "invalid_request_error" ? undefined : type,
+    identifiers: [type, code],
+    retryAfterMs,
+  })
+}
+
+/** Reads the field that Claude's sentence begins with: `messages.1.content.0.text: Field required`. */
+const fieldOf = (message: string | undefined): string | undefined =>
+  message === undefined ? undefined : /^([a-z_]+(?:\.\w+){0,10}): /.exec(message)?.[1]
+
+const kindOf = (status: number, said: Said): ProviderErrorKind => {
+  const { message, type } = said
+  if (status < 400) return "bad_response"
+  if (status === 400 && refusesThoughts(message)) return "needs_rewording"
+  const known = decided(status, said)
+  if (known !== undefined) return known
+  if (status === 504 || type === "timeout_error") return "server_error_once"
+  if (status === 529 || status === 503 || type === "overloaded_error") return "overloaded"
+  if (status >= 500) return "server_error"
+  switch (status) {
+    case 401:
+      return "auth"
+    case 402:
+      return "quota_exhausted"
+    case 403:
+      return type === "permission_error" ? "auth" : "refused"
+    case 404:
+      // Anything else that is missing (a file, a container) the client named.
+      return message === undefined || /^(model\b|not found$)/i.test(message) ? "model_not_found" : "refused"
+    case 405:
+      return "model_not_found"
+    case 408:
+    case 409:
+      return "request_conflict"
+    case 429:
+      return "rate_limited"
+  }
+  return saysUnsupported(message) ? "unsupported" : (described(status, said) ?? "refused")
+}
+
+/**
+ * Recognizes that Claude does not take the thoughts of earlier turns back, or misses them: they are of another model or
+ * account, or not as they were. A client's own words do not come so early in a sentence.
+ */
+const refusesThoughts = (message: string | undefined): boolean =>
+  message !== undefined &&
+  /^(messages\.\d+(\.\w+)*: )?(invalid (`?signature`?|`?data`?) in `?(redacted_)?thinking|.{0,40}`?\b(redacted_)?thinking`? .{0,120}\b(block|found|signature|account|model)|expected `?(redacted_)?thinking)/i.test(
+    message,
+  )
+
+/** Recognizes what some models do not take (any more), in words that others do not use. */
+const saysUnsupported = (message: string | undefined): boolean =>
+  message !== undefined &&
+  /^[`"\w.]{1,60}:? .{0,60}\b((is|are) deprecated for this model|cannot both be specified)/i.test(message)

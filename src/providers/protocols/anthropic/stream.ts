@@ -1,0 +1,218 @@
+import type { ChatChunk, FinishReason } from "../../../domain/Chat.ts"
+import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../../../platform/json.ts"
+import { badResponse } from "../fault.ts"
+import { fromWireName } from "../function-names.ts"
+import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
+import type { Fault, Reading, StreamReader } from "../Protocol.ts"
+import { answerHead } from "./content.ts"
+import { classifyInBand } from "./errors.ts"
+import { emptyFault, readFinishReason } from "./stop-reason.ts"
+import { encryptedDetail, textDetail } from "./thinking-blocks.ts"
+import { readUsage, withCounts } from "./usage.ts"
+
+/**
+ * Turns Claude's events into OpenAI's chunks. Blocks come one after another, each with its number; the answer is whole with
+ * `message_stop`, and its end waits for that. Events that nobody here knows say nothing.
+ */
+export const openStream = (model: string, nowMs: number): StreamReader => new MessageStream(model, nowMs)
+
+/** A block of which more may come. */
+interface OpenBlock {
+  readonly type: unknown
+  /** Its number among the calls or among the thoughts. */
+  readonly nth: number
+  /** Whether something of it has come. */
+  isBegun: boolean
+}
+
+const NO_BLOCK: OpenBlock = { type: undefined, nth: 0, isBegun: false }
+
+/** Characters of one thought, which is handed out whole: far more than a model puts out. */
+const MAX_THOUGHT = 4_000_000
+
+class MessageStream implements StreamReader {
+  readonly #model: string
+  readonly #nowMs: number
+  #head: WireHead | undefined
+  #block = NO_BLOCK
+  #calls = 0
+  #thoughts = 0
+  /** The latest thought, as far as it has come. */
+  #thought = ""
+  /** True once there was a text or a call. */
+  #begun = false
+  #stopReason: unknown
+  #counts: JsonObject | undefined
+  #usage: ChatChunk["usage"]
+
+  constructor(model: string, nowMs: number) {
+    this.#model = model
+    this.#nowMs = nowMs
+  }
+
+  read({ data }: { readonly data: string }): Reading {
+    if (data.trim() === "") return nothing
+    const json = parseJson(data)
+    return isObject(json) ? this.#take(json) : fault(badResponse("event is not a JSON object"))
+  }
+
+  end(rest: string): Reading {
+    // Without its blank line, an event or a bare JSON error is not an event yet; it is still said.
+    const json = parseJson(rest.trim().replace(/^(event:.*\n)?data:/, ""))
+    const last = isObject(json) ? this.#take(json) : nothing
+    return last._tag === "Chunks" ? truncated : last
+  }
+
+  #take(json: JsonObject): Reading {
+    const error = classifyInBand(json)
+    if (error !== undefined) return fault(error)
+    switch (json.type) {
+      case "message_start":
+        return this.#start(objectAt(json, "message"))
+      case "content_block_start":
+        return this.#startBlock(objectAt(json, "content_block"))
+      case "content_block_delta":
+        return this.#more(objectAt(json, "delta"))
+      case "content_block_stop":
+        // Of a call without arguments, whose text OpenAI's clients take for JSON.
+        return this.#block.type === "tool_use" && !this.#block.isBegun
+          ? this.#sayArguments(this.#block.nth, "{}")
+          : nothing
+      case "message_delta":
+        this.#stopReason = objectAt(json, "delta")?.stop_reason ?? this.#stopReason
+        this.#count(json.usage)
+        return nothing
+      case "message_stop":
+        return this.#stop()
+      default:
+        return nothing
+    }
+  }
+
+  #start(message: JsonObject | undefined): Reading {
+    this.#head = answerHead(this.#model, message, this.#nowMs)
+    this.#count(message?.usage)
+    return this.#say({ role: "assistant", content: "" }, 0, false)
+  }
+
+  #startBlock(block: JsonObject | undefined): Reading {
+    switch (block?.type) {
+      case "tool_use": {
+        this.#begun = true
+        this.#block = { type: block.type, nth: this.#calls++, isBegun: false }
+        const name = fromWireName(stringAt(block, "name") ?? "")
+        const call = { id: stringAt(block, "id") ?? "", type: "function", function: { name, arguments: "" } }
+        return this.#say({ tool_calls: [{ index: this.#block.nth, ...call }] }, name.length)
+      }
+      case "thinking":
+        this.#block = { type: block.type, nth: this.#thoughts++, isBegun: false }
+        this.#thought = ""
+        return nothing
+      case "redacted_thinking": {
+        this.#block = NO_BLOCK
+        const detail = encryptedDetail(this.#thoughts++, stringAt(block, "data") ?? "")
+        return this.#say({ reasoning_details: [detail] }, 0)
+      }
+      default:
+        this.#block = NO_BLOCK
+        return this.#more({ type: "text_delta", text: block?.text })
+    }
+  }
+
+  #more(delta: JsonObject | undefined): Reading {
+    const { nth, type } = this.#block
+    switch (delta?.type) {
+      case "text_delta": {
+        const text = stringAt(delta, "text") ?? ""
+        if (text === "") return nothing
+        this.#begun = true
+        return this.#say({ content: text }, text.length, true, text)
+      }
+      case "input_json_delta": {
+        const piece = stringAt(delta, "partial_json") ?? ""
+        return piece === "" || type !== "tool_use" ? nothing : this.#sayArguments(nth, piece)
+      }
+      case "thinking_delta": {
+        const thought = stringAt(delta, "thinking") ?? ""
+        if (thought === "" || type !== "thinking") return nothing
+        this.#thought += thought
+        if (this.#thought.length > MAX_THOUGHT) return fault(badResponse("thought is too long"))
+        return this.#say({ reasoning_content: thought }, thought.length)
+      }
+      case "signature_delta":
+        return type === "thinking"
+          ? this.#say(
+              { reasoning_details: [textDetail(nth, this.#thought, stringAt(delta, "signature"))] },
+              0,
+            )
+          : nothing
+      default:
+        return nothing
+    }
+  }
+
+  #sayArguments(index: number, piece: string): Reading {
+    this.#block.isBegun = true
+    return this.#say({ tool_calls: [{ index, function: { arguments: piece } }] }, piece.length)
+  }
+
+  #stop(): Reading {
+    const head = this.#head
+    if (head === undefined) return truncated
+    const failure = this.#begun ? undefined : emptyFault(this.#stopReason)
+    if (failure !== undefined) return fault(failure)
+    const end = this.#chunk(head, {}, 0, true, "", readFinishReason(this.#stopReason, this.#calls > 0))
+    const usage = this.#usage?.usage
+    return {
+      _tag: "Done",
+      chunks: usage
+        ? [
+            end,
+            {
+              ...end,
+              event: usageChunk(head, usage),
+              semantic: false,
+              usageOnly: true,
+              finishReason: undefined,
+            },
+          ]
+        : [end],
+    }
+  }
+
+  #count(usage: unknown): void {
+    this.#counts = withCounts(this.#counts, usage)
+    if (this.#counts !== undefined) this.#usage = { usage: readUsage(this.#counts), raw: this.#counts }
+  }
+
+  #say(delta: WireDelta, generated: number, semantic = true, text = ""): Reading {
+    // A stream that begins in its midst has lost its beginning.
+    return this.#head === undefined
+      ? fault(badResponse("no message_start"))
+      : { _tag: "Chunks", chunks: [this.#chunk(this.#head, delta, generated, semantic, text)] }
+  }
+
+  #chunk(
+    head: WireHead,
+    delta: WireDelta,
+    generated: number,
+    semantic: boolean,
+    text: string,
+    finishReason?: FinishReason,
+  ): ChatChunk {
+    return {
+      event: chatChunk(head, 0, delta, finishReason ?? null),
+      text,
+      generated,
+      semantic,
+      usageOnly: false,
+      model: head.model,
+      finishReason,
+      usage: this.#usage,
+    }
+  }
+}
+
+const fault = (what: Fault): Reading => ({ _tag: "Fault", fault: what })
+const nothing: Reading = { _tag: "Chunks", chunks: [] }
+const truncated = fault({ kind: "reset", detail: "stream ended before message_stop" })

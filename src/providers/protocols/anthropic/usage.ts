@@ -1,0 +1,40 @@
+import { makeUsage, type Usage } from "../../../domain/Usage.ts"
+import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
+
+/** Reads the usage block. What the cache read and wrote stands beside the input; thoughts are part of the output. */
+export const readUsage = (usage: unknown): Usage | null => {
+  if (!isObject(usage)) return null
+  const { cache_creation_input_tokens: written, cache_read_input_tokens: read, input_tokens: input } = usage
+  return makeUsage({
+    inputTokens: sum(input, read ?? 0, written ?? 0),
+    outputTokens: usage.output_tokens,
+    cachedTokens: read,
+    cacheWriteTokens: written,
+    reasoningTokens: objectAt(usage, "output_tokens_details")?.thinking_tokens,
+    details: {
+      cache_write_1h_tokens: objectAt(usage, "cache_creation")?.ephemeral_1h_input_tokens,
+      web_searches: objectAt(usage, "server_tool_use")?.web_search_requests,
+    },
+    serviceTier: tierOf(usage),
+  })
+}
+
+const sum = (...counts: ReadonlyArray<unknown>): number =>
+  counts.reduce<number>((total, count) => (typeof count === "number" ? total + count : Number.NaN), 0)
+
+/** Names what makes an answer dearer or cheaper than the list says: a tier, a speed, and where it was made. */
+const tierOf = ({ inference_geo: geo, service_tier: tier, speed }: JsonObject): string | undefined => {
+  const named = [
+    ...(typeof tier === "string" && tier !== "standard" ? [tier] : []),
+    ...(speed === "fast" ? [speed] : []),
+    ...(geo === "us" ? [geo] : []),
+  ]
+  return named.length === 0 ? undefined : named.join("-")
+}
+
+/** Puts the counts that an event brings over those before: they are of the whole answer so far. */
+export const withCounts = (before: JsonObject | undefined, usage: unknown): JsonObject | undefined => {
+  if (!isObject(usage)) return before
+  const told = Object.entries(usage).filter(([, count]) => count !== null && count !== undefined)
+  return { ...before, ...Object.fromEntries(told) }
+}

@@ -1,0 +1,20 @@
+import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
+import { makeHttpProvider } from "../http/http-provider.ts"
+import type { Transport } from "../http/transport.ts"
+import { nativeAnthropic } from "../protocols/anthropic/native.ts"
+import { anthropic } from "../protocols/anthropic/protocol.ts"
+import type { Wire } from "../protocols/Protocol.ts"
+
+/** Makes the provider for Anthropic. What a client wrote for Claude goes out as it is; everything else is translated. */
+export const makeAnthropic = (config: HttpProviderConfig, transport: Transport) => {
+  const limits = new Map(config.models.map(({ maxOutputTokens, name }) => [name, maxOutputTokens]))
+  const translated: Wire = { protocol: anthropic((model) => limits.get(model)), path }
+  const native: Wire = { protocol: nativeAnthropic, path }
+  return makeHttpProvider(config, transport, {
+    wire: (task) =>
+      task._tag === "Chat" && task.dialect === "messages" && task.source !== undefined ? native : translated,
+    auth: (apiKey) => ["x-api-key", apiKey],
+  })
+}
+
+const path = () => "/v1/messages"

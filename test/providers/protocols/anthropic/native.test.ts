@@ -1,0 +1,152 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Result } from "effect"
+import type { ChatChunk } from "../../../../src/domain/Chat.ts"
+import type { ChatTask } from "../../../../src/domain/Task.ts"
+import { jsonLimits } from "../../../../src/http/body.ts"
+import { scanJson } from "../../../../src/platform/json-source.ts"
+import { SseParser } from "../../../../src/providers/http/sse.ts"
+import { nativeAnthropic } from "../../../../src/providers/protocols/anthropic/native.ts"
+import {
+  type ClaudeBlock,
+  claudeEvent,
+  claudeEvents,
+  claudeMessage,
+} from "../../../support/fake-upstream-anthropic.ts"
+
+const taskOf = (body: string, headers?: ReadonlyArray<string>): ChatTask => {
+  const bytes = Buffer.from(body)
+  const { members } = scanJson(bytes, jsonLimits)
+  assert.isDefined(members)
+  return {
+    _tag: "Chat",
+    request: { messages: [] },
+    mode: "whole",
+    dialect: "messages",
+    source: { bytes, members },
+    ...(headers !== undefined && { headers }),
+  }
+}
+
+const lower = (body: string, headers?: ReadonlyArray<string>) =>
+  Result.getOrThrow(nativeAnthropic.lower(taskOf(body, headers), "claude-x"))
+
+describe("a client's own request", () => {
+  it("goes out byte by byte, with the model's name and whether it streams", () => {
+    const writer = lower(
+      '{ "model": "auto", "max_tokens": 12345678901234567890, "odd": {"a":1.0}, "stream": true }',
+    )
+    assert.strictEqual(
+      String(writer.write("whole")),
+      '{ "model": "claude-x", "max_tokens": 12345678901234567890, "odd": {"a":1.0} }',
+    )
+    assert.include(String(writer.write("stream")), '"stream": true')
+  })
+
+  it("says in which version it is written", () => {
+    assert.deepStrictEqual(lower("{}").headers, ["anthropic-version", "2023-06-01"])
+    const own = ["anthropic-version", "2026-10-21", "anthropic-beta", "a,b"]
+    assert.deepStrictEqual(lower("{}", own).headers, own)
+  })
+
+  it("goes out once more without thoughts", () => {
+    const thinking = { type: "thinking", thinking: "Hm.", signature: "x" }
+    const body = {
+      model: "auto",
+      thinking: { type: "enabled", budget_tokens: 2000 },
+      messages: [
+        { role: "user", content: "a" },
+        { role: "assistant", content: [thinking, { type: "text", text: "b" }] },
+        { role: "user", content: "c" },
+        { role: "assistant", content: [{ type: "redacted_thinking", data: "AA" }] },
+      ],
+    }
+    const other = lower(JSON.stringify(body)).reworded?.("")
+    assert.deepStrictEqual(JSON.parse(String(other?.write("whole"))), {
+      model: "claude-x",
+      messages: [
+        body.messages[0],
+        { role: "assistant", content: [{ type: "text", text: "b" }] },
+        body.messages[2],
+        { role: "assistant", content: [{ type: "text", text: "…" }] },
+      ],
+    })
+    assert.isUndefined(other?.reworded?.(""))
+    assert.isUndefined(lower('{"messages":[{"role":"user","content":"a"}]}').reworded?.(""))
+  })
+})
+
+const blocks: ReadonlyArray<ClaudeBlock> = [
+  { type: "thinking", thinking: "Hm.", signature: "c2ln" },
+  { type: "text", text: "Rome 🌍" },
+  { type: "tool_use", id: "toolu_1", name: "weather", input: { city: "Rome" } },
+]
+const message = claudeMessage({ model: "claude-x-1" }, blocks, "tool_use")
+
+const run = (events: string) => {
+  const reader = nativeAnthropic.openStream("claude-x", 0)
+  const chunks: Array<ChatChunk> = []
+  for (const event of new SseParser(1_000_000).push(Buffer.from(events)).events) {
+    const reading = reader.read(event)
+    if (reading._tag === "Fault") return { chunks, outcome: reading.fault.kind }
+    chunks.push(...reading.chunks)
+    if (reading._tag === "Done") return { chunks, outcome: "Done" }
+  }
+  const end = reader.end("")
+  return { chunks, outcome: end._tag === "Fault" ? end.fault.kind : end._tag }
+}
+
+const bytesOf = (chunks: ReadonlyArray<ChatChunk>) =>
+  chunks.map(({ event }) => Buffer.from(event).toString()).join("")
+
+describe("Claude's own answer", () => {
+  it("passes as it came, and is understood", () => {
+    const bytes = Buffer.from(JSON.stringify(message))
+    const answer = Result.getOrThrow(nativeAnthropic.parse("claude-x", { json: message, bytes, nowMs: 0 }))
+    assert.strictEqual(answer.body(), bytes)
+    assert.deepInclude(answer, {
+      dialect: "messages",
+      text: "Rome 🌍",
+      finishReason: "tool_calls",
+      model: "claude-x-1",
+    })
+    assert.deepInclude(answer.usage, { inputTokens: 10, outputTokens: 5 })
+  })
+
+  it("passes event by event, unknown ones too, to the last", () => {
+    const events = [...claudeEvents(message)]
+    events.splice(3, 0, claudeEvent({ type: "invented", deep: [1] }))
+    const { chunks, outcome } = run(events.join(""))
+    assert.strictEqual(outcome, "Done")
+    assert.strictEqual(bytesOf(chunks), events.join(""))
+    assert.isTrue(chunks.every(({ dialect, usageOnly }) => dialect === "messages" && !usageOnly))
+    assert.strictEqual(chunks.map(({ text }) => text).join(""), "Rome 🌍")
+    assert.deepStrictEqual(
+      chunks.flatMap(({ finishReason }) => finishReason ?? []),
+      ["tool_calls"],
+    )
+    assert.deepInclude(chunks.at(-1)?.usage?.usage, { inputTokens: 10, outputTokens: 5 })
+    // What may still be taken back: the start and a ping.
+    assert.deepStrictEqual(
+      chunks.slice(0, 5).map(({ semantic }) => semantic),
+      [false, false, false, false, true],
+    )
+  })
+
+  it("is cut without its last event, and fails with an error", () => {
+    const events = claudeEvents(message)
+    assert.strictEqual(run(events.slice(0, -1).join("")).outcome, "reset")
+    const error = claudeEvent({ type: "error", error: { type: "overloaded_error", message: "Overloaded" } })
+    const failed = run(`${events.slice(0, 3).join("")}${error}`)
+    assert.strictEqual(failed.outcome, "overloaded")
+    assert.notInclude(bytesOf(failed.chunks), "overloaded")
+  })
+
+  it("is streamed with names of its events where it came whole", () => {
+    const split = nativeAnthropic.splitAnswer(message) ?? []
+    const { chunks, outcome } = run(split.map((data) => `data: ${data}\n\n`).join(""))
+    assert.strictEqual(outcome, "Done")
+    const names = bytesOf(chunks).match(/^event: .*$/gm)
+    assert.deepStrictEqual(names?.length, split.length)
+    assert.strictEqual(names?.at(-1), "event: message_stop")
+  })
+})
