@@ -141,36 +141,41 @@ const make = Effect.gen(function* () {
       replayed: false,
     })
 
-  const known = Effect.fnUntraced(function* (recorder: RequestRecorder, exchange: Exchange) {
-    const authenticated = yield* Effect.result(authenticate(exchange.credential))
-    if (Result.isFailure(authenticated)) {
-      exchange.turnedAway()
-      return yield* authenticated.failure
-    }
-    recorder.authenticated(authenticated.success)
-    return authenticated.success
-  })
+  // The next two run for every request, and without generators of their own: those cost 3 KB of its 100.
+
+  const known = (recorder: RequestRecorder, exchange: Exchange): Effect.Effect<Principal, GatewayError> =>
+    Effect.mapBothEager(authenticate(exchange.credential), {
+      onSuccess: (principal) => {
+        recorder.authenticated(principal)
+        return principal
+      },
+      onFailure: (error) => {
+        exchange.turnedAway()
+        return error
+      },
+    })
 
   /** Takes a place until the response is over, and one request from the key's rate limit. */
-  const enter = Effect.fnUntraced(function* (
+  const enter = (
     recorder: RequestRecorder,
     principal: Principal,
     exchange: Exchange,
-  ) {
+  ): Effect.Effect<Slot, GatewayError> => {
     const entered = admission.enter(principal.keyId)
     if (Result.isFailure(entered)) {
       exchange.turnedAway()
-      return yield* fromAdmission(entered.failure)
+      return Effect.fail(fromAdmission(entered.failure))
     }
     const slot = entered.success
     exchange.whenOver(() => slot.leave())
-    const limited = yield* Effect.result(inference.admit(recorder, principal))
-    if (Result.isFailure(limited)) {
-      exchange.turnedAway()
-      return yield* limited.failure
-    }
-    return slot
-  })
+    return Effect.mapBothEager(inference.admit(recorder, principal), {
+      onSuccess: () => slot,
+      onFailure: (error) => {
+        exchange.turnedAway()
+        return error
+      },
+    })
+  }
 
   const takingBytes =
     (slot: Slot): TakeBytes =>

@@ -58,17 +58,18 @@ export const makeBodyReader = Effect.gen(function* () {
   const { maxBodyBytes } = yield* Settings
   const uploads = yield* Uploads
   const { inTurn, readTurns } = yield* LargeBodies
-  return <A>(
+  return <A, B>(
     request: HttpServerRequest.HttpServerRequest,
     takeBytes: TakeBytes,
     understand: (body: JsonBody) => Result.Result<A, GatewayError>,
-  ): Effect.Effect<{ readonly bytes: Buffer; readonly understood: A }, GatewayError> =>
+    finish: (understood: A, bytes: Buffer) => B,
+  ): Effect.Effect<B, GatewayError> =>
     Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads, readTurns }), (bytes) =>
       Effect.map(
         bytes.length <= SMALL_BODY_BYTES
           ? Effect.fromResult(Result.flatMap(readJson(bytes), understand))
           : inTurn(bytes.length, understandLarge(bytes, understand)),
-        (understood) => ({ bytes, understood }),
+        (understood) => finish(understood, bytes),
       ),
     )
 })
@@ -87,10 +88,12 @@ export const makeInferenceRoute = Effect.gen(function* () {
     const key = idempotencyKey(request)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
     const header: ReadHeader = (name) => request.headers[name]
-    return Effect.map(
-      readMeaning(request, takeBytes, (body) => decode(body, header)),
-      ({ bytes, understood }) => ({
-        call: understood,
+    return readMeaning(
+      request,
+      takeBytes,
+      (body) => decode(body, header),
+      (call, bytes) => ({
+        call,
         claim:
           key.success === undefined
             ? undefined

@@ -109,9 +109,11 @@ const makeCountTokens = Effect.gen(function* () {
         "x-gateway-estimated": "true",
       })
       const counted = endpoints.serveAlone(exchange, (takeBytes, rateLimit) =>
-        Effect.map(
-          readMeaning(request, takeBytes, ({ json }) => readMessages(checkCounted(json), header)),
-          ({ understood }) =>
+        readMeaning(
+          request,
+          takeBytes,
+          ({ json }) => readMessages(checkCounted(json), header),
+          (understood) =>
             HttpServerResponse.jsonUnsafe(
               { input_tokens: promptTokens(understood.request) },
               { headers: headers(rateLimit) },

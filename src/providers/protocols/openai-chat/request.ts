@@ -34,18 +34,20 @@ export interface Wording {
   readonly inOlderWords: boolean
 }
 
-/** Cleaned requests by their audience, so that the text of one is written once for all models that it is sent to. */
-const ownRequests = new WeakMap<ChatRequest, Map<string, ChatRequest>>()
+/** Cleaned requests by their form, so that the text of one is written once for all models that it is sent to. */
+const ownRequests = Array.from({ length: 16 }, () => new WeakMap<ChatRequest, ChatRequest>())
+
+const formOf = ({ isClaude, isOpenAi, reasons }: Audience, isOlder: boolean): number =>
+  Number(isClaude) | (Number(isOpenAi) << 1) | (Number(reasons) << 2) | (Number(isOlder) << 3)
 
 const ownRequest = ({ dialect, request }: ChatTask, audience: Audience, isOlder: boolean): ChatRequest => {
-  const known = ownRequests.get(request)
-  const form = [...Object.values(audience), isOlder].join()
-  const made = known?.get(form)
+  const known = ownRequests[formOf(audience, isOlder)]
+  const made = known?.get(request)
   if (made !== undefined) return made
   const said = dialect === "messages" && !audience.isClaude ? inOpenAiWords(request, audience) : request
   const cleaned = withoutForeignFields(said, audience)
   const own = isOlder ? inOlderWords(cleaned) : cleaned
-  if (own !== request) ownRequests.set(request, (known ?? new Map<string, ChatRequest>()).set(form, own))
+  if (own !== request) known?.set(request, own)
   return own
 }
 
