@@ -29,6 +29,8 @@ export interface BeyondChat {
   readonly refused: { readonly param: string; readonly reason: string } | undefined
   /** Fields that an answer can do without. */
   readonly dropped: ReadonlyArray<string>
+  /** An answer may be a lesser one for it: a tool is among what is dropped. */
+  readonly isReduced: boolean
 }
 
 export interface EmbeddingTask {

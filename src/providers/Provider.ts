@@ -24,6 +24,8 @@ export interface Provider {
 export interface PreparedCall {
   /** Fields of the client's request that were left out, as the provider has no words for them. */
   readonly dropped?: ReadonlyArray<string>
+  /** The answer may be a lesser one for what was left out: who takes all is asked first. */
+  readonly isReduced?: boolean
   /** Gets a whole answer: to a chat, or to an embeddings request. */
   readonly complete: (timeoutMs: number) => Effect.Effect<Completion, ProviderError>
   /**

@@ -107,10 +107,15 @@ const make = Effect.fnUntraced(function* () {
 
   const unsupported = new UnsupportedFields()
 
-  const tierOf = (key: string, task: Task, availability: number, nowMs: number): Tier => {
+  const tierOf = (
+    { call, target: { key } }: ReadyTarget,
+    task: Task,
+    availability: number,
+    nowMs: number,
+  ): Tier => {
     const health = breakers.healthOf(key)
     if (health.trippedForMs(nowMs) > 0) return 2
-    if (unsupported.concern(key, task, nowMs)) return 1
+    if (call.isReduced === true || unsupported.concern(key, task, nowMs)) return 1
     return availability >= HEALTHY_AVAILABILITY && !health.isSuspect(nowMs) ? 0 : 1
   }
 
@@ -125,7 +130,8 @@ const make = Effect.fnUntraced(function* () {
     const asked = outputLimitOf(task) ?? Number.POSITIVE_INFINITY
     // Prices go by the calendar, everything else by the clock that never steps.
     const pricedAt = clock.currentTimeMillisUnsafe()
-    const estimates = ready.map(({ target: { key, model } }) => {
+    const estimates = ready.map((each) => {
+      const { key, model } = each.target
       const limit = Math.min(asked, model.maxOutputTokens ?? Number.POSITIVE_INFINITY)
       const { availability, lateAfterMs, ms, outputTokens, patienceMs } = statistics.predict(
         key,
@@ -135,7 +141,7 @@ const make = Effect.fnUntraced(function* () {
       )
       return {
         availability,
-        tier: tierOf(key, task, availability, nowMs),
+        tier: tierOf(each, task, availability, nowMs),
         expectedMs: ms,
         lateAfterMs,
         patienceMs,

@@ -121,7 +121,7 @@ export class FakeUpstream {
         call.outcome = response.writableFinished ? "answered" : "lost"
         this.#changed()
       })
-      const behaviour = refusal(call.asked) ?? this.#queue.shift() ?? this.#behaviour
+      const behaviour = refusal(call) ?? this.#queue.shift() ?? this.#behaviour
       this.#changed()
       behaviour({
         asked: call.asked,
@@ -154,13 +154,14 @@ export class FakeUpstream {
 }
 
 /** What no script makes good: a route that does not exist, a body that Google or Anthropic would not take. */
-const refusal = ({ shape, json }: Asked): Behaviour | undefined => {
+const refusal = ({ asked: { shape, json }, headers }: RecordedCall): Behaviour | undefined => {
   if (shape === "unknown") {
     return status(404, {
       error: { message: "no such route", type: "invalid_request_error", param: null, code: null },
     })
   }
-  const message = shape === "anthropic" ? claudeRequestFault(json) : undefined
+  const message =
+    shape === "anthropic" ? claudeRequestFault(json, String(headers["anthropic-beta"])) : undefined
   if (message !== undefined) {
     return status(400, { type: "error", error: { type: "invalid_request_error", message } })
   }

@@ -8,17 +8,21 @@ type Json = Readonly<Record<string, unknown>>
 const isObject = (value: unknown): value is Json =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** Returns why the API would refuse this body, in its words; undefined when it would not. */
-export const claudeRequestFault = (json: unknown): string | undefined => {
+/** Returns why the API would refuse this body under these betas, in its words; undefined when it would not. */
+export const claudeRequestFault = (json: unknown, betas = ""): string | undefined => {
   if (!isObject(json)) return "The request body is not valid JSON"
   return (
-    unknownField(json, "", FIELDS) ??
+    unknownField(
+      json,
+      "",
+      betas.includes("context-management-") ? [...FIELDS, "context_management"] : FIELDS,
+    ) ??
     (Number.isInteger(json.max_tokens) && Number(json.max_tokens) >= 0
       ? undefined
       : "max_tokens: Field required") ??
     samplingFault(json) ??
     listOf(json.system ?? [], "system", (block, path) => blockFault(block, path, ["text"])) ??
-    messagesFault(json) ??
+    messagesFault(json, betas.includes("mid-conversation-system-")) ??
     toolsFault(json) ??
     thinkingFault(json) ??
     stopFault(json.stop_sequences)
@@ -124,12 +128,13 @@ const TYPES = {
 const contentOf = (message: unknown): ReadonlyArray<Json> =>
   isObject(message) && Array.isArray(message.content) ? message.content.filter(isObject) : []
 
-const messagesFault = ({ messages, model, tools }: Json): string | undefined => {
+const messagesFault = ({ messages, model, tools }: Json, takesSystem: boolean): string | undefined => {
   if (!Array.isArray(messages) || messages.length === 0) return "messages: at least one message is required"
   const taken = new Set<unknown>()
   const fault = listOf(messages, "messages", (message, path, index) => {
     if (!isObject(message)) return `${path}: Input should be an object`
     const { content, role } = message
+    if (takesSystem && role === "system" && index > 0) return undefined
     if (role !== "user" && role !== "assistant") return `${path}.role: Input should be 'user' or 'assistant'`
     if (index === 0 && role !== "user") return 'messages: first message must use the "user" role'
     if (!Array.isArray(content)) {

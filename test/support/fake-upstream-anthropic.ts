@@ -16,9 +16,9 @@ const stopReasons = { stop: "end_turn", length: "max_tokens", content_filter: "r
 
 const blocksOf = ({ text, toolCalls }: Said): ReadonlyArray<ClaudeBlock> =>
   toolCalls.length > 0
-    ? toolCalls.map(({ args, name }, index) => ({
+    ? toolCalls.map(({ args, id, name }, index) => ({
         type: "tool_use",
-        id: `toolu_fake_${index}`,
+        id: id ?? `toolu_fake_${index}`,
         name,
         input: args,
       }))

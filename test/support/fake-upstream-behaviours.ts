@@ -88,8 +88,8 @@ export const ok =
     })
 
 /** Whole or streamed, whichever was asked for. */
-export const toolCall = (name: string, args: ToolCall["args"]): Behaviour =>
-  ok({ toolCalls: [{ name, args }] })
+export const toolCall = (name: string, args: ToolCall["args"], id?: string): Behaviour =>
+  ok({ toolCalls: [{ name, args, ...(id !== undefined && { id }) }] })
 
 /** The headers of a stream, these events at their pace, and then `end`. */
 export const stream = (

@@ -98,8 +98,8 @@ const includesUsage = (asked: Asked): boolean =>
   field(field(asked.json, "stream_options"), "include_usage") === true
 
 const calls = ({ toolCalls }: Said) =>
-  toolCalls.map(({ name, args }, index) => ({
-    id: `call_fake_${index}`,
+  toolCalls.map(({ id, name, args }, index) => ({
+    id: id ?? `call_fake_${index}`,
     type: "function",
     function: { name, arguments: JSON.stringify(args) },
   }))

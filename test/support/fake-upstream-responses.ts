@@ -64,11 +64,11 @@ const reasoningItems = (asked: Asked) =>
 
 const items = (said: Said): ReadonlyArray<Item> =>
   said.toolCalls.length > 0
-    ? said.toolCalls.map(({ args, name }, index) => ({
+    ? said.toolCalls.map(({ args, id, name }, index) => ({
         id: `fc_fake_${index}`,
         type: "function_call",
         status: "completed",
-        call_id: `call_fake_${index}`,
+        call_id: id ?? `call_fake_${index}`,
         name,
         arguments: JSON.stringify(args),
       }))

@@ -33,6 +33,8 @@ export interface Tokens {
 export type Finish = "stop" | "length" | "content_filter"
 
 export interface ToolCall {
+  /** Default: by its number in the answer, and so the same in every answer. */
+  readonly id?: string
   readonly name: string
   readonly args: Readonly<Record<string, unknown>>
 }

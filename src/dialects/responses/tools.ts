@@ -2,17 +2,30 @@ import { isObject, type JsonObject, objectsAt, stringAt } from "../../platform/j
 import type { Beyond } from "./beyond.ts"
 import { chatName } from "./namespaces.ts"
 
-/** Puts tools into chat's words, in which a tool stands in a field named like its type. */
-export const chatTools = (tools: ReadonlyArray<unknown>, beyond: Beyond): ReadonlyArray<JsonObject> =>
-  tools.flatMap((tool, index) => {
+/**
+ * Puts tools into chat's words, in which a tool stands in a field named like its type. A search beside tools of the client's own
+ * is spared: agents offer it with every request, and get on without it.
+ */
+export const chatTools = (tools: ReadonlyArray<unknown>, beyond: Beyond): ReadonlyArray<JsonObject> => {
+  const hasOwn = tools.some((tool) => isObject(tool) && OWN.has(tool.type))
+  return tools.flatMap((tool, index) => {
     const own = isObject(tool) ? tool : {}
     const at = `tools[${index}]`
+    if (hasOwn && isSearch(own)) {
+      beyond.spare(at)
+      return []
+    }
     return own.type === "namespace"
       ? objectsAt(own, "tools").flatMap((each, inner) =>
           chatTool(each, own.name, `${at}.tools[${inner}]`, beyond),
         )
       : chatTool(own, undefined, at, beyond)
   })
+}
+
+const OWN: ReadonlySet<unknown> = new Set(["function", "custom", "namespace"])
+
+const isSearch = ({ type }: JsonObject): boolean => typeof type === "string" && type.startsWith("web_search")
 
 const chatTool = (
   tool: JsonObject,
@@ -50,6 +63,10 @@ export const chatToolChoice = (choice: unknown, beyond: Beyond): unknown => {
     case "custom":
       return inOwnField(choice)
     case "allowed_tools":
+      if (objectsAt(choice, "tools").some(({ type }) => !OWN.has(type))) {
+        beyond.refuse("tool_choice.tools", "This choice of tools")
+        return undefined
+      }
       return {
         type: "allowed_tools",
         allowed_tools: { mode: choice.mode, tools: objectsAt(choice, "tools").map(inOwnField) },

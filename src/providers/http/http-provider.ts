@@ -201,10 +201,12 @@ export const makeHttpProvider = (
     const kind = task._tag === "Chat" ? "chat" : "embedding"
     const call = new OutgoingCall(task, model, protocol, writer)
     const { headers: own } = writer
-    const dropped = droppedBy(writer, beyondOf(task, over.dialect))
+    const beyond = beyondOf(task, over.dialect)
+    const dropped = droppedBy(writer, beyond)
     const headersOf = (usual: ReadonlyArray<string>) => (own === undefined ? usual : [...usual, ...own])
     return {
       ...(dropped !== undefined && { dropped }),
+      ...(beyond?.isReduced === true && { isReduced: true }),
       complete: (timeoutMs) =>
         Effect.suspend(() => {
           const body = call.wholeBody()

@@ -1,8 +1,9 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import type { ChatRequest } from "../../domain/Chat.ts"
 import type { ChatTask } from "../../domain/Task.ts"
 import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
+import { audienceOf } from "../protocols/openai-chat/audience.ts"
+import { effortFor } from "../protocols/openai-chat/from-messages.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 import { isForResponses, refusesToolsInChat, takesResponses } from "../protocols/openai-responses/models.ts"
 import { nativeResponses, openAiResponses } from "../protocols/openai-responses/protocol.ts"
@@ -16,7 +17,7 @@ export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => 
     wire: (task, model) => {
       if (task._tag === "Embedding") return chat
       if (speaksResponses(task, model)) return native
-      return needsResponses(task.request, model) ? responses : chat
+      return needsResponses(task, model) ? responses : chat
     },
     auth: (apiKey) => keyHeader(config, apiKey),
   })
@@ -27,9 +28,12 @@ const speaksResponses = (task: ChatTask, model: string): boolean =>
   task.dialect === "responses" && task.source !== undefined && takesResponses(model)
 
 /** Tells whether chat completions would refuse a chat, or the model. */
-const needsResponses = ({ tools, reasoning_effort }: ChatRequest, model: string): boolean =>
-  isForResponses(model) ||
-  (Array.isArray(tools) && tools.length > 0 && refusesToolsInChat(model, reasoning_effort))
+const needsResponses = (task: ChatTask, model: string): boolean => {
+  if (isForResponses(model)) return true
+  const { tools } = task.request
+  if (!Array.isArray(tools) || tools.length === 0) return false
+  return refusesToolsInChat(model, effortFor(task, audienceOf(model, true)))
+}
 
 const path = () => "/responses"
 const responses: Wire = { protocol: openAiResponses, path }

@@ -157,9 +157,12 @@ describe("what chat has no word for", () => {
   it("is named where the answer would be another one", () => {
     const named = (body: object) => beyond(body)?.refused?.param
     assert.strictEqual(
-      named({ tools: [{ type: "function", name: "f" }, { type: "web_search" }] }),
+      named({ tools: [{ type: "function", name: "f" }, { type: "file_search" }] }),
       "tools[1].type",
     )
+    assert.strictEqual(named({ tools: [{ type: "web_search" }] }), "tools[0].type")
+    const some = { type: "allowed_tools", mode: "auto", tools: [{ type: "web_search" }] }
+    assert.strictEqual(named({ tool_choice: some }), "tool_choice.tools")
     assert.strictEqual(named({ input: [{ type: "shell_call" }] }), "input[0].type")
     assert.strictEqual(named({ tool_choice: { type: "mcp", server_label: "s" } }), "tool_choice.type")
     const file = { type: "input_file", file_url: "https://example.com/a.pdf" }
@@ -170,8 +173,30 @@ describe("what chat has no word for", () => {
     assert.deepStrictEqual(beyond({ truncation: "auto", safety_identifier: "s" }), {
       refused: undefined,
       dropped: ["truncation", "safety_identifier"],
+      isReduced: false,
     })
     assert.isUndefined(beyond({ truncation: "disabled", temperature: 1 }))
+  })
+})
+
+describe("a search beside tools of the client's own", () => {
+  it("is left out, and may be missed", () => {
+    const { beyond, request } = read({
+      input: "Hi",
+      tools: [{ type: "web_search" }, { type: "function", name: "f" }, { type: "web_search_preview_2025" }],
+    })
+    assert.deepStrictEqual(beyond, {
+      refused: undefined,
+      dropped: ["tools[0]", "tools[2]"],
+      isReduced: true,
+    })
+    assert.deepStrictEqual(request.tools as unknown, [{ type: "function", function: { name: "f" } }])
+  })
+
+  it("is not left out where it is the choice", () => {
+    const tools = [{ type: "web_search" }, { type: "function", name: "f" }]
+    const { beyond } = read({ input: "Hi", tools, tool_choice: { type: "web_search" } })
+    assert.strictEqual(beyond?.refused?.param, "tool_choice.type")
   })
 })
 

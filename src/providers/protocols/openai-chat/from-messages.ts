@@ -1,4 +1,5 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
+import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { Audience } from "./audience.ts"
@@ -13,11 +14,13 @@ export const inOpenAiWords = (request: ChatRequest, audience: Audience): ChatReq
   ...(Array.isArray(request.tools) && { tools: request.tools.map(withoutHint) }),
 })
 
-const settingsFor = (request: ChatRequest, { isOpenAi, reasons }: Audience): JsonObject => ({
+const settingsFor = (request: ChatRequest, audience: Audience): JsonObject => ({
   ...Object.fromEntries(
-    Object.entries(request).filter(([field]) => KNOWN.has(field) || (!isOpenAi && field === "top_k")),
+    Object.entries(request).filter(
+      ([field]) => KNOWN.has(field) || (!audience.isOpenAi && field === "top_k"),
+    ),
   ),
-  ...effortOf(request, isOpenAi, reasons),
+  ...effortOf(request, audience),
 })
 
 const KNOWN: ReadonlySet<string> = new Set([
@@ -46,19 +49,24 @@ const asksToThink = (thinking: unknown): boolean => isObject(thinking) && thinki
 
 // --- thinking
 
+/** Returns the effort that OpenAI is asked for, in whatever words the client asked. */
+export const effortFor = ({ dialect, request }: ChatTask, audience: Audience): unknown =>
+  dialect === "messages" ? effortOf(request, audience).reasoning_effort : request.reasoning_effort
+
 /** OpenAI refuses an effort for models that do not reason; of other servers only the client knows what they take. */
-const effortOf = (request: ChatRequest, isOpenAi: boolean, reasons: boolean) => {
+const effortOf = (request: ChatRequest, { isOpenAi, reasons }: Audience): { reasoning_effort?: unknown } => {
   const asked = request.reasoning_effort
   if (!isOpenAi) return asked === undefined ? {} : { reasoning_effort: asked }
   if (!reasons) return {}
   // OpenAI's highest has another name.
   if (asked !== undefined) return { reasoning_effort: asked === "max" ? "xhigh" : asked }
   const budget = isObject(request.thinking) ? request.thinking.budget_tokens : undefined
-  return typeof budget === "number" ? { reasoning_effort: effortFor(budget) } : {}
+  return typeof budget === "number" ? { reasoning_effort: effortOfBudget(budget) } : {}
 }
 
 /** The same bounds as in Gemini's words. */
-const effortFor = (tokens: number): string => (tokens <= 1024 ? "low" : tokens <= 8192 ? "medium" : "high")
+const effortOfBudget = (tokens: number): string =>
+  tokens <= 1024 ? "low" : tokens <= 8192 ? "medium" : "high"
 
 // --- hints
 

@@ -2,7 +2,7 @@ import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, joinObjects } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
-import { type Audience, audienceOf, isReasoning } from "./audience.ts"
+import { type Audience, audienceOf } from "./audience.ts"
 import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
 import { inOpenAiWords } from "./from-messages.ts"
 
@@ -72,7 +72,7 @@ export const writeChat = (
         ? { ...(isObject(stream_options) && stream_options), include_usage: true }
         : undefined,
     renamesMaxTokens:
-      isOpenAi && isReasoning(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
+      isOpenAi && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
   }
   const own = ownRequest(task, audienceOf(model, isOpenAi), wording.inOlderWords)
   return source === undefined || dialect !== "chat" || own !== request
@@ -124,3 +124,6 @@ const edit = (
 
 /** Clients send null for "not set" too. */
 const isNumber = (value: unknown): boolean => typeof value === "number"
+
+/** Recognizes OpenAI's reasoning models and everything since, fine-tuned ones too: o1, o4-mini, gpt-5. */
+const refusesMaxTokens = (model: string): boolean => /^(ft:)?(o\d|gpt-([5-9]|\d\d))/.test(model)

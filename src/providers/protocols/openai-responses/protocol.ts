@@ -1,7 +1,10 @@
 import { Result } from "effect"
+import type { ChatRequest } from "../../../domain/Chat.ts"
 import { badResponse } from "../fault.ts"
+import { audienceOf } from "../openai-chat/audience.ts"
 import { classify } from "../openai-chat/errors.ts"
-import type { Protocol } from "../Protocol.ts"
+import { inOpenAiWords, lostOnOpenAi, unknownToOpenAi } from "../openai-chat/from-messages.ts"
+import type { BodyWriter, LoweringFault, Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { unsupported } from "./input.ts"
 import { passAnswer, passStream } from "./native.ts"
@@ -23,10 +26,24 @@ const common = {
 /** OpenAI's Responses for clients of chat completions, translated in both directions. */
 export const openAiResponses: Protocol = {
   ...common,
-  lower: (task, model) =>
-    task._tag === "Chat" ? lowerChat(model, task.request) : Result.fail(unsupported("input")),
+  lower: (task, model) => {
+    if (task._tag === "Embedding") return Result.fail(unsupported("input"))
+    const { dialect, request } = task
+    return dialect === "messages" ? lowerMessages(model, request) : lowerChat(model, request)
+  },
   parse: parseAnswer,
   openStream,
+}
+
+const lowerMessages = (model: string, request: ChatRequest): Result.Result<BodyWriter, LoweringFault> => {
+  const foreign = unknownToOpenAi(request)
+  if (foreign !== undefined) return Result.fail(foreign)
+  const audience = audienceOf(model, true)
+  const lost = lostOnOpenAi(request, audience)
+  return Result.map(lowerChat(model, inOpenAiWords(request, audience)), (writer) => ({
+    ...writer,
+    ...(lost.length > 0 && { dropped: lost }),
+  }))
 }
 
 /** The same for clients that speak it too, and whose bytes are at hand: requests and answers pass as they are. */
