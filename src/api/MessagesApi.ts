@@ -42,7 +42,7 @@ const anthropicError = perStatus((status) =>
 
 const inferenceErrors = [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504].map(anthropicError)
 
-const countErrors = [400, 401, 413, 415, 429, 500, 503].map(anthropicError)
+const countErrors = [400, 401, 403, 404, 413, 415, 429, 500, 503].map(anthropicError)
 
 export class MessagesApi extends HttpApiGroup.make("messages")
   .add(
@@ -60,7 +60,7 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       payload: CountTokensBody,
       success: HttpApiSchema.WithHeaders(TokenCount, {
         "x-gateway-estimated": Schema.String.annotate({
-          description: "`true`: counted by the gateway, not by the model",
+          description: "`true`: counted by the gateway and not by the model's vendor",
         }),
         ...anthropicHeaders,
       }),
@@ -69,7 +69,8 @@ export class MessagesApi extends HttpApiGroup.make("messages")
       OpenApi.annotations({
         summary: "Tokens of a request",
         description:
-          "An estimate by a vocabulary of OpenAI's. No provider is asked; it counts against the key's rate.",
+          "Counted by Claude's vendor where Claude is first in line, and otherwise estimated by a vocabulary of OpenAI's. " +
+          "It counts against the key's rate.",
       }),
     ),
   )

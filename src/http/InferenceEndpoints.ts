@@ -42,6 +42,13 @@ export interface InferenceExchange extends Exchange {
   readonly refuse: (outcome: Outcome) => GatewayResponse
 }
 
+/** What a request is given that infers nothing. */
+interface Admitted {
+  readonly principal: Principal
+  readonly takeBytes: TakeBytes
+  readonly rateLimit: RateLimitState | undefined
+}
+
 export interface ReadCall {
   readonly call: InferenceCall
   /** Undefined for a request without an Idempotency-Key. */
@@ -68,10 +75,10 @@ export class InferenceEndpoints extends Context.Service<
   InferenceEndpoints,
   {
     readonly serve: (exchange: InferenceExchange) => Effect.Effect<IdempotentReply, GatewayError>
-    /** Answers a request that no provider is asked for: admitted like any other, and not in the ledger. */
+    /** Answers a request that infers nothing: admitted like any other, and not in the ledger. */
     readonly serveAlone: <A>(
       exchange: Exchange,
-      answer: (takeBytes: TakeBytes, rateLimit: RateLimitState | undefined) => Effect.Effect<A, GatewayError>,
+      answer: (admitted: Admitted) => Effect.Effect<A, GatewayError>,
     ) => Effect.Effect<A, GatewayError>
     /** Returns the owner of an API key. */
     readonly authenticate: (
@@ -184,11 +191,12 @@ const make = Effect.gen(function* () {
 
   const serveAlone = Effect.fnUntraced(function* <A>(
     exchange: Exchange,
-    answer: (takeBytes: TakeBytes, rateLimit: RateLimitState | undefined) => Effect.Effect<A, GatewayError>,
+    answer: (admitted: Admitted) => Effect.Effect<A, GatewayError>,
   ) {
     const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, clock)
-    const slot = yield* enter(recorder, yield* known(recorder, exchange), exchange)
-    return yield* answer(takingBytes(slot), recorder.rateLimit)
+    const principal = yield* known(recorder, exchange)
+    const slot = yield* enter(recorder, principal, exchange)
+    return yield* answer({ principal, takeBytes: takingBytes(slot), rateLimit: recorder.rateLimit })
   })
 
   const serve = Effect.fnUntraced(function* (exchange: InferenceExchange) {

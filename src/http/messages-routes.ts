@@ -1,4 +1,4 @@
-import { Clock, Effect, Result } from "effect"
+import { Clock, Effect, identity, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { CountTokensRequest, MessagesRequest } from "../api/messages.ts"
 import { toMessage } from "../dialects/messages/answer.ts"
@@ -6,11 +6,13 @@ import { claudesOwn } from "../dialects/messages/own-history.ts"
 import { toChat } from "../dialects/messages/request.ts"
 import { MessageStream } from "../dialects/messages/stream.ts"
 import { refusedBy, VERSIONS, type Version } from "../dialects/messages/version.ts"
-import type { Completion } from "../domain/Chat.ts"
+import type { ChatRequest, Completion } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import type { ChatTask } from "../domain/Task.ts"
+import { Inference } from "../inference/Inference.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
-import { isObject, type JsonObject, parseJson } from "../platform/json.ts"
+import { isObject, parseJson } from "../platform/json.ts"
 import { changeMembers, type JsonSource, scanJson } from "../platform/json-source.ts"
 import type { GatewayResponse } from "../responses/response.ts"
 import { STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
@@ -57,19 +59,11 @@ const checkCounted = checker(CountTokensRequest)
 export const decodeMessages =
   (write: Write, rateLimitFields: RateLimitFields): DecodeCall =>
   ({ json, source }, header = () => undefined) =>
-    Result.map(readMessages(check(json), header), ({ body, request, version }) => {
+    Result.map(readMessages(check(json), source, header), ({ body, task }) => {
       const streamed = body.stream === true
-      const betas = header("anthropic-beta")
       return {
         requestedModel: body.model,
-        task: {
-          _tag: "Chat",
-          request,
-          mode: streamed ? "stream" : "whole",
-          dialect: "messages",
-          source: source && ownSource(source, body.messages),
-          headers: ["anthropic-version", version, ...(betas === undefined ? [] : ["anthropic-beta", betas])],
-        } as const,
+        task: streamed ? { ...task, mode: "stream" } : task,
         dryRun: false,
         write,
         stream: streamed ? streamWriter(rateLimitFields) : undefined,
@@ -77,25 +71,45 @@ export const decodeMessages =
     })
 
 /** Reads a request whose own fields are checked, under its version. */
-const readMessages = <Body extends JsonObject>(
+const readMessages = <Body extends typeof CountTokensRequest.Type>(
   checked: Result.Result<Body, GatewayError>,
+  source: JsonSource | undefined,
   header: ReadHeader,
-) =>
+): Result.Result<{ readonly body: Body; readonly task: ChatTask }, GatewayError> =>
   Result.flatMap(versionOf(header("anthropic-version")), (version) =>
     Result.flatMap(checked, (body) => {
       const refused = refusedBy(version, body)
       return Result.mapBoth(refused === undefined ? toChat(body) : Result.fail(refused), {
-        onSuccess: (request) => ({ body, request, version }),
+        onSuccess: (request) => ({ body, task: taskOf(request, body.messages, version, source, header) }),
         onFailure: ({ path, rule }) => invalidField(path, rule),
       })
     }),
   )
 
+const taskOf = (
+  request: ChatRequest,
+  messages: ReadonlyArray<unknown>,
+  version: Version,
+  source: JsonSource | undefined,
+  header: ReadHeader,
+): ChatTask => {
+  const betas = header("anthropic-beta")
+  return {
+    _tag: "Chat",
+    request,
+    mode: "whole",
+    dialect: "messages",
+    source: source && ownSource(source, messages),
+    headers: ["anthropic-version", version, ...(betas === undefined ? [] : ["anthropic-beta", betas])],
+  }
+}
+
 const COUNT_TOKENS = "/v1/messages/count_tokens"
 
-/** Makes the handler that counts a request's tokens as far as the gateway itself can. */
+/** Makes the handler that counts a request's tokens: asks who would answer it, and otherwise counts as far as it can itself. */
 const makeCountTokens = Effect.gen(function* () {
   const endpoints = yield* InferenceEndpoints
+  const inference = yield* Inference
   const refusals = yield* Refusals
   const readMeaning = yield* makeBodyReader
   return (rateLimitFields: RateLimitFields) =>
@@ -106,19 +120,21 @@ const makeCountTokens = Effect.gen(function* () {
         ...commonHeaders(exchange.requestId),
         ...anthropicFormat.headers?.(exchange.requestId),
         ...(rateLimit && rateLimitFields(rateLimit)),
-        "x-gateway-estimated": "true",
       })
-      const counted = endpoints.serveAlone(exchange, (takeBytes, rateLimit) =>
-        readMeaning(
-          request,
-          takeBytes,
-          ({ json }) => readMessages(checkCounted(json), header),
-          (understood) =>
-            HttpServerResponse.jsonUnsafe(
-              { input_tokens: promptTokens(understood.request) },
-              { headers: headers(rateLimit) },
-            ),
-        ),
+      const counted = endpoints.serveAlone(exchange, ({ principal, rateLimit, takeBytes }) =>
+        Effect.gen(function* () {
+          const { body, task } = yield* readMeaning(
+            request,
+            takeBytes,
+            ({ json, source }) => readMessages(checkCounted(json), source, header),
+            identity,
+          )
+          const counted = yield* inference.countTokens(principal, { requestedModel: body.model, task })
+          return HttpServerResponse.jsonUnsafe(
+            { input_tokens: counted ?? promptTokens(task.request) },
+            { headers: { ...headers(rateLimit), "x-gateway-estimated": String(counted === undefined) } },
+          )
+        }),
       )
       return answeringErrors(counted)
     })

@@ -22,6 +22,9 @@ import { callStreamed, callWhole } from "./upstream-call.ts"
 /** Refusals of a key within it share rows, of which a killed process loses the counts. */
 const REFUSAL_PERIOD = "1 minute"
 
+/** Who wants a count is about to ask something: an estimate now is worth more than a count later. */
+const COUNT_MS = 5_000
+
 /**
  * The story of one authenticated request: admit, and once its body is there plan, attempt, settle, record. It knows
  * values and no bytes: an outcome, or the events of a stream and then an outcome.
@@ -45,6 +48,11 @@ export class Inference extends Context.Service<
       request: InferenceRequest,
       sink: AnswerSink,
     ) => Effect.Effect<Outcome>
+    /** Has the candidate that is first in line count the tokens of a task; undefined when it does not, or fails. */
+    readonly countTokens: (
+      principal: Principal,
+      wanted: Pick<InferenceRequest, "requestedModel" | "task">,
+    ) => Effect.Effect<number | undefined, GatewayError>
     /** Records a request that ended before `answer` or `stream`; once recorded, it does nothing. */
     readonly recordEnd: (recorder: RequestRecorder, error: GatewayError) => Effect.Effect<void>
     /** Lists the names that a key may ask for. */
@@ -114,6 +122,20 @@ const make = Effect.gen(function* () {
     return { candidate, summary: answer, completion: answer, cost } satisfies Answer
   })
 
+  const countTokens = Effect.fnUntraced(function* (
+    principal: Principal,
+    wanted: Pick<InferenceRequest, "requestedModel" | "task">,
+  ) {
+    const remainingMs = Math.min(COUNT_MS, timeouts.deadlineMs)
+    const planned = yield* Effect.result(router.plan({ ...wanted, allowed: principal.models, remainingMs }))
+    if (Result.isFailure(planned)) {
+      // How long a prompt is is asked of those that no model holds, too.
+      return planned.failure._tag === "NoCandidate" ? undefined : yield* fromRouting(planned.failure)
+    }
+    const count = planned.success.candidates[0]?.call.count
+    return count === undefined ? undefined : yield* Effect.orElseSucceed(count(remainingMs), () => undefined)
+  })
+
   /** Records every way in which `infer` can end. */
   const settle = (
     recorder: RequestRecorder,
@@ -174,6 +196,7 @@ const make = Effect.gen(function* () {
         recorder.outcome(result),
       ),
     stream,
+    countTokens,
     recordEnd: record,
     models: (principal) => router.models(principal.models),
     resetProvider: router.reset,

@@ -33,6 +33,8 @@ export interface PreparedCall {
    * stream that ends without it, falls silent or reports an error fails, whatever the sink has been given by then.
    */
   readonly stream: (timeoutMs: number, sink: ChunkSink) => Effect.Effect<void, ProviderError>
+  /** Has the provider count the tokens of the task, which costs nothing; absent where it does not. */
+  readonly count?: (timeoutMs: number) => Effect.Effect<number, ProviderError>
 }
 
 /** The destination of a streamed answer. Called from outside of any fiber, once per chunk, and never throws. */

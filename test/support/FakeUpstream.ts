@@ -1,7 +1,7 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import type { AddressInfo, Socket } from "node:net"
 import { Effect, type Scope } from "effect"
-import { claudeRequestFault } from "./claude-request.ts"
+import { claudeCountFault, claudeRequestFault } from "./claude-request.ts"
 import { type Behaviour, ok, status } from "./fake-upstream-behaviours.ts"
 import { geminiRequestFault } from "./fake-upstream-gemini.ts"
 import { type Asked, readCall, type Tokens } from "./fake-upstream-wire.ts"
@@ -154,14 +154,15 @@ export class FakeUpstream {
 }
 
 /** What no script makes good: a route that does not exist, a body that Google or Anthropic would not take. */
-const refusal = ({ asked: { shape, json }, headers }: RecordedCall): Behaviour | undefined => {
+const refusal = ({ asked: { operation, shape, json }, headers }: RecordedCall): Behaviour | undefined => {
   if (shape === "unknown") {
     return status(404, {
       error: { message: "no such route", type: "invalid_request_error", param: null, code: null },
     })
   }
-  const message =
-    shape === "anthropic" ? claudeRequestFault(json, String(headers["anthropic-beta"])) : undefined
+  const betas = String(headers["anthropic-beta"])
+  const claudeFault = operation === "count" ? claudeCountFault : claudeRequestFault
+  const message = shape === "anthropic" ? claudeFault(json, betas) : undefined
   if (message !== undefined) {
     return status(400, { type: "error", error: { type: "invalid_request_error", message } })
   }

@@ -29,6 +29,12 @@ export const claudeRequestFault = (json: unknown, betas = ""): string | undefine
   )
 }
 
+/** The same of what is to be counted, which has no limit. */
+export const claudeCountFault = (json: unknown, betas: string): string | undefined =>
+  isObject(json) && json.max_tokens !== undefined
+    ? "max_tokens: Extra inputs are not permitted"
+    : claudeRequestFault(isObject(json) ? { ...json, max_tokens: 1 } : json, betas)
+
 const FIELDS = [
   ...["model", "max_tokens", "messages", "system", "tools", "tool_choice", "stop_sequences", "metadata"],
   ...[

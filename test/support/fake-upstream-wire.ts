@@ -10,7 +10,7 @@ import { responsesAnswer, responsesEvents } from "./fake-upstream-responses.ts"
 type Shape = "openai" | "responses" | "gemini" | "anthropic" | "unknown"
 
 /** `chat` is a whole answer. */
-type Operation = "chat" | "stream" | "embedding"
+type Operation = "chat" | "stream" | "embedding" | "count"
 
 export interface Asked {
   readonly shape: Shape
@@ -75,6 +75,9 @@ export const readCall = (path: string, json: unknown): Asked => {
     const operation = field(json, "stream") === true ? "stream" : "chat"
     return { shape: "responses", operation, model, prompt: texts(json, "input"), json }
   }
+  if (path === "/v1/messages/count_tokens") {
+    return { shape: "anthropic", operation: "count", model, prompt: texts(json, "content"), json }
+  }
   if (path === "/v1/messages") {
     const operation = field(json, "stream") === true ? "stream" : "chat"
     return { shape: "anthropic", operation, model, prompt: texts(json, "content"), json }
@@ -96,6 +99,7 @@ export const goodAnswer = (asked: Asked, said: Said): unknown => {
       : openAiAnswer(asked, said)
   }
   if (asked.shape === "responses") return responsesAnswer(asked, said)
+  if (asked.operation === "count") return { input_tokens: said.tokens?.input }
   if (asked.shape === "anthropic") return claudeAnswer(asked, said)
   if (asked.operation === "embedding") return geminiEmbeddings(asked.json)
   if (said.toolCalls.length > 0) return geminiToolAnswer(asked, said.toolCalls, said.tokens)

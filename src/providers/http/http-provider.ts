@@ -196,8 +196,20 @@ export const makeHttpProvider = (
       })
     })
 
+  const count = (call: OutgoingCall, read: (json: unknown) => number | undefined, request: UpstreamRequest) =>
+    Effect.matchEffect(upstream.post(request), {
+      onSuccess: (response) => {
+        if (response.status !== 200) return failRefused(call, response)
+        const tokens = read(jsonOf(response))
+        return tokens === undefined
+          ? failQuoting(call, badResponse("no count"), response.status, response.body)
+          : Effect.succeed(tokens)
+      },
+      onFailure: (error) => failUnsent(call, error),
+    })
+
   const callOf = (task: Task, model: string, over: Wire, writer: BodyWriter): PreparedCall => {
-    const { path, protocol } = over
+    const { count: counting, path, protocol } = over
     const kind = task._tag === "Chat" ? "chat" : "embedding"
     const call = new OutgoingCall(task, model, protocol, writer)
     const { headers: own } = writer
@@ -229,6 +241,17 @@ export const makeHttpProvider = (
           }
           return stream(call, request, sink)
         }),
+      ...(counting !== undefined && {
+        count: (timeoutMs: number) =>
+          Effect.suspend(() =>
+            count(call, counting.read, {
+              path: prefix + counting.path,
+              headers: headersOf(wholeHeaders),
+              body: call.wholeBody(),
+              timeoutMs,
+            }),
+          ),
+      }),
     }
   }
 

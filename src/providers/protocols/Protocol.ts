@@ -42,6 +42,8 @@ export interface Wire {
   readonly dialect?: Dialect
   /** The path after the base URL. */
   readonly path: (model: string, call: "chat" | "stream" | "embedding") => string
+  /** Where the vendor counts the tokens of what it is asked, without answering it; absent where it does not. */
+  readonly count?: { readonly path: string; readonly read: (json: unknown) => number | undefined }
 }
 
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */

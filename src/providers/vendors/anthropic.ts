@@ -1,4 +1,5 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
+import { isObject } from "../../platform/json.ts"
 import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { nativeAnthropic } from "../protocols/anthropic/native.ts"
@@ -9,7 +10,6 @@ import type { Wire } from "../protocols/Protocol.ts"
 export const makeAnthropic = (config: HttpProviderConfig, transport: Transport) => {
   const limits = new Map(config.models.map(({ maxOutputTokens, name }) => [name, maxOutputTokens]))
   const translated: Wire = { protocol: anthropic((model) => limits.get(model)), path }
-  const native: Wire = { protocol: nativeAnthropic, path }
   return makeHttpProvider(config, transport, {
     wire: (task) =>
       task._tag === "Chat" && task.dialect === "messages" && task.source !== undefined ? native : translated,
@@ -18,3 +18,15 @@ export const makeAnthropic = (config: HttpProviderConfig, transport: Transport) 
 }
 
 const path = () => "/v1/messages"
+
+const native: Wire = {
+  protocol: nativeAnthropic,
+  dialect: "messages",
+  path,
+  count: {
+    path: "/v1/messages/count_tokens",
+    read: (json) => (isObject(json) && isCount(json.input_tokens) ? json.input_tokens : undefined),
+  },
+}
+
+const isCount = (value: unknown): value is number => Number.isSafeInteger(value) && Number(value) >= 0
