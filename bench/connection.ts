@@ -5,7 +5,7 @@ import { ChunkedBody } from "./chunked-body.ts"
 
 export interface Answer {
   readonly status: number
-  /** 200, whole, with every marker that was expected, and a stream with `[DONE]`. */
+  /** 200, whole, with every marker that was expected, and a stream with its last event. */
   readonly ok: boolean
   /** Markers that arrived. */
   readonly markers: number
@@ -21,8 +21,9 @@ export interface Request {
   readonly stream: boolean
 }
 
-/** Characters that hold the end of a stream, `[DONE]` included, and more than a marker. */
+/** Characters that hold the end of a stream, its last event included, and more than a marker. */
 const TAIL = 32
+const LAST_EVENT = /\[DONE\]|"message_stop"/
 
 const BUFFER_BYTES = 65_536
 const NO_ANSWER = { status: 0, ok: false, markers: 0, firstAt: 0 } as const
@@ -127,7 +128,7 @@ export class Connection {
   #end(): void {
     const done = this.#done
     this.#done = undefined
-    const ended = this.#expected?.stream === false || this.#tail.includes("[DONE]")
+    const ended = this.#expected?.stream === false || LAST_EVENT.test(this.#tail)
     done?.({
       status: this.#status,
       ok: ended && this.#status === 200 && this.#markers === this.#expected?.markers,

@@ -2,7 +2,7 @@
 import { type ChildProcess, execFileSync } from "node:child_process"
 import { writeFileSync } from "node:fs"
 import { join } from "node:path"
-import { BURST_MODEL, HELD_MODEL, MODEL, PACED_MODEL } from "./answers.ts"
+import { BURST_MODEL, CLAUDE_MODEL, HELD_MODEL, MODEL, PACED_MODEL } from "./answers.ts"
 import { freePort, type StartOptions, start } from "./processes.ts"
 
 const root = join(import.meta.dirname, "..")
@@ -48,6 +48,13 @@ ${[MODEL, PACED_MODEL, HELD_MODEL, BURST_MODEL]
       `      - name: ${name}\n        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: bench, as_of: 2026-01-01 }`,
   )
   .join("\n")}
+  - name: claude
+    kind: anthropic
+    base_url: http://127.0.0.1:${mockPort}
+    api_key_env: BENCH_KEY
+    models:
+      - name: ${CLAUDE_MODEL}
+        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: bench, as_of: 2026-01-01 }
 ${providers}
 ${settings}`
 
@@ -60,6 +67,7 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
   const env = {
     ADMIN_JWT_SECRET: "a-secret-of-benchmarks-that-everybody-knows",
     GATEWAY_CONFIG: config,
+    BENCH_KEY: "a-key-of-benchmarks-that-everybody-knows",
     DATA_DIR: join(folder, "data"),
     PORT: String(port),
     LOG_LEVEL: "warn",

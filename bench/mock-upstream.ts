@@ -11,48 +11,42 @@ let cut = 0
 
 const DEFAULT_PIECES = 50
 
-const finish = (socket: Socket, pieces: number): void => {
-  socket.write(answers.streamClosing(pieces))
-}
-
-const streamAtOnce = (socket: Socket, pieces: number): void => {
+const streamAtOnce = (socket: Socket, form: answers.Form, pieces: number): void => {
   let sent = 0
   const next = (): void => {
     if (socket.destroyed) return void cut++
     if (sent++ < pieces) {
-      socket.write(answers.streamPiece)
+      socket.write(form.piece)
       setImmediate(next)
-    } else finish(socket, pieces)
+    } else socket.write(form.closing(pieces))
   }
   next()
 }
 
-const streamPaced = (socket: Socket, pieces: number): void => {
+const streamPaced = (socket: Socket, form: answers.Form, pieces: number): void => {
   let sent = 0
   const timer = setInterval(() => {
     if (socket.destroyed) {
       cut++
       return clearInterval(timer)
     }
-    if (sent++ < pieces) return void socket.write(answers.streamPiece)
+    if (sent++ < pieces) return void socket.write(form.piece)
     clearInterval(timer)
-    finish(socket, pieces)
+    socket.write(form.closing(pieces))
   }, answers.MS_BETWEEN_PACED)
 }
 
-const stream = (socket: Socket, body: string): void => {
+const stream = (socket: Socket, form: answers.Form, body: string): void => {
   const pieces = Number(/"max_tokens": ?(\d+)/.exec(body)?.[1] ?? DEFAULT_PIECES)
   if (body.includes(answers.BURST_MODEL)) {
-    const all = Array.from({ length: pieces }, () => answers.streamPiece)
-    socket.write(
-      Buffer.concat([answers.streamHead, answers.streamOpening, ...all, answers.streamClosing(pieces)]),
-    )
+    const all = Array.from({ length: pieces }, () => form.piece)
+    socket.write(Buffer.concat([answers.streamHead, form.opening, ...all, form.closing(pieces)]))
     return
   }
-  socket.write(Buffer.concat([answers.streamHead, answers.streamOpening]))
-  if (body.includes(answers.HELD_MODEL)) socket.write(answers.streamPiece)
-  else if (body.includes(answers.PACED_MODEL)) streamPaced(socket, pieces)
-  else streamAtOnce(socket, pieces)
+  socket.write(Buffer.concat([answers.streamHead, form.opening]))
+  if (body.includes(answers.HELD_MODEL)) socket.write(form.piece)
+  else if (body.includes(answers.PACED_MODEL)) streamPaced(socket, form, pieces)
+  else streamAtOnce(socket, form, pieces)
 }
 
 const count = (): string => {
@@ -70,17 +64,17 @@ const server = createServer({ noDelay: true }, (socket) => {
   /** Bytes still to come of a body that is not read. */
   let skipping = 0
 
-  const answered = (body: Buffer): void => {
+  const answered = (body: Buffer, form: answers.Form): void => {
     received++
-    if (body.includes('"stream":true')) stream(socket, body.toString("latin1"))
-    else socket.write(answers.answer)
+    if (body.includes('"stream":true')) stream(socket, form, body.toString("latin1"))
+    else socket.write(form.answer)
   }
 
   socket.on("error", () => socket.destroy())
   socket.on("data", (chunk: Buffer) => {
     if (skipping > 0) {
       skipping -= chunk.length
-      if (skipping <= 0) answered(EMPTY)
+      if (skipping <= 0) answered(EMPTY, answers.chatForm)
       return
     }
     pending = pending.length === 0 ? chunk : Buffer.concat([pending, chunk])
@@ -93,7 +87,7 @@ const server = createServer({ noDelay: true }, (socket) => {
       const body = pending.subarray(headEnd + 4, end)
       pending = EMPTY
       if (head.startsWith("GET")) socket.write(count())
-      else answered(body)
+      else answered(body, head.startsWith("POST /v1/messages") ? answers.messagesForm : answers.chatForm)
     } else if (length > MAX_READ) {
       skipping = end - pending.length
       pending = EMPTY

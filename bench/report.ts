@@ -72,7 +72,7 @@ export const against = (
   return paired(numbers(rounds, subject, figure), theirs ? numbers(rounds, theirs, figure) : [], put)
 }
 
-const divide = (ours: number, theirs: number): number => ours / theirs
+export const divide = (ours: number, theirs: number): number => ours / theirs
 export const subtract = (ours: number, theirs: number): number => ours - theirs
 
 /** Returns how a subject compares with the bare proxy: how much of its throughput, and how many times its CPU. */

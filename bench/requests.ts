@@ -1,5 +1,5 @@
 /** The requests of the benchmark, each as bytes with what its answer must hold. */
-import { BURST_MODEL, HELD_MODEL, MARKERS_IN_ANSWER, MODEL, PACED_MODEL } from "./answers.ts"
+import { BURST_MODEL, CLAUDE_MODEL, HELD_MODEL, MARKERS_IN_ANSWER, MODEL, PACED_MODEL } from "./answers.ts"
 import type { Request } from "./connection.ts"
 
 /** Where and as whom to ask: a subject's path and headers. */
@@ -32,6 +32,27 @@ export const chat = (address: Address, bodyBytes: number): Request =>
     address,
     { model: MODEL, messages: [{ role: "user", content: text(bodyBytes - 80) }] },
     { markers: MARKERS_IN_ANSWER, stream: false },
+  )
+
+/** The same as a request of Messages, to a provider that speaks them itself. */
+export const messages = (headers: Address["headers"], bodyBytes: number): Request =>
+  post(
+    { path: "/v1/messages", headers },
+    { model: CLAUDE_MODEL, max_tokens: 500, messages: [{ role: "user", content: text(bodyBytes - 110) }] },
+    { markers: MARKERS_IN_ANSWER, stream: false },
+  )
+
+/** A stream of so many pieces of the same. */
+export const messageStream = (headers: Address["headers"], pieces: number): Request =>
+  post(
+    { path: "/v1/messages", headers },
+    {
+      model: CLAUDE_MODEL,
+      messages: [{ role: "user", content: text(800) }],
+      max_tokens: pieces,
+      stream: true,
+    },
+    { markers: pieces, stream: true },
   )
 
 type Pace = "at once" | "paced" | "held" | "in one piece"

@@ -14,13 +14,14 @@ import {
   type Section,
   subtract,
 } from "../report.ts"
-import { stream } from "../requests.ts"
+import { messageStream, stream } from "../requests.ts"
 import { shown } from "../statistics.ts"
-import { DIRECT, type Subject } from "../subject.ts"
+import { DIRECT, FULL, type Subject } from "../subject.ts"
 import type { Run } from "./run.ts"
 
 const CONNECTIONS = 64
 const PIECES = 50
+const MESSAGES = "full, /v1/messages"
 const STEADY_STREAMS = 500
 const STEADY_PIECES = 100
 const STEADY_SECONDS = (STEADY_PIECES * MS_BETWEEN_PACED) / 1_000
@@ -37,8 +38,16 @@ const row = (rounds: Rounds, subject: Subject, what: string): ReadonlyArray<stri
 ]
 
 export const streams = async ({ world, rounds, seconds, say }: Run): Promise<Section> => {
-  const atOnce = await interleaved(world, world.subjects, { rounds, say, what: "streams" }, (subject) =>
-    closedLoop(subject.port, stream(subject.address, PIECES, "at once"), CONNECTIONS, seconds),
+  const subjects = world.subjects.flatMap(
+    (subject): ReadonlyArray<Subject> =>
+      subject.name === FULL
+        ? [subject, { ...subject, name: MESSAGES, title: "this gateway, Messages of Claude's" }]
+        : [subject],
+  )
+  const request = ({ address, name }: Subject) =>
+    name === MESSAGES ? messageStream(address.headers, PIECES) : stream(address, PIECES, "at once")
+  const atOnce = await interleaved(world, subjects, { rounds, say, what: "streams" }, (subject) =>
+    closedLoop(subject.port, request(subject), CONNECTIONS, seconds),
   )
   const each = Math.max(1, Math.round(seconds / STEADY_SECONDS))
   const steady = await interleaved(

@@ -2,33 +2,45 @@
 import { closedLoop } from "../load.ts"
 import { interleaved } from "../measure.ts"
 import {
+  against,
   answersCell,
   bottlenecks,
   cell,
   chart,
   disturbances,
+  divide,
   faultsOf,
   ratioCells,
   raw,
   type Section,
 } from "../report.ts"
-import { chat, infer } from "../requests.ts"
+import { chat, infer, messages } from "../requests.ts"
+import { shown } from "../statistics.ts"
 import { DIRECT, FULL, type Subject } from "../subject.ts"
 import type { Run } from "./run.ts"
 
 const CONNECTIONS = 64
 const BODY_BYTES = 1_024
 const INFER = "full, /infer"
+const MESSAGES = "full, /v1/messages"
 
 export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<Section> => {
   const subjects = world.subjects.flatMap(
     (subject): ReadonlyArray<Subject> =>
       subject.name === FULL
-        ? [subject, { ...subject, name: INFER, title: "this gateway, `POST /infer`" }]
+        ? [
+            subject,
+            { ...subject, name: INFER, title: "this gateway, `POST /infer`" },
+            { ...subject, name: MESSAGES, title: "this gateway, Messages of Claude's" },
+          ]
         : [subject],
   )
-  const request = (subject: Subject) =>
-    subject.name === INFER ? infer(subject.address.headers, BODY_BYTES) : chat(subject.address, BODY_BYTES)
+  const request = ({ address, name }: Subject) =>
+    name === INFER
+      ? infer(address.headers, BODY_BYTES)
+      : name === MESSAGES
+        ? messages(address.headers, BODY_BYTES)
+        : chat(address, BODY_BYTES)
   const measured = await interleaved(world, subjects, { rounds, say, what: "throughput" }, (subject) =>
     closedLoop(subject.port, request(subject), CONNECTIONS, seconds),
   )
@@ -38,7 +50,7 @@ export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<
     table: {
       columns: [
         "subject",
-        ...["req/s", "CPU us/req", "req/s of bare", "CPU of bare", "PostgreSQL us"],
+        ...["req/s", "CPU us/req", "req/s of bare", "CPU of bare", "req/s of chat", "PostgreSQL us"],
         ...["peak MiB", "answers"],
       ],
       rows: subjects.map((subject) => [
@@ -46,6 +58,7 @@ export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<
         cell(measured, subject, "perSecond"),
         cell(measured, subject, "cpuUs", 1),
         ...(subject.name === DIRECT ? ["", ""] : ratioCells(measured, subject)),
+        subject.hasLedger ? shown(against(measured, subject, FULL, "perSecond", divide), 2) : "",
         subject.hasLedger ? cell(measured, subject, "postgresUs", 1) : "",
         String(Math.round(measured.get(subject)?.at(-1)?.peakMiB ?? 0)),
         answersCell(measured, subject),
