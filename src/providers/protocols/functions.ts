@@ -72,16 +72,54 @@ const declaration = (
     )
   }
   const declared = objectAt(tool, "function")
-  const stated = stringAt(declared, "name")
-  if (stated === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
-  const name = toName(stated)
-  if (name === undefined)
-    return Result.fail(unsupported(`${path}.function.name`, "This name of a function is"))
+  const name = nameIn(declared, `${path}.function.name`, toName)
+  if (Result.isFailure(name)) return Result.fail(name.failure)
   const parameters = present(declared?.parameters)
   if (parameters !== undefined && !isObject(parameters)) {
     return Result.fail(malformed(`${path}.function.parameters`, "Parameters are a JSON schema."))
   }
-  return Result.succeed({ name, description: stringAt(declared, "description"), parameters, tool })
+  const description = stringAt(declared, "description")
+  return Result.succeed({ name: name.success, description, parameters, tool })
+}
+
+/** A call of an earlier turn. */
+interface ReadCall {
+  readonly id: string | undefined
+  /** As the provider takes it. */
+  readonly name: string
+  /** As the model wrote them, mostly JSON. */
+  readonly args: unknown
+}
+
+/** Reads a call that a model made in an earlier turn. */
+export const readCall = (
+  call: unknown,
+  path: string,
+  toName: ToName,
+): Result.Result<ReadCall, LoweringFault> => {
+  if (!isObject(call)) return Result.fail(malformed(path, "A tool call is an object."))
+  if (call.type !== "function" && present(call.type) !== undefined) {
+    return Result.fail(unsupported(path, "Calls of tools other than functions are"))
+  }
+  const called = objectAt(call, "function")
+  return Result.map(nameIn(called, `${path}.function.name`, toName), (name) => ({
+    id: stringAt(call, "id"),
+    name,
+    args: called?.arguments,
+  }))
+}
+
+const nameIn = (
+  named: JsonObject | undefined,
+  path: string,
+  toName: ToName,
+): Result.Result<string, LoweringFault> => {
+  const stated = stringAt(named, "name")
+  if (stated === undefined) return Result.fail(malformed(path, "The name is missing."))
+  const name = toName(stated)
+  return name === undefined
+    ? Result.fail(unsupported(path, "This name of a function is"))
+    : Result.succeed(name)
 }
 
 const readChoice = (choice: unknown, toName: ToName): Result.Result<Choice, LoweringFault> => {

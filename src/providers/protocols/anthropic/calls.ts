@@ -1,9 +1,10 @@
 import type { ToolResultBlockParam, ToolUseBlockParam } from "@anthropic-ai/sdk/resources/messages"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
-import { isObject, objectAt, stringAt } from "../../../platform/json.ts"
+import { stringAt } from "../../../platform/json.ts"
 import { toWireName } from "../function-names.ts"
-import { malformed, present, unsupported } from "../lowering.ts"
+import { readCall } from "../functions.ts"
+import { unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { ValueBudget } from "../ValueBudget.ts"
 import { type Block, cacheMark, lowerContent } from "./content-blocks.ts"
@@ -43,25 +44,16 @@ export const lowerCall = (
   history: CallHistory,
   call: unknown,
   path: string,
-): Result.Result<ToolUseBlockParam, LoweringFault> => {
-  if (!isObject(call)) return Result.fail(malformed(path, "A tool call is an object."))
-  if (call.type !== "function" && present(call.type) !== undefined) {
-    return Result.fail(unsupported(path, "Calls of tools other than functions are"))
-  }
-  const called = objectAt(call, "function")
-  const stated = stringAt(called, "name")
-  if (stated === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
-  const name = toClaudeName(stated)
-  if (name === undefined)
-    return Result.fail(unsupported(`${path}.function.name`, "This name of a function is"))
-  history.called.add(name)
-  return Result.succeed({
-    type: "tool_use",
-    id: history.opens(stringAt(call, "id")),
-    name,
-    input: history.values.readArguments(called?.arguments),
+): Result.Result<ToolUseBlockParam, LoweringFault> =>
+  Result.map(readCall(call, path, toClaudeName), ({ args, id, name }) => {
+    history.called.add(name)
+    return {
+      type: "tool_use",
+      id: history.opens(id),
+      name,
+      input: history.values.readArguments(args),
+    }
   })
-}
 
 /** Lowers the result of a call, which may have images and documents. */
 export const lowerToolResult = (

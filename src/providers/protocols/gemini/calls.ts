@@ -1,8 +1,9 @@
 import type { FunctionResponsePart, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
-import { isObject, objectAt, stringAt } from "../../../platform/json.ts"
-import { malformed, present, unsupported } from "../lowering.ts"
+import { stringAt } from "../../../platform/json.ts"
+import { readCall } from "../functions.ts"
+import { unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { ValueBudget } from "../ValueBudget.ts"
 import { lowerContent } from "./content-parts.ts"
@@ -24,32 +25,18 @@ export const lowerCall = (
   history: CallHistory,
   call: unknown,
   path: string,
-): Result.Result<Part, LoweringFault> => {
-  if (!isObject(call)) return Result.fail(malformed(path, "A tool call is an object."))
-  if (call.type !== "function" && present(call.type) !== undefined) {
-    return Result.fail(unsupported(path, "Calls of tools other than functions are"))
-  }
-  const called = objectAt(call, "function")
-  const stated = stringAt(called, "name")
-  if (stated === undefined) return Result.fail(malformed(`${path}.function.name`, "The name is missing."))
-  const name = toGeminiName(stated)
-  if (name === undefined)
-    return Result.fail(unsupported(`${path}.function.name`, "This name of a function is"))
-  const id = stringAt(call, "id")
-  if (id !== undefined) {
-    history.functions.set(id, name)
-    history.open.add(id)
-  }
-  const signature = signatureOf(call)
-  return Result.succeed({
-    functionCall: {
-      ...(id !== undefined && { id }),
-      name,
-      args: history.values.readArguments(called?.arguments),
-    },
-    ...(signature !== undefined && { thoughtSignature: signature }),
+): Result.Result<Part, LoweringFault> =>
+  Result.map(readCall(call, path, toGeminiName), ({ args, id, name }) => {
+    if (id !== undefined) {
+      history.functions.set(id, name)
+      history.open.add(id)
+    }
+    const signature = signatureOf(call)
+    return {
+      functionCall: { ...(id !== undefined && { id }), name, args: history.values.readArguments(args) },
+      ...(signature !== undefined && { thoughtSignature: signature }),
+    }
   })
-}
 
 /** Lowers the result of a call. Beside its text it may have media, where the model takes them. */
 export const lowerToolResult = (
