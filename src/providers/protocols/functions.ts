@@ -5,7 +5,7 @@ import { malformed, present, unsupported } from "./lowering.ts"
 import type { LoweringFault } from "./Protocol.ts"
 
 /** The functions of a chat and how they may be called, for protocols with words of their own for both. */
-export interface Functions {
+interface Functions {
   readonly declared: ReadonlyArray<DeclaredFunction>
   readonly choice: Choice
   /** The client wants one call at a time. */
