@@ -1,3 +1,4 @@
+import type { ErrorType } from "@anthropic-ai/sdk/resources/shared"
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
 import { upstreamFault } from "../fault.ts"
@@ -17,19 +18,28 @@ export const classifyInBand = (json: unknown): Fault | undefined => {
   return faultOf(statuses.get(error?.type) ?? 500, error, undefined)
 }
 
-/** The status that each type of error has: https://platform.claude.com/docs/en/api/errors. */
-const statuses = new Map<unknown, number>([
-  ["invalid_request_error", 400],
-  ["authentication_error", 401],
-  ["billing_error", 402],
-  ["permission_error", 403],
-  ["not_found_error", 404],
-  ["request_too_large", 413],
-  ["rate_limit_error", 429],
-  ["api_error", 500],
-  ["timeout_error", 504],
-  ["overloaded_error", 529],
-])
+/**
+ * The status that each type of error has: https://platform.claude.com/docs/en/api/errors. With a new type in Anthropic's own
+ * package, this does not compile.
+ */
+const statuses: ReadonlyMap<unknown, number> = new Map(
+  Object.entries({
+    invalid_request_error: 400,
+    authentication_error: 401,
+    billing_error: 402,
+    permission_error: 403,
+    not_found_error: 404,
+    conflict_error: 409,
+    // Of stored memories, which no message has.
+    memory_path_conflict_error: 409,
+    memory_precondition_failed_error: 412,
+    request_too_large: 413,
+    rate_limit_error: 429,
+    api_error: 500,
+    timeout_error: 504,
+    overloaded_error: 529,
+  } satisfies Readonly<Record<ErrorType, number>> & Readonly<Record<string, number>>),
+)
 
 const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: number | undefined): Fault => {
   const said = readError(error)
