@@ -27,6 +27,7 @@ const decisive: ReadonlyArray<Row> = [
         "content_filter_error",
       ],
       ...["data_inspection_failed", "DataInspectionFailed", "moderation_blocked", "invalid_prompt", "1301"],
+      ...["bio_policy", "cyber_policy", "misalignment_policy_violation", "image_content_policy_violation"],
     ],
     // xAI by 403, Alibaba, DeepSeek, Anthropic.
     says: /^(<\d+> InternalError\.Algo\.\w+: )?(content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk|output blocked by content filtering)/i,

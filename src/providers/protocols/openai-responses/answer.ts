@@ -57,8 +57,11 @@ export const chatCall = (item: JsonObject): JsonObject => ({
     : { type: "function", function: { name: item.name, arguments: item.arguments ?? "" } }),
 })
 
-const thoughtsOf = (item: JsonObject): string =>
-  objectsAt(item, "summary")
+/** Returns a summary; or the reasoning itself, which open models show in its place. */
+const thoughtsOf = (item: JsonObject): string => textsAt(item, "summary") || textsAt(item, "content")
+
+const textsAt = (item: JsonObject, field: string): string =>
+  objectsAt(item, field)
     .map((part) => stringAt(part, "text") ?? "")
     .join("\n\n")
 

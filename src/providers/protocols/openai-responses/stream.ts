@@ -58,6 +58,7 @@ class ResponsesStream implements StreamReader {
       case "response.refusal.delta":
         return this.#say({ refusal: delta }, delta, delta.length)
       case "response.reasoning_summary_text.delta":
+      case "response.reasoning_text.delta":
         return this.#say({ reasoning_content: delta }, "", delta.length)
       case "response.reasoning_summary_part.added":
         // Parts of a summary are paragraphs.
