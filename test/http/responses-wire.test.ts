@@ -3,6 +3,7 @@ import OpenAI from "openai"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { ok, status, toolCall } from "../support/fake-upstream-behaviours.ts"
 import { rawStream, streamThenCut, streamThenError } from "../support/fake-upstream-streams.ts"
+import { ENCRYPTED_REASONING } from "../support/openai-request.ts"
 import { collect, OpenAiWorld, thrown, user } from "./openai-sdk-world.ts"
 
 /** OpenAI's second wire: clients of Responses get its own answers, and chats go there where chat completions refuse them. */
@@ -81,7 +82,7 @@ describe("a client of Responses", () => {
       input: [
         { role: "user", content: "Hi" },
         { type: "reasoning", id: "rs_0", summary: [{ type: "summary_text", text: "of Gemini" }] },
-        { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "own" },
+        { type: "reasoning", id: "rs_1", summary: [], encrypted_content: ENCRYPTED_REASONING },
         {
           type: "function_call",
           call_id: "c",
@@ -94,7 +95,7 @@ describe("a client of Responses", () => {
     })
     assert.deepStrictEqual(asked().input, [
       { role: "user", content: "Hi" },
-      { type: "reasoning", id: "rs_1", summary: [], encrypted_content: "own" },
+      { type: "reasoning", id: "rs_1", summary: [], encrypted_content: ENCRYPTED_REASONING },
       { type: "function_call", call_id: "c", name: "f", arguments: "{}" },
       { type: "function_call_output", call_id: "c", output: "r" },
     ])

@@ -5,6 +5,7 @@ import { claudeCountFault, claudeRequestFault } from "./claude-request.ts"
 import { type Behaviour, ok, status } from "./fake-upstream-behaviours.ts"
 import { geminiRequestFault } from "./fake-upstream-gemini.ts"
 import { type Asked, readCall, type Tokens } from "./fake-upstream-wire.ts"
+import { chatRequestFault, responsesRequestFault } from "./openai-request.ts"
 import { scaled } from "./slowness.ts"
 
 /**
@@ -153,24 +154,38 @@ export class FakeUpstream {
   }
 }
 
-/** What no script makes good: a route that does not exist, a body that Google or Anthropic would not take. */
-const refusal = ({ asked: { operation, shape, json }, headers }: RecordedCall): Behaviour | undefined => {
-  if (shape === "unknown") {
-    return status(404, {
-      error: { message: "no such route", type: "invalid_request_error", param: null, code: null },
-    })
+/** What no script makes good: a route that does not exist, a body that its vendor would not take. */
+const refusal = ({
+  asked: { shape, json, model, operation },
+  headers,
+}: RecordedCall): Behaviour | undefined => {
+  switch (shape) {
+    case "unknown":
+      return openAiRefusal(404, "no such route")
+    case "anthropic": {
+      const fault = operation === "count" ? claudeCountFault : claudeRequestFault
+      const message = fault(json, String(headers["anthropic-beta"]))
+      return message === undefined
+        ? undefined
+        : status(400, { type: "error", error: { type: "invalid_request_error", message } })
+    }
+    case "gemini": {
+      const message = geminiRequestFault(json, model)
+      return message === undefined
+        ? undefined
+        : status(400, { error: { code: 400, message, status: "INVALID_ARGUMENT" } })
+    }
+    case "openai":
+      return operation === "embedding" ? undefined : openAiRefusal(400, chatRequestFault(json))
+    case "responses":
+      return openAiRefusal(400, responsesRequestFault(json))
   }
-  const betas = String(headers["anthropic-beta"])
-  const claudeFault = operation === "count" ? claudeCountFault : claudeRequestFault
-  const message = shape === "anthropic" ? claudeFault(json, betas) : undefined
-  if (message !== undefined) {
-    return status(400, { type: "error", error: { type: "invalid_request_error", message } })
-  }
-  const fault = shape === "gemini" ? geminiRequestFault(json) : undefined
-  return fault === undefined
-    ? undefined
-    : status(400, { error: { code: 400, message: fault, status: "INVALID_ARGUMENT" } })
 }
+
+const openAiRefusal = (code: number, message: string | undefined): Behaviour | undefined =>
+  message === undefined
+    ? undefined
+    : status(code, { error: { message, type: "invalid_request_error", param: null, code: null } })
 
 /** One request as it arrived. */
 class RecordedCall {

@@ -3,6 +3,8 @@
  * out of order, and so does the fake. A request that passes here was not merely ignored.
  */
 
+import { CLAUDE_SIGNATURE } from "./fake-upstream-anthropic.ts"
+
 type Json = Readonly<Record<string, unknown>>
 
 const isObject = (value: unknown): value is Json =>
@@ -109,7 +111,9 @@ const blockFault = (block: unknown, path: string, types: ReadonlyArray<string>):
         ? undefined
         : `${path}: text content blocks must be non-empty`
     case "thinking":
-      return block.signature === "c2ln" ? undefined : `${path}: Invalid \`signature\` in \`thinking\` block`
+      return block.signature === CLAUDE_SIGNATURE
+        ? undefined
+        : `${path}: Invalid \`signature\` in \`thinking\` block`
     case "tool_use":
       if (!ID.test(String(block.id))) return `${path}.id: String should match pattern '^[a-zA-Z0-9_-]+$'`
       if (!/^[a-zA-Z0-9_-]{1,128}$/.test(String(block.name)))
@@ -203,6 +207,7 @@ const toolsFault = ({ model, tool_choice: choice, tools }: Json): string | undef
 }
 
 const thinkingFault = ({
+  context_management,
   max_tokens,
   messages,
   model,
@@ -218,6 +223,10 @@ const thinkingFault = ({
       return "output_config.format.schema: For 'object' type, 'additionalProperties' must be explicitly set to false"
     }
     if (effort !== undefined && !isAdaptive(model)) return "This model does not support the effort parameter."
+  }
+  const thinks = isObject(thinking) && thinking.type !== "disabled"
+  if (!thinks && JSON.stringify(context_management)?.includes("clear_thinking")) {
+    return "`clear_thinking_20251015` strategy requires `thinking` to be enabled or adaptive"
   }
   if (thinking === undefined) return undefined
   if (!isObject(thinking)) return "thinking: Input should be an object"

@@ -14,7 +14,17 @@ export type ClaudeBlock =
 
 const stopReasons = { stop: "end_turn", length: "max_tokens", content_filter: "refusal" } as const
 
-const blocksOf = ({ text, toolCalls }: Said): ReadonlyArray<ClaudeBlock> =>
+/** Claude's mark of a thought of its own. */
+export const CLAUDE_SIGNATURE = "c2ln"
+
+const blocksOf = ({ thought, ...said }: Said): ReadonlyArray<ClaudeBlock> => [
+  ...(thought === undefined
+    ? []
+    : [{ type: "thinking" as const, thinking: thought, signature: CLAUDE_SIGNATURE }]),
+  ...answerBlocks(said),
+]
+
+const answerBlocks = ({ text, toolCalls }: Said): ReadonlyArray<ClaudeBlock> =>
   toolCalls.length > 0
     ? toolCalls.map(({ args, id, name }, index) => ({
         type: "tool_use",
@@ -27,11 +37,11 @@ const blocksOf = ({ text, toolCalls }: Said): ReadonlyArray<ClaudeBlock> =>
 const stopOf = ({ finish, toolCalls }: Said): string =>
   toolCalls.length > 0 ? "tool_use" : stopReasons[finish]
 
-const usageOf = ({ cached = 0, input, output, reasoning }: Tokens) => ({
-  input_tokens: input - cached,
-  cache_creation_input_tokens: 0,
+const usageOf = ({ cached = 0, input, output, reasoning, written = 0 }: Tokens) => ({
+  input_tokens: input - cached - written,
+  cache_creation_input_tokens: written,
   cache_read_input_tokens: cached,
-  cache_creation: { ephemeral_5m_input_tokens: 0, ephemeral_1h_input_tokens: 0 },
+  cache_creation: { ephemeral_5m_input_tokens: written, ephemeral_1h_input_tokens: 0 },
   output_tokens: output,
   ...(reasoning !== undefined && { output_tokens_details: { thinking_tokens: reasoning } }),
   service_tier: "standard",

@@ -30,6 +30,8 @@ export interface Exchange {
 export interface Good {
   /** Default: `echo: ` and the prompt. */
   readonly text?: string
+  /** Of the model, before what it says. */
+  readonly thought?: string
   /** Calls of these instead of a text. */
   readonly toolCalls?: ReadonlyArray<ToolCall>
   /** Default: counted from the texts. Null = the answer carries no usage. */
@@ -61,7 +63,7 @@ export const said = ({ asked }: Exchange, options: Good): Said => {
     output: asked.operation === "embedding" ? 0 : countTokens(output),
   }
   const tokens = options.usage === undefined ? counted : options.usage
-  return { text, tokens, finish: options.finish ?? "stop", toolCalls }
+  return { text, tokens, finish: options.finish ?? "stop", toolCalls, thought: options.thought }
 }
 
 const goodBody = (exchange: Exchange, options: Good = {}): string =>

@@ -1,4 +1,4 @@
-import type { Asked, Finish, Tokens } from "./fake-upstream-wire.ts"
+import type { Asked, Finish, Said, Tokens } from "./fake-upstream-wire.ts"
 
 /**
  * Gemini seen from Google's side: good answers of every kind, and what a request may hold. The real API answers
@@ -90,6 +90,36 @@ export const geminiThoughtAnswer = (
   responseId: "resp_fake",
 })
 
+/** Google's mark of a thought of its own. */
+export const GEMINI_SIGNATURE = "Z2VtaW5p"
+
+/** A whole answer with or without a thought, whose signature the first call bears, or else the text. */
+export const geminiThinkingAnswer = (
+  asked: Pick<Asked, "model">,
+  { text, thought, tokens, toolCalls }: Said,
+): unknown => {
+  const signed = thought !== undefined && { thoughtSignature: GEMINI_SIGNATURE }
+  const parts =
+    toolCalls.length > 0
+      ? toolCalls.map((functionCall, nth) => ({ functionCall, ...(nth === 0 && signed) }))
+      : [{ text, ...signed }]
+  return {
+    candidates: [
+      {
+        content: {
+          parts: [...(thought === undefined ? [] : [{ text: thought, thought: true }]), ...parts],
+          role: "model",
+        },
+        finishReason: "STOP",
+        index: 0,
+      },
+    ],
+    ...(tokens && { usageMetadata: usageMetadata(tokens) }),
+    modelVersion: asked.model,
+    responseId: "resp_fake",
+  }
+}
+
 /** One embedding per request, of the size asked for (8 without), told apart by its first number. */
 export const geminiEmbeddings = (json: unknown): unknown => {
   const requests: ReadonlyArray<unknown> = isObject(json) && Array.isArray(json.requests) ? json.requests : []
@@ -126,6 +156,11 @@ const contentsFault = (json: unknown): string | undefined => {
   if (contents.length === 0) return "contents is not specified"
   const called = new Set<unknown>()
   for (const [index, { role, parts }] of contents.entries()) {
+    const before = partsOf(contents[index - 1], "functionCall")
+    const results = partsOf(contents[index], "functionResponse")
+    if (results.length > 0 && results.length !== before.length) {
+      return "Please ensure that the number of function response parts is equal to the number of function call parts of the function call turn."
+    }
     if (!Array.isArray(parts) || parts.length === 0) {
       return `contents[${index}].parts: contents.parts must not be empty.`
     }
@@ -146,12 +181,34 @@ const contentsFault = (json: unknown): string | undefined => {
   return undefined
 }
 
+const partsOf = (content: unknown, field: string): ReadonlyArray<Readonly<Record<string, unknown>>> =>
+  isObject(content) && Array.isArray(content.parts)
+    ? content.parts.filter(isObject).filter((part) => part[field] !== undefined)
+    : []
+
+/** Gemini 3 wants the first call of each step since the user spoke signed. */
+const signatureFault = (json: Readonly<Record<string, unknown>>): string | undefined => {
+  const contents = Array.isArray(json.contents) ? json.contents.filter(isObject) : []
+  const spoke = contents.findLastIndex(
+    (content) => content.role === "user" && partsOf(content, "functionResponse").length === 0,
+  )
+  for (const content of contents.slice(spoke + 1)) {
+    const [call] = partsOf(content, "functionCall")
+    if (call !== undefined && call.thoughtSignature === undefined) {
+      return "Function call is missing a thought_signature in functionCall parts. This is required for tools to work correctly."
+    }
+  }
+  return undefined
+}
+
 /** As the API words it. Gemini 1.5 and 2.x know candidates, 2.0 the penalties, 3.x JSON beside functions. */
 const modelFault = (json: unknown, model: string): string | undefined => {
   if (!isObject(json)) return undefined
   if (!model.startsWith("gemini-") && JSON.stringify(json.contents).includes('"thoughtSignature"')) {
     return "Thought signatures are not supported for this model"
   }
+  const unsigned = model.startsWith("gemini-3") ? signatureFault(json) : undefined
+  if (unsigned !== undefined) return unsigned
   const config = isObject(json.generationConfig) ? json.generationConfig : {}
   if (Number(config.candidateCount ?? 1) > 1 && !/^gemini-[12]\./.test(model)) {
     return "Multiple candidates is not enabled for this model"

@@ -11,8 +11,8 @@ export const openAiAnswer = (asked: Asked, said: Said): unknown => ({
     index,
     message:
       said.toolCalls.length > 0
-        ? { role: "assistant", content: null, tool_calls: calls(said), refusal: null }
-        : { role: "assistant", content: said.text, refusal: null },
+        ? { role: "assistant", content: null, ...thoughtOf(said), tool_calls: calls(said), refusal: null }
+        : { role: "assistant", content: said.text, ...thoughtOf(said), refusal: null },
     logprobs: null,
     finish_reason: said.toolCalls.length > 0 ? "tool_calls" : said.finish,
   })),
@@ -45,6 +45,7 @@ export const openAiStreamEvents = (asked: Asked, said: Said): ReadonlyArray<stri
     ...inTurns(
       toolCalled ? { role: "assistant", content: null } : { role: "assistant", content: "", refusal: null },
     ),
+    ...(said.thought === undefined ? [] : inTurns(thoughtOf(said))),
     ...(toolCalled ? toolDeltas(said) : pieces(said.text).map((content) => ({ content }))).flatMap((delta) =>
       inTurns(delta),
     ),
@@ -53,6 +54,9 @@ export const openAiStreamEvents = (asked: Asked, said: Said): ReadonlyArray<stri
     "data: [DONE]\n\n",
   ]
 }
+
+/** As servers of open models have it; OpenAI itself shows none in chats. */
+const thoughtOf = ({ thought }: Said) => (thought === undefined ? {} : { reasoning_content: thought })
 
 /** One embedding for each input, by its text: equal texts have equal ones. */
 export const openAiEmbeddings = (

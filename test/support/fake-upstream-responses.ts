@@ -1,4 +1,5 @@
 import { type Asked, field, type Said, type Tokens } from "./fake-upstream-wire.ts"
+import { ENCRYPTED_REASONING } from "./openai-request.ts"
 
 /** OpenAI's Responses seen from OpenAI's side: whole answers and streams as its documentation shows them. */
 export const responsesAnswer = (asked: Asked, said: Said): unknown => {
@@ -7,7 +8,7 @@ export const responsesAnswer = (asked: Asked, said: Said): unknown => {
     ...base(asked),
     status: said.finish === "stop" ? "completed" : "incomplete",
     incomplete_details: said.finish === "stop" ? null : { reason },
-    output: [...reasoningItems(asked), ...items(said)],
+    output: [...reasoningItems(asked, said), ...items(said)],
     ...(said.tokens && { usage: usageOf(said.tokens) }),
   }
 }
@@ -40,6 +41,7 @@ interface Item {
   readonly name?: string
   readonly content?: ReadonlyArray<{ readonly text: string; readonly [field: string]: unknown }>
   readonly arguments?: string
+  readonly summary?: ReadonlyArray<{ readonly text: string }>
 }
 
 const base = ({ json, model }: Asked) => ({
@@ -57,9 +59,16 @@ const wantsReasoning = ({ json }: Asked): boolean => {
   return Array.isArray(include) && include.includes("reasoning.encrypted_content")
 }
 
-const reasoningItems = (asked: Asked) =>
+const reasoningItems = (asked: Asked, { thought }: Said) =>
   wantsReasoning(asked)
-    ? [{ id: "rs_fake", type: "reasoning", summary: [], encrypted_content: "ZW5jcnlwdGVk" }]
+    ? [
+        {
+          id: "rs_fake",
+          type: "reasoning",
+          summary: thought === undefined ? [] : [{ type: "summary_text", text: thought }],
+          encrypted_content: ENCRYPTED_REASONING,
+        },
+      ]
     : []
 
 const items = (said: Said): ReadonlyArray<Item> =>
@@ -93,9 +102,26 @@ const itemEvents = (item: Item, output_index: number): ReadonlyArray<object> => 
       item: {
         ...item,
         ...(text !== undefined && { content: [] }),
+        ...(item.summary !== undefined && { summary: [] }),
         ...(item.arguments !== undefined && { arguments: "" }),
       },
     },
+    ...(item.summary ?? []).flatMap((summary) => [
+      {
+        type: "response.reasoning_summary_part.added",
+        ...at,
+        summary_index: 0,
+        part: { ...summary, text: "" },
+      },
+      ...pieces(summary.text).map((delta) => ({
+        type: "response.reasoning_summary_text.delta",
+        ...at,
+        summary_index: 0,
+        delta,
+      })),
+      { type: "response.reasoning_summary_text.done", ...at, summary_index: 0, text: summary.text },
+      { type: "response.reasoning_summary_part.done", ...at, summary_index: 0, part: summary },
+    ]),
     ...(text === undefined
       ? []
       : [

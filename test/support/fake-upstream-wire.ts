@@ -1,5 +1,10 @@
 import { claudeAnswer, claudeStreamEvents } from "./fake-upstream-anthropic.ts"
-import { geminiEmbeddings, geminiStreamEvents, geminiToolAnswer, sseEvent } from "./fake-upstream-gemini.ts"
+import {
+  geminiEmbeddings,
+  geminiStreamEvents,
+  geminiThinkingAnswer,
+  sseEvent,
+} from "./fake-upstream-gemini.ts"
 import { openAiAnswer, openAiEmbeddings, openAiStreamEvents } from "./fake-upstream-openai.ts"
 import { responsesAnswer, responsesEvents } from "./fake-upstream-responses.ts"
 
@@ -28,6 +33,8 @@ export interface Tokens {
   readonly output: number
   readonly cached?: number
   readonly reasoning?: number
+  /** Of the input, what Claude wrote to its cache. */
+  readonly written?: number
 }
 
 export type Finish = "stop" | "length" | "content_filter"
@@ -47,6 +54,8 @@ export interface Said {
   readonly finish: Finish
   /** Instead of the text, when there are any. */
   readonly toolCalls: ReadonlyArray<ToolCall>
+  /** Comes before them, in the form of the vendor, with its signature where it signs. */
+  readonly thought?: string | undefined
 }
 
 const GEMINI_PATH =
@@ -102,7 +111,7 @@ export const goodAnswer = (asked: Asked, said: Said): unknown => {
   if (asked.operation === "count") return { input_tokens: said.tokens?.input }
   if (asked.shape === "anthropic") return claudeAnswer(asked, said)
   if (asked.operation === "embedding") return geminiEmbeddings(asked.json)
-  if (said.toolCalls.length > 0) return geminiToolAnswer(asked, said.toolCalls, said.tokens)
+  if (said.thought !== undefined || said.toolCalls.length > 0) return geminiThinkingAnswer(asked, said)
   return {
     candidates: [
       {
@@ -122,8 +131,8 @@ export const goodEvents = (asked: Asked, said: Said): ReadonlyArray<string> => {
   if (asked.shape === "openai") return openAiStreamEvents(asked, said)
   if (asked.shape === "responses") return responsesEvents(asked, said)
   if (asked.shape === "anthropic") return claudeStreamEvents(asked, said)
-  return said.toolCalls.length > 0
-    ? [sseEvent(geminiToolAnswer(asked, said.toolCalls, said.tokens))]
+  return said.thought !== undefined || said.toolCalls.length > 0
+    ? [sseEvent(geminiThinkingAnswer(asked, said))]
     : geminiStreamEvents(asked, said.text, said.tokens, said.finish)
 }
 

@@ -109,7 +109,7 @@ it("a hundred thousand calls of one turn are no more than a list", () => {
   const call = { id: "1", type: "function", function: { name: "f", arguments: "" } }
   const assistant = { role: "assistant", tool_calls: Array(200_000).fill(call) } as const
   const [body] = bodies(gemini, ["gemini-2.5-pro"], { messages: [assistant, assistant] })
-  assert.strictEqual(body.contents.at(-1).parts.length, 400_000)
+  assert.strictEqual(body.contents.at(-2).parts.length, 200_000)
   const [messages] = bodies(
     anthropic(() => 1000),
     ["claude-opus-5-5"],

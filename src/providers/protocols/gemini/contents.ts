@@ -12,7 +12,7 @@ import { signatureOf } from "./signatures.ts"
 export interface Conversation {
   readonly system: ReadonlyArray<Part>
   readonly contents: ReadonlyArray<Content>
-  /** Calls in `contents` that no model of Gemini signed. Of calls made at once only the first needs a signature. */
+  /** First calls of turns in `contents` that no model of Gemini signed. Of calls made at once only the first needs a signature. */
   readonly unsigned: ReadonlySet<Part>
   /** True when a part of `contents` has a signature. */
   readonly isSigned: boolean
@@ -41,6 +41,8 @@ export const lowerMessages = (
   if (isCall(draft.contents[0])) draft.contents.unshift({ role: "user", parts: [{ text: "Continue." }] })
   return Result.succeed(draft)
 }
+
+const NO_RESULT = "No result."
 
 interface Draft extends Conversation {
   readonly system: Array<Part>
@@ -92,8 +94,12 @@ const lowerInstruction = (draft: Draft, message: ChatMessage, path: string): Low
   return undefined
 }
 
-/** Gives held instructions their place: calls that have no result by now get none. */
+/** Gives calls that have no result by now an empty one, since Gemini counts them against the calls, and held instructions their place. */
 const release = ({ contents, held, history }: Draft): void => {
+  for (const id of history.open) {
+    const name = history.functions.get(id) ?? ""
+    append(contents, "user", [{ functionResponse: { id, name, response: { result: NO_RESULT } } }])
+  }
   history.open.clear()
   if (held.length > 0) append(contents, "user", held.splice(0))
 }
@@ -115,9 +121,7 @@ const lowerAssistant = (draft: Draft, message: ChatMessage, path: string): Lower
     called.push(part.success)
   }
   const [first] = called
-  if (first !== undefined && called.every((part) => part.thoughtSignature === undefined)) {
-    draft.unsigned.add(first)
-  }
+  if (first !== undefined && first.thoughtSignature === undefined) draft.unsigned.add(first)
   const said = [...withSignature(parts.success, signatureOf(message)), ...images.success, ...called]
   draft.isSigned ||= said.some(({ thoughtSignature }) => thoughtSignature !== undefined)
   append(draft.contents, "model", said)
