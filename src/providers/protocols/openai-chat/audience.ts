@@ -5,12 +5,17 @@ export interface Audience {
   readonly isOpenAi: boolean
   /** A model of Anthropic's behind a server that imitates OpenAI, which knows what Claude's words mean. */
   readonly isClaude: boolean
+  /** A model of Mistral's, whoever serves it. */
+  readonly isMistral: boolean
   /** One of OpenAI's models that reason; others refuse an effort. */
   readonly reasons: boolean
 }
 
+const MISTRAL = /(mi(ni)?|magi|dev|code?|vox)stral|[mp]ixtral/i
+
 export const audienceOf = (model: string, isOpenAi: boolean): Audience => ({
   isOpenAi,
   isClaude: !isOpenAi && /claude/i.test(model),
+  isMistral: !isOpenAi && MISTRAL.test(model),
   reasons: isOpenAi && reasons(model),
 })

@@ -1,6 +1,7 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, objectAt } from "../../../platform/json.ts"
 import type { Audience } from "./audience.ts"
+import { withMessages } from "./with-messages.ts"
 
 /**
  * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, the
@@ -26,17 +27,6 @@ export const withoutForeignFields = (
  * `developer`, and fields of an answer that say nothing there and that clients send back as they came.
  */
 export const inOlderWords = (request: ChatRequest): ChatRequest => withMessages(request, isNewer, older)
-
-/** Changes the messages of a kind. Few requests have any: a first look costs less than a copy. */
-const withMessages = (
-  request: ChatRequest,
-  isOne: (message: unknown) => message is ChatMessage,
-  change: (message: ChatMessage) => ChatMessage,
-): ChatRequest => {
-  const { messages } = request
-  if (!Array.isArray(messages) || !messages.some(isOne)) return request
-  return { ...request, messages: messages.map((message) => (isOne(message) ? change(message) : message)) }
-}
 
 /** Names the field in which a client says something to Google alone; undefined when there is none. */
 export const sayingToGoogle = ({ extra_body, google }: ChatRequest): string | undefined =>

@@ -3,6 +3,7 @@ import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, joinObjects } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import { type Audience, audienceOf } from "./audience.ts"
+import { withOwnCallIds } from "./call-ids.ts"
 import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
 import { inOpenAiWords } from "./from-messages.ts"
 
@@ -35,17 +36,21 @@ export interface Wording {
 }
 
 /** Cleaned requests by their form, so that the text of one is written once for all models that it is sent to. */
-const ownRequests = Array.from({ length: 16 }, () => new WeakMap<ChatRequest, ChatRequest>())
+const ownRequests = Array.from({ length: 32 }, () => new WeakMap<ChatRequest, ChatRequest>())
 
-const formOf = ({ isClaude, isOpenAi, reasons }: Audience, isOlder: boolean): number =>
-  Number(isClaude) | (Number(isOpenAi) << 1) | (Number(reasons) << 2) | (Number(isOlder) << 3)
+const formOf = ({ isClaude, isMistral, isOpenAi, reasons }: Audience, isOlder: boolean): number =>
+  Number(isClaude) |
+  (Number(isOpenAi) << 1) |
+  (Number(reasons) << 2) |
+  (Number(isOlder) << 3) |
+  (Number(isMistral) << 4)
 
 const ownRequest = ({ dialect, request }: ChatTask, audience: Audience, isOlder: boolean): ChatRequest => {
   const known = ownRequests[formOf(audience, isOlder)]
   const made = known?.get(request)
   if (made !== undefined) return made
   const said = dialect === "messages" && !audience.isClaude ? inOpenAiWords(request, audience) : request
-  const cleaned = withoutForeignFields(said, audience)
+  const cleaned = withOwnCallIds(withoutForeignFields(said, audience), audience)
   const own = isOlder ? inOlderWords(cleaned) : cleaned
   if (own !== request) known?.set(request, own)
   return own

@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
+import { boundedCallId } from "../call-ids.ts"
 import type { LoweringFault } from "../Protocol.ts"
 
 /** Messages in the words of Responses: items, of which a turn with reasoning and calls takes several. */
@@ -19,7 +20,7 @@ export const inputItems = (
     const content = contentParts(message, `${at}.content`)
     if (Result.isFailure(content)) return Result.fail(content.failure)
     if (message.role === "tool") {
-      const id = message.tool_call_id
+      const id = ownCallId(message.tool_call_id)
       items.push({
         type: customCalls.has(id) ? "custom_tool_call_output" : "function_call_output",
         call_id: id,
@@ -105,15 +106,22 @@ const reasoningItems = (message: ChatMessage): ReadonlyArray<JsonObject> => {
   })
 }
 
+/** OpenAI takes no longer names of calls in Responses. */
+const MAX_CALL_ID = 64
+
+export const ownCallId = (id: unknown): unknown =>
+  typeof id === "string" ? boundedCallId(id, MAX_CALL_ID) : id
+
 const callItem = (call: JsonObject): JsonObject => {
+  const call_id = ownCallId(call.id)
   const custom = objectAt(call, "custom")
   if (custom !== undefined) {
-    return { type: "custom_tool_call", call_id: call.id, name: custom.name, input: custom.input }
+    return { type: "custom_tool_call", call_id, name: custom.name, input: custom.input }
   }
   const called = objectAt(call, "function")
   return {
     type: "function_call",
-    call_id: call.id,
+    call_id,
     name: called?.name,
     arguments: stringAt(called, "arguments") ?? "",
   }

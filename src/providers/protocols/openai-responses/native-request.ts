@@ -1,6 +1,7 @@
 import type { CallMode } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { ownCallId } from "./input.ts"
 import { ENCRYPTED, reasons } from "./models.ts"
 
 /**
@@ -28,9 +29,10 @@ export const writeNative = (
   return changeMembers(source, changes)
 }
 
-/** Recognizes what another vendor said: reasoning that OpenAI would look for in its store, and what they want back with a call. */
+/** Recognizes what another vendor said: reasoning that OpenAI would look for in its store, what they want back with a call, and its name. */
 const isForeign = (item: unknown): boolean =>
-  isObject(item) && (isOthersReasoning(item) || item.extra_content !== undefined)
+  isObject(item) &&
+  (isOthersReasoning(item) || item.extra_content !== undefined || ownCallId(item.call_id) !== item.call_id)
 
 const isOthersReasoning = ({ encrypted_content, type }: JsonObject): boolean =>
   type === "reasoning" && typeof encrypted_content !== "string"
@@ -39,5 +41,5 @@ const ownItem = (item: unknown): ReadonlyArray<unknown> => {
   if (!isObject(item)) return [item]
   if (isOthersReasoning(item)) return []
   const { extra_content: _, ...own } = item
-  return [own]
+  return [own.call_id === undefined ? own : { ...own, call_id: ownCallId(own.call_id) }]
 }
