@@ -1,16 +1,24 @@
-import { isObject, type JsonObject } from "../../platform/json.ts"
+import { createHash } from "node:crypto"
+import { isObject, type JsonObject, stringAt } from "../../platform/json.ts"
 
 /**
  * Returns messages without what Claude never said of its turns and would refuse: reasoning that it has not signed, images,
- * and what other vendors handed out with a call. This gateway gave them to a client whom others answered. The same list when
- * there is nothing of it.
+ * what other vendors handed out with a call, and names of calls that are not of its form. This gateway gave them to a client
+ * whom others answered. The same list when there is nothing of it.
  */
-export const claudesOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> =>
-  messages.some((message) => contentOf(message).some(isForeign)) ? messages.flatMap(withoutForeign) : messages
+export const claudesOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
+  const own = messages.some((message) => contentOf(message).some(isForeign))
+    ? messages.flatMap(withoutForeign)
+    : messages
+  return hasForeignIds(own) ? withOwnIds(own) : own
+}
 
 /** Returns the blocks of a turn of the model's. */
 const contentOf = (message: unknown): ReadonlyArray<unknown> =>
-  isObject(message) && message.role === "assistant" && Array.isArray(message.content) ? message.content : []
+  isObject(message) && message.role === "assistant" ? blocksOf(message) : []
+
+const blocksOf = (message: unknown): ReadonlyArray<unknown> =>
+  isObject(message) && Array.isArray(message.content) ? message.content : []
 
 const isForeign = (block: unknown): block is JsonObject =>
   isObject(block) && (isUnsaid(block) || block.extra_content !== undefined)
@@ -28,4 +36,52 @@ const withoutForeign = (message: unknown): ReadonlyArray<unknown> => {
   })
   // A turn of nothing is refused.
   return content.length === 0 ? [] : [{ ...message, content }]
+}
+
+// --- names of calls
+
+/** Claude takes a name once in a conversation, while some vendors number the calls of each turn. */
+const ID = /^[a-zA-Z0-9_-]{1,64}$/
+
+const calledIn = (block: unknown): string | undefined =>
+  isObject(block) && block.type === "tool_use" ? stringAt(block, "id") : undefined
+
+const hasForeignIds = (messages: ReadonlyArray<unknown>): boolean => {
+  const taken = new Set<string>()
+  return messages.some((message) =>
+    contentOf(message).some((block) => {
+      const id = calledIn(block)
+      if (id === undefined) return false
+      const isForeign = taken.has(id) || !ID.test(id)
+      taken.add(id)
+      return isForeign
+    }),
+  )
+}
+
+/** Renames calls and their results. A made-up name is the same from one request to the next, which prompt caches live on. */
+const withOwnIds = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
+  const taken = new Set<string>()
+  /** What the latest call of a name is called. */
+  const names = new Map<string, string>()
+  const ownBlock = (block: unknown): unknown => {
+    if (!isObject(block)) return block
+    const id = calledIn(block)
+    if (id !== undefined) {
+      let own = id
+      while (taken.has(own) || !ID.test(own)) {
+        own = `call_${createHash("sha256").update(own).digest("hex").slice(0, 32)}`
+      }
+      taken.add(own)
+      names.set(id, own)
+      return { ...block, id: own }
+    }
+    const answered = block.type === "tool_result" ? stringAt(block, "tool_use_id") : undefined
+    return answered === undefined ? block : { ...block, tool_use_id: names.get(answered) ?? answered }
+  }
+  return messages.map((message) =>
+    isObject(message) && Array.isArray(message.content)
+      ? { ...message, content: blocksOf(message).map(ownBlock) }
+      : message,
+  )
 }

@@ -1,10 +1,17 @@
 import { Result } from "effect"
-import type { CallMode } from "../../../domain/Chat.ts"
+import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
-import { isObject, type JsonObject, objectAt, parseJson } from "../../../platform/json.ts"
+import {
+  isObject,
+  type JsonObject,
+  objectAt,
+  objectsAt,
+  parseJson,
+  stringAt,
+} from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
-import { isThought } from "./thinking-blocks.ts"
+import { isThought, thoughtsOf } from "./thinking-blocks.ts"
 import { API_VERSION } from "./wire.ts"
 
 /**
@@ -13,11 +20,11 @@ import { API_VERSION } from "./wire.ts"
  */
 export const editMessages = (
   model: string,
-  { headers = [] }: ChatTask,
+  { headers = [], request }: ChatTask,
   source: JsonSource,
 ): Result.Result<BodyWriter, LoweringFault> =>
   Result.succeed({
-    write: (mode) => edit(source, model, mode, new Map()),
+    write: (mode) => edit(source, model, mode, endsInBareCalls(request) ? withoutBudget(request) : new Map()),
     headers: withVersion(headers),
     reworded: () => {
       const changes = plainChanges(source)
@@ -55,8 +62,32 @@ const plainChanges = ({ bytes }: JsonSource): ReadonlyMap<string, MemberChange> 
   if (messages.every((message, index) => message === before[index])) return undefined
   return new Map<string, MemberChange>([
     ["messages", { value: JSON.stringify(messages) }],
-    ...(objectAt(body, "thinking")?.type === "enabled" ? [["thinking", "remove"] as const] : []),
+    ...withoutBudget(body),
   ])
+}
+
+/** Tells whether the last calls have their results, and came without a thought, of another vendor's model for one. */
+const endsInBareCalls = ({ messages }: ChatRequest): boolean => {
+  const last = messages.findLastIndex(({ role }) => role === "assistant")
+  const turn = messages[last]
+  return turn !== undefined && messages[last + 1]?.role === "tool" && thoughtsOf(turn).length === 0
+}
+
+/**
+ * Leaves out a budget for thoughts: with one, Claude takes no turn of calls without a thought. What tells it to clear thoughts
+ * goes too, which it takes beside a budget alone.
+ */
+const withoutBudget = (body: JsonObject): ReadonlyMap<string, MemberChange> => {
+  const changes = new Map<string, MemberChange>()
+  if (objectAt(body, "thinking")?.type !== "enabled") return changes
+  changes.set("thinking", "remove")
+  const management = objectAt(body, "context_management")
+  const edits = objectsAt(management, "edits")
+  const kept = edits.filter((each) => !stringAt(each, "type")?.startsWith("clear_thinking"))
+  if (kept.length < edits.length) {
+    changes.set("context_management", { value: JSON.stringify({ ...management, edits: kept }) })
+  }
+  return changes
 }
 
 const withoutThoughts = (message: unknown): unknown => {

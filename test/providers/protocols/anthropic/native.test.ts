@@ -1,12 +1,15 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
+import { toChat } from "../../../../src/dialects/messages/request.ts"
 import type { ChatChunk } from "../../../../src/domain/Chat.ts"
 import type { ChatTask } from "../../../../src/domain/Task.ts"
 import { jsonLimits } from "../../../../src/http/body.ts"
 import { scanJson } from "../../../../src/platform/json-source.ts"
 import { SseParser } from "../../../../src/providers/http/sse.ts"
 import { nativeAnthropic } from "../../../../src/providers/protocols/anthropic/native.ts"
+import { claudeRequestFault } from "../../../support/claude-request.ts"
 import {
+  CLAUDE_SIGNATURE,
   type ClaudeBlock,
   claudeEvent,
   claudeEvents,
@@ -72,6 +75,43 @@ describe("a client's own request", () => {
     })
     assert.isUndefined(other?.reworded?.(""))
     assert.isUndefined(lower('{"messages":[{"role":"user","content":"a"}]}').reworded?.(""))
+  })
+})
+
+describe("a loop of tools that another vendor's model began", () => {
+  const use = { type: "tool_use", id: "call_1", name: "f", input: {} }
+  const body = (...turn: ReadonlyArray<object>) => ({
+    model: "auto",
+    max_tokens: 4000,
+    thinking: { type: "enabled", budget_tokens: 2000 },
+    context_management: {
+      edits: [{ type: "clear_thinking_20251015" }, { type: "clear_tool_uses_20250919" }],
+    },
+    tools: [{ name: "f", input_schema: { type: "object" } }],
+    messages: [
+      { role: "user", content: "a" },
+      { role: "assistant", content: [...turn, use] },
+      { role: "user", content: [{ type: "tool_result", tool_use_id: use.id, content: "21" }] },
+    ],
+  })
+
+  const sent = (json: ReturnType<typeof body>) => {
+    const task = { ...taskOf(JSON.stringify(json)), request: Result.getOrThrow(toChat(json)) }
+    return JSON.parse(
+      String(Result.getOrThrow(nativeAnthropic.lower(task, "claude-haiku-4-5")).write("whole")),
+    )
+  }
+
+  it("goes on without a budget for thoughts, which Claude would miss in it", () => {
+    const { context_management: edits, thinking, ...own } = sent(body())
+    assert.isUndefined(thinking)
+    assert.deepStrictEqual(edits, { edits: [{ type: "clear_tool_uses_20250919" }] })
+    assert.isUndefined(claudeRequestFault(own))
+  })
+
+  it("keeps it where Claude thought", () => {
+    const thought = { type: "thinking", thinking: "Hm.", signature: CLAUDE_SIGNATURE }
+    assert.deepInclude(sent(body(thought)), { thinking: { type: "enabled", budget_tokens: 2000 } })
   })
 })
 
