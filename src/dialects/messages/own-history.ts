@@ -1,4 +1,5 @@
 import { createHash } from "node:crypto"
+import { isCarriedReasoning } from "../../domain/carried-reasoning.ts"
 import { isObject, type JsonObject, stringAt } from "../../platform/json.ts"
 
 /**
@@ -24,7 +25,8 @@ const isForeign = (block: unknown): block is JsonObject =>
   isObject(block) && (isUnsaid(block) || block.extra_content !== undefined)
 
 const isUnsaid = (block: JsonObject): boolean =>
-  block.type === "image" || (block.type === "thinking" && (block.signature ?? "") === "")
+  block.type === "image" ||
+  (block.type === "thinking" && ((block.signature ?? "") === "" || isCarriedReasoning(block.signature)))
 
 const withoutForeign = (message: unknown): ReadonlyArray<unknown> => {
   const blocks = contentOf(message)

@@ -1,3 +1,4 @@
+import { carryReasoning } from "../../domain/carried-reasoning.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
 import { CLAUDE_FORMAT } from "./turns.ts"
 
@@ -30,7 +31,10 @@ export const piecesOf = (said: JsonObject): ReadonlyArray<Piece> => {
   ]
 }
 
-/** Claude's own reasoning keeps its signatures, whoever passed it on; others' is a text under one of two names. */
+/**
+ * Claude's own reasoning keeps its signatures, whoever passed it on; others' is a text under one of two names, signed with what
+ * OpenAI wants back.
+ */
 const thoughtsOf = (said: JsonObject): ReadonlyArray<Piece> => {
   const own = objectsAt(said, "reasoning_details").filter(({ format }) => format === CLAUDE_FORMAT)
   const thoughts = own.flatMap((detail): ReadonlyArray<Piece> => {
@@ -43,8 +47,14 @@ const thoughtsOf = (said: JsonObject): ReadonlyArray<Piece> => {
   if (thoughts.length > 0) return thoughts
   const text =
     stringAt(said, "reasoning_content") || stringAt(said, "reasoning") || thoughtsWithin(said.content)
+  const encrypted = objectsAt(said, "reasoning_details").filter(isOpenAis)
+  if (encrypted.length > 0) return [{ kind: "thinking", text, signature: carryReasoning(encrypted) }]
   return text === "" ? [] : [{ kind: "thinking", text }]
 }
+
+/** Recognizes reasoning that OpenAI encrypted for the gateway. OpenRouter numbers its own, which come in pieces. */
+const isOpenAis = ({ format, index }: JsonObject): boolean =>
+  format === "openai-responses-v1" && index === undefined
 
 const textOf = (content: unknown): string => {
   if (typeof content === "string") return content

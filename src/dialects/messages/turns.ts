@@ -1,4 +1,5 @@
 import type { ChatMessage } from "../../domain/Chat.ts"
+import { carriedReasoning, isCarriedReasoning } from "../../domain/carried-reasoning.ts"
 import { isObject, type JsonObject, stringAt } from "../../platform/json.ts"
 import { contentOf, hintsOf, imageUrl, type Part, partOf, partsOf, textAt, typeOf } from "./blocks.ts"
 import type { Mistake, Mistakes } from "./mistake.ts"
@@ -89,8 +90,10 @@ const lowerAnswer = (content: unknown, path: Path, mistakes: Mistakes): ChatMess
         const text = textAt(block, "thinking", at, mistakes)
         const signature = stringAt(block, "signature") ?? ""
         // Claude signs all of its own.
-        if (signature === "") reasoning += text
-        else details.push({ type: "reasoning.text", text, signature, format: CLAUDE_FORMAT })
+        if (signature === "" || isCarriedReasoning(signature)) reasoning += text
+        if (isCarriedReasoning(signature)) details.push(...carriedReasoning(signature))
+        else if (signature !== "")
+          details.push({ type: "reasoning.text", text, signature, format: CLAUDE_FORMAT })
         break
       }
       case "redacted_thinking":

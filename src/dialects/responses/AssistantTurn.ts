@@ -1,4 +1,5 @@
 import type { ChatMessage } from "../../domain/Chat.ts"
+import { carriedReasoning, isCarriedReasoning } from "../../domain/carried-reasoning.ts"
 import { type JsonObject, objectsAt, stringAt } from "../../platform/json.ts"
 import type { ChatContent } from "./content.ts"
 
@@ -28,6 +29,11 @@ export class AssistantTurn {
   /** Encrypted reasoning is for its maker; any other goes on as a text, which some models want back beside their calls. */
   addReasoning(item: JsonObject): void {
     const data = stringAt(item, "encrypted_content")
+    if (isCarriedReasoning(data)) {
+      this.#reasoning += textOf(item)
+      this.#details.push(...carriedReasoning(data))
+      return
+    }
     if (data === undefined || data === "") {
       this.#reasoning += textOf(item)
       return

@@ -3,7 +3,7 @@ import type { Usage } from "../../domain/Usage.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
 import { namesOf, type ToolName } from "./namespaces.ts"
 import { CallItem, type Emit, MessageItem, type OpenItem, ReasoningItem } from "./open-items.ts"
-import { contentText, logprobsOf, readCall, reasoningOf } from "./output-items.ts"
+import { contentText, logprobsOf, readCall, reasoningOf, signedReasoningOf } from "./output-items.ts"
 import { endState, makeResponse, type ResponseHead, type ResponseState } from "./response.ts"
 
 /**
@@ -36,7 +36,9 @@ export class ResponseStream {
     const reasoning = reasoningOf(delta)
     const text = contentText(delta)
     const refusal = stringAt(delta, "refusal") ?? ""
+    const signed = signedReasoningOf(delta)
     if (reasoning !== "") this.#reasoning().add(reasoning)
+    if (signed.length > 0) this.#reasoning().sign(signed)
     if (text !== "") this.#message().addText(text, logprobsOf(choice))
     if (refusal !== "") this.#message().addRefusal(refusal)
     for (const piece of objectsAt(delta, "tool_calls")) this.#call(piece)

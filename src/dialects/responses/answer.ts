@@ -11,6 +11,7 @@ import {
   reasoningItem,
   reasoningOf,
   refusalPart,
+  signedReasoningOf,
   textPart,
 } from "./output-items.ts"
 import { endState, makeResponse, type ResponseHead } from "./response.ts"
@@ -45,7 +46,8 @@ const outputOf = (
   ]
   const items: Array<JsonObject> = []
   const idOf = (kind: string) => `${kind}_${seed}_${items.length}`
-  if (reasoning !== "") items.push(reasoningItem(idOf("rs"), reasoning, undefined))
+  const signed = signedReasoningOf(message)
+  if (reasoning !== "" || signed.length > 0) items.push(reasoningItem(idOf("rs"), reasoning, signed))
   if (parts.length > 0) items.push(messageItem(idOf("msg"), status, parts))
   for (const call of calls) items.push(callItem(idOf(call.isCustom ? "ctc" : "fc"), status, call))
   return items

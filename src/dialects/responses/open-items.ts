@@ -29,15 +29,15 @@ export interface OpenItem {
 
 export class ReasoningItem implements OpenItem {
   readonly #place: Place
+  readonly #details: Array<JsonObject> = []
   #text = ""
 
   constructor(place: Place) {
     this.#place = place
     place.emit("response.output_item.added", {
       output_index: place.index,
-      item: reasoningItem(place.id, undefined, undefined),
+      item: this.json(),
     })
-    place.emit("response.reasoning_summary_part.added", { ...this.#at, part: summaryPart("") })
   }
 
   get #at() {
@@ -45,19 +45,29 @@ export class ReasoningItem implements OpenItem {
   }
 
   add(delta: string): void {
+    if (this.#text === "") {
+      this.#place.emit("response.reasoning_summary_part.added", { ...this.#at, part: summaryPart("") })
+    }
     this.#text += delta
     this.#place.emit("response.reasoning_summary_text.delta", { ...this.#at, delta })
   }
 
+  /** Adds what its maker wants back. */
+  sign(details: ReadonlyArray<JsonObject>): void {
+    this.#details.push(...details)
+  }
+
   close(): void {
     const { emit, index } = this.#place
-    emit("response.reasoning_summary_text.done", { ...this.#at, text: this.#text })
-    emit("response.reasoning_summary_part.done", { ...this.#at, part: summaryPart(this.#text) })
+    if (this.#text !== "") {
+      emit("response.reasoning_summary_text.done", { ...this.#at, text: this.#text })
+      emit("response.reasoning_summary_part.done", { ...this.#at, part: summaryPart(this.#text) })
+    }
     emit("response.output_item.done", { output_index: index, item: this.json() })
   }
 
   json(): JsonObject {
-    return reasoningItem(this.#place.id, this.#text, undefined)
+    return reasoningItem(this.#place.id, this.#text, this.#details)
   }
 }
 

@@ -1,4 +1,6 @@
+import { carryReasoning } from "../../domain/carried-reasoning.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { CLAUDE_FORMAT } from "../messages/turns.ts"
 import type { ToolName } from "./namespaces.ts"
 
 /** The items of an answer, made of what a chat's message says. Ids are made of the response's seed and the place. */
@@ -7,13 +9,13 @@ export type ItemStatus = "in_progress" | "completed" | "incomplete"
 
 export const reasoningItem = (
   id: string,
-  summary: string | undefined,
-  encrypted: string | undefined,
+  summary: string,
+  details: ReadonlyArray<JsonObject>,
 ): JsonObject => ({
   id,
   type: "reasoning",
-  summary: summary === undefined ? [] : [summaryPart(summary)],
-  ...(encrypted !== undefined && { encrypted_content: encrypted }),
+  summary: summary === "" ? [] : [summaryPart(summary)],
+  ...(details.length > 0 && { encrypted_content: carryReasoning(details) }),
 })
 
 export const summaryPart = (text: string): JsonObject => ({ type: "summary_text", text })
@@ -81,6 +83,10 @@ export const contentText = (message: JsonObject): string =>
 /** Returns the reasoning of a message or a delta, for which the field has two names. */
 export const reasoningOf = (message: JsonObject): string =>
   stringAt(message, "reasoning_content") || stringAt(message, "reasoning") || ""
+
+/** Returns what of a message's or a delta's reasoning Claude wants back, and misses in a loop of tools. */
+export const signedReasoningOf = (message: JsonObject): ReadonlyArray<JsonObject> =>
+  objectsAt(message, "reasoning_details").filter(({ format }) => format === CLAUDE_FORMAT)
 
 /** Puts chat's logprobs of tokens into the response's words, which are almost the same. */
 export const logprobsOf = (choice: JsonObject): ReadonlyArray<JsonObject> =>

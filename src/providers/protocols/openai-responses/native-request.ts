@@ -1,4 +1,5 @@
 import type { CallMode } from "../../../domain/Chat.ts"
+import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import { ownCallId } from "./input.ts"
@@ -35,7 +36,7 @@ const isForeign = (item: unknown): boolean =>
   (isOthersReasoning(item) || item.extra_content !== undefined || ownCallId(item.call_id) !== item.call_id)
 
 const isOthersReasoning = ({ encrypted_content, type }: JsonObject): boolean =>
-  type === "reasoning" && typeof encrypted_content !== "string"
+  type === "reasoning" && (typeof encrypted_content !== "string" || isCarriedReasoning(encrypted_content))
 
 const ownItem = (item: unknown): ReadonlyArray<unknown> => {
   if (!isObject(item)) return [item]
