@@ -1,0 +1,115 @@
+import Anthropic, { type ClientOptions as AnthropicOptions } from "@anthropic-ai/sdk"
+import { Effect } from "effect"
+import OpenAI, { type ClientOptions as OpenAiOptions } from "openai"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+import { CLAUDE_SIGNATURE } from "../support/fake-upstream-anthropic.ts"
+import { GEMINI_SIGNATURE } from "../support/fake-upstream-gemini.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { ENCRYPTED_REASONING } from "../support/openai-request.ts"
+
+/** One kind of provider: who answers a client that cannot tell. */
+export interface Kind {
+  /** As the configuration has it, and the name of the provider here. */
+  readonly kind: "openai-compatible" | "openai" | "gemini" | "anthropic"
+  readonly model: string
+  /** With which it recognizes its own reasoning, and which nobody else may see; undefined: it signs none. */
+  readonly signature: string | undefined
+}
+
+export const KINDS: ReadonlyArray<Kind> = [
+  { kind: "openai-compatible", model: "m", signature: undefined },
+  { kind: "openai", model: "gpt-5.4-mini", signature: ENCRYPTED_REASONING },
+  { kind: "gemini", model: "gemini-3.8-flash", signature: GEMINI_SIGNATURE },
+  // Thinks within a budget, and so takes no turn of tools that did not begin with a thought.
+  { kind: "anthropic", model: "claude-haiku-4-5", signature: CLAUDE_SIGNATURE },
+]
+
+const providersOf = (url: string): string =>
+  KINDS.flatMap(({ kind, model }) =>
+    // The second of each kind costs more, so that routes prefer the first of another.
+    [[kind, 1] as const, [`${kind}-2`, 100] as const].map(
+      ([name, usd]) => `  - name: ${name}
+    kind: ${kind}
+    base_url: ${kind.startsWith("openai") ? `${url}/v1` : url}
+    api_key_env: PROVIDER_KEY
+    models:
+      - name: ${model}
+        max_output_tokens: 8000
+        price: { input_usd_per_1m: ${usd}, cached_input_usd_per_1m: ${usd / 10}, cache_write_usd_per_1m: ${usd * 2}, output_usd_per_1m: ${usd * 4}, source: test, as_of: 2026-11-01 }
+`,
+    ),
+  ).join("")
+
+/** Names the route that asks one kind, and another when that does not answer. */
+export const routeOf = (first: Kind, second: Kind): string => `${first.kind}-then-${second.kind}`
+
+const routes = KINDS.flatMap((first) =>
+  KINDS.map(
+    (second) =>
+      `  ${routeOf(first, second)}: { candidates: [${first.kind}/${first.model}, ${second.kind}-2/${second.model}], exploration: 0, hysteresis: 1, weights: { latency: 0, cost: 1 } }\n`,
+  ),
+).join("")
+
+type Row = Readonly<Record<string, unknown>>
+
+/** A gateway in front of one fake upstream, which it takes for two providers of each kind, and both vendors' clients. */
+export class SdkMatrixWorld {
+  readonly upstream: FakeUpstream
+  readonly gateway: GatewayInProcess
+  readonly keyId: string
+  readonly #key: string
+
+  private constructor(upstream: FakeUpstream, gateway: GatewayInProcess, key: { id: string; key: string }) {
+    this.upstream = upstream
+    this.gateway = gateway
+    this.keyId = key.id
+    this.#key = key.key
+  }
+
+  static async start(): Promise<SdkMatrixWorld> {
+    const upstream = await FakeUpstream.start()
+    const gateway = await GatewayInProcess.start({
+      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+      env: { PROVIDER_KEY: "sk-of-the-gateway" },
+      config: `providers:\n${providersOf(upstream.url)}routes:\n${routes}
+limits: { requests_per_minute: 100000, max_attempts: 2, max_event_loop_delay_ms: 60000 }`,
+    }).catch(async (cause: unknown) => {
+      await upstream.stop()
+      throw cause
+    })
+    return new SdkMatrixWorld(upstream, gateway, await gateway.createKey())
+  }
+
+  /** Without retries unless asked for. */
+  openai(options: OpenAiOptions = {}): OpenAI {
+    return new OpenAI({ apiKey: this.#key, baseURL: `${this.gateway.url}/v1`, maxRetries: 0, ...options })
+  }
+
+  anthropic(options: AnthropicOptions = {}): Anthropic {
+    return new Anthropic({ apiKey: this.#key, baseURL: this.gateway.url, maxRetries: 0, ...options })
+  }
+
+  /** Returns the ledger's row of a request as soon as it is there. */
+  async row(requestId: string | null | undefined): Promise<Row> {
+    for (let tries = 0; tries < 100; tries++) {
+      const response = await this.gateway.admin(`/analytics/requests?key_id=${this.keyId}`)
+      const { data } = (await response.json()) as { data: ReadonlyArray<Row> }
+      const found = data.find(({ request_id }) => request_id === requestId)
+      if (found !== undefined) return found
+      await new Promise((resolve) => setTimeout(resolve, 50))
+    }
+    throw new Error(`there is no row of ${requestId}`)
+  }
+
+  async stop(): Promise<void> {
+    await this.gateway.stop()
+    await this.upstream.stop()
+  }
+}
+
+export const modelOf = ({ kind, model }: Kind): string => `${kind}/${model}`
+
+/** One pixel. */
+export const PNG =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
