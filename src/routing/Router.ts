@@ -34,7 +34,7 @@ import {
   type Target,
 } from "./targets.ts"
 import { UnsupportedFields } from "./UnsupportedFields.ts"
-import { asksUnpricedTier } from "./unpriced-tier.ts"
+import { unpricedTier } from "./unpriced-tier.ts"
 
 interface PlanInput {
   readonly requestedModel: string
@@ -281,10 +281,11 @@ const prepareCalls = (
   const ready: Array<ReadyTarget> = []
   const excluded: Array<Exclusion> = []
   for (const target of targets) {
+    const tier = allowed === undefined ? undefined : unpricedTier(task.request, target.model.price)
     const call = !isAllowed(allowed, requestedModel, target)
       ? notAllowed
-      : allowed !== undefined && asksUnpricedTier(task.request.service_tier, target.model.price)
-        ? unpricedTier
+      : tier !== undefined
+        ? unpriced(tier)
         : prepareCall(target, task, windowTokens)
     if (Result.isSuccess(call)) ready.push({ target, call: call.success })
     else excluded.push({ provider: target.provider.name, model: target.model.name, ...call.failure })
@@ -293,11 +294,12 @@ const prepareCalls = (
 }
 
 const notAllowed: ReturnType<typeof prepareCall> = Result.fail({ rule: "not_allowed" })
-const unpricedTier: ReturnType<typeof prepareCall> = Result.fail({
-  rule: "unsupported",
-  param: "service_tier",
-  text: "This tier has no price here, and the key is for some models only.",
-})
+const unpriced = (param: string): ReturnType<typeof prepareCall> =>
+  Result.fail({
+    rule: "unsupported",
+    param,
+    text: "This tier has no price here, and the key is for some models only.",
+  })
 
 /** A field of candidates with one leader: a bare name may stand for models of both kinds, which never compete. */
 type Contest = CallMode | "embedding"

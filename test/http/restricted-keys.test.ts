@@ -83,6 +83,32 @@ describe("a field that may choose another model", () => {
     )
   })
 
+  it("is one of Messages too, and of tools that call a server or another model", async () => {
+    const server = { type: "url", url: "https://attacker.example", name: "x", authorization_token: "t" }
+    for (const [path, param, fields] of [
+      ["/v1/messages", "mcp_servers", { max_tokens: 1, mcp_servers: [server] }],
+      [
+        "/v1/messages",
+        "tools[0].model",
+        { max_tokens: 1, tools: [{ type: "advisor_20260301", name: "advisor", model: "dear" }] },
+      ],
+      [
+        "/v1/responses",
+        "tools[0].server_url",
+        {
+          messages: undefined,
+          input: "x",
+          tools: [{ type: "mcp", server_label: "x", server_url: "https://attacker.example" }],
+        },
+      ],
+    ] as const) {
+      const { body, code } = await ask(restricted, path, fields)
+      assert.strictEqual(code, 403)
+      assert.include(JSON.stringify(body.error), param)
+    }
+    assert.strictEqual(upstream.count, 0)
+  })
+
   it("is one of embeddings too", async () => {
     const { code } = await ask(restricted, "/v1/embeddings", {
       messages: undefined,
@@ -102,5 +128,12 @@ describe("a service tier", () => {
     assert.strictEqual(code, 400)
     assert.deepInclude(body.error, { param: "service_tier" })
     assert.strictEqual((await tier(free, "priority")).code, 200)
+  })
+
+  it("is asked for by Claude's speed too", async () => {
+    const { code, body } = await ask(restricted, "/v1/messages", { max_tokens: 1, speed: "fast" })
+    assert.strictEqual(code, 400)
+    assert.include(JSON.stringify(body.error), "speed")
+    assert.strictEqual((await ask(free, "/v1/messages", { max_tokens: 1, speed: "fast" })).code, 200)
   })
 })
