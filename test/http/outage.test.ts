@@ -102,6 +102,19 @@ const rowsOf = (keyId: string) =>
     Effect.runPromise,
   )
 
+/** How often a key is used until a gateway certainly knows it. */
+const USES_UNTIL_KNOWN = 2
+
+/** Has a gateway check a key, and know it from then on. */
+const remember = async (gateway: GatewayProcess, key: string) => {
+  for (let i = 0; i < USES_UNTIL_KNOWN; i++) {
+    // A busy machine may not look a new key up in time.
+    await eventually(async () => (await ask(gateway, key)).status === 200, 5000, "the key is known")
+    // The first use may meet the news of the key's creation, and is then not remembered.
+    await sleep(150)
+  }
+}
+
 describe("gateways whose database", () => {
   it("is down at their start listen, are not ready, and become ready when it comes, both on one new database", async () => {
     for (const port of ports) {
@@ -140,8 +153,7 @@ describe("gateways whose database", () => {
     const { id, key } = await one.createKey({ name: "load" })
     const { key: cached } = await one.createKey({ name: "cached" })
     const { key: unseen } = await one.createKey({ name: "unseen" })
-    assert.strictEqual((await ask(one, key)).status, 200)
-    assert.strictEqual((await ask(one, cached)).status, 200)
+    for (const used of [key, cached]) await remember(one, used)
 
     const residentBefore = residentMb(one.pid)
     const load = startLoad(() => ask(one, key))
@@ -195,7 +207,7 @@ describe("gateways whose database", () => {
     assert.isAbove(statuses.length, 50)
     assert.isBelow(residentMb(one.pid), residentBefore + 100)
     await eventually(
-      async () => (await rowsOf(id)) === statuses.length + 1,
+      async () => (await rowsOf(id)) === statuses.length + USES_UNTIL_KNOWN,
       10_000,
       "every answer has its row",
     )
@@ -212,12 +224,7 @@ describe("gateways whose database", () => {
 describe("gateways whose connections for keys were cut", () => {
   it("hear a revocation within a second all the same, and let a stream finish that was admitted before", async () => {
     const { id, key } = await one.createKey()
-    for (let i = 0; i < 2; i++) {
-      // A busy machine may not look a new key up in time.
-      await eventually(async () => (await ask(two, key)).status === 200, 5000, "the key is known")
-      // The first use may meet the news of the key's creation, and is then not remembered.
-      await sleep(150)
-    }
+    await remember(two, key)
     upstream.enqueue(ok({ text: "abcd".repeat(15), msBetween: 100 }))
     const stream = new StreamClient({
       url: two.url,
