@@ -109,7 +109,3 @@ limits: { requests_per_minute: 100000, max_attempts: 2, max_event_loop_delay_ms:
 }
 
 export const modelOf = ({ kind, model }: Kind): string => `${kind}/${model}`
-
-/** One pixel. */
-export const PNG =
-  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
