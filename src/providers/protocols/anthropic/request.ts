@@ -3,11 +3,12 @@ import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import { joinObjects } from "../../../platform/json.ts"
 import { unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
+import { readThinking, type WantedThinking } from "../thinking.ts"
 import { closed } from "./answer-schema.ts"
 import { type Conversation, endsInBareCalls, lowerMessages, withoutThoughtBlocks } from "./messages.ts"
 import { answersBySchema, takesOrders } from "./model-abilities.ts"
 import { droppedFields, lowerSettings, type Settings, samplingFor, unservedField } from "./settings.ts"
-import { lowerThinking, type Thinking, thinkingFor } from "./thinking.ts"
+import { thinkingFor } from "./thinking.ts"
 import { isThought } from "./thinking-blocks.ts"
 import { lowerTools, type ToolSettings, toolsOfHistory } from "./tools.ts"
 import { API_VERSION, type CommonBody, type ModelBody } from "./wire.ts"
@@ -80,7 +81,7 @@ const streamed = (mode: CallMode): Pick<ModelBody, "stream"> => (mode === "strea
 
 /** Parts of a lowered chat that are the same for every model. Each text is long, and written once when it is asked for. */
 interface CommonParts {
-  readonly thinking: Thinking
+  readonly thinking: WantedThinking
   readonly settings: Settings
   /** The client wants a tool to be called. */
   readonly isOrdered: boolean
@@ -112,7 +113,7 @@ const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFa
   if (Result.isFailure(tools)) return Result.fail(tools.failure)
   const settings = lowerSettings(request)
   if (Result.isFailure(settings)) return Result.fail(settings.failure)
-  const thinking = lowerThinking(request)
+  const thinking = readThinking(request)
   if (Result.isFailure(thinking)) return Result.fail(thinking.failure)
   return Result.map(lowerMessages(request.messages), (conversation) => ({
     ...textsOf(conversation, tools.success, settings.success),

@@ -1,63 +1,7 @@
 import type { ThinkingConfigParam } from "@anthropic-ai/sdk/resources/messages"
-import { Result } from "effect"
-import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject } from "../../../platform/json.ts"
-import { malformed, present, unsupported } from "../lowering.ts"
-import type { LoweringFault } from "../Protocol.ts"
+import type { WantedThinking } from "../thinking.ts"
 import { stopOf, takesExtraEffort, thinkingOf, thinksUnasked } from "./model-abilities.ts"
 import type { Effort } from "./wire.ts"
-
-type Display = "summarized" | "omitted"
-
-/** How much a client wants a model to think: as tokens; as an effort; as much as it likes; or nothing said. */
-export type Thinking =
-  | { readonly _tag: "Tokens"; readonly tokens: number; readonly display?: Display }
-  | { readonly _tag: "Effort"; readonly effort: WantedEffort }
-  | { readonly _tag: "Adaptive"; readonly display?: Display }
-  | undefined
-
-const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
-type WantedEffort = (typeof efforts)[number]
-
-/** Reads Anthropic's `thinking` or OpenAI's `reasoning_effort`, the first that is there. */
-export const lowerThinking = (request: ChatRequest): Result.Result<Thinking, LoweringFault> => {
-  const thinking = present(request.thinking)
-  if (thinking !== undefined) return fromAnthropic(thinking)
-  const effort = present(request.reasoning_effort)
-  if (effort === undefined) return Result.succeed(undefined)
-  const known = efforts.find((each) => each === effort)
-  if (known !== undefined) return Result.succeed({ _tag: "Effort", effort: known })
-  return Result.fail(
-    typeof effort === "string"
-      ? unsupported("reasoning_effort", "This effort is")
-      : malformed("reasoning_effort", "reasoning_effort is a text."),
-  )
-}
-
-const fromAnthropic = (thinking: unknown): Result.Result<Thinking, LoweringFault> => {
-  if (!isObject(thinking)) return Result.fail(malformed("thinking", "thinking is an object."))
-  const { type, budget_tokens: tokens, display } = thinking
-  const shown: { readonly display?: Display } =
-    display === "summarized" || display === "omitted" ? { display } : {}
-  switch (type) {
-    case "disabled":
-    case "between_tools":
-      return Result.succeed({ _tag: "Effort", effort: "none" })
-    case "adaptive":
-      return Result.succeed({ _tag: "Adaptive", ...shown })
-    case "enabled":
-      if (tokens === undefined) return Result.succeed({ _tag: "Adaptive", ...shown })
-      return typeof tokens === "number" && Number.isInteger(tokens) && tokens > 0
-        ? Result.succeed({ _tag: "Tokens", tokens, ...shown })
-        : Result.fail(malformed("thinking.budget_tokens", "budget_tokens is a positive integer."))
-    default:
-      return Result.fail(
-        typeof type === "string"
-          ? unsupported("thinking", "This type of thinking is")
-          : malformed("thinking.type", "The type is missing."),
-      )
-  }
-}
 
 interface ThinkingSettings {
   readonly thinking?: ThinkingConfigParam
@@ -76,7 +20,7 @@ interface Circumstances {
 /** Tells one model how much to think. */
 export const thinkingFor = (
   model: string,
-  wanted: Thinking,
+  wanted: WantedThinking,
   circumstances: Circumstances,
 ): ThinkingSettings => {
   switch (thinkingOf(model)) {
@@ -89,9 +33,13 @@ export const thinkingFor = (
   }
 }
 
-const adaptive = (model: string, wanted: Thinking, { isOrdered }: Circumstances): ThinkingSettings => {
+const adaptive = (model: string, wanted: WantedThinking, { isOrdered }: Circumstances): ThinkingSettings => {
   const effort = effortOf(model, wanted)
-  if (isOrdered || (wanted?._tag === "Effort" && wanted.effort === "none")) {
+  if (
+    isOrdered ||
+    wanted?._tag === "BetweenTools" ||
+    (wanted?._tag === "Effort" && wanted.effort === "none")
+  ) {
     const type = stopOf(model)
     if (type === undefined) return { effort: "low" }
     return {
@@ -114,12 +62,13 @@ const MEDIUM_TOKENS = 16_384
 const HIGH_TOKENS = 32_768
 
 /** Returns the nearest effort that the model knows; undefined for its own. */
-const effortOf = (model: string, wanted: Thinking): Effort | undefined => {
-  if (wanted === undefined || wanted._tag === "Adaptive") return undefined
+const effortOf = (model: string, wanted: WantedThinking): Effort | undefined => {
+  if (wanted === undefined) return undefined
   if (wanted._tag === "Tokens") {
     return wanted.tokens <= LOW_TOKENS ? "low" : wanted.tokens <= MEDIUM_TOKENS ? "medium" : "high"
   }
   switch (wanted.effort) {
+    case undefined:
     case "none":
       return undefined
     case "minimal":
@@ -135,7 +84,7 @@ const effortOf = (model: string, wanted: Thinking): Effort | undefined => {
 const MIN_TOKENS = 1024
 
 const withinBudget = (
-  wanted: Thinking,
+  wanted: WantedThinking,
   { isBare, isOrdered, maxTokens }: Circumstances,
 ): ThinkingSettings => {
   const tokens = tokensOf(wanted)
@@ -146,11 +95,11 @@ const withinBudget = (
   return { thinking: { type: "enabled", budget_tokens } }
 }
 
-const tokensOf = (wanted: Thinking): number | undefined => {
+const tokensOf = (wanted: WantedThinking): number | undefined => {
   if (wanted === undefined) return undefined
   if (wanted._tag === "Tokens") return wanted.tokens
-  if (wanted._tag === "Adaptive") return MEDIUM_TOKENS
-  switch (wanted.effort) {
+  if (wanted._tag === "BetweenTools") return undefined
+  switch (wanted.effort ?? "medium") {
     case "none":
       return undefined
     case "minimal":

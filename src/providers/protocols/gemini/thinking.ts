@@ -3,6 +3,7 @@ import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject } from "../../../platform/json.ts"
 import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
+import { readThinking, type WantedEffort } from "../thinking.ts"
 import type { GoogleFields } from "./google-fields.ts"
 import {
   canStopThinking,
@@ -20,11 +21,8 @@ import type { ThinkingSettings } from "./wire.ts"
 export type Thinking =
   | { readonly _tag: "Google"; readonly settings: ThinkingSettings }
   | { readonly _tag: "Tokens"; readonly tokens: number }
-  | { readonly _tag: "Effort"; readonly effort: Effort }
+  | { readonly _tag: "Effort"; readonly effort: WantedEffort }
   | undefined
-
-const efforts = ["none", "minimal", "low", "medium", "high", "xhigh", "max"] as const
-type Effort = (typeof efforts)[number]
 
 /** Reads Google's `thinking_config`, Anthropic's `thinking`, or OpenAI's `reasoning_effort`, the first that is there. */
 export const lowerThinking = (
@@ -33,17 +31,11 @@ export const lowerThinking = (
 ): Result.Result<Thinking, LoweringFault> => {
   const config = present(google.thinking_config)
   if (config !== undefined) return fromGoogle(config)
-  const thinking = present(request.thinking)
-  if (thinking !== undefined && !isUpToTheModel(thinking)) return fromAnthropic(thinking)
-  const effort = present(request.reasoning_effort)
-  if (effort === undefined) return Result.succeed(undefined)
-  const known = efforts.find((each) => each === effort)
-  if (known !== undefined) return Result.succeed({ _tag: "Effort", effort: known })
-  return Result.fail(
-    typeof effort === "string"
-      ? unsupported("reasoning_effort", "This effort is")
-      : malformed("reasoning_effort", "reasoning_effort is a text."),
-  )
+  return Result.map(readThinking(request), (wanted) => {
+    if (wanted?._tag !== "Adaptive" && wanted?._tag !== "BetweenTools") return wanted
+    // How much is up to the model; how hard it shall try may be said beside it.
+    return wanted.effort === undefined ? undefined : { _tag: "Effort", effort: wanted.effort }
+  })
 }
 
 const levels = ["MINIMAL", "LOW", "MEDIUM", "HIGH", "XHIGH"] as const
@@ -74,30 +66,6 @@ const fromGoogle = (config: unknown): Result.Result<Thinking, LoweringFault> => 
   })
 }
 
-/** Leaves how much to the model; how hard it shall try is said beside it, as an effort. */
-const isUpToTheModel = (thinking: unknown): boolean =>
-  isObject(thinking) && (thinking.type === "adaptive" || thinking.type === "between_tools")
-
-const fromAnthropic = (thinking: unknown): Result.Result<Thinking, LoweringFault> => {
-  if (!isObject(thinking)) return Result.fail(malformed("thinking", "thinking is an object."))
-  const { type, budget_tokens: tokens } = thinking
-  switch (type) {
-    case "disabled":
-      return Result.succeed({ _tag: "Effort", effort: "none" })
-    case "enabled":
-      if (tokens === undefined) return Result.succeed(undefined)
-      return typeof tokens === "number" && Number.isInteger(tokens) && tokens > 0
-        ? Result.succeed({ _tag: "Tokens", tokens })
-        : Result.fail(malformed("thinking.budget_tokens", "budget_tokens is a positive integer."))
-    default:
-      return Result.fail(
-        typeof type === "string"
-          ? unsupported("thinking", "This type of thinking is")
-          : malformed("thinking.type", "The type is missing."),
-      )
-  }
-}
-
 /** Tells one model how much to think; undefined when it is told nothing. */
 export const thinkingFor = (model: string, thinking: Thinking): ThinkingSettings | undefined => {
   if (thinking?._tag === "Google") return thinking.settings
@@ -120,7 +88,7 @@ const LOW_TOKENS = 1024
 const MEDIUM_TOKENS = 8192
 const HIGH_TOKENS = 24_576
 
-const effortOf = (thinking: Wanted): Effort => {
+const effortOf = (thinking: Wanted): WantedEffort => {
   if (thinking._tag === "Effort") return thinking.effort
   return thinking.tokens <= LOW_TOKENS ? "low" : thinking.tokens <= MEDIUM_TOKENS ? "medium" : "high"
 }
@@ -142,7 +110,7 @@ const budget = (model: string, thinking: Wanted): number => {
 }
 
 /** Returns the nearest level that the model knows. */
-const level = (model: string, effort: Effort): NonNullable<ThinkingSettings["thinkingLevel"]> => {
+const level = (model: string, effort: WantedEffort): NonNullable<ThinkingSettings["thinkingLevel"]> => {
   switch (effort) {
     case "none":
     case "minimal":

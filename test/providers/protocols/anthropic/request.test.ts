@@ -196,7 +196,25 @@ describe("how much to think", () => {
       { type: "adaptive", display: "omitted" },
       undefined,
     ],
+    [
+      "claude-opus-5-5",
+      { thinking: { type: "adaptive" }, reasoning_effort: "low" },
+      { type: "adaptive", display: "summarized" },
+      "low",
+    ],
+    [
+      "claude-haiku-4-5",
+      { thinking: { type: "adaptive" }, reasoning_effort: "low" },
+      { type: "enabled", budget_tokens: 4096 },
+      undefined,
+    ],
     ["claude-sonnet-5-5", { reasoning_effort: "none" }, { type: "between_tools" }, undefined],
+    [
+      "claude-sonnet-5-5",
+      { thinking: { type: "between_tools" }, reasoning_effort: "max" },
+      { type: "between_tools" },
+      "high",
+    ],
     ["claude-sonnet-5", { thinking: { type: "disabled" } }, { type: "disabled" }, undefined],
     [
       "another-vendors",

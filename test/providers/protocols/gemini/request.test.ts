@@ -454,6 +454,14 @@ describe("what is said to Google alone, or in another vendor's words", () => {
     ["gemini-3.8-flash", tokens(20_000), { thinkingLevel: "HIGH", includeThoughts: true }],
     ["gemini-2.5-flash", { thinking: { type: "disabled" } }, { thinkingBudget: 0 }],
     ["gemini-3.8-flash", { thinking: { type: "adaptive" } }, undefined],
+    ...["adaptive", "between_tools", "enabled"].map(
+      (type) =>
+        [
+          "gemini-3.8-flash",
+          { thinking: { type }, reasoning_effort: "low" },
+          { thinkingLevel: "LOW", includeThoughts: true },
+        ] as [string, Partial<ChatRequest>, object],
+    ),
     ["gemma-4-31b-it", tokens(20_000), undefined],
   ])("thinking of %s by %j", (model, fields, thinking) => {
     assert.deepStrictEqual(lower(asked(fields), model).generationConfig?.thinkingConfig, thinking)
