@@ -1,4 +1,5 @@
 import type { JsonSource } from "../platform/json-source.ts"
+import { remembered } from "../platform/remembered.ts"
 import { type CallMode, type ChatRequest, estimateInputTokens, maxOutputTokens } from "./Chat.ts"
 import type { Dialect } from "./Dialect.ts"
 import { type EmbeddingRequest, estimateEmbeddingTokens } from "./Embedding.ts"
@@ -51,17 +52,10 @@ export const beyondOf = (task: Task, dialect: Dialect = "chat"): BeyondChat | un
 /** Returns how the answer travels; embeddings always travel whole. */
 export const modeOf = (task: Task): CallMode => (task._tag === "Chat" ? task.mode : "whole")
 
-/** Estimates by task: it looks at every text of the request, and is asked for more than once. */
-const inputTokens = new WeakMap<Task, number>()
-
-export const inputTokensOf = (task: Task): number => {
-  const known = inputTokens.get(task)
-  if (known !== undefined) return known
-  const tokens =
-    task._tag === "Chat" ? estimateInputTokens(task.request) : estimateEmbeddingTokens(task.request)
-  inputTokens.set(task, tokens)
-  return tokens
-}
+/** Estimates what a task reads, once: it looks at every text of the request. */
+export const inputTokensOf = remembered((task: Task): number =>
+  task._tag === "Chat" ? estimateInputTokens(task.request) : estimateEmbeddingTokens(task.request),
+)
 
 /** Returns the most tokens that the task may produce, when it says so; embeddings produce none. */
 export const outputLimitOf = (task: Task): number | undefined =>

@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import { joinObjects } from "../../../platform/json.ts"
+import { remembered } from "../../../platform/remembered.ts"
 import { unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { readThinking, type WantedThinking } from "../thinking.ts"
@@ -95,18 +96,8 @@ interface CommonParts {
   readonly body: (isPlain: boolean) => string
 }
 
-/** Parts by request, since a request is lowered for every model that may serve it; they are forgotten with it. */
-const partsByRequest = new WeakMap<ChatRequest, Result.Result<CommonParts, LoweringFault>>()
-
-const commonParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
-  const known = partsByRequest.get(request)
-  if (known !== undefined) return known
-  const parts = lowerParts(request)
-  partsByRequest.set(request, parts)
-  return parts
-}
-
-const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
+/** Reads the parts, once for all models that may serve a request. */
+const commonParts = remembered((request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
   const unserved = unservedField(request)
   if (unserved !== undefined) return Result.fail(unserved)
   const tools = lowerTools(request)
@@ -124,7 +115,7 @@ const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFa
     hasThoughts: conversation.turns.some(({ content }) => content.some(isThought)),
     dropped: droppedFields(request),
   }))
-}
+})
 
 const textsOf = (
   { called, system, turns }: Conversation,

@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, joinObjects } from "../../../platform/json.ts"
+import { remembered } from "../../../platform/remembered.ts"
 import { present, unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { type Conversation, lowerMessages } from "./contents.ts"
@@ -82,18 +83,8 @@ const makeParts = (
   }
 }
 
-/** Parts by request, since a request is lowered for every model that may serve it; they are forgotten with it. */
-const partsByRequest = new WeakMap<ChatRequest, Result.Result<CommonParts, LoweringFault>>()
-
-const commonParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
-  const known = partsByRequest.get(request)
-  if (known !== undefined) return known
-  const parts = lowerParts(request)
-  partsByRequest.set(request, parts)
-  return parts
-}
-
-const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
+/** Reads the parts, once for all models that may serve a request. */
+const commonParts = remembered((request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
   const unserved = unservedField(request)
   if (unserved !== undefined) return Result.fail(unserved)
   const fields = readGoogleFields(request)
@@ -113,7 +104,7 @@ const lowerParts = (request: ChatRequest): Result.Result<CommonParts, LoweringFa
     dropped: droppedFields(request),
     mediaAt: conversation.history.mediaAt,
   }))
-}
+})
 
 /** Fields that change the answer and have no counterpart: leaving one out in silence would answer another question. */
 const unservedFields: ReadonlyArray<readonly [field: string, asks: (value: unknown) => boolean]> = [

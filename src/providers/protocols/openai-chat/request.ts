@@ -2,6 +2,7 @@ import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, joinObjects } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { remembered } from "../../../platform/remembered.ts"
 import { type Audience, audienceOf } from "./audience.ts"
 import { withOwnCallIds } from "./call-ids.ts"
 import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
@@ -98,17 +99,11 @@ const rewrite = (
   return joinObjects(sharedText(request), JSON.stringify(own))
 }
 
-/** Texts of requests without what models are told in different ways: they are long, and forgotten with the request. */
-const sharedTexts = new WeakMap<ChatRequest, string>()
-
-const sharedText = (request: ChatRequest): string => {
-  const known = sharedTexts.get(request)
-  if (known !== undefined) return known
+/** Writes a request without what models are told in different ways: the text is long. */
+const sharedText = remembered((request: ChatRequest): string => {
   const { stream: _, stream_options: __, max_tokens: ___, max_completion_tokens: ____, ...shared } = request
-  const text = JSON.stringify(shared)
-  sharedTexts.set(request, text)
-  return text
-}
+  return JSON.stringify(shared)
+})
 
 const edit = (
   source: JsonSource,
