@@ -190,7 +190,8 @@ const toolsFault = ({ model, tool_choice: choice, tools }: Json): string | undef
     if (!isObject(tool.input_schema) || tool.input_schema.type !== "object") {
       return `${path}.input_schema.type: Field required`
     }
-    return unknownField(tool, `${path}.`, ["name", "description", "input_schema", "cache_control"])
+    if (tool.type !== undefined && tool.type !== "custom") return `${path}: Input tag is not expected here`
+    return unknownField(tool, `${path}.`, ["type", "name", "description", "input_schema", "cache_control"])
   })
   if (wrong !== undefined) return wrong
   if (choice === undefined) return undefined

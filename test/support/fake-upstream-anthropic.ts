@@ -103,6 +103,10 @@ const begun = (block: ClaudeBlock): object => {
   }
 }
 
+/** What is known at the end only. */
+const deltaUsageOf = (usage: object) =>
+  Object.fromEntries(Object.entries(usage).filter(([name]) => name.startsWith("output_tokens")))
+
 /** The same in events, to `message_stop`, with a ping on the way. */
 export const claudeEvents = (message: ReturnType<typeof claudeMessage>): ReadonlyArray<string> => {
   const { content, stop_reason, usage, ...head } = message
@@ -126,7 +130,7 @@ export const claudeEvents = (message: ReturnType<typeof claudeMessage>): Readonl
     claudeEvent({
       type: "message_delta",
       delta: { stop_reason, stop_sequence: null },
-      ...(counted && { usage: { output_tokens: Reflect.get(usage, "output_tokens") } }),
+      ...(counted && { usage: deltaUsageOf(usage) }),
     }),
     claudeEvent({ type: "message_stop" }),
   ]
