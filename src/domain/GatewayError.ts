@@ -65,7 +65,7 @@ export class GatewayError extends Data.TaggedError("GatewayError")<{
   readonly detail: string
   /** The field the error is about, when there is one. */
   readonly param?: string
-  /** The provider's own code, when it says what is wrong with the request. */
+  /** The vendor's own code, when that says what is wrong with the request. */
   readonly upstreamCode?: string
   readonly retryAfterMs?: number
 }> {

@@ -56,10 +56,27 @@ type Write = (outcome: Outcome) => GatewayResponse
 const check = checker(MessagesRequest)
 const checkCounted = checker(CountTokensRequest)
 
+/**
+ * Refuses what goes on from a conversation that a vendor holds: a client sends only what is new then, and whoever else is asked
+ * would know nothing of the rest. The tool runner of Anthropic's client sends all of it upon this code, and from then on.
+ */
+const checkWhole = (json: unknown) =>
+  Result.filterOrFail(
+    check(json),
+    ({ thread }) => thread == null,
+    () =>
+      new GatewayError({
+        code: "invalid_request",
+        upstreamCode: "thread_unsupported_request",
+        param: "thread",
+        detail: "thread: No conversation is kept here. Send all of its messages, without `thread`.",
+      }),
+  )
+
 export const decodeMessages =
   (write: Write, rateLimitFields: RateLimitFields): DecodeCall =>
   ({ json, source }, header = () => undefined) =>
-    Result.map(readMessages(check(json), source, header), ({ body, task }) => {
+    Result.map(readMessages(checkWhole(json), source, header), ({ body, task }) => {
       const streamed = body.stream === true
       return {
         requestedModel: body.model,
