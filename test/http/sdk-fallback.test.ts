@@ -15,7 +15,7 @@ import { KINDS, type Kind, modelOf, routeOf, SdkMatrixWorld } from "./sdk-matrix
 let world: SdkMatrixWorld
 
 beforeAll(async () => {
-  world = await SdkMatrixWorld.start()
+  world = await SdkMatrixWorld.start(2)
 })
 
 afterAll(() => world?.stop())

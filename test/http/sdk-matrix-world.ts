@@ -4,7 +4,20 @@ import OpenAI, { type ClientOptions as OpenAiOptions } from "openai"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { CLAUDE_SIGNATURE } from "../support/fake-upstream-anthropic.ts"
+import {
+  type Behaviour,
+  endMidBody,
+  resetMidBody,
+  truncatedJson,
+} from "../support/fake-upstream-behaviours.ts"
+import type { Trouble } from "../support/fake-upstream-errors.ts"
 import { GEMINI_SIGNATURE } from "../support/fake-upstream-gemini.ts"
+import {
+  streamThenCut,
+  streamThenEnd,
+  streamThenError,
+  streamThenReset,
+} from "../support/fake-upstream-streams.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { ENCRYPTED_REASONING } from "../support/openai-request.ts"
 
@@ -67,13 +80,14 @@ export class SdkMatrixWorld {
     this.#key = key.key
   }
 
-  static async start(): Promise<SdkMatrixWorld> {
+  /** Unless asked for, one upstream attempt per request, so that a second call is a client's. */
+  static async start(maxAttempts = 1): Promise<SdkMatrixWorld> {
     const upstream = await FakeUpstream.start()
     const gateway = await GatewayInProcess.start({
       databaseUrl: await Effect.runPromise(migratedPostgresUrl),
-      env: { PROVIDER_KEY: "sk-of-the-gateway" },
+      env: { PROVIDER_KEY: "sk-of-the-gateway", MAX_BODY_BYTES: "100000" },
       config: `providers:\n${providersOf(upstream.url)}routes:\n${routes}
-limits: { requests_per_minute: 100000, max_attempts: 2, max_event_loop_delay_ms: 60000 }`,
+limits: { requests_per_minute: 100000, max_attempts: ${maxAttempts}, max_event_loop_delay_ms: 60000 }`,
     }).catch(async (cause: unknown) => {
       await upstream.stop()
       throw cause
@@ -102,6 +116,14 @@ limits: { requests_per_minute: 100000, max_attempts: 2, max_event_loop_delay_ms:
     throw new Error(`there is no row of ${requestId}`)
   }
 
+  /** Forgets what was asked, and what the gateway makes of providers that failed. */
+  async reset(): Promise<void> {
+    this.upstream.reset()
+    await Promise.all(
+      KINDS.map(({ kind }) => this.gateway.admin(`/admin/providers/${kind}/reset`, { method: "POST" })),
+    )
+  }
+
   async stop(): Promise<void> {
     await this.gateway.stop()
     await this.upstream.stop()
@@ -109,3 +131,37 @@ limits: { requests_per_minute: 100000, max_attempts: 2, max_event_loop_delay_ms:
 }
 
 export const modelOf = ({ kind, model }: Kind): string => `${kind}/${model}`
+
+/** One pixel. */
+export const PNG =
+  "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAQAAAC1HAwCAAAAC0lEQVR42mNk+A8AAQUBAScY42YAAAAASUVORK5CYII="
+
+/** What goes wrong at a provider of any kind, with the status and the code by which a client is told. */
+export const TROUBLES = [
+  ["badRequest", 400, "invalid_request"],
+  ["contextTooLong", 400, "context_length_exceeded"],
+  ["contentFilter", 400, "content_filter"],
+  ["badKey", 502, "upstream_auth"],
+  ["forbidden", 502, "upstream_auth"],
+  ["modelNotFound", 502, "upstream_error"],
+  ["rateLimited", 429, "upstream_rate_limited"],
+  ["quotaExhausted", 503, "upstream_quota"],
+  ["serverError", 502, "upstream_error"],
+  ["overloaded", 503, "upstream_overloaded"],
+  ["deadline", 502, "upstream_error"],
+] as const satisfies ReadonlyArray<readonly [Trouble, number, string]>
+
+/** Streams that say something and never come to their end. */
+export const BROKEN_STREAMS = [
+  ["is cut", streamThenCut],
+  ["is reset", streamThenReset],
+  ["ends too early", streamThenEnd],
+  ["has an error", (pieces, options) => streamThenError(pieces, undefined, options)],
+] as const satisfies ReadonlyArray<readonly [string, typeof streamThenEnd]>
+
+/** Whole answers of which half arrives. */
+export const BROKEN_ANSWERS = [
+  ["is cut", endMidBody()],
+  ["is reset", resetMidBody()],
+  ["is half of its JSON", truncatedJson()],
+] as const satisfies ReadonlyArray<readonly [string, Behaviour]>
