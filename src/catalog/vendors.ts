@@ -12,6 +12,7 @@ const WRITES: More = { cacheWrite: 1.25 }
 const LUNA: More = { ...WRITES, long: { above: 272_000, input: 2, output: 1.5 } }
 /** DeepSeek's price of 01-04 and 06-10 UTC, which is twice that of the other hours: a row knows no hours, and no cost should be too low. */
 const PEAK: More = { source: "genai-prices 0.1.8, peak hours" }
+const NEW_PEAK: More = { source: "api-docs.deepseek.com/quick_start/pricing, peak hours" }
 /** Of Together's models the data set has only old ones. */
 const TOGETHER: More = { source: "docs.together.ai/docs/serverless/models" }
 
@@ -94,8 +95,6 @@ const rows = {
     models: [
       row("openai/gpt-oss-120b", 0.15, 0.075, 0.6, 131_072, 65_536),
       row("openai/gpt-oss-20b", 0.075, 0.0375, 0.3, 131_072, 65_536),
-      row("llama-3.3-70b-versatile", 0.59, 0.59, 0.79, 131_072, 32_768),
-      row("llama-3.1-8b-instant", 0.05, 0.05, 0.08, 131_072, 131_072),
     ],
     auto: ["openai/gpt-oss-120b"],
     pricesOf: "groq",
@@ -108,12 +107,7 @@ const rows = {
     baseUrl: "https://api.deepseek.com",
     baseUrlEnv: "DEEPSEEK_BASE_URL",
     models: [
-      row(
-        "deepseek-v4-flash",
-        ...([0.44, 0.014, 1.32, 1_000_000, 393_216] as const),
-        PEAK,
-        from("2026-08-17", 0.14, 0.0028, 0.28),
-      ),
+      row("deepseek-flash", 0.3, 0.006, 1.2, 1_000_000, 393_216, NEW_PEAK),
       row(
         "deepseek-v4-pro",
         ...([1.32, 0.044, 3.96, 1_000_000, 393_216] as const),
@@ -121,7 +115,16 @@ const rows = {
         from("2026-08-17", 0.435, 0.003625, 0.87),
       ),
     ],
-    auto: ["deepseek-v4-flash"],
+    // Answered by deepseek-flash since September 2026, under a name that the list of models has no more.
+    unserved: [
+      row(
+        "deepseek-v4-flash",
+        ...([0.44, 0.014, 1.32, 1_000_000, 393_216] as const),
+        PEAK,
+        from("2026-08-17", 0.14, 0.0028, 0.28),
+      ),
+    ],
+    auto: ["deepseek-flash"],
     pricesOf: "deepseek",
     source: "https://api-docs.deepseek.com/quick_start/pricing",
   },
@@ -135,8 +138,6 @@ const rows = {
       row("grok-4.6", 2, 0.5, 6, 500_000, undefined, GROK),
       row("grok-4.5", 2, 0.3, 6, 500_000, undefined, GROK),
       row("grok-4.3", 1.25, 0.2, 2.5, 1_000_000, undefined, GROK),
-      row("grok-4-1-fast-reasoning", 0.2, 0.05, 0.5, 2_000_000, undefined),
-      row("grok-4-1-fast-non-reasoning", 0.2, 0.05, 0.5, 2_000_000, undefined),
     ],
     auto: ["grok-4.3"],
     pricesOf: "x-ai",
