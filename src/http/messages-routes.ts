@@ -2,7 +2,6 @@ import { Clock, Effect, identity, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { CountTokensRequest, MessagesRequest } from "../api/messages.ts"
 import { toMessage } from "../dialects/messages/answer.ts"
-import { claudesOwn } from "../dialects/messages/own-history.ts"
 import { toChat } from "../dialects/messages/request.ts"
 import { MessageStream } from "../dialects/messages/stream.ts"
 import { refusedBy, VERSIONS, type Version } from "../dialects/messages/version.ts"
@@ -12,12 +11,11 @@ import type { ChatTask } from "../domain/Task.ts"
 import { Inference } from "../inference/Inference.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
-import { isObject, parseJson } from "../platform/json.ts"
-import { changeMembers, type JsonSource, scanJson } from "../platform/json-source.ts"
+import { isObject, type JsonObject, parseJson } from "../platform/json.ts"
+import type { JsonSource } from "../platform/json-source.ts"
 import type { GatewayResponse } from "../responses/response.ts"
 import { STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { promptTokens } from "../tokens/count.ts"
-import { jsonLimits } from "./body.ts"
 import { checker, invalidField } from "./decode.ts"
 import { answeringErrors, anthropicFormat, commonHeaders } from "./error-response.ts"
 import { InferenceEndpoints } from "./InferenceEndpoints.ts"
@@ -97,7 +95,7 @@ const readMessages = <Body extends typeof CountTokensRequest.Type>(
     Result.flatMap(checked, (body) => {
       const refused = refusedBy(version, body)
       return Result.mapBoth(refused === undefined ? toChat(body) : Result.fail(refused), {
-        onSuccess: (request) => ({ body, task: taskOf(request, body.messages, version, source, header) }),
+        onSuccess: (request) => ({ body, task: taskOf(request, body, version, source, header) }),
         onFailure: ({ path, rule }) => invalidField(path, rule),
       })
     }),
@@ -105,7 +103,7 @@ const readMessages = <Body extends typeof CountTokensRequest.Type>(
 
 const taskOf = (
   request: ChatRequest,
-  messages: ReadonlyArray<unknown>,
+  { model: _, stream: _stream, ...asked }: JsonObject,
   version: Version,
   source: JsonSource | undefined,
   header: ReadHeader,
@@ -114,9 +112,10 @@ const taskOf = (
   return {
     _tag: "Chat",
     request,
+    body: asked,
     mode: "whole",
     dialect: "messages",
-    source: source && ownSource(source, messages),
+    source,
     headers: ["anthropic-version", version, ...(betas === undefined ? [] : ["anthropic-beta", betas])],
   }
 }
@@ -169,15 +168,6 @@ const versionOf = (named: string | undefined): Result.Result<Version, GatewayErr
         }),
       )
     : Result.succeed(version)
-}
-
-/** Returns the client's bytes as they may go on to Claude: mostly as they are. */
-const ownSource = (source: JsonSource, messages: ReadonlyArray<unknown>): JsonSource | undefined => {
-  const own = claudesOwn(messages)
-  if (own === messages) return source
-  const bytes = changeMembers(source, new Map([["messages", { value: JSON.stringify(own) }]]))
-  const { members } = scanJson(bytes, jsonLimits)
-  return members && { bytes, members }
 }
 
 export const writerOf = (rateLimitFields: RateLimitFields): Write =>

@@ -8,6 +8,7 @@ import type { DecodeCall } from "../../src/http/inference-route.ts"
 import { decodeMessages } from "../../src/http/messages-routes.ts"
 import { decodeChat, decodeEmbeddings } from "../../src/http/openai-routes.ts"
 import { decodeResponses } from "../../src/http/responses-routes.ts"
+import { nativeMessages } from "../../src/providers/protocols/anthropic/native.ts"
 import { gemini } from "../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../src/providers/protocols/openai-chat/protocol.ts"
 import { nativeResponses, openAiResponses } from "../../src/providers/protocols/openai-responses/protocol.ts"
@@ -36,6 +37,8 @@ const models = [
   [openAiChat({ isOpenAi: false }), "llama"],
   [openAiResponses, "gpt-5.5"],
   [nativeResponses, "gpt-5.5"],
+  [nativeMessages(() => true), "claude-opus-5-5"],
+  [nativeMessages(() => false), "deepseek-flash"],
   [gemini, "gemini-2.5-pro"],
   [gemini, "gemini-3-pro"],
 ] as const

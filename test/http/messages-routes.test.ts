@@ -53,24 +53,7 @@ describe("a request", () => {
     assert.strictEqual(task.source?.bytes.toString(), text)
     assert.deepStrictEqual(task.headers, ["anthropic-version", "2023-06-01", "anthropic-beta", "a,b"])
     assert.deepInclude(task.request, { unknown: { a: 1 } })
-  })
-
-  it("goes on without what Claude never said, and is otherwise as it came", () => {
-    const said = [
-      { type: "thinking", thinking: "Of another.", signature: "" },
-      { type: "thinking", thinking: "Own.", signature: "c2ln" },
-      { type: "text", text: "Hello" },
-    ]
-    const turns = (content: unknown) => [question, { role: "assistant", content }, question]
-    const { task } = decode({ messages: turns(said), unknown: [1.0, 12345678] })
-    assert.strictEqual(
-      task.source?.bytes.toString(),
-      JSON.stringify({ model: "m", max_tokens: 9, messages: turns(said.slice(1)), unknown: [1.0, 12345678] }),
-    )
-    assert.deepStrictEqual(
-      task.source?.members.map(({ name }) => name),
-      ["model", "max_tokens", "messages", "unknown"],
-    )
+    assert.deepStrictEqual(task.body, { max_tokens: 9, messages: [question], unknown: { a: 1 } })
   })
 })
 

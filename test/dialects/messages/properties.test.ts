@@ -2,7 +2,6 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
 import { toMessage } from "../../../src/dialects/messages/answer.ts"
-import { claudesOwn } from "../../../src/dialects/messages/own-history.ts"
 import { toChat } from "../../../src/dialects/messages/request.ts"
 import { refusedBy } from "../../../src/dialects/messages/version.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../../../src/platform/json.ts"
@@ -103,7 +102,6 @@ describe("a request", () => {
       fc.property(anyBody, (body) => {
         const chat = toChat(body)
         refusedBy("2026-10-21", body)
-        claudesOwn(Array.isArray(body.messages) ? body.messages : [])
         if (Result.isSuccess(chat)) JSON.stringify(chat.success)
         else assert.isNotEmpty(chat.failure.rule)
       }),
@@ -262,32 +260,6 @@ describe("an answer", () => {
         const made = toMessage({ choices: [{ message }] }, summary)
         assert.isTrue(isObject(made) && Array.isArray(made.content))
       }),
-    )
-  })
-})
-
-describe("what goes on to Claude", () => {
-  it("is what came, but for what Claude never said", () => {
-    const own = [
-      { role: "user", content: [{ type: "image", source: {} }] },
-      { role: "assistant", content: [{ type: "thinking", thinking: "x", signature: "c2ln" }] },
-    ]
-    assert.strictEqual(claudesOwn(own), own)
-    const call = { type: "tool_use", id: "c", name: "f", input: {} }
-    assert.deepStrictEqual(
-      claudesOwn([
-        ...own,
-        { role: "assistant", content: [{ type: "thinking", thinking: "y", signature: "" }] },
-        {
-          role: "assistant",
-          content: [
-            { type: "thinking", thinking: "y" },
-            { type: "image", source: {} },
-            { ...call, extra_content: { google: {} } },
-          ],
-        },
-      ]),
-      [...own, { role: "assistant", content: [call] }],
     )
   })
 })

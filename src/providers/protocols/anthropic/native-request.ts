@@ -1,49 +1,41 @@
 import { Result } from "effect"
 import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
-import {
-  isObject,
-  type JsonObject,
-  objectAt,
-  objectsAt,
-  parseJson,
-  stringAt,
-} from "../../../platform/json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
+import { claudesOwn, othersOwn } from "./own-history.ts"
 import { isThought, thoughtsOf } from "./thinking-blocks.ts"
 import { API_VERSION } from "./wire.ts"
 
 /**
- * Sends a client's own request on, with the model's name put in: numbers, order and fields that nobody here knows stay as they
- * are. Its header fields say in which version and with which betas it is written.
+ * Sends a client's own request on, with the model's name put in and without what others said: numbers, order and fields that
+ * nobody here knows stay as they are. Its header fields say in which version and with which betas it is written.
  */
 export const editMessages = (
   model: string,
-  { headers = [], request }: ChatTask,
+  isClaude: boolean,
+  { body = {}, headers = [], request }: ChatTask,
   source: JsonSource,
-): Result.Result<BodyWriter, LoweringFault> =>
-  Result.succeed({
-    write: (mode) => edit(source, model, mode, endsInBareCalls(request) ? withoutBudget(request) : new Map()),
+): Result.Result<BodyWriter, LoweringFault> => {
+  const words = isClaude ? claudesWords : othersWords
+  return Result.succeed({
+    write: (mode) => edit(source, model, mode, words.own(body, request)),
     headers: withVersion(headers),
     reworded: () => {
-      const changes = plainChanges(source)
+      const changes = words.plain(body)
       if (changes === undefined) return undefined
       return { write: (mode) => edit(source, model, mode, changes), headers: withVersion(headers) }
     },
   })
+}
 
 const withVersion = (headers: ReadonlyArray<string>): ReadonlyArray<string> =>
   headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "anthropic-version")
     ? headers
     : ["anthropic-version", API_VERSION, ...headers]
 
-const edit = (
-  source: JsonSource,
-  model: string,
-  mode: CallMode,
-  more: ReadonlyMap<string, MemberChange>,
-): Uint8Array =>
+const edit = (source: JsonSource, model: string, mode: CallMode, more: Changes): Uint8Array =>
   changeMembers(
     source,
     new Map<string, MemberChange>([
@@ -53,17 +45,46 @@ const edit = (
     ]),
   )
 
-/** Leaves out the thoughts of earlier turns, and a budget for new ones, which would miss them; undefined when there are none. */
-const plainChanges = ({ bytes }: JsonSource): ReadonlyMap<string, MemberChange> | undefined => {
-  const body = parseJson(bytes.toString())
-  if (!isObject(body) || !Array.isArray(body.messages)) return undefined
-  const before: ReadonlyArray<unknown> = body.messages
-  const messages = before.map(withoutThoughts)
-  if (messages.every((message, index) => message === before[index])) return undefined
-  return new Map<string, MemberChange>([
-    ["messages", { value: JSON.stringify(messages) }],
-    ...withoutBudget(body),
-  ])
+type Changes = ReadonlyMap<string, MemberChange>
+
+/** What a model's vendor takes. */
+interface Words {
+  /** Changes what others said. */
+  readonly own: (body: JsonObject, request: ChatRequest) => Changes
+  /** Leaves out the thoughts of earlier turns, and has no new ones, which would miss them; undefined when that is no change. */
+  readonly plain: (body: JsonObject) => Changes | undefined
+}
+
+const claudesWords: Words = {
+  own: (body, request) =>
+    new Map([...historyAs(claudesOwn, body), ...(endsInBareCalls(request) ? withoutBudget(body) : [])]),
+  plain: (body) => {
+    const own = claudesOwn(messagesOf(body))
+    const messages = own.map(withoutThoughts)
+    if (messages.every((message, index) => message === own[index])) return undefined
+    return new Map([["messages", { value: JSON.stringify(messages) }], ...withoutBudget(body)])
+  },
+}
+
+/** Others than Claude think unless they are told not to. */
+const othersWords: Words = {
+  own: (body) => historyAs(othersOwn, body),
+  plain: (body) =>
+    objectAt(body, "thinking")?.type === "disabled"
+      ? undefined
+      : new Map([
+          ["thinking", { value: '{"type":"disabled"}' }],
+          ["messages", { value: JSON.stringify(othersOwn(messagesOf(body)).map(withoutThoughts)) }],
+        ]),
+}
+
+const messagesOf = ({ messages }: JsonObject): ReadonlyArray<unknown> =>
+  Array.isArray(messages) ? messages : []
+
+const historyAs = (ownOf: typeof claudesOwn, body: JsonObject): Changes => {
+  const messages = messagesOf(body)
+  const own = ownOf(messages)
+  return new Map(own === messages ? [] : [["messages", { value: JSON.stringify(own) }]])
 }
 
 /** Tells whether the last calls have their results, and came without a thought, of another vendor's model for one. */
@@ -77,7 +98,7 @@ const endsInBareCalls = ({ messages }: ChatRequest): boolean => {
  * Leaves out a budget for thoughts: with one, Claude takes no turn of calls without a thought. What tells it to clear thoughts
  * goes too, which it takes beside a budget alone.
  */
-const withoutBudget = (body: JsonObject): ReadonlyMap<string, MemberChange> => {
+const withoutBudget = (body: JsonObject): Changes => {
   const changes = new Map<string, MemberChange>()
   if (objectAt(body, "thinking")?.type !== "enabled") return changes
   changes.set("thinking", "remove")

@@ -14,10 +14,10 @@ import { readFinishReason } from "./stop-reason.ts"
 import { readUsage } from "./usage.ts"
 
 /** Anthropic's Messages API for clients that speak it themselves: requests and answers pass as they are. */
-export const nativeAnthropic: Protocol = {
+export const nativeMessages = (isClaude: (model: string) => boolean): Protocol => ({
   lower: (task, model) =>
     task._tag === "Chat" && task.source !== undefined
-      ? editMessages(model, task, task.source)
+      ? editMessages(model, isClaude(model), task, task.source)
       : Result.fail(noEmbeddings),
   parse: (model, answer) => parse(model, answer),
   usageOf: ({ usage }) => readUsage(usage),
@@ -25,7 +25,10 @@ export const nativeAnthropic: Protocol = {
   splitAnswer,
   parseEmbedding: () => Result.fail(badResponse("there are no embeddings")),
   classify,
-}
+})
+
+/** The same of Anthropic, whatever its models are called. */
+export const nativeAnthropic: Protocol = nativeMessages(() => true)
 
 const parse = (model: string, { bytes, json }: JsonAnswer): Result.Result<Completion, Fault> =>
   Result.map(readMessage(json), (message) => ({

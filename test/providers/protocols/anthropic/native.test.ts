@@ -6,7 +6,7 @@ import type { ChatTask } from "../../../../src/domain/Task.ts"
 import { jsonLimits } from "../../../../src/http/body.ts"
 import { scanJson } from "../../../../src/platform/json-source.ts"
 import { SseParser } from "../../../../src/providers/http/sse.ts"
-import { nativeAnthropic } from "../../../../src/providers/protocols/anthropic/native.ts"
+import { nativeAnthropic, nativeMessages } from "../../../../src/providers/protocols/anthropic/native.ts"
 import { claudeRequestFault } from "../../../support/claude-request.ts"
 import {
   CLAUDE_SIGNATURE,
@@ -23,6 +23,7 @@ const taskOf = (body: string, headers?: ReadonlyArray<string>): ChatTask => {
   return {
     _tag: "Chat",
     request: { messages: [] },
+    body: JSON.parse(body),
     mode: "whole",
     dialect: "messages",
     source: { bytes, members },
@@ -30,8 +31,8 @@ const taskOf = (body: string, headers?: ReadonlyArray<string>): ChatTask => {
   }
 }
 
-const lower = (body: string, headers?: ReadonlyArray<string>) =>
-  Result.getOrThrow(nativeAnthropic.lower(taskOf(body, headers), "claude-x"))
+const lower = (body: string, headers?: ReadonlyArray<string>, model = "claude-x") =>
+  Result.getOrThrow(nativeMessages((name) => name.startsWith("claude")).lower(taskOf(body, headers), model))
 
 describe("a client's own request", () => {
   it("goes out byte by byte, with the model's name and whether it streams", () => {
@@ -75,6 +76,31 @@ describe("a client's own request", () => {
     })
     assert.isUndefined(other?.reworded?.(""))
     assert.isUndefined(lower('{"messages":[{"role":"user","content":"a"}]}').reworded?.(""))
+  })
+
+  it("goes to another vendor's model with its own thoughts, and once more without any", () => {
+    const own = { type: "thinking", thinking: "Hm.", signature: "91cfbb94-554b-4136-8e21-fa02280d56ed" }
+    const claudes = { type: "redacted_thinking", data: `Eq${"A".repeat(80)}` }
+    const call = { type: "tool_use", id: "c", name: "f", input: {} }
+    const messages = [
+      { role: "assistant", content: [own, call] },
+      { role: "assistant", content: [claudes, call] },
+    ]
+    const writer = lower(JSON.stringify({ model: "auto", max_tokens: 9, messages }), [], "deepseek-flash")
+    const bare = { role: "assistant", content: [call] }
+    const sent = { model: "deepseek-flash", max_tokens: 9 }
+    assert.deepStrictEqual(JSON.parse(String(writer.write("whole"))), {
+      ...sent,
+      messages: [messages[0], bare],
+    })
+    const other = writer.reworded?.("")
+    assert.deepStrictEqual(JSON.parse(String(other?.write("whole"))), {
+      ...sent,
+      messages: [bare, bare],
+      thinking: { type: "disabled" },
+    })
+    const told = { thinking: { type: "disabled" }, messages }
+    assert.isUndefined(lower(JSON.stringify(told), [], "deepseek-flash").reworded?.(""))
   })
 })
 

@@ -1,6 +1,6 @@
 import { createHash } from "node:crypto"
-import { isCarriedReasoning } from "../../domain/carried-reasoning.ts"
-import { isObject, type JsonObject, stringAt } from "../../platform/json.ts"
+import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
+import { isObject, type JsonObject, stringAt } from "../../../platform/json.ts"
 
 /**
  * Returns messages without what Claude never said of its turns and would refuse: reasoning that it has not signed, images,
@@ -8,11 +8,16 @@ import { isObject, type JsonObject, stringAt } from "../../platform/json.ts"
  * whom others answered. The same list when there is nothing of it.
  */
 export const claudesOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
-  const own = messages.some((message) => contentOf(message).some(isForeign))
-    ? messages.flatMap(withoutForeign)
-    : messages
+  const own = withoutForeign(messages, isUnsigned)
   return hasForeignIds(own) ? withOwnIds(own) : own
 }
+
+/**
+ * The same for another vendor's model that is asked in this dialect. It has its own reasoning back, which DeepSeek and vLLM sign
+ * with a UUID and others not at all; nobody else is to have what Claude sealed.
+ */
+export const othersOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> =>
+  withoutForeign(messages, isSealed)
 
 /** Returns the blocks of a turn of the model's. */
 const contentOf = (message: unknown): ReadonlyArray<unknown> =>
@@ -21,24 +26,37 @@ const contentOf = (message: unknown): ReadonlyArray<unknown> =>
 const blocksOf = (message: unknown): ReadonlyArray<unknown> =>
   isObject(message) && Array.isArray(message.content) ? message.content : []
 
-const isForeign = (block: unknown): block is JsonObject =>
-  isObject(block) && (isUnsaid(block) || block.extra_content !== undefined)
+type Test = (block: JsonObject) => boolean
 
-const isUnsaid = (block: JsonObject): boolean =>
-  block.type === "image" ||
-  (block.type === "thinking" && ((block.signature ?? "") === "" || isCarriedReasoning(block.signature)))
-
-const withoutForeign = (message: unknown): ReadonlyArray<unknown> => {
-  const blocks = contentOf(message)
-  if (!isObject(message) || !blocks.some(isForeign)) return [message]
-  const content = blocks.flatMap((block) => {
-    if (!isForeign(block)) return [block]
-    const { extra_content: _, ...own } = block
-    return isUnsaid(block) ? [] : [own]
-  })
-  // A turn of nothing is refused.
-  return content.length === 0 ? [] : [{ ...message, content }]
+const withoutForeign = (messages: ReadonlyArray<unknown>, isOthersThought: Test): ReadonlyArray<unknown> => {
+  const isUnsaid: Test = (block) => block.type === "image" || isOthersThought(block)
+  const isForeign = (block: unknown): block is JsonObject =>
+    isObject(block) && (isUnsaid(block) || block.extra_content !== undefined)
+  const own = (message: unknown): ReadonlyArray<unknown> => {
+    const blocks = contentOf(message)
+    if (!isObject(message) || !blocks.some(isForeign)) return [message]
+    const content = blocks.flatMap((block) => {
+      if (!isForeign(block)) return [block]
+      const { extra_content: _, ...rest } = block
+      return isUnsaid(block) ? [] : [rest]
+    })
+    // A turn of nothing is refused.
+    return content.length === 0 ? [] : [{ ...message, content }]
+  }
+  return messages.some((message) => contentOf(message).some(isForeign)) ? messages.flatMap(own) : messages
 }
+
+const isUnsigned: Test = ({ signature, type }) =>
+  type === "thinking" && ((signature ?? "") === "" || isCarriedReasoning(signature))
+
+const isSealed: Test = ({ data, signature, type }) =>
+  type === "thinking"
+    ? isCarriedReasoning(signature) || isClaudesSeal(signature)
+    : type === "redacted_thinking" && isClaudesSeal(data)
+
+/** Recognizes what Claude seals its reasoning with: long Base64 of a message whose first field is its second, a block of bytes. */
+const isClaudesSeal = (seal: unknown): boolean =>
+  typeof seal === "string" && /^E[g-v][\w+/]{60,}={0,2}$/.test(seal)
 
 // --- names of calls
 
