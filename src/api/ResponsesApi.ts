@@ -3,7 +3,7 @@ import { ApiKeyAuth } from "./ApiKeyAuth.ts"
 import { answerHeaders, openAiRateLimitHeaders } from "./headers.ts"
 import { eventStream, idempotencyKey } from "./inference-wire.ts"
 import { inferenceErrors } from "./OpenAiApi.ts"
-import { ResponseObject, ResponsesBody } from "./responses.ts"
+import { CompactedResponse, CompactionBody, ResponseObject, ResponsesBody } from "./responses.ts"
 
 export class ResponsesApi extends HttpApiGroup.make("responses")
   .add(
@@ -16,6 +16,14 @@ export class ResponsesApi extends HttpApiGroup.make("responses")
       ],
       error: inferenceErrors,
     }).annotateMerge(OpenApi.annotations({ summary: "OpenAI's Responses, without stored ones" })),
+  )
+  .add(
+    HttpApiEndpoint.post("compact", "/v1/responses/compact", {
+      headers: idempotencyKey,
+      payload: CompactionBody,
+      success: HttpApiSchema.WithHeaders(CompactedResponse, { ...answerHeaders, ...openAiRateLimitHeaders }),
+      error: inferenceErrors,
+    }).annotateMerge(OpenApi.annotations({ summary: "A conversation in short, to go on from" })),
   )
   .middleware(ApiKeyAuth)
   .annotateMerge(

@@ -63,6 +63,25 @@ export const ResponsesBody = open({
   ],
 })
 
+/** Body of `POST /v1/responses/compact` as it is described. */
+export const CompactionBody = open({
+  model: described.model,
+  input: described.input,
+  instructions: described.instructions,
+}).annotate({
+  identifier: "CompactionRequest",
+  description: "The items of a conversation; a `previous_response_id` is refused, as no response is kept",
+  examples: [
+    {
+      model: "auto",
+      input: [
+        { role: "user", content: "We launch on Tuesday, and tell support first." },
+        { role: "assistant", content: "I wrote it down." },
+      ],
+    },
+  ],
+})
+
 const Usage = open({
   input_tokens: Schema.Int,
   input_tokens_details: open({ cached_tokens: Schema.Int }),
@@ -87,6 +106,20 @@ export const ResponseObject = open({
   ),
   usage: absent(Usage),
 }).annotate({ identifier: "Response" })
+
+/** A conversation in short. */
+export const CompactedResponse = open({
+  id: Schema.String,
+  object: Schema.Literal("response.compaction"),
+  created_at: Schema.Finite,
+  output: Schema.Array(
+    open({ type: Schema.String }).annotate({
+      description:
+        "What the user said, and a `compaction` that stands for the rest: the `input` to go on from",
+    }),
+  ),
+  usage: absent(Usage),
+}).annotate({ identifier: "CompactedResponse" })
 
 /** Data of one event of a streamed answer. */
 export const ResponseEvent = open({

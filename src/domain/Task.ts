@@ -16,6 +16,8 @@ export interface ChatTask {
   readonly dialect?: Dialect
   /** The fields of the client's own request but for the model, where they are not those of `request`. */
   readonly body?: Readonly<Record<string, unknown>>
+  /** What is asked for is the conversation in short, for which Responses have a path of their own. */
+  readonly isCompaction?: boolean
   /** What of the client's request `request` does not say; undefined for nothing. */
   readonly beyond?: BeyondChat | undefined
   /** The bytes of the client's own request that `request` was read from, where they may go on as they are. */

@@ -112,10 +112,11 @@ const make = Effect.gen(function* () {
     request: InferenceRequest,
     call: InferenceCall,
   ): Effect.Effect<FinishedRun> =>
-    Effect.map(inference.answer(recorder, request), (outcome) => ({
-      response: call.write(outcome),
-      keep: isKept(outcome),
-    }))
+    Effect.map(inference.answer(recorder, request), (outcome) => {
+      const response = call.write(outcome)
+      // A route may have no use for what was answered.
+      return { response, keep: isKept(outcome) && response.status < 500 }
+    })
 
   /** A stream is a response as soon as something is said; what fails before is answered like anything else. */
   const runStreamed = (

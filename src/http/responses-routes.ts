@@ -3,8 +3,10 @@ import { HttpRouter } from "effect/http"
 import { ResponsesRequest } from "../api/responses.ts"
 import { responseOf } from "../dialects/responses/answer.ts"
 import { chunkData } from "../dialects/responses/chunk-data.ts"
+import { compactionOf, isSummary, readCompaction } from "../dialects/responses/compaction.ts"
 import { ResponseStream } from "../dialects/responses/ResponseStream.ts"
 import { readRequest } from "../dialects/responses/request.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import { type JsonObject, parseJson } from "../platform/json.ts"
 import { STREAM_HEADERS } from "../responses/sse.ts"
@@ -15,7 +17,7 @@ import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
 
-/** `POST /v1/responses`: OpenAI's Responses, of which nothing is kept. */
+/** `POST /v1/responses` and `/v1/responses/compact`: OpenAI's Responses, of which nothing is kept. */
 export const responsesRoutes = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const infer = yield* makeInferenceRoute
@@ -23,6 +25,15 @@ export const responsesRoutes = HttpRouter.use(
       "POST",
       "/v1/responses",
       infer({ endpoint: "/v1/responses", decode: decodeResponses, refuse: makeWriter({}) }),
+    )
+    yield* router.add(
+      "POST",
+      "/v1/responses/compact",
+      infer({
+        endpoint: "/v1/responses/compact",
+        decode: decodeCompaction,
+        refuse: makeCompactionWriter({}),
+      }),
     )
   }),
 )
@@ -49,6 +60,49 @@ export const decodeResponses: DecodeCall = ({ json, source }) =>
       stream: streamed ? streamWriter(asked) : undefined,
     }))
   })
+
+const decodeCompaction: DecodeCall = ({ json, source }) =>
+  Result.flatMap(check(json), (body) => {
+    const { model, ...asked } = body
+    return Result.map(readCompaction(asked), ({ request, beyond }) => ({
+      requestedModel: model,
+      task: {
+        _tag: "Chat",
+        request,
+        body: asked,
+        beyond,
+        mode: "whole",
+        dialect: "responses",
+        isCompaction: true,
+        source,
+      } as const,
+      dryRun: false,
+      write: makeCompactionWriter(asked),
+      stream: undefined,
+    }))
+  })
+
+/** Makes the writer of a conversation in short: OpenAI's own, or one of a model's summary. */
+const makeCompactionWriter = (asked: JsonObject) => {
+  const write = outcomeWriter(openAiFormat, openAiRateLimitFields, (outcome, answer) => {
+    const completion = answer?.completion
+    if (answer === undefined || completion === undefined) return ""
+    if (completion.dialect === "responses") return completion.body()
+    return JSON.stringify(compactionOf(answer.summary, { ...identity(outcome.requestId), asked }))
+  })
+  return (outcome: Outcome) => {
+    const answer = Result.getOrUndefined(outcome.result)
+    return answer === undefined || answer.completion?.dialect === "responses" || isSummary(answer.summary)
+      ? write(outcome)
+      : write({ ...outcome, result: Result.fail(noSummary) })
+  }
+}
+
+const noSummary = new GatewayError({
+  code: "upstream_bad_response",
+  detail:
+    "The model gave no whole summary of the conversation. Send the request again, or use another model.",
+})
 
 /** Makes the writer of a whole answer. A request that is not understood has nothing that a response repeats. */
 const makeWriter = (asked: JsonObject) =>

@@ -35,6 +35,7 @@ describe("the document", () => {
       "POST /v1/messages",
       "POST /v1/messages/count_tokens",
       "POST /v1/responses",
+      "POST /v1/responses/compact",
     ])
   })
 

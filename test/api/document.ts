@@ -78,4 +78,5 @@ export const fieldsOf = (schema: JsonSchema | undefined): Array<string> =>
   Object.keys(resolved(schema).properties ?? {}).sort()
 
 export const isInference = (path: string) =>
-  ["/infer", "/v1/chat/completions", "/v1/embeddings", "/v1/messages", "/v1/responses"].includes(path)
+  ["/infer", "/v1/chat/completions", "/v1/embeddings", "/v1/messages"].includes(path) ||
+  path.startsWith("/v1/responses")

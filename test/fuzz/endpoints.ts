@@ -116,6 +116,7 @@ export const inference: ReadonlyArray<Endpoint> = [
     ],
   },
   { method: "POST", path: "/v1/responses", bodies: items },
+  { method: "POST", path: "/v1/responses/compact", bodies: items },
 ]
 
 const get = (path: string): Endpoint => ({ method: "GET", path, bodies: [] })

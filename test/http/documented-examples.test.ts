@@ -8,7 +8,7 @@ import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/I
 import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
 import { Message, MessageStreamEvent, TokenCount } from "../../src/api/messages.ts"
 import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
-import { ResponseEvent, ResponseObject } from "../../src/api/responses.ts"
+import { CompactedResponse, ResponseEvent, ResponseObject } from "../../src/api/responses.ts"
 import { bodyOf, operations } from "../api/document.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
@@ -54,6 +54,7 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/v1/chat/completions": ChatCompletion,
   "/v1/embeddings": EmbeddingList,
   "/v1/responses": ResponseObject,
+  "/v1/responses/compact": CompactedResponse,
   "/v1/messages": Message,
   "/v1/messages/count_tokens": TokenCount,
   "/v1/models": ModelList,
@@ -91,6 +92,7 @@ describe("an example of the document", () => {
       "/v1/messages",
       "/v1/messages/count_tokens",
       "/v1/responses",
+      "/v1/responses/compact",
     ])
     for (const { path, examples } of bodies) assert.isNotEmpty(examples, path)
   })

@@ -80,7 +80,7 @@ export const readCall = (path: string, json: unknown): Asked => {
     const operation = field(json, "stream") === true ? "stream" : "chat"
     return { shape: "openai", operation, model, prompt: texts(json, "content"), json }
   }
-  if (path.endsWith("/responses")) {
+  if (/\/responses(\/compact)?$/.test(path)) {
     const operation = field(json, "stream") === true ? "stream" : "chat"
     return { shape: "responses", operation, model, prompt: texts(json, "input"), json }
   }

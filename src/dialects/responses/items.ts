@@ -1,5 +1,6 @@
 import { Result } from "effect"
 import type { ChatMessage } from "../../domain/Chat.ts"
+import { openSummary } from "../../domain/compaction.ts"
 import type { GatewayError } from "../../domain/GatewayError.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
 import { AssistantTurn } from "./AssistantTurn.ts"
@@ -67,6 +68,9 @@ class ItemReader {
       case "function_call_output":
       case "custom_tool_call_output":
         return this.#output(item, at)
+      case "compaction":
+        this.#summary(item, at)
+        return undefined
       case "item_reference":
         return malformed(
           `${at}.type`,
@@ -113,6 +117,17 @@ class ItemReader {
     this.#closeTurn()
     this.#messages.push({ role: "tool", tool_call_id: id, content: output.success })
     return undefined
+  }
+
+  /** Another maker's is for that one alone. */
+  #summary(item: JsonObject, at: string): void {
+    const content = openSummary(item)
+    if (content === undefined) {
+      this.#beyond.refuse(`${at}.type`, "Items of this type")
+      return
+    }
+    this.#closeTurn()
+    this.#messages.push({ role: "user", content })
   }
 
   #closeTurn(): void {

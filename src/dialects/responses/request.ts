@@ -9,7 +9,7 @@ import { malformed } from "./malformed.ts"
 import { chatToolChoice, chatTools } from "./tools.ts"
 
 /** A request in chat's words, and what of it has none. */
-interface ReadRequest {
+export interface ReadRequest {
   readonly request: ChatRequest
   readonly beyond: BeyondChat | undefined
 }

@@ -6,7 +6,7 @@ import { audienceOf } from "../protocols/openai-chat/audience.ts"
 import { effortFor } from "../protocols/openai-chat/from-messages.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 import { isForResponses, refusesToolsInChat, takesResponses } from "../protocols/openai-responses/models.ts"
-import { nativeResponses, openAiResponses } from "../protocols/openai-responses/protocol.ts"
+import { nativeCompaction, nativeResponses, openAiResponses } from "../protocols/openai-responses/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
 import { keyHeader } from "./key-header.ts"
 
@@ -16,7 +16,7 @@ export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => 
   return makeHttpProvider(config, transport, {
     wire: (task, model) => {
       if (task._tag === "Embedding") return chat
-      if (speaksResponses(task, model)) return native
+      if (speaksResponses(task, model)) return task.isCompaction ? compaction : native
       return needsResponses(task, model) ? responses : chat
     },
     auth: (apiKey) => keyHeader(config, apiKey),
@@ -38,3 +38,8 @@ const needsResponses = (task: ChatTask, model: string): boolean => {
 const path = () => "/responses"
 const responses: Wire = { protocol: openAiResponses, path }
 const native: Wire = { protocol: nativeResponses, dialect: "responses", path }
+const compaction: Wire = {
+  protocol: nativeCompaction,
+  dialect: "responses",
+  path: () => "/responses/compact",
+}

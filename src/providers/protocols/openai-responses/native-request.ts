@@ -1,5 +1,6 @@
 import type { CallMode } from "../../../domain/Chat.ts"
 import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
+import { openSummary } from "../../../domain/compaction.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import { ownCallId } from "./input.ts"
@@ -24,16 +25,28 @@ export const writeNative = (
   if (reasons(model) && !wanted.includes(ENCRYPTED)) {
     changes.set("include", { value: JSON.stringify([...wanted, ENCRYPTED]) })
   }
-  if (Array.isArray(input) && input.some(isForeign)) {
-    changes.set("input", { value: JSON.stringify(input.flatMap(ownItem)) })
-  }
-  return changeMembers(source, changes)
+  return changeMembers(source, withOwnInput(changes, input))
 }
 
-/** Recognizes what another vendor said: reasoning that OpenAI would look for in its store, what they want back with a call, and its name. */
+/** Writes the body of a conversation that is to be compacted, of which nothing is stored anyway. */
+export const writeCompaction = (model: string, source: JsonSource, { input }: JsonObject): Uint8Array =>
+  changeMembers(source, withOwnInput(new Map([["model", { value: JSON.stringify(model) }]]), input))
+
+const withOwnInput = (changes: Map<string, MemberChange>, input: unknown): Map<string, MemberChange> =>
+  Array.isArray(input) && input.some(isForeign)
+    ? changes.set("input", { value: JSON.stringify(input.flatMap(ownItem)) })
+    : changes
+
+/**
+ * Recognizes what another vendor said: reasoning that OpenAI would look for in its store, what they want back with a call, and
+ * its name; and the gateway's own summaries.
+ */
 const isForeign = (item: unknown): boolean =>
   isObject(item) &&
-  (isOthersReasoning(item) || item.extra_content !== undefined || ownCallId(item.call_id) !== item.call_id)
+  (isOthersReasoning(item) ||
+    item.extra_content !== undefined ||
+    ownCallId(item.call_id) !== item.call_id ||
+    openSummary(item) !== undefined)
 
 const isOthersReasoning = ({ encrypted_content, type }: JsonObject): boolean =>
   type === "reasoning" && (typeof encrypted_content !== "string" || isCarriedReasoning(encrypted_content))
@@ -41,6 +54,8 @@ const isOthersReasoning = ({ encrypted_content, type }: JsonObject): boolean =>
 const ownItem = (item: unknown): ReadonlyArray<unknown> => {
   if (!isObject(item)) return [item]
   if (isOthersReasoning(item)) return []
+  const summary = openSummary(item)
+  if (summary !== undefined) return [{ type: "message", role: "user", content: summary }]
   const { extra_content: _, ...own } = item
   return [own.call_id === undefined ? own : { ...own, call_id: ownCallId(own.call_id) }]
 }

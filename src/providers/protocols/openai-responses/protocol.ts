@@ -8,7 +8,7 @@ import type { BodyWriter, LoweringFault, Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { unsupported } from "./input.ts"
 import { passAnswer, passStream } from "./native.ts"
-import { writeNative } from "./native-request.ts"
+import { writeCompaction, writeNative } from "./native-request.ts"
 import { lowerChat } from "./request.ts"
 import { joinEvents, splitAnswer } from "./response.ts"
 import { openStream } from "./stream.ts"
@@ -56,4 +56,14 @@ export const nativeResponses: Protocol = {
   },
   parse: passAnswer,
   openStream: passStream,
+}
+
+/** The same for a conversation that is to be compacted. */
+export const nativeCompaction: Protocol = {
+  ...nativeResponses,
+  lower: (task, model) => {
+    if (task._tag === "Embedding" || task.source === undefined) return Result.fail(unsupported("input"))
+    const { body = {}, source } = task
+    return Result.succeed({ write: () => writeCompaction(model, source, body) })
+  },
 }
