@@ -8,7 +8,10 @@ export const responsesAnswer = (asked: Asked, said: Said): unknown => {
     ...base(asked),
     status: said.finish === "stop" ? "completed" : "incomplete",
     incomplete_details: said.finish === "stop" ? null : { reason },
-    output: [...reasoningItems(asked, said), ...items(said)],
+    output: [...reasoningItems(asked, said), ...items(said)].map((item) => ({
+      ...item,
+      id: item.id + turnOf(asked),
+    })),
     ...(said.tokens && { usage: usageOf(said.tokens) }),
   }
 }
@@ -53,6 +56,12 @@ const base = ({ json, model }: Asked) => ({
   store: field(json, "store") ?? true,
   service_tier: "default",
 })
+
+/** Ends the ids of one turn, since OpenAI's are unique. */
+const turnOf = ({ json }: Asked): string => {
+  const input = field(json, "input")
+  return Array.isArray(input) && input.length > 1 ? `_${input.length}` : ""
+}
 
 const wantsReasoning = ({ json }: Asked): boolean => {
   const include = field(json, "include")
