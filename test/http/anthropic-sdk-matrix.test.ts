@@ -80,12 +80,23 @@ describe.each(both)("answered by %s, in version %s", (_, version, kind) => {
     })
   })
 
-  it("messages.stream tells of each piece of the text", async () => {
+  it("messages.stream has a message's events, in order", async () => {
     world.upstream.respond(ok({ text: "Rome, of course" }))
     const stream = client.messages.stream(asked)
     const heard: Array<string> = []
     stream.on("text", (piece) => heard.push(piece))
-    assert.strictEqual(await stream.finalText(), "Rome, of course")
+    const { chunks } = await collect(stream)
+    assert.deepStrictEqual(
+      chunks.map(({ type }) => type).filter((type, index, all) => type !== all[index - 1]),
+      [
+        "message_start",
+        "content_block_start",
+        "content_block_delta",
+        "content_block_stop",
+        "message_delta",
+        "message_stop",
+      ],
+    )
     assert.strictEqual(heard.join(""), "Rome, of course")
     assert.isAbove(heard.length, 1)
   })
@@ -125,9 +136,13 @@ describe.each(both)("answered by %s, in version %s", (_, version, kind) => {
     for (const said of ["21 in Rome", "21 in Oslo", "21 in Bonn", PNG]) assert.include(sentBody(), said)
   })
 
-  it("takes images", async () => {
-    await client.messages.create({ ...asked, messages: [{ role: "user", content: [image] }] })
-    assert.include(sentBody(), PNG)
+  it("takes images and documents", async () => {
+    const pdf: Anthropic.DocumentBlockParam = {
+      type: "document",
+      source: { type: "base64", media_type: "application/pdf", data: "JVBERi0=" },
+    }
+    await client.messages.create({ ...asked, messages: [{ role: "user", content: [image, pdf] }] })
+    for (const data of [PNG, "JVBERi0="]) assert.include(sentBody(), data)
   })
 
   it("messages.parse and stream read an answer by a schema", async () => {
@@ -179,6 +194,11 @@ describe.each(both)("answered by %s, in version %s", (_, version, kind) => {
     assert.strictEqual(Number(response.headers.get("x-gateway-cost")), usd)
     assert.strictEqual(request_id, response.headers.get("x-request-id"))
     assert.strictEqual(response.headers.get("anthropic-ratelimit-requests-limit"), "100000")
+    assert.isAbove(
+      Date.parse(response.headers.get("anthropic-ratelimit-requests-reset") ?? ""),
+      Date.now() - 60_000,
+    )
+    assert.isNull(response.headers.get("x-ratelimit-limit-requests"))
     assert.deepInclude(await world.row(request_id), {
       provider: kind.kind,
       endpoint: "/v1/messages",

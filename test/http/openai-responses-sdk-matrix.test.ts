@@ -56,6 +56,13 @@ const image = {
   detail: "auto" as const,
 }
 
+const f: OpenAI.Responses.FunctionTool = {
+  type: "function",
+  name: "f",
+  parameters: { type: "object", properties: {} },
+  strict: false,
+}
+
 /** Of a stream: its events are numbered, and each has its type once in a row. */
 const typesOf = (events: ReadonlyArray<Event>): ReadonlyArray<string> => {
   assert.deepStrictEqual(
@@ -105,6 +112,18 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))("answered by %s",
     )
     const heard = chunks.map((event) => (event.type === "response.output_text.delta" ? event.delta : ""))
     assert.strictEqual(heard.join(""), "Rome, of course")
+  })
+
+  it("a stream has a call's events, and puts its arguments together", async () => {
+    world.upstream.respond(ok({ toolCalls: [{ name: "f", args: { city: "Rome" } }] }))
+    const stream = client.responses.stream({ ...asked, tools: [f] })
+    const { chunks } = await collect(stream)
+    assert.includeMembers(
+      [...typesOf(chunks)],
+      ["response.function_call_arguments.delta", "response.function_call_arguments.done"],
+    )
+    const { output } = await stream.finalResponse()
+    assert.deepInclude(output.at(-1), { type: "function_call", name: "f", arguments: '{"city":"Rome"}' })
   })
 
   it.each([
@@ -164,7 +183,7 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))("answered by %s",
     world.upstream.enqueue(ok({ thought: "Italy?", toolCalls: [{ name: "f", args: {} }] }), ok())
     const body: Asked = {
       ...asked,
-      tools: [{ type: "function", name: "f", parameters: { type: "object", properties: {} }, strict: false }],
+      tools: [f],
       reasoning: { effort: "medium", summary: "auto" },
       include: ["reasoning.encrypted_content"],
     }

@@ -184,50 +184,6 @@ describe("tools", () => {
       [true, false],
     )
   })
-
-  it("are called by Claude, Gemini and another in one conversation", async () => {
-    const messages: Array<OpenAI.ChatCompletionMessageParam> = [user("Rome, Oslo or Bonn?")]
-    const turn = async (by: string) => {
-      const body = { model: by, messages, tools: [weather], reasoning_effort: "low" as const }
-      const { choices } = await client.chat.completions.create(body)
-      const message = choices[0]?.message
-      assert.isDefined(message)
-      messages.push(message)
-      for (const { id } of message.tool_calls ?? [])
-        messages.push({ role: "tool", tool_call_id: id, content: "sunny" })
-      return message
-    }
-    const calling = ok({ toolCalls: [{ name: "weather", args: { city: "Oslo" } }] })
-    world.upstream.enqueue(says([thought, call], "tool_use"), calling, calling, ok({ text: "Rome." }))
-    await turn(model)
-    await turn("g0/gemini-2.5-flash")
-    await turn("p0/m")
-    assert.strictEqual((await turn(model)).content, "Rome.")
-    assert.deepStrictEqual(
-      world.upstream.calls.map(({ asked }) => asked.shape),
-      ["anthropic", "gemini", "openai", "anthropic"],
-    )
-  })
-
-  it("go on at the next candidate when Claude is overloaded in their midst", async () => {
-    const messages: Array<OpenAI.ChatCompletionMessageParam> = [user("Rome?")]
-    world.upstream.enqueue(says([thought, call], "tool_use"))
-    const body = { model: "three", messages, tools: [weather] }
-    const first = await client.chat.completions.create(body).withResponse()
-    assert.strictEqual(first.response.headers.get("x-gateway-provider"), "c0")
-    const message = first.data.choices[0]?.message
-    assert.isDefined(message)
-    messages.push(message, { role: "tool", tool_call_id: "toolu_1", content: "sunny" })
-    world.upstream.respond((exchange) =>
-      (exchange.asked.shape === "anthropic" ? failure("overloaded") : ok({ text: "Sunny." }))(exchange),
-    )
-    const second = await client.chat.completions.create(body).withResponse()
-    assert.strictEqual(second.data.choices[0]?.message.content, "Sunny.")
-    assert.notStrictEqual(second.response.headers.get("x-gateway-provider"), "c0")
-    // Thoughts of Claude's are nobody else's.
-    const [other] = world.upstream.calls.filter(({ asked }) => asked.shape !== "anthropic")
-    assert.notInclude(other?.body.toString(), "c2ln")
-  })
 })
 
 describe("what goes wrong", () => {
