@@ -122,8 +122,8 @@ const refusalOf = (
   return clientFaults[last.kind] === undefined ? undefined : last
 }
 
-const fromRefusal = ({ code: upstreamCode, kind, message, param }: ProviderError): GatewayError => {
-  const code = clientFaults[kind] ?? "invalid_request"
+const fromRefusal = ({ code: upstreamCode, kind, message, param, status }: ProviderError): GatewayError => {
+  const code = clientFaults[kind] ?? (status === 413 ? "payload_too_large" : "invalid_request")
   return new GatewayError({
     code,
     detail: message ?? "The provider refused the request.",

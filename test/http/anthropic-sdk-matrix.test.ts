@@ -5,7 +5,7 @@ import { assert } from "@effect/vitest"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { z } from "zod"
 import { VERSIONS } from "../../src/dialects/messages/version.ts"
-import { failure, hang, ok } from "../support/fake-upstream-behaviours.ts"
+import { failure, hang, ok, status } from "../support/fake-upstream-behaviours.ts"
 import { streamThenHang } from "../support/fake-upstream-streams.ts"
 import { collect, thrown } from "./openai-sdk-world.ts"
 import {
@@ -224,6 +224,8 @@ const typeOf: Readonly<Record<number, string>> = {
   502: "api_error",
   503: "overloaded_error",
 }
+type AnyError = InstanceType<typeof Anthropic.APIError>
+
 const exceptionOf = (status: number) =>
   status === 400
     ? Anthropic.BadRequestError
@@ -246,10 +248,7 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
         for (const way of WAYS) {
           await world.reset()
           world.upstream.respond(failure(trouble))
-          const error = await thrown<InstanceType<typeof Anthropic.APIError>>(
-            ways(client)[way](asked),
-            exceptionOf(status),
-          )
+          const error = await thrown<AnyError>(ways(client)[way](asked), exceptionOf(status))
           assert.strictEqual(error.status, status)
           assert.strictEqual<string | null>(error.type, typeOf[status] ?? null)
           // The vendor's own code says more than the general one.
@@ -325,7 +324,7 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
       "the client does not retry its %s",
       async (trouble) => {
         world.upstream.respond(failure(trouble))
-        const { headers } = await thrown<InstanceType<typeof Anthropic.APIError>>(
+        const { headers } = await thrown<AnyError>(
           world.anthropic({ maxRetries: 2 }).messages.create(asked),
           Anthropic.APIError,
         )
@@ -373,11 +372,21 @@ describe("the gateway's own refusals", () => {
       [once.messages.create(asked), Anthropic.RateLimitError, "rate_limit_error", "rate_limited"],
     ] as const
     for (const [refused, exception, type, errorCode] of refusals) {
-      const error = await thrown<InstanceType<typeof Anthropic.APIError>>(refused, exception)
+      const error = await thrown<AnyError>(refused, exception)
       assert.deepStrictEqual([error.type, error.errorCode], [type as string, errorCode] as never)
       assert.strictEqual(error.requestID, error.headers?.get("x-request-id"))
     }
     assert.strictEqual(world.upstream.count, 1)
+  })
+
+  it("and a provider's that takes smaller bodies are a 413", async () => {
+    const message = "Request exceeds the maximum size"
+    world.upstream.respond(status(413, { error: { type: "request_too_large", message } }))
+    const toClaude = { ...asked, model: "anthropic/claude-haiku-4-5" }
+    const error = await thrown<AnyError>(world.anthropic().messages.create(toClaude), Anthropic.APIError)
+    assert.strictEqual(error.status, 413)
+    assert.strictEqual(error.errorCode, "payload_too_large")
+    assert.strictEqual(error.apiMessage, message)
   })
 
   it("of a thread is the exception that the client has for it", async () => {

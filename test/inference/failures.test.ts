@@ -8,7 +8,7 @@ import { ModelNotAllowed, ModelNotFound, NoCandidate } from "../../src/routing/p
 const failure = (
   kind: ProviderErrorKind,
   provider = "a",
-  more: { message?: string; retryAfterMs?: number } = {},
+  more: { message?: string; retryAfterMs?: number; status?: number } = {},
 ) => new ProviderError({ kind, provider, model: "m", ...more })
 
 describe("fromProviders", () => {
@@ -33,6 +33,14 @@ describe("fromProviders", () => {
     const error = fromProviders([failure(kind)])
     assert.strictEqual(error.status, status)
     assert.strictEqual(error.code, code)
+  })
+
+  it("tells that a body is too large as the provider did, and otherwise what is wrong with it", () => {
+    const tooLarge = { message: "Request exceeds the maximum size", status: 413 }
+    const error = fromProviders([failure("refused", "a", tooLarge)])
+    assert.deepInclude(error, { code: "payload_too_large", detail: tooLarge.message })
+    const prompt = fromProviders([failure("context_length_exceeded", "a", tooLarge)])
+    assert.strictEqual(prompt.code, "context_length_exceeded")
   })
 
   it("never shows a client 401 or 403, whatever a provider says", () => {
