@@ -21,13 +21,15 @@ const generationOf = (model: string): Generation => {
   return read
 }
 
-/** Matches `claude-opus-4-20250514` as well as `claude-haiku-4-5` and `claude-3-7-sonnet-20250219`. */
+/** Matches `claude-opus-4-20250514` as well as `claude-haiku-4-5` and `claude-3-7-sonnet-20250219`, after what a cloud puts before. */
 const NAME = /^claude-(?:([a-z]+)-)?(\d{1,2})(?:-(\d{1,2}))?(?:-([a-z]+))?(?:-|@|$)/
 
 const readGeneration = (model: string): Generation => {
-  if (!model.startsWith("claude-")) return { number: 0, family: "" }
-  const version = NAME.exec(model)
-  if (version === null) return { number: Number.POSITIVE_INFINITY, family: model.split("-")[1] ?? "" }
+  const start = model.indexOf("claude-")
+  if (start === -1) return { number: 0, family: "" }
+  const name = model.slice(start)
+  const version = NAME.exec(name)
+  if (version === null) return { number: Number.POSITIVE_INFINITY, family: name.split("-")[1] ?? "" }
   const [, before, major, minor = 0, after] = version
   return { number: generation(Number(major), Number(minor)), family: before ?? after ?? "" }
 }

@@ -186,6 +186,9 @@ describe("how much to think", () => {
     ["claude-sonnet-4-6", { reasoning_effort: "xhigh" }, adaptive, "high"],
     ["claude-opus-4-8", { reasoning_effort: "xhigh" }, adaptive, "xhigh"],
     ["claude-opus-4-8", { reasoning_effort: "none" }, undefined, undefined],
+    // As Bedrock and OpenRouter call them.
+    ["us.anthropic.claude-opus-4-8", { reasoning_effort: "xhigh" }, adaptive, "xhigh"],
+    ["anthropic/claude-opus-5-5", { reasoning_effort: "none" }, undefined, "low"],
     ["claude-opus-5-5", {}, undefined, undefined],
     ["claude-opus-5-5", { reasoning_effort: "minimal" }, adaptive, "low"],
     ["claude-opus-5-5", { reasoning_effort: "none" }, undefined, "low"],
