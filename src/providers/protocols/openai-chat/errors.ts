@@ -102,9 +102,11 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
  * Recognizes a vendor that does not take `stream_options`, which the gateway sends with each stream, or what is newer in
  * messages than it is. A client's own words may read like that too: then they are refused once more in other words.
  */
-const needsRewording = (status: number, { message, param }: Said): boolean =>
+const needsRewording = (status: number, { code, message, param }: Said): boolean =>
   (status === 400 || status === 422) &&
   (refusesStreamOptions(param, message) ||
+    // Of reasoning in Responses that it has not encrypted, or for another account.
+    code === "invalid_encrypted_content" ||
     (param !== undefined && /^messages\b.*\b(annotations|audio|function_call|refusal)$/.test(param)) ||
     (message !== undefined &&
       /^.{0,200}(\brole\b.{0,60}\bdeveloper\b|\bdeveloper\b.{0,60}\brole\b|unknown variant `developer`|'developer' is not one of)/is.test(
@@ -115,7 +117,7 @@ const refusesStreamOptions = (param: string | undefined, message: string | undef
   param === "stream_options" || (message !== undefined && /^.{0,100}\bstream_options\b/i.test(message))
 
 /** Tells a 403 of the gateway's key or address from one of which nothing is known. */
-const isForbidden = ({ code, sentence, type }: Said): boolean =>
+export const isForbidden = ({ code, sentence, type }: Said): boolean =>
   sentence === undefined ||
   [code, type].some((word) => word !== undefined && /permission|forbidden|access_denied|auth/i.test(word)) ||
   /^\W*((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key|forbidden|access (is )?denied|unauthori[sz]ed|not authori[sz]ed|authori[sz]ation failed)\b|^(you|your|this|the) [^:'"`]{0,60}\b(permissions?|api[ _-]?key|access|forbidden|(un)?authori[sz]ed)\b/i.test(

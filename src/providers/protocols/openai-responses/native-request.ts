@@ -1,3 +1,4 @@
+import { identity } from "effect"
 import type { CallMode } from "../../../domain/Chat.ts"
 import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
 import { openSummary } from "../../../domain/compaction.ts"
@@ -6,56 +7,120 @@ import { changeMembers, type JsonSource, type MemberChange } from "../../../plat
 import { ownCallId } from "./input.ts"
 import { ENCRYPTED, reasons } from "./models.ts"
 
+/** What sets a vendor's Responses apart from OpenAI's own. */
+export interface VendorResponses {
+  /** Whose models reason in secret, for whoever holds the text: all of the vendor's, or those of OpenAI's among them, or none known. */
+  readonly encrypts?: "all" | "OpenAI's"
+  /** Fields that it refuses, and that an answer can do without. */
+  readonly without?: ReadonlyArray<string>
+}
+
+/** OpenAI itself. */
+export const OPENAI: VendorResponses = { encrypts: "OpenAI's" }
+
 /**
  * Writes the body for a client that speaks Responses too: its own bytes, for the routed model, and nothing stored. So reasoning
- * has to travel with the client, encrypted.
+ * has to travel with the client, encrypted where the model shows it to nobody.
  */
 export const writeNative = (
   model: string,
   source: JsonSource,
   { include, input }: JsonObject,
   mode: CallMode,
+  vendor: VendorResponses,
+  reworded: (items: unknown) => unknown = identity,
 ): Uint8Array => {
+  const name = nameOf(model)
   const changes = new Map<string, MemberChange>([
     ["model", { value: JSON.stringify(model) }],
     ["store", { value: "false" }],
     ["stream", mode === "stream" ? { value: "true" } : "remove"],
   ])
   const wanted = Array.isArray(include) ? include : []
-  if (reasons(model) && !wanted.includes(ENCRYPTED)) {
+  if ((vendor.encrypts === "all" || reasons(name)) && !wanted.includes(ENCRYPTED)) {
     changes.set("include", { value: JSON.stringify([...wanted, ENCRYPTED]) })
   }
-  return changeMembers(source, withOwnInput(changes, input))
+  for (const field of vendor.without ?? []) changes.set(field, "remove")
+  return changeMembers(source, withOwnInput(changes, input, vendor, name, reworded))
 }
 
 /** Writes the body of a conversation that is to be compacted, of which nothing is stored anyway. */
-export const writeCompaction = (model: string, source: JsonSource, { input }: JsonObject): Uint8Array =>
-  changeMembers(source, withOwnInput(new Map([["model", { value: JSON.stringify(model) }]]), input))
+export const writeCompaction = (model: string, source: JsonSource, { input }: JsonObject): Uint8Array => {
+  const changes = new Map([["model", { value: JSON.stringify(model) }]])
+  return changeMembers(source, withOwnInput(changes, input, OPENAI, model, identity))
+}
 
-const withOwnInput = (changes: Map<string, MemberChange>, input: unknown): Map<string, MemberChange> =>
-  Array.isArray(input) && input.some(isForeign)
-    ? changes.set("input", { value: JSON.stringify(input.flatMap(ownItem)) })
-    : changes
+const withOwnInput = (
+  changes: Map<string, MemberChange>,
+  input: unknown,
+  vendor: VendorResponses,
+  name: string,
+  reworded: (items: unknown) => unknown,
+): Map<string, MemberChange> => {
+  const own = reworded(ownItems(vendor, name, input))
+  return own === input ? changes : changes.set("input", { value: JSON.stringify(own) })
+}
+
+const isReasoning = (item: unknown): boolean => isObject(item) && item.type === "reasoning"
+
+export const hasReasoning = ({ input }: JsonObject): boolean =>
+  Array.isArray(input) && input.some(isReasoning)
+
+/** Leaves out all reasoning, and the ids of other items, under which a vendor would miss it. */
+export const withoutReasoning = (input: unknown): unknown =>
+  Array.isArray(input)
+    ? input
+        .filter((item) => !isReasoning(item))
+        .map((item: unknown) => {
+          if (!isObject(item)) return item
+          const { id: _, ...rest } = item
+          return rest
+        })
+    : input
+
+/** Returns a model's name without whose it is and where: `gpt-5.4` of `openai/gpt-5.4` and of `us.openai.gpt-5.4`. */
+const nameOf = (model: string): string => model.replace(/^(.*\/|([a-z]+\.)*openai\.)/, "")
+
+const isOpenAiModel = (name: string): boolean => /^(ft:)?(gpt-\d|o\d|codex-|chatgpt-)/.test(name)
 
 /**
- * Recognizes what another vendor said: reasoning that OpenAI would look for in its store, what they want back with a call, and
- * its name; and the gateway's own summaries.
+ * Returns items without what another vendor said: its reasoning, what it wants back with a call, and names that OpenAI does not
+ * take; and the gateway's own summaries as words.
  */
-const isForeign = (item: unknown): boolean =>
-  isObject(item) &&
-  (isOthersReasoning(item) ||
-    item.extra_content !== undefined ||
-    ownCallId(item.call_id) !== item.call_id ||
-    openSummary(item) !== undefined)
+const ownItems = (vendor: VendorResponses, name: string, input: unknown): unknown => {
+  if (!Array.isArray(input)) return input
+  const isOthers = othersReasoning(vendor, name)
+  const idOf = mayBeOpenAis(vendor, name) ? ownCallId : identity
+  const isForeign = (item: unknown): item is JsonObject =>
+    isObject(item) &&
+    (isOthers(item) ||
+      item.extra_content !== undefined ||
+      idOf(item.call_id) !== item.call_id ||
+      openSummary(item) !== undefined)
+  if (!input.some(isForeign)) return input
+  return input.flatMap((item: unknown) => {
+    if (!isForeign(item)) return [item]
+    if (isOthers(item)) return []
+    const summary = openSummary(item)
+    if (summary !== undefined) return [{ type: "message", role: "user", content: summary }]
+    const { extra_content: _, ...own } = item
+    return [own.call_id === undefined ? own : { ...own, call_id: idOf(own.call_id) }]
+  })
+}
 
-const isOthersReasoning = ({ encrypted_content, type }: JsonObject): boolean =>
-  type === "reasoning" && (typeof encrypted_content !== "string" || isCarriedReasoning(encrypted_content))
+const mayBeOpenAis = ({ encrypts }: VendorResponses, name: string): boolean =>
+  encrypts === "OpenAI's" || isOpenAiModel(name)
 
-const ownItem = (item: unknown): ReadonlyArray<unknown> => {
-  if (!isObject(item)) return [item]
-  if (isOthersReasoning(item)) return []
-  const summary = openSummary(item)
-  if (summary !== undefined) return [{ type: "message", role: "user", content: summary }]
-  const { extra_content: _, ...own } = item
-  return [own.call_id === undefined ? own : { ...own, call_id: ownCallId(own.call_id) }]
+/**
+ * Recognizes what another vendor reasoned: for whose models encrypt, what is in the open, which they would look for in their
+ * store; for others, what OpenAI encrypted. That is a Fernet token, whose first bytes are a version and a time.
+ */
+const othersReasoning = (vendor: VendorResponses, name: string) => {
+  const takesOpenAis = mayBeOpenAis(vendor, name)
+  const isSecretive = takesOpenAis || vendor.encrypts !== undefined
+  return ({ encrypted_content: sealed, type }: JsonObject): boolean =>
+    type === "reasoning" &&
+    (typeof sealed === "string"
+      ? (!takesOpenAis && sealed.startsWith("gAAAAA")) || isCarriedReasoning(sealed)
+      : isSecretive)
 }

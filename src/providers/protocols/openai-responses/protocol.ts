@@ -8,7 +8,14 @@ import type { BodyWriter, LoweringFault, Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { unsupported } from "./input.ts"
 import { passAnswer, passStream } from "./native.ts"
-import { writeCompaction, writeNative } from "./native-request.ts"
+import {
+  hasReasoning,
+  OPENAI,
+  type VendorResponses,
+  withoutReasoning,
+  writeCompaction,
+  writeNative,
+} from "./native-request.ts"
 import { lowerChat } from "./request.ts"
 import { joinEvents, splitAnswer } from "./response.ts"
 import { openStream } from "./stream.ts"
@@ -47,16 +54,26 @@ const lowerMessages = (model: string, request: ChatRequest): Result.Result<BodyW
 }
 
 /** The same for clients that speak it too, and whose bytes are at hand: requests and answers pass as they are. */
-export const nativeResponses: Protocol = {
+export const nativeResponsesOf = (vendor: VendorResponses): Protocol => ({
   ...common,
   lower: (task, model) => {
     if (task._tag === "Embedding" || task.source === undefined) return Result.fail(unsupported("input"))
     const { body = {}, source } = task
-    return Result.succeed({ write: (mode) => writeNative(model, source, body, mode) })
+    const dropped = vendor.without?.filter((field) => field !== "store" && body[field] != null)
+    return Result.succeed({
+      write: (mode) => writeNative(model, source, body, mode, vendor),
+      reworded: () =>
+        hasReasoning(body)
+          ? { write: (mode) => writeNative(model, source, body, mode, vendor, withoutReasoning) }
+          : undefined,
+      ...(dropped !== undefined && dropped.length > 0 && { dropped }),
+    })
   },
   parse: passAnswer,
   openStream: passStream,
-}
+})
+
+export const nativeResponses: Protocol = nativeResponsesOf(OPENAI)
 
 /** The same for a conversation that is to be compacted. */
 export const nativeCompaction: Protocol = {
