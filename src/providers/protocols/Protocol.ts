@@ -44,6 +44,10 @@ export interface Wire {
   readonly path: (model: string, call: "chat" | "stream" | "embedding") => string
   /** Where the vendor counts the tokens of what it is asked, without answering it; absent where it does not. */
   readonly count?: { readonly path: string; readonly read: (json: unknown) => number | undefined }
+  /** The path begins at the root of the server instead. */
+  readonly isRooted?: boolean
+  /** The header that carries the key, where it is another than that of the vendor. */
+  readonly auth?: (apiKey: string) => readonly [name: string, value: string]
 }
 
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */

@@ -2,6 +2,7 @@ import type { ErrorType } from "@anthropic-ai/sdk/resources/shared"
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
 import { upstreamFault } from "../fault.ts"
+import { isForbidden } from "../openai-chat/errors.ts"
 import { envelope, readError, type Said } from "../openai-chat/said.ts"
 import { decided, described } from "../openai-chat/vendor-words.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
@@ -75,10 +76,12 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
     case 402:
       return "quota_exhausted"
     case 403:
-      return type === "permission_error" ? "auth" : "refused"
+      return type === "permission_error" || (message !== undefined && isForbidden(said)) ? "auth" : "refused"
     case 404:
       // Anything else that is missing (a file, a container) the client named.
-      return message === undefined || /^(model\b|not found$)/i.test(message) ? "model_not_found" : "refused"
+      return message === undefined || /^(model\b|not found( the model\b|$))/i.test(message)
+        ? "model_not_found"
+        : "refused"
     case 405:
       return "model_not_found"
     case 408:
@@ -91,12 +94,13 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
 }
 
 /**
- * Recognizes that Claude does not take the thoughts of earlier turns back, or misses them: they are of another model or
- * account, or not as they were. A client's own words do not come so early in a sentence.
+ * Recognizes that a model does not take the thoughts of earlier turns back, or misses them: they are of another model or
+ * account, or not as they were; the last ones are DeepSeek's and Kimi's words. A client's own words do not come so early in a
+ * sentence.
  */
 const refusesThoughts = (message: string | undefined): boolean =>
   message !== undefined &&
-  /^(messages\.\d+(\.\w+)*: )?(invalid (`?signature`?|`?data`?) in `?(redacted_)?thinking|.{0,40}`?\b(redacted_)?thinking`? .{0,120}\b(block|found|signature|account|model)|expected `?(redacted_)?thinking)/i.test(
+  /^(messages\.\d+(\.\w+)*: )?(invalid (`?signature`?|`?data`?) in `?(redacted_)?thinking|.{0,40}`?\b(redacted_)?thinking`? .{0,120}\b(block|found|signature|account|model)|expected `?(redacted_)?thinking|the `?content\[\]\.thinking`? in the thinking mode must be passed back|thinking is enabled but reasoning_content is missing)/i.test(
     message,
   )
 

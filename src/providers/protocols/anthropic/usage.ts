@@ -1,12 +1,16 @@
 import { makeUsage, type Usage } from "../../../domain/Usage.ts"
 import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
+import { reportedNanoUsd } from "../openai-chat/usage.ts"
 
 /** Reads the usage block. What the cache read and wrote stands beside the input; thoughts are part of the output. */
 export const readUsage = (usage: unknown): Usage | null => {
   if (!isObject(usage)) return null
   const { cache_creation_input_tokens: written, cache_read_input_tokens: read, input_tokens: input } = usage
+  const inputTokens = sum(input, read ?? 0, written ?? 0)
+  // What others begin a stream with, before they have counted: no answer is made of nothing.
+  if (inputTokens === 0 && usage.output_tokens === 0) return null
   return makeUsage({
-    inputTokens: sum(input, read ?? 0, written ?? 0),
+    inputTokens,
     outputTokens: usage.output_tokens,
     cachedTokens: read,
     cacheWriteTokens: written,
@@ -16,6 +20,7 @@ export const readUsage = (usage: unknown): Usage | null => {
       web_searches: objectAt(usage, "server_tool_use")?.web_search_requests,
     },
     serviceTier: tierOf(usage),
+    reportedNanoUsd: reportedNanoUsd(usage),
   })
 }
 

@@ -59,7 +59,7 @@ export const countsNothing = (usage: JsonObject): boolean =>
  * Reads what aggregators and vendors say that an answer costs, in USD: OpenRouter, Vercel, DeepInfra; Perplexity in an
  * object; xAI in ticks, of which a dollar has ten thousand million.
  */
-const reportedNanoUsd = (usage: JsonObject): number | undefined => {
+export const reportedNanoUsd = (usage: JsonObject): number | undefined => {
   const { cost, cost_details, cost_in_usd_ticks: ticks, is_byok } = usage
   if (typeof ticks === "number") return Math.round(ticks / 10)
   const usd = (isObject(cost) ? cost.total_cost : cost) ?? usage.estimated_cost

@@ -26,11 +26,11 @@ const decisive: ReadonlyArray<Row> = [
         "ResponsibleAIPolicyViolation",
         "content_filter_error",
       ],
-      ...["data_inspection_failed", "DataInspectionFailed", "moderation_blocked", "invalid_prompt", "1301"],
+      ...["data_inspection_failed", "DataInspectionFailed", "moderation_blocked", "1301"],
       ...["bio_policy", "cyber_policy", "misalignment_policy_violation", "image_content_policy_violation"],
     ],
-    // xAI by 403, Alibaba, DeepSeek, Anthropic.
-    says: /^(<\d+> InternalError\.Algo\.\w+: )?(content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk|output blocked by content filtering)/i,
+    // xAI by 403, Alibaba, DeepSeek, Anthropic; OpenAI by a code that OpenRouter's Responses have for whatever is wrong.
+    says: /^(<\d+> InternalError\.Algo\.\w+: )?(invalid prompt: your prompt was flagged|content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk|output blocked by content filtering)/i,
   },
   // llama.cpp by 500, of what a request has.
   {

@@ -42,7 +42,8 @@ const errorTypes: ReadonlyMap<unknown, string> = new Map(
     server_error: "server_error",
     vector_store_timeout: "server_error",
     rate_limit_exceeded: "rate_limit_error",
-    invalid_prompt: "invalid_request_error",
+    // By a status, OpenRouter says so of whatever is wrong with a request.
+    invalid_prompt: "content_filter_error",
     bio_policy: "invalid_request_error",
     misalignment_policy_violation: "invalid_request_error",
     data_residency_mismatch: "invalid_request_error",

@@ -88,6 +88,33 @@ describe("error classification", () => {
       400,
       invalid("messages.0.content.0.text: the user wrote of an Invalid `signature` in `thinking` block"),
     ],
+    // Other vendors that speak it: DeepSeek in OpenAI's envelope, Kimi.
+    [
+      "needs_rewording",
+      400,
+      {
+        error: {
+          message: "The `content[].thinking` in the thinking mode must be passed back to the API.",
+          type: "invalid_request_error",
+          param: null,
+          code: "invalid_request_error",
+        },
+      },
+    ],
+    [
+      "needs_rewording",
+      400,
+      invalid(
+        "thinking is enabled but reasoning_content is missing in assistant tool call message at index 2",
+      ),
+    ],
+    [
+      "model_not_found",
+      404,
+      error("not_found_error", "Not found the model no-such-model or Permission denied"),
+    ],
+    ["auth", 403, { error: { message: "Forbidden", code: "403" } }],
+    ["refused", 403, error("invalid_request_error", "Of the request.")],
   ])("%s: %d %j", (kind, status, body) => {
     assert.strictEqual(classify(status, body).kind, kind)
   })
