@@ -20,6 +20,7 @@ const reasons: Readonly<Record<string, string>> = {
   "mistral/mistral-embed": "it puts nothing out, which the data set has a price for",
   "together/openai/gpt-oss-120b": "the data set has only old models of Together's",
   "together/deepseek-ai/DeepSeek-V4-Flash-0731": "the data set has only old models of Together's",
+  "deepseek/deepseek-flash": "a name of September 2026 that the data set does not have yet",
   "anthropic/claude-haiku-5-5": "a model of October 2026 that the data set does not have yet",
 }
 

@@ -55,7 +55,10 @@ describe("providers list", () => {
   it("names what is on, and for every other vendor the variable that is missing", async () => {
     const { code, stdout } = await run(["list"], GROQ)
     assert.strictEqual(code, 0)
-    assert.match(stdout, /^on {2}groq {2}groq {2}https:\/\/api\.groq\.com\/openai\/v1 {2}4 models$/m)
+    assert.match(
+      stdout,
+      /^on {2}groq {2}groq {2}chat,responses {2}https:\/\/api\.groq\.com\/openai\/v1 {2}2 models$/m,
+    )
     assert.match(stdout, /^off {2}openai +OPENAI_API_KEY is not set$/m)
     assert.match(stdout, /^off {2}mistral +MISTRAL_API_KEY is not set$/m)
     assert.match(stdout, /^off {2}ollama +its models are yours: list them under preset: ollama/m)
@@ -97,12 +100,12 @@ describe("providers check", () => {
   })
 
   it("names what is configured and not in the list, which fails nothing", async () => {
-    const { code, stdout } = await run(["check", "groq"], { ...GROQ, GROQ_BASE_URL: groqUrl() })
-    assert.strictEqual(code, 0)
-    assert.match(
-      stdout,
-      /^ok {2}groq {2}\d+ ms, 2 models; not in its list: llama-3\.3-70b-versatile, llama-3\.1-8b-instant$/m,
+    const listed = await inFile(
+      "providers: [{ preset: groq, models: [{ name: openai/gpt-oss-20b }, { name: a }, { name: b }] }]",
     )
+    const { code, stdout } = await run(["check", "groq"], { ...GROQ, ...listed, GROQ_BASE_URL: groqUrl() })
+    assert.strictEqual(code, 0)
+    assert.match(stdout, /^ok {2}groq {2}\d+ ms, 2 models; not in its list: a, b$/m)
   })
 
   it("fails for keys that are refused, in whatever words, and shows none", async () => {
