@@ -10,6 +10,40 @@ import { ModelConfig, ProviderName } from "./model.ts"
 const Variable = matching("must be the name of an environment variable", /^[A-Z][A-Z0-9_]{0,127}$/u)
 const day = matching("must be a day as YYYY-MM-DD", /^\d{4}-\d{2}-\d{2}$/u)
 
+const page = matching("must be an https:// address", /^https:\/\/\S+$/u)
+
+const endpoint = {
+  /** From the address, as a link would say it: `messages` or `../anthropic/v1/messages`. */
+  path: matching("must be a relative path", /^(\.\.\/)*[\w-]+(\/[\w-]+)*$/u),
+  /** Header field of the key. Absent: that of the row. */
+  keyHeader: Schema.optionalKey(Schema.Literal("x-api-key")),
+  /** What the names of the models have that it serves. Absent: it serves all. */
+  models: Schema.optionalKey(Schema.NonEmptyString),
+  /** Nothing else serves those: chats are put into its words. */
+  alone: Schema.optionalKey(Schema.Literal(true)),
+  /** Beginnings of the types of tools that it takes besides the client's own functions. Absent: all of the dialect's. */
+  tools: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
+  /** Fields that it refuses, and that an answer can do without. */
+  without: Schema.optionalKey(Schema.Array(Schema.NonEmptyString)),
+  /** Whose reasoning comes encrypted in Responses. Absent: that of the models of OpenAI's that are known by name. */
+  encrypts: Schema.optionalKey(Schema.Literals(["all", "OpenAI's"])),
+}
+
+/** Where a vendor speaks a dialect beside its main one, and what of it. */
+export type Endpoint = Schema.Struct<typeof endpoint>["Type"]
+
+const StatedEndpoint = Schema.Struct({
+  ...endpoint,
+  /** Where it was read. */
+  source: page,
+})
+
+/** The dialects that a vendor may speak beside its main one. */
+export interface Endpoints {
+  readonly messages?: Endpoint
+  readonly responses?: Endpoint
+}
+
 export const Preset = Schema.Struct({
   name: ProviderName,
   title: Schema.NonEmptyString,
@@ -23,6 +57,13 @@ export const Preset = Schema.Struct({
   ),
   /** Variable of another address. */
   baseUrlEnv: Variable,
+  /** What it speaks besides, natively. */
+  dialects: Schema.optionalKey(
+    Schema.Struct({
+      messages: Schema.optionalKey(StatedEndpoint),
+      responses: Schema.optionalKey(StatedEndpoint),
+    }),
+  ),
   /** Header field of the key. Absent: that of the kind. */
   keyHeader: Schema.optionalKey(Schema.Literal("api-key")),
   /** Path before the name of a Gemini model, where it is another than Google's own. */
@@ -42,7 +83,7 @@ export const Preset = Schema.Struct({
   /** Name of the vendor in the data set genai-prices. */
   pricesOf: Schema.optionalKey(Schema.String),
   /** Where all this was read, and when. */
-  source: matching("must be an https:// address", /^https:\/\/\S+$/u),
+  source: page,
   asOf: day,
 })
 export type Preset = typeof Preset.Type

@@ -1,6 +1,6 @@
-import { geminiModels, openaiModels } from "./builtin-models.ts"
+import { anthropicModels, geminiModels, openaiModels } from "./builtin-models.ts"
 import { embedding, from, type More, row } from "./builtin-row.ts"
-import type { Preset } from "./preset.ts"
+import type { Endpoint, Preset } from "./preset.ts"
 
 /**
  * Vendors as data, a row each. Prices are in USD per million tokens, and a test compares them with
@@ -9,6 +9,7 @@ import type { Preset } from "./preset.ts"
 
 const GROK: More = { long: { above: 200_000, input: 2, output: 2 } }
 const WRITES: More = { cacheWrite: 1.25 }
+const CLAUDE: More = { ...WRITES, cacheWrite1h: 2 }
 const LUNA: More = { ...WRITES, long: { above: 272_000, input: 2, output: 1.5 } }
 /** DeepSeek's price of 01-04 and 06-10 UTC, which is twice that of the other hours: a row knows no hours, and no cost should be too low. */
 const PEAK: More = { source: "genai-prices 0.1.8, peak hours" }
@@ -16,10 +17,18 @@ const NEW_PEAK: More = { source: "api-docs.deepseek.com/quick_start/pricing, pea
 /** Of Together's models the data set has only old ones. */
 const TOGETHER: More = { source: "docs.together.ai/docs/serverless/models" }
 
-/** On Azure a deployment has the name that its owner gave it, mostly that of the model. */
-const azureModels = openaiModels.filter(({ name }) => /^(gpt-(4\.1|5|6)|o3|o4|text-embedding-3)/.test(name))
+/** On Azure a deployment has the name that its owner gave it, mostly that of the model. Claude's there cost what they do at Anthropic. */
+const azureModels = [
+  ...openaiModels.filter(({ name }) => /^(gpt-(4\.1|5|6)|o3|o4|text-embedding-3)/.test(name)),
+  ...anthropicModels.filter(({ name }) => !/\d{8}$/.test(name)),
+]
 /** Without aliases and previews, which Vertex AI does not have. */
 const vertexModels = geminiModels.filter(({ kind, name }) => kind === "chat" && !/latest|preview/.test(name))
+
+const VLLM = "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html"
+
+/** Where a dialect is spoken, and the page that says so. */
+const at = (path: string, source: string, more: Omit<Endpoint, "path"> = {}) => ({ path, source, ...more })
 
 /** What most rows have in common. */
 const USUAL = { kind: "openai-compatible", models: [], unserved: [], auto: [], asOf: "2026-11-28" } as const
@@ -32,6 +41,16 @@ const rows = {
     baseUrl: "{AZURE_OPENAI_ENDPOINT}/openai/v1",
     baseUrlEnv: "AZURE_OPENAI_BASE_URL",
     keyHeader: "api-key",
+    dialects: {
+      messages: at(
+        "../../anthropic/v1/messages",
+        "https://learn.microsoft.com/azure/foundry/foundry-models/how-to/use-foundry-models-claude",
+        { keyHeader: "x-api-key", models: "claude", alone: true },
+      ),
+      responses: at("responses", "https://learn.microsoft.com/azure/ai-foundry/openai/how-to/responses", {
+        encrypts: "OpenAI's",
+      }),
+    },
     unserved: azureModels,
     pricesOf: "openai",
     source: "https://learn.microsoft.com/azure/ai-foundry/openai/api-version-lifecycle",
@@ -42,10 +61,31 @@ const rows = {
     apiKeyEnv: "AWS_BEARER_TOKEN_BEDROCK",
     baseUrl: "https://bedrock-runtime.{AWS_REGION}.amazonaws.com/openai/v1",
     baseUrlEnv: "AWS_BEDROCK_BASE_URL",
+    dialects: {
+      messages: at(
+        "../../anthropic/v1/messages",
+        "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-messages-api.html",
+        { keyHeader: "x-api-key", models: "claude", alone: true },
+      ),
+      // Those of gpt-oss are at another endpoint of Bedrock's.
+      responses: at(
+        "responses",
+        "https://docs.aws.amazon.com/bedrock/latest/userguide/inference-responses-api.html",
+        { models: "gpt-\\d", encrypts: "OpenAI's" },
+      ),
+    },
     listsModels: false,
     models: [
       row("openai.gpt-oss-120b-1:0", 0.15, 0.15, 0.6, 128_000, undefined),
       row("openai.gpt-oss-20b-1:0", 0.07, 0.07, 0.3, 128_000, undefined),
+    ],
+    unserved: [
+      row("global.anthropic.claude-opus-5-5", 4, 0.2, 20, 1_000_000, 128_000, CLAUDE),
+      row("us.anthropic.claude-opus-5-5", 4.4, 0.22, 22, 1_000_000, 128_000, CLAUDE),
+      row("global.anthropic.claude-opus-5", 5, 0.5, 25, 1_000_000, 128_000, CLAUDE),
+      row("us.anthropic.claude-opus-5", 5.5, 0.55, 27.5, 1_000_000, 128_000, CLAUDE),
+      row("global.anthropic.claude-haiku-4-5-20251001-v1:0", 1, 0.1, 5, 200_000, 64_000, CLAUDE),
+      row("us.anthropic.claude-haiku-4-5-20251001-v1:0", 1.1, 0.11, 5.5, 200_000, 64_000, CLAUDE),
     ],
     auto: ["openai.gpt-oss-120b-1:0"],
     pricesOf: "aws",
@@ -92,6 +132,12 @@ const rows = {
     apiKeyEnv: "GROQ_API_KEY",
     baseUrl: "https://api.groq.com/openai/v1",
     baseUrlEnv: "GROQ_BASE_URL",
+    dialects: {
+      responses: at("responses", "https://console.groq.com/docs/responses-api", {
+        tools: ["browser_search", "code_interpreter", "mcp"],
+        without: ["store", "truncation", "include", "safety_identifier", "prompt_cache_key"],
+      }),
+    },
     models: [
       row("openai/gpt-oss-120b", 0.15, 0.075, 0.6, 131_072, 65_536),
       row("openai/gpt-oss-20b", 0.075, 0.0375, 0.3, 131_072, 65_536),
@@ -106,6 +152,15 @@ const rows = {
     apiKeyEnv: "DEEPSEEK_API_KEY",
     baseUrl: "https://api.deepseek.com",
     baseUrlEnv: "DEEPSEEK_BASE_URL",
+    dialects: {
+      messages: at("anthropic/v1/messages", "https://api-docs.deepseek.com/guides/anthropic_api", {
+        keyHeader: "x-api-key",
+        tools: ["web_search"],
+      }),
+      responses: at("responses", "https://api-docs.deepseek.com/guides/responses_api", {
+        tools: ["web_search"],
+      }),
+    },
     models: [
       row("deepseek-flash", 0.3, 0.006, 1.2, 1_000_000, 393_216, NEW_PEAK),
       row(
@@ -134,6 +189,12 @@ const rows = {
     apiKeyEnv: "XAI_API_KEY",
     baseUrl: "https://api.x.ai/v1",
     baseUrlEnv: "XAI_BASE_URL",
+    dialects: {
+      responses: at("responses", "https://docs.x.ai/developers/model-capabilities/text/comparison", {
+        tools: ["web_search", "x_search", "code_interpreter", "mcp"],
+        encrypts: "all",
+      }),
+    },
     models: [
       row("grok-4.6", 2, 0.5, 6, 500_000, undefined, GROK),
       row("grok-4.5", 2, 0.3, 6, 500_000, undefined, GROK),
@@ -149,6 +210,16 @@ const rows = {
     apiKeyEnv: "OPENROUTER_API_KEY",
     baseUrl: "https://openrouter.ai/api/v1",
     baseUrlEnv: "OPENROUTER_BASE_URL",
+    dialects: {
+      messages: at(
+        "messages",
+        "https://openrouter.ai/docs/api/api-reference/anthropic-messages/create-a-message",
+        { tools: [] },
+      ),
+      responses: at("responses", "https://openrouter.ai/docs/api/api-reference/responses/create-responses", {
+        tools: [],
+      }),
+    },
     keyPath: "/key",
     models: [
       row("openai/gpt-5.4-mini", 0.75, 0.075, 4.5, 400_000, 128_000),
@@ -185,6 +256,10 @@ const rows = {
     apiKeyEnv: "FIREWORKS_API_KEY",
     baseUrl: "https://api.fireworks.ai/inference/v1",
     baseUrlEnv: "FIREWORKS_BASE_URL",
+    dialects: {
+      messages: at("messages", "https://docs.fireworks.ai/tools-sdks/anthropic-compatibility", { tools: [] }),
+      responses: at("responses", "https://docs.fireworks.ai/guides/response-api", { tools: ["mcp"] }),
+    },
     models: [
       row("accounts/fireworks/models/gpt-oss-120b", 0.15, 0.014, 0.6, 131_072, undefined),
       row("accounts/fireworks/models/deepseek-v4-flash", 0.14, 0.028, 0.28, 1_040_000, undefined),
@@ -217,6 +292,12 @@ const rows = {
     apiKeyEnv: "MOONSHOT_API_KEY",
     baseUrl: "https://api.moonshot.ai/v1",
     baseUrlEnv: "MOONSHOT_BASE_URL",
+    dialects: {
+      messages: at("../anthropic/v1/messages", "https://platform.kimi.ai/docs/api/messages", { tools: [] }),
+      responses: at("responses", "https://platform.kimi.ai/docs/api/responses", {
+        tools: ["custom", "namespace", "web_search"],
+      }),
+    },
     models: [
       row("kimi-k3", 3, 0.3, 15, 1_048_576, undefined),
       row("kimi-k2.7-code", 0.95, 0.19, 4, 262_144, undefined),
@@ -232,6 +313,10 @@ const rows = {
     title: "Ollama",
     baseUrl: "http://127.0.0.1:11434/v1",
     baseUrlEnv: "OLLAMA_BASE_URL",
+    dialects: {
+      messages: at("messages", "https://docs.ollama.com/api/anthropic-compatibility", { tools: [] }),
+      responses: at("responses", "https://docs.ollama.com/api/openai-compatibility", { tools: [] }),
+    },
     source: "https://docs.ollama.com/api/openai-compatibility",
   },
   vllm: {
@@ -240,13 +325,23 @@ const rows = {
     // Its own default is port 8000 of this machine, where the gateway is.
     baseUrl: "{VLLM_BASE_URL}",
     baseUrlEnv: "VLLM_BASE_URL",
-    source: "https://docs.vllm.ai/en/latest/serving/openai_compatible_server.html",
+    dialects: {
+      messages: at("messages", "https://docs.vllm.ai/en/stable/serving/integrations/claude_code/", {
+        tools: [],
+      }),
+      responses: at("responses", VLLM, { tools: [] }),
+    },
+    source: VLLM,
   },
   lmstudio: {
     ...USUAL,
     title: "LM Studio",
     baseUrl: "http://127.0.0.1:1234/v1",
     baseUrlEnv: "LMSTUDIO_BASE_URL",
+    dialects: {
+      messages: at("messages", "https://lmstudio.ai/docs/developer/anthropic-compat", { tools: [] }),
+      responses: at("responses", "https://lmstudio.ai/docs/developer/rest", { tools: ["mcp"] }),
+    },
     source: "https://lmstudio.ai/docs/developer/openai-compat",
   },
 } satisfies Readonly<Record<string, Omit<Preset, "name">>>

@@ -3,15 +3,37 @@ import { Command } from "effect/cli"
 import type { ProviderConfig } from "../config/GatewayConfig.ts"
 import { vendorOf } from "../config/merge-prices.ts"
 import { Settings } from "../config/Settings.ts"
+import type { Dialect } from "../domain/Dialect.ts"
 import { several } from "../domain/Finding.ts"
 import { oneLine } from "../domain/one-line.ts"
 import { columns } from "./columns.ts"
 import { root } from "./root.ts"
 
+/** Returns what a provider is asked in natively; Gemini and simulated ones are asked in none of what clients speak. */
+const dialectsOf = (provider: ProviderConfig): ReadonlyArray<Dialect> => {
+  switch (provider.kind) {
+    case "openai":
+      return ["chat", "responses"]
+    case "anthropic":
+      return ["messages"]
+    case "openai-compatible": {
+      const { messages, responses } = provider.endpoints ?? {}
+      return [
+        "chat",
+        ...(messages ? (["messages"] as const) : []),
+        ...(responses ? (["responses"] as const) : []),
+      ]
+    }
+    default:
+      return []
+  }
+}
+
 const onJson = (provider: ProviderConfig) => ({
   name: provider.name,
   on: true,
   vendor: vendorOf(provider),
+  dialects: dialectsOf(provider),
   base_url: provider.kind === "simulated" ? null : provider.baseUrl,
   models: provider.models.map(({ name }) => name),
 })
@@ -35,6 +57,7 @@ export const list = Command.make(
             "on",
             provider.name,
             vendorOf(provider),
+            dialectsOf(provider).join(",") || "-",
             provider.kind === "simulated" ? "-" : provider.baseUrl,
             several(provider.models.length, "model"),
           ]),

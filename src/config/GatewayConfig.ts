@@ -1,6 +1,6 @@
 import { type Redacted, Schema, SchemaTransformation } from "effect"
 import { ModelConfig, PriceOverride, ProviderName, StatedModel } from "../catalog/model.ts"
-import type { Preset } from "../catalog/preset.ts"
+import type { Endpoints, Preset } from "../catalog/preset.ts"
 import type { PriceLayers } from "../catalog/price-history.ts"
 import { type PresetName, presetNames } from "../catalog/vendors.ts"
 import { MAX_REQUESTS_PER_MINUTE } from "../domain/bounds.ts"
@@ -128,6 +128,8 @@ export const Simulation = snakeCased({
 })
 export type Simulation = typeof Simulation.Type
 
+const DIALECTS = "what is spoken natively beside chat completions: `messages`, `responses`"
+const dialects = optional(list(oneOf("must be messages or responses", ["messages", "responses"])), DIALECTS)
 const KIND = "`openai`, `gemini`, `anthropic`, `openai-compatible` or `simulated`"
 const PRESET = "a vendor that the gateway knows, in place of `kind`"
 const NAME = "1 to 64 of `a-z`, `0-9`, `-`; unique"
@@ -155,12 +157,35 @@ const simulated = snakeCased({
   models: required(filledList(ModelConfig), MODELS),
 })
 
+/** The same by its name, as other vendors are stated. */
+const kindByPreset = <const Kind extends "openai" | "gemini" | "anthropic">(kind: Kind) => {
+  const fields = {
+    baseUrl: optional(BaseUrl, BASE_URL),
+    apiKeyEnv,
+    models: optional(filledList(StatedModel), MODELS),
+  }
+  return snakeCased({
+    ...fields,
+    preset: required(Schema.Literal(kind), PRESET),
+    name: optional(ProviderName, NAME),
+  }).pipe(
+    Schema.decodeTo(
+      Schema.toType(Schema.Struct({ ...fields, kind: Schema.Literal(kind), name: ProviderName })),
+      SchemaTransformation.transform({
+        decode: ({ preset, ...stated }) => ({ ...stated, kind: preset, name: stated.name ?? preset }),
+        encode: ({ kind: preset, ...stated }) => ({ ...stated, preset }),
+      }),
+    ),
+  )
+}
+
 /** A vendor by its row alone, whose name it has unless it says another. Apart for each, since a union is told apart by single words. */
 const byPreset = (name: PresetName) => {
   const fields = {
     preset: required(Schema.Literal(name), PRESET),
     baseUrl: optional(BaseUrl, BASE_URL),
     apiKeyEnv,
+    dialects,
     models: optional(filledList(StatedModel), MODELS),
   }
   return snakeCased({ ...fields, name: optional(ProviderName, NAME) }).pipe(
@@ -176,6 +201,9 @@ const byPreset = (name: PresetName) => {
 
 const StatedProvider = Schema.Union([
   ...presetNames.map(byPreset),
+  kindByPreset("openai"),
+  kindByPreset("gemini"),
+  kindByPreset("anthropic"),
   vendor("openai"),
   vendor("gemini"),
   vendor("anthropic"),
@@ -188,13 +216,14 @@ const StatedProvider = Schema.Union([
       Schema.Boolean.annotate({ message: "must be true or false" }),
       "true: a stream without `[DONE]` was cut, even after its finish reason",
     ),
+    dialects,
     models: required(filledList(ModelConfig), MODELS),
   }),
   simulated,
 ]).annotate({
   message:
     "must be a mapping whose kind is openai, gemini, anthropic, openai-compatible or simulated, or whose preset is one of " +
-    presetNames.join(", "),
+    ["openai", "gemini", "anthropic", ...presetNames].join(", "),
 })
 export type StatedProvider = typeof StatedProvider.Type
 
@@ -267,6 +296,8 @@ export interface HttpProviderConfig {
   readonly apiKey?: Redacted.Redacted
   /** See there; only for openai-compatible endpoints. */
   readonly endsWithDone?: boolean
+  /** Where it speaks other dialects natively; only for openai-compatible endpoints. */
+  readonly endpoints?: Endpoints
   readonly models: ReadonlyArray<ModelConfig>
 }
 

@@ -1,4 +1,5 @@
 import type { ModelConfig, PriceOverride, StatedModel } from "../catalog/model.ts"
+import type { Endpoints } from "../catalog/preset.ts"
 import { type PresetName, presetNames, presetOf, presets } from "../catalog/vendors.ts"
 import { builtinVendors, simulatedProviders, type Vendor, vendors } from "./builtin-providers.ts"
 import type {
@@ -151,6 +152,7 @@ const httpFrom = (
           baseUrl: provider.baseUrl,
           models: provider.models,
           ...(provider.endsWithDone !== undefined && { endsWithDone: provider.endsWithDone }),
+          endpoints: chosen(USUAL_ENDPOINTS, provider.dialects ?? []),
         }
       : {
           kind,
@@ -160,11 +162,27 @@ const httpFrom = (
   }
 }
 
+/** Where servers that imitate OpenAI speak other dialects. Which tools of those they know nobody says. */
+const USUAL_ENDPOINTS: Endpoints = {
+  messages: { path: "messages", tools: [] },
+  responses: { path: "responses", tools: [] },
+}
+
+/** Returns the endpoints of the dialects that the file lists; all where it lists none. */
+const chosen = (
+  { messages, responses }: Endpoints,
+  stated: ReadonlyArray<keyof Endpoints> = ["messages", "responses"],
+): Endpoints => ({
+  ...(messages !== undefined && stated.includes("messages") && { messages }),
+  ...(responses !== undefined && stated.includes("responses") && { responses }),
+})
+
 interface ByPreset {
   readonly preset: PresetName
   readonly name: string
   readonly baseUrl?: string
   readonly apiKeyEnv?: string
+  readonly dialects?: ReadonlyArray<keyof Endpoints>
   readonly models?: ReadonlyArray<StatedModel>
 }
 
@@ -190,10 +208,16 @@ const fromPreset = (
   if (models.length === 0) {
     report(["models"], `is required for preset ${preset.name}, whose models only you know: list them by name`)
   }
+  stated.dialects?.forEach((dialect, index) => {
+    if (preset.dialects?.[dialect] === undefined) {
+      report(["dialects", index], `is not spoken by preset ${preset.name}`)
+    }
+  })
   return {
     name: stated.name,
     kind: preset.kind,
     preset,
+    endpoints: chosen(preset.dialects ?? {}, stated.dialects),
     baseUrl: baseUrl ?? preset.baseUrl,
     ...(apiKey !== undefined && { apiKey }),
     models,

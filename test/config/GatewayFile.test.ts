@@ -50,8 +50,8 @@ describe("a file that is wrong", () => {
   const USD = "must be a price from 0 to 4000 USD with at most 9 decimals"
   const KIND =
     "must be a mapping whose kind is openai, gemini, anthropic, openai-compatible or simulated, or whose preset is one of " +
-    "azure, bedrock, vertex, mistral, groq, deepseek, xai, openrouter, together, fireworks, cerebras, moonshot, " +
-    "ollama, vllm, lmstudio"
+    "openai, gemini, anthropic, azure, bedrock, vertex, mistral, groq, deepseek, xai, openrouter, together, " +
+    "fireworks, cerebras, moonshot, ollama, vllm, lmstudio"
   const BASE = "must be an http:// or https:// URL without credentials, query or fragment"
   const MODEL = "providers[0].models[0]"
   const cases: ReadonlyArray<readonly [yaml: string, ...lines: ReadonlyArray<string>]> = [

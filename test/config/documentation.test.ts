@@ -130,6 +130,17 @@ describe("docs/configuration.md", () => {
     )
   })
 
+  it("has each dialect that a vendor speaks natively, with the page that says so", () => {
+    const cell = (endpoint: { readonly path: string; readonly source: string } | undefined) =>
+      endpoint === undefined ? "–" : `[\`${endpoint.path}\`](${endpoint.source})`
+    assert.deepStrictEqual(
+      rowsAfter("#### Dialects of vendors"),
+      presets.flatMap(({ dialects, name }) =>
+        dialects === undefined ? [] : [[name, [cell(dialects.messages), cell(dialects.responses)]]],
+      ),
+    )
+  })
+
   it("names only fields that the file may have", () => {
     const models = `[${mapping(tableAfter("A model:"))}]`
     const simulation = mapping(tableAfter("`simulation`, for trying"))

@@ -142,7 +142,53 @@ describe("a preset in the file", () => {
     assert.strictEqual(keyOf(ollama(", api_key_env: OWN_KEY")), "value of OWN_KEY")
   })
 
+  it("speaks what its row says natively, or what of it the file lists", () => {
+    const spoken = (rest: string) =>
+      Object.keys(
+        only(config(`providers: [{ preset: deepseek${rest} }]`, ["DEEPSEEK_API_KEY"])).endpoints ?? {},
+      )
+    assert.deepStrictEqual(spoken(""), ["messages", "responses"])
+    assert.deepStrictEqual(spoken(", dialects: [responses]"), ["responses"])
+    assert.deepStrictEqual(spoken(", dialects: []"), [])
+    const ownServer = (rest: string) =>
+      only(
+        config(
+          `providers: [{ name: own, kind: openai-compatible, base_url: "https://own.test/v1", models: [{ name: m }]${rest} }]`,
+          [],
+        ),
+      ).endpoints
+    assert.deepStrictEqual(ownServer(""), {})
+    assert.deepInclude(ownServer(", dialects: [messages]")?.messages, { path: "messages" })
+  })
+
+  it("may be a vendor whose protocol is a kind, by its name", () => {
+    const found = config(
+      `providers:
+        - { preset: openai, models: [{ name: gpt-5.4-mini }] }
+        - { preset: anthropic, name: eu, api_key_env: EU_KEY, base_url: "https://eu.test" }
+        - preset: gemini`,
+      ["OPENAI_API_KEY", "GEMINI_API_KEY", "EU_KEY"],
+    )
+    assert.deepStrictEqual(
+      found.providers.map((provider) => [
+        provider.kind,
+        provider.name,
+        "baseUrl" in provider && provider.baseUrl,
+      ]),
+      [
+        ["openai", "openai", "https://openai.test/v1"],
+        ["anthropic", "eu", "https://eu.test"],
+        ["gemini", "gemini", "https://gemini.test"],
+      ],
+    )
+    assert.deepStrictEqual(auto(found)?.[0], "openai/gpt-5.4-mini")
+  })
+
   it.each<[yaml: string, ...lines: ReadonlyArray<string>]>([
+    [
+      "providers: [{ preset: groq, api_key_env: SET, dialects: [responses, messages] }]",
+      "providers[0].dialects[1] is not spoken by preset groq",
+    ],
     [
       "providers: [{ preset: groq }]",
       "providers[0].api_key_env needs the environment variable GROQ_API_KEY, which is not set",

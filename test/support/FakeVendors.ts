@@ -34,6 +34,29 @@ interface VendorFixture {
   readonly refusedStreamOptions?: Refusal
   /** The list of models, where a key opens one. */
   readonly models?: unknown
+  /** What it speaks besides, and what it says then. */
+  readonly dialects?: { readonly [Name in OtherDialect]?: DialectFixture }
+}
+
+export type OtherDialect = "messages" | "responses"
+
+/** A vendor's endpoint of another dialect, from its documents. */
+export interface DialectFixture {
+  readonly path: string
+  /** Header field, with `{key}` in it. */
+  readonly key?: string
+  /** A model that is served there. */
+  readonly model: string
+  readonly usage: VendorFixture["usage"]
+  readonly cost?: number
+  /** What of a request of Codex's kind reaches the vendor. */
+  readonly sends?: object
+  /** Fields that it refuses. */
+  readonly refuses?: ReadonlyArray<string>
+  readonly whole: object
+  /** Data of the events, each of which has its `type` for a name. */
+  readonly stream: ReadonlyArray<{ readonly type: string }>
+  readonly unknownModel: Refusal
 }
 
 interface Refusal {
@@ -43,6 +66,8 @@ interface Refusal {
 
 export const GOOD_KEY = "good-key-of-tests"
 export const NO_MODEL = "no-such-model"
+/** Ends the names of models that are not there, and that only the endpoint of a dialect is asked for. */
+export const NO_SUCH = "-none"
 export const TEXT = "Hello! How can I help?"
 
 export const vendorFixtures: ReadonlyArray<{ readonly preset: Preset; readonly fixture: VendorFixture }> =
@@ -70,6 +95,8 @@ export class FakeVendors {
   readonly strays: Array<string> = []
   /** Vendors that were sent `stream_options` and do not take them. */
   readonly refused: Array<string> = []
+  /** Bodies of the requests in other dialects, as they came. */
+  readonly asked: Array<string> = []
   readonly #server: Server
 
   private constructor() {
@@ -101,6 +128,10 @@ export class FakeVendors {
       const [, name = "", path = ""] = /^\/(\w+)(\/.*)$/.exec(request.url ?? "") ?? []
       const fixture = vendorFixtures.find(({ preset }) => preset.name === name)?.fixture
       if (fixture === undefined) return this.#stray(request, response)
+      const other = Object.values(fixture.dialects ?? {}).find((dialect) => dialect.path === path)
+      if (other !== undefined) {
+        return this.#serveDialect(request, response, other, fixture, Buffer.concat(chunks).toString())
+      }
       const { wire } = fixture
       const isOpen = wire.keyInfo !== undefined && path === wire.models
       if (fixture.refusedKey !== undefined && !isOpen && !hasKey(request, wire.key)) {
@@ -133,11 +164,36 @@ export class FakeVendors {
     })
   }
 
+  #serveDialect(
+    request: IncomingMessage,
+    response: ServerResponse,
+    { key, refuses = [], stream, unknownModel, whole }: DialectFixture,
+    { refusedKey }: VendorFixture,
+    said: string,
+  ): void {
+    const body = JSON.parse(said) as ChatBody
+    this.asked.push(said)
+    const refused = refuses.find((field) => field in body)
+    if (refusedKey !== undefined && !hasKey(request, key)) json(response, refusedKey)
+    else if (body.model?.endsWith(NO_SUCH)) json(response, unknownModel)
+    else if (refused !== undefined) {
+      const error = { message: `property '${refused}' is unsupported`, type: "invalid_request_error" }
+      json(response, { status: 400, body: { error } })
+    } else if (body.stream === true) {
+      response.writeHead(200, { "content-type": "text/event-stream" })
+      response.end(eventsOf(stream))
+    } else json(response, { status: 200, body: whole })
+  }
+
   #stray({ method, url }: IncomingMessage, response: ServerResponse): void {
     this.strays.push(`${method} ${url}`)
     json(response, { status: 404, body: { error: "no such path" } })
   }
 }
+
+/** The text of a stream whose events have names. */
+export const eventsOf = (stream: DialectFixture["stream"]): string =>
+  stream.map((data) => `event: ${data.type}\ndata: ${JSON.stringify(data)}\n\n`).join("")
 
 interface ChatBody {
   readonly model?: string

@@ -1,6 +1,6 @@
 import { restrictedField } from "../../domain/restricted-fields.ts"
 import { fieldsOf, type Task } from "../../domain/Task.ts"
-import type { BodyWriter, Fault, Protocol } from "../protocols/Protocol.ts"
+import type { BodyWriter, Fault, Protocol, Wire } from "../protocols/Protocol.ts"
 
 /**
  * One task for one model. Its body is written when it is first sent, and is the same for retries, unless the provider did
@@ -9,16 +9,20 @@ import type { BodyWriter, Fault, Protocol } from "../protocols/Protocol.ts"
 export class OutgoingCall {
   readonly task: Task
   readonly model: string
-  readonly protocol: Protocol
+  readonly wire: Wire
   #writer: BodyWriter
   #whole: string | Uint8Array | undefined
   #streamed: string | Uint8Array | undefined
 
-  constructor(task: Task, model: string, protocol: Protocol, writer: BodyWriter) {
+  constructor(task: Task, model: string, wire: Wire, writer: BodyWriter) {
     this.task = task
     this.model = model
-    this.protocol = protocol
+    this.wire = wire
     this.#writer = writer
+  }
+
+  get protocol(): Protocol {
+    return this.wire.protocol
   }
 
   wholeBody(): string | Uint8Array {

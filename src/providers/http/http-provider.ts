@@ -9,6 +9,7 @@ import type { ChunkSink, PreparedCall, Provider } from "../Provider.ts"
 import { badRequest, badResponse } from "../protocols/fault.ts"
 import type { BodyWriter, Fault, JsonAnswer, Wire } from "../protocols/Protocol.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
+import { isMissingPath } from "./missing-path.ts"
 import { OutgoingCall } from "./OutgoingCall.ts"
 import { SseParser } from "./sse.ts"
 import type { Transport, UpstreamRequest } from "./transport.ts"
@@ -48,9 +49,25 @@ export const makeHttpProvider = (
   const prefix = base.pathname.replace(/\/+$/, "")
   const upstream = transport.upstream(base.origin)
   const apiKey = config.apiKey && Redacted.value(config.apiKey)
-  const authHeaders = apiKey === undefined ? [] : auth(apiKey)
-  const wholeHeaders = [...authHeaders, ...headers, ...commonHeaders("application/json")]
-  const streamHeaders = [...authHeaders, ...headers, ...commonHeaders("text/event-stream")]
+  const headersWith = (keyed: Vendor["auth"]) => {
+    const own = [...(apiKey === undefined ? [] : keyed(apiKey)), ...headers]
+    return {
+      whole: [...own, ...commonHeaders("application/json")],
+      stream: [...own, ...commonHeaders("text/event-stream")],
+    }
+  }
+  const usualHeaders = headersWith(auth)
+  /** Of wires that have the key in a header of their own; a vendor has few wires. */
+  const otherHeaders = new Map<Wire, typeof usualHeaders>()
+  const headersOver = (over: Wire) => {
+    if (over.auth === undefined) return usualHeaders
+    const known = otherHeaders.get(over) ?? headersWith(over.auth)
+    otherHeaders.set(over, known)
+    return known
+  }
+
+  /** Wires whose path the server does not have, for as long as this process lives. */
+  const missing = new Set<Wire>()
 
   const failure = (model: string, fault: Fault, status?: number, usage: Usage | null = null) =>
     new ProviderError({
@@ -74,6 +91,10 @@ export const makeHttpProvider = (
     said: Buffer,
     usage?: Usage | null,
   ) => {
+    if (call.wire.instead !== undefined && isMissingPath(status, said)) {
+      missing.add(call.wire)
+      return Effect.fail(failure(call.model, { kind: "needs_rewording", detail: "no such path" }, status))
+    }
     const own = call.refused(fault)
     return Effect.fail(failure(call.model, quotes(own, said, apiKey) ? withheld(own) : own, status, usage))
   }
@@ -209,13 +230,15 @@ export const makeHttpProvider = (
     })
 
   const callOf = (task: Task, model: string, over: Wire, writer: BodyWriter): PreparedCall => {
-    const { count: counting, path, protocol } = over
+    const { count: counting, path } = over
+    const root = over.isRooted === true ? "" : prefix
+    const usual = headersOver(over)
     const kind = task._tag === "Chat" ? "chat" : "embedding"
-    const call = new OutgoingCall(task, model, protocol, writer)
+    const call = new OutgoingCall(task, model, over, writer)
     const { headers: own } = writer
     const beyond = beyondOf(task, over.dialect)
     const dropped = droppedBy(writer, beyond)
-    const headersOf = (usual: ReadonlyArray<string>) => (own === undefined ? usual : [...usual, ...own])
+    const withOwn = (all: ReadonlyArray<string>) => (own === undefined ? all : [...all, ...own])
     return {
       ...(dropped !== undefined && { dropped }),
       ...(beyond?.isReduced === true && { isReduced: true }),
@@ -223,8 +246,8 @@ export const makeHttpProvider = (
         Effect.suspend(() => {
           const body = call.wholeBody()
           const request = {
-            path: prefix + path(model, kind),
-            headers: headersOf(wholeHeaders),
+            path: root + path(model, kind),
+            headers: withOwn(usual.whole),
             body,
             timeoutMs,
           }
@@ -234,8 +257,8 @@ export const makeHttpProvider = (
         Effect.suspend(() => {
           const body = call.streamedBody()
           const request = {
-            path: prefix + path(model, "stream"),
-            headers: headersOf(streamHeaders),
+            path: root + path(model, "stream"),
+            headers: withOwn(usual.stream),
             body,
             timeoutMs,
           }
@@ -245,8 +268,8 @@ export const makeHttpProvider = (
         count: (timeoutMs: number) =>
           Effect.suspend(() =>
             count(call, counting.read, {
-              path: prefix + counting.path,
-              headers: headersOf(wholeHeaders),
+              path: root + counting.path,
+              headers: withOwn(usual.whole),
               body: call.wholeBody(),
               timeoutMs,
             }),
@@ -255,21 +278,49 @@ export const makeHttpProvider = (
     }
   }
 
+  const refusal = (model: string, fault: Fault): PreparedCall => {
+    const refused = Effect.suspend(() => Effect.fail(failure(model, fault)))
+    return { complete: () => refused, stream: () => refused }
+  }
+
+  /** Makes a call that goes over the other wire once this one's path is missing. */
+  const orInstead = (call: PreparedCall, task: Task, model: string, over: Wire): PreparedCall => {
+    let other: PreparedCall | undefined
+    const current = () => {
+      if (!missing.has(over)) return call
+      other ??= Result.getOrElse(prepareOver(task, model, over), ({ param, reason }) =>
+        refusal(model, { kind: "unsupported", param, message: reason }),
+      )
+      return other
+    }
+    return {
+      ...call,
+      complete: (timeoutMs) => Effect.suspend(() => current().complete(timeoutMs)),
+      stream: (timeoutMs, sink) => Effect.suspend(() => current().stream(timeoutMs, sink)),
+    }
+  }
+
+  const prepareOver = (task: Task, model: string, over: Wire): ReturnType<Provider["prepare"]> => {
+    const { instead } = over
+    if (instead !== undefined && missing.has(over)) return prepareOver(task, model, instead)
+    const beyond = beyondOf(task, over.dialect)?.refused
+    if (beyond !== undefined) return Result.fail(beyond)
+    const lowered = over.protocol.lower(task, model)
+    if (Result.isSuccess(lowered)) {
+      const call = callOf(task, model, over, lowered.success)
+      return Result.succeed(instead === undefined ? call : orInstead(call, task, model, over))
+    }
+    const { kind, param, reason } = lowered.failure
+    return kind === "unsupported"
+      ? Result.fail({ param, reason })
+      : Result.succeed(refusal(model, badRequest(reason, param)))
+  }
+
   return {
     name: config.name,
     simulated: false,
     models: new Map(config.models.map((model) => [model.name, model])),
-    prepare: (task, model) => {
-      const over = wire(task, model)
-      const beyond = beyondOf(task, over.dialect)?.refused
-      if (beyond !== undefined) return Result.fail(beyond)
-      const lowered = over.protocol.lower(task, model)
-      if (Result.isSuccess(lowered)) return Result.succeed(callOf(task, model, over, lowered.success))
-      const { kind, param, reason } = lowered.failure
-      if (kind === "unsupported") return Result.fail({ param, reason })
-      const refused = Effect.suspend(() => Effect.fail(failure(model, badRequest(reason, param))))
-      return Result.succeed({ complete: () => refused, stream: () => refused })
-    },
+    prepare: (task, model) => prepareOver(task, model, wire(task, model)),
   }
 }
 

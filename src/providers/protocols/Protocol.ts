@@ -48,6 +48,8 @@ export interface Wire {
   readonly isRooted?: boolean
   /** The header that carries the key, where it is another than that of the vendor. */
   readonly auth?: (apiKey: string) => readonly [name: string, value: string]
+  /** Asked in its place from when the server turns out not to have its path: not each version of a server does. */
+  readonly instead?: Wire
 }
 
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */

@@ -1,21 +1,50 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
+import { nativeMessages } from "../protocols/anthropic/native.ts"
+import { anthropic } from "../protocols/anthropic/protocol.ts"
+import { audienceOf } from "../protocols/openai-chat/audience.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
+import { nativeResponsesOf } from "../protocols/openai-responses/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
+import { nativeEndpoint, wireAt } from "./endpoint.ts"
 import { keyHeader } from "./key-header.ts"
 
-/** Makes a provider for any server that speaks OpenAI's chat completions; the key is optional. */
+/**
+ * Makes a provider for any server that speaks OpenAI's chat completions, and Messages or Responses besides where its row or the
+ * file says so; the key is optional.
+ */
 export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Transport) => {
-  const { endsWithDone = false, preset } = config
+  const { endpoints = {}, endsWithDone = false, preset } = config
   const protocol = openAiChat({
     isOpenAi: false,
     endsWithDone,
     takesStreamOptions: preset?.takesStreamOptions ?? true,
   })
   const chat: Wire = { protocol, path: openAiPath }
+  const messages =
+    endpoints.messages &&
+    nativeEndpoint(config, endpoints.messages, "messages", nativeMessages(isClaude), chat)
+  const responses =
+    endpoints.responses &&
+    nativeEndpoint(config, endpoints.responses, "responses", nativeResponsesOf(endpoints.responses), chat)
+  const limits = new Map(config.models.map(({ maxOutputTokens, name }) => [name, maxOutputTokens]))
+  const translated =
+    endpoints.messages?.alone &&
+    wireAt(
+      config,
+      endpoints.messages,
+      anthropic((model) => limits.get(model)),
+    )
   return makeHttpProvider(config, transport, {
-    wire: () => chat,
+    wire: (task, model) => {
+      if (task._tag === "Embedding") return chat
+      if (messages?.takes(task, model)) return messages.wire
+      if (translated !== undefined && messages?.serves(model)) return translated
+      return responses?.takes(task, model) ? responses.wire : chat
+    },
     auth: (apiKey) => keyHeader(config, apiKey),
   })
 }
+
+const isClaude = (model: string): boolean => audienceOf(model, false).isClaude

@@ -45,7 +45,7 @@ const statuses: ReadonlyMap<unknown, number> = new Map(
 const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: number | undefined): Fault => {
   const said = readError(error)
   const { code, message, type } = said
-  const kind = kindOf(status, said)
+  const kind = kindOf(status, said, error !== undefined)
   // What nobody knows about a 403 may be about the key.
   if (status === 403 && kind === "refused") return upstreamFault(kind, { identifiers: [] })
   return upstreamFault(kind, {
@@ -61,7 +61,7 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
 const fieldOf = (message: string | undefined): string | undefined =>
   message === undefined ? undefined : /^([a-z_]+(?:\.\w+){0,10}): /.exec(message)?.[1]
 
-const kindOf = (status: number, said: Said): ProviderErrorKind => {
+const kindOf = (status: number, said: Said, isJson: boolean): ProviderErrorKind => {
   const { message, type } = said
   if (status < 400) return "bad_response"
   if (status === 400 && refusesThoughts(message)) return "needs_rewording"
@@ -76,7 +76,7 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
     case 402:
       return "quota_exhausted"
     case 403:
-      return type === "permission_error" || (message !== undefined && isForbidden(said)) ? "auth" : "refused"
+      return type === "permission_error" || (isJson && isForbidden(said)) ? "auth" : "refused"
     case 404:
       // Anything else that is missing (a file, a container) the client named.
       return message === undefined || /^(model\b|not found( the model\b|$))/i.test(message)

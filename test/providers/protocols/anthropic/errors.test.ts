@@ -113,7 +113,7 @@ describe("error classification", () => {
       404,
       error("not_found_error", "Not found the model no-such-model or Permission denied"),
     ],
-    ["auth", 403, { error: { message: "Forbidden", code: "403" } }],
+    ["auth", 403, { Message: "Authentication failed: Please make sure your API Key is valid." }],
     ["refused", 403, error("invalid_request_error", "Of the request.")],
   ])("%s: %d %j", (kind, status, body) => {
     assert.strictEqual(classify(status, body).kind, kind)
