@@ -65,7 +65,7 @@ export const scanJson = (bytes: Buffer, limits: JsonLimits): JsonScan => {
   const { length } = bytes
   const members = new MemberRecorder(bytes)
   /** Fields so far of each object that is open, by its level. */
-  const fields = new Uint32Array(limits.depth + 1)
+  const fields: Array<number> = []
   let pieces = 0
   let depth = 0
   let longNumber = false

@@ -9,6 +9,7 @@ import { decodeMessages } from "../../src/http/messages-routes.ts"
 import { decodeChat, decodeEmbeddings } from "../../src/http/openai-routes.ts"
 import { decodeResponses } from "../../src/http/responses-routes.ts"
 import { nativeMessages } from "../../src/providers/protocols/anthropic/native.ts"
+import { anthropic } from "../../src/providers/protocols/anthropic/protocol.ts"
 import { gemini } from "../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../src/providers/protocols/openai-chat/protocol.ts"
 import { nativeResponses, openAiResponses } from "../../src/providers/protocols/openai-responses/protocol.ts"
@@ -39,6 +40,8 @@ const models = [
   [nativeResponses, "gpt-5.5"],
   [nativeMessages(() => true), "claude-opus-5-5"],
   [nativeMessages(() => false), "deepseek-flash"],
+  [anthropic(() => 8192), "claude-haiku-4-5"],
+  [anthropic(() => 8192), "claude-haiku-5-5"],
   [gemini, "gemini-2.5-pro"],
   [gemini, "gemini-3-pro"],
 ] as const

@@ -283,6 +283,101 @@ export const heavyBodies: ReadonlyArray<HeavyBody> = [
   input("a long text", (bytes) => `"${times(bytes, "lorem ipsum dolor ")}"`),
   input("an object", (bytes) => `{${items(bytes, (i) => `"f${i}":0`)}}`),
   embeddingFields("many fields", (bytes) => items(bytes, (i) => `"f${i}":0`)),
+  responseItems("many calls and outputs", (bytes) =>
+    items(
+      bytes,
+      (i) =>
+        `{"type":"function_call","call_id":"${i}","name":"f","arguments":"{}"},{"type":"function_call_output","call_id":"${i}","output":"r"}`,
+    ),
+  ),
+  responseItems("many calls of one id", (bytes) =>
+    items(bytes, () => '{"type":"function_call","call_id":"c","name":"f","arguments":"{}"}'),
+  ),
+  responseItems("many custom calls and outputs", (bytes) =>
+    items(
+      bytes,
+      (i) =>
+        `{"type":"custom_tool_call","call_id":"${i}","name":"f","input":"x"},{"type":"custom_tool_call_output","call_id":"${i}","output":[{"type":"input_image","image_url":"data:image/png;base64,AA=="}]}`,
+    ),
+  ),
+  responseItems("many messages of the model, with reasoning between", (bytes) =>
+    items(bytes, (i) =>
+      i % 2
+        ? '{"role":"assistant","content":"a"}'
+        : '{"type":"reasoning","summary":[{"type":"summary_text","text":"t"}]}',
+    ),
+  ),
+  responseTools(
+    "many searches",
+    (bytes) => `{"type":"function","name":"f"},${items(bytes, () => '{"type":"web_search"}')}`,
+  ),
+  calls("many calls of one id", (bytes) =>
+    items(bytes, () => '{"type":"tool_use","id":"c","name":"f","input":{}}'),
+  ),
+  calls("many calls of ids that Claude does not take", (bytes) =>
+    items(bytes, () => '{"type":"tool_use","id":"a.b","name":"f","input":{}}'),
+  ),
+  calls("many calls whose ids are taken by made-up ones", (bytes) =>
+    items(bytes, (i) => `{"type":"tool_use","id":"${i % 2 ? "a.b" : `call_${i}`}","name":"f","input":{}}`),
+  ),
+  turns("many calls and results, one turn each", (bytes) =>
+    items(
+      bytes,
+      (i) =>
+        `{"role":"assistant","content":[{"type":"tool_use","id":"c${i}","name":"f","input":{}}]},{"role":"user","content":[{"type":"tool_result","tool_use_id":"c${i}","content":"r"}]}`,
+    ),
+  ),
+  turns("many instructions among turns", (bytes) =>
+    items(bytes, (i) => (i % 2 ? '{"role":"system","content":"s"}' : '{"role":"user","content":"u"}')),
+  ),
+  turns("many turns that other vendors thought about", (bytes) =>
+    items(
+      bytes,
+      () =>
+        '{"role":"assistant","content":[{"type":"thinking","thinking":"t","signature":""},{"type":"text","text":"a"}]}',
+    ),
+  ),
+  turns("many redacted thoughts", (bytes) =>
+    items(bytes, () => '{"role":"assistant","content":[{"type":"redacted_thinking","data":"t"}]}'),
+  ),
+  blocks(
+    "a document of many blocks",
+    (bytes) =>
+      `{"type":"document","title":"t","context":"c","source":{"type":"content","content":[${items(bytes, () => '{"type":"text","text":"a"}')}]}}`,
+  ),
+  blocks("documents within documents", (bytes) =>
+    items(
+      bytes,
+      () =>
+        `${'{"type":"document","title":"t","source":{"type":"content","content":['.repeat(60)}${"]}}".repeat(60)}`,
+    ),
+  ),
+  blocks(
+    "long titles within each other",
+    (bytes) =>
+      `${`{"type":"document","title":"${"x".repeat(bytes / 61 - 90)}","source":{"type":"content","content":[`.repeat(60)}{"type":"text","text":"a"}${"]}}".repeat(60)}`,
+  ),
+  blocks(
+    "one result of many blocks",
+    (bytes) =>
+      `{"type":"tool_result","tool_use_id":"c","is_error":true,"cache_control":{},"content":[${items(bytes, () => '{"type":"text","text":"a"}')}]}`,
+  ),
+  blocks("many thousand results of one call", (bytes) =>
+    items(bytes, () => '{"type":"tool_result","tool_use_id":"c","content":"r"}'),
+  ),
+  settings("a user with a long name", (bytes) => `"metadata":{"user_id":"${times(bytes, "u")}"}`),
+  settings(
+    "a schema of lists within lists",
+    (bytes) =>
+      `"output_config":{"format":{"type":"json_schema","schema":{"type":"object","anyOf":[${items(bytes, () => '{"type":"object","properties":{},"additionalProperties":false}')}]}}}`,
+  ),
+  settings("many stop sequences", (bytes) => `"stop_sequences":[${items(bytes, () => '"a"')}]`),
+  settings("many fields", (bytes) => items(bytes, (i) => `"f${i}":0`)),
+  settings(
+    "many instructions",
+    (bytes) =>
+      `"system":[${items(bytes, () => '{"type":"text","text":"a","cache_control":{"type":"ephemeral"}}')}]`,
+  ),
   turns("many turns", (bytes) => items(bytes, () => USER)),
   blocks("many blocks", (bytes) => items(bytes, () => '{"type":"text","text":"a","cache_control":{}}')),
   blocks("a long text", (bytes) => `{"type":"text","text":"${times(bytes - 30, "a")}"}`),
