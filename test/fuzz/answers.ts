@@ -115,9 +115,9 @@ export const faultOf = (
   return envelopeFault(target, framed, status, body)
 }
 
-/** The last event of a stream: chat's, an error's, or a response's. */
+/** The last event of a stream: chat's, an error's, a response's, or a message's. */
 const STREAM_END =
-  /(data: (\[DONE\]|\{"error":.*\})|event: (response\.(completed|incomplete|failed)|error)\ndata: \{.*\})\n\n$/
+  /(data: (\[DONE\]|\{"error":.*\})|event: (response\.(completed|incomplete|failed)|error|message_stop)\ndata: \{.*\})\n\n$/
 
 const streamFault = (headers: ReadonlyMap<string, string>, body: string): string | undefined => {
   const type = headers.get("content-type") ?? ""
@@ -129,21 +129,40 @@ const streamFault = (headers: ReadonlyMap<string, string>, body: string): string
   return type.startsWith("application/json") && jsonOf(body) === undefined ? "is no JSON" : undefined
 }
 
+type Family = "problem" | "openai" | "anthropic"
+
+/** Routes whose errors are of one family or of another; of targets that are written in another way, any may have been meant. */
+const familyOf = (target: string): Family | undefined => {
+  if (/^\/v1\/messages(?:[/?]|$)/.test(target)) return "anthropic"
+  // Of either vendor's, as the client's headers say.
+  if (/^\/v1\/models(?:[/?]|$)/.test(target)) return undefined
+  if (target.startsWith("/v1/")) return "openai"
+  return target.includes("/v1/") ? undefined : "problem"
+}
+
 const envelopeFault = (target: string, framed: boolean, status: number, body: string): string | undefined => {
-  const json = jsonOf(body)
-  const fields = typeof json === "object" && json !== null ? new Map(Object.entries(json)) : new Map()
-  const error: unknown = fields.get("error")
-  const openAi = typeof error === "object" && error !== null
-  // Of targets that are written in another way, and of broken ones, either family may have been meant.
-  const expected = target.startsWith("/v1/") ? true : target.includes("/v1/") ? undefined : false
-  if (framed && expected !== undefined && openAi !== expected) {
+  const { code, family } = readEnvelope(jsonOf(body))
+  const expected = familyOf(target)
+  if (framed && expected !== undefined && family !== expected) {
     return `has the envelope of another route: ${body.slice(0, 300)}`
   }
-  const code: unknown = openAi ? new Map(Object.entries(error)).get("code") : fields.get("code")
   const known = new Map<unknown, { readonly status: number }>(Object.entries(errorCatalogue)).get(code)
   if (known === undefined) return `has no code that is known: ${body.slice(0, 300)}`
   return known.status === status ? undefined : `has the code ${code} with the status ${status}`
 }
+
+const readEnvelope = (json: unknown): { readonly family: Family; readonly code: unknown } => {
+  const error = fieldsOf(json).get("error")
+  if (fieldsOf(json).get("type") === "error") {
+    return { family: "anthropic", code: fieldsOf(fieldsOf(error).get("details")).get("error_code") }
+  }
+  return typeof error === "object" && error !== null
+    ? { family: "openai", code: fieldsOf(error).get("code") }
+    : { family: "problem", code: fieldsOf(json).get("code") }
+}
+
+const fieldsOf = (value: unknown): ReadonlyMap<string, unknown> =>
+  new Map(typeof value === "object" && value !== null ? Object.entries(value) : [])
 
 const jsonOf = (text: string): unknown => {
   try {

@@ -88,6 +88,47 @@ const items: Endpoint["bodies"] = [
   { input: "hello", stream: true, temperature: 0.5, metadata: { a: "b" } },
 ]
 
+const block = { type: "text", text: "t", cache_control: { type: "ephemeral", ttl: "1h" } }
+const image = { type: "image", source: { type: "base64", media_type: "image/png", data: "iVBORw0KGgo=" } }
+
+const conversations: Endpoint["bodies"] = [
+  { max_tokens: 9, messages: [user] },
+  {
+    max_tokens: 2_000,
+    stream: true,
+    system: [block],
+    messages: [user, { role: "assistant", content: [block] }, user],
+    metadata: { user_id: "u" },
+    stop_sequences: ["a"],
+    temperature: 0.5,
+    thinking: { type: "enabled", budget_tokens: 1_024 },
+  },
+  {
+    max_tokens: 9,
+    system: "s",
+    messages: [
+      { role: "user", content: [block, image, { type: "document", source: { type: "text", data: "d" } }] },
+      {
+        role: "assistant",
+        content: [
+          { type: "thinking", thinking: "t", signature: "c2ln" },
+          { type: "redacted_thinking", data: "d" },
+          { type: "tool_use", id: "c1", name: "f", input: { a: [1, { b: null }] } },
+        ],
+      },
+      {
+        role: "user",
+        content: [{ type: "tool_result", tool_use_id: "c1", content: [block], is_error: true }],
+      },
+      { role: "system", content: "s" },
+    ],
+    tools: [{ name: "f", description: "d", input_schema: { type: "object", properties: {} }, strict: true }],
+    tool_choice: { type: "tool", name: "f", disable_parallel_tool_use: true },
+    output_config: { effort: "low", format: { type: "json_schema", schema: { type: "object" } } },
+    service_tier: "auto",
+  },
+]
+
 export const inference: ReadonlyArray<Endpoint> = [
   {
     method: "POST",
@@ -117,6 +158,8 @@ export const inference: ReadonlyArray<Endpoint> = [
   },
   { method: "POST", path: "/v1/responses", bodies: items },
   { method: "POST", path: "/v1/responses/compact", bodies: items },
+  { method: "POST", path: "/v1/messages", bodies: conversations },
+  { method: "POST", path: "/v1/messages/count_tokens", bodies: conversations },
 ]
 
 const get = (path: string): Endpoint => ({ method: "GET", path, bodies: [] })

@@ -19,7 +19,7 @@ beforeAll(async () => {
   gateway = await GatewayInProcess.start({
     databaseUrl: await Effect.runPromise(migratedPostgresUrl),
     config: fuzzConfig(upstream.url),
-    env: { GEMINI_API_KEY: "k" },
+    env: { ANTHROPIC_API_KEY: "k", GEMINI_API_KEY: "k", OPENAI_API_KEY: "k" },
   })
   apiKey = (await gateway.createKey({ rpm: 1_000_000 })).key
 })

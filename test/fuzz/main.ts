@@ -63,7 +63,7 @@ const startTarget = async (): Promise<Target> => {
   const upstream = await FakeUpstream.start()
   const gateway = await GatewayInProcess.start({
     config: fuzzConfig(upstream.url),
-    env: { GEMINI_API_KEY: "k" },
+    env: { ANTHROPIC_API_KEY: "k", GEMINI_API_KEY: "k", OPENAI_API_KEY: "k" },
   })
   const { key } = await gateway.createKey({ rpm: 1_000_000 })
   const stop = async () => {

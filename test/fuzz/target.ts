@@ -15,6 +15,14 @@ providers:
     kind: gemini
     base_url: ${upstreamUrl}
     models: [{ name: gemini-2.5-flash }, { name: gemini-3-flash-preview }, { name: embed, kind: embedding }]
+  - name: openai
+    kind: openai
+    base_url: ${upstreamUrl}/v1
+    models: [{ name: gpt-5.5 }]
+  - name: anthropic
+    kind: anthropic
+    base_url: ${upstreamUrl}
+    models: [{ name: claude-haiku-5-5 }, { name: claude-haiku-4-5 }]
 limits: { requests_per_minute: 1000000, max_event_loop_delay_ms: 3600000 }
 `
 
@@ -29,6 +37,9 @@ export const fuzzModels = [
   "g/gemini-2.5-flash",
   "g/gemini-3-flash-preview",
   "g/embed",
+  "openai/gpt-5.5",
+  "anthropic/claude-haiku-5-5",
+  "anthropic/claude-haiku-4-5",
   "nobody",
 ]
 
