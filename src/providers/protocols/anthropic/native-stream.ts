@@ -24,6 +24,7 @@ const NOTHING: Added = {}
 
 class NativeStream implements StreamReader {
   #model: string
+  #started = false
   #counts: JsonObject | undefined
   #usage: ChatChunk["usage"]
 
@@ -35,7 +36,7 @@ class NativeStream implements StreamReader {
     if (event.data.trim() === "") return nothing
     const json = parseJson(event.data)
     if (!isObject(json)) return fault(badResponse("event is not a JSON object"))
-    const error = classifyInBand(json)
+    const error = classifyInBand(json) ?? this.#disorder(json.type)
     if (error !== undefined) return fault(error)
     const chunks = [this.#chunk(bytesOf(event, json), this.#understand(json))]
     return { _tag: json.type === "message_stop" ? "Done" : "Chunks", chunks }
@@ -43,10 +44,20 @@ class NativeStream implements StreamReader {
 
   end(rest: string): Reading {
     const text = rest.trim()
-    if (text === "") return truncated
     const data = text.replace(/^(event:.*\n)?data:/, "")
+    if (!isObject(parseJson(data))) return truncated
     const last = this.read({ bytes: Buffer.from(`${text}\n\n`), type: typeOf(text), data })
     return last._tag === "Chunks" ? truncated : last
+  }
+
+  /** Finds a message that lacks its beginning, or begins again: no client of Anthropic's reads on there. */
+  #disorder(type: unknown): Fault | undefined {
+    const begins = type === "message_start"
+    if (begins === this.#started && /^(message|content_block)_/.test(String(type))) {
+      return badResponse(begins ? "a second message_start" : "no message_start")
+    }
+    this.#started ||= begins
+    return undefined
   }
 
   #understand(json: JsonObject): Added {

@@ -148,7 +148,7 @@ const blocks: ReadonlyArray<ClaudeBlock> = [
 ]
 const message = claudeMessage({ model: "claude-x-1" }, blocks, "tool_use")
 
-const run = (events: string) => {
+const run = (events: string, rest = "") => {
   const reader = nativeAnthropic.openStream("claude-x", 0)
   const chunks: Array<ChatChunk> = []
   for (const event of new SseParser(1_000_000).push(Buffer.from(events)).events) {
@@ -157,7 +157,7 @@ const run = (events: string) => {
     chunks.push(...reading.chunks)
     if (reading._tag === "Done") return { chunks, outcome: "Done" }
   }
-  const end = reader.end("")
+  const end = reader.end(rest)
   return { chunks, outcome: end._tag === "Fault" ? end.fault.kind : end._tag }
 }
 
@@ -205,6 +205,23 @@ describe("Claude's own answer", () => {
     const failed = run(`${events.slice(0, 3).join("")}${error}`)
     assert.strictEqual(failed.outcome, "overloaded")
     assert.notInclude(bytesOf(failed.chunks), "overloaded")
+  })
+
+  it("is cut in the midst of an event too, but not before its blank line", () => {
+    const events = claudeEvents(message)
+    const [last = "", ...before] = events.toReversed()
+    const head = before.toReversed().join("")
+    assert.strictEqual(run(head, last.slice(0, -4)).outcome, "reset")
+    const whole = run(head, last.trimEnd())
+    assert.strictEqual(whole.outcome, "Done")
+  })
+
+  it("is none without its beginning, or with two", () => {
+    const [start = "", ping = "", ...others] = claudeEvents(message)
+    assert.strictEqual(run(others.join("")).outcome, "bad_response")
+    assert.strictEqual(run([start, start, ...others].join("")).outcome, "bad_response")
+    const odd = claudeEvent({ type: "invented" })
+    assert.strictEqual(run([ping, odd, start, ...others].join("")).outcome, "Done")
   })
 
   it("is streamed with names of its events where it came whole", () => {
