@@ -11,34 +11,36 @@ import { encryptedDetail, textDetail } from "./thinking-blocks.ts"
 import { readUsage, withCounts } from "./usage.ts"
 
 /**
- * Turns Claude's events into OpenAI's chunks. Blocks come one after another, each with its number; the answer is whole with
+ * Turns Claude's events into OpenAI's chunks. Each block has a number, by which its pieces are told; the answer is whole with
  * `message_stop`, and its end waits for that. Events that nobody here knows say nothing.
  */
 export const openStream = (model: string, nowMs: number): StreamReader => new MessageStream(model, nowMs)
 
-/** A block of which more may come. */
+/** A call or a thought of which more may come. */
 interface OpenBlock {
-  readonly type: unknown
+  readonly type: "tool_use" | "thinking"
   /** Its number among the calls or among the thoughts. */
   readonly nth: number
+  /** What a call is called with, where it comes with its beginning. */
+  readonly input?: JsonObject | undefined
+  /** A thought, as far as it has come. */
+  thought: string
   /** Whether something of it has come. */
   isBegun: boolean
 }
 
-const NO_BLOCK: OpenBlock = { type: undefined, nth: 0, isBegun: false }
-
-/** Characters of one thought, which is handed out whole: far more than a model puts out. */
+/** Characters of an answer's thoughts, which are handed out whole: far more than a model puts out. */
 const MAX_THOUGHT = 4_000_000
 
 class MessageStream implements StreamReader {
   readonly #model: string
   readonly #nowMs: number
   #head: WireHead | undefined
-  #block = NO_BLOCK
+  /** By the numbers that their events have. */
+  readonly #open = new Map<unknown, OpenBlock>()
   #calls = 0
   #thoughts = 0
-  /** The latest thought, as far as it has come. */
-  #thought = ""
+  #thoughtLength = 0
   /** True once there was a text or a call. */
   #begun = false
   #stopReason: unknown
@@ -70,14 +72,11 @@ class MessageStream implements StreamReader {
       case "message_start":
         return this.#start(objectAt(json, "message"))
       case "content_block_start":
-        return this.#startBlock(objectAt(json, "content_block"))
+        return this.#startBlock(json.index, objectAt(json, "content_block"))
       case "content_block_delta":
-        return this.#more(objectAt(json, "delta"))
+        return this.#more(this.#open.get(json.index), objectAt(json, "delta"))
       case "content_block_stop":
-        // Of a call without arguments, whose text OpenAI's clients take for JSON.
-        return this.#block.type === "tool_use" && !this.#block.isBegun
-          ? this.#sayArguments(this.#block.nth, "{}")
-          : nothing
+        return this.#stopBlock(json.index)
       case "message_delta":
         this.#stopReason = objectAt(json, "delta")?.stop_reason ?? this.#stopReason
         this.#count(json.usage)
@@ -95,32 +94,46 @@ class MessageStream implements StreamReader {
     return this.#say({ role: "assistant", content: "" }, 0, false)
   }
 
-  #startBlock(block: JsonObject | undefined): Reading {
+  #startBlock(index: unknown, block: JsonObject | undefined): Reading {
     switch (block?.type) {
       case "tool_use": {
         this.#begun = true
-        this.#block = { type: block.type, nth: this.#calls++, isBegun: false }
+        const nth = this.#calls++
+        this.#open.set(index, {
+          type: block.type,
+          nth,
+          input: objectAt(block, "input"),
+          thought: "",
+          isBegun: false,
+        })
         const name = fromWireName(stringAt(block, "name") ?? "")
         const call = { id: stringAt(block, "id") ?? "", type: "function", function: { name, arguments: "" } }
-        return this.#say({ tool_calls: [{ index: this.#block.nth, ...call }] }, name.length)
+        return this.#say({ tool_calls: [{ index: nth, ...call }] }, name.length)
       }
-      case "thinking":
-        this.#block = { type: block.type, nth: this.#thoughts++, isBegun: false }
-        this.#thought = ""
-        return nothing
+      case "thinking": {
+        const open: OpenBlock = { type: block.type, nth: this.#thoughts++, thought: "", isBegun: false }
+        this.#open.set(index, open)
+        return this.#more(open, { type: "thinking_delta", thinking: block.thinking })
+      }
       case "redacted_thinking": {
-        this.#block = NO_BLOCK
         const detail = encryptedDetail(this.#thoughts++, stringAt(block, "data") ?? "")
         return this.#say({ reasoning_details: [detail] }, 0)
       }
       default:
-        this.#block = NO_BLOCK
-        return this.#more({ type: "text_delta", text: block?.text })
+        return this.#more(undefined, { type: "text_delta", text: block?.text })
     }
   }
 
-  #more(delta: JsonObject | undefined): Reading {
-    const { nth, type } = this.#block
+  #stopBlock(index: unknown): Reading {
+    const block = this.#open.get(index)
+    this.#open.delete(index)
+    // OpenAI's clients take the text of a call without arguments for JSON too.
+    return block?.type === "tool_use" && !block.isBegun
+      ? this.#sayArguments(block, JSON.stringify(block.input ?? {}))
+      : nothing
+  }
+
+  #more(block: OpenBlock | undefined, delta: JsonObject | undefined): Reading {
     switch (delta?.type) {
       case "text_delta": {
         const text = stringAt(delta, "text") ?? ""
@@ -130,19 +143,20 @@ class MessageStream implements StreamReader {
       }
       case "input_json_delta": {
         const piece = stringAt(delta, "partial_json") ?? ""
-        return piece === "" || type !== "tool_use" ? nothing : this.#sayArguments(nth, piece)
+        return piece === "" || block?.type !== "tool_use" ? nothing : this.#sayArguments(block, piece)
       }
       case "thinking_delta": {
         const thought = stringAt(delta, "thinking") ?? ""
-        if (thought === "" || type !== "thinking") return nothing
-        this.#thought += thought
-        if (this.#thought.length > MAX_THOUGHT) return fault(badResponse("thought is too long"))
+        if (thought === "" || block?.type !== "thinking") return nothing
+        block.thought += thought
+        this.#thoughtLength += thought.length
+        if (this.#thoughtLength > MAX_THOUGHT) return fault(badResponse("thoughts are too long"))
         return this.#say({ reasoning_content: thought }, thought.length)
       }
       case "signature_delta":
-        return type === "thinking"
+        return block?.type === "thinking"
           ? this.#say(
-              { reasoning_details: [textDetail(nth, this.#thought, stringAt(delta, "signature"))] },
+              { reasoning_details: [textDetail(block.nth, block.thought, stringAt(delta, "signature"))] },
               0,
             )
           : nothing
@@ -151,9 +165,9 @@ class MessageStream implements StreamReader {
     }
   }
 
-  #sayArguments(index: number, piece: string): Reading {
-    this.#block.isBegun = true
-    return this.#say({ tool_calls: [{ index, function: { arguments: piece } }] }, piece.length)
+  #sayArguments(block: OpenBlock, piece: string): Reading {
+    block.isBegun = true
+    return this.#say({ tool_calls: [{ index: block.nth, function: { arguments: piece } }] }, piece.length)
   }
 
   #stop(): Reading {

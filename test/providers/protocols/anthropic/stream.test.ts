@@ -126,6 +126,41 @@ describe("a streamed answer", () => {
     assert.deepStrictEqual(messages[1].content, message.content)
   })
 
+  it("tells the pieces of calls and thoughts apart by their numbers, however they are mixed", () => {
+    const [start = "", , ...others] = claudeEvents(
+      claudeMessage({ model: "x" }, [call, { ...call, id: "toolu_2", input: { city: "Oslo" } }], "tool_use"),
+    )
+    const blockEvents = others.slice(0, -2)
+    const [ones, twos] = [0, 1].map((index) =>
+      blockEvents.filter((event) => event.includes(`"index":${index}`)),
+    )
+    const mixed = (ones ?? []).flatMap((event, at) => [event, twos?.[at] ?? ""])
+    const pieces = deltas(run([start, ...mixed, ...others.slice(-2)]).chunks).flatMap(
+      ({ tool_calls = [] }) => tool_calls,
+    )
+    const argumentsOf = (nth: number) =>
+      pieces.map((piece) => (piece.index === nth ? (piece.function?.arguments ?? "") : "")).join("")
+    assert.deepStrictEqual([argumentsOf(0), argumentsOf(1)], ['{"city":"Rome"}', '{"city":"Oslo"}'])
+  })
+
+  it("says what some servers give with the beginning of a block, and not again", () => {
+    const begun = (content_block: object, index: number) => [
+      claudeEvent({ type: "content_block_start", index, content_block }),
+      claudeEvent({ type: "content_block_stop", index }),
+    ]
+    const [start = "", ...others] = claudeEvents(claudeMessage({ model: "x" }, [], "tool_use"))
+    const blocks = [{ ...thinking, signature: "" }, text, call, bare]
+    const all = deltas(run([start, ...blocks.flatMap(begun), ...others]).chunks)
+    assert.deepStrictEqual(
+      all.flatMap(({ content, reasoning_content, tool_calls }) => [
+        ...(reasoning_content ? [reasoning_content] : []),
+        ...(content ? [content] : []),
+        ...(tool_calls?.flatMap((each) => each.function?.arguments || []) ?? []),
+      ]),
+      [thinking.thinking, text.text, '{"city":"Rome"}', "{}"],
+    )
+  })
+
   it("is as generated as it is long", () => {
     const { chunks } = run(claudeEvents(claudeMessage({ model: "x" }, [thinking, text], "end_turn")))
     const generated = chunks.reduce((sum, chunk) => sum + chunk.generated, 0)

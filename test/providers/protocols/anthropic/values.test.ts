@@ -126,8 +126,8 @@ describe.each(Object.entries(blockMeanings))("a block of type %s", (type, meanin
       start,
       { type: "content_block_start", index: 0, content_block: block },
     ])
-    // A thought comes in deltas alone.
-    assert.deepStrictEqual(fieldsOf(begun), type === "thinking" ? [] : [...meaning])
+    // What signs a thought comes in a delta alone.
+    assert.deepStrictEqual(fieldsOf(begun), type === "thinking" ? ["reasoning_content"] : [...meaning])
   })
 
   it("passes", () => {
