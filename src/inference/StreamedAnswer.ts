@@ -4,7 +4,10 @@ import type { ChunkSink } from "../providers/Provider.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { AnswerSink } from "./AnswerSink.ts"
 
-/** Bytes of chunks without content that are held back; further ones are dropped, since no client misses them. */
+/**
+ * Bytes of chunks without content that are held back. Further ones are dropped, since no client of chat misses them; those of
+ * other dialects, which begin with all that was asked, go out.
+ */
 const HELD_BYTES = 64 * 1024
 
 /** Rule of thumb for tokens that no provider counted. */
@@ -61,7 +64,7 @@ export class StreamedAnswer implements ChunkSink {
     if (!chunk.semantic) {
       this.#heldBytes += chunk.event.length
       if (this.#heldBytes <= HELD_BYTES) this.#held.push(chunk)
-      return true
+      if (this.#heldBytes <= HELD_BYTES || chunk.dialect === undefined) return true
     }
     this.committed = true
     this.firstTokenAt = this.#now()

@@ -64,6 +64,19 @@ describe("a provider is not held back", () => {
   })
 })
 
+it("what passes as it came passes whole, however much of it comes before the first word", () => {
+  const { body, stream } = connected()
+  const begun = event("created".padEnd(40_000, "x"))
+  for (let n = 0; n < 2; n++) {
+    stream.write(piece("", { event: begun, semantic: false, dialect: "responses" }))
+  }
+  stream.write(piece("Hi", { event: event("Hi"), dialect: "responses" }))
+  assert.deepStrictEqual(
+    Buffer.from(body.bytes() ?? []),
+    Buffer.concat([begun, begun, event("Hi")].map((each) => Buffer.from(each))),
+  )
+})
+
 describe("the end of a stream", () => {
   it("has the provider's reason, and another one where the provider gave none", () => {
     const stream = answer()
