@@ -87,12 +87,12 @@ export class SseParser {
 
   /**
    * Returns the text that is left when the stream is over: of an event that never was completed, or of something else
-   * altogether. For an error it is the error alone.
+   * altogether, its lines ended by LF. For an error it is the error alone.
    */
   rest(): string {
     const bytes = this.#unfinished.take()
     const event = readEvent(bytes)
-    return event?.type === "error" ? event.data : bytes.toString()
+    return event?.type === "error" ? event.data : bytes.toString().replace(/\r\n?/g, "\n")
   }
 
   /** Reads the event that these bytes complete; false when it is too large. */

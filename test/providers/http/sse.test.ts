@@ -263,3 +263,10 @@ describe("an event above the bound", () => {
     assert.deepStrictEqual([events.length, tooLarge], [1000, false])
   })
 })
+
+it("what is left has its lines ended by LF, however they came", () => {
+  for (const end of ["\n", "\r\n", "\r"]) {
+    const { rest } = parse([Buffer.from(["event: a", "data: b"].join(end))])
+    assert.strictEqual(rest, "event: a\ndata: b")
+  }
+})
