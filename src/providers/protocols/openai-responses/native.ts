@@ -24,9 +24,14 @@ export const passAnswer = (model: string, { bytes, json }: JsonAnswer): Result.R
   })
 }
 
-export const passStream = (): StreamReader => ({ read, end: () => truncated })
+export const passStream = (): StreamReader => ({
+  read,
+  end: (rest) =>
+    lastReading(rest, (data) => read({ bytes: Buffer.from(`${rest.trimEnd()}\n\n`), type: "", data })),
+})
 
 const read = ({ bytes, data }: SseEvent): Reading => {
+  if (data.trim() === "") return nothing
   const json = parseJson(data)
   if (!isObject(json)) return { _tag: "Fault", fault: badResponse("event data is not a JSON object") }
   const fault = eventFault(json)
@@ -43,12 +48,14 @@ const read = ({ bytes, data }: SseEvent): Reading => {
   return { _tag: "Done", chunks: [last] }
 }
 
-/** Events before the first words, which another provider could still begin anew. */
-const beginnings: ReadonlySet<unknown> = new Set([
-  "response.created",
-  "response.in_progress",
-  "response.queued",
-])
+/** Tells whether an event says anything: what does not, another provider could still begin anew. */
+const isSaid = (event: JsonObject): boolean => {
+  const item = objectAt(event, "item")
+  if (event.type === "response.output_item.added")
+    return item?.type !== "message" && item?.type !== "reasoning"
+  // Signs of life have no place in the output.
+  return !String(event.type).endsWith("_part.added") && event.output_index !== undefined
+}
 
 const chunkOf = (event: Uint8Array, json: JsonObject): ChatChunk => {
   const delta = stringAt(json, "delta") ?? ""
@@ -57,7 +64,7 @@ const chunkOf = (event: Uint8Array, json: JsonObject): ChatChunk => {
     event,
     text: json.type === "response.output_text.delta" || json.type === "response.refusal.delta" ? delta : "",
     generated: delta.length,
-    semantic: !beginnings.has(json.type),
+    semantic: delta !== "" || isSaid(json),
     usageOnly: false,
     model: stringAt(objectAt(json, "response"), "model"),
     finishReason: undefined,
@@ -65,7 +72,16 @@ const chunkOf = (event: Uint8Array, json: JsonObject): ChatChunk => {
   }
 }
 
-export const truncated: Reading = {
+export const nothing: Reading = { _tag: "Chunks", chunks: [] }
+
+const truncated: Reading = {
   _tag: "Fault",
   fault: { kind: "reset", detail: "ended without its terminal event" },
+}
+
+/** Reads what is left when a stream is over: a last event that lacks no more than its blank line. */
+export const lastReading = (rest: string, read: (data: string) => Reading): Reading => {
+  const data = rest.trim().replace(/^(event:.*\n)?data:/, "")
+  const last = isObject(parseJson(data)) ? read(data) : nothing
+  return last._tag === "Chunks" ? truncated : last
 }

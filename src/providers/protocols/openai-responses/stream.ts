@@ -11,7 +11,7 @@ import { badResponse } from "../fault.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
 import { chatCall, chatHead, detailsOf, messageOf } from "./answer.ts"
-import { truncated } from "./native.ts"
+import { lastReading, nothing } from "./native.ts"
 import { counted, ending, eventFault, finishReason, isCall } from "./response.ts"
 
 /** Turns the events of a response into the chunks of a chat. */
@@ -23,6 +23,8 @@ class ResponsesStream implements StreamReader {
   #begun = false
   /** Whether anything was said, of which a last event is only the sum. */
   #said = false
+  /** Places of the items of which pieces have come; a server may say an item only at its end. */
+  readonly #inPieces = new Set<unknown>()
   /** Numbers of the calls, by the place of their items. */
   readonly #calls = new Map<unknown, number>()
 
@@ -32,6 +34,7 @@ class ResponsesStream implements StreamReader {
   }
 
   read({ data }: { readonly data: string }): Reading {
+    if (data.trim() === "") return nothing
     const json = parseJson(data)
     if (!isObject(json)) return { _tag: "Fault", fault: badResponse("event data is not a JSON object") }
     const fault = eventFault(json)
@@ -44,12 +47,13 @@ class ResponsesStream implements StreamReader {
       : { _tag: "Done", chunks: this.#end(last) }
   }
 
-  end(): Reading {
-    return truncated
+  end(rest: string): Reading {
+    return lastReading(rest, (data) => this.read({ data }))
   }
 
   #take(event: JsonObject): ReadonlyArray<ChatChunk> {
     const delta = stringAt(event, "delta") ?? ""
+    if (delta !== "") this.#inPieces.add(event.output_index)
     switch (event.type) {
       case "response.created":
         return this.#begin()
@@ -69,10 +73,8 @@ class ResponsesStream implements StreamReader {
         return this.#piece(event, { custom: { input: delta } }, delta.length)
       case "response.output_item.added":
         return this.#item(event)
-      case "response.output_item.done": {
-        const details = detailsOf(objectAt(event, "item") ?? {})
-        return details.length === 0 ? [] : this.#say({ reasoning_details: details }, "", 0)
-      }
+      case "response.output_item.done":
+        return this.#done(event)
       default:
         return []
     }
@@ -93,6 +95,31 @@ class ResponsesStream implements StreamReader {
     return index === undefined ? [] : this.#say({ tool_calls: [{ index, ...said }] }, "", length)
   }
 
+  /** Says what of an item did not come in pieces. */
+  #done(event: JsonObject): ReadonlyArray<ChatChunk> {
+    const item = objectAt(event, "item") ?? {}
+    const place = event.output_index
+    const cameInPieces = this.#inPieces.has(place) || this.#inPieces.has(undefined)
+    if (isCall(item)) {
+      const begin = this.#calls.has(place) ? [] : this.#item(event)
+      return cameInPieces ? begin : [...begin, ...this.#input(event, item)]
+    }
+    if (item.type === "message" && !cameInPieces) return this.#whole({ output: [item] })
+    const details = detailsOf(item)
+    return details.length === 0 ? [] : this.#say({ reasoning_details: details }, "", 0)
+  }
+
+  /** Says what a call is called with, all at once. */
+  #input(event: JsonObject, item: JsonObject): ReadonlyArray<ChatChunk> {
+    const isCustom = item.type === "custom_tool_call"
+    const input = stringAt(item, isCustom ? "input" : "arguments") ?? ""
+    return this.#piece(
+      event,
+      isCustom ? { custom: { input } } : { function: { arguments: input } },
+      input.length,
+    )
+  }
+
   #end(response: JsonObject): ReadonlyArray<ChatChunk> {
     const usage = counted(response)
     const reason = finishReason(response)
@@ -108,7 +135,7 @@ class ResponsesStream implements StreamReader {
     return [...this.#begin(), ...whole, end, count]
   }
 
-  /** Says all at once what came without deltas: a whole answer in place of a stream. */
+  /** Says all at once what came without deltas: a whole answer in place of a stream, or an item. */
   #whole(response: JsonObject): ReadonlyArray<ChatChunk> {
     const { role: _, ...message } = messageOf(response)
     const calls = objectsAt(message, "tool_calls").map((call, index) => ({ index, ...call }))

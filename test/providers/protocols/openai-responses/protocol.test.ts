@@ -87,6 +87,41 @@ describe.each(both)("an answer that is %s", (_, protocol) => {
     assert.deepInclude(reader.end(""), { _tag: "Fault" })
   })
 
+  it("is whole where its last event lacks no more than a blank line", () => {
+    const last = `event: response.completed\ndata: ${JSON.stringify({ type: "response.completed", response })}`
+    const reader = protocol.openStream("m", 0)
+    const end = reader.end(`${last}\n`)
+    assert(end._tag === "Done")
+    assert.deepInclude(reader.end(last.slice(0, -1)), { _tag: "Fault" })
+    const failed = reader.end('data: {"type":"error","code":"rate_limit_exceeded","message":"m"}')
+    assert(failed._tag === "Fault")
+    assert.strictEqual(failed.fault.kind, "rate_limited")
+  })
+
+  it("has said nothing with signs of life and empty items, which another provider may still take over", () => {
+    const item = { type: "message", content: [] }
+    const chunks = chunksOf([
+      { type: "keepalive", sequence_number: 0 },
+      { type: "response.created", response: { ...response, output: [] } },
+      { type: "response.output_item.added", output_index: 0, item: { type: "reasoning", summary: [] } },
+      { type: "response.output_item.added", output_index: 1, item },
+      { type: "response.content_part.added", output_index: 1, part: { type: "output_text", text: "" } },
+    ])
+    assert.isFalse(chunks.some(({ semantic }) => semantic))
+    for (const said of [
+      { type: "response.output_text.delta", output_index: 0, delta: "R" },
+      { type: "response.output_item.added", output_index: 0, item: { type: "function_call", name: "f" } },
+      { type: "response.output_item.done", output_index: 0, item: message("Rome") },
+    ]) {
+      assert.isTrue(chunksOf([said]).some(({ semantic }) => semantic))
+    }
+  })
+
+  it("passes over an event of nothing", () => {
+    const empty = { type: "message", data: "", bytes: Buffer.from("data:\n\n") }
+    assert.deepStrictEqual(protocol.openStream("m", 0).read(empty), { _tag: "Chunks", chunks: [] })
+  })
+
   it("may come in the other form", () => {
     const [data = ""] = protocol.splitAnswer(response) ?? []
     assert.strictEqual(JSON.parse(data).type, "response.completed")
@@ -133,6 +168,41 @@ it("a whole answer in place of a stream is said in chat's chunks", () => {
   const said = Buffer.concat(reading.chunks.map(({ event }) => event)).toString()
   assert.include(said, '"content":"Rome"')
   assert.include(said, '"tool_calls":[{"index":0,"id":"c"')
+})
+
+it("items of which no piece came are said when they are done", () => {
+  const reader = openAiResponses.openStream("m", 0)
+  const call = { type: "function_call", call_id: "c", name: "f", arguments: '{"a":1}' }
+  const custom = { type: "custom_tool_call", call_id: "d", name: "g", input: "x" }
+  const done = (item: object, output_index: number) => ({
+    type: "response.output_item.done",
+    output_index,
+    item,
+  })
+  const said = [
+    { type: "response.output_text.delta", output_index: 0, delta: "Ro" },
+    done(message("Ro"), 0),
+    done(message("me"), 1),
+    { type: "response.output_item.added", output_index: 2, item: call },
+    done(call, 2),
+    done(custom, 3),
+    { type: "response.output_item.added", output_index: 4, item: { ...call, call_id: "e", arguments: "" } },
+    { type: "response.function_call_arguments.delta", output_index: 4, delta: '{"a":1}' },
+    done({ ...call, call_id: "e" }, 4),
+  ].flatMap((each) => {
+    const reading = reader.read(event(each))
+    assert(reading._tag === "Chunks")
+    return reading.chunks
+  })
+  const deltas = said.map(
+    (chunk) => JSON.parse(Buffer.from(chunk.event).toString().slice(6)).choices[0].delta,
+  )
+  assert.strictEqual(deltas.map(({ content }) => content ?? "").join(""), "Rome")
+  const inputs = ["", "", ""]
+  for (const piece of deltas.flatMap(({ tool_calls = [] }) => tool_calls)) {
+    inputs[piece.index] += piece.function?.arguments ?? piece.custom?.input
+  }
+  assert.deepStrictEqual(inputs, ['{"a":1}', "x", '{"a":1}'])
 })
 
 describe("models", () => {
