@@ -41,7 +41,7 @@ interface VendorFixture {
 export type OtherDialect = "messages" | "responses"
 
 /** A vendor's endpoint of another dialect, from its documents. */
-export interface DialectFixture {
+interface DialectFixture {
   readonly path: string
   /** Header field, with `{key}` in it. */
   readonly key?: string

@@ -6,7 +6,7 @@ import { isObject } from "../../platform/json.ts"
 import type { Protocol, Wire } from "../protocols/Protocol.ts"
 
 /** Where a server that imitates OpenAI speaks another dialect, and what goes there. */
-export interface NativeEndpoint {
+interface NativeEndpoint {
   readonly wire: Wire
   readonly serves: (model: string) => boolean
   /** Tells whether a client's own request can go on as it is. */
