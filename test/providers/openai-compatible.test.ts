@@ -107,6 +107,24 @@ describe("the way to a server that speaks a client's dialect", () => {
   )
 })
 
+describe("a cloud that does not take the betas of a client", () => {
+  it.live("gets the request once more without them", () =>
+    Effect.gen(function* () {
+      const { prepare, upstream } = yield* world({ messages: { path: "messages", alone: true } })
+      const error = { type: "invalid_request_error", message: "invalid beta flag" }
+      upstream.enqueue(status(400, { type: "error", error }), status(500, {}))
+      const call = prepare({ ...task("messages"), headers: ["anthropic-beta", "claude-code-20250219"] })
+      for (const kind of ["needs_rewording", "server_error"]) {
+        assert.strictEqual((yield* Effect.flip(call.complete(5000))).kind, kind)
+      }
+      assert.deepStrictEqual(
+        upstream.calls.map(({ headers }) => headers["anthropic-beta"]),
+        ["claude-code-20250219", undefined],
+      )
+    }),
+  )
+})
+
 describe("a server that has no such path after all", () => {
   const plain =
     (code: number, text: string): Behaviour =>

@@ -25,6 +25,11 @@ export class OutgoingCall {
     return this.wire.protocol
   }
 
+  /** Header fields that the body needs. */
+  get headers(): ReadonlyArray<string> {
+    return this.#writer.headers ?? []
+  }
+
   wholeBody(): string | Uint8Array {
     this.#whole ??= this.#writer.write("whole")
     return this.#whole

@@ -235,10 +235,10 @@ export const makeHttpProvider = (
     const usual = headersOver(over)
     const kind = task._tag === "Chat" ? "chat" : "embedding"
     const call = new OutgoingCall(task, model, over, writer)
-    const { headers: own } = writer
     const beyond = beyondOf(task, over.dialect)
     const dropped = droppedBy(writer, beyond)
-    const withOwn = (all: ReadonlyArray<string>) => (own === undefined ? all : [...all, ...own])
+    const withOwn = (all: ReadonlyArray<string>) =>
+      call.headers.length === 0 ? all : [...all, ...call.headers]
     return {
       ...(dropped !== undefined && { dropped }),
       ...(beyond?.isReduced === true && { isReduced: true }),

@@ -7,6 +7,7 @@ import { envelope, readError, type Said } from "../openai-chat/said.ts"
 import { decided, described } from "../openai-chat/vendor-words.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseRetryAfter } from "../retry-after.ts"
+import { BETAS } from "./wire.ts"
 
 /** Classifies an answer that is not a 200: `{"type":"error","error":{"type","message"},"request_id"}`. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault =>
@@ -50,7 +51,7 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
   if (status === 403 && kind === "refused") return upstreamFault(kind, { identifiers: [] })
   return upstreamFault(kind, {
     message,
-    param: said.param ?? fieldOf(message),
+    param: refusesBetas(message) ? BETAS : (said.param ?? fieldOf(message)),
     code: type === "invalid_request_error" ? undefined : type,
     identifiers: [type, code],
     retryAfterMs,
@@ -64,7 +65,7 @@ const fieldOf = (message: string | undefined): string | undefined =>
 const kindOf = (status: number, said: Said, isJson: boolean): ProviderErrorKind => {
   const { message, type } = said
   if (status < 400) return "bad_response"
-  if (status === 400 && refusesThoughts(message)) return "needs_rewording"
+  if (status === 400 && (refusesThoughts(message) || refusesBetas(message))) return "needs_rewording"
   const known = decided(status, said)
   if (known !== undefined) return known
   if (status === 504 || type === "timeout_error") return "server_error_once"
@@ -103,6 +104,10 @@ const refusesThoughts = (message: string | undefined): boolean =>
   /^(messages\.\d+(\.\w+)*: )?(invalid (`?signature`?|`?data`?) in `?(redacted_)?thinking|.{0,40}`?\b(redacted_)?thinking`? .{0,120}\b(block|found|signature|account|model)|expected `?(redacted_)?thinking|the `?content\[\]\.thinking`? in the thinking mode must be passed back|thinking is enabled but reasoning_content is missing)/i.test(
     message,
   )
+
+/** Recognizes that Bedrock does not take a beta, of which Claude Code sends many and it knows few; it does not say which. */
+const refusesBetas = (message: string | undefined): boolean =>
+  message !== undefined && /^(the model returned the following errors: )?invalid beta flag\b/i.test(message)
 
 /** Recognizes what some models do not take (any more), in words that others do not use. */
 const saysUnsupported = (message: string | undefined): boolean =>

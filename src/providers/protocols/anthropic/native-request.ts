@@ -6,7 +6,7 @@ import { changeMembers, type JsonSource, type MemberChange } from "../../../plat
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { claudesOwn, othersOwn } from "./own-history.ts"
 import { isThought, thoughtsOf } from "./thinking-blocks.ts"
-import { API_VERSION } from "./wire.ts"
+import { API_VERSION, BETAS } from "./wire.ts"
 
 /**
  * Sends a client's own request on, with the model's name put in and without what others said: numbers, order and fields that
@@ -19,16 +19,24 @@ export const editMessages = (
   source: JsonSource,
 ): Result.Result<BodyWriter, LoweringFault> => {
   const words = isClaude ? claudesWords : othersWords
-  return Result.succeed({
-    write: (mode) => edit(source, model, mode, words.own(body, request)),
-    headers: withVersion(headers),
-    reworded: () => {
-      const changes = words.plain(body)
-      if (changes === undefined) return undefined
-      return { write: (mode) => edit(source, model, mode, changes), headers: withVersion(headers) }
+  const writerOf = (fields: ReadonlyArray<string>, plain?: Changes): BodyWriter => ({
+    write: (mode) => edit(source, model, mode, plain ?? words.own(body, request)),
+    headers: withVersion(fields),
+    reworded: (refused) => {
+      if (refused === BETAS) {
+        const others = without(BETAS, fields)
+        return others.length === fields.length ? undefined : writerOf(others, plain)
+      }
+      const changes = plain === undefined ? words.plain(body) : undefined
+      return changes && writerOf(fields, changes)
     },
   })
+  return Result.succeed(writerOf(headers))
 }
+
+/** Returns header fields without those of a name. */
+const without = (name: string, fields: ReadonlyArray<string>): ReadonlyArray<string> =>
+  fields.filter((_, index) => fields[index - (index % 2)]?.toLowerCase() !== name)
 
 const withVersion = (headers: ReadonlyArray<string>): ReadonlyArray<string> =>
   headers.some((name, index) => index % 2 === 0 && name.toLowerCase() === "anthropic-version")

@@ -44,3 +44,6 @@ export interface Turn {
  * and `top_k` of every model.
  */
 export const API_VERSION = "2023-06-01"
+
+/** The header field that says which betas a request is written with. */
+export const BETAS = "anthropic-beta"

@@ -88,6 +88,9 @@ describe("error classification", () => {
       400,
       invalid("messages.0.content.0.text: the user wrote of an Invalid `signature` in `thinking` block"),
     ],
+    // Bedrock, which does not say which.
+    ["needs_rewording", 400, invalid("invalid beta flag")],
+    ["refused", 400, invalid("messages.0: the user wrote of an invalid beta flag")],
     // Other vendors that speak it: DeepSeek in OpenAI's envelope, Kimi.
     [
       "needs_rewording",

@@ -78,6 +78,22 @@ describe("a client's own request", () => {
     assert.isUndefined(lower('{"messages":[{"role":"user","content":"a"}]}').reworded?.(""))
   })
 
+  it("goes once more without betas that a cloud does not take, and with what else it has", () => {
+    const thought = { type: "thinking", thinking: "Hm.", signature: CLAUDE_SIGNATURE }
+    const body = JSON.stringify({ messages: [{ role: "assistant", content: [thought] }] })
+    const version = ["anthropic-version", "2026-10-21"]
+    const writer = lower(body, [...version, "Anthropic-Beta", "a,b"])
+    const other = writer.reworded?.("anthropic-beta")
+    assert.deepStrictEqual(other?.headers, version)
+    assert.deepInclude(JSON.parse(String(other?.write("whole"))), JSON.parse(body))
+    assert.isUndefined(other?.reworded?.("anthropic-beta"))
+    // Either way around.
+    for (const both of [other?.reworded?.(""), writer.reworded?.("")?.reworded?.("anthropic-beta")]) {
+      assert.deepStrictEqual(both?.headers, version)
+      assert.notInclude(String(both?.write("whole")), "Hm.")
+    }
+  })
+
   it("goes to another vendor's model with its own thoughts, and once more without any", () => {
     const own = { type: "thinking", thinking: "Hm.", signature: "91cfbb94-554b-4136-8e21-fa02280d56ed" }
     const claudes = { type: "redacted_thinking", data: `Eq${"A".repeat(80)}` }
