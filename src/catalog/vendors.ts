@@ -170,13 +170,13 @@ const rows = {
         from("2026-08-17", 0.435, 0.003625, 0.87),
       ),
     ],
-    // Answered by deepseek-flash since September 2026, under a name that the list of models has no more.
+    // Answered by deepseek-flash since September 2026 and billed like it, under a name that the list of models has no more.
     unserved: [
       row(
         "deepseek-v4-flash",
-        ...([0.44, 0.014, 1.32, 1_000_000, 393_216] as const),
-        PEAK,
-        from("2026-08-17", 0.14, 0.0028, 0.28),
+        ...([0.3, 0.006, 1.2, 1_000_000, 393_216] as const),
+        NEW_PEAK,
+        from("2026-09-10", 0.44, 0.014, 1.32),
       ),
     ],
     auto: ["deepseek-flash"],

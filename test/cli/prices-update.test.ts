@@ -118,12 +118,13 @@ describe("prices update", () => {
       assert.deepStrictEqual(missing, [
         "gemini/gemini-flash-latest",
         "anthropic/claude-haiku-5-5",
+        "deepseek/deepseek-flash",
         "together/openai/gpt-oss-120b",
         "together/deepseek-ai/DeepSeek-V4-Flash-0731",
       ])
       assert.deepStrictEqual(inexpressible, [
-        "deepseek/deepseek-v4-flash: prices by the time of day",
         "deepseek/deepseek-v4-pro: prices by the time of day",
+        "deepseek/deepseek-v4-flash: prices by the time of day",
       ])
       assert.include(yield* Effect.promise(() => readFile(kept("current.json"), "utf8")), '"provider":"xai"')
     }),
