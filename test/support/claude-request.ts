@@ -86,7 +86,7 @@ const samplingFault = ({ model, temperature, thinking, top_k, top_p }: Json): st
 }
 
 const BLOCK_FIELDS: Readonly<Record<string, ReadonlyArray<string>>> = {
-  text: ["text"],
+  text: ["text", "citations"],
   image: ["source"],
   document: ["source", "title", "context", "citations"],
   thinking: ["thinking", "signature"],

@@ -4,11 +4,12 @@ import { isObject, type JsonObject, stringAt } from "../../../platform/json.ts"
 
 /**
  * Returns messages without what Claude never said of its turns and would refuse: reasoning that it has not signed, images,
- * what other vendors handed out with a call, and names of calls that are not of its form. This gateway gave them to a client
- * whom others answered. The same list when there is nothing of it.
+ * texts without a word, turns of nothing, what other vendors handed out with a call, and names of calls that are not of its
+ * form. This gateway gave them to a client whom others answered. The same list when there is nothing of it.
  */
 export const claudesOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
-  const own = withoutForeign(messages, isUnsigned)
+  const said = messages.some(isEmptyTurn) ? messages.filter((message) => !isEmptyTurn(message)) : messages
+  const own = withoutForeign(said, (block) => isUnsigned(block) || isBlank(block))
   return hasForeignIds(own) ? withOwnIds(own) : own
 }
 
@@ -26,10 +27,16 @@ const contentOf = (message: unknown): ReadonlyArray<unknown> =>
 const blocksOf = (message: unknown): ReadonlyArray<unknown> =>
   isObject(message) && Array.isArray(message.content) ? message.content : []
 
+const isEmptyTurn = (message: unknown): boolean =>
+  isObject(message) &&
+  message.role === "assistant" &&
+  Array.isArray(message.content) &&
+  message.content.length === 0
+
 type Test = (block: JsonObject) => boolean
 
-const withoutForeign = (messages: ReadonlyArray<unknown>, isOthersThought: Test): ReadonlyArray<unknown> => {
-  const isUnsaid: Test = (block) => block.type === "image" || isOthersThought(block)
+const withoutForeign = (messages: ReadonlyArray<unknown>, isOthers: Test): ReadonlyArray<unknown> => {
+  const isUnsaid: Test = (block) => block.type === "image" || isOthers(block)
   const isForeign = (block: unknown): block is JsonObject =>
     isObject(block) && (isUnsaid(block) || block.extra_content !== undefined)
   const own = (message: unknown): ReadonlyArray<unknown> => {
@@ -48,6 +55,9 @@ const withoutForeign = (messages: ReadonlyArray<unknown>, isOthersThought: Test)
 
 const isUnsigned: Test = ({ signature, type }) =>
   type === "thinking" && ((signature ?? "") === "" || isCarriedReasoning(signature))
+
+/** What others write before a call; qwen and its like do. */
+const isBlank: Test = ({ text, type }) => type === "text" && typeof text === "string" && text.trim() === ""
 
 const isSealed: Test = ({ data, signature, type }) =>
   type === "thinking"

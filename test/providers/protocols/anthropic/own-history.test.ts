@@ -33,6 +33,28 @@ describe("what goes on to Claude", () => {
   })
 })
 
+describe("what another vendor's model said and Claude does not take", () => {
+  const text = (text: string) => ({ type: "text", text, citations: null })
+
+  it.each([
+    ["nothing", [], undefined],
+    ["a text without a word", [text("")], undefined],
+    ["line breaks before a call", [text("\n\n"), call], [call]],
+    ["reasoning alone", [thinking("")], undefined],
+    ["words", [text("Hello")], [text("Hello")]],
+  ])("%s", (_, said, taken) => {
+    const asked = { role: "user", content: "Hi" }
+    const answered = taken?.[0] === call ? [result(call.id)] : [text("And?")]
+    const messages = [asked, turn(...said), { role: "user", content: answered }]
+    const own = claudesOwn(messages)
+    assert.deepStrictEqual(
+      own,
+      taken === undefined ? [asked, messages[2]] : [asked, turn(...taken), messages[2]],
+    )
+    assertTaken(own)
+  })
+})
+
 describe("what goes on to another vendor's model", () => {
   it("is its own reasoning, signed or not, and not Claude's", () => {
     const own = [question, turn(thinking()), turn(thinking("")), turn(thinking(UUID)), turn(thinking(HEX))]
