@@ -129,6 +129,10 @@ const callsOf = ({ kind }: Kind): ReadonlyArray<ToolCall> =>
     args: { city: nth === 0 ? "Rome" : "Oslo" },
   }))
 
+/** What comes before calls: of open models often nothing but line breaks. */
+const wordsOf = ({ kind }: Kind): string =>
+  kind === "openai-compatible" ? "\n\n" : `Let me see, says ${kind}.`
+
 const pairs = KINDS.flatMap((first) =>
   KINDS.filter((second) => second !== first).map(
     (second) => [first.kind, second.kind, first, second] as const,
@@ -144,9 +148,9 @@ describe.each([
     it.each(["whole", "streamed"] as const)("goes on with both, %s", async (how) => {
       const conversation = begin()
       world.upstream.enqueue(
-        ok({ thought: "Look it up.", toolCalls: callsOf(first) }),
+        ok({ thought: "Look it up.", text: wordsOf(first), toolCalls: callsOf(first) }),
         status(422, { error: { message: "Not now." } }),
-        ok({ thought: "Once more.", toolCalls: callsOf(second) }),
+        ok({ thought: "Once more.", text: wordsOf(second), toolCalls: callsOf(second) }),
         ok({ thought: "I see.", text: "Rome." }),
       )
       await conversation.ask(modelOf(first), how)
@@ -167,6 +171,9 @@ describe.each([
       }
       assert.include(calls[1]?.body.toString(), first.signature ?? "Look it up.")
       assert.include(calls[3]?.body.toString(), first.signature ?? "Look it up.")
+      for (const words of [wordsOf(first), wordsOf(second)]) {
+        if (words.trim() !== "") assert.include(calls[3]?.body.toString(), words)
+      }
     })
   })
 })

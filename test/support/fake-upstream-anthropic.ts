@@ -24,15 +24,15 @@ const blocksOf = ({ thought, ...said }: Said): ReadonlyArray<ClaudeBlock> => [
   ...answerBlocks(said),
 ]
 
-const answerBlocks = ({ text, toolCalls }: Said): ReadonlyArray<ClaudeBlock> =>
-  toolCalls.length > 0
-    ? toolCalls.map(({ args, id, name }, index) => ({
-        type: "tool_use",
-        id: id ?? `toolu_fake_${index}`,
-        name,
-        input: args,
-      }))
-    : [{ type: "text", text }]
+const answerBlocks = ({ text, toolCalls }: Said): ReadonlyArray<ClaudeBlock> => [
+  ...(toolCalls.length > 0 && text === "" ? [] : [{ type: "text" as const, text }]),
+  ...toolCalls.map(({ args, id, name }, index) => ({
+    type: "tool_use" as const,
+    id: id ?? `toolu_fake_${index}`,
+    name,
+    input: args,
+  })),
+]
 
 const stopOf = ({ finish, toolCalls }: Said): string =>
   toolCalls.length > 0 ? "tool_use" : stopReasons[finish]

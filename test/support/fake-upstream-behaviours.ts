@@ -28,11 +28,10 @@ export interface Exchange {
 }
 
 export interface Good {
-  /** Default: `echo: ` and the prompt. */
+  /** Before the calls, when there are any. Default: none with calls, and otherwise `echo: ` and the prompt. */
   readonly text?: string
   /** Of the model, before what it says. */
   readonly thought?: string
-  /** Calls of these instead of a text. */
   readonly toolCalls?: ReadonlyArray<ToolCall>
   /** Default: counted from the texts. Null = the answer carries no usage. */
   readonly usage?: Tokens | null
@@ -56,7 +55,7 @@ const json = { "content-type": "application/json" }
 
 export const said = ({ asked }: Exchange, options: Good): Said => {
   const toolCalls = options.toolCalls ?? []
-  const text = options.text ?? `echo: ${asked.prompt}`
+  const text = options.text ?? (toolCalls.length > 0 ? "" : `echo: ${asked.prompt}`)
   const output = toolCalls.length > 0 ? JSON.stringify(toolCalls) : text
   const counted = {
     input: countTokens(asked.prompt),

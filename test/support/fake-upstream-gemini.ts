@@ -101,7 +101,10 @@ export const geminiThinkingAnswer = (
   const signed = thought !== undefined && { thoughtSignature: GEMINI_SIGNATURE }
   const parts =
     toolCalls.length > 0
-      ? toolCalls.map((functionCall, nth) => ({ functionCall, ...(nth === 0 && signed) }))
+      ? [
+          ...(text === "" ? [] : [{ text }]),
+          ...toolCalls.map((functionCall, nth) => ({ functionCall, ...(nth === 0 && signed) })),
+        ]
       : [{ text, ...signed }]
   return {
     candidates: [

@@ -11,7 +11,13 @@ export const openAiAnswer = (asked: Asked, said: Said): unknown => ({
     index,
     message:
       said.toolCalls.length > 0
-        ? { role: "assistant", content: null, ...thoughtOf(said), tool_calls: calls(said), refusal: null }
+        ? {
+            role: "assistant",
+            content: said.text === "" ? null : said.text,
+            ...thoughtOf(said),
+            tool_calls: calls(said),
+            refusal: null,
+          }
         : { role: "assistant", content: said.text, ...thoughtOf(said), refusal: null },
     logprobs: null,
     finish_reason: said.toolCalls.length > 0 ? "tool_calls" : said.finish,
@@ -43,10 +49,12 @@ export const openAiStreamEvents = (asked: Asked, said: Said): ReadonlyArray<stri
   const toolCalled = said.toolCalls.length > 0
   return [
     ...inTurns(
-      toolCalled ? { role: "assistant", content: null } : { role: "assistant", content: "", refusal: null },
+      toolCalled && said.text === ""
+        ? { role: "assistant", content: null }
+        : { role: "assistant", content: "", refusal: null },
     ),
     ...(said.thought === undefined ? [] : inTurns(thoughtOf(said))),
-    ...(toolCalled ? toolDeltas(said) : pieces(said.text).map((content) => ({ content }))).flatMap((delta) =>
+    ...[...pieces(said.text).map((content) => ({ content })), ...toolDeltas(said)].flatMap((delta) =>
       inTurns(delta),
     ),
     ...inTurns({}, toolCalled ? "tool_calls" : said.finish),

@@ -80,25 +80,27 @@ const reasoningItems = (asked: Asked, { thought }: Said) =>
       ]
     : []
 
-const items = (said: Said): ReadonlyArray<Item> =>
-  said.toolCalls.length > 0
-    ? said.toolCalls.map(({ args, id, name }, index) => ({
-        id: `fc_fake_${index}`,
-        type: "function_call",
-        status: "completed",
-        call_id: id ?? `call_fake_${index}`,
-        name,
-        arguments: JSON.stringify(args),
-      }))
+const items = ({ text, toolCalls }: Said): ReadonlyArray<Item> => [
+  ...(toolCalls.length > 0 && text === ""
+    ? []
     : [
         {
           id: "msg_fake",
           type: "message",
           status: "completed",
           role: "assistant",
-          content: [{ type: "output_text", text: said.text, annotations: [], logprobs: [] }],
+          content: [{ type: "output_text", text, annotations: [], logprobs: [] }],
         },
-      ]
+      ]),
+  ...toolCalls.map(({ args, id, name }, index) => ({
+    id: `fc_fake_${index}`,
+    type: "function_call",
+    status: "completed",
+    call_id: id ?? `call_fake_${index}`,
+    name,
+    arguments: JSON.stringify(args),
+  })),
+]
 
 const itemEvents = (item: Item, output_index: number): ReadonlyArray<object> => {
   const at = { item_id: item.id, output_index }

@@ -48,11 +48,11 @@ export interface ToolCall {
 
 /** What a good answer says. */
 export interface Said {
+  /** Empty beside calls: there is none. */
   readonly text: string
   /** Null = no usage. */
   readonly tokens: Tokens | null
   readonly finish: Finish
-  /** Instead of the text, when there are any. */
   readonly toolCalls: ReadonlyArray<ToolCall>
   /** Comes before them, in the form of the vendor, with its signature where it signs. */
   readonly thought?: string | undefined
