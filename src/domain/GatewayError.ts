@@ -13,6 +13,7 @@ export const errorCatalogue = {
   invalid_idempotency_key: { status: 400, final: true, title: "The Idempotency-Key is not valid" },
   context_length_exceeded: { status: 400, final: true, title: "The request is too long for the model" },
   content_filter: { status: 400, final: true, title: "The provider's content policy refused the request" },
+  previous_response_not_found: { status: 400, final: true, title: "The response to go on from is not here" },
   invalid_api_key: { status: 401, final: true, title: "The API key is not valid" },
   invalid_admin_token: { status: 401, final: true, title: "The admin token is not valid" },
   model_not_allowed: { status: 403, final: true, title: "This API key may not use the model" },

@@ -148,6 +148,8 @@ describe("a request", () => {
     } as OpenAI.Responses.ResponseCreateParamsNonStreaming
     const error = await thrown(client.responses.create(body), OpenAI.BadRequestError)
     assert.strictEqual(error.param, param)
+    const code = param === "previous_response_id" ? "previous_response_not_found" : "invalid_request"
+    assert.strictEqual(error.code, code)
     assert.lengthOf(world.upstream.calls, 0)
   })
 })

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../domain/Chat.ts"
-import type { GatewayError } from "../../domain/GatewayError.ts"
+import { GatewayError } from "../../domain/GatewayError.ts"
 import type { BeyondChat } from "../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
 import { Beyond } from "./beyond.ts"
@@ -16,6 +16,7 @@ export interface ReadRequest {
 
 /** Puts a request of OpenAI's Responses into chat's words. The gateway keeps no response, so what refers to one is refused. */
 export const readRequest = (body: JsonObject): Result.Result<ReadRequest, GatewayError> => {
+  if (isAsked(body.previous_response_id)) return Result.fail(notFound)
   const stored = refusedFields.find(([field]) => isAsked(body[field]))
   if (stored !== undefined) return Result.fail(malformed(...stored))
   const beyond = new Beyond()
@@ -30,8 +31,14 @@ export const readRequest = (body: JsonObject): Result.Result<ReadRequest, Gatewa
   })
 }
 
+/** OpenAI's code, at which clients send the whole conversation again. */
+const notFound = new GatewayError({
+  code: "previous_response_not_found",
+  param: "previous_response_id",
+  detail: "previous_response_id: No response is stored here. Send the items of earlier turns in `input`.",
+})
+
 const refusedFields: ReadonlyArray<readonly [field: string, rule: string]> = [
-  ["previous_response_id", "No response is stored here. Send the items of earlier turns in `input`."],
   ["conversation", "No conversation is stored here. Send the items of earlier turns in `input`."],
   ["background", "No response is stored here that could be asked for later. Leave it out, and use `stream`."],
   ["prompt", "No prompt template is stored here. Send `instructions` and `input`."],
