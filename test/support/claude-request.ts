@@ -23,7 +23,9 @@ export const claudeRequestFault = (json: unknown, betas = ""): string | undefine
       ? undefined
       : "max_tokens: Field required") ??
     samplingFault(json) ??
-    listOf(json.system ?? [], "system", (block, path) => blockFault(block, path, ["text"])) ??
+    (typeof json.system === "string"
+      ? undefined
+      : listOf(json.system ?? [], "system", (block, path) => blockFault(block, path, ["text"]))) ??
     messagesFault(json, betas.includes("mid-conversation-system-")) ??
     toolsFault(json) ??
     thinkingFault(json) ??
@@ -183,6 +185,11 @@ const messagesFault = ({ messages, model, tools }: Json, takesSystem: boolean): 
     : undefined
 }
 
+const TOOL_FIELDS = [
+  ...["type", "name", "description", "input_schema", "cache_control", "strict", "eager_input_streaming"],
+  ...["input_examples", "defer_loading", "allowed_callers"],
+]
+
 const toolsFault = ({ model, tool_choice: choice, tools }: Json): string | undefined => {
   const wrong = listOf(tools ?? [], "tools", (tool, path) => {
     if (!isObject(tool)) return `${path}: Input should be an object`
@@ -191,7 +198,7 @@ const toolsFault = ({ model, tool_choice: choice, tools }: Json): string | undef
       return `${path}.input_schema.type: Field required`
     }
     if (tool.type !== undefined && tool.type !== "custom") return `${path}: Input tag is not expected here`
-    return unknownField(tool, `${path}.`, ["type", "name", "description", "input_schema", "cache_control"])
+    return unknownField(tool, `${path}.`, TOOL_FIELDS)
   })
   if (wrong !== undefined) return wrong
   if (choice === undefined) return undefined

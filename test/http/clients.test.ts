@@ -1,0 +1,70 @@
+import { readFileSync } from "node:fs"
+import { assert } from "@effect/vitest"
+import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
+import { isObject } from "../../src/platform/json.ts"
+import { ok } from "../support/fake-upstream-behaviours.ts"
+import { OpenAiWorld } from "./openai-sdk-world.ts"
+
+/**
+ * What the programs and libraries of docs/clients.md sent, with the results of three calls where they have tools (texts
+ * shortened, tools that were not called left out), through each kind of provider.
+ */
+
+interface Recording {
+  readonly client: string
+  readonly path: string
+  readonly headers: Readonly<Record<string, string>>
+  readonly body: Readonly<Record<string, unknown>>
+}
+
+const recordings: ReadonlyArray<Recording> = JSON.parse(
+  readFileSync(new URL("../fixtures/agents/clients.json", import.meta.url), "utf8"),
+)
+
+let world: OpenAiWorld
+
+beforeAll(async () => {
+  world = await OpenAiWorld.start({ openAi: true, claude: true, models: ["big"] })
+})
+
+afterAll(() => world?.stop())
+
+beforeEach(() => world.upstream.reset())
+
+const MODELS = ["p0/big", "openai/gpt-5.4-mini", "g0/gemini-2.5-flash", "c0/claude-sonnet-5"]
+
+const send = ({ body, headers, path }: Recording, model: string, more: object = {}) =>
+  world.post(path.replace("/v1", ""), { ...body, ...more, model }, headers)
+
+/** Results of tools in a request, in whatever dialect. */
+const resultsIn = (json: unknown): number =>
+  JSON.stringify(json).match(/"(tool_call_id|functionResponse|tool_use_id)":|"type":"function_call_output"/g)
+    ?.length ?? 0
+
+/** The answer's text, of whatever dialect and whether streamed. */
+const textIn = (said: string): string => {
+  const objects = said.startsWith("{") ? [said] : said.match(/(?<=^data: )\{.*$/gm)
+  const texts = (value: unknown): ReadonlyArray<string> => {
+    if (Array.isArray(value)) return value.flatMap(texts)
+    if (!isObject(value)) return []
+    const { content, delta, text, type } = value
+    if (type === "response.output_text.delta" && typeof delta === "string") return [delta]
+    // An event that says again what its deltas said.
+    if (typeof type === "string" && /^response\.(output|content|completed)/.test(type)) return []
+    if (typeof text === "string") return [text]
+    if (typeof content === "string") return [content]
+    return Object.values(value).flatMap(texts)
+  }
+  return (objects ?? []).flatMap((each) => texts(JSON.parse(each))).join("")
+}
+
+describe.each(recordings)("$client", (recorded) => {
+  it.each(MODELS)("gets its answer from %s, who reads its results", async (model) => {
+    world.upstream.respond(ok({ text: "Told all three." }))
+    const response = await send(recorded, model)
+    const said = await response.text()
+    assert.strictEqual(response.status, 200, said)
+    assert.strictEqual(textIn(said), "Told all three.")
+    assert.strictEqual(resultsIn(world.upstream.calls.at(-1)?.json), resultsIn(recorded.body))
+  })
+})
