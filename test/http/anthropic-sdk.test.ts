@@ -133,7 +133,7 @@ describe("messages.stream", () => {
     const { content } = await client.messages.stream({ ...asked, tools: [weather] }).finalMessage()
     assert.deepStrictEqual(content as unknown, [
       { type: "thinking", thinking: "Let me see.", signature: "" },
-      { type: "text", text: "I look.", citations: null },
+      { type: "text", text: "I look." },
       { type: "tool_use", id: "a", name: "weather", input: { city: "Rome" } },
       { type: "tool_use", id: "b", name: "weather", input: { city: "Oslo" } },
     ])

@@ -68,3 +68,18 @@ describe.each(recordings)("$client", (recorded) => {
     assert.strictEqual(resultsIn(world.upstream.calls.at(-1)?.json), resultsIn(recorded.body))
   })
 })
+
+describe("a text without citations", () => {
+  const [recorded] = recordings.filter(({ client }) => client === "Vercel AI SDK, Messages")
+
+  it.each([false, true])(
+    "has no field for them, as Claude's has none: the AI SDK takes no null (stream: %s)",
+    async (stream) => {
+      assert(recorded !== undefined)
+      world.upstream.respond(ok({ text: "Rome" }))
+      const said = await (await send(recorded, "p0/big", { stream })).text()
+      assert.include(said, '"type":"text"')
+      assert.notInclude(said, "citations")
+    },
+  )
+})

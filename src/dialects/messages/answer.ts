@@ -78,7 +78,8 @@ const blockOf = (piece: Piece): JsonObject => {
 export const blockStart = (piece: Piece): JsonObject => {
   switch (piece.kind) {
     case "text":
-      return { type: "text", text: "", citations: null }
+      // Without `citations`, as Claude's own texts are that have none: its type allows null, and Vercel's AI SDK does not.
+      return { type: "text", text: "" }
     case "thinking":
       // Unsigned: not Claude's, and known by that when it comes back.
       return { type: "thinking", thinking: "", signature: "" }
