@@ -56,7 +56,7 @@ export const anthropicFormat: ErrorFormat = {
     type: "error",
     error: {
       type: anthropicType(error.status),
-      message: error.detail,
+      message: anthropicMessage(error),
       // Where the vendor's own clients look for a code.
       details: {
         error_code: error.upstreamCode ?? error.code,
@@ -66,6 +66,12 @@ export const anthropicFormat: ErrorFormat = {
     request_id: requestId,
   }),
 }
+
+/** Claude's words for a prompt that is too long: by them alone Claude Code knows to put its conversation in short. */
+const TOO_LONG = "prompt is too long"
+
+const anthropicMessage = ({ code, detail }: GatewayError): string =>
+  code === "context_length_exceeded" && !detail.startsWith(TOO_LONG) ? `${TOO_LONG}: ${detail}` : detail
 
 /** The vendor's names by status (platform.claude.com/docs/en/api/errors); clients know no others. */
 const anthropicType = (status: number): string => {

@@ -99,6 +99,15 @@ describe("Claude Code", () => {
   })
 })
 
+describe.each(MODELS)("a conversation that is too long for %s", (model) => {
+  it("is told to Claude Code in the words upon which it puts it in short", async () => {
+    world.upstream.respond(failure("contextTooLong"))
+    const { error } = JSON.parse(await (await send(claudeCode, model, { max_tokens: 8_000 })).text())
+    assert.strictEqual(error.type, "invalid_request_error")
+    assert.match(error.message, /^prompt is too long: (?!prompt is)/)
+  })
+})
+
 describe("a search that Codex offers", () => {
   it("is had from who can search, though another is cheaper", async () => {
     const response = await send(codex, "search")
