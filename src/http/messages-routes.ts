@@ -7,7 +7,7 @@ import { MessageStream } from "../dialects/messages/stream.ts"
 import { refusedBy, VERSIONS, type Version } from "../dialects/messages/version.ts"
 import type { ChatRequest, Completion } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import type { ChatTask } from "../domain/Task.ts"
+import { type ChatTask, inputTokensOf } from "../domain/Task.ts"
 import { Inference } from "../inference/Inference.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
@@ -74,14 +74,15 @@ const checkWhole = (json: unknown) =>
 export const decodeMessages =
   (write: Write, rateLimitFields: RateLimitFields): DecodeCall =>
   ({ json, source }, header = () => undefined) =>
-    Result.map(readMessages(checkWhole(json), source, header), ({ body, task }) => {
+    Result.map(readMessages(checkWhole(json), source, header), ({ body, task: whole }) => {
       const streamed = body.stream === true
+      const task: ChatTask = streamed ? { ...whole, mode: "stream" } : whole
       return {
         requestedModel: body.model,
-        task: streamed ? { ...task, mode: "stream" } : task,
+        task,
         dryRun: false,
         write,
-        stream: streamed ? streamWriter(rateLimitFields) : undefined,
+        stream: streamed ? streamWriter(rateLimitFields, task) : undefined,
       }
     })
 
@@ -183,8 +184,8 @@ const messageOf = (completion: Completion): string | Uint8Array => {
 }
 
 /** Makes the writer of one stream: a provider's own events pass as they are, chunks of chat become events of a message. */
-const streamWriter = (rateLimitFields: RateLimitFields): StreamWriter => {
-  const message = new MessageStream()
+const streamWriter = (rateLimitFields: RateLimitFields, task: ChatTask): StreamWriter => {
+  const message = new MessageStream(() => inputTokensOf(task))
   let isOwn = false
   return {
     headers: (progress) => ({

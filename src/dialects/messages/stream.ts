@@ -16,6 +16,12 @@ export class MessageStream {
   readonly #waiting: Array<Block> = []
   /** Calls that were complete when something else came. */
   readonly #closed = new Set<unknown>()
+  readonly #inputTokens: () => number
+
+  /** `inputTokens` estimates the request's: most providers count at the end, and clients show how full a context is by the start. */
+  constructor(inputTokens: () => number) {
+    this.#inputTokens = inputTokens
+  }
 
   /** Returns the events that a chunk makes; an empty text for none. */
   read({ event, model, usage }: ChatChunk): string {
@@ -49,7 +55,11 @@ export class MessageStream {
       content: [],
       stop_reason: null,
       stop_sequence: null,
-      usage: { ...usageOf(usage), output_tokens: 0 },
+      usage: {
+        ...usageOf(usage),
+        ...(usage === null && { input_tokens: this.#inputTokens() }),
+        output_tokens: 0,
+      },
     }
     return eventOf("message_start", { message })
   }

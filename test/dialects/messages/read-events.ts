@@ -29,7 +29,7 @@ export const translate = (
   datas: ReadonlyArray<unknown>,
   end: Parameters<MessageStream["end"]>[0] = summary,
 ): string => {
-  const stream = new MessageStream()
+  const stream = new MessageStream(() => 7)
   return datas.map((data) => stream.read(chunkOf(data))).join("") + stream.end(end)
 }
 
