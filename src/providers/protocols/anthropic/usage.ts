@@ -37,9 +37,19 @@ const tierOf = ({ inference_geo: geo, service_tier: tier, speed }: JsonObject): 
   return named.length === 0 ? undefined : named.join("-")
 }
 
-/** Puts the counts that an event brings over those before: they are of the whole answer so far. */
+/** What the input is counted in. */
+const INPUT = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]
+
+/**
+ * Puts the counts that an event brings over those before: they are of the whole answer so far. Some servers count the input at
+ * the beginning only, and say later that it was nothing.
+ */
 export const withCounts = (before: JsonObject | undefined, usage: unknown): JsonObject | undefined => {
   if (!isObject(usage)) return before
-  const told = Object.entries(usage).filter(([, count]) => count !== null && count !== undefined)
+  const hasInput = INPUT.some((name) => (usage[name] ?? 0) !== 0)
+  const told = Object.entries(usage).filter(
+    ([name, count]) =>
+      count !== null && count !== undefined && (hasInput || before === undefined || !INPUT.includes(name)),
+  )
   return { ...before, ...Object.fromEntries(told) }
 }

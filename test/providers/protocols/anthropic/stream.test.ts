@@ -106,6 +106,22 @@ describe("a streamed answer", () => {
     assert.strictEqual(chunks[0]?.semantic, false)
   })
 
+  it("has counts that later ones take the place of, but for an input that is later said to be nothing", () => {
+    const counted = (first: object, last: object) => {
+      const events = claudeEvents(
+        claudeMessage({ model: "x" }, [text], "end_turn", { output_tokens: 0, ...first }),
+      )
+      const end = claudeEvent({ type: "message_delta", delta: { stop_reason: "end_turn" }, usage: last })
+      return run([...events.slice(0, -2), end, ...events.slice(-1)]).chunks.at(-1)?.usage?.usage
+    }
+    assert.deepInclude(counted({ input_tokens: 15 }, { input_tokens: 0, output_tokens: 5 }), {
+      inputTokens: 15,
+      outputTokens: 5,
+    })
+    const last = { input_tokens: 0, cache_read_input_tokens: 14, output_tokens: 5 }
+    assert.deepInclude(counted({ input_tokens: 15 }, last), { inputTokens: 14, cachedTokens: 14 })
+  })
+
   it("hands each thought out whole, so that it comes back as it was", () => {
     const redacted: ClaudeBlock = { type: "redacted_thinking", data: "AAAA" }
     const message = claudeMessage(
