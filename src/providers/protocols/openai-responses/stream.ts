@@ -71,6 +71,9 @@ class ResponsesStream implements StreamReader {
         return this.#piece(event, { function: { arguments: delta } }, delta.length)
       case "response.custom_tool_call_input.delta":
         return this.#piece(event, { custom: { input: delta } }, delta.length)
+      case "response.function_call_arguments.done":
+      case "response.custom_tool_call_input.done":
+        return this.#input(event, event)
       case "response.output_item.added":
         return this.#item(event)
       case "response.output_item.done":
@@ -95,24 +98,28 @@ class ResponsesStream implements StreamReader {
     return index === undefined ? [] : this.#say({ tool_calls: [{ index, ...said }] }, "", length)
   }
 
+  #cameInPieces({ output_index: place }: JsonObject): boolean {
+    return this.#inPieces.has(place) || this.#inPieces.has(undefined)
+  }
+
   /** Says what of an item did not come in pieces. */
   #done(event: JsonObject): ReadonlyArray<ChatChunk> {
     const item = objectAt(event, "item") ?? {}
-    const place = event.output_index
-    const cameInPieces = this.#inPieces.has(place) || this.#inPieces.has(undefined)
     if (isCall(item)) {
-      const begin = this.#calls.has(place) ? [] : this.#item(event)
-      return cameInPieces ? begin : [...begin, ...this.#input(event, item)]
+      const begin = this.#calls.has(event.output_index) ? [] : this.#item(event)
+      return [...begin, ...this.#input(event, item)]
     }
-    if (item.type === "message" && !cameInPieces) return this.#whole({ output: [item] })
+    if (item.type === "message" && !this.#cameInPieces(event)) return this.#whole({ output: [item] })
     const details = detailsOf(item)
     return details.length === 0 ? [] : this.#say({ reasoning_details: details }, "", 0)
   }
 
-  /** Says what a call is called with, all at once. */
-  #input(event: JsonObject, item: JsonObject): ReadonlyArray<ChatChunk> {
-    const isCustom = item.type === "custom_tool_call"
-    const input = stringAt(item, isCustom ? "input" : "arguments") ?? ""
+  /** Says what a call is called with, all at once, where no piece of it came. */
+  #input(event: JsonObject, { arguments: args, input: custom }: JsonObject): ReadonlyArray<ChatChunk> {
+    const isCustom = typeof custom === "string"
+    const input = isCustom ? custom : typeof args === "string" ? args : ""
+    if (input === "" || !this.#calls.has(event.output_index) || this.#cameInPieces(event)) return []
+    this.#inPieces.add(event.output_index)
     return this.#piece(
       event,
       isCustom ? { custom: { input } } : { function: { arguments: input } },

@@ -189,6 +189,9 @@ it("items of which no piece came are said when they are done", () => {
     { type: "response.output_item.added", output_index: 4, item: { ...call, call_id: "e", arguments: "" } },
     { type: "response.function_call_arguments.delta", output_index: 4, delta: '{"a":1}' },
     done({ ...call, call_id: "e" }, 4),
+    { type: "response.output_item.added", output_index: 5, item: { ...call, call_id: "g", arguments: "" } },
+    { type: "response.function_call_arguments.done", output_index: 5, arguments: '{"a":1}' },
+    done({ ...call, call_id: "g" }, 5),
   ].flatMap((each) => {
     const reading = reader.read(event(each))
     assert(reading._tag === "Chunks")
@@ -198,11 +201,11 @@ it("items of which no piece came are said when they are done", () => {
     (chunk) => JSON.parse(Buffer.from(chunk.event).toString().slice(6)).choices[0].delta,
   )
   assert.strictEqual(deltas.map(({ content }) => content ?? "").join(""), "Rome")
-  const inputs = ["", "", ""]
+  const inputs = ["", "", "", ""]
   for (const piece of deltas.flatMap(({ tool_calls = [] }) => tool_calls)) {
     inputs[piece.index] += piece.function?.arguments ?? piece.custom?.input
   }
-  assert.deepStrictEqual(inputs, ['{"a":1}', "x", '{"a":1}'])
+  assert.deepStrictEqual(inputs, ['{"a":1}', "x", '{"a":1}', '{"a":1}'])
 })
 
 describe("models", () => {
