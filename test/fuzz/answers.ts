@@ -110,14 +110,14 @@ export const faultOf = (
     return PARSER_STATUSES.has(status) && !framed ? undefined : `a bare ${status}`
   }
   if (!headers.get("x-request-id")) return "has no x-request-id"
-  if (method === "HEAD") return undefined
+  if (method === "HEAD" || status === 304 || headers.has("content-encoding")) return undefined
   if (status < 400) return streamFault(headers, body)
   return envelopeFault(target, framed, status, body)
 }
 
 /** The last event of a stream: chat's, an error's, a response's, or a message's. */
 const STREAM_END =
-  /(data: (\[DONE\]|\{"error":.*\})|event: (response\.(completed|incomplete|failed)|error|message_stop)\ndata: \{.*\})\n\n$/
+  /(data: (\[DONE\]|\{"error":[^\n]*\})|event: (response\.(completed|incomplete|failed)|error|message_stop)\ndata: \{[^\n]*\})\n\n$/
 
 const streamFault = (headers: ReadonlyMap<string, string>, body: string): string | undefined => {
   const type = headers.get("content-type") ?? ""
