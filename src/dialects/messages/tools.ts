@@ -5,10 +5,14 @@ import type { Mistakes } from "./mistake.ts"
 /** Tools and how they may be called, in chat's words. */
 export const lowerTools = ({ tools, tool_choice: choice }: JsonObject, mistakes: Mistakes): JsonObject => {
   if (tools != null && !Array.isArray(tools)) mistakes.add(["tools"], "Expected a list")
-  const list = Array.isArray(tools) ? tools : undefined
+  const chosen = choice == null ? {} : lowerChoice(choice, mistakes)
+  // Without tools these say nothing, and some servers refuse them.
+  if (tools == null || (Array.isArray(tools) && tools.length === 0)) {
+    return chosen.tool_choice === "auto" || chosen.tool_choice === "none" ? {} : chosen
+  }
   return {
-    ...(list !== undefined && { tools: list.map((tool, index) => lowerTool(tool, index, mistakes)) }),
-    ...(choice != null && lowerChoice(choice, mistakes)),
+    ...(Array.isArray(tools) && { tools: tools.map((tool, index) => lowerTool(tool, index, mistakes)) }),
+    ...chosen,
   }
 }
 
