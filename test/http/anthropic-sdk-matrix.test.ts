@@ -6,7 +6,8 @@ import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { z } from "zod"
 import { VERSIONS } from "../../src/dialects/messages/version.ts"
 import { failure, hang, ok, status } from "../support/fake-upstream-behaviours.ts"
-import { streamThenHang } from "../support/fake-upstream-streams.ts"
+import { HeldStreams } from "../support/fake-upstream-faults.ts"
+import { streamThenEnd, streamThenHang } from "../support/fake-upstream-streams.ts"
 import { collect, thrown } from "./openai-sdk-world.ts"
 import {
   BROKEN_ANSWERS,
@@ -264,13 +265,14 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
       assert.strictEqual(headers.get("retry-after"), kind.kind === "gemini" ? "22" : "7")
     })
 
-    it.each(BROKEN_STREAMS)("throws when a stream %s", async (_, broken) => {
+    it.each(BROKEN_STREAMS)("throws when a stream %s", async (_, broken, code) => {
       for (const options of [{}, { toolCalls: [{ name: "weather", args: { city: "Rome, in Italy" } }] }]) {
         await world.reset()
         world.upstream.respond(broken(2, options))
         const stream = client.messages.stream(asked)
         const { chunks, error } = await collect(stream)
         assert.instanceOf(error, Anthropic.APIError)
+        assert.strictEqual(error.errorCode, code)
         assert.isFalse(chunks.some(({ type }) => type === "message_stop"))
         await thrown(stream.finalMessage(), Anthropic.APIError)
       }
@@ -306,6 +308,26 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
       const first = await ways(client)[way](asked, options)
       assert.deepStrictEqual(await ways(client)[way](asked, options), first)
       assert.strictEqual(world.upstream.count, 1)
+    })
+
+    it("a stream by a key is the same for all who ask while it runs", async () => {
+      const held = new HeldStreams()
+      world.upstream.respond(held.behaviour({ text: "Rome, of course" }))
+      const options = { headers: { "Idempotency-Key": crypto.randomUUID() } }
+      const asking = [1, 2, 3].map(() => ways(client).stream(asked, options))
+      await world.upstream.until(({ calls }) => calls[0]?.streamed.length === 2)
+      held.release()
+      const [first, ...others] = await Promise.all(asking)
+      assert.deepInclude(first?.content[0], { text: "Rome, of course" })
+      for (const other of others) assert.deepStrictEqual(other, first)
+      assert.strictEqual(world.upstream.count, 1)
+    })
+
+    it("a stream by a key that broke runs again", async () => {
+      world.upstream.enqueue(streamThenEnd(2), ok({ text: "Rome" }))
+      const options = { headers: { "Idempotency-Key": crypto.randomUUID() } }
+      await thrown(ways(client).stream(asked, options), Anthropic.APIError)
+      assert.deepInclude((await ways(client).stream(asked, options)).content[0], { text: "Rome" })
     })
 
     it("the client's own retry waits as it is told", async () => {

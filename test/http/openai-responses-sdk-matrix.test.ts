@@ -6,7 +6,8 @@ import { toResponseInputItems } from "openai/lib/responses/ResponseInputItems"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { z } from "zod"
 import { failure, hang, ok } from "../support/fake-upstream-behaviours.ts"
-import { streamThenHang } from "../support/fake-upstream-streams.ts"
+import { HeldStreams } from "../support/fake-upstream-faults.ts"
+import { streamThenEnd, streamThenHang } from "../support/fake-upstream-streams.ts"
 import { collect, thrown } from "./openai-sdk-world.ts"
 import {
   BROKEN_ANSWERS,
@@ -260,7 +261,7 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
       assert.strictEqual(headers.get("retry-after"), kind.kind === "gemini" ? "22" : "7")
     })
 
-    it.each(BROKEN_STREAMS)("a stream that %s is no answer", async (_, broken) => {
+    it.each(BROKEN_STREAMS)("a stream that %s is no answer", async (_, broken, code) => {
       for (const options of [{}, { toolCalls: [{ name: "weather", args: { city: "Rome, in Italy" } }] }]) {
         await world.reset()
         world.upstream.respond(broken(2, options))
@@ -270,11 +271,12 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
         if (error === undefined) {
           const last = chunks.at(-1)
           assert(last?.type === "response.failed")
-          assert.isNotEmpty(last.response.error?.message)
+          assert.strictEqual<string | undefined>(last.response.error?.code, code)
           const { status } = await ways.stream(asked)
           assert.strictEqual(status, "failed")
         } else {
           assert.instanceOf(error, OpenAI.APIError)
+          assert.strictEqual(error.code, code)
           await thrown(ways.stream(asked), OpenAI.APIError)
         }
       }
@@ -310,6 +312,26 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
       const first = await ways[way](asked, options)
       assert.deepStrictEqual(await ways[way](asked, options), first)
       assert.strictEqual(world.upstream.count, 1)
+    })
+
+    it("a stream by a key is the same for all who ask while it runs", async () => {
+      const held = new HeldStreams()
+      world.upstream.respond(held.behaviour({ text: "Rome, of course" }))
+      const options = { headers: { "Idempotency-Key": crypto.randomUUID() } }
+      const asking = [1, 2, 3].map(() => ways.stream(asked, options))
+      await world.upstream.until(({ calls }) => calls[0]?.streamed.length === 2)
+      held.release()
+      const [first, ...others] = await Promise.all(asking)
+      assert.strictEqual(first?.output_text, "Rome, of course")
+      for (const other of others) assert.deepStrictEqual(other, first)
+      assert.strictEqual(world.upstream.count, 1)
+    })
+
+    it("a stream by a key that broke runs again", async () => {
+      world.upstream.enqueue(streamThenEnd(2), ok({ text: "Rome" }))
+      const options = { headers: { "Idempotency-Key": crypto.randomUUID() } }
+      await ways.stream(asked, options).catch(() => {})
+      assert.strictEqual((await ways.stream(asked, options)).output_text, "Rome")
     })
 
     it("the client's own retry waits as it is told", async () => {

@@ -151,13 +151,13 @@ export const TROUBLES = [
   ["deadline", 502, "upstream_error"],
 ] as const satisfies ReadonlyArray<readonly [Trouble, number, string]>
 
-/** Streams that say something and never come to their end. */
+/** Streams that say something and never come to their end, with the code by which a client is told. */
 export const BROKEN_STREAMS = [
-  ["is cut", streamThenCut],
-  ["is reset", streamThenReset],
-  ["ends too early", streamThenEnd],
-  ["has an error", (pieces, options) => streamThenError(pieces, undefined, options)],
-] as const satisfies ReadonlyArray<readonly [string, typeof streamThenEnd]>
+  ["is cut", streamThenCut, "upstream_error"],
+  ["is reset", streamThenReset, "upstream_error"],
+  ["ends too early", streamThenEnd, "upstream_error"],
+  ["has an error", (pieces, options) => streamThenError(pieces, undefined, options), "upstream_overloaded"],
+] as const satisfies ReadonlyArray<readonly [string, typeof streamThenEnd, string]>
 
 /** Whole answers of which half arrives. */
 export const BROKEN_ANSWERS = [
