@@ -14,6 +14,11 @@ export const errorCatalogue = {
   context_length_exceeded: { status: 400, final: true, title: "The request is too long for the model" },
   content_filter: { status: 400, final: true, title: "The provider's content policy refused the request" },
   previous_response_not_found: { status: 400, final: true, title: "The response to go on from is not here" },
+  websocket_connection_limit_reached: {
+    status: 400,
+    final: false,
+    title: "The WebSocket has been open for as long as one may be",
+  },
   invalid_api_key: { status: 401, final: true, title: "The API key is not valid" },
   invalid_admin_token: { status: 401, final: true, title: "The admin token is not valid" },
   model_not_allowed: { status: 403, final: true, title: "This API key may not use the model" },

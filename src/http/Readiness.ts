@@ -1,4 +1,4 @@
-import { Context, Layer } from "effect"
+import { Context, Deferred, Effect, Layer } from "effect"
 
 type Phase = "starting" | "ready" | "draining"
 
@@ -11,15 +11,20 @@ export class Readiness extends Context.Service<
   {
     readonly phase: () => Phase
     readonly setPhase: (phase: Phase) => void
+    /** Returns when the process begins to stop. */
+    readonly draining: Effect.Effect<void>
   }
 >()("gateway/http/Readiness") {
   static readonly layer = Layer.sync(Readiness, () => {
     let current: Phase = "starting"
+    const draining = Deferred.makeUnsafe<void>()
     return Readiness.of({
       phase: () => current,
       setPhase: (phase) => {
         current = phase
+        if (phase === "draining") Deferred.doneUnsafe(draining, Effect.void)
       },
+      draining: Deferred.await(draining),
     })
   })
 }

@@ -1,5 +1,4 @@
 import type { Socket } from "node:net"
-import type { Writable } from "node:stream"
 import { Context, Layer } from "effect"
 
 /** Requests a second that are turned away without consequence for their connections. */
@@ -14,7 +13,7 @@ const HOLD_MS = 1_000
 export class Refusals extends Context.Service<
   Refusals,
   {
-    readonly add: (response: Writable & { readonly socket: Socket | null }) => void
+    readonly add: (response: { readonly socket: Socket | null }) => void
     /** Returns for how long a request that came on this connection has to wait. */
     readonly heldForMs: (socket: Socket) => number
   }

@@ -34,6 +34,7 @@ import { ProvidersHandlers } from "./ProvidersApi.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
 import { responsesRoutes } from "./responses-routes.ts"
+import { opensSocket } from "./responses-socket.ts"
 import { SystemHandlers } from "./SystemApi.ts"
 import { longestUploadMs, UploadGraceMs } from "./Uploads.ts"
 
@@ -41,6 +42,9 @@ import { longestUploadMs, UploadGraceMs } from "./Uploads.ts"
 const HEADERS_TIMEOUT_MS = 10_000
 const CONNECTIONS_CHECK_MS = 2_000
 const KEEP_ALIVE_MS = 65_000
+
+/** A WebSocket that ends here may be read for so long before its client ends it too. */
+const CLOSING_MS = 3_000
 
 /** Status of an exchange whose client left; never sent. */
 const CLIENT_LEFT = errorCatalogue.client_closed_request.status
@@ -187,8 +191,11 @@ const serverOn = (port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
         connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
         // Java's client offers HTTP/2 with every request: it is one like any other, on a connection that is kept.
-        shouldUpgradeCallback: () => false,
+        shouldUpgradeCallback: (request) =>
+          opensSocket(request) && paths.find(request.url ?? "")?.template === "/v1/responses",
       })
+      // A variable, for the package's types lack one of the two.
+      const websocket = { maxPayload: maxBodyBytes, closeTimeout: CLOSING_MS }
       watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater, paths))
       const admission = yield* Admission
       const saturation = () => {
@@ -212,6 +219,7 @@ const serverOn = (port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
             host,
             port,
             gracefulShutdownTimeout: gateway.timeouts.drainMs,
+            websocket,
           }),
         ),
         Layer.provide(closeSocketsLast(server)),

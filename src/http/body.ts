@@ -128,7 +128,7 @@ const inCrumbs = new GatewayError({
   detail: `The body came in more than ${SOME_CHUNKS} chunks of less than ${SMALL_CHUNK_BYTES} bytes. Send larger ones.`,
 })
 
-const tooLarge = (maxBytes: number) =>
+export const tooLarge = (maxBytes: number) =>
   new GatewayError({
     code: "payload_too_large",
     detail: `A body may have ${maxBytes} bytes (MAX_BODY_BYTES).`,

@@ -58,6 +58,11 @@ export const watchConnections = (
   server.on("request", watch)
   // Node tells of a request with `Expect: 100-continue` by this event only.
   server.on("checkContinue", watch)
+  // Another protocol from here on, which ends with the connection.
+  server.on("upgrade", ({ socket }) => {
+    const connection = connections.get(socket) ?? open(socket)
+    connection.answers += 1
+  })
 
   // Node calls it when it closes, for all that have no request: also for those whose request is on its way. Not before
   // the port is closed is a client told that an answer is its connection's last, for it would come again at once.

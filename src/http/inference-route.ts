@@ -53,11 +53,25 @@ export const exchangeOf = (
   }
 }
 
-/** Makes a reader of JSON bodies, and of what they mean: of large ones in turns of the event loop. */
+/** Makes a reader of JSON, and of what it means: of much in turns of the event loop. */
+export const makeJsonReader = Effect.map(
+  LargeBodies,
+  ({ inTurn }) =>
+    <A>(
+      bytes: Buffer,
+      understand: (body: JsonBody) => Result.Result<A, GatewayError>,
+    ): Effect.Effect<A, GatewayError> =>
+      bytes.length <= SMALL_BODY_BYTES
+        ? Effect.fromResult(Result.flatMap(readJson(bytes), understand))
+        : inTurn(bytes.length, understandLarge(bytes, understand)),
+)
+
+/** Makes a reader of JSON bodies. */
 export const makeBodyReader = Effect.gen(function* () {
   const { maxBodyBytes } = yield* Settings
   const uploads = yield* Uploads
-  const { inTurn, readTurns } = yield* LargeBodies
+  const { readTurns } = yield* LargeBodies
+  const readMeaning = yield* makeJsonReader
   return <A, B>(
     request: HttpServerRequest.HttpServerRequest,
     takeBytes: TakeBytes,
@@ -65,12 +79,7 @@ export const makeBodyReader = Effect.gen(function* () {
     finish: (understood: A, bytes: Buffer) => B,
   ): Effect.Effect<B, GatewayError> =>
     Effect.flatMap(readBody(request, { maxBytes: maxBodyBytes, takeBytes, uploads, readTurns }), (bytes) =>
-      Effect.map(
-        bytes.length <= SMALL_BODY_BYTES
-          ? Effect.fromResult(Result.flatMap(readJson(bytes), understand))
-          : inTurn(bytes.length, understandLarge(bytes, understand)),
-        (understood) => finish(understood, bytes),
-      ),
+      Effect.map(readMeaning(bytes, understand), (understood) => finish(understood, bytes)),
     )
 })
 

@@ -14,10 +14,11 @@ import { checker } from "./decode.ts"
 import { openAiFormat } from "./error-response.ts"
 import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
 import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
+import { makeResponsesSocket } from "./responses-socket.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
 
-/** `POST /v1/responses` and `/v1/responses/compact`: OpenAI's Responses, of which nothing is kept. */
+/** `/v1/responses`, by POST or a WebSocket, and `/v1/responses/compact`: OpenAI's Responses, of which nothing is stored. */
 export const responsesRoutes = HttpRouter.use(
   Effect.fnUntraced(function* (router) {
     const infer = yield* makeInferenceRoute
@@ -26,6 +27,8 @@ export const responsesRoutes = HttpRouter.use(
       "/v1/responses",
       infer({ endpoint: "/v1/responses", decode: decodeResponses, refuse: makeWriter({}) }),
     )
+    const serveSocket = yield* makeResponsesSocket({ decode: decodeResponses, refuse: makeWriter({}) })
+    yield* router.add("GET", "/v1/responses", serveSocket)
     yield* router.add(
       "POST",
       "/v1/responses/compact",

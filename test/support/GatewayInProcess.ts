@@ -4,6 +4,7 @@ import { identity } from "effect/Function"
 import { gateway } from "../../src/app/App.ts"
 import { HashCost } from "../../src/auth/SecretHasher.ts"
 import { Settings } from "../../src/config/Settings.ts"
+import { SocketTimes } from "../../src/http/responses-socket.ts"
 import { UploadGraceMs } from "../../src/http/Uploads.ts"
 import { layerLoggingNoDeps } from "../../src/observability/Logging.ts"
 import { capturedConsole, type Output } from "./captured-console.ts"
@@ -35,10 +36,14 @@ export class GatewayInProcess extends GatewayClient {
 
   /**
    * Resolves when it is ready. `tracer` takes the spans of a gateway that sends none to a collector; `uploadGraceMs` is
-   * what a slow body gets.
+   * what a slow body gets, `socketTimes` what a WebSocket gets.
    */
   static async start(
-    options: GatewayOptions & { readonly tracer?: Tracer.Tracer; readonly uploadGraceMs?: number } = {},
+    options: GatewayOptions & {
+      readonly tracer?: Tracer.Tracer
+      readonly uploadGraceMs?: number
+      readonly socketTimes?: (typeof SocketTimes)["Service"]
+    } = {},
   ): Promise<GatewayInProcess> {
     const { folder, settings } = await prepareGateway(options)
     const listening = Promise.withResolvers<string>()
@@ -55,6 +60,7 @@ export class GatewayInProcess extends GatewayClient {
       options.uploadGraceMs === undefined
         ? identity
         : Effect.provideService(UploadGraceMs, options.uploadGraceMs),
+      options.socketTimes === undefined ? identity : Effect.provideService(SocketTimes, options.socketTimes),
       options.tracer === undefined ? identity : Effect.provideService(Tracer.Tracer, options.tracer),
       Effect.runFork,
     )

@@ -1,0 +1,295 @@
+/** `/v1/responses` as a WebSocket: each event of the client's is one request, and each of its answer's one message. */
+import type { IncomingMessage } from "node:http"
+import type { Socket } from "node:net"
+import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
+import * as NodeStream from "@effect/platform-node/NodeStream"
+import { Context, Deferred, Effect, Result, Stream } from "effect"
+import { HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import * as WebSocket from "effect/socket/Socket"
+import { Settings } from "../config/Settings.ts"
+import { Conversation } from "../dialects/responses/Conversation.ts"
+import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
+import { SharedPot } from "../domain/SharedPot.ts"
+import { bodyBytesInFlight } from "../limits/body-bytes.ts"
+import { requestDuration, requestOutcome, requests, updater } from "../observability/Metrics.ts"
+import { isObject, type JsonObject, objectAt, parseJson } from "../platform/json.ts"
+import { ReplayableBody } from "../responses/ReplayableBody.ts"
+import type { GatewayResponse } from "../responses/response.ts"
+import { type TakeBytes, tooLarge } from "./body.ts"
+import { whenClosed } from "./connections.ts"
+import { apiKey } from "./credentials.ts"
+import { errorResponse, openAiFormat } from "./error-response.ts"
+import { InferenceEndpoints, type ReadCall } from "./InferenceEndpoints.ts"
+import { type InferenceRoute, makeJsonReader } from "./inference-route.ts"
+import { Readiness } from "./Readiness.ts"
+import { Refusals } from "./Refusals.ts"
+import { newRequestId } from "./request-id.ts"
+import type { StreamWriter } from "./StreamedResponse.ts"
+
+/** How long a WebSocket may be open, and without a request. A reference, so that a test need not wait. */
+export const SocketTimes = Context.Reference("gateway/http/SocketTimes", {
+  defaultValue: () => ({ openMs: 60 * 60_000, idleMs: 10 * 60_000 }),
+})
+
+/** Memory that a connection takes without a message. */
+const CONNECTION_BYTES = 64 * 1024
+
+const ENDPOINT = "/v1/responses"
+
+/** Tells a request that wants a WebSocket of its connection. */
+export const opensSocket = ({ headers, method }: Pick<IncomingMessage, "headers" | "method">): boolean =>
+  method === "GET" && headers.upgrade?.toLowerCase() === "websocket"
+
+/** Makes the handler of `GET /v1/responses`, a path that only WebSockets have. */
+export const makeResponsesSocket = ({ decode, refuse }: Omit<InferenceRoute, "endpoint">) =>
+  Effect.gen(function* () {
+    const endpoints = yield* InferenceEndpoints
+    const readiness = yield* Readiness
+    const refusals = yield* Refusals
+    const update = yield* updater
+    const readJson = yield* makeJsonReader
+    const { openMs, idleMs } = yield* SocketTimes
+    const { gateway, maxBodyBytes } = yield* Settings
+    const { maxBodyBytesInFlight = bodyBytesInFlight(maxBodyBytes), maxKeyShare } = gateway.limits
+    /** Bytes of messages that came and of responses that are kept. */
+    const room = new SharedPot(maxBodyBytesInFlight, maxKeyShare)
+
+    const converse = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
+      const credential = apiKey(request)
+      const upgrade = yield* request.upgrade
+      const { keyId } = yield* endpoints.authenticate(credential)
+      if (request.headers["idempotency-key"] !== undefined) return yield* manyRequests
+      if (readiness.phase() === "draining" || room.take(keyId, CONNECTION_BYTES) !== undefined) {
+        return yield* noRoom
+      }
+      const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+      const conversation = new Conversation()
+      const ended = Deferred.makeUnsafe<WebSocket.CloseEvent>()
+      let taken = CONNECTION_BYTES
+      const onData = ({ length }: Buffer): void => {
+        if (!take(length)) Deferred.doneUnsafe(ended, Effect.succeed(NO_ROOM))
+      }
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          socket.off("data", onData)
+          room.giveBack(keyId, taken)
+        }),
+      )
+
+      const take = (bytes: number): boolean => {
+        if (room.take(keyId, bytes) !== undefined) return false
+        taken += bytes
+        return true
+      }
+      /** Keeps room for what is left between two requests. */
+      const settle = (): void => {
+        const missing = CONNECTION_BYTES + conversation.bytes - taken
+        if (missing > 0 && !take(missing)) conversation.forget()
+        const unused = taken - CONNECTION_BYTES - conversation.bytes
+        room.giveBack(keyId, unused)
+        taken -= unused
+      }
+
+      const { pull } = yield* upgrade.reader
+      const { write } = yield* upgrade.writer
+      whenClosed(socket, () => Deferred.doneUnsafe(ended, Effect.succeed(GONE)))
+      socket.on("data", onData)
+
+      const send = (message: string) => Effect.andThen(write(message), drained(socket))
+
+      /** Reads an event's request, which is one like any other from here on. */
+      const read = (message: Buffer) => (takeBytes: TakeBytes) =>
+        Effect.fromResult(takeBytes(message.length)).pipe(
+          Effect.andThen(readJson(message, ({ json, source }) => conversation.ask(json, source))),
+          Effect.tap((body) =>
+            body.length > maxBodyBytes
+              ? Effect.fail(tooLarge(maxBodyBytes))
+              : Effect.fromResult(takeBytes(Math.max(0, body.length - message.length))),
+          ),
+          Effect.flatMap((body) => readJson(body, decode)),
+          Effect.map(
+            (call): ReadCall => ({
+              call: call.stream === undefined ? call : { ...call, stream: inLines(call.stream) },
+              claim: undefined,
+            }),
+          ),
+        )
+
+      /** Sends what was answered, and returns the response when there is a whole one. */
+      const passOn = ({ body, status }: GatewayResponse) => {
+        if (!(body instanceof ReplayableBody)) return Effect.as(send(refusalOf(status, body)), undefined)
+        let last: JsonObject | undefined
+        const answer = body.read()
+        return NodeStream.fromReadable<Uint8Array>({ evaluate: () => answer }).pipe(
+          Stream.orDie,
+          Stream.decodeText(),
+          Stream.splitLines,
+          // Others keep a silent stream alive.
+          Stream.filter((line) => line.startsWith("{")),
+          Stream.runForEach((line) => {
+            last = ending(line) ?? last
+            return send(line)
+          }),
+          Effect.map(() => last),
+        )
+      }
+
+      const turn = Effect.fnUntraced(function* (message: Buffer) {
+        const held = refusals.heldForMs(socket)
+        if (held > 0) yield* Effect.sleep(held)
+        const over: Array<() => void> = []
+        const startedAt = performance.now()
+        let status: number = errorCatalogue.client_closed_request.status
+        const served = endpoints.serve({
+          requestId: newRequestId(),
+          endpoint: ENDPOINT,
+          credential,
+          whenOver: (action) => over.push(action),
+          turnedAway: () => refusals.add({ socket }),
+          read: read(message),
+          refuse,
+        })
+        const response = yield* Effect.matchEffect(served, {
+          onSuccess: ({ response }) => {
+            status = response.status
+            return passOn(response)
+          },
+          onFailure: (error) => {
+            status = error.status
+            return Effect.as(send(errorEvent(error)), undefined)
+          },
+        }).pipe(
+          Effect.ensuring(
+            Effect.sync(() => {
+              for (const action of over) action()
+              update(requests(ENDPOINT, requestOutcome(status)), 1)
+              update(requestDuration(ENDPOINT), performance.now() - startedAt)
+            }),
+          ),
+        )
+        conversation.answered(response)
+      })
+
+      const closesAt = performance.now() + openMs
+      /** Returns why nothing more is read. */
+      const until = Effect.suspend(() => {
+        const leftMs = closesAt - performance.now()
+        const timeUp = Effect.as(Effect.sleep(Math.min(leftMs, idleMs)), leftMs > idleMs ? IDLE : EXPIRED)
+        return Effect.raceFirst(timeUp, Effect.as(readiness.draining, STOPPING))
+      })
+
+      const loop = Effect.gen(function* () {
+        for (;;) {
+          const messages = yield* Effect.raceFirst(pull, until)
+          if (messages instanceof WebSocket.CloseEvent) {
+            if (messages === EXPIRED) yield* send(errorEvent(tooOld))
+            return messages
+          }
+          for (const message of messages) yield* turn(Buffer.from(message))
+          settle()
+        }
+      })
+      const end = yield* Effect.raceFirst(loop, Deferred.await(ended))
+      if (end !== GONE) yield* write(end)
+    })
+
+    return Effect.gen(function* () {
+      const request = yield* HttpServerRequest.HttpServerRequest
+      return yield* Effect.scoped(converse(request)).pipe(
+        // The client left, or sent what no WebSocket has: there is nobody to tell.
+        Effect.catchTag("SocketError", () => Effect.void),
+        Effect.as(HttpServerResponse.empty()),
+        // The server keeps no connection on which an upgrade was asked for.
+        Effect.catchTag("GatewayError", (error) =>
+          Effect.succeed(HttpServerResponse.setHeader(errorResponse(error, request), "connection", "close")),
+        ),
+        // Not a WebSocket: as if the path had no GET.
+        Effect.catchTag(
+          "HttpServerError",
+          () =>
+            new HttpServerError.HttpServerError({ reason: new HttpServerError.RouteNotFound({ request }) }),
+        ),
+      )
+    })
+  })
+
+const manyRequests = new GatewayError({
+  code: "invalid_idempotency_key",
+  detail: "A WebSocket has many requests. Send one with an Idempotency-Key by POST.",
+})
+
+const noRoom = new GatewayError({
+  code: "overloaded",
+  detail: "The gateway has no room for another WebSocket of this API key, or it stops. Retry shortly.",
+  retryAfterMs: 1_000,
+})
+
+const tooOld = new GatewayError({
+  code: "websocket_connection_limit_reached",
+  detail: "This WebSocket has been open for as long as one may be. Open another one.",
+})
+
+const GONE = new WebSocket.CloseEvent(1000)
+const IDLE = new WebSocket.CloseEvent(1000, "idle")
+const EXPIRED = new WebSocket.CloseEvent(1000, "too old")
+const STOPPING = new WebSocket.CloseEvent(1001, "the gateway stops")
+const NO_ROOM = new WebSocket.CloseEvent(1013, "too many bytes wait to be answered")
+
+const errorEvent = (error: GatewayError): string =>
+  JSON.stringify({
+    type: "error",
+    status: error.status,
+    ...errorOf(openAiFormat.body(error, newRequestId())),
+  })
+
+/** Makes the event of an error as HTTP has it. */
+const refusalOf = (status: number, body: string | Uint8Array): string =>
+  JSON.stringify({ type: "error", status, ...errorOf(parseJson(Buffer.from(body).toString())) })
+
+const errorOf = (body: unknown): JsonObject => (isObject(body) ? body : {})
+
+/** Writes each event as a line of its data alone. */
+const inLines = (writer: StreamWriter): StreamWriter => {
+  let isNative = false
+  return {
+    ...writer,
+    chunk: (chunk) => {
+      isNative ||= chunk.dialect === "responses"
+      const events = writer.chunk(chunk)
+      return events && linesOf(events)
+    },
+    end: (outcome) =>
+      isNative && Result.isFailure(outcome.result)
+        ? Buffer.from(`${errorEvent(outcome.result.failure)}\n`)
+        : linesOf(writer.end(outcome)),
+  }
+}
+
+const linesOf = (events: Uint8Array): Buffer => {
+  const lines = Buffer.from(events)
+    .toString()
+    .split(/\r\n\r\n|\n\n|\r\r/)
+    .map((event) =>
+      event.split(/\r\n|\n|\r/).flatMap((line) => (line.startsWith("data:") ? [line.slice(5).trim()] : [])),
+    )
+  return Buffer.from(lines.map((data) => (data.length === 0 ? "" : `${data.join(" ")}\n`)).join(""))
+}
+
+/** Returns the response of the event that ends one which can be gone on from. */
+const ending = (line: string): JsonObject | undefined => {
+  if (!/"response\.(?:completed|incomplete)"/.test(line)) return undefined
+  const event = parseJson(line)
+  if (!isObject(event) || (event.type !== "response.completed" && event.type !== "response.incomplete")) {
+    return undefined
+  }
+  return objectAt(event, "response")
+}
+
+/** Waits until the client has taken what was sent, but for a little. */
+const drained = (socket: Socket): Effect.Effect<void> =>
+  Effect.callback((resume) => {
+    const done = () => resume(Effect.void)
+    if (!socket.writableNeedDrain) return done()
+    socket.once("drain", done)
+    return Effect.sync(() => socket.off("drain", done))
+  })
