@@ -1,5 +1,5 @@
 # Uses the gateway as a LangChain model: `ChatOpenAI` with another address, in a chain as usual.
-# `use_responses_api=False` keeps it on chat completions, which is what the gateway speaks.
+# `use_responses_api=True` has it speak OpenAI's Responses instead, which the gateway does as well.
 # Run: pip install -r examples/requirements.txt, then GATEWAY_KEY=gwk_… python examples/langchain_chat.py
 import os
 
@@ -11,7 +11,6 @@ model = ChatOpenAI(
     api_key=os.environ["GATEWAY_KEY"],
     model="auto",
     max_retries=0,
-    use_responses_api=False,
 )
 chain = ChatPromptTemplate.from_messages([("user", "Say hello to {name}")]) | model
 
