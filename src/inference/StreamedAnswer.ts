@@ -104,7 +104,8 @@ export class StreamedAnswer implements ChunkSink {
 
   #partialUsage(): Usage | null {
     const counted = this.#usage?.usage
-    if (counted == null && this.#generated === 0) return null
+    // Reasoning that is encrypted has been said, in no characters that tell of its tokens.
+    if (counted == null && this.#generated === 0 && !this.committed) return null
     const estimate = Math.ceil(this.#generated / CHARACTERS_PER_TOKEN)
     return makeUsage({
       inputTokens: counted?.inputTokens ?? this.#inputTokens(),
