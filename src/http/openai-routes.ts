@@ -8,10 +8,11 @@ import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { modelInfo, modelPage } from "./anthropic-models.ts"
 import { apiKey } from "./credentials.ts"
 import { checker } from "./decode.ts"
-import { answeringErrors, openAiFormat, speaksAnthropic } from "./error-response.ts"
+import { answeringErrors, anthropicFormat, openAiFormat, speaksAnthropic } from "./error-response.ts"
 import { InferenceEndpoints } from "./InferenceEndpoints.ts"
 import { type DecodeCall, type InferenceRoute, makeInferenceRoute } from "./inference-route.ts"
 import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
+import { requestIdOf } from "./request-id.ts"
 import type { StreamWriter } from "./StreamedResponse.ts"
 import { outcomeWriter } from "./write-outcome.ts"
 
@@ -55,7 +56,7 @@ const makeModels = Effect.gen(function* () {
     }
     const query = new URLSearchParams(request.url.split("?", 2)[1])
     const ids = models.map(({ id }) => id)
-    return HttpServerResponse.jsonUnsafe(yield* Effect.fromResult(modelPage(ids, createdAt, query)))
+    return asAnthropic(request, yield* Effect.fromResult(modelPage(ids, createdAt, query)))
   })
 
   const find = Effect.gen(function* () {
@@ -64,13 +65,16 @@ const makeModels = Effect.gen(function* () {
     const { models, request } = yield* listed
     const found = models.find((each) => each.id === id)
     if (found === undefined) return yield* noSuchModel
-    return HttpServerResponse.jsonUnsafe(
-      speaksAnthropic(request) ? modelInfo(id, createdAt) : modelOf(found.id, found.ownedBy),
-    )
+    return speaksAnthropic(request)
+      ? asAnthropic(request, modelInfo(id, createdAt))
+      : HttpServerResponse.jsonUnsafe(modelOf(found.id, found.ownedBy))
   })
 
   return { list: answeringErrors(list), find: answeringErrors(find) }
 })
+
+const asAnthropic = (request: HttpServerRequest.HttpServerRequest, body: unknown) =>
+  HttpServerResponse.jsonUnsafe(body, { headers: anthropicFormat.headers?.(requestIdOf(request)) })
 
 const noSuchModel = new GatewayError({
   code: "model_not_found",

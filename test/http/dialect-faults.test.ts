@@ -149,3 +149,15 @@ describe.each(wires)("a stream of kind $wire", ({ model, wire }) => {
     }
   })
 })
+
+it("models in Anthropic's form come with the id of the request where its clients look for it", async () => {
+  for (const path of ["/v1/models", "/v1/models/auto"]) {
+    const headers = { "anthropic-version": "2023-06-01", "x-api-key": key }
+    const response = await fetch(`${gateway.url}${path}`, { headers })
+    assert.strictEqual(response.status, 200)
+    assert.isNotNull(response.headers.get("request-id"))
+    assert.strictEqual(response.headers.get("request-id"), response.headers.get("x-request-id"))
+    const ofOpenAi = await fetch(`${gateway.url}${path}`, { headers: { "x-api-key": key } })
+    assert.isNull(ofOpenAi.headers.get("request-id"))
+  }
+})
