@@ -93,6 +93,9 @@ export interface ChatChunk {
 export const maxOutputTokens = (request: ChatRequest): number | undefined =>
   request.max_completion_tokens ?? request.max_tokens ?? undefined
 
+/** Name of a file whose client gives it none: servers want one. */
+export const UNNAMED_FILE = "document.pdf"
+
 /** Tokens of a part that is no text: those of an image of medium size, and a guess for the rest. */
 export const PART_TOKENS = 500
 

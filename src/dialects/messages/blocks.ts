@@ -1,3 +1,4 @@
+import { UNNAMED_FILE } from "../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
 import type { Mistake, Mistakes } from "./mistake.ts"
 
@@ -95,14 +96,16 @@ const dataUrl = (source: JsonObject, path: Path, mistakes: Mistakes): string => 
 const documentParts = (block: JsonObject, path: Path, mistakes: Mistakes): ReadonlyArray<Part> => {
   const source = sourceOf(block, path, mistakes)
   const title = stringAt(block, "title")
+  const context = stringAt(block, "context")
   // Who asks for citations is not served by an answer without any.
   const foreign = [{ ...block, type: "document" }]
   if (objectAt(block, "citations")?.enabled === true) return foreign
-  const heading = [title, stringAt(block, "context")].filter((text) => text !== undefined && text !== "")
+  const heading = [title, context].filter((text) => text !== undefined && text !== "")
   const headed = (text: string) => ({ type: "text", text: [...heading, text].join("\n\n") })
   switch (source?.type) {
     case "base64":
       return [
+        ...(context ? [{ type: "text", text: context }] : []),
         {
           type: "file",
           file: { filename: fileName(title), file_data: dataUrl(source, path, mistakes) },
@@ -120,8 +123,10 @@ const documentParts = (block: JsonObject, path: Path, mistakes: Mistakes): Reado
 }
 
 /** Servers tell what a file is by the end of its name. */
-const fileName = (title = "document"): string =>
-  /\.pdf$/i.test(title) ? title : `${title || "document"}.pdf`
+const fileName = (title?: string): string => {
+  if (!title) return UNNAMED_FILE
+  return /\.pdf$/i.test(title) ? title : `${title}.pdf`
+}
 
 /** Joins parts that are nothing but texts into one, which every server takes; `separator` undefined: only a single one. */
 export const contentOf = (parts: ReadonlyArray<Part>, separator?: string): string | ReadonlyArray<Part> => {

@@ -25,7 +25,7 @@ export const toChat = (body: JsonObject): Result.Result<ChatRequest, Mistake> =>
     ],
     ...lowerTools(body, mistakes),
     ...lowerStop(body.stop_sequences),
-    ...lowerOutput(objectAt(body, "output_config"), mistakes),
+    ...lowerOutput(body, mistakes),
     ...lowerUser(objectAt(body, "metadata")),
     ...lowerTier(body.service_tier),
   }
@@ -35,7 +35,7 @@ export const toChat = (body: JsonObject): Result.Result<ChatRequest, Mistake> =>
 /** Fields of which something else is made. */
 const TRANSLATED: ReadonlySet<string> = new Set([
   ...["model", "stream", "system", "messages", "stop_sequences", "tools", "tool_choice"],
-  ...["output_config", "metadata", "service_tier"],
+  ...["output_config", "output_format", "metadata", "service_tier"],
 ])
 
 /** Fields by which chat says what Messages has other names for. The vendor refuses them in these words. */
@@ -52,8 +52,9 @@ const lowerSystem = (system: unknown, mistakes: Mistakes): ReadonlyArray<ChatMes
 const lowerStop = (sequences: unknown) =>
   Array.isArray(sequences) && sequences.length > 0 ? { stop: sequences } : {}
 
-const lowerOutput = (config: JsonObject | undefined, mistakes: Mistakes) => {
-  const { effort, format, ...others } = config ?? {}
+/** `output_format` is what `output_config.format` was called before. */
+const lowerOutput = (body: JsonObject, mistakes: Mistakes) => {
+  const { effort, format = body.output_format, ...others } = objectAt(body, "output_config") ?? {}
   return {
     ...(typeof effort === "string" && { reasoning_effort: effort }),
     ...(isObject(format) && { response_format: lowerFormat(format, mistakes) }),

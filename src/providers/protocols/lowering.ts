@@ -23,6 +23,13 @@ export const malformed = (param: string, reason: string): LoweringFault => ({
 /** Returns a value that is there; OpenAI's clients send `null` for what they do not want. */
 export const present = <Value>(value: Value | null | undefined): Value | undefined => value ?? undefined
 
+/** Fields of Messages without which the answer would be another: tools on other servers, earlier turns, what is to be done. */
+export const CLAUDES_ALONE = ["mcp_servers", "thread", "compaction"] as const
+
+/** Says within a schema what is said of it beside it, for vendors that have no place there. */
+export const described = (schema: JsonObject, description: unknown): JsonObject =>
+  typeof description === "string" ? { description, ...schema } : schema
+
 /** Matches a name that may stand in a header. */
 const PLAIN_NAME = /^[\w.-]{1,64}$/
 const MAX_NAMED = 20

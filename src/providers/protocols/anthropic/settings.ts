@@ -2,7 +2,7 @@ import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
-import { malformed, otherFields, present, unsupported } from "../lowering.ts"
+import { described, malformed, otherFields, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { cacheMark } from "./content-blocks.ts"
 import { takesSampling } from "./model-abilities.ts"
@@ -131,7 +131,7 @@ const lowerResponseFormat = (format: unknown): Result.Result<JsonObject | undefi
         return Result.fail(unsupported("response_format.json_schema.schema", "JSON without a schema is"))
       }
       return isObject(schema)
-        ? Result.succeed(schema)
+        ? Result.succeed(described(schema, wanted.description))
         : Result.fail(malformed("response_format.json_schema.schema", "A schema is an object."))
     }
     default:

@@ -2,7 +2,7 @@ import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
-import { malformed, present, unsupported } from "../lowering.ts"
+import { described, malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { GoogleFields } from "./google-fields.ts"
 import type { GenerationSettings } from "./wire.ts"
@@ -110,7 +110,7 @@ const addResponseFormat = (settings: GenerationSettings, value: unknown): Loweri
         return malformed("response_format.json_schema.schema", "A schema is an object.")
       }
       settings.responseMimeType = JSON_TYPE
-      if (schema !== undefined) settings.responseJsonSchema = schema
+      if (schema !== undefined) settings.responseJsonSchema = described(schema, wanted.description)
       return undefined
     }
     default:

@@ -2,7 +2,7 @@ import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, joinObjects } from "../../../platform/json.ts"
 import { remembered } from "../../../platform/remembered.ts"
-import { present, unsupported } from "../lowering.ts"
+import { CLAUDES_ALONE, present, unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { type Conversation, lowerMessages } from "./contents.ts"
 import { lowerSettings } from "./generation-config.ts"
@@ -113,6 +113,7 @@ const unservedFields: ReadonlyArray<readonly [field: string, asks: (value: unkno
   ["function_call", () => true],
   ["audio", () => true],
   ["web_search_options", () => true],
+  ...CLAUDES_ALONE.map((field) => [field, () => true] as const),
 ]
 
 const unservedField = (request: ChatRequest): LoweringFault | undefined => {

@@ -1,6 +1,7 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
+import { CLAUDES_ALONE, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { Audience } from "./audience.ts"
 
@@ -127,8 +128,11 @@ const hasMedia = ({ role, content }: ChatMessage): boolean =>
 
 const PARTS: ReadonlySet<unknown> = new Set(["text", "image_url", "file"])
 
-/** Finds a tool or a block that its vendor alone knows. */
-export const unknownToOpenAi = ({ messages, tools }: ChatRequest): LoweringFault | undefined => {
+/** Finds a field, a tool or a block that its vendor alone knows. */
+export const unknownToOpenAi = (request: ChatRequest): LoweringFault | undefined => {
+  const { messages, tools } = request
+  const field = CLAUDES_ALONE.find((each) => present(request[each]) !== undefined)
+  if (field !== undefined) return unsupported(field, `${field} is`)
   if (Array.isArray(tools)) {
     const index = tools.findIndex((tool: unknown) => !isObject(tool) || tool.type !== "function")
     if (index >= 0) return unsupported(`tools[${index}]`, "Tools other than the client's own are")
@@ -140,9 +144,3 @@ export const unknownToOpenAi = ({ messages, tools }: ChatRequest): LoweringFault
   }
   return undefined
 }
-
-const unsupported = (param: string, what: string): LoweringFault => ({
-  kind: "unsupported",
-  param,
-  reason: `${what} not supported with this provider.`,
-})

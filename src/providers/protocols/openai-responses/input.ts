@@ -2,6 +2,7 @@ import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { boundedCallId } from "../call-ids.ts"
+import { present } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 
 /** Messages in the words of Responses: items, of which a turn with reasoning and calls takes several. */
@@ -32,6 +33,8 @@ export const inputItems = (
       items.push({ role: message.role, content: content.success })
       continue
     }
+    const field = ["function_call", "audio"].find((each) => present(message[each]) !== undefined)
+    if (field !== undefined) return Result.fail(unsupported(`${at}.${field}`))
     for (const item of reasoningItems(message)) items.push(item)
     if (content.success.length > 0) items.push({ role: "assistant", content: content.success })
     for (const call of objectsAt(message, "tool_calls")) {

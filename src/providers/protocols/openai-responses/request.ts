@@ -54,6 +54,7 @@ const bodyOf = (
   mode: CallMode,
 ): JsonObject => {
   const { reasoning_effort: effort, verbosity } = request
+  const obfuscation = objectAt(request, "stream_options")?.include_obfuscation
   const limit = maxOutputTokens(request)
   const tools = objectsAt(request, "tools").map(lowerTool)
   const format = lowerFormat(objectAt(request, "response_format"))
@@ -63,6 +64,8 @@ const bodyOf = (
     input,
     store: false,
     ...(mode === "stream" && { stream: true }),
+    ...(mode === "stream" &&
+      isThere(obfuscation) && { stream_options: { include_obfuscation: obfuscation } }),
     ...(reasons(model) && { include: [ENCRYPTED] }),
     ...Object.fromEntries(
       sameFields.flatMap((name) => (isThere(request[name]) ? [[name, request[name]]] : [])),
