@@ -40,7 +40,9 @@ export const answerHeaders = {
   "x-request-id": requestId,
   "x-gateway-provider": sometimes("Name of the provider that answered"),
   "x-gateway-model": sometimes("The model, as its provider calls it"),
-  "x-gateway-dropped": sometimes("Fields of the request for which the provider has no words, left out"),
+  "x-gateway-dropped": sometimes(
+    "Places in the request for which the provider has no words, left out, as the client names them",
+  ),
   "x-gateway-attempts": Schema.String.annotate({ description: "Upstream calls that were made" }),
   "x-gateway-cost": sometimes("USD in decimals, or `unknown`; absent on streams"),
   "server-timing": Schema.String.annotate({

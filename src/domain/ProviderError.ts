@@ -109,6 +109,8 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
    */
   readonly message?: string
   readonly param?: string | null
+  /** The client's name of that parameter, where it speaks another dialect than the provider. */
+  readonly ownParam?: string
   /** The provider's own code of the error, an identifier; only for client faults. */
   readonly code?: string
   /** What the provider says that the attempt used, where it answered something that is no answer. */

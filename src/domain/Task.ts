@@ -20,6 +20,8 @@ export interface ChatTask {
   readonly isCompaction?: boolean
   /** What of the client's request `request` does not say; undefined for nothing. */
   readonly beyond?: BeyondChat | undefined
+  /** Names as the client does what a provider names in chat's words, a field or a place; chat's names when absent. */
+  readonly ownNames?: (param: string) => ReadonlyArray<string>
   /** The bytes of the client's own request that `request` was read from, where they may go on as they are. */
   readonly source?: JsonSource | undefined
   /** Header fields of the client's that belong to the body, for providers that speak the same dialect: names and values in turn. */
@@ -50,6 +52,16 @@ export const fieldsOf = (task: Task): object =>
 /** Returns what of a task is lost on a provider that speaks `dialect`; undefined for nothing. */
 export const beyondOf = (task: Task, dialect: Dialect = "chat"): BeyondChat | undefined =>
   task._tag === "Chat" && (task.dialect ?? "chat") !== dialect ? task.beyond : undefined
+
+/** Returns the client's names of what `dialect` names so; none of what the gateway says itself. */
+export const ownNamesOf = (task: Task, param: string, dialect: Dialect = "chat"): ReadonlyArray<string> =>
+  task._tag === "Chat" && (task.dialect ?? "chat") !== dialect && task.ownNames !== undefined
+    ? task.ownNames(param)
+    : [param]
+
+/** Returns the first of them, for who can say but one. */
+export const ownNameOf = (task: Task, param: string, dialect?: Dialect): string =>
+  ownNamesOf(task, param, dialect)[0] ?? param
 
 /** Returns how the answer travels; embeddings always travel whole. */
 export const modeOf = (task: Task): CallMode => (task._tag === "Chat" ? task.mode : "whole")

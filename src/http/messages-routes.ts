@@ -2,12 +2,12 @@ import { Clock, Effect, identity, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { CountTokensRequest, MessagesRequest } from "../api/messages.ts"
 import { toMessage } from "../dialects/messages/answer.ts"
-import { toChat } from "../dialects/messages/request.ts"
+import { messagesNames, type ReadRequest, toChat } from "../dialects/messages/request.ts"
 import { MessageStream } from "../dialects/messages/stream.ts"
 import { refusedBy, VERSIONS, type Version } from "../dialects/messages/version.ts"
-import type { ChatRequest, Completion } from "../domain/Chat.ts"
+import type { Completion } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import { type ChatTask, inputTokensOf } from "../domain/Task.ts"
+import { type BeyondChat, type ChatTask, inputTokensOf } from "../domain/Task.ts"
 import { Inference } from "../inference/Inference.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
@@ -96,14 +96,14 @@ const readMessages = <Body extends typeof CountTokensRequest.Type>(
     Result.flatMap(checked, (body) => {
       const refused = refusedBy(version, body)
       return Result.mapBoth(refused === undefined ? toChat(body) : Result.fail(refused), {
-        onSuccess: (request) => ({ body, task: taskOf(request, body, version, source, header) }),
+        onSuccess: (read) => ({ body, task: taskOf(read, body, version, source, header) }),
         onFailure: ({ path, rule }) => invalidField(path, rule),
       })
     }),
   )
 
 const taskOf = (
-  request: ChatRequest,
+  { beyond, request }: ReadRequest,
   { model: _, stream: _stream, ...asked }: JsonObject,
   version: Version,
   source: JsonSource | undefined,
@@ -114,12 +114,20 @@ const taskOf = (
     _tag: "Chat",
     request,
     body: asked,
+    beyond: betas === undefined ? beyond : withoutBetas(beyond),
+    ownNames: messagesNames(asked),
     mode: "whole",
     dialect: "messages",
     source,
     headers: ["anthropic-version", version, ...(betas === undefined ? [] : ["anthropic-beta", betas])],
   }
 }
+
+const withoutBetas = (beyond: BeyondChat | undefined): BeyondChat => ({
+  refused: beyond?.refused,
+  dropped: [...(beyond?.dropped ?? []), "anthropic-beta"],
+  isReduced: beyond?.isReduced ?? false,
+})
 
 const COUNT_TOKENS = "/v1/messages/count_tokens"
 

@@ -19,8 +19,8 @@ export const progressHeaders = (
   if (progress.candidate !== undefined) {
     headers["x-gateway-provider"] = progress.candidate.provider.name
     headers["x-gateway-model"] = progress.candidate.model.name
-    const { dropped } = progress.candidate.call
-    if (dropped !== undefined) headers["x-gateway-dropped"] = dropped.join(", ")
+    const { dropped = [] } = progress.candidate.call
+    if (dropped.length > 0) headers["x-gateway-dropped"] = namesOf(dropped)
   }
   return headers
 }
@@ -37,6 +37,28 @@ export const outcomeHeaders = (
   }
   return headers
 }
+
+/** Names that a header has room for. */
+const MAX_NAMED = 20
+
+/** Lists names of fields, a client's own among them. Where they are many, those that differ by their places stand as one. */
+const namesOf = (fields: ReadonlyArray<string>): string => {
+  const names = fields.map(plainName)
+  if (names.length <= MAX_NAMED) return names.join(", ")
+  const kinds = [...Map.groupBy(names, (name) => name.replaceAll(/\d+(?=\])/g, ""))].map(([kind, same]) =>
+    same.length === 1 ? (same[0] ?? kind) : kind,
+  )
+  const others = kinds.length - MAX_NAMED
+  return [...kinds.slice(0, MAX_NAMED), ...(others > 0 ? [`and ${others} more`] : [])].join(", ")
+}
+
+const MAX_NAME = 100
+
+/** Writes what may not stand in a header as a URL does. */
+const plainName = (name: string): string =>
+  /^[\w.[\]-]+$/.test(name) && name.length <= MAX_NAME
+    ? name
+    : encodeURIComponent(name.slice(0, MAX_NAME).toWellFormed())
 
 /** `auth`, `route` and `upstream` as measured; `gateway` is everything but the upstream. */
 const serverTiming = ({ timings, latencyMs }: Progress): string => {

@@ -5,7 +5,7 @@ import { responseOf } from "../dialects/responses/answer.ts"
 import { chunkData } from "../dialects/responses/chunk-data.ts"
 import { compactionOf, isSummary, readCompaction } from "../dialects/responses/compaction.ts"
 import { ResponseStream } from "../dialects/responses/ResponseStream.ts"
-import { readRequest } from "../dialects/responses/request.ts"
+import { readRequest, responsesNames } from "../dialects/responses/request.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import { type JsonObject, parseJson } from "../platform/json.ts"
@@ -54,6 +54,7 @@ export const decodeResponses: DecodeCall = ({ json, source }) =>
         request,
         body: asked,
         beyond,
+        ownNames: responsesNames(asked),
         mode: streamed ? "stream" : "whole",
         dialect: "responses",
         source,
@@ -74,6 +75,7 @@ const decodeCompaction: DecodeCall = ({ json, source }) =>
         request,
         body: asked,
         beyond,
+        ownNames: responsesNames(asked),
         mode: "whole",
         dialect: "responses",
         isCompaction: true,

@@ -122,7 +122,15 @@ const refusalOf = (
   return clientFaults[last.kind] === undefined ? undefined : last
 }
 
-const fromRefusal = ({ code: upstreamCode, kind, message, param, status }: ProviderError): GatewayError => {
+const fromRefusal = ({
+  code: upstreamCode,
+  kind,
+  message,
+  ownParam,
+  status,
+  ...own
+}: ProviderError): GatewayError => {
+  const param = ownParam ?? own.param
   const code = clientFaults[kind] ?? (status === 413 ? "payload_too_large" : "invalid_request")
   return new GatewayError({
     code,

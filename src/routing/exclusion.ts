@@ -11,14 +11,14 @@ export type ExclusionRule =
   /** More output tokens are asked for, in this field, than it can produce. */
   | {
       readonly rule: "max_output_tokens"
-      readonly param: "max_tokens" | "max_completion_tokens"
+      readonly param: string
       readonly asked: number
       readonly limit: number
     }
   /** The input, with any output asked for, is longer than its context window. In tokens, the input estimated. */
   | {
       readonly rule: "context_window"
-      readonly param: "messages" | "input"
+      readonly param: string
       readonly inputTokens: number
       readonly outputTokens: number
       readonly limit: number

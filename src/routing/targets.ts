@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
 import type { CandidateRef, GatewayConfig, RouteConfig } from "../config/GatewayConfig.ts"
-import { outputLimitOf, type Task } from "../domain/Task.ts"
+import { outputLimitOf, ownNameOf, type Task } from "../domain/Task.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
 import type { ExclusionRule } from "./exclusion.ts"
 
@@ -131,13 +131,13 @@ export const prepareCall = (
   const asked = outputLimitOf(task)
   if (asked !== undefined && limit !== undefined && asked > limit) {
     const param = task.request.max_completion_tokens == null ? "max_tokens" : "max_completion_tokens"
-    return Result.fail({ rule: "max_output_tokens", param, asked, limit })
+    return Result.fail({ rule: "max_output_tokens", param: ownNameOf(task, param), asked, limit })
   }
   const outputTokens = asked ?? 0
   if (contextWindow !== undefined && windowTokens / ESTIMATE_SLACK + outputTokens > contextWindow) {
     return Result.fail({
       rule: "context_window",
-      param: task._tag === "Chat" ? "messages" : "input",
+      param: task._tag === "Chat" ? ownNameOf(task, "messages") : "input",
       inputTokens: windowTokens,
       outputTokens,
       limit: contextWindow,

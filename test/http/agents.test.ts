@@ -95,7 +95,10 @@ describe("Claude Code", () => {
     assert.deepStrictEqual(reasoning, { effort: "high" })
     assert.lengthOf(tools, 24)
     assert.notInclude(lastCall().body.toString(), "cache_control")
-    assert.strictEqual(response.headers.get("x-gateway-dropped"), "context_management")
+    assert.deepStrictEqual(response.headers.get("x-gateway-dropped")?.split(", "), [
+      ...["context_management", "system[1].cache_control", "system[2].cache_control"],
+      ...["messages[0].content[1].cache_control", "anthropic-beta"],
+    ])
   })
 })
 

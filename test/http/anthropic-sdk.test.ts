@@ -91,7 +91,7 @@ describe("messages.create", () => {
       user: "u-1",
       service_tier: "default",
     })
-    assert.strictEqual(response.headers.get("x-gateway-dropped"), "inference_geo")
+    assert.strictEqual(response.headers.get("x-gateway-dropped"), "inference_geo, system[0].cache_control")
   })
 
   it("sends Claude's signed reasoning to nobody else", async () => {

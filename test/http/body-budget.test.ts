@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import { estimateLongestInputTokens } from "../../src/domain/Embedding.ts"
-import { inputTokensOf } from "../../src/domain/Task.ts"
+import { inputTokensOf, ownNamesOf } from "../../src/domain/Task.ts"
 import { readJson } from "../../src/http/body.ts"
 import { decodeInfer } from "../../src/http/infer-route.ts"
 import type { DecodeCall } from "../../src/http/inference-route.ts"
@@ -13,6 +13,7 @@ import { anthropic } from "../../src/providers/protocols/anthropic/protocol.ts"
 import { gemini } from "../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../src/providers/protocols/openai-chat/protocol.ts"
 import { nativeResponses, openAiResponses } from "../../src/providers/protocols/openai-responses/protocol.ts"
+import type { BodyWriter } from "../../src/providers/protocols/Protocol.ts"
 import { type HeavyBody, heavyBodies } from "../support/heavy-bodies.ts"
 import { scaled } from "../support/slowness.ts"
 
@@ -53,10 +54,15 @@ const serve = ({ endpoint }: HeavyBody, bytes: Buffer): string | undefined => {
   const { task } = call.success
   inputTokensOf(task)
   if (task._tag === "Embedding") estimateLongestInputTokens(task.request)
+  let asked: BodyWriter | undefined
   for (const [protocol, model] of models) {
     const write = protocol.lower(task, model)
-    if (Result.isSuccess(write)) write.success.write(task._tag === "Chat" ? task.mode : "whole")
+    if (Result.isFailure(write)) continue
+    write.success.write(task._tag === "Chat" ? task.mode : "whole")
+    asked = write.success
   }
+  // Of who answers.
+  for (const name of asked?.dropped ?? []) ownNamesOf(task, name)
   return undefined
 }
 

@@ -122,7 +122,7 @@ describe("a request", () => {
     const { response } = await client.responses
       .create({ model: "p0/m", input: "Hi", reasoning: { summary: "auto" }, prompt_cache_key: "k" })
       .withResponse()
-    assert.strictEqual(response.headers.get("x-gateway-dropped"), "reasoning.summary, prompt_cache_key")
+    assert.strictEqual(response.headers.get("x-gateway-dropped"), "prompt_cache_key, reasoning.summary")
   })
 
   it.each([

@@ -1,6 +1,6 @@
 import { UNNAMED_FILE } from "../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
-import type { Mistake, Mistakes } from "./mistake.ts"
+import type { Notes, Path } from "./notes.ts"
 
 /** Blocks of a question or of a tool's result in chat's words. */
 
@@ -10,55 +10,64 @@ export interface Part {
   readonly [field: string]: unknown
 }
 
-type Path = Mistake["path"]
-
 const A_STRING = "Expected a string"
 
 /**
  * Turns a text or blocks into parts. A block for which chat has no word stays what it is: providers that know it may take it,
  * and the others refuse it by its place.
  */
-export const partsOf = (content: unknown, path: Path, mistakes: Mistakes): ReadonlyArray<Part> => {
+export const partsOf = (content: unknown, path: Path, notes: Notes): ReadonlyArray<Part> => {
   if (content === undefined || content === null || content === "") return []
   if (typeof content === "string") return [{ type: "text", text: content }]
   if (!Array.isArray(content)) {
-    mistakes.add(path, "Expected a string or a list of blocks")
+    notes.refuse(path, "Expected a string or a list of blocks")
     return []
   }
-  return content.flatMap((block, index) => partOf(block, [...path, index], mistakes))
+  return content.flatMap((block, index) => partOf(block, [...path, index], notes))
 }
 
 /** Turns one block into parts: a document may be several. */
-export const partOf = (block: unknown, path: Path, mistakes: Mistakes): ReadonlyArray<Part> => {
-  const type = typeOf(block, path, mistakes)
+export const partOf = (block: unknown, path: Path, notes: Notes): ReadonlyArray<Part> => {
+  const parts = lowerBlock(block, path, notes)
+  notes.fromAll(parts, path, { "file.filename": ["title"] })
+  return parts
+}
+
+const lowerBlock = (block: unknown, path: Path, notes: Notes): ReadonlyArray<Part> => {
+  const type = typeOf(block, path, notes)
   if (!isObject(block) || type === undefined) return []
   const hints = hintsOf(block)
   switch (type) {
     case "text":
-      return [{ type: "text", text: textAt(block, "text", path, mistakes), ...hints }]
+      if (asks(block.citations)) notes.drop([...path, "citations"])
+      return [{ type: "text", text: textAt(block, "text", path, notes), ...hints }]
     case "image": {
-      const url = imageUrl(block, path, mistakes)
+      const url = imageUrl(block, path, notes)
+      if (url !== undefined && block.transformations != null) notes.drop([...path, "transformations"])
       return [url === undefined ? { ...block, type } : { type: "image_url", image_url: { url }, ...hints }]
     }
     case "document":
-      return documentParts(block, path, mistakes).map((part) => ({ ...part, ...hints }))
+      return documentParts(block, path, notes).map((part) => ({ ...part, ...hints }))
     default:
       return [{ ...block, type }]
   }
 }
 
 /** Returns the type of a block, which every block has. */
-export const typeOf = (block: unknown, path: Path, mistakes: Mistakes): string | undefined => {
+export const typeOf = (block: unknown, path: Path, notes: Notes): string | undefined => {
   const type = isObject(block) ? stringAt(block, "type") : undefined
   if (type === undefined) {
-    mistakes.add(isObject(block) ? [...path, "type"] : path, isObject(block) ? A_STRING : "Expected a block")
+    notes.refuse(isObject(block) ? [...path, "type"] : path, isObject(block) ? A_STRING : "Expected a block")
   }
   return type
 }
 
-export const textAt = (block: JsonObject, key: string, path: Path, mistakes: Mistakes): string => {
+/** Tells a value from none, and from the empty list that says none. */
+const asks = (value: unknown): boolean => value != null && !(Array.isArray(value) && value.length === 0)
+
+export const textAt = (block: JsonObject, key: string, path: Path, notes: Notes): string => {
   const text = stringAt(block, key)
-  if (text === undefined) mistakes.add([...path, key], A_STRING)
+  if (text === undefined) notes.refuse([...path, key], A_STRING)
   return text ?? ""
 }
 
@@ -67,34 +76,34 @@ export const hintsOf = ({ cache_control }: JsonObject): { readonly cache_control
   cache_control == null ? {} : { cache_control }
 
 /** Returns an image as a URL, of its data or its own; undefined for one that lies with the vendor. */
-export const imageUrl = (block: JsonObject, path: Path, mistakes: Mistakes): string | undefined => {
-  const source = sourceOf(block, path, mistakes)
+export const imageUrl = (block: JsonObject, path: Path, notes: Notes): string | undefined => {
+  const source = sourceOf(block, path, notes)
   switch (source?.type) {
     case "base64":
-      return dataUrl(source, path, mistakes)
+      return dataUrl(source, path, notes)
     case "url":
-      return textAt(source, "url", [...path, "source"], mistakes)
+      return textAt(source, "url", [...path, "source"], notes)
     default:
       return undefined
   }
 }
 
-const sourceOf = (block: JsonObject, path: Path, mistakes: Mistakes): JsonObject | undefined => {
+const sourceOf = (block: JsonObject, path: Path, notes: Notes): JsonObject | undefined => {
   const source = objectAt(block, "source")
   if (source === undefined || typeof source.type !== "string") {
-    mistakes.add([...path, "source"], "Expected an object with a type")
+    notes.refuse([...path, "source"], "Expected an object with a type")
   }
   return source
 }
 
-const dataUrl = (source: JsonObject, path: Path, mistakes: Mistakes): string => {
+const dataUrl = (source: JsonObject, path: Path, notes: Notes): string => {
   const at = [...path, "source"]
-  const mediaType = textAt(source, "media_type", at, mistakes)
-  return `data:${mediaType};base64,${textAt(source, "data", at, mistakes)}`
+  const mediaType = textAt(source, "media_type", at, notes)
+  return `data:${mediaType};base64,${textAt(source, "data", at, notes)}`
 }
 
-const documentParts = (block: JsonObject, path: Path, mistakes: Mistakes): ReadonlyArray<Part> => {
-  const source = sourceOf(block, path, mistakes)
+const documentParts = (block: JsonObject, path: Path, notes: Notes): ReadonlyArray<Part> => {
+  const source = sourceOf(block, path, notes)
   const title = stringAt(block, "title")
   const context = stringAt(block, "context")
   // Who asks for citations is not served by an answer without any.
@@ -108,13 +117,13 @@ const documentParts = (block: JsonObject, path: Path, mistakes: Mistakes): Reado
         ...(context ? [{ type: "text", text: context }] : []),
         {
           type: "file",
-          file: { filename: fileName(title), file_data: dataUrl(source, path, mistakes) },
+          file: { filename: fileName(title), file_data: dataUrl(source, path, notes) },
         },
       ]
     case "text":
-      return [headed(textAt(source, "data", [...path, "source"], mistakes))]
+      return [headed(textAt(source, "data", [...path, "source"], notes))]
     case "content": {
-      const parts = partsOf(source.content, [...path, "source", "content"], mistakes)
+      const parts = partsOf(source.content, [...path, "source", "content"], notes)
       return heading.length === 0 ? parts : [{ type: "text", text: heading.join("\n\n") }, ...parts]
     }
     default:

@@ -1,9 +1,11 @@
 import { createHash } from "node:crypto"
 import { Result } from "effect"
 import type { ChatMessage, ChatRequest } from "../../domain/Chat.ts"
+import type { BeyondChat } from "../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
+import { type Origins, ownNames } from "../own-names.ts"
 import { contentOf, partsOf } from "./blocks.ts"
-import { type Mistake, Mistakes } from "./mistake.ts"
+import { type Mistake, Notes } from "./notes.ts"
 import { lowerTools } from "./tools.ts"
 import { lowerTurn } from "./turns.ts"
 
@@ -12,24 +14,64 @@ import { lowerTurn } from "./turns.ts"
  * stands within messages and tools is checked here. Fields that chat has no word for stay under their names, for providers
  * that know them; `thinking` does too, which says more than an effort.
  */
-export const toChat = (body: JsonObject): Result.Result<ChatRequest, Mistake> => {
-  const mistakes = new Mistakes()
+export const toChat = (body: JsonObject): Result.Result<ReadRequest, Mistake> => {
+  const notes = new Notes()
+  const request = lowerRequest(body, notes)
+  return notes.mistake === undefined
+    ? Result.succeed({ request, beyond: notes.beyond })
+    : Result.fail(notes.mistake)
+}
+
+/** A request in chat's words, and what of it has none. */
+export interface ReadRequest {
+  readonly request: ChatRequest
+  readonly beyond: BeyondChat | undefined
+}
+
+/** Makes what names as the client of a request does what a provider names in chat's words. */
+export const messagesNames = (body: JsonObject): ((param: string) => ReadonlyArray<string>) => {
+  const origins: Origins = new Map()
+  let read: ChatRequest | undefined
+  return (param) => {
+    if (param === "output_config") return otherOutput(body)
+    // Few ask, and they ask more than once.
+    read ??= lowerRequest(body, new Notes(origins))
+    return ownNames(param, read, origins, OWN_NAMES)
+  }
+}
+
+const OWN_NAMES: Readonly<Record<string, ReadonlyArray<string>>> = {
+  max_completion_tokens: ["max_tokens"],
+  stop: ["stop_sequences"],
+  user: ["metadata.user_id"],
+  reasoning_effort: ["output_config.effort"],
+  response_format: ["output_config.format"],
+  "response_format.json_schema.name": [],
+  parallel_tool_calls: ["tool_choice.disable_parallel_tool_use"],
+}
+
+/** Names what stays in the field of that name. */
+const otherOutput = (body: JsonObject): ReadonlyArray<string> => {
+  const { effort: _, format: __, ...others } = objectAt(body, "output_config") ?? {}
+  return Object.keys(others).map((field) => `output_config.${field}`)
+}
+
+const lowerRequest = (body: JsonObject, notes: Notes): ChatRequest => {
   const foreign = CHAT_WORDS.find((field) => body[field] !== undefined)
-  if (foreign !== undefined) mistakes.add([foreign], "Extra inputs are not permitted")
+  if (foreign !== undefined) notes.refuse([foreign], "Extra inputs are not permitted")
   const turns = Array.isArray(body.messages) ? body.messages : []
-  const request = {
+  return {
     ...Object.fromEntries(Object.entries(body).filter(([field]) => !TRANSLATED.has(field))),
     messages: [
-      ...lowerSystem(body.system, mistakes),
-      ...turns.flatMap((turn, index) => lowerTurn(turn, ["messages", index], mistakes)),
+      ...lowerSystem(body.system, notes),
+      ...turns.flatMap((turn, index) => lowerTurn(turn, ["messages", index], notes)),
     ],
-    ...lowerTools(body, mistakes),
+    ...lowerTools(body, notes),
     ...lowerStop(body.stop_sequences),
-    ...lowerOutput(body, mistakes),
+    ...lowerOutput(body, notes),
     ...lowerUser(objectAt(body, "metadata")),
     ...lowerTier(body.service_tier),
   }
-  return mistakes.first === undefined ? Result.succeed(request) : Result.fail(mistakes.first)
 }
 
 /** Fields of which something else is made. */
@@ -44,29 +86,31 @@ const CHAT_WORDS = [
   ...["parallel_tool_calls", "functions", "function_call"],
 ]
 
-const lowerSystem = (system: unknown, mistakes: Mistakes): ReadonlyArray<ChatMessage> => {
-  const parts = partsOf(system, ["system"], mistakes)
-  return parts.length === 0 ? [] : [{ role: "system", content: contentOf(parts) }]
+const lowerSystem = (system: unknown, notes: Notes): ReadonlyArray<ChatMessage> => {
+  const parts = partsOf(system, ["system"], notes)
+  return parts.length === 0
+    ? []
+    : [notes.from({ role: "system", content: contentOf(parts) } as const, ["system"])]
 }
 
 const lowerStop = (sequences: unknown) =>
   Array.isArray(sequences) && sequences.length > 0 ? { stop: sequences } : {}
 
 /** `output_format` is what `output_config.format` was called before. */
-const lowerOutput = (body: JsonObject, mistakes: Mistakes) => {
+const lowerOutput = (body: JsonObject, notes: Notes) => {
   const { effort, format = body.output_format, ...others } = objectAt(body, "output_config") ?? {}
   return {
     ...(typeof effort === "string" && { reasoning_effort: effort }),
-    ...(isObject(format) && { response_format: lowerFormat(format, mistakes) }),
+    ...(isObject(format) && { response_format: lowerFormat(format, notes) }),
     ...(Object.keys(others).length > 0 && { output_config: others }),
   }
 }
 
-const lowerFormat = (format: JsonObject, mistakes: Mistakes) => {
+const lowerFormat = (format: JsonObject, notes: Notes) => {
   const path = ["output_config", "format"]
-  if (format.type !== "json_schema") mistakes.add([...path, "type"], "Expected json_schema")
+  if (format.type !== "json_schema") notes.refuse([...path, "type"], "Expected json_schema")
   const { schema } = format
-  if (!isObject(schema)) mistakes.add([...path, "schema"], "Expected a JSON schema")
+  if (!isObject(schema)) notes.refuse([...path, "schema"], "Expected a JSON schema")
   return {
     type: "json_schema",
     json_schema: { name: "answer", schema, ...(isStrict(schema, MAX_SCHEMA_DEPTH) && { strict: true }) },

@@ -1,65 +1,67 @@
 import type { ChatMessage } from "../../domain/Chat.ts"
 import { carriedReasoning, isCarriedReasoning } from "../../domain/carried-reasoning.ts"
-import { isObject, type JsonObject, stringAt } from "../../platform/json.ts"
+import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
 import { contentOf, hintsOf, imageUrl, type Part, partOf, partsOf, textAt, typeOf } from "./blocks.ts"
-import type { Mistake, Mistakes } from "./mistake.ts"
-
-type Path = Mistake["path"]
+import type { Notes, Path } from "./notes.ts"
 
 /** The mark of Claude's own reasoning, by which it is told from others' and goes back to Claude alone. */
 export const CLAUDE_FORMAT = "anthropic-claude-v1"
 
 /** Turns one message into those of chat, where results of tools are messages of their own. */
-export const lowerTurn = (message: unknown, path: Path, mistakes: Mistakes): ReadonlyArray<ChatMessage> => {
+export const lowerTurn = (message: unknown, path: Path, notes: Notes): ReadonlyArray<ChatMessage> => {
   if (!isObject(message)) {
-    mistakes.add(path, "Expected an object")
+    notes.refuse(path, "Expected an object")
     return []
   }
   const at = [...path, "content"]
   switch (message.role) {
     case "user":
-      return lowerQuestion(message.content, at, mistakes)
+      return lowerQuestion(message.content, at, notes)
     case "assistant":
-      return [lowerAnswer(message.content, at, mistakes)]
+      return [lowerAnswer(message.content, at, notes)]
     case "system":
-      return [{ role: "system", content: contentOf(partsOf(message.content, at, mistakes)) }]
+      return [notes.from({ role: "system", content: contentOf(partsOf(message.content, at, notes)) }, at)]
     default:
-      mistakes.add([...path, "role"], "Expected user, assistant or system")
+      notes.refuse([...path, "role"], "Expected user, assistant or system")
       return []
   }
 }
 
 /** Results come before what else the user says: chat wants them right after their calls. */
-const lowerQuestion = (content: unknown, path: Path, mistakes: Mistakes): ReadonlyArray<ChatMessage> => {
+const lowerQuestion = (content: unknown, path: Path, notes: Notes): ReadonlyArray<ChatMessage> => {
   if (!Array.isArray(content)) {
-    return [{ role: "user", content: contentOf(partsOf(content, path, mistakes)) }]
+    return [notes.from({ role: "user", content: contentOf(partsOf(content, path, notes)) }, path)]
   }
   const results: Array<ChatMessage> = []
   const said: Array<Part> = []
   for (const [index, block] of content.entries()) {
     const at = [...path, index]
-    if (isObject(block) && block.type === "tool_result") results.push(lowerResult(block, at, mistakes))
-    else said.push(...partOf(block, at, mistakes))
+    if (isObject(block) && block.type === "tool_result") results.push(lowerResult(block, at, notes))
+    else said.push(...partOf(block, at, notes))
   }
   return said.length > 0 || results.length === 0
-    ? [...results, { role: "user", content: contentOf(said) }]
+    ? [...results, notes.from({ role: "user", content: contentOf(said) }, path)]
     : results
 }
 
-const lowerResult = (block: JsonObject, path: Path, mistakes: Mistakes): ChatMessage => {
-  const parts = partsOf(block.content, [...path, "content"], mistakes)
+const lowerResult = (block: JsonObject, path: Path, notes: Notes): ChatMessage => {
+  const parts = partsOf(block.content, [...path, "content"], notes)
   const said = block.is_error === true ? asFailure(parts) : parts
   const hints = hintsOf(block)
   const last = said.at(-1)
+  const isMarked = hints.cache_control !== undefined
+  if (isMarked && last === undefined) notes.drop([...path, "cache_control"])
   const marked =
-    hints.cache_control === undefined || last === undefined
-      ? said
-      : [...said.slice(0, -1), { ...last, ...hints }]
-  return {
-    role: "tool",
-    tool_call_id: textAt(block, "tool_use_id", path, mistakes),
-    content: contentOf(marked, "\n"),
-  }
+    isMarked && last !== undefined ? [...said.slice(0, -1), notes.from({ ...last, ...hints }, path)] : said
+  dropFields(block, ["toolset_name"], path, notes)
+  return notes.from(
+    {
+      role: "tool",
+      tool_call_id: textAt(block, "tool_use_id", path, notes),
+      content: contentOf(marked, "\n"),
+    },
+    path,
+  )
 }
 
 /** Chat has no other way to say it. */
@@ -72,64 +74,79 @@ const asFailure = (parts: ReadonlyArray<Part>): ReadonlyArray<Part> => {
     : [{ type: "text", text: FAILED }, ...parts]
 }
 
-const lowerAnswer = (content: unknown, path: Path, mistakes: Mistakes): ChatMessage => {
+const lowerAnswer = (content: unknown, path: Path, notes: Notes): ChatMessage => {
   if (!Array.isArray(content)) {
-    return { role: "assistant", content: contentOf(partsOf(content, path, mistakes), "") }
+    return notes.from({ role: "assistant", content: contentOf(partsOf(content, path, notes), "") }, path)
   }
   const said: Array<Part> = []
   const calls: Array<unknown> = []
   const details: Array<unknown> = []
   const images: Array<unknown> = []
   let reasoning = ""
+  const thoughts: Array<number> = []
   for (const [index, block] of content.entries()) {
     const at = [...path, index]
-    const type = typeOf(block, at, mistakes)
+    const type = typeOf(block, at, notes)
     if (!isObject(block) || type === undefined) continue
     switch (type) {
       case "thinking": {
-        const text = textAt(block, "thinking", at, mistakes)
+        const text = textAt(block, "thinking", at, notes)
         const signature = stringAt(block, "signature") ?? ""
         // Claude signs all of its own.
-        if (signature === "" || isCarriedReasoning(signature)) reasoning += text
-        if (isCarriedReasoning(signature)) details.push(...carriedReasoning(signature))
-        else if (signature !== "")
-          details.push({ type: "reasoning.text", text, signature, format: CLAUDE_FORMAT })
+        if (signature === "" || isCarriedReasoning(signature)) {
+          reasoning += text
+          thoughts.push(index)
+        }
+        if (isCarriedReasoning(signature)) {
+          details.push(...carriedReasoning(signature).map((each) => notes.from(each, at)))
+        } else if (signature !== "") {
+          const own = { type: "reasoning.text", text, signature, format: CLAUDE_FORMAT }
+          details.push(notes.from(own, at))
+        }
         break
       }
-      case "redacted_thinking":
-        details.push({
-          type: "reasoning.encrypted",
-          data: textAt(block, "data", at, mistakes),
-          format: CLAUDE_FORMAT,
-        })
+      case "redacted_thinking": {
+        const data = textAt(block, "data", at, notes)
+        details.push(notes.from({ type: "reasoning.encrypted", data, format: CLAUDE_FORMAT }, at))
         break
+      }
       case "tool_use":
-        calls.push(lowerCall(block, at, mistakes))
+        dropFields(block, ["cache_control", "toolset_name"], at, notes)
+        if (objectAt(block, "caller")?.type !== "direct") dropFields(block, ["caller"], at, notes)
+        calls.push(notes.from(lowerCall(block, at, notes), at))
         break
       case "image": {
-        const url = imageUrl(block, at, mistakes)
-        images.push({ type: "image_url", image_url: { url }, ...extraOf(block) })
+        const url = imageUrl(block, at, notes)
+        images.push(notes.from({ type: "image_url", image_url: { url }, ...extraOf(block) }, at))
         break
       }
       default:
-        said.push(...partOf(block, at, mistakes))
+        said.push(...partOf(block, at, notes))
     }
   }
-  return {
-    role: "assistant",
-    content: said.length === 0 && calls.length > 0 ? null : contentOf(said, ""),
-    ...(reasoning !== "" && { reasoning_content: reasoning }),
-    ...(details.length > 0 && { reasoning_details: details }),
-    ...(images.length > 0 && { images }),
-    ...(calls.length > 0 && { tool_calls: calls }),
-  }
+  return notes.from(
+    {
+      role: "assistant",
+      content: said.length === 0 && calls.length > 0 ? null : contentOf(said, ""),
+      ...(reasoning !== "" && { reasoning_content: reasoning }),
+      ...(details.length > 0 && { reasoning_details: details }),
+      ...(images.length > 0 && { images }),
+      ...(calls.length > 0 && { tool_calls: calls }),
+    },
+    path,
+    { reasoning_content: thoughts },
+  )
 }
 
-const lowerCall = (block: JsonObject, path: Path, mistakes: Mistakes) => ({
-  id: textAt(block, "id", path, mistakes),
+const dropFields = (block: JsonObject, fields: ReadonlyArray<string>, path: Path, notes: Notes): void => {
+  for (const field of fields) if (block[field] != null) notes.drop([...path, field])
+}
+
+const lowerCall = (block: JsonObject, path: Path, notes: Notes) => ({
+  id: textAt(block, "id", path, notes),
   type: "function",
   function: {
-    name: textAt(block, "name", path, mistakes),
+    name: textAt(block, "name", path, notes),
     arguments: JSON.stringify(block.input ?? {}),
   },
   ...extraOf(block),

@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, objectsAt } from "../../platform/json.ts"
-import type { Mistake } from "./mistake.ts"
+import type { Mistake } from "./notes.ts"
 
 /** Versions of the API that a client may speak, the oldest first: who names none speaks that one. */
 export const VERSIONS = ["2023-06-01", "2026-10-21"] as const

@@ -26,27 +26,16 @@ export class AssistantTurn {
     this.#calls.push(call)
   }
 
-  /** Encrypted reasoning is for its maker; any other goes on as a text, which some models want back beside their calls. */
-  addReasoning(item: JsonObject): void {
+  /**
+   * Encrypted reasoning is for its maker; any other goes on as a text, which some models want back beside their calls. Returns
+   * what it made for a maker.
+   */
+  addReasoning(item: JsonObject): ReadonlyArray<JsonObject> {
     const data = stringAt(item, "encrypted_content")
-    if (isCarriedReasoning(data)) {
-      this.#reasoning += textOf(item)
-      this.#details.push(...carriedReasoning(data))
-      return
-    }
-    if (data === undefined || data === "") {
-      this.#reasoning += textOf(item)
-      return
-    }
-    for (const part of objectsAt(item, "summary")) {
-      this.#details.push({
-        type: "reasoning.summary",
-        id: item.id,
-        summary: stringAt(part, "text") ?? "",
-        format: REASONING_FORMAT,
-      })
-    }
-    this.#details.push({ type: "reasoning.encrypted", id: item.id, data, format: REASONING_FORMAT })
+    const details = isCarriedReasoning(data) ? carriedReasoning(data) : data ? encrypted(item, data) : []
+    if (!data || isCarriedReasoning(data)) this.#reasoning += textOf(item)
+    this.#details.push(...details)
+    return details
   }
 
   /** Undefined when nothing was said. Reasoning alone is nothing that chat knows. */
@@ -61,6 +50,16 @@ export class AssistantTurn {
     }
   }
 }
+
+const encrypted = (item: JsonObject, data: string): ReadonlyArray<JsonObject> => [
+  ...objectsAt(item, "summary").map((part) => ({
+    type: "reasoning.summary",
+    id: item.id,
+    summary: stringAt(part, "text") ?? "",
+    format: REASONING_FORMAT,
+  })),
+  { type: "reasoning.encrypted", id: item.id, data, format: REASONING_FORMAT },
+]
 
 const joined = (said: ReadonlyArray<ChatContent>): ChatContent | null => {
   if (said.length === 0) return null

@@ -28,7 +28,14 @@ export const readContent = (
     const path = `${at}[${index}]`
     if (!isObject(part)) return Result.fail(malformed(path, "Expected an object."))
     const read = readPart(part, path, beyond)
-    if (read !== undefined) parts.push(read)
+    if (read !== undefined) {
+      parts.push(
+        beyond.from(read, path, {
+          "image_url.detail": [`${path}.detail`],
+          "file.filename": [`${path}.filename`],
+        }),
+      )
+    }
   }
   const [only] = parts
   return Result.succeed(
@@ -42,7 +49,14 @@ export const withJoinedTexts = (content: ChatContent): ChatContent =>
     ? content.map(({ text }) => text ?? "").join("")
     : content
 
+/** What chat has of a part. */
+const known: ReadonlySet<string> = new Set([
+  ...["type", "text", "refusal", "image_url", "file_data", "file_id", "filename", "file_url", "detail"],
+  "input_audio",
+])
+
 const readPart = (part: JsonObject, at: string, beyond: Beyond): ChatPart | undefined => {
+  beyond.dropOthers(part, known, `${at}.`)
   switch (part.type) {
     case "input_text":
     case "output_text":
@@ -73,7 +87,8 @@ const readImage = (part: JsonObject, at: string, beyond: Beyond): ChatPart | und
 }
 
 const readFile = (part: JsonObject, at: string, beyond: Beyond): ChatPart | undefined => {
-  const { file_data, file_id, filename } = part
+  const { detail, file_data, file_id, filename } = part
+  if (detail != null && detail !== "auto") beyond.drop(`${at}.detail`)
   if (typeof file_data !== "string" && typeof file_id !== "string") {
     beyond.refuse(`${at}.file_url`, "Files by their URL")
     return undefined

@@ -17,7 +17,9 @@ export const readInput = (
   input: unknown,
   beyond: Beyond,
 ): Result.Result<ReadonlyArray<ChatMessage>, GatewayError> => {
-  if (typeof input === "string") return Result.succeed([{ role: "user", content: input }])
+  if (typeof input === "string") {
+    return Result.succeed([beyond.from({ role: "user", content: input }, "input")])
+  }
   if (!Array.isArray(input)) return Result.fail(malformed("input", "Expected a text or a list of items."))
   const reader = new ItemReader(beyond)
   for (const [index, item] of input.entries()) {
@@ -31,12 +33,25 @@ export const readInput = (
 const nameIn = ({ name, namespace }: JsonObject): unknown =>
   typeof name === "string" ? chatName(namespace, name) : name
 
+/** What chat has of items, and what says nothing that is not said: that they are finished, and what the call of an output was. */
+const knownOfMessages: ReadonlySet<string> = new Set(["type", "role", "content", "status"])
+const ofCalls = ["type", "call_id", "name", "namespace", "status", "caller"]
+const knownOfCalls: ReadonlySet<string> = new Set([...ofCalls, "arguments", "input", "extra_content"])
+const knownOfOutputs: ReadonlySet<string> = new Set([...ofCalls, "output"])
+
+const dropCaller = ({ caller }: JsonObject, at: string, beyond: Beyond): void => {
+  if (isObject(caller) && caller.type !== "direct") beyond.drop(`${at}.caller`)
+}
+
 const roles = ["system", "developer", "user", "assistant"] as const
 
 class ItemReader {
   readonly #beyond: Beyond
   readonly #messages: Array<ChatMessage> = []
   #turn = new AssistantTurn()
+  /** Where the turn began to say something, and where its reasoning stands. */
+  #turnAt: string | undefined
+  #thoughtsAt: Array<string> = []
 
   constructor(beyond: Beyond) {
     this.#beyond = beyond
@@ -44,6 +59,8 @@ class ItemReader {
 
   end(): ReadonlyArray<ChatMessage> {
     this.#closeTurn()
+    // Of a turn that says nothing.
+    for (const at of this.#thoughtsAt) this.#beyond.drop(at)
     return this.#messages
   }
 
@@ -53,7 +70,8 @@ class ItemReader {
       case "message":
         return this.#message(item, at)
       case "reasoning":
-        this.#turn.addReasoning(item)
+        for (const detail of this.#turn.addReasoning(item)) this.#beyond.from(detail, at)
+        this.#thoughtsAt.push(at)
         return undefined
       case "function_call":
         return this.#call(item, at, {
@@ -89,12 +107,14 @@ class ItemReader {
     }
     const content = readContent(item.content, `${at}.content`, this.#beyond)
     if (Result.isFailure(content)) return content.failure
+    this.#beyond.dropOthers(item, knownOfMessages, `${at}.`)
     if (role !== "assistant") {
       this.#closeTurn()
-      this.#messages.push({ role, content: content.success })
+      this.#messages.push(this.#beyond.from({ role, content: content.success }, at))
       return undefined
     }
     if (this.#turn.isSaid) this.#closeTurn()
+    this.#turnAt ??= at
     this.#turn.say(withJoinedTexts(content.success))
     return undefined
   }
@@ -105,7 +125,11 @@ class ItemReader {
     if (typeof item.name !== "string") return malformed(`${at}.name`, "Expected a text.")
     // What a vendor wants back with a call, and `answer` handed out there.
     const extra = objectAt(item, "extra_content")
-    this.#turn.call({ id, ...call, ...(extra !== undefined && { extra_content: extra }) })
+    this.#turnAt ??= at
+    this.#beyond.dropOthers(item, knownOfCalls, `${at}.`)
+    dropCaller(item, at, this.#beyond)
+    const made = { id, ...call, ...(extra !== undefined && { extra_content: extra }) }
+    this.#turn.call(this.#beyond.from(made, at))
     return undefined
   }
 
@@ -114,8 +138,10 @@ class ItemReader {
     if (id === undefined) return malformed(`${at}.call_id`, "Expected a text.")
     const output = readContent(item.output, `${at}.output`, this.#beyond)
     if (Result.isFailure(output)) return output.failure
+    this.#beyond.dropOthers(item, knownOfOutputs, `${at}.`)
+    dropCaller(item, at, this.#beyond)
     this.#closeTurn()
-    this.#messages.push({ role: "tool", tool_call_id: id, content: output.success })
+    this.#messages.push(this.#beyond.from({ role: "tool", tool_call_id: id, content: output.success }, at))
     return undefined
   }
 
@@ -133,7 +159,10 @@ class ItemReader {
   #closeTurn(): void {
     const message = this.#turn.message()
     if (message === undefined) return
-    this.#messages.push(message)
+    const thoughts = { reasoning_content: this.#thoughtsAt }
+    this.#messages.push(this.#beyond.from(message, this.#turnAt ?? "input", thoughts))
     this.#turn = new AssistantTurn()
+    this.#turnAt = undefined
+    this.#thoughtsAt = []
   }
 }

@@ -3,6 +3,7 @@ import type { ChatRequest } from "../../domain/Chat.ts"
 import { GatewayError } from "../../domain/GatewayError.ts"
 import type { BeyondChat } from "../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
+import { type Origins, ownNames } from "../own-names.ts"
 import { Beyond } from "./beyond.ts"
 import { readInput } from "./items.ts"
 import { malformed } from "./malformed.ts"
@@ -20,16 +21,40 @@ export const readRequest = (body: JsonObject): Result.Result<ReadRequest, Gatewa
   const stored = refusedFields.find(([field]) => isAsked(body[field]))
   if (stored !== undefined) return Result.fail(malformed(...stored))
   const beyond = new Beyond()
-  return Result.map(readInput(body.input, beyond), (said) => {
+  return Result.map(lowerRequest(body, beyond), (request) => ({ request, beyond: beyond.found }))
+}
+
+/** Makes what names as the client of a request does what a provider names in chat's words. */
+export const responsesNames = (body: JsonObject): ((param: string) => ReadonlyArray<string>) => {
+  const origins: Origins = new Map()
+  let read: Result.Result<ChatRequest, GatewayError> | undefined
+  return (param) => {
+    // Few ask, and they ask more than once.
+    read ??= lowerRequest(body, new Beyond(origins))
+    return Result.isSuccess(read) ? ownNames(param, read.success, origins, OWN_NAMES) : [param]
+  }
+}
+
+const OWN_NAMES: Readonly<Record<string, ReadonlyArray<string>>> = {
+  messages: ["input"],
+  max_tokens: ["max_output_tokens"],
+  max_completion_tokens: ["max_output_tokens"],
+  reasoning_effort: ["reasoning.effort"],
+  response_format: ["text.format"],
+  "response_format.json_schema.name": ["text.format.name"],
+  verbosity: ["text.verbosity"],
+  logprobs: ["include"],
+}
+
+const lowerRequest = (body: JsonObject, beyond: Beyond): Result.Result<ChatRequest, GatewayError> =>
+  Result.map(readInput(body.input, beyond), (said) => {
     const { instructions } = body
     const messages =
       typeof instructions === "string" && instructions !== ""
-        ? [{ role: "developer" as const, content: instructions }, ...said]
+        ? [beyond.from({ role: "developer" as const, content: instructions }, "instructions"), ...said]
         : said
-    const request: ChatRequest = { ...settings(body, beyond), messages }
-    return { request, beyond: beyond.found }
+    return { ...settings(body, beyond), messages }
   })
-}
 
 /** OpenAI's code, at which clients send the whole conversation again. */
 const notFound = new GatewayError({
@@ -49,8 +74,17 @@ const isAsked = (value: unknown): boolean => value !== undefined && value !== nu
 /** Fields with the same name and meaning in chat. */
 const sameFields = ["temperature", "top_p", "service_tier", "user"]
 
-/** Hints that few servers know and strict ones refuse, and that do not change what is said. Clients send some of them always. */
-const hints = ["context_management", "prompt_cache_key", "prompt_cache_retention", "safety_identifier"]
+/**
+ * Fields that are read, here or by who writes the answer. Others are left out: hints that few servers know and strict ones refuse,
+ * some of which clients send always, and what nobody here knows.
+ */
+const known: ReadonlySet<string> = new Set([
+  ...sameFields,
+  ...["input", "instructions", "max_output_tokens", "parallel_tool_calls", "reasoning", "text", "tools"],
+  ...["tool_choice", "include", "top_logprobs", "truncation", "metadata", "store", "stream_options"],
+])
+const knownOfReasoning: ReadonlySet<string> = new Set(["effort"])
+const knownOfText: ReadonlySet<string> = new Set(["format", "verbosity"])
 
 const settings = (body: JsonObject, beyond: Beyond): JsonObject => {
   const {
@@ -69,9 +103,15 @@ const settings = (body: JsonObject, beyond: Beyond): JsonObject => {
   const offered = Array.isArray(tools) && tools.length > 0 ? chatTools(tools, beyond) : []
   const choice = tool_choice == null ? undefined : chatToolChoice(tool_choice, beyond)
   const wantsLogprobs = includes(body, "message.output_text.logprobs")
-  if (isObject(reasoning) && reasoning.summary != null) beyond.drop("reasoning.summary")
+  beyond.dropOthers(body, known)
   if (truncation === "auto") beyond.drop("truncation")
-  for (const hint of hints) if (body[hint] != null) beyond.drop(hint)
+  if (body.store === true) beyond.drop("store")
+  if (objectAt(body, "stream_options")?.include_obfuscation === true) {
+    beyond.drop("stream_options.include_obfuscation")
+  }
+  dropIncluded(body.include, beyond)
+  if (isObject(reasoning)) beyond.dropOthers(reasoning, knownOfReasoning, "reasoning.")
+  if (isObject(text)) beyond.dropOthers(text, knownOfText, "text.")
   return {
     ...Object.fromEntries(sameFields.flatMap((name) => (body[name] == null ? [] : [[name, body[name]]]))),
     ...(max_output_tokens != null && { max_tokens: max_output_tokens }),
@@ -83,6 +123,16 @@ const settings = (body: JsonObject, beyond: Beyond): JsonObject => {
     ...(offered.length > 0 && choice !== undefined && { tool_choice: choice }),
     ...(offered.length > 0 && parallel_tool_calls != null && { parallel_tool_calls }),
     ...(wantsLogprobs && { logprobs: true, ...(top_logprobs != null && { top_logprobs }) }),
+  }
+}
+
+/** What is asked for beside an answer is what others do not have; reasoning comes with it anyway, as far as a provider gives it. */
+const dropIncluded = (include: unknown, beyond: Beyond): void => {
+  if (!Array.isArray(include)) return
+  for (const [index, each] of include.entries()) {
+    if (each !== "message.output_text.logprobs" && each !== "reasoning.encrypted_content") {
+      beyond.drop(`include[${index}]`)
+    }
   }
 }
 

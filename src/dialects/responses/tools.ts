@@ -15,13 +15,18 @@ export const chatTools = (tools: ReadonlyArray<unknown>, beyond: Beyond): Readon
       beyond.spare(at)
       return []
     }
-    return own.type === "namespace"
-      ? objectsAt(own, "tools").flatMap((each, inner) =>
-          chatTool(each, own.name, `${at}.tools[${inner}]`, beyond),
-        )
-      : chatTool(own, undefined, at, beyond)
+    const made = (tool: JsonObject, namespace: unknown, at: string) =>
+      chatTool(tool, namespace, at, beyond).map((each) =>
+        beyond.from(each, at, { "function.strict": [`${at}.strict`] }),
+      )
+    if (own.type !== "namespace") return made(own, undefined, at)
+    if (own.description) beyond.drop(`${at}.description`)
+    return objectsAt(own, "tools").flatMap((each, inner) => made(each, own.name, `${at}.tools[${inner}]`))
   })
 }
+
+/** What chat has of a tool. */
+const known: ReadonlySet<string> = new Set(["type", "name", "description", "parameters", "strict", "format"])
 
 const OWN: ReadonlySet<unknown> = new Set(["function", "custom", "namespace"])
 
@@ -36,6 +41,7 @@ const chatTool = (
   const { description, format, parameters, strict, type } = tool
   const name = chatName(namespace, stringAt(tool, "name") ?? "")
   const named = { name, ...(description != null && { description }) }
+  if (type === "function" || type === "custom") beyond.dropOthers(tool, known, `${at}.`)
   switch (type) {
     case "function":
       return [

@@ -25,6 +25,11 @@ export class OutgoingCall {
     return this.wire.protocol
   }
 
+  /** What the words leave out, as the writer names it. */
+  get dropped(): ReadonlyArray<string> {
+    return this.#writer.dropped ?? []
+  }
+
   /** Header fields that the body needs. */
   get headers(): ReadonlyArray<string> {
     return this.#writer.headers ?? []

@@ -1,7 +1,7 @@
 import { Effect, Redacted, Result } from "effect"
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { ProviderError } from "../../domain/ProviderError.ts"
-import { type BeyondChat, beyondOf, type Task } from "../../domain/Task.ts"
+import { beyondOf, ownNameOf, ownNamesOf, type Task } from "../../domain/Task.ts"
 import type { Usage } from "../../domain/Usage.ts"
 import { isObject, type JsonObject, parseJson } from "../../platform/json.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
@@ -78,6 +78,7 @@ export const makeHttpProvider = (
       ...(fault.retryAfterMs !== undefined && { retryAfterMs: fault.retryAfterMs }),
       ...(fault.message !== undefined && { message: fault.message }),
       ...(fault.param !== undefined && { param: fault.param }),
+      ...(fault.ownParam !== undefined && { ownParam: fault.ownParam }),
       ...(fault.code !== undefined && { code: fault.code }),
       ...(fault.detail !== undefined && { detail: fault.detail }),
       ...(usage !== null && { usage }),
@@ -95,7 +96,7 @@ export const makeHttpProvider = (
       missing.add(call.wire)
       return Effect.fail(failure(call.model, { kind: "needs_rewording", detail: "no such path" }, status))
     }
-    const own = call.refused(fault)
+    const own = inClientsNames(call, call.refused(fault))
     return Effect.fail(failure(call.model, quotes(own, said, apiKey) ? withheld(own) : own, status, usage))
   }
 
@@ -236,11 +237,14 @@ export const makeHttpProvider = (
     const kind = task._tag === "Chat" ? "chat" : "embedding"
     const call = new OutgoingCall(task, model, over, writer)
     const beyond = beyondOf(task, over.dialect)
-    const dropped = droppedBy(writer, beyond)
     const withOwn = (all: ReadonlyArray<string>) =>
       call.headers.length === 0 ? all : [...all, ...call.headers]
     return {
-      ...(dropped !== undefined && { dropped }),
+      // Few ask: of all candidates, who answered.
+      get dropped() {
+        const lost = call.dropped.flatMap((name) => ownNamesOf(task, name, over.dialect))
+        return [...new Set([...lost, ...(beyond?.dropped ?? [])])]
+      },
       ...(beyond?.isReduced === true && { isReduced: true }),
       complete: (timeoutMs) =>
         Effect.suspend(() => {
@@ -295,6 +299,9 @@ export const makeHttpProvider = (
     }
     return {
       ...call,
+      get dropped() {
+        return current().dropped ?? []
+      },
       complete: (timeoutMs) => Effect.suspend(() => current().complete(timeoutMs)),
       stream: (timeoutMs, sink) => Effect.suspend(() => current().stream(timeoutMs, sink)),
     }
@@ -310,7 +317,8 @@ export const makeHttpProvider = (
       const call = callOf(task, model, over, lowered.success)
       return Result.succeed(instead === undefined ? call : orInstead(call, task, model, over))
     }
-    const { kind, param, reason } = lowered.failure
+    const { kind, reason } = lowered.failure
+    const param = ownNameOf(task, lowered.failure.param, over.dialect)
     return kind === "unsupported"
       ? Result.fail({ param, reason })
       : Result.succeed(refusal(model, badRequest(reason, param)))
@@ -324,10 +332,9 @@ export const makeHttpProvider = (
   }
 }
 
-const droppedBy = ({ dropped = [] }: BodyWriter, beyond: BeyondChat | undefined) => {
-  const all = [...dropped, ...(beyond?.dropped ?? [])]
-  return all.length === 0 ? undefined : all
-}
+/** Names the parameter as the client does, where the provider speaks chat and the client does not. */
+const inClientsNames = ({ task, wire }: OutgoingCall, fault: Fault): Fault =>
+  wire.dialect === "chat" && fault.param ? { ...fault, ownParam: ownNameOf(task, fault.param) } : fault
 
 const transportFault = ({ failure, code }: TransportError): Fault => {
   switch (failure) {

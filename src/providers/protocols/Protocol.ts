@@ -38,7 +38,7 @@ export interface Protocol {
 /** A protocol at the paths of a vendor. One vendor may have several, for the dialects that it speaks. */
 export interface Wire {
   readonly protocol: Protocol
-  /** What clients speak it too, whose requests it takes whole; chat when absent. */
+  /** What clients speak it too, whose requests it takes whole; absent where chat is translated. */
   readonly dialect?: Dialect
   /** The path after the base URL. */
   readonly path: (model: string, call: "chat" | "stream" | "embedding") => string
@@ -55,8 +55,8 @@ export interface Wire {
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
 export interface BodyWriter {
   readonly write: (mode: CallMode) => string | Uint8Array
-  /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. */
-  readonly dropped?: ReadonlyArray<string> | undefined
+  /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. Few ask for them. */
+  readonly dropped?: ReadonlyArray<string>
   /** Header fields that the body needs: names and values in turn. */
   readonly headers?: ReadonlyArray<string> | undefined
   /**
@@ -113,6 +113,7 @@ export interface Fault {
   readonly retryAfterMs?: number | undefined
   readonly message?: string | undefined
   readonly param?: string | null | undefined
+  readonly ownParam?: string | undefined
   readonly code?: string | undefined
   readonly detail?: string | undefined
 }

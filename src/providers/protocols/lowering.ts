@@ -1,5 +1,5 @@
-import type { ChatRequest } from "../../domain/Chat.ts"
-import type { JsonObject } from "../../platform/json.ts"
+import { type ChatRequest, UNNAMED_FILE } from "../../domain/Chat.ts"
+import { isObject, type JsonObject, objectsAt, stringAt } from "../../platform/json.ts"
 import type { LoweringFault } from "./Protocol.ts"
 
 /** What translations of a chat into another protocol's words have in common. */
@@ -30,20 +30,84 @@ export const CLAUDES_ALONE = ["mcp_servers", "thread", "compaction"] as const
 export const described = (schema: JsonObject, description: unknown): JsonObject =>
   typeof description === "string" ? { description, ...schema } : schema
 
-/** Matches a name that may stand in a header. */
-const PLAIN_NAME = /^[\w.-]{1,64}$/
-const MAX_NAMED = 20
-
 /** Names the fields of a request that are none of these and ask for something. */
 export const otherFields = (
-  request: JsonObject & ChatRequest,
+  request: ChatRequest,
   understood: ReadonlySet<string>,
   asksSomething: (field: string) => boolean = (field) => present(request[field]) !== undefined,
-): Array<string> => {
-  const others: Array<string> = []
-  for (const field in request) {
-    if (understood.has(field) || !PLAIN_NAME.test(field) || !asksSomething(field)) continue
-    if (others.length < MAX_NAMED) others.push(field)
+): ReadonlyArray<string> =>
+  Object.keys(request).filter((field) => !understood.has(field) && asksSomething(field))
+
+type Asks = (value: unknown, bearer: JsonObject) => boolean
+
+const isSaid: Asks = (value) => present(value) !== undefined
+
+/** What a request may say that not every vendor has a place for and that leaves the answer what it is, and when it does say it. */
+const within = {
+  "thinking.block_binding": isSaid,
+  "thinking.display": isSaid,
+  "stream_options.include_obfuscation": (asked) => asked === true,
+  "response_format.json_schema.name": isSaid,
+  // Of the result of a tool it repeats what the call says.
+  "messages[].name": (name, { role }) => isSaid(name, {}) && role !== "tool",
+  "messages[].cache_control": isSaid,
+  "messages[].images[]": isSaid,
+  "messages[].content[].cache_control": isSaid,
+  "messages[].content[].prompt_cache_breakpoint": isSaid,
+  "messages[].content[].image_url.detail": (detail) => isSaid(detail, {}) && detail !== "auto",
+  "messages[].content[].file.filename": (name) => isSaid(name, {}) && name !== UNNAMED_FILE,
+  "messages[].tool_calls[].extra_content": isSaid,
+  "tools[].cache_control": isSaid,
+  "tools[].function.strict": (strict) => strict === true,
+  "tools[].strict": (strict) => strict === true,
+} satisfies Record<string, Asks>
+
+/** So many places of a field tell where it is lost; more would take longer to name than to read. */
+export const MAX_PLACES = 1000
+
+/** Names the places of a request that say one of `fields`. */
+export const lostWithin = (
+  request: ChatRequest,
+  fields: ReadonlyArray<keyof typeof within>,
+): ReadonlyArray<string> =>
+  fields.flatMap((field) =>
+    placesIn(request, field.match(/\w+|\[\]/g) ?? [], 0, within[field])
+      .slice(0, MAX_PLACES)
+      .map((place) => place.slice(1)),
+  )
+
+const placesIn = (
+  bearer: unknown,
+  steps: ReadonlyArray<string>,
+  depth: number,
+  asks: Asks,
+): ReadonlyArray<string> => {
+  const step = steps[depth]
+  const isLast = depth + 1 === steps.length
+  const inner = (value: unknown, name: string): ReadonlyArray<string> => {
+    if (isLast) return asks(value, isObject(bearer) ? bearer : {}) ? [name] : []
+    return placesIn(value, steps, depth + 1, asks).map((place) => name + place)
   }
-  return others
+  if (step === "[]") {
+    return Array.isArray(bearer) ? bearer.flatMap((each, index) => inner(each, `[${index}]`)) : []
+  }
+  return step !== undefined && isObject(bearer) ? inner(bearer[step], `.${step}`) : []
 }
+
+/** Names the reasoning of earlier turns that is not one's own. A text beside what is repeats it. */
+export const foreignReasoning = (
+  { messages }: ChatRequest,
+  isOwn: (detail: JsonObject) => boolean,
+): ReadonlyArray<string> =>
+  messages
+    .flatMap((message, turn) => {
+      const details = objectsAt(message, "reasoning_details")
+      const texts = details.some(isOwn)
+        ? []
+        : ["reasoning_content", "reasoning"].filter((field) => stringAt(message, field))
+      return [
+        ...details.flatMap((detail, index) => (isOwn(detail) ? [] : [`reasoning_details[${index}]`])),
+        ...texts,
+      ].map((field) => `messages[${turn}].${field}`)
+    })
+    .slice(0, MAX_PLACES)

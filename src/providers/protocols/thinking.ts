@@ -66,3 +66,12 @@ const readEffort = (effort: unknown): Result.Result<WantedEffort | undefined, Lo
       : malformed("reasoning_effort", "reasoning_effort is a text."),
   )
 }
+
+/** Tells whether a model is to think at all. */
+export const asksToThink = (
+  wanted: { readonly _tag: string; readonly effort?: WantedEffort } | undefined,
+): boolean => wanted !== undefined && wanted.effort !== "none"
+
+/** Names the field in which a client says so. */
+export const thinkingField = (request: ChatRequest): string =>
+  present(request.thinking) === undefined ? "reasoning_effort" : "thinking"

@@ -21,7 +21,7 @@ export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Tran
     endsWithDone,
     takesStreamOptions: preset?.takesStreamOptions ?? true,
   })
-  const chat: Wire = { protocol, path: openAiPath }
+  const chat: Wire = { protocol, dialect: "chat", path: openAiPath }
   const messages =
     endpoints.messages &&
     nativeEndpoint(config, endpoints.messages, "messages", nativeMessages(isClaude), chat)

@@ -12,7 +12,7 @@ import { keyHeader } from "./key-header.ts"
 
 /** Makes the provider for OpenAI itself, which speaks chat completions and Responses. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => {
-  const chat: Wire = { protocol: openAiChat({ isOpenAi: true }), path: openAiPath }
+  const chat: Wire = { protocol: openAiChat({ isOpenAi: true }), dialect: "chat", path: openAiPath }
   return makeHttpProvider(config, transport, {
     wire: (task, model) => {
       if (task._tag === "Embedding") return chat

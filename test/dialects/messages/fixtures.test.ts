@@ -41,22 +41,26 @@ describe.each(readdirSync(requests))("the request %s", (name) => {
   const lowered = toChat(read(`${name}/request.json`, requests))
 
   it("in chat", async () => {
-    await isAsBefore(`${name}/chat.json`, requests, Result.merge(lowered))
+    await isAsBefore(
+      `${name}/chat.json`,
+      requests,
+      Result.match(lowered, { onSuccess: ({ request }) => request, onFailure: (mistake) => mistake }),
+    )
   })
 
   if (Result.isFailure(lowered)) return
-  const request = lowered.success
+  const { request } = lowered.success
 
   it.each(models)("for %s", async (model, protocol) => {
     const task: Task = { _tag: "Chat", request, mode: "whole", dialect: "messages" }
-    const sent = protocol.lower(task, model)
-    await isAsBefore(
-      `${name}/${model}.json`,
-      requests,
-      Result.isSuccess(sent)
-        ? { sent: parseJson(String(sent.success.write("whole"))), dropped: sent.success.dropped }
-        : { refused: sent.failure },
-    )
+    const sent = Result.match(protocol.lower(task, model), {
+      onSuccess: (writer) => ({
+        sent: parseJson(String(writer.write("whole"))),
+        ...(writer.dropped?.length && { dropped: writer.dropped }),
+      }),
+      onFailure: (refused) => ({ refused }),
+    })
+    await isAsBefore(`${name}/${model}.json`, requests, sent)
   })
 })
 

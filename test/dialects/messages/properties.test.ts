@@ -112,7 +112,7 @@ describe("a request", () => {
   it("keeps the names, ids and arguments of its calls, in their order", () => {
     fc.assert(
       fc.property(turns, (messages) => {
-        const chat = Result.getOrThrow(toChat({ messages })).messages
+        const chat = Result.getOrThrow(toChat({ messages })).request.messages
         const calls = chat.flatMap((message) => objectsAt(message, "tool_calls"))
         assert.deepStrictEqual(
           calls.map((call) => [

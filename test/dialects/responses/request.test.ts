@@ -172,7 +172,7 @@ describe("what chat has no word for", () => {
   it("is named where it is a hint", () => {
     assert.deepStrictEqual(beyond({ truncation: "auto", safety_identifier: "s" }), {
       refused: undefined,
-      dropped: ["truncation", "safety_identifier"],
+      dropped: ["safety_identifier", "truncation"],
       isReduced: false,
     })
     assert.isUndefined(beyond({ truncation: "disabled", temperature: 1 }))

@@ -4,7 +4,7 @@ import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
-import { claudesOwn, othersOwn } from "./own-history.ts"
+import { claudesOwn, foreignToClaude, foreignToOthers, othersOwn, thoughtsIn } from "./own-history.ts"
 import { isThought, thoughtsOf } from "./thinking-blocks.ts"
 import { API_VERSION, BETAS } from "./wire.ts"
 
@@ -19,9 +19,20 @@ export const editMessages = (
   source: JsonSource,
 ): Result.Result<BodyWriter, LoweringFault> => {
   const words = isClaude ? claudesWords : othersWords
+  let made: Changes | undefined
+  const own = () => (made ??= words.own(body, request))
   const writerOf = (fields: ReadonlyArray<string>, plain?: Changes): BodyWriter => ({
-    write: (mode) => edit(source, model, mode, plain ?? words.own(body, request)),
+    write: (mode) => edit(source, model, mode, plain ?? own()),
     headers: withVersion(fields),
+    get dropped() {
+      const messages = messagesOf(body)
+      return [
+        ...[...(plain ?? own()).keys()].filter((field) => field !== "messages"),
+        ...words.foreign(messages),
+        ...(plain === undefined ? [] : thoughtsIn(messages)),
+        ...(fields.length < headers.length ? [BETAS] : []),
+      ]
+    },
     reworded: (refused) => {
       if (refused === BETAS) {
         const others = without(BETAS, fields)
@@ -59,6 +70,8 @@ type Changes = ReadonlyMap<string, MemberChange>
 interface Words {
   /** Changes what others said. */
   readonly own: (body: JsonObject, request: ChatRequest) => Changes
+  /** Names what others said and it is not told. */
+  readonly foreign: (messages: ReadonlyArray<unknown>) => ReadonlyArray<string>
   /** Leaves out the thoughts of earlier turns, and has no new ones, which would miss them; undefined when that is no change. */
   readonly plain: (body: JsonObject) => Changes | undefined
 }
@@ -66,6 +79,7 @@ interface Words {
 const claudesWords: Words = {
   own: (body, request) =>
     new Map([...historyAs(claudesOwn, body), ...(endsInBareCalls(request) ? withoutBudget(body) : [])]),
+  foreign: foreignToClaude,
   plain: (body) => {
     const own = claudesOwn(messagesOf(body))
     const messages = own.map(withoutThoughts)
@@ -77,6 +91,7 @@ const claudesWords: Words = {
 /** Others than Claude think unless they are told not to. */
 const othersWords: Words = {
   own: (body) => historyAs(othersOwn, body),
+  foreign: foreignToOthers,
   plain: (body) =>
     objectAt(body, "thinking")?.type === "disabled"
       ? undefined

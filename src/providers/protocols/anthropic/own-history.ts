@@ -1,6 +1,7 @@
 import { createHash } from "node:crypto"
 import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
 import { isObject, type JsonObject, stringAt } from "../../../platform/json.ts"
+import { isThought } from "./thinking-blocks.ts"
 
 /**
  * Returns messages without what Claude never said of its turns and would refuse: reasoning that it has not signed, images,
@@ -19,6 +20,14 @@ export const claudesOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unkn
  */
 export const othersOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> =>
   withoutForeign(messages, isSealed)
+
+/** Names what `claudesOwn` leaves out. */
+export const foreignToClaude = (messages: ReadonlyArray<unknown>): ReadonlyArray<string> =>
+  foreignPlaces(messages, isUnsigned)
+
+/** Names what `othersOwn` leaves out. */
+export const foreignToOthers = (messages: ReadonlyArray<unknown>): ReadonlyArray<string> =>
+  foreignPlaces(messages, isSealed)
 
 /** Returns the blocks of a turn of the model's. */
 const contentOf = (message: unknown): ReadonlyArray<unknown> =>
@@ -52,6 +61,22 @@ const withoutForeign = (messages: ReadonlyArray<unknown>, isOthers: Test): Reado
   }
   return messages.some((message) => contentOf(message).some(isForeign)) ? messages.flatMap(own) : messages
 }
+
+const foreignPlaces = (messages: ReadonlyArray<unknown>, isOthersThought: Test): ReadonlyArray<string> => [
+  ...placesOf(messages, (block) => block.type === "image" || isOthersThought(block)),
+  ...placesOf(messages, (block) => block.extra_content !== undefined).map((at) => `${at}.extra_content`),
+]
+
+/** Names all thoughts. */
+export const thoughtsIn = (messages: ReadonlyArray<unknown>): ReadonlyArray<string> =>
+  placesOf(messages, isThought)
+
+const placesOf = (messages: ReadonlyArray<unknown>, isOne: Test): ReadonlyArray<string> =>
+  messages.flatMap((message, turn) =>
+    contentOf(message).flatMap((block, index) =>
+      isObject(block) && isOne(block) ? [`messages[${turn}].content[${index}]`] : [],
+    ),
+  )
 
 const isUnsigned: Test = ({ signature, type }) =>
   type === "thinking" && ((signature ?? "") === "" || isCarriedReasoning(signature))

@@ -4,7 +4,7 @@ import { joinObjects } from "../../../platform/json.ts"
 import { remembered } from "../../../platform/remembered.ts"
 import { unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
-import { readThinking, type WantedThinking } from "../thinking.ts"
+import { asksToThink, readThinking, thinkingField, type WantedThinking } from "../thinking.ts"
 import { closed } from "./answer-schema.ts"
 import { type Conversation, endsInBareCalls, lowerMessages, withoutThoughtBlocks } from "./messages.ts"
 import { answersBySchema, takesOrders } from "./model-abilities.ts"
@@ -54,7 +54,6 @@ const writerOf = (model: string, parts: CommonParts, maxTokens: number, isPlain:
   const thinks = thinking?.type === "adaptive" || thinking?.type === "enabled"
   const sampling = samplingFor(model, settings.sampling, thinks)
   const unsampled = Object.keys(settings.sampling).filter((field) => !Object.hasOwn(sampling, field))
-  const dropped = [...parts.dropped, ...unsampled]
   return {
     write: (mode) => {
       const own: ModelBody = {
@@ -72,7 +71,10 @@ const writerOf = (model: string, parts: CommonParts, maxTokens: number, isPlain:
     },
     headers: VERSION,
     reworded: () => (isPlain || !parts.hasThoughts ? undefined : writerOf(model, parts, maxTokens, true)),
-    ...(dropped.length > 0 && { dropped }),
+    get dropped() {
+      const isUntold = asksToThink(wanted) && thinking === undefined && effort === undefined
+      return [...parts.dropped(isPlain), ...unsampled, ...(isUntold ? [parts.thinkingField] : [])]
+    },
   }
 }
 
@@ -83,13 +85,14 @@ const streamed = (mode: CallMode): Pick<ModelBody, "stream"> => (mode === "strea
 /** Parts of a lowered chat that are the same for every model. Each text is long, and written once when it is asked for. */
 interface CommonParts {
   readonly thinking: WantedThinking
+  readonly thinkingField: string
   readonly settings: Settings
   /** The client wants a tool to be called. */
   readonly isOrdered: boolean
   readonly isBare: boolean
   /** Whether thoughts of Claude's go back to it. */
   readonly hasThoughts: boolean
-  readonly dropped: ReadonlyArray<string>
+  readonly dropped: (isPlain: boolean) => ReadonlyArray<string>
   /** What is told of the form of the answer. */
   readonly formatText: () => string
   /** Everything else. */
@@ -109,11 +112,12 @@ const commonParts = remembered((request: ChatRequest): Result.Result<CommonParts
   return Result.map(lowerMessages(request.messages), (conversation) => ({
     ...textsOf(conversation, tools.success, settings.success),
     thinking: thinking.success,
+    thinkingField: thinkingField(request),
     settings: settings.success,
     isOrdered: ["any", "tool"].includes(tools.success.tool_choice?.type ?? ""),
     isBare: endsInBareCalls(conversation.turns),
     hasThoughts: conversation.turns.some(({ content }) => content.some(isThought)),
-    dropped: droppedFields(request),
+    dropped: (isPlain) => droppedFields(request, isPlain),
   }))
 })
 

@@ -2,10 +2,19 @@ import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
-import { described, malformed, otherFields, present, unsupported } from "../lowering.ts"
+import {
+  described,
+  foreignReasoning,
+  lostWithin,
+  malformed,
+  otherFields,
+  present,
+  unsupported,
+} from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { cacheMark } from "./content-blocks.ts"
 import { takesSampling } from "./model-abilities.ts"
+import { isOwnReasoning } from "./thinking-blocks.ts"
 import type { CommonBody, ModelBody } from "./wire.ts"
 
 /** Settings of a chat that are not about its messages, its tools or how much to think. */
@@ -176,10 +185,19 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
  * Returns the fields that Claude has no words for and a client can live without: it names, stores or hints. Of a `seed` no
  * vendor promises more than its best effort, and strict calls follow a schema nearly always.
  */
-export const droppedFields = (request: ChatRequest): ReadonlyArray<string> => {
-  const dropped = otherFields(request, UNDERSTOOD)
-  const isStrict = (tool: unknown) =>
-    isObject(tool) && (objectAt(tool, "function")?.strict === true || tool.strict === true)
-  if (Array.isArray(request.tools) && request.tools.some(isStrict)) dropped.push("strict")
-  return dropped
-}
+export const droppedFields = (request: ChatRequest, isPlain: boolean): ReadonlyArray<string> => [
+  ...otherFields(request, UNDERSTOOD),
+  ...lostWithin(request, [
+    "thinking.block_binding",
+    "stream_options.include_obfuscation",
+    "response_format.json_schema.name",
+    "messages[].name",
+    "messages[].images[]",
+    "messages[].content[].prompt_cache_breakpoint",
+    "messages[].content[].image_url.detail",
+    "messages[].tool_calls[].extra_content",
+    "tools[].function.strict",
+    "tools[].strict",
+  ]),
+  ...foreignReasoning(request, (detail) => !isPlain && isOwnReasoning(detail)),
+]

@@ -64,7 +64,7 @@ export const thoughtsOf = (message: ChatMessage): ReadonlyArray<ThoughtBlock> =>
 const signatureOf = (detail: JsonObject): string | undefined => stringAt(detail, "signature") || undefined
 
 const blockOf = ({ first, signature, text }: Joined): ReadonlyArray<ThoughtBlock> => {
-  if (first.format !== FORMAT) return []
+  if (!isOwnReasoning(first)) return []
   const data = stringAt(first, "data")
   if (first.type === "reasoning.encrypted") {
     return data === undefined ? [] : [{ type: "redacted_thinking", data }]
@@ -73,6 +73,8 @@ const blockOf = ({ first, signature, text }: Joined): ReadonlyArray<ThoughtBlock
     ? [{ type: "thinking", thinking: text, signature }]
     : []
 }
+
+export const isOwnReasoning = ({ format }: JsonObject): boolean => format === FORMAT
 
 /** Tells a thought from what else an assistant's turn has. */
 export const isThought = ({ type }: { readonly type?: unknown }): boolean =>

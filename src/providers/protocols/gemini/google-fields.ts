@@ -2,7 +2,7 @@ import type { SafetySetting } from "@google/genai"
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { isObject } from "../../../platform/json.ts"
-import { malformed, otherFields, present, unsupported } from "../lowering.ts"
+import { foreignReasoning, lostWithin, malformed, otherFields, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { GenerateContentBody } from "./wire.ts"
 
@@ -96,9 +96,27 @@ const UNDERSTOOD: ReadonlySet<string> = new Set([
  * Returns the fields that Gemini has no words for and a client can live without: it names, stores or hints. Without
  * `parallel_tool_calls` a client may get several calls where it asked for one.
  */
-export const droppedFields = (request: ChatRequest): ReadonlyArray<string> =>
-  otherFields(request, UNDERSTOOD, (field) =>
+export const droppedFields = (request: ChatRequest): ReadonlyArray<string> => [
+  ...otherFields(request, UNDERSTOOD, (field) =>
     field === "parallel_tool_calls"
       ? request.parallel_tool_calls === false && Array.isArray(request.tools) && request.tools.length > 0
       : present(request[field]) !== undefined,
-  )
+  ),
+  ...lostWithin(request, [
+    "thinking.block_binding",
+    "thinking.display",
+    "stream_options.include_obfuscation",
+    "response_format.json_schema.name",
+    "messages[].name",
+    "messages[].cache_control",
+    "messages[].content[].cache_control",
+    "messages[].content[].prompt_cache_breakpoint",
+    "messages[].content[].image_url.detail",
+    "messages[].content[].file.filename",
+    "tools[].cache_control",
+    "tools[].function.strict",
+    "tools[].strict",
+  ]),
+  // Gemini's own are signatures, which are not among them.
+  ...foreignReasoning(request, () => false),
+]

@@ -4,6 +4,7 @@ import { isObject, joinObjects } from "../../../platform/json.ts"
 import { remembered } from "../../../platform/remembered.ts"
 import { CLAUDES_ALONE, present, unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
+import { asksToThink, thinkingField } from "../thinking.ts"
 import { type Conversation, lowerMessages } from "./contents.ts"
 import { lowerSettings } from "./generation-config.ts"
 import { droppedFields, lowerGoogleSettings, readGoogleFields } from "./google-fields.ts"
@@ -26,12 +27,19 @@ export const lowerChat = (model: string, request: ChatRequest): Result.Result<Bo
   const refused = refusedByModel(model, request, parts.mediaAt)
   if (refused !== undefined) return Result.fail(refused)
   const signatures = signaturesFor(model)
-  const renewed = () => bodyFor(model, parts, signatures === "complete" ? "renewed" : "none")
-  return Result.succeed({
-    write: () => bodyFor(model, parts, signatures),
-    reworded: () => (parts.hasSignatures ? { write: renewed } : undefined),
-    ...(parts.dropped.length > 0 && { dropped: parts.dropped }),
+  const writerOf = (own: Signatures, reworded?: () => BodyWriter | undefined): BodyWriter => ({
+    write: () => bodyFor(model, parts, own),
+    ...(reworded !== undefined && { reworded }),
+    get dropped() {
+      const isUntold = asksToThink(parts.thinking) && thinkingFor(model, parts.thinking) === undefined
+      return [...parts.dropped(), ...(isUntold ? [thinkingField(request)] : [])]
+    },
   })
+  return Result.succeed(
+    writerOf(signatures, () =>
+      parts.hasSignatures ? writerOf(signatures === "complete" ? "renewed" : "none") : undefined,
+    ),
+  )
 }
 
 const bodyFor = (model: string, parts: CommonParts, signatures: Signatures): string => {
@@ -49,7 +57,7 @@ interface CommonParts {
   readonly body: (signatures: Signatures) => string
   /** Whether a signature goes out, of the client's or in place of one. */
   readonly hasSignatures: boolean
-  readonly dropped: ReadonlyArray<string>
+  readonly dropped: () => ReadonlyArray<string>
   readonly mediaAt: string | undefined
 }
 
@@ -101,7 +109,7 @@ const commonParts = remembered((request: ChatRequest): Result.Result<CommonParts
   return Result.map(lowerMessages(request.messages), (conversation) => ({
     ...makeParts({ ...tools.success, ...beside.success }, settings.success, conversation),
     thinking: thinking.success,
-    dropped: droppedFields(request),
+    dropped: () => droppedFields(request),
     mediaAt: conversation.history.mediaAt,
   }))
 })

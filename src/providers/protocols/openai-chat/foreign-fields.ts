@@ -1,5 +1,6 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
 import { isObject, objectAt } from "../../../platform/json.ts"
+import { MAX_PLACES } from "../lowering.ts"
 import type { Audience } from "./audience.ts"
 import { withMessages } from "./with-messages.ts"
 
@@ -22,6 +23,35 @@ export const withoutForeignFields = (
   )
 }
 
+/** Names what `withoutForeignFields` leaves out and says something. */
+export const foreignFields = (request: ChatRequest, audience: Audience): ReadonlyArray<string> => {
+  const own = withoutForeignFields(request, audience)
+  const google = sayingToGoogle(request)
+  return [
+    ...(google === undefined ? [] : [google]),
+    ...request.messages
+      .flatMap((message, turn) => {
+        const kept = own.messages[turn]
+        return kept === message ? [] : lostOf(message, kept, `messages[${turn}]`)
+      })
+      .slice(0, MAX_PLACES),
+  ]
+}
+
+/** Calls are changed and stay; of other lists each that is left is the same. */
+const lostOf = (before: ChatMessage, after: ChatMessage | undefined, at: string): ReadonlyArray<string> =>
+  Object.keys(before).flatMap((field) => {
+    const value = before[field]
+    const kept = after?.[field]
+    if (value === kept || value === "" || value === null) return []
+    if (!Array.isArray(value)) return kept === undefined ? [`${at}.${field}`] : []
+    return value.flatMap((each, index) => {
+      const place = `${at}.${field}[${index}]`
+      if (field !== "tool_calls") return Array.isArray(kept) && kept.includes(each) ? [] : [place]
+      return isObject(each) && each.extra_content !== undefined ? [`${place}.extra_content`] : []
+    })
+  })
+
 /**
  * Returns the request in the words that OpenAI's protocol had at first, for servers that refuse newer ones: the role
  * `developer`, and fields of an answer that say nothing there and that clients send back as they came.
@@ -29,7 +59,7 @@ export const withoutForeignFields = (
 export const inOlderWords = (request: ChatRequest): ChatRequest => withMessages(request, isNewer, older)
 
 /** Names the field in which a client says something to Google alone; undefined when there is none. */
-export const sayingToGoogle = ({ extra_body, google }: ChatRequest): string | undefined =>
+const sayingToGoogle = ({ extra_body, google }: ChatRequest): string | undefined =>
   isObject(google)
     ? "google"
     : isObject(extra_body) && extra_body.google !== undefined

@@ -1,7 +1,7 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
-import { CLAUDES_ALONE, present, unsupported } from "../lowering.ts"
+import { CLAUDES_ALONE, lostWithin, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import type { Audience } from "./audience.ts"
 
@@ -29,24 +29,27 @@ const KNOWN: ReadonlySet<string> = new Set([
   ...["response_format", "user", "service_tier"],
 ])
 
-/** Matches a name that may stand in a header. */
-const PLAIN_NAME = /^[\w.-]{1,64}$/
-const MAX_NAMED = 20
-
 /** Names what is left out and asks for something. */
 export const lostOnOpenAi = (request: ChatRequest, audience: Audience): ReadonlyArray<string> => {
   const { messages: _, tools: __, ...asked } = request
   const settings = settingsFor(request, audience)
-  return Object.keys(asked)
-    .filter((field) => asked[field] != null && settings[field] === undefined && PLAIN_NAME.test(field))
+  const lost = Object.keys(asked)
+    .filter((field) => asked[field] != null && settings[field] === undefined)
     .filter(
       (field) =>
-        field !== "thinking" || (asksToThink(asked.thinking) && settings.reasoning_effort === undefined),
+        field !== "thinking" ||
+        (settings.reasoning_effort === undefined && isAsked(asked.thinking, audience)),
     )
-    .slice(0, MAX_NAMED)
+  return [
+    ...lost,
+    ...(lost.includes("thinking") ? [] : lostWithin(request, ["thinking.block_binding", "thinking.display"])),
+    ...lostWithin(request, ["messages[].content[].cache_control", "tools[].cache_control"]),
+  ]
 }
 
-const asksToThink = (thinking: unknown): boolean => isObject(thinking) && thinking.type !== "disabled"
+/** Not to think is what a model of OpenAI's does anyway that does not reason. */
+const isAsked = (thinking: unknown, { isOpenAi, reasons }: Audience): boolean =>
+  isObject(thinking) && (thinking.type !== "disabled" || reasons || !isOpenAi)
 
 // --- thinking
 

@@ -6,7 +6,7 @@ import { parseAnswer } from "./answer.ts"
 import { audienceOf } from "./audience.ts"
 import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
-import { sayingToGoogle } from "./foreign-fields.ts"
+import { foreignFields } from "./foreign-fields.ts"
 import { lostOnOpenAi, unknownToOpenAi } from "./from-messages.ts"
 import { joinEvents, splitAnswer } from "./other-form.ts"
 import { type ChatWriting, hasOwnStreamOptions, type Wording, writeChat } from "./request.ts"
@@ -71,15 +71,13 @@ class ChatWriter implements BodyWriter {
     this.#wording = wording
   }
 
-  get dropped(): BodyWriter["dropped"] {
+  get dropped(): ReadonlyArray<string> {
     const { dialect, request } = this.#task
     const audience = audienceOf(this.#model, this.#options.isOpenAi)
-    if (dialect === "messages" && !audience.isClaude) {
-      const lost = lostOnOpenAi(request, audience)
-      return lost.length > 0 ? lost : undefined
-    }
-    const field = sayingToGoogle(request)
-    return field === undefined ? undefined : [field]
+    return [
+      ...(dialect === "messages" && !audience.isClaude ? lostOnOpenAi(request, audience) : []),
+      ...foreignFields(request, audience),
+    ]
   }
 
   write(mode: CallMode): string | Uint8Array {

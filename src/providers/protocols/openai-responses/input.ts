@@ -86,9 +86,11 @@ const lowerPart = (part: unknown, textType: string): JsonObject | undefined => {
   }
 }
 
+export const isOwnReasoning = ({ format }: JsonObject): boolean => format === REASONING_FORMAT
+
 /** Gives OpenAI its own reasoning back, and no other's. */
 const reasoningItems = (message: ChatMessage): ReadonlyArray<JsonObject> => {
-  const own = objectsAt(message, "reasoning_details").filter(({ format }) => format === REASONING_FORMAT)
+  const own = objectsAt(message, "reasoning_details").filter(isOwnReasoning)
   const summaries = Map.groupBy(
     own.filter(({ type }) => type === "reasoning.summary"),
     ({ id }) => id,

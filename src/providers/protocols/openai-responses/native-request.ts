@@ -66,6 +66,10 @@ const isReasoning = (item: unknown): boolean => isObject(item) && item.type === 
 export const hasReasoning = ({ input }: JsonObject): boolean =>
   Array.isArray(input) && input.some(isReasoning)
 
+/** Names all reasoning. */
+export const reasoningIn = ({ input }: JsonObject): ReadonlyArray<string> =>
+  (Array.isArray(input) ? input : []).flatMap((item, index) => (isReasoning(item) ? [`input[${index}]`] : []))
+
 /** Leaves out all reasoning, and the ids of other items, under which a vendor would miss it. */
 export const withoutReasoning = (input: unknown): unknown =>
   Array.isArray(input)
@@ -106,6 +110,21 @@ const ownItems = (vendor: VendorResponses, name: string, input: unknown): unknow
     const { extra_content: _, ...own } = item
     return [own.call_id === undefined ? own : { ...own, call_id: idOf(own.call_id) }]
   })
+}
+
+/** Names what `writeNative` leaves out, or says otherwise. */
+export const unsaid = (model: string, body: JsonObject, vendor: VendorResponses): ReadonlyArray<string> => {
+  const isOthers = othersReasoning(vendor, nameOf(model))
+  const { input, store } = body
+  return [
+    ...(store === true ? ["store"] : []),
+    ...(vendor.without ?? []).filter((field) => field !== "store" && body[field] != null),
+    ...(Array.isArray(input) ? input : []).flatMap((item: unknown, index) => {
+      if (!isObject(item)) return []
+      if (isOthers(item)) return [`input[${index}]`]
+      return item.extra_content === undefined ? [] : [`input[${index}].extra_content`]
+    }),
+  ]
 }
 
 const mayBeOpenAis = ({ encrypts }: VendorResponses, name: string): boolean =>

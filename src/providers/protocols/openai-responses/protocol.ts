@@ -11,12 +11,14 @@ import { passAnswer, passStream } from "./native.ts"
 import {
   hasReasoning,
   OPENAI,
+  reasoningIn,
+  unsaid,
   type VendorResponses,
   withoutReasoning,
   writeCompaction,
   writeNative,
 } from "./native-request.ts"
-import { lowerChat } from "./request.ts"
+import { lostInItems, lowerChat } from "./request.ts"
 import { joinEvents, splitAnswer } from "./response.ts"
 import { openStream } from "./stream.ts"
 import { readUsage } from "./usage.ts"
@@ -46,10 +48,11 @@ const lowerMessages = (model: string, request: ChatRequest): Result.Result<BodyW
   const foreign = unknownToOpenAi(request)
   if (foreign !== undefined) return Result.fail(foreign)
   const audience = audienceOf(model, true)
-  const lost = lostOnOpenAi(request, audience)
-  return Result.map(lowerChat(model, inOpenAiWords(request, audience)), (writer) => ({
-    ...writer,
-    ...(lost.length > 0 && { dropped: lost }),
+  return Result.map(lowerChat(model, inOpenAiWords(request, audience)), ({ write }) => ({
+    write,
+    get dropped() {
+      return [...lostOnOpenAi(request, audience), ...lostInItems(request)]
+    },
   }))
 }
 
@@ -59,14 +62,21 @@ export const nativeResponsesOf = (vendor: VendorResponses): Protocol => ({
   lower: (task, model) => {
     if (task._tag === "Embedding" || task.source === undefined) return Result.fail(unsupported("input"))
     const { body = {}, source } = task
-    const dropped = vendor.without?.filter((field) => field !== "store" && body[field] != null)
+    const dropped = () => unsaid(model, body, vendor)
     return Result.succeed({
       write: (mode) => writeNative(model, source, body, mode, vendor),
+      get dropped() {
+        return dropped()
+      },
       reworded: () =>
         hasReasoning(body)
-          ? { write: (mode) => writeNative(model, source, body, mode, vendor, withoutReasoning) }
+          ? {
+              write: (mode) => writeNative(model, source, body, mode, vendor, withoutReasoning),
+              get dropped() {
+                return [...dropped(), ...reasoningIn(body)]
+              },
+            }
           : undefined,
-      ...(dropped !== undefined && dropped.length > 0 && { dropped }),
     })
   },
   parse: passAnswer,
@@ -81,6 +91,11 @@ export const nativeCompaction: Protocol = {
   lower: (task, model) => {
     if (task._tag === "Embedding" || task.source === undefined) return Result.fail(unsupported("input"))
     const { body = {}, source } = task
-    return Result.succeed({ write: () => writeCompaction(model, source, body) })
+    return Result.succeed({
+      write: () => writeCompaction(model, source, body),
+      get dropped() {
+        return unsaid(model, { input: body.input }, OPENAI)
+      },
+    })
   },
 }

@@ -1,20 +1,40 @@
 import { Result } from "effect"
 import { type CallMode, type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
+import { foreignReasoning, lostWithin } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
-import { inputItems, unsupported } from "./input.ts"
+import { inputItems, isOwnReasoning, unsupported } from "./input.ts"
 import { ENCRYPTED, reasons } from "./models.ts"
 
 /** Puts a chat into the words of Responses. Nothing is stored, so reasoning comes and goes encrypted. */
 export const lowerChat = (model: string, request: ChatRequest): Result.Result<BodyWriter, LoweringFault> => {
   const refused = refusedFields.find(([field, asks]) => asks(request[field]))
   if (refused !== undefined) return Result.fail(unsupported(refused[0]))
-  const dropped = Object.keys(request).filter((name) => !known.has(name) && request[name] != null)
   return Result.map(inputItems(request.messages), (input) => ({
     write: (mode: CallMode) => JSON.stringify(bodyOf(model, request, input, mode)),
-    ...(dropped.length > 0 && { dropped }),
+    get dropped() {
+      return [
+        ...Object.keys(request).filter((name) => !known.has(name) && request[name] != null),
+        ...(request.store === true ? ["store"] : []),
+        ...lostInItems(request),
+      ]
+    },
   }))
 }
+
+/** Names what items have no place for. */
+export const lostInItems = (request: ChatRequest): ReadonlyArray<string> => [
+  ...lostWithin(request, [
+    "messages[].name",
+    "messages[].cache_control",
+    "messages[].images[]",
+    "messages[].content[].cache_control",
+    "messages[].content[].prompt_cache_breakpoint",
+    "messages[].tool_calls[].extra_content",
+    "tools[].cache_control",
+  ]),
+  ...foreignReasoning(request, isOwnReasoning),
+]
 
 const isThere = (value: unknown): boolean => value !== undefined && value !== null
 const isOn = (value: unknown): boolean => isThere(value) && value !== false && value !== 0

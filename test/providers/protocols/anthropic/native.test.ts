@@ -74,6 +74,9 @@ describe("a client's own request", () => {
         { role: "assistant", content: [{ type: "text", text: "…" }] },
       ],
     })
+    assert.deepStrictEqual(other?.dropped, [
+      ...["thinking", "messages[1].content[0]", "messages[3].content[0]"],
+    ])
     assert.isUndefined(other?.reworded?.(""))
     assert.isUndefined(lower('{"messages":[{"role":"user","content":"a"}]}').reworded?.(""))
   })
@@ -90,6 +93,7 @@ describe("a client's own request", () => {
     // Either way around.
     for (const both of [other?.reworded?.(""), writer.reworded?.("")?.reworded?.("anthropic-beta")]) {
       assert.deepStrictEqual(both?.headers, version)
+      assert.deepStrictEqual(both?.dropped, ["messages[0].content[0]", "anthropic-beta"])
       assert.notInclude(String(both?.write("whole")), "Hm.")
     }
   })
@@ -138,7 +142,7 @@ describe("a loop of tools that another vendor's model began", () => {
   })
 
   const sent = (json: ReturnType<typeof body>) => {
-    const task = { ...taskOf(JSON.stringify(json)), request: Result.getOrThrow(toChat(json)) }
+    const task = { ...taskOf(JSON.stringify(json)), request: Result.getOrThrow(toChat(json)).request }
     return JSON.parse(
       String(Result.getOrThrow(nativeAnthropic.lower(task, "claude-haiku-4-5")).write("whole")),
     )

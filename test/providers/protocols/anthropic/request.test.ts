@@ -267,12 +267,15 @@ describe("settings", () => {
     assert.deepStrictEqual(dropped({ temperature: 0.5, reasoning_effort: "low" }, "claude-sonnet-4-6"), [
       "temperature",
     ])
-    assert.isUndefined(dropped({ temperature: 1, top_p: 1 }, "claude-opus-5-5"))
+    assert.deepStrictEqual(dropped({ temperature: 1, top_p: 1 }, "claude-opus-5-5"), [])
     const strict = [{ type: "function", function: { name: "f", strict: true } }]
     assert.deepStrictEqual(dropped({ seed: 7, store: false, tools: strict }, "claude-haiku-4-5"), [
       "seed",
       "store",
-      "strict",
+      "tools[0].function.strict",
+    ])
+    assert.deepStrictEqual(dropped({ reasoning_effort: "low" }, "claude-3-5-haiku-20241022"), [
+      "reasoning_effort",
     ])
   })
 
@@ -342,6 +345,10 @@ describe("thoughts of earlier turns", () => {
     const plain = JSON.parse(String(other?.write("whole")))
     assert.strictEqual(plain.messages[1].content[0].type, "tool_use")
     assert.notProperty(plain, "thinking")
+    assert.deepStrictEqual(
+      [writer.dropped, other?.dropped],
+      [[], ["messages[1].reasoning_details[0]", "messages[1].reasoning_content", "reasoning_effort"]],
+    )
     assert.isUndefined(other?.reworded?.(""))
   })
 

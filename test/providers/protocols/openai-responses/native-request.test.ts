@@ -70,7 +70,9 @@ describe("a history that goes on", () => {
   it("goes once more without reasoning that the vendor does not take, and without the ids that it goes with", () => {
     const writer = lower({ encrypts: "OpenAI's" }, "gpt-5.4", { input: [anothers, call] })
     const { id: _, ...bare } = call
-    assert.deepStrictEqual(JSON.parse(String(writer.reworded?.("")?.write("stream"))).input, [bare])
+    const other = writer.reworded?.("")
+    assert.deepStrictEqual(JSON.parse(String(other?.write("stream"))).input, [bare])
+    assert.deepStrictEqual([writer.dropped, other?.dropped], [[], ["input[0]"]])
     assert.isUndefined(lower({}, "gpt-5.4", { input: [call] }).reworded?.(""))
     assert.isUndefined(lower({}, "gpt-5.4", { input: "Hi" }).reworded?.(""))
     const refusal = {
