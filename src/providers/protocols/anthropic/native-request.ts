@@ -1,11 +1,11 @@
 import { Result } from "effect"
-import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
+import type { CallMode } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { claudesOwn, foreignToClaude, foreignToOthers, othersOwn, thoughtsIn } from "./own-history.ts"
-import { isThought, thoughtsOf } from "./thinking-blocks.ts"
+import { isThought } from "./thinking-blocks.ts"
 import { API_VERSION, BETAS } from "./wire.ts"
 
 /**
@@ -15,12 +15,12 @@ import { API_VERSION, BETAS } from "./wire.ts"
 export const editMessages = (
   model: string,
   isClaude: boolean,
-  { body = {}, headers = [], request }: ChatTask,
+  { body = {}, headers = [] }: ChatTask,
   source: JsonSource,
 ): Result.Result<BodyWriter, LoweringFault> => {
   const words = isClaude ? claudesWords : othersWords
   let made: Changes | undefined
-  const own = () => (made ??= words.own(body, request))
+  const own = () => (made ??= words.own(body))
   const writerOf = (fields: ReadonlyArray<string>, plain?: Changes): BodyWriter => ({
     write: (mode) => edit(source, model, mode, plain ?? own()),
     headers: withVersion(fields),
@@ -69,7 +69,7 @@ type Changes = ReadonlyMap<string, MemberChange>
 /** What a model's vendor takes. */
 interface Words {
   /** Changes what others said. */
-  readonly own: (body: JsonObject, request: ChatRequest) => Changes
+  readonly own: (body: JsonObject) => Changes
   /** Names what others said and it is not told. */
   readonly foreign: (messages: ReadonlyArray<unknown>) => ReadonlyArray<string>
   /** Leaves out the thoughts of earlier turns, and has no new ones, which would miss them; undefined when that is no change. */
@@ -77,8 +77,10 @@ interface Words {
 }
 
 const claudesWords: Words = {
-  own: (body, request) =>
-    new Map([...historyAs(claudesOwn, body), ...(endsInBareCalls(request) ? withoutBudget(body) : [])]),
+  own: (body) => {
+    const own = claudesOwn(messagesOf(body))
+    return new Map([...historyAs(own, body), ...(endsInBareCalls(own) ? withoutBudget(body) : [])])
+  },
   foreign: foreignToClaude,
   plain: (body) => {
     const own = claudesOwn(messagesOf(body))
@@ -90,7 +92,7 @@ const claudesWords: Words = {
 
 /** Others than Claude think unless they are told not to. */
 const othersWords: Words = {
-  own: (body) => historyAs(othersOwn, body),
+  own: (body) => historyAs(othersOwn(messagesOf(body)), body),
   foreign: foreignToOthers,
   plain: (body) =>
     objectAt(body, "thinking")?.type === "disabled"
@@ -104,17 +106,20 @@ const othersWords: Words = {
 const messagesOf = ({ messages }: JsonObject): ReadonlyArray<unknown> =>
   Array.isArray(messages) ? messages : []
 
-const historyAs = (ownOf: typeof claudesOwn, body: JsonObject): Changes => {
-  const messages = messagesOf(body)
-  const own = ownOf(messages)
-  return new Map(own === messages ? [] : [["messages", { value: JSON.stringify(own) }]])
-}
+const historyAs = (own: ReadonlyArray<unknown>, { messages }: JsonObject): Changes =>
+  new Map(own === messages ? [] : [["messages", { value: JSON.stringify(own) }]])
 
 /** Tells whether the last calls have their results, and came without a thought, of another vendor's model for one. */
-const endsInBareCalls = ({ messages }: ChatRequest): boolean => {
-  const last = messages.findLastIndex(({ role }) => role === "assistant")
-  const turn = messages[last]
-  return turn !== undefined && messages[last + 1]?.role === "tool" && thoughtsOf(turn).length === 0
+const endsInBareCalls = (messages: ReadonlyArray<unknown>): boolean => {
+  const last = messages.findLastIndex((message) => isObject(message) && message.role === "assistant")
+  const [turn, results] = messages.slice(last, last + 2)
+  return (
+    last >= 0 &&
+    isObject(results) &&
+    objectsAt(results, "content").some(({ type }) => type === "tool_result") &&
+    isObject(turn) &&
+    !objectsAt(turn, "content").some(isThought)
+  )
 }
 
 /**

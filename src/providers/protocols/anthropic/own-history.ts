@@ -4,13 +4,13 @@ import { isObject, type JsonObject, stringAt } from "../../../platform/json.ts"
 import { isThought } from "./thinking-blocks.ts"
 
 /**
- * Returns messages without what Claude never said of its turns and would refuse: reasoning that it has not signed, images,
+ * Returns messages without what Claude never said of its turns and would refuse: reasoning that another signed or nobody, images,
  * texts without a word, turns of nothing, what other vendors handed out with a call, and names of calls that are not of its
  * form. This gateway gave them to a client whom others answered. The same list when there is nothing of it.
  */
 export const claudesOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
   const said = messages.some(isEmptyTurn) ? messages.filter((message) => !isEmptyTurn(message)) : messages
-  const own = withoutForeign(said, (block) => isUnsigned(block) || isBlank(block))
+  const own = withoutForeign(said, (block) => isOthersThought(block) || isBlank(block))
   return hasForeignIds(own) ? withOwnIds(own) : own
 }
 
@@ -23,7 +23,7 @@ export const othersOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unkno
 
 /** Names what `claudesOwn` leaves out. */
 export const foreignToClaude = (messages: ReadonlyArray<unknown>): ReadonlyArray<string> =>
-  foreignPlaces(messages, isUnsigned)
+  foreignPlaces(messages, isOthersThought)
 
 /** Names what `othersOwn` leaves out. */
 export const foreignToOthers = (messages: ReadonlyArray<unknown>): ReadonlyArray<string> =>
@@ -62,8 +62,8 @@ const withoutForeign = (messages: ReadonlyArray<unknown>, isOthers: Test): Reado
   return messages.some((message) => contentOf(message).some(isForeign)) ? messages.flatMap(own) : messages
 }
 
-const foreignPlaces = (messages: ReadonlyArray<unknown>, isOthersThought: Test): ReadonlyArray<string> => [
-  ...placesOf(messages, (block) => block.type === "image" || isOthersThought(block)),
+const foreignPlaces = (messages: ReadonlyArray<unknown>, isForeign: Test): ReadonlyArray<string> => [
+  ...placesOf(messages, (block) => block.type === "image" || isForeign(block)),
   ...placesOf(messages, (block) => block.extra_content !== undefined).map((at) => `${at}.extra_content`),
 ]
 
@@ -78,8 +78,13 @@ const placesOf = (messages: ReadonlyArray<unknown>, isOne: Test): ReadonlyArray<
     ),
   )
 
-const isUnsigned: Test = ({ signature, type }) =>
-  type === "thinking" && ((signature ?? "") === "" || isCarriedReasoning(signature))
+const isOthersThought: Test = ({ signature, type }) =>
+  type === "thinking" &&
+  ((signature ?? "") === "" || isCarriedReasoning(signature) || isRandomMark(signature))
+
+/** Recognizes what vLLM (sixteen bytes in hexadecimal) and DeepSeek (a UUID) sign with. */
+const isRandomMark = (signature: unknown): boolean =>
+  typeof signature === "string" && /^[0-9a-f]{8}(-?)([0-9a-f]{4}\1){3}[0-9a-f]{12}$/i.test(signature)
 
 /** What others write before a call; qwen and its like do. */
 const isBlank: Test = ({ text, type }) => type === "text" && typeof text === "string" && text.trim() === ""

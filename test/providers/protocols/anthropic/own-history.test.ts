@@ -41,6 +41,7 @@ describe("what another vendor's model said and Claude does not take", () => {
     ["a text without a word", [text("")], undefined],
     ["line breaks before a call", [text("\n\n"), call], [call]],
     ["reasoning alone", [thinking("")], undefined],
+    ["reasoning that vLLM or DeepSeek signed", [thinking(HEX), thinking(UUID)], undefined],
     ["words", [text("Hello")], [text("Hello")]],
   ])("%s", (_, said, taken) => {
     const asked = { role: "user", content: "Hi" }
