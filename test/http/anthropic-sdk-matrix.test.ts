@@ -53,7 +53,7 @@ const ways = (client: Anthropic) =>
   }) as const
 const WAYS = ["create", "stream"] as const
 
-const both = KINDS.flatMap((kind) => VERSIONS.map((version) => [kind.kind, version, kind] as const))
+const both = KINDS.flatMap((kind) => VERSIONS.map((version) => [kind.name, version, kind] as const))
 
 describe.each(both)("answered by %s, in version %s", (_, version, kind) => {
   let client: Anthropic
@@ -175,7 +175,7 @@ describe.each(both)("answered by %s, in version %s", (_, version, kind) => {
     assert.include(sentBody(), kind.signature ?? "Italy?")
   })
 
-  it("cache marks reach Claude alone; what the cache had and took is counted and paid", async () => {
+  it("cache marks reach who speaks Messages; what the cache had and took is counted and paid", async () => {
     const written = kind.kind === "anthropic" ? 8 : 0
     world.upstream.respond(ok({ text: "Rome", usage: { input: 30, output: 20, cached: 10, written } }))
     const { data, request_id, response } = await client.messages
@@ -184,7 +184,8 @@ describe.each(both)("answered by %s, in version %s", (_, version, kind) => {
         system: [{ type: "text", text: "Be brief.", cache_control: { type: "ephemeral" } }],
       })
       .withResponse()
-    assert.strictEqual(sentBody().includes("cache_control"), kind.kind === "anthropic")
+    const speaksMessages = kind.kind === "anthropic" || kind.speaksAll === true
+    assert.strictEqual(sentBody().includes("cache_control"), speaksMessages)
     assert.deepInclude(data.usage, {
       input_tokens: 20 - written,
       cache_read_input_tokens: 10,
@@ -201,7 +202,7 @@ describe.each(both)("answered by %s, in version %s", (_, version, kind) => {
     )
     assert.isNull(response.headers.get("x-ratelimit-limit-requests"))
     assert.deepInclude(await world.row(request_id), {
-      provider: kind.kind,
+      provider: kind.name,
       endpoint: "/v1/messages",
       input_tokens: 30,
       output_tokens: 20,
@@ -234,7 +235,7 @@ const exceptionOf = (status: number) =>
       ? Anthropic.RateLimitError
       : Anthropic.InternalServerError
 
-describe.each(KINDS.map((each) => [each.kind, each] as const))(
+describe.each(KINDS.map((each) => [each.name, each] as const))(
   "when something is wrong with %s",
   (_, kind) => {
     let client: Anthropic
@@ -290,7 +291,7 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
       for await (const event of stream) if (event.type === "content_block_delta") break
       await world.upstream.until(({ calls }) => calls[0]?.outcome === "lost")
       assert.deepInclude(await world.row(stream.request_id), {
-        provider: kind.kind,
+        provider: kind.name,
         error_code: "client_closed_request",
       })
       world.upstream.respond(hang())

@@ -122,7 +122,7 @@ describe("OpenAI's own way", () => {
     id: "resp_1",
     object: "response.compaction",
     created_at: 1_700_000_000,
-    output: [{ id: "cmp_1", type: "compaction", encrypted_content: "ZW5jcnlwdGVk" }],
+    output: [{ id: "cmp_1", type: "compaction", encrypted_content: "gAAAAABoZW5jcnlwdGVk" }],
     usage: {
       input_tokens: 30,
       input_tokens_details: { cached_tokens: 0 },

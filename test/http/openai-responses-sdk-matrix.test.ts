@@ -73,7 +73,7 @@ const typesOf = (events: ReadonlyArray<Event>): ReadonlyArray<string> => {
   return events.map(({ type }) => type).filter((type, index, all) => type !== all[index - 1])
 }
 
-describe.each(KINDS.map((each) => [each.kind, each] as const))("answered by %s", (_, kind) => {
+describe.each(KINDS.map((each) => [each.name, each] as const))("answered by %s", (_, kind) => {
   const model = modelOf(kind)
   const asked = { model, input: "Where is it warm?", store: false, max_output_tokens: 4000 }
 
@@ -203,21 +203,21 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))("answered by %s",
     assert.include(sentBody(), kind.signature ?? "Italy?")
   })
 
-  it("a prompt's cache key reaches OpenAI alone; what the cache had is counted and paid", async () => {
+  it("a prompt's cache key reaches who speaks Responses; what the cache had is counted and paid", async () => {
     world.upstream.respond(ok({ text: "Rome", usage: { input: 30, output: 20, cached: 10 } }))
     const { request_id, response } = await client.responses
       .create({ ...asked, prompt_cache_key: "k-1" })
       .withResponse()
-    const isOpenAi = kind.kind === "openai"
-    assert.strictEqual(sentBody().includes("k-1"), isOpenAi)
-    assert.strictEqual(response.headers.get("x-gateway-dropped"), isOpenAi ? null : "prompt_cache_key")
+    const speaksResponses = kind.kind === "openai" || kind.speaksAll === true
+    assert.strictEqual(sentBody().includes("k-1"), speaksResponses)
+    assert.strictEqual(response.headers.get("x-gateway-dropped"), speaksResponses ? null : "prompt_cache_key")
     // At 1 USD a million, a tenth of it from the cache, and 4 for the output.
     const usd = (20 * 1 + 10 * 0.1 + 20 * 4) / 1e6
     assert.strictEqual(Number(response.headers.get("x-gateway-cost")), usd)
     assert.strictEqual(request_id, response.headers.get("x-request-id"))
     assert.strictEqual(response.headers.get("x-ratelimit-limit-requests"), "100000")
     assert.deepInclude(await world.row(request_id), {
-      provider: kind.kind,
+      provider: kind.name,
       endpoint: "/v1/responses",
       input_tokens: 30,
       output_tokens: 20,
@@ -235,7 +235,7 @@ const exceptionOf = (status: number) =>
 
 type AnyError = InstanceType<typeof OpenAI.APIError>
 
-describe.each(KINDS.map((each) => [each.kind, each] as const))(
+describe.each(KINDS.map((each) => [each.name, each] as const))(
   "when something is wrong with %s",
   (_, kind) => {
     const asked = { model: modelOf(kind), input: "Where is it warm?", store: false }
@@ -294,7 +294,7 @@ describe.each(KINDS.map((each) => [each.kind, each] as const))(
       for await (const event of data) if (event.type === "response.output_text.delta") break
       await world.upstream.until(({ calls }) => calls[0]?.outcome === "lost")
       assert.deepInclude(await world.row(request_id), {
-        provider: kind.kind,
+        provider: kind.name,
         error_code: "client_closed_request",
       })
       world.upstream.respond(hang())

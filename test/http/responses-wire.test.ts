@@ -45,7 +45,7 @@ describe("a client of Responses", () => {
     )
     const answer = (await response.json()) as OpenAI.Responses.Response
     assert.strictEqual(answer.id, "resp_fake")
-    assert.deepInclude(answer.output[0], { type: "reasoning", encrypted_content: "ZW5jcnlwdGVk" })
+    assert.deepInclude(answer.output[0], { type: "reasoning", encrypted_content: "gAAAAABoZW5jcnlwdGVk" })
     // 20 tokens of input, 10 from the cache and 20 of output, at 0.75, 0.075 and 4.5 USD for a million.
     assert.strictEqual(response.headers.get("x-gateway-cost"), "0.00010575")
   })
@@ -154,7 +154,12 @@ describe("a chat", () => {
     assert(choice !== undefined)
     assert.strictEqual(choice.finish_reason, "tool_calls")
     const details = [
-      { type: "reasoning.encrypted", id: "rs_fake", data: "ZW5jcnlwdGVk", format: "openai-responses-v1" },
+      {
+        type: "reasoning.encrypted",
+        id: "rs_fake",
+        data: "gAAAAABoZW5jcnlwdGVk",
+        format: "openai-responses-v1",
+      },
     ]
     assert.deepStrictEqual(choice.message as unknown, {
       role: "assistant",
@@ -176,7 +181,7 @@ describe("a chat", () => {
     })
     assert.deepStrictEqual(asked().input, [
       { role: "user", content: "Hi" },
-      { type: "reasoning", id: "rs_fake", summary: [], encrypted_content: "ZW5jcnlwdGVk" },
+      { type: "reasoning", id: "rs_fake", summary: [], encrypted_content: "gAAAAABoZW5jcnlwdGVk" },
       { type: "function_call", call_id: "call_fake_0", name: "weather", arguments: '{"city":"Rome"}' },
       { type: "function_call_output", call_id: "call_fake_0", output: "21" },
     ])

@@ -135,7 +135,7 @@ const wordsOf = ({ kind }: Kind): string =>
 
 const pairs = KINDS.flatMap((first) =>
   KINDS.filter((second) => second !== first).map(
-    (second) => [first.kind, second.kind, first, second] as const,
+    (second) => [first.name, second.name, first, second] as const,
   ),
 )
 

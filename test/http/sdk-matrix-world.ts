@@ -23,30 +23,35 @@ import { ENCRYPTED_REASONING } from "../support/openai-request.ts"
 
 /** One kind of provider: who answers a client that cannot tell. */
 export interface Kind {
-  /** As the configuration has it, and the name of the provider here. */
+  /** Of the provider here. */
+  readonly name: string
   readonly kind: "openai-compatible" | "openai" | "gemini" | "anthropic"
   readonly model: string
+  /** Speaks Messages and Responses natively beside chat completions. */
+  readonly speaksAll?: true
   /** With which it recognizes its own reasoning, and which nobody else may see; undefined: it signs none. */
   readonly signature: string | undefined
 }
 
 export const KINDS: ReadonlyArray<Kind> = [
-  { kind: "openai-compatible", model: "m", signature: undefined },
-  { kind: "openai", model: "gpt-5.4-mini", signature: ENCRYPTED_REASONING },
-  { kind: "gemini", model: "gemini-3.8-flash", signature: GEMINI_SIGNATURE },
+  { name: "openai-compatible", kind: "openai-compatible", model: "m", signature: undefined },
+  // vLLM and its like.
+  { name: "polyglot", kind: "openai-compatible", model: "open", speaksAll: true, signature: undefined },
+  { name: "openai", kind: "openai", model: "gpt-5.4-mini", signature: ENCRYPTED_REASONING },
+  { name: "gemini", kind: "gemini", model: "gemini-3.8-flash", signature: GEMINI_SIGNATURE },
   // Thinks within a budget, and so takes no turn of tools that did not begin with a thought.
-  { kind: "anthropic", model: "claude-haiku-4-5", signature: CLAUDE_SIGNATURE },
+  { name: "anthropic", kind: "anthropic", model: "claude-haiku-4-5", signature: CLAUDE_SIGNATURE },
 ]
 
 const providersOf = (url: string): string =>
-  KINDS.flatMap(({ kind, model }) =>
+  KINDS.flatMap(({ kind, model, name: first, speaksAll }) =>
     // The second of each kind costs more, so that routes prefer the first of another.
-    [[kind, 1] as const, [`${kind}-2`, 100] as const].map(
+    [[first, 1] as const, [`${first}-2`, 100] as const].map(
       ([name, usd]) => `  - name: ${name}
     kind: ${kind}
     base_url: ${kind.startsWith("openai") ? `${url}/v1` : url}
     api_key_env: PROVIDER_KEY
-    models:
+${speaksAll ? "    dialects: [messages, responses]\n" : ""}    models:
       - name: ${model}
         max_output_tokens: 8000
         price: { input_usd_per_1m: ${usd}, cached_input_usd_per_1m: ${usd / 10}, cache_write_usd_per_1m: ${usd * 2}, output_usd_per_1m: ${usd * 4}, source: test, as_of: 2026-11-01 }
@@ -55,12 +60,12 @@ const providersOf = (url: string): string =>
   ).join("")
 
 /** Names the route that asks one kind, and another when that does not answer. */
-export const routeOf = (first: Kind, second: Kind): string => `${first.kind}-then-${second.kind}`
+export const routeOf = (first: Kind, second: Kind): string => `${first.name}-then-${second.name}`
 
 const routes = KINDS.flatMap((first) =>
   KINDS.map(
     (second) =>
-      `  ${routeOf(first, second)}: { candidates: [${first.kind}/${first.model}, ${second.kind}-2/${second.model}], exploration: 0, hysteresis: 1, weights: { latency: 0, cost: 1 } }\n`,
+      `  ${routeOf(first, second)}: { candidates: [${first.name}/${first.model}, ${second.name}-2/${second.model}], exploration: 0, hysteresis: 1, weights: { latency: 0, cost: 1 } }\n`,
   ),
 ).join("")
 
@@ -120,7 +125,7 @@ limits: { requests_per_minute: 100000, max_attempts: ${maxAttempts}, max_event_l
   async reset(): Promise<void> {
     this.upstream.reset()
     await Promise.all(
-      KINDS.map(({ kind }) => this.gateway.admin(`/admin/providers/${kind}/reset`, { method: "POST" })),
+      KINDS.map(({ name }) => this.gateway.admin(`/admin/providers/${name}/reset`, { method: "POST" })),
     )
   }
 
@@ -130,7 +135,7 @@ limits: { requests_per_minute: 100000, max_attempts: ${maxAttempts}, max_event_l
   }
 }
 
-export const modelOf = ({ kind, model }: Kind): string => `${kind}/${model}`
+export const modelOf = ({ model, name }: Kind): string => `${name}/${model}`
 
 /** One pixel. */
 export const PNG =

@@ -3,7 +3,7 @@
  * out of order, and so does the fake. A request that passes here was not merely ignored.
  */
 
-import { CLAUDE_SIGNATURE } from "./fake-upstream-anthropic.ts"
+import { CLAUDE_SIGNATURE, isClaude } from "./fake-upstream-anthropic.ts"
 
 type Json = Readonly<Record<string, unknown>>
 
@@ -13,6 +13,8 @@ const isObject = (value: unknown): value is Json =>
 /** Returns why the API would refuse this body under these betas, in its words; undefined when it would not. */
 export const claudeRequestFault = (json: unknown, betas = ""): string | undefined => {
   if (!isObject(json)) return "The request body is not valid JSON"
+  // Servers of open models take any field.
+  if (!isClaude(json.model)) return messagesFault(json, true)
   return (
     unknownField(
       json,
@@ -97,23 +99,31 @@ const BLOCK_FIELDS: Readonly<Record<string, ReadonlyArray<string>>> = {
   tool_result: ["tool_use_id", "content", "is_error"],
 }
 
+/** Of Claude's too, where a test reads better with it. */
+const SHORT_SIGNATURE = "c2ln"
+
 const ID = /^[a-zA-Z0-9_-]+$/
 
-const blockFault = (block: unknown, path: string, types: ReadonlyArray<string>): string | undefined => {
+const blockFault = (
+  block: unknown,
+  path: string,
+  types: ReadonlyArray<string>,
+  isClaudes = true,
+): string | undefined => {
   if (!isObject(block)) return `${path}: Input should be an object`
   const type = String(block.type)
   const known = BLOCK_FIELDS[type]
   if (known === undefined || !types.includes(type)) return `${path}: Input tag '${type}' is not expected here`
   const marks = type.endsWith("thinking") ? [] : ["cache_control"]
   const fault = unknownField(block, `${path}.`, ["type", ...known, ...marks])
-  if (fault !== undefined) return fault
+  if (fault !== undefined || !isClaudes) return fault
   switch (type) {
     case "text":
       return /\S/.test(String(block.text ?? ""))
         ? undefined
         : `${path}: text content blocks must be non-empty`
     case "thinking":
-      return block.signature === CLAUDE_SIGNATURE
+      return [CLAUDE_SIGNATURE, SHORT_SIGNATURE].includes(String(block.signature))
         ? undefined
         : `${path}: Invalid \`signature\` in \`thinking\` block`
     case "tool_use":
@@ -153,7 +163,9 @@ const messagesFault = ({ messages, model, tools }: Json, takesSystem: boolean): 
       return typeof content === "string" && content !== "" ? undefined : `${path}: content must be non-empty`
     }
     if (content.length === 0) return `${path}: all messages must have non-empty content`
-    const wrong = listOf(content, `${path}.content`, (block, at) => blockFault(block, at, TYPES[role]))
+    const wrong = listOf(content, `${path}.content`, (block, at) =>
+      blockFault(block, at, TYPES[role], isClaude(model)),
+    )
     if (wrong !== undefined) return wrong
     const before = contentOf(messages[index - 1])
     const called = before.filter(({ type }) => type === "tool_use").map(({ id }) => id)
@@ -167,11 +179,12 @@ const messagesFault = ({ messages, model, tools }: Json, takesSystem: boolean): 
       return `${path}: unexpected \`tool_use_id\` found in \`tool_result\` blocks`
     }
     for (const { id, type } of contentOf(message)) {
-      if (type === "tool_use" && taken.has(id)) return `${path}: \`tool_use\` ids must be unique`
+      if (type === "tool_use" && taken.has(id) && isClaude(model))
+        return `${path}: \`tool_use\` ids must be unique`
       if (type === "tool_use") taken.add(id)
     }
     const last = contentOf(message).at(-1)
-    return role === "assistant" && String(last?.type).endsWith("thinking")
+    return isClaude(model) && role === "assistant" && String(last?.type).endsWith("thinking")
       ? `${path}: The final block in an assistant message cannot be \`thinking\`.`
       : undefined
   })

@@ -14,15 +14,22 @@ export type ClaudeBlock =
 
 const stopReasons = { stop: "end_turn", length: "max_tokens", content_filter: "refusal" } as const
 
-/** Claude's mark of a thought of its own. */
-export const CLAUDE_SIGNATURE = "c2ln"
+/** Claude's mark of a thought of its own, of the form that it has. */
+export const CLAUDE_SIGNATURE =
+  "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds6Dz9mWaE0pZkLtXV4pKd6bMqWfCOo1lk0kJqv2t7p9BNEx4pQ=="
 
-const blocksOf = ({ thought, ...said }: Said): ReadonlyArray<ClaudeBlock> => [
-  ...(thought === undefined
-    ? []
-    : [{ type: "thinking" as const, thinking: thought, signature: CLAUDE_SIGNATURE }]),
-  ...answerBlocks(said),
-]
+/** Of a server of open models that speaks Messages too: sixteen bytes in hexadecimal, as vLLM signs. */
+const OTHERS_SIGNATURE = "e0f1c2d3a4b5968778695a4b3c2d1e0f"
+
+export const isClaude = (model: unknown): boolean => String(model).includes("claude")
+
+const blocksOf = ({ model }: Asked, { thought, ...said }: Said): ReadonlyArray<ClaudeBlock> => {
+  const signature = isClaude(model) ? CLAUDE_SIGNATURE : OTHERS_SIGNATURE
+  return [
+    ...(thought === undefined ? [] : [{ type: "thinking" as const, thinking: thought, signature }]),
+    ...answerBlocks(said),
+  ]
+}
 
 const answerBlocks = ({ text, toolCalls }: Said): ReadonlyArray<ClaudeBlock> => [
   ...(toolCalls.length > 0 && text === "" ? [] : [{ type: "text" as const, text }]),
@@ -65,7 +72,7 @@ export const claudeMessage = (
 })
 
 export const claudeAnswer = (asked: Asked, said: Said): unknown =>
-  claudeMessage(asked, blocksOf(said), stopOf(said), said.tokens === null ? {} : usageOf(said.tokens))
+  claudeMessage(asked, blocksOf(asked, said), stopOf(said), said.tokens === null ? {} : usageOf(said.tokens))
 
 /** One event as the API frames it. */
 export const claudeEvent = (json: { readonly type: string; readonly [field: string]: unknown }): string =>
@@ -138,7 +145,12 @@ export const claudeEvents = (message: ReturnType<typeof claudeMessage>): Readonl
 
 export const claudeStreamEvents = (asked: Asked, said: Said): ReadonlyArray<string> =>
   claudeEvents(
-    claudeMessage(asked, blocksOf(said), stopOf(said), said.tokens === null ? {} : usageOf(said.tokens)),
+    claudeMessage(
+      asked,
+      blocksOf(asked, said),
+      stopOf(said),
+      said.tokens === null ? {} : usageOf(said.tokens),
+    ),
   )
 
 /** In pieces of four characters. */

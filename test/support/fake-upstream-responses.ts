@@ -1,5 +1,5 @@
 import { type Asked, field, type Said, type Tokens } from "./fake-upstream-wire.ts"
-import { ENCRYPTED_REASONING } from "./openai-request.ts"
+import { ENCRYPTED_REASONING, isOpenAi } from "./openai-request.ts"
 
 /** OpenAI's Responses seen from OpenAI's side: whole answers and streams as its documentation shows them. */
 export const responsesAnswer = (asked: Asked, said: Said): unknown => {
@@ -68,17 +68,17 @@ const wantsReasoning = ({ json }: Asked): boolean => {
   return Array.isArray(include) && include.includes("reasoning.encrypted_content")
 }
 
-const reasoningItems = (asked: Asked, { thought }: Said) =>
-  wantsReasoning(asked)
-    ? [
-        {
-          id: "rs_fake",
-          type: "reasoning",
-          summary: thought === undefined ? [] : [{ type: "summary_text", text: thought }],
-          encrypted_content: ENCRYPTED_REASONING,
-        },
-      ]
-    : []
+/** OpenAI's is encrypted and there when it is wanted; servers of open models show what they have. */
+const reasoningItems = (asked: Asked, { thought }: Said) => {
+  const encrypts = isOpenAi(asked.model)
+  const item = {
+    id: "rs_fake",
+    type: "reasoning",
+    summary: thought === undefined ? [] : [{ type: "summary_text", text: thought }],
+    ...(encrypts && { encrypted_content: ENCRYPTED_REASONING }),
+  }
+  return (encrypts ? wantsReasoning(asked) : thought !== undefined) ? [item] : []
+}
 
 const items = ({ text, toolCalls }: Said): ReadonlyArray<Item> => [
   ...(toolCalls.length > 0 && text === ""

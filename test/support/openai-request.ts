@@ -11,7 +11,7 @@ const isObject = (value: unknown): value is Json =>
 
 const objects = (value: unknown): ReadonlyArray<Json> => (Array.isArray(value) ? value.filter(isObject) : [])
 
-const isOpenAi = (model: unknown): boolean => /^(ft:)?(gpt-|o\d)/.test(String(model))
+export const isOpenAi = (model: unknown): boolean => /^(ft:)?(gpt-|o\d)/.test(String(model))
 
 const first = <A>(items: ReadonlyArray<A>, check: (item: A, index: number) => string | undefined) => {
   for (const [index, item] of items.entries()) {
@@ -116,8 +116,8 @@ const messageFault = (message: Json, path: string): string | undefined => {
 
 // --- Responses
 
-/** Reasoning that this account's models encrypted. */
-export const ENCRYPTED_REASONING = "ZW5jcnlwdGVk"
+/** Reasoning that this account's models encrypted, as a Fernet token. */
+export const ENCRYPTED_REASONING = "gAAAAABoZW5jcnlwdGVk"
 
 /** Returns why the API would refuse this body of `/responses`, in its words; undefined when it would not. */
 export const responsesRequestFault = (json: unknown): string | undefined => {
@@ -125,7 +125,9 @@ export const responsesRequestFault = (json: unknown): string | undefined => {
   const items = objects(json.input)
   return first(
     items,
-    (item, index) => itemFault(item, `input[${index}]`) ?? itemOrderFault(items, item, index),
+    (item, index) =>
+      (isOpenAi(json.model) ? itemFault(item, `input[${index}]`) : undefined) ??
+      itemOrderFault(items, item, index),
   )
 }
 
