@@ -15,7 +15,13 @@ export class ResponsesApi extends HttpApiGroup.make("responses")
         eventStream("With `stream`: named `ResponseEvent`s, the last `response.completed` unless it failed"),
       ],
       error: inferenceErrors,
-    }).annotateMerge(OpenApi.annotations({ summary: "OpenAI's Responses, without stored ones" })),
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "OpenAI's Responses, without stored ones",
+        description:
+          'The path is a WebSocket too: each message `{"type": "response.create", …}` is one request.',
+      }),
+    ),
   )
   .add(
     HttpApiEndpoint.post("compact", "/v1/responses/compact", {

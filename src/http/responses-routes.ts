@@ -1,5 +1,5 @@
 import { Effect, Result } from "effect"
-import { HttpRouter } from "effect/http"
+import { HttpRouter, HttpServerRequest } from "effect/http"
 import { ResponsesRequest } from "../api/responses.ts"
 import { responseOf } from "../dialects/responses/answer.ts"
 import { chunkData } from "../dialects/responses/chunk-data.ts"
@@ -28,7 +28,11 @@ export const responsesRoutes = HttpRouter.use(
       infer({ endpoint: "/v1/responses", decode: decodeResponses, refuse: makeWriter({}) }),
     )
     const serveSocket = yield* makeResponsesSocket({ decode: decodeResponses, refuse: makeWriter({}) })
-    yield* router.add("GET", "/v1/responses", serveSocket)
+    yield* router.add(
+      "GET",
+      "/v1/responses",
+      Effect.flatMap(HttpServerRequest.HttpServerRequest, serveSocket),
+    )
     yield* router.add(
       "POST",
       "/v1/responses/compact",

@@ -4,7 +4,7 @@ import type { Socket } from "node:net"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import * as NodeStream from "@effect/platform-node/NodeStream"
 import { Context, Deferred, Effect, Result, Stream } from "effect"
-import { HttpServerError, HttpServerRequest, HttpServerResponse } from "effect/http"
+import { HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as WebSocket from "effect/socket/Socket"
 import { Settings } from "../config/Settings.ts"
 import { Conversation } from "../dialects/responses/Conversation.ts"
@@ -193,24 +193,22 @@ export const makeResponsesSocket = ({ decode, refuse }: Omit<InferenceRoute, "en
       if (end !== GONE) yield* write(end)
     })
 
-    return Effect.gen(function* () {
-      const request = yield* HttpServerRequest.HttpServerRequest
-      return yield* Effect.scoped(converse(request)).pipe(
-        // The client left, or sent what no WebSocket has: there is nobody to tell.
-        Effect.catchTag("SocketError", () => Effect.void),
+    return (request: HttpServerRequest.HttpServerRequest) =>
+      Effect.scoped(converse(request)).pipe(
         Effect.as(HttpServerResponse.empty()),
-        // The server keeps no connection on which an upgrade was asked for.
-        Effect.catchTag("GatewayError", (error) =>
-          Effect.succeed(HttpServerResponse.setHeader(errorResponse(error, request), "connection", "close")),
-        ),
-        // Not a WebSocket: as if the path had no GET.
-        Effect.catchTag(
-          "HttpServerError",
-          () =>
+        Effect.catchTags({
+          // The client left, or sent what no WebSocket has: there is nobody to tell.
+          SocketError: () => Effect.succeed(HttpServerResponse.empty()),
+          // The server keeps no connection on which an upgrade was asked for.
+          GatewayError: (error) =>
+            Effect.succeed(
+              HttpServerResponse.setHeader(errorResponse(error, request), "connection", "close"),
+            ),
+          // Not a WebSocket: as if the path had no GET.
+          HttpServerError: () =>
             new HttpServerError.HttpServerError({ reason: new HttpServerError.RouteNotFound({ request }) }),
-        ),
+        }),
       )
-    })
   })
 
 const manyRequests = new GatewayError({
