@@ -13,7 +13,7 @@ import { FakeUpstream } from "../test/support/FakeUpstream.ts"
 import { type Behaviour, ok, toolCall } from "../test/support/fake-upstream-behaviours.ts"
 import { GatewayProcess } from "../test/support/GatewayProcess.ts"
 
-const HELP = `Usage: npm run verify:agents -- --bin DIR [--agent claude|codex] [--kind KIND]
+const HELP = `Usage: npm run verify:agents -- --bin DIR [--agent claude|codex|codex-websocket] [--kind KIND]
 
   npm install --prefix /tmp/agents @anthropic-ai/claude-code @openai/codex
   npm run verify:agents -- --bin /tmp/agents/node_modules/.bin
@@ -59,9 +59,26 @@ interface Agent {
   readonly env: (gateway: GatewayProcess, key: string) => Readonly<Record<string, string>>
   /** Calls of the agent's own tools, one after the other. */
   readonly steps: (folder: string) => ReadonlyArray<Behaviour>
+  /** Codex, which then sends its requests over one WebSocket. */
+  readonly usesSocket?: boolean
 }
 
 const TASK = "Read a.txt, replace hello by bye in it, then copy it to b.txt."
+
+const codex: Agent = {
+  name: "codex",
+  command: "codex",
+  args: (model) => [
+    ...["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"],
+    ...["--model", model, TASK],
+  ],
+  env: (_, key) => ({ GATEWAY_KEY: key }),
+  steps: () => [
+    toolCall("exec_command", { cmd: "cat a.txt" }, "call_1"),
+    toolCall("exec_command", { cmd: "sed -i s/hello/bye/ a.txt" }, "call_2"),
+    toolCall("exec_command", { cmd: "cp a.txt b.txt" }, "call_3"),
+  ],
+}
 
 const agents: ReadonlyArray<Agent> = [
   {
@@ -84,28 +101,17 @@ const agents: ReadonlyArray<Agent> = [
       toolCall("Bash", { command: "cp a.txt b.txt", description: "Copy it" }, "call_3"),
     ],
   },
-  {
-    name: "codex",
-    command: "codex",
-    args: (model) => [
-      ...["exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"],
-      ...["--model", model, TASK],
-    ],
-    env: (_, key) => ({ GATEWAY_KEY: key }),
-    steps: () => [
-      toolCall("exec_command", { cmd: "cat a.txt" }, "call_1"),
-      toolCall("exec_command", { cmd: "sed -i s/hello/bye/ a.txt" }, "call_2"),
-      toolCall("exec_command", { cmd: "cp a.txt b.txt" }, "call_3"),
-    ],
-  },
+  codex,
+  { ...codex, name: "codex-websocket", usesSocket: true },
 ]
 
-const codexConfig = (url: string): string => `model_provider = "gateway"
+const codexConfig = (url: string, { usesSocket = false }: Agent): string => `model_provider = "gateway"
 [model_providers.gateway]
 name = "gateway"
 base_url = "${url}/v1"
 env_key = "GATEWAY_KEY"
 wire_api = "responses"
+supports_websockets = ${usesSocket}
 `
 
 /** Results of tools in a request, in whatever dialect. */
@@ -142,7 +148,7 @@ const turn = async (bin: string, agent: Agent, kind: Kind): Promise<string | und
     const folder = join(home, "work")
     await mkdir(folder)
     await mkdir(join(home, ".codex"))
-    writeFileSync(join(home, ".codex/config.toml"), codexConfig(gateway.url))
+    writeFileSync(join(home, ".codex/config.toml"), codexConfig(gateway.url, agent))
     writeFileSync(join(folder, "a.txt"), "hello\n")
     const steps = agent.steps(folder)
     upstream.respond((exchange) => {
