@@ -6,12 +6,15 @@ import { chunkData } from "../dialects/responses/chunk-data.ts"
 import { compactionOf, isSummary, readCompaction } from "../dialects/responses/compaction.ts"
 import { ResponseStream } from "../dialects/responses/ResponseStream.ts"
 import { readRequest, responsesNames } from "../dialects/responses/request.ts"
+import { makeResponse, type ResponseState } from "../dialects/responses/response.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import { fieldsOf } from "../domain/Task.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import { type JsonObject, parseJson } from "../platform/json.ts"
 import { STREAM_HEADERS } from "../responses/sse.ts"
 import { checker } from "./decode.ts"
 import { openAiFormat } from "./error-response.ts"
+import type { InferenceCall } from "./InferenceEndpoints.ts"
 import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
 import { openAiRateLimitFields, progressHeaders } from "./outcome-headers.ts"
 import { makeResponsesSocket } from "./responses-socket.ts"
@@ -27,7 +30,11 @@ export const responsesRoutes = HttpRouter.use(
       "/v1/responses",
       infer({ endpoint: "/v1/responses", decode: decodeResponses, refuse: makeWriter({}) }),
     )
-    const serveSocket = yield* makeResponsesSocket({ decode: decodeResponses, refuse: makeWriter({}) })
+    const serveSocket = yield* makeResponsesSocket({
+      decode: decodeResponses,
+      refuse: makeWriter({}),
+      warmUp,
+    })
     yield* router.add(
       "GET",
       "/v1/responses",
@@ -126,6 +133,24 @@ const makeWriter = (asked: JsonObject) =>
     })
     return JSON.stringify(response)
   })
+
+/** Has nobody answer: the response says nothing, and is not in the ledger. */
+const warmUp = (call: InferenceCall): InferenceCall => ({
+  ...call,
+  dryRun: true,
+  stream: undefined,
+  write: (outcome) => {
+    if (Result.isFailure(outcome.result)) return call.write(outcome)
+    const { requestedModel: model, task } = call
+    const head = { ...identity(outcome.requestId), model, asked: fieldsOf(task) as JsonObject }
+    const line = (state: ResponseState, sequence_number: number) => {
+      const type = sequence_number === 0 ? "response.created" : "response.completed"
+      return `${JSON.stringify({ type, sequence_number, response: makeResponse(head, [], state) })}\n`
+    }
+    const completed: ResponseState = { status: "completed", completedAt: endOf(outcome), usage: null }
+    return { status: 200, headers: {}, body: line({ status: "in_progress" }, 0) + line(completed, 1) }
+  },
+})
 
 /** Makes the writer of one stream. The events of a provider that speaks Responses pass as they are. */
 const streamWriter = (asked: JsonObject): StreamWriter => {

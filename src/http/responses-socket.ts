@@ -19,7 +19,7 @@ import { type TakeBytes, tooLarge } from "./body.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey } from "./credentials.ts"
 import { errorResponse, openAiFormat } from "./error-response.ts"
-import { InferenceEndpoints, type ReadCall } from "./InferenceEndpoints.ts"
+import { type InferenceCall, InferenceEndpoints, type ReadCall } from "./InferenceEndpoints.ts"
 import { type InferenceRoute, makeJsonReader } from "./inference-route.ts"
 import { Readiness } from "./Readiness.ts"
 import { Refusals } from "./Refusals.ts"
@@ -41,7 +41,14 @@ export const opensSocket = ({ headers, method }: Pick<IncomingMessage, "headers"
   method === "GET" && headers.upgrade?.toLowerCase() === "websocket"
 
 /** Makes the handler of `GET /v1/responses`, a path that only WebSockets have. */
-export const makeResponsesSocket = ({ decode, refuse }: Omit<InferenceRoute, "endpoint">) =>
+export const makeResponsesSocket = ({
+  decode,
+  refuse,
+  warmUp,
+}: Omit<InferenceRoute, "endpoint"> & {
+  /** Makes of a call one that asks nobody, and has its events in lines. */
+  readonly warmUp: (call: InferenceCall) => InferenceCall
+}) =>
   Effect.gen(function* () {
     const endpoints = yield* InferenceEndpoints
     const readiness = yield* Readiness
@@ -109,7 +116,9 @@ export const makeResponsesSocket = ({ decode, refuse }: Omit<InferenceRoute, "en
           Effect.flatMap((body) => readJson(body, decode)),
           Effect.map(
             (call): ReadCall => ({
-              call: call.stream === undefined ? call : { ...call, stream: inLines(call.stream) },
+              call: conversation.warmsUp
+                ? warmUp(call)
+                : { ...call, stream: call.stream && inLines(call.stream) },
               claim: undefined,
             }),
           ),
@@ -117,13 +126,9 @@ export const makeResponsesSocket = ({ decode, refuse }: Omit<InferenceRoute, "en
 
       /** Sends what was answered, and returns the response when there is a whole one. */
       const passOn = ({ body, status }: GatewayResponse) => {
-        if (!(body instanceof ReplayableBody)) return Effect.as(send(refusalOf(status, body)), undefined)
+        if (status !== 200) return Effect.as(send(refusalOf(status, body)), undefined)
         let last: JsonObject | undefined
-        const answer = body.read()
-        return NodeStream.fromReadable<Uint8Array>({ evaluate: () => answer }).pipe(
-          Stream.orDie,
-          Stream.decodeText(),
-          Stream.splitLines,
+        return linesIn(body).pipe(
           // Others keep a silent stream alive.
           Stream.filter((line) => line.startsWith("{")),
           Stream.runForEach((line) => {
@@ -241,10 +246,23 @@ const errorEvent = (error: GatewayError): string =>
   })
 
 /** Makes the event of an error as HTTP has it. */
-const refusalOf = (status: number, body: string | Uint8Array): string =>
-  JSON.stringify({ type: "error", status, ...errorOf(parseJson(Buffer.from(body).toString())) })
+const refusalOf = (status: number, body: GatewayResponse["body"]): string =>
+  JSON.stringify({ type: "error", status, ...errorOf(parseJson(textOf(body))) })
 
 const errorOf = (body: unknown): JsonObject => (isObject(body) ? body : {})
+
+const textOf = (body: GatewayResponse["body"]): string =>
+  body instanceof ReplayableBody ? "" : Buffer.from(body).toString()
+
+const linesIn = (body: GatewayResponse["body"]): Stream.Stream<string> => {
+  if (!(body instanceof ReplayableBody)) return Stream.splitLines(Stream.succeed(textOf(body)))
+  const answer = body.read()
+  return NodeStream.fromReadable<Uint8Array>({ evaluate: () => answer }).pipe(
+    Stream.orDie,
+    Stream.decodeText(),
+    Stream.splitLines,
+  )
+}
 
 /** Writes each event as a line of its data alone. */
 const inLines = (writer: StreamWriter): StreamWriter => {

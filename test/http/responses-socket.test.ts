@@ -204,6 +204,31 @@ describe("the last response", () => {
     )
   })
 
+  it.each(["p0/m", "openai/gpt-5.4-mini"])(
+    "may be a warm-up, of which %s hears nothing before",
+    async (model) => {
+      const { id, key } = await world.gateway.createKey()
+      const client = await open(key)
+      const events = await client.ask({ model, input: "Remember cobalt.", generate: false })
+      assert.deepStrictEqual(
+        events.map(({ type }) => type),
+        ["response.created", "response.completed"],
+      )
+      const warmed = responseOf(events)
+      assert.deepStrictEqual(warmed.output, [])
+      assert.lengthOf(world.upstream.calls, 0)
+      await client.ask({ model, previous_response_id: warmed.id, input: "Which word?", generate: true })
+      const sent = JSON.stringify(lastCall().json)
+      assert.isBelow(sent.indexOf("Remember cobalt."), sent.indexOf("Which word?"))
+      assert.include(sent, "Remember cobalt.")
+      assert.notInclude(sent, "generate")
+      await eventually(async () => {
+        const rows = await world.gateway.admin(`/analytics/requests?key_id=${id}`)
+        return ((await rows.json()) as { data: ReadonlyArray<object> }).data.length === 1
+      }, 10_000)
+    },
+  )
+
   it("is lost with a request that went on from it and failed", async () => {
     const client = await open()
     const first = responseOf(await client.ask({ model: "p0/m", input: "Hi" }))
@@ -256,7 +281,12 @@ describe("an error", () => {
     ["no object", "[]", "invalid_request", null],
     ["a field twice", '{"type":"response.create","model":"p0/m","model":"p0/m"}', "invalid_request", null],
     ["another event", '{"type":"response.cancel"}', "invalid_request", "type"],
-    ["a warm-up", '{"type":"response.create","generate":false}', "invalid_request", "generate"],
+    [
+      "a warm-up of nothing",
+      '{"type":"response.create","model":"p0/m","generate":false}',
+      "invalid_request",
+      "input",
+    ],
     ["no model", '{"type":"response.create","input":"Hi"}', "invalid_request", "model"],
     ["no input", '{"type":"response.create","model":"p0/m"}', "invalid_request", "input"],
     [

@@ -18,11 +18,16 @@ interface Turn {
  */
 export class Conversation {
   #last: (Turn & { readonly id: unknown }) | undefined
-  #asked: (Turn & { readonly goesOn: boolean }) | undefined
+  #asked: (Turn & { readonly goesOn: boolean; readonly warmsUp: boolean }) | undefined
 
   /** Memory that the last response takes: two bytes for a character. */
   get bytes(): number {
     return 2 * (this.#last?.items.length ?? 0)
+  }
+
+  /** True when what was asked last is only to be got ready: its response says nothing, and is gone on from. */
+  get warmsUp(): boolean {
+    return this.#asked?.warmsUp === true
   }
 
   /** Makes the body of the same request to `POST /v1/responses` of a client's event. */
@@ -34,10 +39,7 @@ export class Conversation {
     const previous = event.previous_response_id === this.#last?.id ? this.#last : undefined
     const items = [previous?.items ?? "", ownItems(source)].filter((text) => text !== "").join(",")
     const calls = new Set([...(previous?.calls ?? []), ...callsIn(event, "input")])
-    this.#asked = { items, calls, goesOn: previous !== undefined }
-    if (event.generate === false) {
-      return Result.fail(malformed("generate", "There is nothing to warm up here. Send the request itself."))
-    }
+    this.#asked = { items, calls, goesOn: previous !== undefined, warmsUp: event.generate === false }
     const changes = new Map<string, MemberChange>([
       ["type", "remove"],
       ["generate", "remove"],
