@@ -2,8 +2,11 @@ import { Clock, Effect, Result } from "effect"
 import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ChatCompletionRequest } from "../api/chat-completions.ts"
 import { EmbeddingsRequest } from "../api/embeddings.ts"
+import { ResponsesRequest } from "../api/responses.ts"
+import { readRequest } from "../dialects/responses/request.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
+import { isObject, objectAt } from "../platform/json.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
 import { modelInfo, modelPage } from "./anthropic-models.ts"
 import { apiKey } from "./credentials.ts"
@@ -83,9 +86,34 @@ const noSuchModel = new GatewayError({
 })
 
 const checkChat = checker(ChatCompletionRequest)
+const checkResponses = checker(ResponsesRequest)
 const checkEmbeddings = checker(EmbeddingsRequest)
 
-export const decodeChat: DecodeCall = ({ json, source }) =>
+export const decodeChat: DecodeCall = (body) =>
+  isObject(body.json) && body.json.messages === undefined && body.json.input !== undefined
+    ? decodeInput(body)
+    : decodeMessages(body)
+
+/** Reads what Cursor's agent sends: a body of Responses, to be answered in chat. */
+const decodeInput: DecodeCall = ({ json }) =>
+  Result.flatMap(checkResponses(json), ({ model, stream, ...asked }) =>
+    Result.map(readRequest(asked), ({ beyond, request }) => ({
+      requestedModel: model,
+      task: {
+        _tag: "Chat",
+        request,
+        body: asked,
+        beyond,
+        mode: stream === true ? "stream" : "whole",
+      } as const,
+      dryRun: false,
+      write: writeOutcome,
+      stream:
+        stream === true ? streamWriter(objectAt(asked, "stream_options")?.include_usage === true) : undefined,
+    })),
+  )
+
+const decodeMessages: DecodeCall = ({ json, source }) =>
   Result.map(checkChat(json), ({ model, stream, ...request }) => {
     // The task's mode says whether it streams; the provider's own request is made from that.
     const streamed = stream === true

@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs"
 import { assert } from "@effect/vitest"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { isObject } from "../../src/platform/json.ts"
-import { ok } from "../support/fake-upstream-behaviours.ts"
+import { ok, toolCall } from "../support/fake-upstream-behaviours.ts"
 import { OpenAiWorld } from "./openai-sdk-world.ts"
 
 /**
@@ -82,4 +82,40 @@ describe("a text without citations", () => {
       assert.notInclude(said, "citations")
     },
   )
+})
+
+describe.each(MODELS)("Cursor's agent, which sends Responses to chat's path, through %s", (model) => {
+  // As forum.cursor.com/t/159298 and other gateways' documents have it; its servers reach no test.
+  const asked = {
+    input: [
+      { role: "system", content: "You are an agent." },
+      { role: "user", content: [{ type: "input_text", text: "Read a.txt" }] },
+      { type: "function_call", call_id: "call_1", name: "read_file", arguments: '{"path":"a.txt"}' },
+      { type: "function_call_output", call_id: "call_1", output: "hello" },
+    ],
+    tools: [{ type: "function", name: "read_file", parameters: { type: "object", properties: {} } }],
+    include: ["reasoning.encrypted_content"],
+    reasoning: { effort: "medium", summary: "auto" },
+    text: { verbosity: "low" },
+    stream: true,
+    stream_options: { include_usage: true },
+  }
+
+  it("is answered in chat, its usage included", async () => {
+    world.upstream.respond(ok({ text: "It says hello." }))
+    const said = await (await world.post("/chat/completions", { ...asked, model })).text()
+    assert.strictEqual(textIn(said), "It says hello.", said)
+    assert.strictEqual(resultsIn(world.upstream.calls.at(-1)?.json), 1)
+    assert.match(said, /"object":"chat.completion.chunk".*"usage":\{"prompt_tokens"/s)
+    assert.match(said, /data: \[DONE\]\n\n$/)
+  })
+
+  it("gets calls of its tools in chat", async () => {
+    world.upstream.respond(toolCall("read_file", { path: "b.txt" }))
+    const { choices } = JSON.parse(
+      await (await world.post("/chat/completions", { ...asked, model, stream: false })).text(),
+    )
+    const [{ function: called }] = choices[0].message.tool_calls
+    assert.deepStrictEqual(called, { name: "read_file", arguments: '{"path":"b.txt"}' })
+  })
 })
