@@ -84,7 +84,7 @@ const MESSAGE_FIELDS: Readonly<Record<string, ReadonlyArray<string>>> = {
   system: ["content", "name"],
   developer: ["content", "name"],
   user: ["content", "name"],
-  tool: ["content", "tool_call_id"],
+  tool: ["content", "tool_call_id", "name"],
   assistant: ["content", "name", "refusal", "audio", "annotations", "function_call", "tool_calls"],
 }
 
