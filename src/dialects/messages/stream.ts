@@ -13,7 +13,11 @@ export class MessageStream {
   #called = false
   #refused = false
   #open: Block | undefined
-  readonly #waiting: Array<Block> = []
+  #waiting: Array<Block> = []
+  /** Of these, how many were opened since none waited. */
+  #opened = 0
+  /** Of those that wait, each call's, and the latest of each other kind. */
+  readonly #latest = new Map<unknown, Block>()
   /** Calls that were complete when something else came. */
   readonly #closed = new Set<unknown>()
   readonly #inputTokens: () => number
@@ -71,12 +75,17 @@ export class MessageStream {
       if (this.#closed.has(piece.index)) return ""
     }
     if (this.#open !== undefined && belongs(piece, this.#open)) return this.#add(this.#open, piece)
-    const waiting = this.#waiting.findLast((block) => belongs(piece, block))
-    if (waiting === undefined) this.#waiting.push(blockOf(piece))
-    else join(waiting, piece)
+    const waiting = this.#latest.get(keyOf(piece))
+    if (waiting !== undefined && belongs(piece, waiting)) join(waiting, piece)
+    else this.#wait(blockOf(piece))
     let events = ""
-    while (this.#waiting.length > 0 && this.#isOpenComplete()) events += this.#next()
+    while (this.#opened < this.#waiting.length && this.#isOpenComplete()) events += this.#next()
     return events
+  }
+
+  #wait(block: Block): void {
+    this.#waiting.push(block)
+    this.#latest.set(keyOf(block.first), block)
   }
 
   /** Only the arguments of a call tell that nothing more of it comes, and are looked at once: a call in pieces may be long. */
@@ -101,9 +110,14 @@ export class MessageStream {
   #next(): string {
     const closed = this.#open === undefined ? "" : eventOf("content_block_stop", { index: this.#blocks - 1 })
     if (this.#open?.first.kind === "call") this.#closed.add(this.#open.first.index)
-    const next = this.#waiting.shift()
+    const next = this.#waiting[this.#opened++]
     this.#open = next
+    if (this.#opened >= this.#waiting.length) {
+      this.#waiting = []
+      this.#opened = 0
+    }
     if (next === undefined) return closed
+    if (this.#latest.get(keyOf(next.first)) === next) this.#latest.delete(keyOf(next.first))
     const index = this.#blocks++
     const started = eventOf("content_block_start", { index, content_block: blockStart(next.first) })
     return next.pieces.reduce((events, piece) => events + this.#add(next, piece), closed + started)
@@ -120,6 +134,8 @@ interface Block {
   isMixed: boolean
   isSigned: boolean
 }
+
+const keyOf = (piece: Piece): unknown => (piece.kind === "call" ? piece.index : piece.kind)
 
 const blockOf = (first: Piece): Block => ({
   first,
