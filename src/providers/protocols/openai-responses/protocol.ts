@@ -19,7 +19,8 @@ import {
   writeNative,
 } from "./native-request.ts"
 import { lostInItems, lowerChat } from "./request.ts"
-import { joinEvents, splitAnswer } from "./response.ts"
+import { joinEvents } from "./response.ts"
+import { splitAnswer } from "./split-answer.ts"
 import { openStream } from "./stream.ts"
 import { readUsage } from "./usage.ts"
 

@@ -122,11 +122,3 @@ export const joinEvents = (events: ReadonlyArray<{ readonly data: string }>): Js
   }
   return undefined
 }
-
-/** Makes the one event of a stream that a whole response is in place of. */
-export const splitAnswer = (json: unknown): ReadonlyArray<string> | undefined => {
-  if (!isObject(json)) return undefined
-  if (!Array.isArray(json.output)) return [JSON.stringify(json)]
-  const type = `response.${json.status === "incomplete" || json.status === "failed" ? json.status : "completed"}`
-  return [JSON.stringify({ type, sequence_number: 0, response: json })]
-}

@@ -123,8 +123,23 @@ describe.each(both)("an answer that is %s", (_, protocol) => {
   })
 
   it("may come in the other form", () => {
-    const [data = ""] = protocol.splitAnswer(response) ?? []
-    assert.strictEqual(JSON.parse(data).type, "response.completed")
+    const datas = protocol.splitAnswer(response) ?? []
+    assert.deepStrictEqual(
+      datas.map((each) => JSON.parse(each).type),
+      [
+        "response.created",
+        "response.output_item.added",
+        "response.content_part.added",
+        "response.output_text.delta",
+        "response.content_part.done",
+        "response.output_item.done",
+        "response.completed",
+      ],
+    )
+    const split = chunksOf(datas.map((each) => JSON.parse(each)))
+    assert.strictEqual(split.map(({ text }) => text).join(""), "Rome")
+    assert.strictEqual(split.findLast(({ usage }) => usage !== undefined)?.usage?.usage?.outputTokens, 2)
+    const data = datas.at(-1) ?? ""
     assert.deepStrictEqual(protocol.joinEvents?.([{ data: "x" }, { data }]), response)
     assert.isUndefined(protocol.joinEvents?.([{ data: '{"type":"response.created"}' }]))
     assert.deepStrictEqual(protocol.splitAnswer("x"), undefined)
