@@ -253,8 +253,8 @@ const roles = {
 
 const thought = (more: JsonObject) => ({ type: "reasoning", id: "rs_1", summary: [], ...more })
 const turn = (more: JsonObject, less?: JsonObject): Probe => ({
-  asks: items(thought(more), answer, user),
-  without: items(...(less === undefined ? [] : [thought(less)]), answer, user),
+  asks: items(thought(more), { ...answer, id: undefined }, user),
+  without: items(...(less === undefined ? [] : [thought(less)]), { ...answer, id: undefined }, user),
 })
 const SHOWN =
   "Another vendor's, of an earlier turn: who signs or encrypts what it thought takes nothing else back."
