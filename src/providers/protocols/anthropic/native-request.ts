@@ -78,8 +78,9 @@ interface Words {
 
 const claudesWords: Words = {
   own: (body) => {
-    const own = claudesOwn(messagesOf(body))
-    return new Map([...historyAs(own, body), ...(endsInBareCalls(own) ? withoutBudget(body) : [])])
+    const messages = messagesOf(body)
+    const own = claudesOwn(messages)
+    return new Map([...historyAs(own, messages), ...(endsInBareCalls(own) ? withoutBudget(body) : [])])
   },
   foreign: foreignToClaude,
   plain: (body) => {
@@ -92,7 +93,10 @@ const claudesWords: Words = {
 
 /** Others than Claude think unless they are told not to. */
 const othersWords: Words = {
-  own: (body) => historyAs(othersOwn(messagesOf(body)), body),
+  own: (body) => {
+    const messages = messagesOf(body)
+    return historyAs(othersOwn(messages), messages)
+  },
   foreign: foreignToOthers,
   plain: (body) =>
     objectAt(body, "thinking")?.type === "disabled"
@@ -106,7 +110,7 @@ const othersWords: Words = {
 const messagesOf = ({ messages }: JsonObject): ReadonlyArray<unknown> =>
   Array.isArray(messages) ? messages : []
 
-const historyAs = (own: ReadonlyArray<unknown>, { messages }: JsonObject): Changes =>
+const historyAs = (own: ReadonlyArray<unknown>, messages: ReadonlyArray<unknown>): Changes =>
   new Map(own === messages ? [] : [["messages", { value: JSON.stringify(own) }]])
 
 /** Tells whether the last calls have their results, and came without a thought, of another vendor's model for one. */
