@@ -10,8 +10,9 @@ import type { SseEvent } from "../http/sse.ts"
 import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
 
 /**
- * One provider wire format as pure functions. Each protocol keeps the same sections in the same order: request
- * lowering, response parsing, stream reading, embeddings, usage, finish reasons, error classification.
+ * One provider wire format as pure functions. Each folder names its files alike: `protocol.ts` joins what `request.ts` lowers,
+ * `answer.ts`, `stream.ts` and `embeddings.ts` read, `other-form.ts` mends, and `usage.ts`, `finish-reason.ts` and `errors.ts` know;
+ * `native-request.ts` and `native-stream.ts` are for clients that speak the same. The rest is named in the vendor's words.
  */
 export interface Protocol {
   /** Puts a task into the protocol's words. Pure; work in proportion to the length of texts is left to the writer. */

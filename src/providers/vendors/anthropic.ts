@@ -2,8 +2,7 @@ import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
 import { isObject } from "../../platform/json.ts"
 import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
-import { nativeAnthropic } from "../protocols/anthropic/native.ts"
-import { anthropic } from "../protocols/anthropic/protocol.ts"
+import { anthropic, nativeAnthropic } from "../protocols/anthropic/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
 
 /** Makes the provider for Anthropic. What a client wrote for Claude goes out as it is; everything else is translated. */

@@ -1,13 +1,13 @@
 import { Result } from "effect"
 import type { Completion } from "../../../domain/Chat.ts"
-import { isObject, type JsonObject } from "../../../platform/json.ts"
+import { isObject, type JsonObject, stringAt } from "../../../platform/json.ts"
 import { isNestedWithin, MAX_ANSWER_LEVELS } from "../depth.ts"
 import { badResponse } from "../fault.ts"
 import { chatCompletion } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
 import { answerHead, readContent } from "./content.ts"
 import { classifyInBand } from "./errors.ts"
-import { emptyFault, readFinishReason } from "./stop-reason.ts"
+import { emptyFault, readFinishReason } from "./finish-reason.ts"
 import { readUsage } from "./usage.ts"
 
 /** Reads a whole message. OpenAI's JSON is built when it is asked for, which only clients of OpenAI's API do. */
@@ -48,8 +48,24 @@ export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Co
     })
   })
 
+/** Reads a whole message for a client that speaks the same: it passes as it came. */
+export const parseNativeAnswer = (
+  model: string,
+  { bytes, json }: JsonAnswer,
+): Result.Result<Completion, Fault> =>
+  Result.map(readMessage(json), (message) => ({
+    dialect: "messages",
+    text: readContent(message).text,
+    finishReason: readFinishReason(message.stop_reason, false),
+    model: stringAt(message, "model") || model,
+    usage: readUsage(message.usage),
+    usageEstimated: false,
+    rawUsage: message.usage ?? null,
+    body: () => bytes,
+  }))
+
 /** Returns the message that a 200 has, or why it has none. */
-export const readMessage = (json: unknown): Result.Result<JsonObject, Fault> => {
+const readMessage = (json: unknown): Result.Result<JsonObject, Fault> => {
   const error = classifyInBand(json)
   if (error !== undefined) return Result.fail(error)
   if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))

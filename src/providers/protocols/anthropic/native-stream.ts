@@ -3,8 +3,9 @@ import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../../
 import type { SseEvent } from "../../http/sse.ts"
 import { badResponse } from "../fault.ts"
 import type { Fault, Reading, StreamReader } from "../Protocol.ts"
+import { faulty, nothing, readLast, truncated } from "../readings.ts"
 import { classifyInBand } from "./errors.ts"
-import { readFinishReason } from "./stop-reason.ts"
+import { readFinishReason } from "./finish-reason.ts"
 import { readUsage, withCounts } from "./usage.ts"
 
 /**
@@ -35,19 +36,18 @@ class NativeStream implements StreamReader {
   read(event: SseEvent): Reading {
     if (event.data.trim() === "") return nothing
     const json = parseJson(event.data)
-    if (!isObject(json)) return fault(badResponse("event is not a JSON object"))
+    if (!isObject(json)) return faulty(badResponse("event is not a JSON object"))
     const error = classifyInBand(json) ?? this.#disorder(json.type)
-    if (error !== undefined) return fault(error)
+    if (error !== undefined) return faulty(error)
     const chunks = [this.#chunk(bytesOf(event, json), this.#understand(json))]
     return { _tag: json.type === "message_stop" ? "Done" : "Chunks", chunks }
   }
 
   end(rest: string): Reading {
     const text = rest.trim()
-    const data = text.replace(/^(event:.*\n)?data:/, "")
-    if (!isObject(parseJson(data))) return truncated
-    const last = this.read({ bytes: Buffer.from(`${text}\n\n`), type: typeOf(text), data })
-    return last._tag === "Chunks" ? truncated : last
+    return readLast(rest, early, (data) =>
+      this.read({ bytes: Buffer.from(`${text}\n\n`), type: typeOf(text), data }),
+    )
   }
 
   /** Finds a message that lacks its beginning, or begins again: no client of Anthropic's reads on there. */
@@ -117,6 +117,4 @@ const bytesOf = ({ bytes, data, type }: SseEvent, json: JsonObject): Uint8Array 
 
 const typeOf = (text: string): string => /^event: ?(.*)/.exec(text)?.[1] ?? "message"
 
-const fault = (what: Fault): Reading => ({ _tag: "Fault", fault: what })
-const nothing: Reading = { _tag: "Chunks", chunks: [] }
-const truncated = fault({ kind: "reset", detail: "stream ended before message_stop" })
+const early = truncated("stream ended before message_stop")

@@ -2,23 +2,43 @@ import { Result } from "effect"
 import { badResponse } from "../fault.ts"
 import { unsupported } from "../lowering.ts"
 import type { Protocol } from "../Protocol.ts"
-import { parseAnswer } from "./answer.ts"
+import { parseAnswer, parseNativeAnswer } from "./answer.ts"
 import { classify } from "./errors.ts"
+import { editMessages } from "./native-request.ts"
+import { openNativeStream } from "./native-stream.ts"
 import { splitAnswer } from "./other-form.ts"
 import { lowerChat } from "./request.ts"
 import { openStream } from "./stream.ts"
 import { readUsage } from "./usage.ts"
 
-/** Anthropic's Messages API for clients that speak chat completions. `limitOf`: the most tokens that a model puts out. */
-export const anthropic = (limitOf: (model: string) => number | undefined): Protocol => ({
-  lower: (task, model) =>
-    task._tag === "Chat" ? lowerChat(model, task.request, limitOf(model)) : Result.fail(noEmbeddings),
-  parse: parseAnswer,
+const common = {
   usageOf: ({ usage }) => readUsage(usage),
-  openStream,
   splitAnswer,
   parseEmbedding: () => Result.fail(badResponse("there are no embeddings")),
   classify,
+} satisfies Partial<Protocol>
+
+const noEmbeddings = unsupported("model", "Embeddings are")
+
+/** Anthropic's Messages for clients of chat completions, translated. `limitOf`: the most tokens that a model puts out. */
+export const anthropic = (limitOf: (model: string) => number | undefined): Protocol => ({
+  ...common,
+  lower: (task, model) =>
+    task._tag === "Chat" ? lowerChat(model, task.request, limitOf(model)) : Result.fail(noEmbeddings),
+  parse: parseAnswer,
+  openStream,
 })
 
-export const noEmbeddings = unsupported("model", "Embeddings are")
+/** The same for clients that speak it too, and whose bytes are at hand: requests and answers pass as they are. */
+export const nativeMessages = (isClaude: (model: string) => boolean): Protocol => ({
+  ...common,
+  lower: (task, model) =>
+    task._tag === "Chat" && task.source !== undefined
+      ? editMessages(model, isClaude(model), task, task.source)
+      : Result.fail(noEmbeddings),
+  parse: parseNativeAnswer,
+  openStream: openNativeStream,
+})
+
+/** The same of Anthropic, whatever its models are called. */
+export const nativeAnthropic: Protocol = nativeMessages(() => true)

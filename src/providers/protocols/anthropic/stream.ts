@@ -3,10 +3,11 @@ import { isObject, type JsonObject, objectAt, parseJson, stringAt } from "../../
 import { badResponse } from "../fault.ts"
 import { fromWireName } from "../function-names.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
-import type { Fault, Reading, StreamReader } from "../Protocol.ts"
+import type { Reading, StreamReader } from "../Protocol.ts"
+import { faulty, nothing, readLast, truncated } from "../readings.ts"
 import { answerHead } from "./content.ts"
 import { classifyInBand } from "./errors.ts"
-import { emptyFault, readFinishReason } from "./stop-reason.ts"
+import { emptyFault, readFinishReason } from "./finish-reason.ts"
 import { encryptedDetail, textDetail } from "./thinking-blocks.ts"
 import { readUsage, withCounts } from "./usage.ts"
 
@@ -55,19 +56,16 @@ class MessageStream implements StreamReader {
   read({ data }: { readonly data: string }): Reading {
     if (data.trim() === "") return nothing
     const json = parseJson(data)
-    return isObject(json) ? this.#take(json) : fault(badResponse("event is not a JSON object"))
+    return isObject(json) ? this.#take(json) : faulty(badResponse("event is not a JSON object"))
   }
 
   end(rest: string): Reading {
-    // Without its blank line, an event or a bare JSON error is not an event yet; it is still said.
-    const json = parseJson(rest.trim().replace(/^(event:.*\n)?data:/, ""))
-    const last = isObject(json) ? this.#take(json) : nothing
-    return last._tag === "Chunks" ? truncated : last
+    return readLast(rest, early, (data) => this.read({ data }))
   }
 
   #take(json: JsonObject): Reading {
     const error = classifyInBand(json)
-    if (error !== undefined) return fault(error)
+    if (error !== undefined) return faulty(error)
     switch (json.type) {
       case "message_start":
         return this.#start(objectAt(json, "message"))
@@ -150,7 +148,7 @@ class MessageStream implements StreamReader {
         if (thought === "" || block?.type !== "thinking") return nothing
         block.thought += thought
         this.#thoughtLength += thought.length
-        if (this.#thoughtLength > MAX_THOUGHT) return fault(badResponse("thoughts are too long"))
+        if (this.#thoughtLength > MAX_THOUGHT) return faulty(badResponse("thoughts are too long"))
         return this.#say({ reasoning_content: thought }, thought.length)
       }
       case "signature_delta":
@@ -172,9 +170,9 @@ class MessageStream implements StreamReader {
 
   #stop(): Reading {
     const head = this.#head
-    if (head === undefined) return truncated
+    if (head === undefined) return early
     const failure = this.#begun ? undefined : emptyFault(this.#stopReason)
-    if (failure !== undefined) return fault(failure)
+    if (failure !== undefined) return faulty(failure)
     const end = this.#chunk(head, {}, 0, true, "", readFinishReason(this.#stopReason, this.#calls > 0))
     const usage = this.#usage?.usage
     return {
@@ -202,7 +200,7 @@ class MessageStream implements StreamReader {
   #say(delta: WireDelta, generated: number, semantic = true, text = ""): Reading {
     // A stream that begins in its midst has lost its beginning.
     return this.#head === undefined
-      ? fault(badResponse("no message_start"))
+      ? faulty(badResponse("no message_start"))
       : { _tag: "Chunks", chunks: [this.#chunk(this.#head, delta, generated, semantic, text)] }
   }
 
@@ -227,6 +225,4 @@ class MessageStream implements StreamReader {
   }
 }
 
-const fault = (what: Fault): Reading => ({ _tag: "Fault", fault: what })
-const nothing: Reading = { _tag: "Chunks", chunks: [] }
-const truncated = fault({ kind: "reset", detail: "stream ended before message_stop" })
+const early = truncated("stream ended before message_stop")

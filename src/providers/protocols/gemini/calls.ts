@@ -2,13 +2,19 @@ import type { FunctionResponsePart, Part } from "@google/genai"
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
 import { stringAt } from "../../../platform/json.ts"
+import { toWireName } from "../function-names.ts"
 import { readCall } from "../functions.ts"
 import { unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 import { ValueBudget } from "../ValueBudget.ts"
 import { lowerContent } from "./content-parts.ts"
-import { toGeminiName } from "./gemini-name.ts"
 import { signatureOf } from "./signatures.ts"
+
+/** Names as Gemini takes them: with dots, colons and dashes too. */
+const NAME = /^[A-Za-z_][\w.:-]{0,127}$/
+
+/** Returns the name under which Gemini knows a function; undefined for one that gets too long. */
+export const toGeminiName = (name: string): string | undefined => toWireName(name, NAME)
 
 /** The calls of a conversation so far. */
 export class CallHistory {

@@ -2,6 +2,7 @@ import type { Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { lowerEmbedding, parseEmbedding } from "./embeddings.ts"
 import { classify } from "./errors.ts"
+import { splitAnswer } from "./other-form.ts"
 import { lowerChat } from "./request.ts"
 import { openStream } from "./stream.ts"
 import { readUsage } from "./usage.ts"
@@ -13,11 +14,7 @@ export const gemini: Protocol = {
   parse: parseAnswer,
   usageOf: ({ usageMetadata }) => readUsage(usageMetadata),
   openStream,
-  // A proxy that loses `alt=sse` gets all events in one array.
-  splitAnswer: (json) =>
-    json === undefined
-      ? undefined
-      : (Array.isArray(json) ? json : [json]).map((each) => JSON.stringify(each)),
+  splitAnswer,
   parseEmbedding,
   classify,
 }

@@ -10,6 +10,7 @@ import {
   type WireLogprobs,
 } from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
+import { faulty, truncated } from "../readings.ts"
 import {
   answerHead,
   besides,
@@ -60,7 +61,7 @@ class GeminiStream implements StreamReader {
   read({ data }: { readonly data: string }): Reading {
     if (data.trim() === "") return chunks([])
     const json = parseJson(data)
-    return json === undefined ? fault(badResponse("event is not JSON")) : this.#take(json)
+    return json === undefined ? faulty(badResponse("event is not JSON")) : this.#take(json)
   }
 
   end(rest: string): Reading {
@@ -70,23 +71,23 @@ class GeminiStream implements StreamReader {
     if (last._tag === "Fault") return last
     const head = this.#head
     const ends: Array<ChatChunk> = []
-    if (head === undefined) return truncated
+    if (head === undefined) return early
     for (const [index, { finish, calls, begun }] of this.#choices) {
-      if (finish === undefined) return truncated
+      if (finish === undefined) return early
       const failure = index === 0 ? candidateFault(finish, !begun) : undefined
-      if (failure !== undefined) return fault(failure)
+      if (failure !== undefined) return faulty(failure)
       const reason = readFinishReason(finish, calls > 0)
       ends.push(this.#chunk(head, index, {}, nothing, reason))
     }
-    if (ends.length === 0) return truncated
+    if (ends.length === 0) return early
     return { _tag: "Done", chunks: [...last.chunks, ...ends, ...this.#usageChunk(head)] }
   }
 
   #take(json: unknown): Reading {
     const error = classifyInBand(json)
-    if (error !== undefined) return fault(error)
-    if (!isObject(json)) return fault(badResponse("event is not a JSON object"))
-    if (!isNestedWithin(json, MAX_ANSWER_LEVELS)) return fault(badResponse("nested too deeply"))
+    if (error !== undefined) return faulty(error)
+    if (!isObject(json)) return faulty(badResponse("event is not a JSON object"))
+    if (!isNestedWithin(json, MAX_ANSWER_LEVELS)) return faulty(badResponse("nested too deeply"))
     this.#head ??= answerHead(this.#model, json, this.#nowMs)
     const head = this.#head
     // Counts are of the whole answer so far: the latest one counts.
@@ -95,11 +96,11 @@ class GeminiStream implements StreamReader {
     }
     const candidates = objectsAt(json, "candidates")
     const blocked = candidates.length === 0 ? blockedPrompt(json) : undefined
-    if (blocked !== undefined) return fault(blocked)
+    if (blocked !== undefined) return faulty(blocked)
     const said: Array<ChatChunk> = []
     for (const [position, candidate] of candidates.entries()) {
       const index = candidateIndex(candidate, position)
-      if (index >= MAX_CHOICES) return fault(badResponse("too many candidates"))
+      if (index >= MAX_CHOICES) return faulty(badResponse("too many candidates"))
       const chunk = this.#takeCandidate(head, index, candidate)
       if (chunk !== undefined) said.push(chunk)
     }
@@ -186,9 +187,5 @@ const lengthOf = ({ text, reasoning, images, calls }: CandidateContent): number 
   calls.reduce((sum, call) => sum + call.function.arguments.length, 0)
 
 const chunks = (list: ReadonlyArray<ChatChunk>) => ({ _tag: "Chunks" as const, chunks: list })
-const fault = (what: Extract<Reading, { _tag: "Fault" }>["fault"]): Reading => ({
-  _tag: "Fault",
-  fault: what,
-})
 
-const truncated = fault({ kind: "reset", detail: "stream ended before a finishReason" })
+const early = truncated("stream ended before a finishReason")

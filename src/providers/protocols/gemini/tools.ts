@@ -3,7 +3,7 @@ import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
 import { type Choice, type DeclaredFunction, readFunctions } from "../functions.ts"
 import type { LoweringFault } from "../Protocol.ts"
-import { toGeminiName } from "./gemini-name.ts"
+import { toGeminiName } from "./calls.ts"
 import type { FunctionCalling, GenerateContentBody } from "./wire.ts"
 
 type ToolSettings = Pick<GenerateContentBody, "tools" | "toolConfig">

@@ -9,7 +9,8 @@ import {
 } from "../../../platform/json.ts"
 import type { SseEvent } from "../../http/sse.ts"
 import { badResponse } from "../fault.ts"
-import type { Fault, Reading, StreamReader } from "../Protocol.ts"
+import type { Reading, StreamReader } from "../Protocol.ts"
+import { faulty, nothing, truncated } from "../readings.ts"
 import { textOf } from "./content.ts"
 import { DeltaTemplate } from "./DeltaTemplate.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
@@ -95,14 +96,12 @@ const readEnd = (rest: string): Reading => {
   if (text === "[DONE]") return done
   const json = parseJson(text)
   const fault = isObject(json) ? inBandFault(json, objectsAt(json, "choices")) : undefined
-  return fault === undefined ? truncated : faulty(fault)
+  return fault === undefined ? early : faulty(fault)
 }
 
-const nothing: Reading = { _tag: "Chunks", chunks: [] }
 const done: Reading = { _tag: "Done", chunks: [] }
-const faulty = (fault: Fault): Reading => ({ _tag: "Fault", fault })
 const badEvent = faulty(badResponse("event data is not a JSON object"))
-const truncated = faulty({ kind: "reset", detail: "ended without its terminal event" })
+const early = truncated("ended without its terminal event")
 
 const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<JsonObject>): ChatChunk => {
   let text = ""

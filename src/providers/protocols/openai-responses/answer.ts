@@ -1,31 +1,62 @@
 import { Result } from "effect"
 import type { Completion } from "../../../domain/Chat.ts"
-import { type JsonObject, objectsAt, stringAt } from "../../../platform/json.ts"
+import { isObject, type JsonObject, objectsAt, stringAt } from "../../../platform/json.ts"
+import { badResponse } from "../fault.ts"
 import { chatCompletion, type WireHead } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
+import { responseFault } from "./errors.ts"
+import { readFinishReason } from "./finish-reason.ts"
 import { REASONING_FORMAT } from "./input.ts"
-import { finishReason, isCall, readResponse, refusalOf, textOf } from "./response.ts"
+import { isCall, refusalOf, textOf } from "./response.ts"
 import { readUsage } from "./usage.ts"
 
 /** Reads a whole answer. The chat completion is built when it is asked for. */
-export const parseAnswer = (model: string, { json, nowMs }: JsonAnswer): Result.Result<Completion, Fault> => {
-  const response = readResponse(json)
-  if ("kind" in response) return Result.fail(response as Fault)
-  const head = chatHead(model, response, nowMs)
-  const usage = readUsage(response)
-  const reason = finishReason(response)
-  return Result.succeed({
+export const parseAnswer = (model: string, { json, nowMs }: JsonAnswer): Result.Result<Completion, Fault> =>
+  Result.map(readResponse(json), (response) => {
+    const head = answerHead(model, response, nowMs)
+    const usage = readUsage(response)
+    const finishReason = readFinishReason(response)
+    return {
+      text: textOf(response),
+      finishReason,
+      model: head.model,
+      usage,
+      usageEstimated: false,
+      rawUsage: response.usage ?? null,
+      body: () => chatCompletion(head, [{ message: messageOf(response), finishReason }], usage),
+    }
+  })
+
+/** Reads a whole answer for a client that speaks Responses too: it passes as it came. */
+export const parseNativeAnswer = (
+  model: string,
+  { bytes, json }: JsonAnswer,
+): Result.Result<Completion, Fault> =>
+  Result.map(readResponse(json), (response) => ({
+    dialect: "responses",
     text: textOf(response),
-    finishReason: reason,
-    model: head.model,
-    usage,
+    finishReason: readFinishReason(response),
+    model: stringAt(response, "model") ?? model,
+    usage: readUsage(response),
     usageEstimated: false,
     rawUsage: response.usage ?? null,
-    body: () => chatCompletion(head, [{ message: messageOf(response), finishReason: reason }], usage),
-  })
+    body: () => bytes,
+  }))
+
+/** Returns the response that a 200 has, or why it has none. */
+const readResponse = (json: unknown): Result.Result<JsonObject, Fault> => {
+  if (!isObject(json)) return Result.fail(badResponse("body is not a JSON object"))
+  const fault = responseFault(json)
+  if (fault !== undefined) return Result.fail(fault)
+  // Only of responses in the background, for which nobody can ask here.
+  if (json.status === "queued" || json.status === "in_progress") {
+    return Result.fail(badResponse("not complete"))
+  }
+  return Array.isArray(json.output) ? Result.succeed(json) : Result.fail(badResponse("no output"))
 }
 
-export const chatHead = (model: string, response: JsonObject, nowMs: number): WireHead => ({
+/** Reads the fields that every part of an answer repeats. */
+export const answerHead = (model: string, response: JsonObject, nowMs: number): WireHead => ({
   id: `chatcmpl-${(stringAt(response, "id") ?? "").replace(/^resp_/, "")}`,
   created: typeof response.created_at === "number" ? response.created_at : Math.floor(nowMs / 1000),
   model: stringAt(response, "model") ?? model,

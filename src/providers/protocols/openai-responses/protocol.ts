@@ -5,9 +5,8 @@ import { audienceOf } from "../openai-chat/audience.ts"
 import { classify } from "../openai-chat/errors.ts"
 import { inOpenAiWords, lostOnOpenAi, unknownToOpenAi } from "../openai-chat/from-messages.ts"
 import type { BodyWriter, LoweringFault, Protocol } from "../Protocol.ts"
-import { parseAnswer } from "./answer.ts"
+import { parseAnswer, parseNativeAnswer } from "./answer.ts"
 import { unsupported } from "./input.ts"
-import { passAnswer, passStream } from "./native.ts"
 import {
   hasReasoning,
   OPENAI,
@@ -18,9 +17,9 @@ import {
   writeCompaction,
   writeNative,
 } from "./native-request.ts"
+import { openNativeStream } from "./native-stream.ts"
+import { joinEvents, splitAnswer } from "./other-form.ts"
 import { lostInItems, lowerChat } from "./request.ts"
-import { joinEvents } from "./response.ts"
-import { splitAnswer } from "./split-answer.ts"
 import { openStream } from "./stream.ts"
 import { readUsage } from "./usage.ts"
 
@@ -80,8 +79,8 @@ export const nativeResponsesOf = (vendor: VendorResponses): Protocol => ({
           : undefined,
     })
   },
-  parse: passAnswer,
-  openStream: passStream,
+  parse: parseNativeAnswer,
+  openStream: openNativeStream,
 })
 
 export const nativeResponses: Protocol = nativeResponsesOf(OPENAI)

@@ -10,9 +10,12 @@ import {
 import { badResponse } from "../fault.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
-import { chatCall, chatHead, detailsOf, messageOf } from "./answer.ts"
-import { lastReading, nothing } from "./native.ts"
-import { counted, ending, eventFault, finishReason, isCall } from "./response.ts"
+import { faulty, nothing, readLast, truncated } from "../readings.ts"
+import { answerHead, chatCall, detailsOf, messageOf } from "./answer.ts"
+import { eventFault } from "./errors.ts"
+import { readFinishReason } from "./finish-reason.ts"
+import { ending, isCall } from "./response.ts"
+import { counted } from "./usage.ts"
 
 /** Turns the events of a response into the chunks of a chat. */
 export const openStream = (model: string, nowMs: number): StreamReader => new ResponsesStream(model, nowMs)
@@ -30,17 +33,17 @@ class ResponsesStream implements StreamReader {
 
   constructor(model: string, nowMs: number) {
     this.#nowMs = nowMs
-    this.#head = chatHead(model, {}, nowMs)
+    this.#head = answerHead(model, {}, nowMs)
   }
 
   read({ data }: { readonly data: string }): Reading {
     if (data.trim() === "") return nothing
     const json = parseJson(data)
-    if (!isObject(json)) return { _tag: "Fault", fault: badResponse("event data is not a JSON object") }
+    if (!isObject(json)) return faulty(badResponse("event data is not a JSON object"))
     const fault = eventFault(json)
-    if (fault !== undefined) return { _tag: "Fault", fault }
+    if (fault !== undefined) return faulty(fault)
     const response = objectAt(json, "response")
-    if (response !== undefined) this.#head = chatHead(this.#head.model, response, this.#nowMs)
+    if (response !== undefined) this.#head = answerHead(this.#head.model, response, this.#nowMs)
     const last = ending(json)
     return last === undefined
       ? { _tag: "Chunks", chunks: this.#take(json) }
@@ -48,7 +51,7 @@ class ResponsesStream implements StreamReader {
   }
 
   end(rest: string): Reading {
-    return lastReading(rest, (data) => this.read({ data }))
+    return readLast(rest, early, (data) => this.read({ data }))
   }
 
   #take(event: JsonObject): ReadonlyArray<ChatChunk> {
@@ -129,7 +132,7 @@ class ResponsesStream implements StreamReader {
 
   #end(response: JsonObject): ReadonlyArray<ChatChunk> {
     const usage = counted(response)
-    const reason = finishReason(response)
+    const reason = readFinishReason(response)
     const whole = this.#said ? [] : this.#whole(response)
     const end = { ...this.#chunk({}, "", 0, reason), semantic: true, usage }
     if (!usage?.usage) return [...this.#begin(), ...whole, end]
@@ -175,3 +178,5 @@ class ResponsesStream implements StreamReader {
     }
   }
 }
+
+const early = truncated("ended without its terminal event")

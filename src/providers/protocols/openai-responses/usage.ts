@@ -1,5 +1,6 @@
+import type { ChatChunk } from "../../../domain/Chat.ts"
 import type { Usage } from "../../../domain/Usage.ts"
-import { type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
 import { readUsage as readCounts } from "../openai-chat/usage.ts"
 
 /** Reads what a response says that it used, and counts the searches in it, which OpenAI charges for and does not count itself. */
@@ -11,3 +12,7 @@ export const readUsage = (response: JsonObject): Usage | null => {
     response.service_tier,
   )
 }
+
+/** Returns what a chunk tells of the usage; undefined where the response says nothing of it. */
+export const counted = (response: JsonObject): ChatChunk["usage"] =>
+  isObject(response.usage) ? { usage: readUsage(response), raw: response.usage } : undefined

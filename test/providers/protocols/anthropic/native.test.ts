@@ -6,7 +6,7 @@ import type { ChatTask } from "../../../../src/domain/Task.ts"
 import { jsonLimits } from "../../../../src/http/body.ts"
 import { scanJson } from "../../../../src/platform/json-source.ts"
 import { SseParser } from "../../../../src/providers/http/sse.ts"
-import { nativeAnthropic, nativeMessages } from "../../../../src/providers/protocols/anthropic/native.ts"
+import { nativeAnthropic, nativeMessages } from "../../../../src/providers/protocols/anthropic/protocol.ts"
 import { claudeRequestFault } from "../../../support/claude-request.ts"
 import {
   CLAUDE_SIGNATURE,

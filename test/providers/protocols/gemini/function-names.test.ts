@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { fromWireName } from "../../../../src/providers/protocols/function-names.ts"
-import { toGeminiName } from "../../../../src/providers/protocols/gemini/gemini-name.ts"
+import { toGeminiName } from "../../../../src/providers/protocols/gemini/calls.ts"
 
 /** Google's words for `FunctionDeclaration.name`. */
 const TAKEN = /^[A-Za-z_][\w.:-]{0,127}$/

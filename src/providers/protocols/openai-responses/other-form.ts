@@ -1,4 +1,18 @@
-import { isObject, type JsonObject, objectsAt } from "../../../platform/json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, parseJson } from "../../../platform/json.ts"
+import { ending } from "./response.ts"
+
+/** Makes a whole response of a stream's events; undefined when they do not end. An error among them is returned as it is. */
+export const joinEvents = (events: ReadonlyArray<{ readonly data: string }>): JsonObject | undefined => {
+  for (const { data } of events) {
+    const json = parseJson(data)
+    if (!isObject(json)) continue
+    const response =
+      ending(json) ?? (json.type === "response.failed" ? objectAt(json, "response") : undefined)
+    if (response !== undefined) return response
+    if (json.type === "error") return { error: json.error ?? json }
+  }
+  return undefined
+}
 
 /** Makes the data of the events of a stream that a whole response is in place of; undefined for what is no object. */
 export const splitAnswer = (json: unknown): ReadonlyArray<string> | undefined => {
