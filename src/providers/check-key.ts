@@ -3,8 +3,8 @@ import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import type { HttpProviderConfig } from "../config/GatewayConfig.ts"
 import { isObject, parseJson, stringAt } from "../platform/json.ts"
 import { monotonicMs } from "../platform/monotonic.ts"
+import { keyHeader } from "./key-header.ts"
 import { API_VERSION } from "./protocols/anthropic/wire.ts"
-import { keyHeader } from "./vendors/key-header.ts"
 
 /** Finds out whether a provider answers and takes its key, by its list of models, which costs nothing. */
 export type KeyCheck =

@@ -5,6 +5,7 @@ import { beyondOf, ownNameOf, ownNamesOf, type Task } from "../../domain/Task.ts
 import type { Usage } from "../../domain/Usage.ts"
 import { isObject, type JsonObject, parseJson } from "../../platform/json.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
+import { keyHeader } from "../key-header.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../Provider.ts"
 import { badRequest, badResponse } from "../protocols/fault.ts"
 import type { BodyWriter, Fault, JsonAnswer, Wire } from "../protocols/Protocol.ts"
@@ -14,20 +15,6 @@ import { OutgoingCall } from "./OutgoingCall.ts"
 import { SseParser } from "./sse.ts"
 import type { Transport, UpstreamRequest } from "./transport.ts"
 import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from "./UpstreamExchange.ts"
-
-/**
- * A provider over HTTP: a vendor's endpoint, auth and protocol joined with the transport. Everything that does
- * not depend on the call, the header arrays with the key in them included, is built once. Nothing of the client's
- * request but its body goes upstream.
- */
-interface Vendor {
-  /** The wire that a task goes over; most vendors have one. */
-  readonly wire: (task: Task, model: string) => Wire
-  /** The header that carries the key. */
-  readonly auth: (apiKey: string) => readonly [name: string, value: string]
-  /** Header fields that every request has besides: names and values in turn. */
-  readonly headers?: ReadonlyArray<string>
-}
 
 const commonHeaders = (accept: string): ReadonlyArray<string> => [
   "content-type",
@@ -40,29 +27,32 @@ const commonHeaders = (accept: string): ReadonlyArray<string> => [
   "llm-inference-gateway",
 ]
 
+/**
+ * Makes a provider over HTTP: a vendor's endpoint, key and protocols joined with the transport. Everything that does
+ * not depend on the call, the header arrays with the key in them included, is built once. Nothing of the client's
+ * request but its body goes upstream. `wireOf`: the wire that a task goes over.
+ */
 export const makeHttpProvider = (
   config: HttpProviderConfig,
   transport: Transport,
-  { wire, auth, headers = [] }: Vendor,
+  wireOf: (task: Task, model: string) => Wire,
 ): Provider => {
   const base = new URL(config.baseUrl)
   const prefix = base.pathname.replace(/\/+$/, "")
   const upstream = transport.upstream(base.origin)
   const apiKey = config.apiKey && Redacted.value(config.apiKey)
-  const headersWith = (keyed: Vendor["auth"]) => {
-    const own = [...(apiKey === undefined ? [] : keyed(apiKey)), ...headers]
+  const makeHeaders = (name: string | undefined) => {
+    const key = apiKey === undefined ? [] : name === undefined ? keyHeader(config, apiKey) : [name, apiKey]
     return {
-      whole: [...own, ...commonHeaders("application/json")],
-      stream: [...own, ...commonHeaders("text/event-stream")],
+      whole: [...key, ...commonHeaders("application/json")],
+      stream: [...key, ...commonHeaders("text/event-stream")],
     }
   }
-  const usualHeaders = headersWith(auth)
-  /** Of wires that have the key in a header of their own; a vendor has few wires. */
-  const otherHeaders = new Map<Wire, typeof usualHeaders>()
+  /** A vendor has few wires. */
+  const headersByWire = new Map<Wire, ReturnType<typeof makeHeaders>>()
   const headersOver = (over: Wire) => {
-    if (over.auth === undefined) return usualHeaders
-    const known = otherHeaders.get(over) ?? headersWith(over.auth)
-    otherHeaders.set(over, known)
+    const known = headersByWire.get(over) ?? makeHeaders(over.keyHeader)
+    headersByWire.set(over, known)
     return known
   }
 
@@ -328,7 +318,7 @@ export const makeHttpProvider = (
     name: config.name,
     simulated: false,
     models: new Map(config.models.map((model) => [model.name, model])),
-    prepare: (task, model) => prepareOver(task, model, wire(task, model)),
+    prepare: (task, model) => prepareOver(task, model, wireOf(task, model)),
   }
 }
 

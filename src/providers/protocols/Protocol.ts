@@ -47,8 +47,8 @@ export interface Wire {
   readonly count?: { readonly path: string; readonly read: (json: unknown) => number | undefined }
   /** The path begins at the root of the server instead. */
   readonly isRooted?: boolean
-  /** The header that carries the key, where it is another than that of the vendor. */
-  readonly auth?: (apiKey: string) => readonly [name: string, value: string]
+  /** The header that carries the key, where it is another than the vendor's. */
+  readonly keyHeader?: string
   /** Asked in its place from when the server turns out not to have its path: not each version of a server does. */
   readonly instead?: Wire
 }

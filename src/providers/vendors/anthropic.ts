@@ -9,11 +9,9 @@ import type { Wire } from "../protocols/Protocol.ts"
 export const makeAnthropic = (config: HttpProviderConfig, transport: Transport) => {
   const limits = new Map(config.models.map(({ maxOutputTokens, name }) => [name, maxOutputTokens]))
   const translated: Wire = { protocol: anthropic((model) => limits.get(model)), path }
-  return makeHttpProvider(config, transport, {
-    wire: (task) =>
-      task._tag === "Chat" && task.dialect === "messages" && task.source !== undefined ? native : translated,
-    auth: (apiKey) => ["x-api-key", apiKey],
-  })
+  return makeHttpProvider(config, transport, (task) =>
+    task._tag === "Chat" && task.dialect === "messages" && task.source !== undefined ? native : translated,
+  )
 }
 
 const path = () => "/v1/messages"

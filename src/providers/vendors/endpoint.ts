@@ -45,7 +45,7 @@ export const wireAt = (
     protocol,
     path: () => pathname,
     isRooted: true,
-    ...(keyHeader !== undefined && { auth: (apiKey) => [keyHeader, apiKey] }),
+    ...(keyHeader !== undefined && { keyHeader }),
   }
 }
 

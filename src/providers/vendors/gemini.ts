@@ -3,7 +3,6 @@ import { makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { gemini } from "../protocols/gemini/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
-import { keyHeader } from "./key-header.ts"
 
 /** Makes the provider for Google's Gemini API. */
 export const makeGemini = (config: HttpProviderConfig, transport: Transport) => {
@@ -12,10 +11,7 @@ export const makeGemini = (config: HttpProviderConfig, transport: Transport) => 
     protocol: gemini,
     path: (model, call) => `${models}/${encodeURIComponent(model)}:${methods[call]}`,
   }
-  return makeHttpProvider(config, transport, {
-    wire: () => generateContent,
-    auth: (apiKey) => keyHeader(config, apiKey),
-  })
+  return makeHttpProvider(config, transport, () => generateContent)
 }
 
 /** Names the methods of the API by the kind of call. Without `alt=sse` a stream comes as one JSON array, a piece at a time. */

@@ -7,7 +7,6 @@ import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 import { nativeResponsesOf } from "../protocols/openai-responses/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
 import { nativeEndpoint, wireAt } from "./endpoint.ts"
-import { keyHeader } from "./key-header.ts"
 
 /**
  * Makes a provider for any server that speaks OpenAI's chat completions, and Messages or Responses besides where its row or the
@@ -35,14 +34,11 @@ export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Tran
       endpoints.messages,
       anthropic((model) => limits.get(model)),
     )
-  return makeHttpProvider(config, transport, {
-    wire: (task, model) => {
-      if (task._tag === "Embedding") return chat
-      if (messages?.takes(task, model)) return messages.wire
-      if (translated !== undefined && messages?.serves(model)) return translated
-      return responses?.takes(task, model) ? responses.wire : chat
-    },
-    auth: (apiKey) => keyHeader(config, apiKey),
+  return makeHttpProvider(config, transport, (task, model) => {
+    if (task._tag === "Embedding") return chat
+    if (messages?.takes(task, model)) return messages.wire
+    if (translated !== undefined && messages?.serves(model)) return translated
+    return responses?.takes(task, model) ? responses.wire : chat
   })
 }
 

@@ -8,18 +8,14 @@ import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
 import { isForResponses, refusesToolsInChat, takesResponses } from "../protocols/openai-responses/models.ts"
 import { nativeCompaction, nativeResponses, openAiResponses } from "../protocols/openai-responses/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
-import { keyHeader } from "./key-header.ts"
 
 /** Makes the provider for OpenAI itself, which speaks chat completions and Responses. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => {
   const chat: Wire = { protocol: openAiChat({ isOpenAi: true }), dialect: "chat", path: openAiPath }
-  return makeHttpProvider(config, transport, {
-    wire: (task, model) => {
-      if (task._tag === "Embedding") return chat
-      if (speaksResponses(task, model)) return task.isCompaction ? compaction : native
-      return needsResponses(task, model) ? responses : chat
-    },
-    auth: (apiKey) => keyHeader(config, apiKey),
+  return makeHttpProvider(config, transport, (task, model) => {
+    if (task._tag === "Embedding") return chat
+    if (speaksResponses(task, model)) return task.isCompaction ? compaction : native
+    return needsResponses(task, model) ? responses : chat
   })
 }
 

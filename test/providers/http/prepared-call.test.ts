@@ -36,7 +36,7 @@ const counting = Effect.fnUntraced(function* () {
   const provider = makeHttpProvider(
     { kind: "openai", name: "it", baseUrl: upstream.openAiBaseUrl, models: [] },
     yield* makeTransport(transportOptions),
-    { wire: () => ({ protocol, path: openAiPath }), auth: (apiKey) => ["authorization", apiKey] },
+    () => ({ protocol, path: openAiPath }),
   )
   return { upstream, provider, seen }
 })

@@ -1,4 +1,4 @@
-import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
+import type { HttpProviderConfig } from "../config/GatewayConfig.ts"
 
 /** Returns the header field that carries the key. It never goes into a URL, which others log. */
 export const keyHeader = (
