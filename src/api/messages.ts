@@ -42,8 +42,8 @@ const stream = absent(Schema.Boolean)
 /** The parts of a request that the gateway itself reads; the blocks are read where they are translated. */
 export const MessagesRequest = known({ ...read, max_tokens: maxTokens, stream })
 
-/** The same of a request whose tokens are counted, which asks for no answer. */
-export const CountTokensRequest = known(read)
+/** The same of a request whose tokens are counted: it asks for no answer, and may say all the same how long one may be. */
+export const CountTokensRequest = known({ ...read, max_tokens: absent(maxTokens) })
 
 const described = readFields(open)
 

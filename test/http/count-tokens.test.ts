@@ -60,6 +60,15 @@ describe("a count", () => {
     assert.strictEqual(world.upstream.count, 0)
   })
 
+  it("is refused with a limit that is none, as an answer is", async () => {
+    for (const limit of ["-12345678901234567890", '{"valueOf":1}', "0"]) {
+      const body = `{"model":"p0/m","messages":[{"role":"user","content":"Hi"}],"max_tokens":${limit}}`
+      const response = await world.post(body, OLD_VERSION, "/messages/count_tokens")
+      assert.strictEqual(response.status, 400)
+      assert.include(await response.text(), '"param":"max_tokens"')
+    }
+  })
+
   it("is an estimate when Claude's vendor does not count", async () => {
     for (const broken of [
       failure("serverError"),
