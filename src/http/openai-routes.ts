@@ -3,7 +3,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ChatCompletionRequest } from "../api/chat-completions.ts"
 import { EmbeddingsRequest } from "../api/embeddings.ts"
 import { ResponsesRequest } from "../api/responses.ts"
-import { readRequest } from "../dialects/responses/request.ts"
+import { readRequest, responsesNames } from "../dialects/responses/request.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
 import { isObject, objectAt } from "../platform/json.ts"
@@ -104,6 +104,8 @@ const decodeInput: DecodeCall = ({ json }) =>
         request,
         body: asked,
         beyond,
+        ownNames: responsesNames(asked),
+        dialect: "responses",
         mode: stream === true ? "stream" : "whole",
       } as const,
       dryRun: false,

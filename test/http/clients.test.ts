@@ -103,7 +103,9 @@ describe.each(MODELS)("Cursor's agent, which sends Responses to chat's path, thr
 
   it("is answered in chat, its usage included", async () => {
     world.upstream.respond(ok({ text: "It says hello." }))
-    const said = await (await world.post("/chat/completions", { ...asked, model })).text()
+    const response = await world.post("/chat/completions", { ...asked, model })
+    assert.include(response.headers.get("x-gateway-dropped"), "reasoning.summary")
+    const said = await response.text()
     assert.strictEqual(textIn(said), "It says hello.", said)
     assert.strictEqual(resultsIn(world.upstream.calls.at(-1)?.json), 1)
     assert.match(said, /"object":"chat.completion.chunk".*"usage":\{"prompt_tokens"/s)
