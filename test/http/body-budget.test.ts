@@ -79,8 +79,8 @@ describe(`${MEGABYTES} MB cost at most ${MS_PER_MEGABYTE} ms of the event loop e
     const bound = scaled(MS_PER_MEGABYTE * MEGABYTES)
     let code: string | undefined
     let ms = Number.POSITIVE_INFINITY
-    // The first run may compile what it runs.
-    for (let run = 0; run < 3 && ms > bound / 2; run++) {
+    // The first run may compile what it runs, and others work on the same machine.
+    for (let run = 0; run < 8 && ms > bound / 2; run++) {
       ms = Math.min(
         ms,
         cpuMs(() => {

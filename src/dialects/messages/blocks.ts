@@ -46,8 +46,10 @@ const lowerBlock = (block: unknown, path: Path, notes: Notes): ReadonlyArray<Par
       if (url !== undefined && block.transformations != null) notes.drop([...path, "transformations"])
       return [url === undefined ? { ...block, type } : { type: "image_url", image_url: { url }, ...hints }]
     }
-    case "document":
-      return documentParts(block, path, notes).map((part) => ({ ...part, ...hints }))
+    case "document": {
+      const parts = documentParts(block, path, notes)
+      return hints === NO_HINTS ? parts : parts.map((part) => ({ ...part, ...hints }))
+    }
     default:
       return [{ ...block, type }]
   }
@@ -73,7 +75,9 @@ export const textAt = (block: JsonObject, key: string, path: Path, notes: Notes)
 
 /** The mark of a prefix that is to be cached, which chat has from the field's gateways. */
 export const hintsOf = ({ cache_control }: JsonObject): { readonly cache_control?: unknown } =>
-  cache_control == null ? {} : { cache_control }
+  cache_control == null ? NO_HINTS : { cache_control }
+
+const NO_HINTS = {}
 
 /** Returns an image as a URL, of its data or its own; undefined for one that lies with the vendor. */
 export const imageUrl = (block: JsonObject, path: Path, notes: Notes): string | undefined => {

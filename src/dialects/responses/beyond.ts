@@ -18,9 +18,9 @@ export class Beyond {
   from<Value extends object>(
     value: Value,
     at: string,
-    within: Readonly<Record<string, ReadonlyArray<string>>> = {},
+    within: () => Readonly<Record<string, ReadonlyArray<string>>> = () => ({}),
   ): Value {
-    this.#origins?.set(value, { at, within })
+    this.#origins?.set(value, { at, within: within() })
     return value
   }
 
@@ -39,8 +39,8 @@ export class Beyond {
 
   /** Notes the fields of an object that are none of these and ask for something; `prefix` stands before their names. */
   dropOthers(object: JsonObject, known: ReadonlySet<string>, prefix = ""): void {
-    for (const [field, value] of Object.entries(object)) {
-      if (!known.has(field) && asks(value)) this.drop(`${prefix}${field}`)
+    for (const field in object) {
+      if (!known.has(field) && asks(object[field])) this.drop(`${prefix}${field}`)
     }
   }
 

@@ -30,10 +30,10 @@ export const readContent = (
     const read = readPart(part, path, beyond)
     if (read !== undefined) {
       parts.push(
-        beyond.from(read, path, {
+        beyond.from(read, path, () => ({
           "image_url.detail": [`${path}.detail`],
           "file.filename": [`${path}.filename`],
-        }),
+        })),
       )
     }
   }

@@ -159,8 +159,10 @@ class ItemReader {
   #closeTurn(): void {
     const message = this.#turn.message()
     if (message === undefined) return
-    const thoughts = { reasoning_content: this.#thoughtsAt }
-    this.#messages.push(this.#beyond.from(message, this.#turnAt ?? "input", thoughts))
+    const thoughts = this.#thoughtsAt
+    this.#messages.push(
+      this.#beyond.from(message, this.#turnAt ?? "input", () => ({ reasoning_content: thoughts })),
+    )
     this.#turn = new AssistantTurn()
     this.#turnAt = undefined
     this.#thoughtsAt = []

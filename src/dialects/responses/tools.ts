@@ -17,7 +17,7 @@ export const chatTools = (tools: ReadonlyArray<unknown>, beyond: Beyond): Readon
     }
     const made = (tool: JsonObject, namespace: unknown, at: string) =>
       chatTool(tool, namespace, at, beyond).map((each) =>
-        beyond.from(each, at, { "function.strict": [`${at}.strict`] }),
+        beyond.from(each, at, () => ({ "function.strict": [`${at}.strict`] })),
       )
     if (own.type !== "namespace") return made(own, undefined, at)
     if (own.description) beyond.drop(`${at}.description`)
