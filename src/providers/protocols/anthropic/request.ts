@@ -73,7 +73,14 @@ const writerOf = (model: string, parts: CommonParts, maxTokens: number, isPlain:
     reworded: () => (isPlain || !parts.hasThoughts ? undefined : writerOf(model, parts, maxTokens, true)),
     get dropped() {
       const isUntold = asksToThink(wanted) && thinking === undefined && effort === undefined
-      return [...parts.dropped(isPlain), ...unsampled, ...(isUntold ? [parts.thinkingField] : [])]
+      // A model that thinks within a budget shows what it thinks.
+      const isShown = thinking?.type === "enabled" && wanted !== undefined && "display" in wanted
+      return [
+        ...parts.dropped(isPlain),
+        ...unsampled,
+        ...(isUntold ? [parts.thinkingField] : []),
+        ...(isShown ? ["thinking.display"] : []),
+      ]
     },
   }
 }

@@ -274,6 +274,9 @@ describe("settings", () => {
       "store",
       "tools[0].function.strict",
     ])
+    const hidden = { thinking: { type: "adaptive", display: "omitted" } }
+    assert.deepStrictEqual(dropped(hidden, "claude-haiku-4-5"), ["thinking.display"])
+    assert.deepStrictEqual(dropped(hidden, "claude-opus-5-5"), [])
     assert.deepStrictEqual(dropped({ reasoning_effort: "low" }, "claude-3-5-haiku-20241022"), [
       "reasoning_effort",
     ])
