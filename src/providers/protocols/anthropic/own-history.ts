@@ -1,6 +1,6 @@
-import { createHash } from "node:crypto"
 import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
 import { isObject, type JsonObject, stringAt } from "../../../platform/json.ts"
+import { digestOf } from "../call-ids.ts"
 import { isThought } from "./thinking-blocks.ts"
 
 /**
@@ -124,13 +124,18 @@ const withOwnIds = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> =>
   const taken = new Set<string>()
   /** What the latest call of a name is called. */
   const names = new Map<string, string>()
+  /** What is made up of a name begins so, and how many were: never anew, for a client may call all by one name. */
+  const made = new Map<string, { readonly start: string; count: number }>()
   const ownBlock = (block: unknown): unknown => {
     if (!isObject(block)) return block
     const id = calledIn(block)
     if (id !== undefined) {
       let own = id
       while (taken.has(own) || !ID.test(own)) {
-        own = `call_${createHash("sha256").update(own).digest("hex").slice(0, 32)}`
+        const of = made.get(id) ?? { start: `call_${digestOf(id).slice(0, 32)}`, count: 0 }
+        made.set(id, of)
+        own = of.count === 0 ? of.start : `${of.start}_${of.count}`
+        of.count += 1
       }
       taken.add(own)
       names.set(id, own)

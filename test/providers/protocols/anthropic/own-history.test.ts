@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { claudesOwn, othersOwn } from "../../../../src/providers/protocols/anthropic/own-history.ts"
 import { claudeRequestFault } from "../../../support/claude-request.ts"
+import { scaled } from "../../../support/slowness.ts"
 
 const SEAL =
   "EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds6Dz9mWaE0pZkLtXV4pKd6bMqWfCOo1lk0kJqv2t7p9BNEx4pQ=="
@@ -107,6 +108,14 @@ describe("names of calls", () => {
 
   it("that come once more are others, with their results", () => {
     assertTaken(claudesOwn(historyOf(["call_0", "call_1"], ["call_0"], ["call_0", "call_1"])))
+  })
+
+  it("are told apart in no time, however many have one", () => {
+    const history = historyOf(...Array.from({ length: 5_000 }, () => ["call_0"]))
+    const startedAt = performance.now()
+    const own = claudesOwn(history)
+    assert.isBelow(performance.now() - startedAt, scaled(1_000))
+    assertTaken(own)
   })
 })
 
