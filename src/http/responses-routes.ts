@@ -1,8 +1,8 @@
 import { Effect, Result } from "effect"
 import { HttpRouter, HttpServerRequest } from "effect/http"
 import { ResponsesRequest } from "../api/responses.ts"
+import { chunkData } from "../dialects/chat-answer.ts"
 import { responseOf } from "../dialects/responses/answer.ts"
-import { chunkData } from "../dialects/responses/chunk-data.ts"
 import { compactionOf, isSummary, readCompaction } from "../dialects/responses/compaction.ts"
 import { ResponseStream } from "../dialects/responses/ResponseStream.ts"
 import { readRequest, responsesNames } from "../dialects/responses/request.ts"
@@ -174,9 +174,8 @@ const streamWriter = (asked: JsonObject): StreamWriter => {
       }
       const data = chunkData(event)
       if (data === undefined) return undefined
-      const own = streamOf(model ?? "")
-      own.add(data)
-      return bytesOf(own)
+      const events = streamOf(model ?? "").read(data)
+      return events === "" ? undefined : Buffer.from(events)
     },
     end: (outcome) => {
       const { result } = outcome
@@ -187,24 +186,14 @@ const streamWriter = (asked: JsonObject): StreamWriter => {
           const data = { type: "error", sequence_number: nativeEvents, ...error, param: param ?? null }
           return Buffer.from(`event: error\ndata: ${JSON.stringify(data)}\n\n`)
         }
-        const own = streamOf(outcome.candidate?.model.name ?? "")
-        own.fail(error)
-        return bytesOf(own) ?? NOTHING
+        return Buffer.from(streamOf(outcome.candidate?.model.name ?? "").fail(error))
       }
       const summary = result.success?.summary
-      if (summary === undefined || nativeEvents > 0) return NOTHING
-      const own = streamOf(summary.model)
-      own.end(summary.finishReason, endOf(outcome), summary.usage)
-      return bytesOf(own) ?? NOTHING
+      return Buffer.from(
+        summary === undefined || nativeEvents > 0 ? "" : streamOf(summary.model).end(summary, endOf(outcome)),
+      )
     },
   }
-}
-
-const NOTHING = Buffer.alloc(0)
-
-const bytesOf = (stream: ResponseStream): Buffer | undefined => {
-  const events = stream.take()
-  return events === "" ? undefined : Buffer.from(events)
 }
 
 /** Makes what a response is known by of its request's id. */

@@ -1,5 +1,6 @@
 import { carryReasoning } from "../../domain/carried-reasoning.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { contentText, reasoningOf } from "../chat-answer.ts"
 import { CLAUDE_FORMAT } from "./turns.ts"
 
 /** What a message of chat, or a delta of one, says, in the order in which Messages says it. */
@@ -22,7 +23,7 @@ export interface CallPiece {
 }
 
 export const piecesOf = (said: JsonObject): ReadonlyArray<Piece> => {
-  const text = textOf(said.content) || stringAt(said, "refusal") || ""
+  const text = contentText(said.content) || stringAt(said, "refusal") || ""
   return [
     ...thoughtsOf(said),
     ...(text === "" ? [] : [{ kind: "text" as const, text }]),
@@ -45,8 +46,7 @@ const thoughtsOf = (said: JsonObject): ReadonlyArray<Piece> => {
     return text || signature ? [{ kind: "thinking", text, ...(signature && { signature }) }] : []
   })
   if (thoughts.length > 0) return thoughts
-  const text =
-    stringAt(said, "reasoning_content") || stringAt(said, "reasoning") || thoughtsWithin(said.content)
+  const text = reasoningOf(said) || thoughtsWithin(said.content)
   const encrypted = objectsAt(said, "reasoning_details").filter(isOpenAis)
   if (encrypted.length > 0) return [{ kind: "thinking", text, signature: carryReasoning(encrypted) }]
   return text === "" ? [] : [{ kind: "thinking", text }]
@@ -56,19 +56,11 @@ const thoughtsOf = (said: JsonObject): ReadonlyArray<Piece> => {
 const isOpenAis = ({ format, index }: JsonObject): boolean =>
   format === "openai-responses-v1" && index === undefined
 
-const textOf = (content: unknown): string => {
-  if (typeof content === "string") return content
-  if (!Array.isArray(content)) return ""
-  return content
-    .map((part) => (isObject(part) && part.type === "text" ? (stringAt(part, "text") ?? "") : ""))
-    .join("")
-}
-
 /** Mistral's thoughts stand in the content: `{"type": "thinking", "thinking": [{"type": "text", …}]}`. */
 const thoughtsWithin = (content: unknown): string =>
   Array.isArray(content)
     ? content
-        .map((part) => (isObject(part) && part.type === "thinking" ? textOf(part.thinking) : ""))
+        .map((part) => (isObject(part) && part.type === "thinking" ? contentText(part.thinking) : ""))
         .join("")
     : ""
 

@@ -1,9 +1,9 @@
-import type { FinishReason } from "../../domain/Chat.ts"
-import type { Usage } from "../../domain/Usage.ts"
+import type { AnswerSummary } from "../../domain/Chat.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { contentText, reasoningOf } from "../chat-answer.ts"
 import { namesOf, type ToolName } from "./namespaces.ts"
 import { CallItem, type Emit, MessageItem, type OpenItem, ReasoningItem } from "./open-items.ts"
-import { contentText, logprobsOf, readCall, reasoningOf, signedReasoningOf } from "./output-items.ts"
+import { logprobsOf, readCall, signedReasoningOf } from "./output-items.ts"
 import { endState, makeResponse, type ResponseHead, type ResponseState } from "./response.ts"
 
 /**
@@ -28,13 +28,13 @@ export class ResponseStream {
     this.#emit("response.in_progress", { response })
   }
 
-  /** Takes the data of one chunk. */
-  add(chunk: JsonObject): void {
+  /** Returns the events that the data of a chunk makes; an empty text for none. */
+  read(chunk: JsonObject): string {
     const choice = objectsAt(chunk, "choices").find(({ index = 0 }) => index === 0)
     const delta = objectAt(choice, "delta")
-    if (choice === undefined || delta === undefined) return
+    if (choice === undefined || delta === undefined) return this.#written()
     const reasoning = reasoningOf(delta)
-    const text = contentText(delta)
+    const text = contentText(delta.content)
     const refusal = stringAt(delta, "refusal") ?? ""
     const signed = signedReasoningOf(delta)
     if (reasoning !== "") this.#reasoning().add(reasoning)
@@ -42,25 +42,28 @@ export class ResponseStream {
     if (text !== "") this.#message().addText(text, logprobsOf(choice))
     if (refusal !== "") this.#message().addRefusal(refusal)
     for (const piece of objectsAt(delta, "tool_calls")) this.#call(piece)
+    return this.#written()
   }
 
-  /** Ends it as its provider did. An answer of nothing is a message all the same. */
-  end(finish: FinishReason | null, completedAt: number, usage: Usage | null): void {
-    const state = endState(finish, completedAt, usage)
+  /** Returns the last events of an answer that its provider ended. One of nothing is a message all the same. */
+  end({ finishReason, usage }: Pick<AnswerSummary, "finishReason" | "usage">, completedAt: number): string {
+    const state = endState(finishReason, completedAt, usage)
     if (this.#items.length === 0) this.#message().addText("", [])
     const status = state.status === "incomplete" ? "incomplete" : "completed"
     this.#closeCurrent(status)
     for (const call of this.#calls.values()) call.close(status)
     this.#emit(`response.${state.status}`, { response: this.#response(state) })
+    return this.#written()
   }
 
-  /** Ends it with an error; what was said so far stays as it is. */
-  fail(error: { readonly code: string; readonly message: string }): void {
+  /** Returns the last events of an answer that failed; what was said so far stays as it is. */
+  fail(error: { readonly code: string; readonly message: string }): string {
     this.#emit("response.failed", { response: this.#response({ status: "failed", error }) })
+    return this.#written()
   }
 
-  /** Returns the events since the last call; empty for none. */
-  take(): string {
+  /** Returns the events since the last call. */
+  #written(): string {
     const events = this.#events
     this.#events = ""
     return events

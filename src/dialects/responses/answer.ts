@@ -1,15 +1,14 @@
 import type { AnswerSummary } from "../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { contentText, reasoningOf } from "../chat-answer.ts"
 import { namesOf } from "./namespaces.ts"
 import {
   callItem,
-  contentText,
   type ItemStatus,
   logprobsOf,
   messageItem,
   readCall,
   reasoningItem,
-  reasoningOf,
   refusalPart,
   signedReasoningOf,
   textPart,
@@ -38,7 +37,7 @@ const outputOf = (
   const names = namesOf(asked)
   const calls = objectsAt(message, "tool_calls").map((call) => readCall(call, names))
   const reasoning = reasoningOf(message)
-  const text = contentText(message)
+  const text = contentText(message.content)
   const refusal = stringAt(message, "refusal") ?? ""
   const parts = [
     ...(text !== "" || (refusal === "" && calls.length === 0) ? [textPart(text, logprobsOf(choice))] : []),

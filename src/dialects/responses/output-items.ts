@@ -73,17 +73,6 @@ export const readCall = (call: JsonObject, names: ReadonlyMap<string, ToolName>)
   }
 }
 
-/** Returns the text of a message or a delta: a text, or the texts of a list. */
-export const contentText = (message: JsonObject): string =>
-  stringAt(message, "content") ??
-  objectsAt(message, "content")
-    .map((part) => (part.type === "text" ? (stringAt(part, "text") ?? "") : ""))
-    .join("")
-
-/** Returns the reasoning of a message or a delta, for which the field has two names. */
-export const reasoningOf = (message: JsonObject): string =>
-  stringAt(message, "reasoning_content") || stringAt(message, "reasoning") || ""
-
 /** Returns what of a message's or a delta's reasoning Claude wants back, and misses in a loop of tools. */
 export const signedReasoningOf = (message: JsonObject): ReadonlyArray<JsonObject> =>
   objectsAt(message, "reasoning_details").filter(({ format }) => format === CLAUDE_FORMAT)

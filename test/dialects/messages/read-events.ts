@@ -1,5 +1,5 @@
 import { assert } from "@effect/vitest"
-import { MessageStream } from "../../../src/dialects/messages/stream.ts"
+import { MessageStream } from "../../../src/dialects/messages/MessageStream.ts"
 import type { ChatChunk } from "../../../src/domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, parseJson } from "../../../src/platform/json.ts"
 

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
+import { chunkData } from "../../../src/dialects/chat-answer.ts"
 import { responseOf } from "../../../src/dialects/responses/answer.ts"
-import { chunkData } from "../../../src/dialects/responses/chunk-data.ts"
 import { ResponseStream } from "../../../src/dialects/responses/ResponseStream.ts"
 import type { JsonObject } from "../../../src/platform/json.ts"
 
@@ -31,13 +31,8 @@ const delta = (fields: JsonObject) => ({ choices: [{ index: 0, delta: fields }] 
 
 const streamed = (deltas: ReadonlyArray<JsonObject>, finish: "stop" | "length" = "stop") => {
   const stream = new ResponseStream(head)
-  let text = ""
-  for (const each of deltas) {
-    stream.add(delta(each))
-    text += stream.take()
-  }
-  stream.end(finish, 2, null)
-  return eventsOf(text + stream.take())
+  const text = deltas.map((each) => stream.read(delta(each))).join("")
+  return eventsOf(text + stream.end({ finishReason: finish, usage: null }, 2))
 }
 
 /** Checks what every client relies on: numbers, items that begin before they grow and end once, and deltas that add up. */
@@ -126,9 +121,8 @@ describe("a stream", () => {
 
   it("that fails keeps what was said, as far as it came", () => {
     const stream = new ResponseStream(head)
-    stream.add(delta({ content: "I " }))
-    stream.fail({ code: "upstream_error", message: "It failed." })
-    const last = eventsOf(stream.take()).at(-1)
+    stream.read(delta({ content: "I " }))
+    const last = eventsOf(stream.fail({ code: "upstream_error", message: "It failed." })).at(-1)
     assert.strictEqual(last?.type, "response.failed")
     assert.strictEqual(last?.response?.status, "failed")
     assert.deepInclude(last?.response?.output[0], { status: "in_progress" })
@@ -167,13 +161,14 @@ describe("a stream", () => {
     fc.assert(
       fc.property(fc.array(fc.jsonValue({ maxDepth: 3 })), (values) => {
         const stream = new ResponseStream(head)
-        for (const value of values) {
-          stream.add({ choices: [value] })
-          stream.add({ choices: [{ delta: value }] })
-          stream.add({ choices: [{ delta: { content: value, tool_calls: [value], refusal: value } }] })
-        }
-        stream.end("stop", 2, null)
-        assertWellFormed(eventsOf(stream.take()))
+        const events = values
+          .flatMap((value) => [
+            value,
+            { delta: value },
+            { delta: { content: value, tool_calls: [value], refusal: value } },
+          ])
+          .map((choice) => stream.read({ choices: [choice] }))
+        assertWellFormed(eventsOf(events.join("") + stream.end({ finishReason: "stop", usage: null }, 2)))
       }),
     )
   })
@@ -185,9 +180,9 @@ it("a call of a tool in a namespace names both, whole and streamed", () => {
   }
   const called = { id: "c", type: "function", function: { name: "agents__close", arguments: "{}" } }
   const stream = new ResponseStream({ ...head, asked })
-  stream.add(delta({ tool_calls: [{ index: 0, ...called }] }))
-  stream.end("tool_calls", 2, null)
-  const output = eventsOf(stream.take()).at(-1)?.response?.output
+  stream.read(delta({ tool_calls: [{ index: 0, ...called }] }))
+  const ended = stream.end({ finishReason: "tool_calls", usage: null }, 2)
+  const output = eventsOf(ended).at(-1)?.response?.output
   assert.deepInclude(output?.[0], { type: "function_call", name: "close", namespace: "agents" })
   const whole = responseOf(
     { choices: [{ message: { tool_calls: [called] } }] },

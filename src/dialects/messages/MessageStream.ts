@@ -1,5 +1,6 @@
 import type { AnswerSummary, ChatChunk } from "../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson } from "../../platform/json.ts"
+import { chunkData } from "../chat-answer.ts"
 import { blockStart, ending, messageHead, refuses, usageOf } from "./answer.ts"
 import { type Piece, piecesOf } from "./pieces.ts"
 
@@ -29,7 +30,7 @@ export class MessageStream {
 
   /** Returns the events that a chunk makes; an empty text for none. */
   read({ event, model, usage }: ChatChunk): string {
-    const chunk = dataOf(event)
+    const chunk = chunkData(event)
     if (chunk === undefined) return ""
     const events = this.#started ? "" : this.#start(chunk, model ?? "", usage?.usage ?? null)
     const choice = objectsAt(chunk, "choices").find(({ index }) => (index ?? 0) === 0)
@@ -190,11 +191,3 @@ const deltasOf = (piece: Piece): ReadonlyArray<JsonObject> => {
 /** Writes one event; its name stands in its data too. */
 const eventOf = (type: string, fields: JsonObject): string =>
   `event: ${type}\ndata: ${JSON.stringify({ type, ...fields })}\n\n`
-
-/** Reads the JSON of a server-sent event; undefined for a comment. */
-const dataOf = (event: Uint8Array): JsonObject | undefined => {
-  const text = Buffer.from(event.buffer, event.byteOffset, event.length).toString()
-  const lines = text.split(/\r\n|\n|\r/).filter((line) => line.startsWith("data:"))
-  const json = parseJson(lines.map((line) => line.slice("data:".length)).join("\n"))
-  return isObject(json) ? json : undefined
-}
