@@ -1,7 +1,7 @@
 import { carryReasoning } from "../../domain/carried-reasoning.ts"
+import { isClaudesReasoning, isGatewaysReasoning } from "../../domain/reasoning-details.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
 import { contentText, reasoningOf } from "../chat-answer.ts"
-import { CLAUDE_FORMAT } from "./turns.ts"
 
 /** What a message of chat, or a delta of one, says, in the order in which Messages says it. */
 export type Piece =
@@ -37,7 +37,7 @@ export const piecesOf = (said: JsonObject): ReadonlyArray<Piece> => {
  * OpenAI wants back.
  */
 const thoughtsOf = (said: JsonObject): ReadonlyArray<Piece> => {
-  const own = objectsAt(said, "reasoning_details").filter(({ format }) => format === CLAUDE_FORMAT)
+  const own = objectsAt(said, "reasoning_details").filter(isClaudesReasoning)
   const thoughts = own.flatMap((detail): ReadonlyArray<Piece> => {
     if (detail.type === "reasoning.encrypted")
       return [{ kind: "redacted", data: stringAt(detail, "data") ?? "" }]
@@ -47,14 +47,10 @@ const thoughtsOf = (said: JsonObject): ReadonlyArray<Piece> => {
   })
   if (thoughts.length > 0) return thoughts
   const text = reasoningOf(said) || thoughtsWithin(said.content)
-  const encrypted = objectsAt(said, "reasoning_details").filter(isOpenAis)
+  const encrypted = objectsAt(said, "reasoning_details").filter(isGatewaysReasoning)
   if (encrypted.length > 0) return [{ kind: "thinking", text, signature: carryReasoning(encrypted) }]
   return text === "" ? [] : [{ kind: "thinking", text }]
 }
-
-/** Recognizes reasoning that OpenAI encrypted for the gateway. OpenRouter numbers its own, which come in pieces. */
-const isOpenAis = ({ format, index }: JsonObject): boolean =>
-  format === "openai-responses-v1" && index === undefined
 
 /** Mistral's thoughts stand in the content: `{"type": "thinking", "thinking": [{"type": "text", …}]}`. */
 const thoughtsWithin = (content: unknown): string =>

@@ -1,11 +1,9 @@
 import type { ChatMessage } from "../../domain/Chat.ts"
 import { carriedReasoning, isCarriedReasoning } from "../../domain/carried-reasoning.ts"
+import { CLAUDE_FORMAT } from "../../domain/reasoning-details.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
 import { contentOf, hintsOf, imageUrl, type Part, partOf, partsOf, textAt, typeOf } from "./blocks.ts"
 import type { Notes, Path } from "./notes.ts"
-
-/** The mark of Claude's own reasoning, by which it is told from others' and goes back to Claude alone. */
-export const CLAUDE_FORMAT = "anthropic-claude-v1"
 
 /** Turns one message into those of chat, where results of tools are messages of their own. */
 export const lowerTurn = (message: unknown, path: Path, notes: Notes): ReadonlyArray<ChatMessage> => {

@@ -1,10 +1,8 @@
 import type { ChatMessage } from "../../domain/Chat.ts"
 import { carriedReasoning, isCarriedReasoning } from "../../domain/carried-reasoning.ts"
+import { detailsOfItem } from "../../domain/reasoning-details.ts"
 import { type JsonObject, objectsAt, stringAt } from "../../platform/json.ts"
 import type { ChatContent } from "./content.ts"
-
-/** The name that the field gives to the form of OpenAI's encrypted reasoning, which OpenAI alone can read. */
-const REASONING_FORMAT = "openai-responses-v1"
 
 /** One turn of the assistant, as its items come. */
 export class AssistantTurn {
@@ -32,7 +30,7 @@ export class AssistantTurn {
    */
   addReasoning(item: JsonObject): ReadonlyArray<JsonObject> {
     const data = stringAt(item, "encrypted_content")
-    const details = isCarriedReasoning(data) ? carriedReasoning(data) : data ? encrypted(item, data) : []
+    const details = isCarriedReasoning(data) ? carriedReasoning(data) : detailsOfItem(item)
     if (!data || isCarriedReasoning(data)) this.#reasoning += textOf(item)
     this.#details.push(...details)
     return details
@@ -50,16 +48,6 @@ export class AssistantTurn {
     }
   }
 }
-
-const encrypted = (item: JsonObject, data: string): ReadonlyArray<JsonObject> => [
-  ...objectsAt(item, "summary").map((part) => ({
-    type: "reasoning.summary",
-    id: item.id,
-    summary: stringAt(part, "text") ?? "",
-    format: REASONING_FORMAT,
-  })),
-  { type: "reasoning.encrypted", id: item.id, data, format: REASONING_FORMAT },
-]
 
 const joined = (said: ReadonlyArray<ChatContent>): ChatContent | null => {
   if (said.length === 0) return null

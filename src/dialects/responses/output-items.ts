@@ -1,6 +1,6 @@
 import { carryReasoning } from "../../domain/carried-reasoning.ts"
+import { isClaudesReasoning } from "../../domain/reasoning-details.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
-import { CLAUDE_FORMAT } from "../messages/turns.ts"
 import type { ToolName } from "./namespaces.ts"
 
 /** The items of an answer, made of what a chat's message says. Ids are made of the response's seed and the place. */
@@ -75,7 +75,7 @@ export const readCall = (call: JsonObject, names: ReadonlyMap<string, ToolName>)
 
 /** Returns what of a message's or a delta's reasoning Claude wants back, and misses in a loop of tools. */
 export const signedReasoningOf = (message: JsonObject): ReadonlyArray<JsonObject> =>
-  objectsAt(message, "reasoning_details").filter(({ format }) => format === CLAUDE_FORMAT)
+  objectsAt(message, "reasoning_details").filter(isClaudesReasoning)
 
 /** Puts chat's logprobs of tokens into the response's words, which are almost the same. */
 export const logprobsOf = (choice: JsonObject): ReadonlyArray<JsonObject> =>

@@ -1,5 +1,6 @@
 import { Result } from "effect"
 import { type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
+import { isClaudesReasoning } from "../../../domain/reasoning-details.ts"
 import { roundedNumber } from "../../../platform/exact-json.ts"
 import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
 import {
@@ -14,7 +15,6 @@ import {
 import type { LoweringFault } from "../Protocol.ts"
 import { cacheMark } from "./content-blocks.ts"
 import { takesSampling } from "./model-abilities.ts"
-import { isOwnReasoning } from "./thinking-blocks.ts"
 import type { CommonBody, ModelBody } from "./wire.ts"
 
 /** Settings of a chat that are not about its messages, its tools or how much to think. */
@@ -199,5 +199,5 @@ export const droppedFields = (request: ChatRequest, isPlain: boolean): ReadonlyA
     "tools[].function.strict",
     "tools[].strict",
   ]),
-  ...foreignReasoning(request, (detail) => !isPlain && isOwnReasoning(detail)),
+  ...foreignReasoning(request, (detail) => !isPlain && isClaudesReasoning(detail)),
 ]

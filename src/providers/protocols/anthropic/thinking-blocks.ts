@@ -1,12 +1,9 @@
 import type { RedactedThinkingBlockParam, ThinkingBlockParam } from "@anthropic-ai/sdk/resources/messages"
 import type { ChatMessage } from "../../../domain/Chat.ts"
+import { CLAUDE_FORMAT, isClaudesReasoning } from "../../../domain/reasoning-details.ts"
 import { type JsonObject, objectsAt, stringAt } from "../../../platform/json.ts"
 
-/**
- * Claude's thoughts on the wire of chats: `reasoning_details`, a field that OpenRouter has introduced. A thought is signed, and
- * comes back as it was or not at all.
- */
-const FORMAT = "anthropic-claude-v1"
+/** Claude's thoughts on the wire of chats, in `reasoning_details`. A thought is signed, and comes back as it was or not at all. */
 
 type ThoughtBlock = ThinkingBlockParam | RedactedThinkingBlockParam
 
@@ -24,14 +21,14 @@ export const textDetail = (index: number, text: string, signature?: string): Rea
   type: "reasoning.text",
   text,
   ...(signature !== undefined && { signature }),
-  format: FORMAT,
+  format: CLAUDE_FORMAT,
   index,
 })
 
 export const encryptedDetail = (index: number, data: string): ReasoningDetail => ({
   type: "reasoning.encrypted",
   data,
-  format: FORMAT,
+  format: CLAUDE_FORMAT,
   index,
 })
 
@@ -64,7 +61,7 @@ export const thoughtsOf = (message: ChatMessage): ReadonlyArray<ThoughtBlock> =>
 const signatureOf = (detail: JsonObject): string | undefined => stringAt(detail, "signature") || undefined
 
 const blockOf = ({ first, signature, text }: Joined): ReadonlyArray<ThoughtBlock> => {
-  if (!isOwnReasoning(first)) return []
+  if (!isClaudesReasoning(first)) return []
   const data = stringAt(first, "data")
   if (first.type === "reasoning.encrypted") {
     return data === undefined ? [] : [{ type: "redacted_thinking", data }]
@@ -73,8 +70,6 @@ const blockOf = ({ first, signature, text }: Joined): ReadonlyArray<ThoughtBlock
     ? [{ type: "thinking", thinking: text, signature }]
     : []
 }
-
-export const isOwnReasoning = ({ format }: JsonObject): boolean => format === FORMAT
 
 /** Tells a thought from what else an assistant's turn has. */
 export const isThought = ({ type }: { readonly type?: unknown }): boolean =>

@@ -1,4 +1,5 @@
 import type { ChatMessage, ChatRequest } from "../../../domain/Chat.ts"
+import { isClaudesReasoning, isGatewaysReasoning } from "../../../domain/reasoning-details.ts"
 import { isObject, objectAt } from "../../../platform/json.ts"
 import { MAX_PLACES } from "../lowering.ts"
 import type { Audience } from "./audience.ts"
@@ -123,19 +124,15 @@ const forOpenAi = (message: ChatMessage): ChatMessage => {
 
 // --- models that are not Claude
 
-const CLAUDE_FORMAT = "anthropic-claude-v1"
-
-const isClaudeReasoning = (detail: unknown): boolean => isObject(detail) && detail.format === CLAUDE_FORMAT
-
 const isClaudes = (message: unknown): message is ChatMessage =>
   isAssistant(message) &&
   Array.isArray(message.reasoning_details) &&
-  message.reasoning_details.some(isClaudeReasoning)
+  message.reasoning_details.some(isClaudesReasoning)
 
 /** Leaves out Claude's reasoning, under the names that repeat it too. */
 const forOthersThanClaude = (message: ChatMessage): ChatMessage => {
   const { reasoning_details: details, reasoning: _, reasoning_content: __, ...own } = message
-  const others = Array.isArray(details) ? details.filter((detail) => !isClaudeReasoning(detail)) : []
+  const others = Array.isArray(details) ? details.filter((detail) => !isClaudesReasoning(detail)) : []
   return others.length > 0 ? { ...own, reasoning_details: others } : own
 }
 
@@ -148,7 +145,7 @@ const isForeignToImitators = (message: unknown): message is ChatMessage =>
 const forImitators = (message: ChatMessage): ChatMessage => {
   const { reasoning_details: details, ...own } = withoutSigned(message)
   const calls = own.tool_calls
-  const kept = Array.isArray(details) ? details.filter((detail) => !isEncrypted(detail)) : details
+  const kept = Array.isArray(details) ? details.filter((detail) => !isGatewaysReasoning(detail)) : details
   return {
     ...own,
     ...(Array.isArray(calls) && { tool_calls: calls.map(withArguments) }),
@@ -156,14 +153,8 @@ const forImitators = (message: ChatMessage): ChatMessage => {
   }
 }
 
-/**
- * Recognizes reasoning that OpenAI encrypted for this gateway's account. OpenRouter hands out the same of its own account,
- * and wants it back: it numbers its details.
- */
-const isEncrypted = (detail: unknown): boolean =>
-  isObject(detail) && detail.format === "openai-responses-v1" && detail.index === undefined
-
-const hasEncrypted = (details: unknown): boolean => Array.isArray(details) && details.some(isEncrypted)
+const hasEncrypted = (details: unknown): boolean =>
+  Array.isArray(details) && details.some(isGatewaysReasoning)
 
 const isBare = (call: unknown): boolean =>
   objectAt(isObject(call) ? call : undefined, "function")?.arguments === ""

@@ -1,12 +1,12 @@
 import { Result } from "effect"
 import type { Completion } from "../../../domain/Chat.ts"
+import { detailsOfItem } from "../../../domain/reasoning-details.ts"
 import { isObject, type JsonObject, objectsAt, stringAt } from "../../../platform/json.ts"
 import { badResponse } from "../fault.ts"
 import { chatCompletion, type WireHead } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
 import { responseFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
-import { REASONING_FORMAT } from "./input.ts"
 import { isCall, refusalOf, textOf } from "./response.ts"
 import { readUsage } from "./usage.ts"
 
@@ -70,7 +70,7 @@ export const messageOf = (response: JsonObject) => {
   const calls = output.filter(isCall).map(chatCall)
   const reasoning = output.filter(({ type }) => type === "reasoning")
   const thoughts = reasoning.map(thoughtsOf).filter((each) => each !== "")
-  const details = reasoning.flatMap(detailsOf)
+  const details = reasoning.flatMap(detailsOfItem)
   return {
     role: "assistant" as const,
     content: text === "" && (calls.length > 0 || refusal !== "") ? null : text,
@@ -95,16 +95,3 @@ const textsAt = (item: JsonObject, field: string): string =>
   objectsAt(item, field)
     .map((part) => stringAt(part, "text") ?? "")
     .join("\n\n")
-
-/** Returns what gives OpenAI its reasoning back when it comes with the next turn. */
-export const detailsOf = (item: JsonObject): ReadonlyArray<JsonObject> => {
-  const { encrypted_content: data, id } = item
-  if (typeof data !== "string") return []
-  const summaries = objectsAt(item, "summary").map(({ text }) => ({
-    type: "reasoning.summary",
-    id,
-    summary: text,
-    format: REASONING_FORMAT,
-  }))
-  return [...summaries, { type: "reasoning.encrypted", id, data, format: REASONING_FORMAT }]
-}

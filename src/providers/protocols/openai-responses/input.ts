@@ -1,14 +1,12 @@
 import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
+import { isOpenAisReasoning } from "../../../domain/reasoning-details.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { boundedCallId } from "../call-ids.ts"
 import { present } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 
 /** Messages in the words of Responses: items, of which a turn with reasoning and calls takes several. */
-
-/** The name that the field gives to the form of OpenAI's encrypted reasoning. */
-export const REASONING_FORMAT = "openai-responses-v1"
 
 export const inputItems = (
   messages: ReadonlyArray<ChatMessage>,
@@ -86,11 +84,9 @@ const lowerPart = (part: unknown, textType: string): JsonObject | undefined => {
   }
 }
 
-export const isOwnReasoning = ({ format }: JsonObject): boolean => format === REASONING_FORMAT
-
 /** Gives OpenAI its own reasoning back, and no other's. */
 const reasoningItems = (message: ChatMessage): ReadonlyArray<JsonObject> => {
-  const own = objectsAt(message, "reasoning_details").filter(isOwnReasoning)
+  const own = objectsAt(message, "reasoning_details").filter(isOpenAisReasoning)
   const summaries = Map.groupBy(
     own.filter(({ type }) => type === "reasoning.summary"),
     ({ id }) => id,

@@ -1,9 +1,10 @@
 import { Result } from "effect"
 import { type CallMode, type ChatRequest, maxOutputTokens } from "../../../domain/Chat.ts"
+import { isOpenAisReasoning } from "../../../domain/reasoning-details.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
 import { foreignReasoning, lostWithin } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
-import { inputItems, isOwnReasoning, unsupported } from "./input.ts"
+import { inputItems, unsupported } from "./input.ts"
 import { ENCRYPTED, reasons } from "./models.ts"
 
 /** Puts a chat into the words of Responses. Nothing is stored, so reasoning comes and goes encrypted. */
@@ -33,7 +34,7 @@ export const lostInItems = (request: ChatRequest): ReadonlyArray<string> => [
     "messages[].tool_calls[].extra_content",
     "tools[].cache_control",
   ]),
-  ...foreignReasoning(request, isOwnReasoning),
+  ...foreignReasoning(request, isOpenAisReasoning),
 ]
 
 const isThere = (value: unknown): boolean => value !== undefined && value !== null

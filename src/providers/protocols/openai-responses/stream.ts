@@ -1,4 +1,5 @@
 import type { ChatChunk, FinishReason } from "../../../domain/Chat.ts"
+import { detailsOfItem } from "../../../domain/reasoning-details.ts"
 import {
   isObject,
   type JsonObject,
@@ -11,7 +12,7 @@ import { badResponse } from "../fault.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
 import { faulty, nothing, readLast, truncated } from "../readings.ts"
-import { answerHead, chatCall, detailsOf, messageOf } from "./answer.ts"
+import { answerHead, chatCall, messageOf } from "./answer.ts"
 import { eventFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { ending, isCall } from "./response.ts"
@@ -113,7 +114,7 @@ class ResponsesStream implements StreamReader {
       return [...begin, ...this.#input(event, item)]
     }
     if (item.type === "message" && !this.#cameInPieces(event)) return this.#whole({ output: [item] })
-    const details = detailsOf(item)
+    const details = detailsOfItem(item)
     return details.length === 0 ? [] : this.#say({ reasoning_details: details }, "", 0)
   }
 
