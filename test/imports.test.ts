@@ -54,7 +54,6 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "idempotency",
     "ledger",
     "analytics",
-    "dialects",
     "inference",
     "api",
   ],

@@ -14,7 +14,7 @@ export interface Transport {
   readonly upstream: (origin: string) => Upstream
 }
 
-interface Upstream {
+export interface Upstream {
   readonly post: (request: UpstreamRequest) => Effect.Effect<UpstreamResponse, TransportError>
   /** Succeeds with the result of the consumer that `open` chooses, or with an answer that is read whole. */
   readonly stream: <A>(

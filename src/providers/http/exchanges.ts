@@ -1,0 +1,217 @@
+import { Effect, Result } from "effect"
+import { ProviderError } from "../../domain/ProviderError.ts"
+import { ownNameOf } from "../../domain/Task.ts"
+import type { Usage } from "../../domain/Usage.ts"
+import { isObject, type JsonObject } from "../../platform/json.ts"
+import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
+import type { ChunkSink } from "../Provider.ts"
+import { badResponse } from "../protocols/fault.ts"
+import type { Fault, JsonAnswer, Wire } from "../protocols/Protocol.ts"
+import { answerJson, isEventStream, isJson, jsonOf } from "./answer-body.ts"
+import { readEvents, type StreamEnd } from "./event-reader.ts"
+import { isMissingPath } from "./missing-path.ts"
+import type { OutgoingCall } from "./OutgoingCall.ts"
+import { SseParser } from "./sse.ts"
+import type { Upstream, UpstreamRequest } from "./transport.ts"
+import type { OpenBody, TransportError, UpstreamResponse } from "./UpstreamExchange.ts"
+
+/**
+ * Makes what sends the calls of one provider and reads what comes back: a whole answer, a stream or a count, or why there is
+ * none. `onMissing` hears of a wire whose path the server does not have.
+ */
+export const makeExchanges = (
+  provider: string,
+  apiKey: string | undefined,
+  upstream: Upstream,
+  onMissing: (wire: Wire) => void,
+) => {
+  const failure = (model: string, fault: Fault, status?: number, usage: Usage | null = null) =>
+    new ProviderError({
+      kind: fault.kind,
+      provider,
+      model,
+      ...(status !== undefined && { status }),
+      ...(fault.retryAfterMs !== undefined && { retryAfterMs: fault.retryAfterMs }),
+      ...(fault.message !== undefined && { message: fault.message }),
+      ...(fault.param !== undefined && { param: fault.param }),
+      ...(fault.ownParam !== undefined && { ownParam: fault.ownParam }),
+      ...(fault.code !== undefined && { code: fault.code }),
+      ...(fault.detail !== undefined && { detail: fault.detail }),
+      ...(usage !== null && { usage }),
+    })
+
+  /** Fails with the provider's own words, unless they quote our key. */
+  const failQuoting = (
+    call: OutgoingCall,
+    fault: Fault,
+    status: number,
+    said: Buffer,
+    usage?: Usage | null,
+  ) => {
+    if (call.wire.instead !== undefined && isMissingPath(status, said)) {
+      onMissing(call.wire)
+      return Effect.fail(failure(call.model, { kind: "needs_rewording", detail: "no such path" }, status))
+    }
+    const own = inClientsNames(call, call.refused(fault))
+    return Effect.fail(failure(call.model, quotes(own, said, apiKey) ? withheld(own) : own, status, usage))
+  }
+
+  const failUnsent = (call: OutgoingCall, error: TransportError) =>
+    Effect.fail(failure(call.model, transportFault(error), error.status))
+
+  const failRefused = (call: OutgoingCall, response: UpstreamResponse): Effect.Effect<never, ProviderError> =>
+    Effect.clockWith((clock) => {
+      const { status, headers, body } = response
+      const fault = call.protocol.classify(
+        { status, headers, body: jsonOf(response) },
+        clock.currentTimeMillisUnsafe(),
+      )
+      return failQuoting(call, fault, status, body)
+    })
+
+  const parse = ({ model, protocol, task }: OutgoingCall, answer: JsonAnswer) =>
+    task._tag === "Chat"
+      ? protocol.parse(model, answer)
+      : protocol.parseEmbedding(model, task.request, answer)
+
+  /** Reads a stream that came in place of a whole answer. */
+  const join = ({ protocol }: OutgoingCall, body: Buffer): JsonObject | undefined => {
+    const parser = new SseParser(upstream.maxBytes)
+    const { events } = parser.push(body)
+    // Only a blank line may be missing.
+    return protocol.joinEvents?.([
+      ...events,
+      {
+        data: parser
+          .rest()
+          .trim()
+          .replace(/^data:/, ""),
+      },
+    ])
+  }
+
+  /** Reads the 200 of a whole answer. */
+  const read = (call: OutgoingCall, response: UpstreamResponse) =>
+    Effect.clockWith((clock) => {
+      const { status, headers, body } = response
+      const nowMs = clock.currentTimeMillisUnsafe()
+      const joined = isEventStream(headers) ? join(call, body) : undefined
+      const json = joined ?? answerJson(response)
+      if (json === undefined && !isJson(headers)) {
+        return failQuoting(call, badResponse("content-type is not JSON"), status, body)
+      }
+      const bytes = joined === undefined ? body : Buffer.from(JSON.stringify(joined))
+      const completion = parse(call, { json, bytes, nowMs })
+      if (Result.isSuccess(completion)) {
+        call.taken()
+        return Effect.succeed(completion.success)
+      }
+      return failQuoting(
+        call,
+        completion.failure,
+        status,
+        body,
+        isObject(json) ? call.protocol.usageOf(json) : null,
+      )
+    })
+
+  const complete = (call: OutgoingCall, request: UpstreamRequest) =>
+    Effect.matchEffect(upstream.post(request), {
+      onSuccess: (response) => {
+        if (response.status !== 200) return failRefused(call, response)
+        const completion = read(call, response)
+        return response.body.length <= SMALL_BODY_BYTES
+          ? completion
+          : upstream.inTurn(response.body.length, completion)
+      },
+      onFailure: (error) => failUnsent(call, error),
+    })
+
+  /** Reads a whole answer that came in place of a stream, which it is given as. */
+  const split = (call: OutgoingCall, response: UpstreamResponse, sink: ChunkSink) =>
+    Effect.clockWith((clock) => {
+      const { status, body } = response
+      const datas = call.protocol.splitAnswer(answerJson(response))
+      if (datas === undefined) {
+        return failQuoting(call, badResponse("content-type is not text/event-stream"), status, body)
+      }
+      const events = datas.map((data) => `data: ${data}\n\n`).join("")
+      const reader = readEvents(
+        call.protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
+        sink,
+        upstream.maxBytes,
+      )
+      const enough = reader.onBytes(Buffer.from(events))
+      const { fault } = typeof enough === "string" ? reader.onEnd() : enough.result
+      return ended(call, { fault, said: body })
+    })
+
+  /** Reads the end of a stream, of an answer with status 200. */
+  const ended = (call: OutgoingCall, { fault, said }: StreamEnd): Effect.Effect<void, ProviderError> => {
+    if (fault !== undefined) return failQuoting(call, fault, 200, said)
+    call.taken()
+    return Effect.void
+  }
+
+  const stream = (call: OutgoingCall, request: UpstreamRequest, sink: ChunkSink) =>
+    Effect.clockWith((clock) => {
+      const open: OpenBody<StreamEnd> = (headers, resume) => {
+        if (!isEventStream(headers)) return undefined
+        sink.onRoom = resume
+        return readEvents(
+          call.protocol.openStream(call.model, clock.currentTimeMillisUnsafe()),
+          sink,
+          upstream.maxBytes,
+        )
+      }
+      return Effect.matchEffect(upstream.stream(request, open), {
+        onSuccess: (answer) => {
+          if ("said" in answer) return ended(call, answer)
+          return answer.status === 200 ? split(call, answer, sink) : failRefused(call, answer)
+        },
+        onFailure: (error) => failUnsent(call, error),
+      })
+    })
+
+  const count = (call: OutgoingCall, read: (json: unknown) => number | undefined, request: UpstreamRequest) =>
+    Effect.matchEffect(upstream.post(request), {
+      onSuccess: (response) => {
+        if (response.status !== 200) return failRefused(call, response)
+        const tokens = read(jsonOf(response))
+        return tokens === undefined
+          ? failQuoting(call, badResponse("no count"), response.status, response.body)
+          : Effect.succeed(tokens)
+      },
+      onFailure: (error) => failUnsent(call, error),
+    })
+
+  return { complete, stream, count, failure }
+}
+
+/** Names the parameter as the client does, where the provider speaks chat and the client does not. */
+const inClientsNames = ({ task, wire }: OutgoingCall, fault: Fault): Fault =>
+  wire.dialect === "chat" && fault.param ? { ...fault, ownParam: ownNameOf(task, fault.param) } : fault
+
+const transportFault = ({ failure, code }: TransportError): Fault => {
+  switch (failure) {
+    case "malformed":
+      return badResponse(code)
+    default:
+      return { kind: failure, detail: code }
+  }
+}
+
+/** Length of a key that is looked for in texts. Shorter ones are placeholders of local servers ("none", "ollama"), which ordinary texts contain. */
+const MIN_SECRET_LENGTH = 16
+
+/** Looks at the bytes and at what was read from them, where escapes are gone. */
+const quotes = ({ code, detail, message, param }: Fault, said: Buffer, apiKey: string | undefined): boolean =>
+  apiKey !== undefined &&
+  apiKey.length >= MIN_SECRET_LENGTH &&
+  (said.includes(apiKey) || [message, detail, param, code].some((text) => text?.includes(apiKey)))
+
+const withheld = ({ kind, retryAfterMs }: Fault): Fault => ({
+  kind,
+  retryAfterMs,
+  message: "The provider's message is withheld: it quotes the gateway's own key.",
+})
