@@ -2,8 +2,7 @@
 import type { IncomingMessage } from "node:http"
 import type { Socket } from "node:net"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import * as NodeStream from "@effect/platform-node/NodeStream"
-import { Context, Deferred, Effect, Result, Stream } from "effect"
+import { Context, Deferred, Effect, Stream } from "effect"
 import { HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as WebSocket from "effect/socket/Socket"
 import { Settings } from "../config/Settings.ts"
@@ -12,19 +11,18 @@ import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { SharedPot } from "../domain/SharedPot.ts"
 import { bodyBytesInFlight } from "../limits/body-bytes.ts"
 import { requestDuration, requestOutcome, requests, updater } from "../observability/Metrics.ts"
-import { isObject, type JsonObject, objectAt, parseJson } from "../platform/json.ts"
-import { ReplayableBody } from "../responses/ReplayableBody.ts"
+import type { JsonObject } from "../platform/json.ts"
 import type { GatewayResponse } from "../responses/response.ts"
 import { type TakeBytes, tooLarge } from "./body.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey } from "./credentials.ts"
-import { errorResponse, openAiFormat } from "./error-response.ts"
+import { errorResponse } from "./error-response.ts"
 import { type InferenceCall, InferenceEndpoints, type ReadCall } from "./InferenceEndpoints.ts"
 import { type InferenceRoute, makeJsonReader } from "./inference-route.ts"
 import { Readiness } from "./Readiness.ts"
 import { Refusals } from "./Refusals.ts"
 import { newRequestId } from "./request-id.ts"
-import type { StreamWriter } from "./StreamedResponse.ts"
+import { ending, errorEvent, inLines, linesIn, refusalOf } from "./socket-lines.ts"
 
 /** How long a WebSocket may be open, and without a request. A reference, so that a test need not wait. */
 export const SocketTimes = Context.Reference("gateway/http/SocketTimes", {
@@ -237,69 +235,6 @@ const IDLE = new WebSocket.CloseEvent(1000, "idle")
 const EXPIRED = new WebSocket.CloseEvent(1000, "too old")
 const STOPPING = new WebSocket.CloseEvent(1001, "the gateway stops")
 const NO_ROOM = new WebSocket.CloseEvent(1013, "too many bytes wait to be answered")
-
-const errorEvent = (error: GatewayError): string =>
-  JSON.stringify({
-    type: "error",
-    status: error.status,
-    ...errorOf(openAiFormat.body(error, newRequestId())),
-  })
-
-/** Makes the event of an error as HTTP has it. */
-const refusalOf = (status: number, body: GatewayResponse["body"]): string =>
-  JSON.stringify({ type: "error", status, ...errorOf(parseJson(textOf(body))) })
-
-const errorOf = (body: unknown): JsonObject => (isObject(body) ? body : {})
-
-const textOf = (body: GatewayResponse["body"]): string =>
-  body instanceof ReplayableBody ? "" : Buffer.from(body).toString()
-
-const linesIn = (body: GatewayResponse["body"]): Stream.Stream<string> => {
-  if (!(body instanceof ReplayableBody)) return Stream.splitLines(Stream.succeed(textOf(body)))
-  const answer = body.read()
-  return NodeStream.fromReadable<Uint8Array>({ evaluate: () => answer }).pipe(
-    Stream.orDie,
-    Stream.decodeText(),
-    Stream.splitLines,
-  )
-}
-
-/** Writes each event as a line of its data alone. */
-const inLines = (writer: StreamWriter): StreamWriter => {
-  let isNative = false
-  return {
-    ...writer,
-    chunk: (chunk) => {
-      isNative ||= chunk.dialect === "responses"
-      const events = writer.chunk(chunk)
-      return events && linesOf(events)
-    },
-    end: (outcome) =>
-      isNative && Result.isFailure(outcome.result)
-        ? Buffer.from(`${errorEvent(outcome.result.failure)}\n`)
-        : linesOf(writer.end(outcome)),
-  }
-}
-
-const linesOf = (events: Uint8Array): Buffer => {
-  const lines = Buffer.from(events)
-    .toString()
-    .split(/\r\n\r\n|\n\n|\r\r/)
-    .map((event) =>
-      event.split(/\r\n|\n|\r/).flatMap((line) => (line.startsWith("data:") ? [line.slice(5).trim()] : [])),
-    )
-  return Buffer.from(lines.map((data) => (data.length === 0 ? "" : `${data.join(" ")}\n`)).join(""))
-}
-
-/** Returns the response of the event that ends one which can be gone on from. */
-const ending = (line: string): JsonObject | undefined => {
-  if (!/"response\.(?:completed|incomplete)"/.test(line)) return undefined
-  const event = parseJson(line)
-  if (!isObject(event) || (event.type !== "response.completed" && event.type !== "response.incomplete")) {
-    return undefined
-  }
-  return objectAt(event, "response")
-}
 
 /** Waits until the client has taken what was sent, but for a little. */
 const drained = (socket: Socket): Effect.Effect<void> =>
