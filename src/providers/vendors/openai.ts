@@ -5,7 +5,11 @@ import type { Transport } from "../http/transport.ts"
 import { audienceOf } from "../protocols/openai-chat/audience.ts"
 import { effortFor } from "../protocols/openai-chat/from-messages.ts"
 import { openAiChat, openAiPath } from "../protocols/openai-chat/protocol.ts"
-import { isForResponses, refusesToolsInChat, takesResponses } from "../protocols/openai-responses/models.ts"
+import {
+  isForResponses,
+  refusesToolsInChat,
+  takesResponses,
+} from "../protocols/openai-responses/model-abilities.ts"
 import { nativeCompaction, nativeResponses, openAiResponses } from "../protocols/openai-responses/protocol.ts"
 import type { Wire } from "../protocols/Protocol.ts"
 

@@ -1,9 +1,8 @@
-import { Result } from "effect"
 import type { CallMode } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
-import type { BodyWriter, LoweringFault } from "../Protocol.ts"
+import type { BodyWriter } from "../Protocol.ts"
 import { claudesOwn, foreignToClaude, foreignToOthers, othersOwn, thoughtsIn } from "./own-history.ts"
 import { isThought } from "./thinking-blocks.ts"
 import { API_VERSION, BETAS } from "./wire.ts"
@@ -12,12 +11,12 @@ import { API_VERSION, BETAS } from "./wire.ts"
  * Sends a client's own request on, with the model's name put in and without what others said: numbers, order and fields that
  * nobody here knows stay as they are. Its header fields say in which version and with which betas it is written.
  */
-export const editMessages = (
+export const nativeWriter = (
   model: string,
   isClaude: boolean,
   { body = {}, headers = [] }: ChatTask,
   source: JsonSource,
-): Result.Result<BodyWriter, LoweringFault> => {
+): BodyWriter => {
   const words = isClaude ? claudesWords : othersWords
   let made: Changes | undefined
   const own = () => (made ??= words.own(body))
@@ -42,7 +41,7 @@ export const editMessages = (
       return changes && writerOf(fields, changes)
     },
   })
-  return Result.succeed(writerOf(headers))
+  return writerOf(headers)
 }
 
 /** Returns header fields without those of a name. */

@@ -4,7 +4,7 @@ import { unsupported } from "../lowering.ts"
 import type { Protocol } from "../Protocol.ts"
 import { parseAnswer, parseNativeAnswer } from "./answer.ts"
 import { classify } from "./errors.ts"
-import { editMessages } from "./native-request.ts"
+import { nativeWriter } from "./native-request.ts"
 import { openNativeStream } from "./native-stream.ts"
 import { splitAnswer } from "./other-form.ts"
 import { lowerChat } from "./request.ts"
@@ -34,7 +34,7 @@ export const nativeMessages = (isClaude: (model: string) => boolean): Protocol =
   ...common,
   lower: (task, model) =>
     task._tag === "Chat" && task.source !== undefined
-      ? editMessages(model, isClaude(model), task, task.source)
+      ? Result.succeed(nativeWriter(model, isClaude(model), task, task.source))
       : Result.fail(noEmbeddings),
   parse: parseNativeAnswer,
   openStream: openNativeStream,

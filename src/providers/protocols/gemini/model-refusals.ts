@@ -8,7 +8,7 @@ import {
   givesManyCandidates,
   takesMediaInResults,
   takesPenalties,
-} from "./model-generation.ts"
+} from "./model-abilities.ts"
 
 /**
  * Finds a field that other models of Gemini take and this one refuses, of a request that can be put into its words. `mediaAt`:

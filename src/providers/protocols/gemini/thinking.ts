@@ -11,7 +11,7 @@ import {
   canThinkModerately,
   canThinkMost,
   thinkingOf,
-} from "./model-generation.ts"
+} from "./model-abilities.ts"
 import type { ThinkingSettings } from "./wire.ts"
 
 /**

@@ -1,4 +1,4 @@
-import { reasons } from "../openai-responses/models.ts"
+import { reasons } from "../openai-responses/model-abilities.ts"
 
 /** Who reads a request: all that its words depend on, besides what a server turned out to take. */
 export interface Audience {

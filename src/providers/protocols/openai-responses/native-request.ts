@@ -2,10 +2,12 @@ import { identity } from "effect"
 import type { CallMode } from "../../../domain/Chat.ts"
 import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
 import { openSummary } from "../../../domain/compaction.ts"
+import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import type { BodyWriter } from "../Protocol.ts"
 import { ownCallId } from "./input.ts"
-import { ENCRYPTED, reasons } from "./models.ts"
+import { ENCRYPTED, reasons } from "./model-abilities.ts"
 
 /** What sets a vendor's Responses apart from OpenAI's own. */
 export interface VendorResponses {
@@ -19,16 +21,47 @@ export interface VendorResponses {
 export const OPENAI: VendorResponses = { encrypts: "OpenAI's" }
 
 /**
- * Writes the body for a client that speaks Responses too: its own bytes, for the routed model, and nothing stored. So reasoning
- * has to travel with the client, encrypted where the model shows it to nobody.
+ * Sends a client's own request on, for the routed model and with nothing stored. So reasoning has to travel with the client,
+ * encrypted where the model shows it to nobody.
  */
-export const writeNative = (
+export const nativeWriter = (
+  model: string,
+  vendor: VendorResponses,
+  { body = {} }: ChatTask,
+  source: JsonSource,
+): BodyWriter => {
+  const writerOf = (isPlain: boolean): BodyWriter => ({
+    write: (mode) => edit(model, source, body, mode, vendor, isPlain ? withoutReasoning : identity),
+    get dropped() {
+      return [...unsaid(model, body, vendor), ...(isPlain ? reasoningIn(body) : [])]
+    },
+    reworded: () => (isPlain || reasoningIn(body).length === 0 ? undefined : writerOf(true)),
+  })
+  return writerOf(false)
+}
+
+/** The same for a conversation that is to be compacted, of which nothing is stored anyway. */
+export const compactionWriter = (
+  model: string,
+  { body: { input } = {} }: ChatTask,
+  source: JsonSource,
+): BodyWriter => ({
+  write: () => {
+    const changes = new Map([["model", { value: JSON.stringify(model) }]])
+    return changeMembers(source, withOwnInput(changes, input, OPENAI, model, identity))
+  },
+  get dropped() {
+    return unsaid(model, { input }, OPENAI)
+  },
+})
+
+const edit = (
   model: string,
   source: JsonSource,
   { include, input }: JsonObject,
   mode: CallMode,
   vendor: VendorResponses,
-  reworded: (items: unknown) => unknown = identity,
+  reworded: (items: unknown) => unknown,
 ): Uint8Array => {
   const name = nameOf(model)
   const changes = new Map<string, MemberChange>([
@@ -44,12 +77,6 @@ export const writeNative = (
   return changeMembers(source, withOwnInput(changes, input, vendor, name, reworded))
 }
 
-/** Writes the body of a conversation that is to be compacted, of which nothing is stored anyway. */
-export const writeCompaction = (model: string, source: JsonSource, { input }: JsonObject): Uint8Array => {
-  const changes = new Map([["model", { value: JSON.stringify(model) }]])
-  return changeMembers(source, withOwnInput(changes, input, OPENAI, model, identity))
-}
-
 const withOwnInput = (
   changes: Map<string, MemberChange>,
   input: unknown,
@@ -63,15 +90,12 @@ const withOwnInput = (
 
 const isReasoning = (item: unknown): boolean => isObject(item) && item.type === "reasoning"
 
-export const hasReasoning = ({ input }: JsonObject): boolean =>
-  Array.isArray(input) && input.some(isReasoning)
-
 /** Names all reasoning. */
-export const reasoningIn = ({ input }: JsonObject): ReadonlyArray<string> =>
+const reasoningIn = ({ input }: JsonObject): ReadonlyArray<string> =>
   (Array.isArray(input) ? input : []).flatMap((item, index) => (isReasoning(item) ? [`input[${index}]`] : []))
 
 /** Leaves out all reasoning, and the ids of other items, under which a vendor would miss it. */
-export const withoutReasoning = (input: unknown): unknown =>
+const withoutReasoning = (input: unknown): unknown =>
   Array.isArray(input)
     ? input
         .filter((item) => !isReasoning(item))
@@ -112,8 +136,8 @@ const ownItems = (vendor: VendorResponses, name: string, input: unknown): unknow
   })
 }
 
-/** Names what `writeNative` leaves out, or says otherwise. */
-export const unsaid = (model: string, body: JsonObject, vendor: VendorResponses): ReadonlyArray<string> => {
+/** Names what is left out, or said otherwise. */
+const unsaid = (model: string, body: JsonObject, vendor: VendorResponses): ReadonlyArray<string> => {
   const isOthers = othersReasoning(vendor, nameOf(model))
   const { input, store } = body
   return [

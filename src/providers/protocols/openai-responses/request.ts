@@ -3,9 +3,11 @@ import { type CallMode, type ChatRequest, maxOutputTokens } from "../../../domai
 import { isOpenAisReasoning } from "../../../domain/reasoning-details.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
 import { foreignReasoning, lostWithin } from "../lowering.ts"
+import { audienceOf } from "../openai-chat/audience.ts"
+import { inOpenAiWords, lostOnOpenAi, unknownToOpenAi } from "../openai-chat/from-messages.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { inputItems, unsupported } from "./input.ts"
-import { ENCRYPTED, reasons } from "./models.ts"
+import { ENCRYPTED, reasons } from "./model-abilities.ts"
 
 /** Puts a chat into the words of Responses. Nothing is stored, so reasoning comes and goes encrypted. */
 export const lowerChat = (model: string, request: ChatRequest): Result.Result<BodyWriter, LoweringFault> => {
@@ -23,8 +25,24 @@ export const lowerChat = (model: string, request: ChatRequest): Result.Result<Bo
   }))
 }
 
+/** The same for a chat that came as Messages. */
+export const lowerMessages = (
+  model: string,
+  request: ChatRequest,
+): Result.Result<BodyWriter, LoweringFault> => {
+  const foreign = unknownToOpenAi(request)
+  if (foreign !== undefined) return Result.fail(foreign)
+  const audience = audienceOf(model, true)
+  return Result.map(lowerChat(model, inOpenAiWords(request, audience)), ({ write }) => ({
+    write,
+    get dropped() {
+      return [...lostOnOpenAi(request, audience), ...lostInItems(request)]
+    },
+  }))
+}
+
 /** Names what items have no place for. */
-export const lostInItems = (request: ChatRequest): ReadonlyArray<string> => [
+const lostInItems = (request: ChatRequest): ReadonlyArray<string> => [
   ...lostWithin(request, [
     "messages[].name",
     "messages[].cache_control",

@@ -8,7 +8,7 @@ import {
   reasons,
   refusesToolsInChat,
   takesResponses,
-} from "../../../../src/providers/protocols/openai-responses/models.ts"
+} from "../../../../src/providers/protocols/openai-responses/model-abilities.ts"
 import {
   nativeResponses,
   openAiResponses,
