@@ -24,9 +24,11 @@ export const nativeWriter = (
     write: (mode) => edit(source, model, mode, plain ?? own()),
     headers: withVersion(fields),
     get dropped() {
+      const changes = plain ?? own()
+      if (changes.size === 0 && fields === headers) return []
       const messages = messagesOf(body)
       return [
-        ...[...(plain ?? own()).keys()].filter((field) => field !== "messages"),
+        ...[...changes.keys()].filter((field) => field !== "messages"),
         ...words.foreign(messages),
         ...(plain === undefined ? [] : thoughtsIn(messages)),
         ...(fields.length < headers.length ? [BETAS] : []),
@@ -79,7 +81,8 @@ const claudesWords: Words = {
   own: (body) => {
     const messages = messagesOf(body)
     const own = claudesOwn(messages)
-    return new Map([...historyAs(own, messages), ...(endsInBareCalls(own) ? withoutBudget(body) : [])])
+    const history = historyAs(own, messages)
+    return endsInBareCalls(own) ? new Map([...history, ...withoutBudget(body)]) : history
   },
   foreign: foreignToClaude,
   plain: (body) => {
@@ -110,14 +113,16 @@ const messagesOf = ({ messages }: JsonObject): ReadonlyArray<unknown> =>
   Array.isArray(messages) ? messages : []
 
 const historyAs = (own: ReadonlyArray<unknown>, messages: ReadonlyArray<unknown>): Changes =>
-  new Map(own === messages ? [] : [["messages", { value: JSON.stringify(own) }]])
+  own === messages ? NONE : new Map([["messages", { value: JSON.stringify(own) }]])
+
+const NONE: Changes = new Map()
 
 /** Tells whether the last calls have their results, and came without a thought, of another vendor's model for one. */
 const endsInBareCalls = (messages: ReadonlyArray<unknown>): boolean => {
   const last = messages.findLastIndex((message) => isObject(message) && message.role === "assistant")
-  const [turn, results] = messages.slice(last, last + 2)
+  const results = messages[last + 1]
+  const turn = messages[last]
   return (
-    last >= 0 &&
     isObject(results) &&
     objectsAt(results, "content").some(({ type }) => type === "tool_result") &&
     isObject(turn) &&

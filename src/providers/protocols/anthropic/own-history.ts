@@ -9,6 +9,7 @@ import { isThought } from "./thinking-blocks.ts"
  * form. This gateway gave them to a client whom others answered. The same list when there is nothing of it.
  */
 export const claudesOwn = (messages: ReadonlyArray<unknown>): ReadonlyArray<unknown> => {
+  if (!messages.some(hasBlocks)) return messages
   const said = messages.some(isEmptyTurn) ? messages.filter((message) => !isEmptyTurn(message)) : messages
   const own = withoutForeign(said, (block) => isOthersThought(block) || isBlank(block))
   return hasForeignIds(own) ? withOwnIds(own) : own
@@ -35,6 +36,10 @@ const contentOf = (message: unknown): ReadonlyArray<unknown> =>
 
 const blocksOf = (message: unknown): ReadonlyArray<unknown> =>
   isObject(message) && Array.isArray(message.content) ? message.content : []
+
+/** Tells a turn of the model's that is more than a text, as that of another is said. */
+const hasBlocks = (message: unknown): boolean =>
+  isObject(message) && message.role === "assistant" && Array.isArray(message.content)
 
 const isEmptyTurn = (message: unknown): boolean =>
   isObject(message) &&
