@@ -32,6 +32,9 @@ export const SocketTimes = Context.Reference("gateway/http/SocketTimes", {
 /** Memory that a connection takes without a message. */
 const CONNECTION_BYTES = 64 * 1024
 
+/** Returns the bytes before those of a client's message that came in one frame (RFC 6455, 5.2). */
+const headBytes = (length: number): number => 6 + (length > 65_535 ? 8 : length > 125 ? 2 : 0)
+
 const ENDPOINT = "/v1/responses"
 
 /** Tells a request that wants a WebSocket of its connection. */
@@ -71,7 +74,10 @@ export const makeResponsesSocket = ({
       const conversation = new Conversation()
       const ended = Deferred.makeUnsafe<WebSocket.CloseEvent>()
       let taken = CONNECTION_BYTES
+      /** Bytes that came and are not answered: of the message under way, and of what follows it. */
+      let waiting = 0
       const onData = ({ length }: Buffer): void => {
+        waiting += length
         if (!take(length)) Deferred.doneUnsafe(ended, Effect.succeed(NO_ROOM))
       }
       yield* Effect.addFinalizer(() =>
@@ -86,11 +92,12 @@ export const makeResponsesSocket = ({
         taken += bytes
         return true
       }
-      /** Keeps room for what is left between two requests. */
-      const settle = (): void => {
-        const missing = CONNECTION_BYTES + conversation.bytes - taken
+      /** Keeps room for what is left once a message is answered. */
+      const settle = (message: Buffer): void => {
+        waiting = Math.max(0, waiting - message.length - headBytes(message.length))
+        const missing = CONNECTION_BYTES + waiting + conversation.bytes - taken
         if (missing > 0 && !take(missing)) conversation.forget()
-        const unused = taken - CONNECTION_BYTES - conversation.bytes
+        const unused = Math.max(0, taken - CONNECTION_BYTES - waiting - conversation.bytes)
         room.giveBack(keyId, unused)
         taken -= unused
       }
@@ -188,8 +195,11 @@ export const makeResponsesSocket = ({
             if (messages === EXPIRED) yield* send(errorEvent(tooOld))
             return messages
           }
-          for (const message of messages) yield* turn(Buffer.from(message))
-          settle()
+          for (const each of messages) {
+            const message = Buffer.from(each)
+            yield* turn(message)
+            settle(message)
+          }
         }
       })
       const end = yield* Effect.raceFirst(loop, Deferred.await(ended))

@@ -132,6 +132,31 @@ describe("room", () => {
       assert.strictEqual((await client.closed).code, 1013)
     }))
 
+  it("is not given back for what follows an answered message, and is not all there yet", () =>
+    withGateway(
+      { ...small, limits: ", max_body_bytes_in_flight: 160000, max_key_share: 0.9" },
+      async (gateway, key) => {
+        const socket = await rawSocket(gateway.url, key)
+        let said = ""
+        socket.on("data", (chunk) => {
+          said += chunk
+        })
+        const asked = frame(JSON.stringify({ type: "response.create", ...ASKED }))
+        const begun = frame("x".repeat(30_000)).subarray(0, 30_000)
+        socket.write(Buffer.concat([asked, begun]))
+        await eventually(async () => said.includes('"response.completed"'), scaled(5_000))
+        const { key: anothers } = await gateway.createKey()
+        const open = () =>
+          answerOf(gateway.url, {
+            authorization: `Bearer ${anothers}`,
+            connection: "upgrade",
+            upgrade: "websocket",
+          })
+        assert.match(await open(), /^HTTP\/1\.1 503 /)
+        socket.destroy()
+      },
+    ))
+
   it("is given back with each answer", () =>
     withGateway(small, async (_, __, open) => {
       const client = await open()
