@@ -596,6 +596,21 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     says: /alternate/,
   },
   {
+    name: "OpenAI: the client's MCP server does not answer",
+    status: 424,
+    body: {
+      error: {
+        message: "Error retrieving tool list from MCP server: 'dice'. Http status code: 401 (Unauthorized)",
+        type: "external_connector_error",
+        param: "tools",
+        code: "http_error",
+      },
+    },
+    kind: "refused",
+    says: /'dice'/,
+    param: "tools",
+  },
+  {
     name: "TGI: a failure while it generated",
     status: 424,
     body: {

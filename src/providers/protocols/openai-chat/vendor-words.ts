@@ -89,6 +89,8 @@ const decisive: ReadonlyArray<Row> = [
     // Groq, DeepSeek, OpenRouter, NVIDIA.
     says: /^((the )?(requested )?model [`'"]?[^\s`'"]+[`'"]? (has been (decommissioned|deprecated)|does not exist|(is|was) not found)|model not exist|invalid model\b|\S+ is not a valid model id|function '\S+': not found for account)/i,
   },
+  // Of an MCP server, which the client named itself.
+  { kind: "refused", words: ["external_connector_error"] },
   // The model's own call or JSON was bad, of which Groq tells by 400.
   { kind: "no_answer", words: ["tool_use_failed", "json_validate_failed"] },
   { kind: "overloaded", words: ["server_is_overloaded", "slow_down"], says: /^.{0,80}\bDEGRADED function\b/ },
