@@ -45,7 +45,11 @@ describe.each(both)("an answer that is %s", (_, protocol) => {
 
   it("is accounted for", () => {
     assert.deepInclude(Result.getOrThrow(parse(response)), { text: "Rome", finishReason: "stop", model: "m" })
-    const searched = { ...response, output: [{ type: "web_search_call" }, message("Rome")] }
+    const acted = ["search", "open_page", "find_in_page"].map((type) => ({
+      type: "web_search_call",
+      action: { type },
+    }))
+    const searched = { ...response, output: [...acted, message("Rome")] }
     assert.deepStrictEqual(Result.getOrThrow(parse(searched)).usage?.details, { web_searches: 1 })
   })
 
