@@ -1,10 +1,11 @@
 import { makeUsage, type Usage } from "../../../domain/Usage.ts"
-import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
+import { isObject, type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
 import { reportedNanoUsd } from "../openai-chat/usage.ts"
 
 /** Reads the usage block. What the cache read and wrote stands beside the input; thoughts are part of the output. */
-export const readUsage = (usage: unknown): Usage | null => {
-  if (!isObject(usage)) return null
+export const readUsage = (block: unknown): Usage | null => {
+  if (!isObject(block)) return null
+  const usage = withCompactions(block)
   const { cache_creation_input_tokens: written, cache_read_input_tokens: read, input_tokens: input } = usage
   const inputTokens = sum(input, read ?? 0, written ?? 0)
   // What others begin a stream with, before they have counted: no answer is made of nothing.
@@ -24,15 +25,36 @@ export const readUsage = (usage: unknown): Usage | null => {
   })
 }
 
+const TOTALS = ["input_tokens", "output_tokens", "cache_read_input_tokens", "cache_creation_input_tokens"]
+
+/**
+ * Adds what it took to compact the conversation on the way, which is charged, and not in Claude's totals
+ * (platform.claude.com/docs/en/build-with-claude/compaction).
+ */
+const withCompactions = (usage: JsonObject): JsonObject => {
+  const compactions = objectsAt(usage, "iterations").filter(({ type }) => type === "compaction")
+  if (compactions.length === 0) return usage
+  const all = [usage, ...compactions]
+  const written = all.map((each) => objectAt(each, "cache_creation")?.ephemeral_1h_input_tokens ?? 0)
+  return {
+    ...usage,
+    ...Object.fromEntries(TOTALS.map((name) => [name, sum(...all.map((each) => each[name] ?? 0))])),
+    cache_creation: { ephemeral_1h_input_tokens: sum(...written) },
+  }
+}
+
 const sum = (...counts: ReadonlyArray<unknown>): number =>
   counts.reduce<number>((total, count) => (typeof count === "number" ? total + count : Number.NaN), 0)
 
-/** Names what makes an answer dearer or cheaper than the list says: a tier, a speed, and where it was made. */
-const tierOf = ({ inference_geo: geo, service_tier: tier, speed }: JsonObject): string | undefined => {
+/** Names what makes an answer dearer or cheaper than the list says: a tier, a speed, where it was made, and another model's advice. */
+const tierOf = (usage: JsonObject): string | undefined => {
+  const { inference_geo: geo, service_tier: tier, speed } = usage
   const named = [
     ...(typeof tier === "string" && tier !== "standard" ? [tier] : []),
     ...(speed === "fast" ? [speed] : []),
     ...(geo === "us" ? [geo] : []),
+    // In no total, at the prices of a model of its own.
+    ...(objectsAt(usage, "iterations").some(({ type }) => type === "advisor_message") ? ["advisor"] : []),
   ]
   return named.length === 0 ? undefined : named.join("-")
 }

@@ -1,5 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
+import { anthropicModels } from "../../../../src/catalog/builtin-models.ts"
+import { costOf } from "../../../../src/catalog/cost.ts"
 import { type ClaudeBlock, claudeMessage } from "../../../support/fake-upstream-anthropic.ts"
 import { bodyOf, protocol } from "./lowering.ts"
 
@@ -122,6 +124,56 @@ describe("a whole answer", () => {
       details: { cache_write_1h_tokens: 15, web_searches: 2 },
       serviceTier: "priority-fast-us",
     })
+  })
+
+  it("counts what compacting the conversation took, which its totals leave out", () => {
+    const { usage } = Result.getOrThrow(
+      parse(
+        claudeMessage({ model: "x" }, [text], "end_turn", {
+          input_tokens: 23_000,
+          cache_read_input_tokens: 10,
+          cache_creation: { ephemeral_1h_input_tokens: 0 },
+          output_tokens: 1_000,
+          iterations: [
+            {
+              type: "compaction",
+              input_tokens: 180_000,
+              cache_read_input_tokens: 0,
+              cache_creation_input_tokens: 500,
+              cache_creation: { ephemeral_1h_input_tokens: 500 },
+              output_tokens: 3_500,
+            },
+            { type: "message", input_tokens: 23_000, output_tokens: 1_000 },
+          ],
+        }),
+      ),
+    )
+    assert.deepStrictEqual(usage, {
+      inputTokens: 203_510,
+      outputTokens: 4_500,
+      cachedTokens: 10,
+      cacheWriteTokens: 500,
+      reasoningTokens: 0,
+      details: { cache_write_1h_tokens: 500 },
+    })
+  })
+
+  it("has no known price with another model's advice, which its totals leave out", () => {
+    const { usage } = Result.getOrThrow(
+      parse(
+        claudeMessage({ model: "x" }, [text], "end_turn", {
+          input_tokens: 400,
+          output_tokens: 500,
+          iterations: [
+            { type: "message", input_tokens: 400, output_tokens: 500 },
+            { type: "advisor_message", model: "y", input_tokens: 900, output_tokens: 1_600 },
+          ],
+        }),
+      ),
+    )
+    assert.strictEqual(usage?.serviceTier, "advisor")
+    const price = anthropicModels[0]?.price
+    assert.strictEqual(costOf(price, usage, Date.now()).reason, "unknown_service_tier")
   })
 
   it("is none without a message, with an error, or with nothing said", () => {
