@@ -6,7 +6,8 @@ export const isForResponses = (model: string): boolean =>
   /^(ft:)?(o\d(-mini)?-(pro|deep-research)|gpt-\d+(\.\d+)?-(pro|codex)|codex-)/.test(model)
 
 /** Tells whether Responses answer for a model at all: those that hear, speak or search are for chat completions alone. */
-export const takesResponses = (model: string): boolean => !/-(audio|search-preview)|^gpt-audio/.test(model)
+export const takesResponses = (model: string): boolean =>
+  !/-(audio|search-(preview|api))|^gpt-audio/.test(model)
 
 /**
  * Tells whether chat completions refuse tools at this effort: from gpt-5.4 on at any but `none`, which is what that version

@@ -241,6 +241,7 @@ describe("models", () => {
     for (const model of ["gpt-5.4", "gpt-4o", "o3", "gpt-5.4-mini"])
       assert.isFalse(isForResponses(model), model)
     assert.isFalse(takesResponses("gpt-4o-audio-preview"))
+    assert.isFalse(takesResponses("gpt-5-search-api"))
     assert.isTrue(takesResponses("gpt-4o"))
   })
 
