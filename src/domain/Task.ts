@@ -28,6 +28,9 @@ export interface ChatTask {
   readonly headers?: ReadonlyArray<string>
 }
 
+/** What a client's request says, but for how it is to be answered. */
+export type ReadRequest = Omit<ChatTask, "mode" | "source">
+
 /** What of a request chat has no word for. Providers that speak its dialect themselves take it all the same. */
 export interface BeyondChat {
   /** A field without which the answer would be another one, and why others do not take it. */

@@ -3,11 +3,11 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { CountTokensRequest, MessagesRequest } from "../api/messages.ts"
 import { toMessage } from "../dialects/messages/answer.ts"
 import { MessageStream } from "../dialects/messages/MessageStream.ts"
-import { messagesNames, type ReadRequest, toChat } from "../dialects/messages/request.ts"
+import { readRequest } from "../dialects/messages/request.ts"
 import { refusedBy, VERSIONS, type Version } from "../dialects/messages/version.ts"
 import type { Completion } from "../domain/Chat.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
-import { type BeyondChat, type ChatTask, inputTokensOf } from "../domain/Task.ts"
+import { type BeyondChat, type ChatTask, inputTokensOf, type ReadRequest } from "../domain/Task.ts"
 import { Inference } from "../inference/Inference.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
@@ -95,29 +95,25 @@ const readMessages = <Body extends typeof CountTokensRequest.Type>(
   Result.flatMap(versionOf(header("anthropic-version")), (version) =>
     Result.flatMap(checked, (body) => {
       const refused = refusedBy(version, body)
-      return Result.mapBoth(refused === undefined ? toChat(body) : Result.fail(refused), {
-        onSuccess: (read) => ({ body, task: taskOf(read, body, version, source, header) }),
+      const { model: _, stream: _stream, ...asked }: JsonObject = body
+      return Result.mapBoth(refused === undefined ? readRequest(asked) : Result.fail(refused), {
+        onSuccess: (read) => ({ body, task: taskOf(read, version, source, header) }),
         onFailure: ({ path, rule }) => invalidField(path, rule),
       })
     }),
   )
 
 const taskOf = (
-  { beyond, request }: ReadRequest,
-  { model: _, stream: _stream, ...asked }: JsonObject,
+  read: ReadRequest,
   version: Version,
   source: JsonSource | undefined,
   header: ReadHeader,
 ): ChatTask => {
   const betas = header("anthropic-beta")
   return {
-    _tag: "Chat",
-    request,
-    body: asked,
-    beyond: betas === undefined ? beyond : withoutBetas(beyond),
-    ownNames: messagesNames(asked),
+    ...read,
+    beyond: betas === undefined ? read.beyond : withoutBetas(read.beyond),
     mode: "whole",
-    dialect: "messages",
     source,
     headers: ["anthropic-version", version, ...(betas === undefined ? [] : ["anthropic-beta", betas])],
   }

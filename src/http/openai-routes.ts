@@ -3,7 +3,7 @@ import { HttpRouter, HttpServerRequest, HttpServerResponse } from "effect/http"
 import { ChatCompletionRequest } from "../api/chat-completions.ts"
 import { EmbeddingsRequest } from "../api/embeddings.ts"
 import { ResponsesRequest } from "../api/responses.ts"
-import { readRequest, responsesNames } from "../dialects/responses/request.ts"
+import { readRequest } from "../dialects/responses/request.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
 import { isObject, objectAt } from "../platform/json.ts"
@@ -97,17 +97,9 @@ export const decodeChat: DecodeCall = (body) =>
 /** Reads what Cursor's agent sends: a body of Responses, to be answered in chat. */
 const decodeInput: DecodeCall = ({ json }) =>
   Result.flatMap(checkResponses(json), ({ model, stream, ...asked }) =>
-    Result.map(readRequest(asked), ({ beyond, request }) => ({
+    Result.map(readRequest(asked), (read) => ({
       requestedModel: model,
-      task: {
-        _tag: "Chat",
-        request,
-        body: asked,
-        beyond,
-        ownNames: responsesNames(asked),
-        dialect: "responses",
-        mode: stream === true ? "stream" : "whole",
-      } as const,
+      task: { ...read, mode: stream === true ? "stream" : "whole" },
       dryRun: false,
       write: writeOutcome,
       stream:

@@ -5,7 +5,7 @@ import { chunkData } from "../dialects/chat-answer.ts"
 import { responseOf } from "../dialects/responses/answer.ts"
 import { compactionOf, isSummary, readCompaction } from "../dialects/responses/compaction.ts"
 import { ResponseStream } from "../dialects/responses/ResponseStream.ts"
-import { readRequest, responsesNames } from "../dialects/responses/request.ts"
+import { readRequest } from "../dialects/responses/request.ts"
 import { makeResponse, type ResponseState } from "../dialects/responses/response.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { fieldsOf } from "../domain/Task.ts"
@@ -58,18 +58,9 @@ export const decodeResponses: DecodeCall = ({ json, source }) =>
   Result.flatMap(check(json), (body) => {
     const { model, stream, ...asked } = body
     const streamed = stream === true
-    return Result.map(readRequest(asked), ({ request, beyond }) => ({
+    return Result.map(readRequest(asked), (read) => ({
       requestedModel: model,
-      task: {
-        _tag: "Chat",
-        request,
-        body: asked,
-        beyond,
-        ownNames: responsesNames(asked),
-        mode: streamed ? "stream" : "whole",
-        dialect: "responses",
-        source,
-      } as const,
+      task: { ...read, mode: streamed ? "stream" : "whole", source },
       dryRun: false,
       write: makeWriter(asked),
       stream: streamed ? streamWriter(asked) : undefined,
@@ -79,19 +70,9 @@ export const decodeResponses: DecodeCall = ({ json, source }) =>
 const decodeCompaction: DecodeCall = ({ json, source }) =>
   Result.flatMap(check(json), (body) => {
     const { model, ...asked } = body
-    return Result.map(readCompaction(asked), ({ request, beyond }) => ({
+    return Result.map(readCompaction(asked), (read) => ({
       requestedModel: model,
-      task: {
-        _tag: "Chat",
-        request,
-        body: asked,
-        beyond,
-        ownNames: responsesNames(asked),
-        mode: "whole",
-        dialect: "responses",
-        isCompaction: true,
-        source,
-      } as const,
+      task: { ...read, mode: "whole", source },
       dryRun: false,
       write: makeCompactionWriter(asked),
       stream: undefined,

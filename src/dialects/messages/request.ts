@@ -1,7 +1,7 @@
 import { createHash } from "node:crypto"
 import { Result } from "effect"
 import type { ChatMessage, ChatRequest } from "../../domain/Chat.ts"
-import type { BeyondChat } from "../../domain/Task.ts"
+import type { ReadRequest } from "../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
 import { type Origins, ownNames } from "../own-names.ts"
 import { contentOf, partsOf } from "./blocks.ts"
@@ -14,22 +14,23 @@ import { lowerTurn } from "./turns.ts"
  * stands within messages and tools is checked here. Fields that chat has no word for stay under their names, for providers
  * that know them; `thinking` does too, which says more than an effort.
  */
-export const toChat = (body: JsonObject): Result.Result<ReadRequest, Mistake> => {
+export const readRequest = (body: JsonObject): Result.Result<ReadRequest, Mistake> => {
   const notes = new Notes()
   const request = lowerRequest(body, notes)
   return notes.mistake === undefined
-    ? Result.succeed({ request, beyond: notes.beyond })
+    ? Result.succeed({
+        _tag: "Chat",
+        dialect: "messages",
+        request,
+        body,
+        beyond: notes.beyond,
+        ownNames: messagesNames(body),
+      })
     : Result.fail(notes.mistake)
 }
 
-/** A request in chat's words, and what of it has none. */
-export interface ReadRequest {
-  readonly request: ChatRequest
-  readonly beyond: BeyondChat | undefined
-}
-
 /** Makes what names as the client of a request does what a provider names in chat's words. */
-export const messagesNames = (body: JsonObject): ((param: string) => ReadonlyArray<string>) => {
+const messagesNames = (body: JsonObject): ((param: string) => ReadonlyArray<string>) => {
   const origins: Origins = new Map()
   let read: ChatRequest | undefined
   return (param) => {

@@ -2,8 +2,9 @@ import { Result } from "effect"
 import type { AnswerSummary } from "../../domain/Chat.ts"
 import { sealSummary } from "../../domain/compaction.ts"
 import type { GatewayError } from "../../domain/GatewayError.ts"
+import type { ReadRequest } from "../../domain/Task.ts"
 import { type JsonObject, objectsAt } from "../../platform/json.ts"
-import { type ReadRequest, readRequest } from "./request.ts"
+import { readRequest, responsesNames } from "./request.ts"
 import type { ResponseHead } from "./response.ts"
 import { responseUsage } from "./usage.ts"
 
@@ -20,9 +21,12 @@ to do. Keep names, numbers, paths, identifiers and quotations that are still nee
 /** Puts the wish for a summary into chat's words, for who has no other way to compact. */
 export const readCompaction = (body: JsonObject): Result.Result<ReadRequest, GatewayError> => {
   const fields = [...FIELDS, ...HINTS].flatMap((name) => (name in body ? [[name, body[name]]] : []))
-  return Result.map(readRequest(Object.fromEntries(fields)), ({ beyond, request }) => ({
-    beyond,
-    request: { ...request, messages: [...request.messages, { role: "user", content: ASK }] },
+  return Result.map(readRequest(Object.fromEntries(fields)), (read) => ({
+    ...read,
+    request: { ...read.request, messages: [...read.request.messages, { role: "user", content: ASK }] },
+    body,
+    ownNames: responsesNames(body),
+    isCompaction: true,
   }))
 }
 

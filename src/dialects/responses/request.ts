@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../domain/Chat.ts"
 import { GatewayError } from "../../domain/GatewayError.ts"
-import type { BeyondChat } from "../../domain/Task.ts"
+import type { ReadRequest } from "../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
 import { type Origins, ownNames } from "../own-names.ts"
 import { Beyond } from "./beyond.ts"
@@ -9,19 +9,20 @@ import { readInput } from "./items.ts"
 import { malformed } from "./malformed.ts"
 import { chatToolChoice, chatTools } from "./tools.ts"
 
-/** A request in chat's words, and what of it has none. */
-export interface ReadRequest {
-  readonly request: ChatRequest
-  readonly beyond: BeyondChat | undefined
-}
-
 /** Puts a request of OpenAI's Responses into chat's words. The gateway keeps no response, so what refers to one is refused. */
 export const readRequest = (body: JsonObject): Result.Result<ReadRequest, GatewayError> => {
   if (isAsked(body.previous_response_id)) return Result.fail(notFound)
   const stored = refusedFields.find(([field]) => isAsked(body[field]))
   if (stored !== undefined) return Result.fail(malformed(...stored))
   const beyond = new Beyond()
-  return Result.map(lowerRequest(body, beyond), (request) => ({ request, beyond: beyond.found }))
+  return Result.map(lowerRequest(body, beyond), (request) => ({
+    _tag: "Chat",
+    dialect: "responses",
+    request,
+    body,
+    beyond: beyond.found,
+    ownNames: responsesNames(body),
+  }))
 }
 
 /** Makes what names as the client of a request does what a provider names in chat's words. */

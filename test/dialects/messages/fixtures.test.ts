@@ -2,7 +2,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Result } from "effect"
 import { toMessage } from "../../../src/dialects/messages/answer.ts"
-import { toChat } from "../../../src/dialects/messages/request.ts"
+import { readRequest } from "../../../src/dialects/messages/request.ts"
 import type { FinishReason } from "../../../src/domain/Chat.ts"
 import type { Task } from "../../../src/domain/Task.ts"
 import { isObject, type JsonObject, parseJson } from "../../../src/platform/json.ts"
@@ -38,7 +38,7 @@ const models: ReadonlyArray<readonly [model: string, protocol: Protocol]> = [
 ]
 
 describe.each(readdirSync(requests))("the request %s", (name) => {
-  const lowered = toChat(read(`${name}/request.json`, requests))
+  const lowered = readRequest(read(`${name}/request.json`, requests))
 
   it("in chat", async () => {
     await isAsBefore(

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
 import fc from "fast-check"
 import { toMessage } from "../../../src/dialects/messages/answer.ts"
-import { toChat } from "../../../src/dialects/messages/request.ts"
+import { readRequest } from "../../../src/dialects/messages/request.ts"
 import { refusedBy } from "../../../src/dialects/messages/version.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../../../src/platform/json.ts"
 import { readEvents, translate } from "./read-events.ts"
@@ -100,7 +100,7 @@ describe("a request", () => {
   it("of any JSON is translated or refused, and nothing is thrown", () => {
     fc.assert(
       fc.property(anyBody, (body) => {
-        const chat = toChat(body)
+        const chat = readRequest(body)
         refusedBy("2026-10-21", body)
         if (Result.isSuccess(chat)) JSON.stringify(chat.success)
         else assert.isNotEmpty(chat.failure.rule)
@@ -112,7 +112,7 @@ describe("a request", () => {
   it("keeps the names, ids and arguments of its calls, in their order", () => {
     fc.assert(
       fc.property(turns, (messages) => {
-        const chat = Result.getOrThrow(toChat({ messages })).request.messages
+        const chat = Result.getOrThrow(readRequest({ messages })).request.messages
         const calls = chat.flatMap((message) => objectsAt(message, "tool_calls"))
         assert.deepStrictEqual(
           calls.map((call) => [

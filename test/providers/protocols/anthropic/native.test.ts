@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Result } from "effect"
-import { toChat } from "../../../../src/dialects/messages/request.ts"
+import { readRequest } from "../../../../src/dialects/messages/request.ts"
 import type { ChatChunk } from "../../../../src/domain/Chat.ts"
 import type { ChatTask } from "../../../../src/domain/Task.ts"
 import { jsonLimits } from "../../../../src/http/body.ts"
@@ -142,7 +142,7 @@ describe("a loop of tools that another vendor's model began", () => {
   })
 
   const sent = (json: ReturnType<typeof body>) => {
-    const task = { ...taskOf(JSON.stringify(json)), request: Result.getOrThrow(toChat(json)).request }
+    const task = { ...taskOf(JSON.stringify(json)), request: Result.getOrThrow(readRequest(json)).request }
     return JSON.parse(
       String(Result.getOrThrow(nativeAnthropic.lower(task, "claude-haiku-4-5")).write("whole")),
     )
