@@ -26,6 +26,23 @@ export const present = <Value>(value: Value | null | undefined): Value | undefin
 /** Fields of Messages without which the answer would be another: tools on other servers, earlier turns, what is to be done. */
 export const CLAUDES_ALONE = ["mcp_servers", "thread", "compaction"] as const
 
+export type Unserved = ReadonlyArray<readonly [field: string, asks: (value: unknown) => boolean]>
+
+/** Fields of chat that only OpenAI's protocols have, and which values of them ask for something. */
+export const OPENAIS_ALONE: Unserved = [
+  ["logit_bias", (value) => !isObject(value) || Object.keys(value).length > 0],
+  ["functions", (value) => !Array.isArray(value) || value.length > 0],
+  ["function_call", () => true],
+  ["audio", () => true],
+  ["web_search_options", () => true],
+]
+
+/** Finds a field that changes the answer and has no counterpart: leaving it out in silence would answer another question. */
+export const unservedField = (request: ChatRequest, fields: Unserved): LoweringFault | undefined => {
+  const found = fields.find(([field, asks]) => present(request[field]) !== undefined && asks(request[field]))
+  return found && unsupported(found[0], found[0] === "n" ? "n other than 1 is" : `${found[0]} is`)
+}
+
 /** Says within a schema what is said of it beside it, for vendors that have no place there. */
 export const described = (schema: JsonObject, description: unknown): JsonObject =>
   typeof description === "string" ? { description, ...schema } : schema

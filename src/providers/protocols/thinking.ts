@@ -1,5 +1,5 @@
 import { Result } from "effect"
-import type { ChatRequest } from "../../domain/Chat.ts"
+import type { ChatMessage, ChatRequest } from "../../domain/Chat.ts"
 import { isObject } from "../../platform/json.ts"
 import { malformed, present, unsupported } from "./lowering.ts"
 import type { LoweringFault } from "./Protocol.ts"
@@ -75,3 +75,9 @@ export const asksToThink = (
 /** Names the field in which a client says so. */
 export const thinkingField = (request: ChatRequest): string =>
   present(request.thinking) === undefined ? "reasoning_effort" : "thinking"
+
+/** Leaves out thoughts that a model had in its content: Mistral's, and Claude's where others pass them on without a signature. */
+export const withoutThoughts = (content: ChatMessage["content"]): ChatMessage["content"] =>
+  Array.isArray(content)
+    ? content.filter((part) => !["thinking", "redacted_thinking", "reasoning"].includes(part?.type))
+    : content

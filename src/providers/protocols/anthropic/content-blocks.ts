@@ -6,6 +6,7 @@ import type {
 } from "@anthropic-ai/sdk/resources/messages"
 import { Result } from "effect"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../../platform/json.ts"
+import { readDataUrl } from "../data-url.ts"
 import { malformed, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 
@@ -80,8 +81,8 @@ const lowerImage = (part: JsonObject, param: string): Result.Result<ImageBlockPa
   const url = stringAt(objectAt(part, "image_url"), "url")
   if (url === undefined) return Result.fail(malformed(param, "The URL of the image is missing."))
   if (/^https?:\/\//i.test(url)) return Result.succeed({ type: "image", source: { type: "url", url } })
-  const read = readData(url)
-  const media_type = IMAGES.find((each) => each === read?.type)
+  const read = readDataUrl(url)
+  const media_type = IMAGES.find((each) => each === read?.mediaType.toLowerCase())
   return read === undefined || media_type === undefined
     ? Result.fail(unsupported(param, "An image that is no JPEG, PNG, GIF or WebP by URL or in base64 is"))
     : Result.succeed({ type: "image", source: { type: "base64", media_type, data: read.data } })
@@ -94,28 +95,18 @@ const lowerFile = (
   const file = objectAt(part, "file")
   const data = stringAt(file, "file_data")
   if (data === undefined) return Result.fail(unsupported(param, "Files without file_data are"))
-  const read = readData(data)
+  const read = readDataUrl(data)
+  const type = read?.mediaType.toLowerCase()
   const title = stringAt(file, "filename")
-  const media_type = IMAGES.find((each) => each === read?.type)
+  const media_type = IMAGES.find((each) => each === type)
   if (read !== undefined && media_type !== undefined) {
     return Result.succeed({ type: "image", source: { type: "base64", media_type, data: read.data } })
   }
-  return read?.type === "application/pdf"
+  return read !== undefined && type === "application/pdf"
     ? Result.succeed({
         type: "document",
         source: { type: "base64", media_type: "application/pdf", data: read.data },
         ...(title && { title }),
       })
     : Result.fail(unsupported(param, "A file that is no PDF or image in base64 is"))
-}
-
-/** Matches a media type, any parameters, and base64. */
-const DATA_URL = /^data:([\w.+-]{1,100}\/[\w.+-]{1,100})(?:;[\w.=+"-]{1,100}){0,4};base64,/i
-
-const readData = (url: string): { readonly type: string; readonly data: string } | undefined => {
-  const header = DATA_URL.exec(url)
-  const type = header?.[1]?.toLowerCase()
-  if (header === null || type === undefined) return undefined
-  // Many clients call JPEG by its file name.
-  return { type: type === "image/jpg" ? "image/jpeg" : type, data: url.slice(header[0].length) }
 }

@@ -3,6 +3,7 @@ import { Result } from "effect"
 import type { ChatMessage } from "../../../domain/Chat.ts"
 import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
+import { withoutThoughts } from "../thinking.ts"
 import { CallHistory, lowerCall, lowerToolResult } from "./calls.ts"
 import { cacheMark, lowerContent, lowerTexts, textBlock } from "./content-blocks.ts"
 import { isThought, thoughtsOf } from "./thinking-blocks.ts"
@@ -114,12 +115,6 @@ const lowerAssistant = (draft: Draft, message: ChatMessage, path: string): Lower
   append(draft.turns, "assistant", [...thoughts, ...marked(message, said)])
   return undefined
 }
-
-/** Leaves out thoughts that a model had in its content: Mistral's, and Claude's where others pass them on without a signature. */
-const withoutThoughts = (content: ChatMessage["content"]): ChatMessage["content"] =>
-  Array.isArray(content)
-    ? content.filter((part) => !["thinking", "redacted_thinking", "reasoning"].includes(part?.type))
-    : content
 
 /** Puts the mark of a message to its last block. */
 const marked = <Each extends ContentBlockParam>(message: ChatMessage, blocks: Array<Each>): Array<Each> => {

@@ -2,13 +2,13 @@ import { Result } from "effect"
 import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import { joinObjects } from "../../../platform/json.ts"
 import { remembered } from "../../../platform/remembered.ts"
-import { unsupported } from "../lowering.ts"
+import { unservedField, unsupported } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { asksToThink, readThinking, thinkingField, type WantedThinking } from "../thinking.ts"
 import { closed } from "./answer-schema.ts"
 import { type Conversation, endsInBareCalls, lowerMessages, withoutThoughtBlocks } from "./messages.ts"
 import { answersBySchema, takesOrders } from "./model-abilities.ts"
-import { droppedFields, lowerSettings, type Settings, samplingFor, unservedField } from "./settings.ts"
+import { droppedFields, lowerSettings, type Settings, samplingFor, UNSERVED } from "./settings.ts"
 import { thinkingFor } from "./thinking.ts"
 import { isThought } from "./thinking-blocks.ts"
 import { lowerTools, type ToolSettings, toolsOfHistory } from "./tools.ts"
@@ -108,7 +108,7 @@ interface CommonParts {
 
 /** Reads the parts, once for all models that may serve a request. */
 const commonParts = remembered((request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
-  const unserved = unservedField(request)
+  const unserved = unservedField(request, UNSERVED)
   if (unserved !== undefined) return Result.fail(unserved)
   const tools = lowerTools(request)
   if (Result.isFailure(tools)) return Result.fail(tools.failure)

@@ -8,8 +8,10 @@ import {
   foreignReasoning,
   lostWithin,
   malformed,
+  OPENAIS_ALONE,
   otherFields,
   present,
+  type Unserved,
   unsupported,
 } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
@@ -152,13 +154,9 @@ const lowerResponseFormat = (format: unknown): Result.Result<JsonObject | undefi
   }
 }
 
-/** Fields that change the answer and have no counterpart: leaving one out in silence would answer another question. */
-const unserved: ReadonlyArray<readonly [field: string, asks: (value: unknown) => boolean]> = [
-  ["logit_bias", (value) => !isObject(value) || Object.keys(value).length > 0],
-  ["functions", (value) => !Array.isArray(value) || value.length > 0],
-  ["function_call", () => true],
-  ["audio", () => true],
-  ["web_search_options", () => true],
+/** Fields that change the answer and have no counterpart. */
+export const UNSERVED: Unserved = [
+  ...OPENAIS_ALONE,
   ["modalities", (value) => !Array.isArray(value) || value.some((each) => each !== "text")],
   ["n", (value) => roundedNumber(value) !== 1],
   ["logprobs", (value) => value !== false],
@@ -166,19 +164,12 @@ const unserved: ReadonlyArray<readonly [field: string, asks: (value: unknown) =>
   ["presence_penalty", (value) => value !== 0],
 ]
 
-export const unservedField = (request: ChatRequest): LoweringFault | undefined => {
-  const found = unserved.find(
-    ([field, asks]) => present(request[field]) !== undefined && asks(request[field]),
-  )
-  return found && unsupported(found[0], found[0] === "n" ? "n other than 1 is" : `${found[0]} is`)
-}
-
 /** Fields of a chat of which something is made, or which only the gateway is meant to read. */
 const UNDERSTOOD: ReadonlySet<string> = new Set([
   ...["messages", "stream", "stream_options", "max_tokens", "max_completion_tokens", "temperature", "top_p"],
   ...["top_k", "stop", "response_format", "reasoning_effort", "thinking", "tools", "tool_choice", "user"],
   ...["parallel_tool_calls", "service_tier", "safety_identifier", "cache_control", "top_logprobs"],
-  ...unserved.map(([field]) => field),
+  ...UNSERVED.map(([field]) => field),
 ])
 
 /**

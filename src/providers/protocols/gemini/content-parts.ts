@@ -1,6 +1,7 @@
 import type { Part } from "@google/genai"
 import { Result } from "effect"
 import { isObject, objectAt, stringAt } from "../../../platform/json.ts"
+import { readDataUrl } from "../data-url.ts"
 import { malformed, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
 
@@ -75,17 +76,9 @@ const lowerPart = (part: unknown, path: string): Result.Result<Part, LoweringFau
 
 const isDataUrl = (url: string): boolean => /^data:/i.test(url)
 
-/** Matches a media type, any parameters, and base64. */
-const DATA_URL = /^data:([\w.+-]{1,100}\/[\w.+-]{1,100})(?:;[\w.=+"-]{1,100}){0,4};base64,/i
-
 const inlineData = (url: string, param: string): Result.Result<Part, LoweringFault> => {
-  const header = DATA_URL.exec(url)
-  const mimeType = header?.[1]
-  return header === null || mimeType === undefined
+  const read = readDataUrl(url)
+  return read === undefined
     ? Result.fail(unsupported(param, "Data other than a data: URL with a media type and base64 is"))
-    : Result.succeed({ inlineData: { mimeType: knownName(mimeType), data: url.slice(header[0].length) } })
+    : Result.succeed({ inlineData: { mimeType: read.mediaType, data: read.data } })
 }
-
-/** Returns the media type that Google knows: many clients call JPEG by its file name. */
-const knownName = (mimeType: string): string =>
-  mimeType.toLowerCase() === "image/jpg" ? "image/jpeg" : mimeType

@@ -4,6 +4,7 @@ import type { ChatMessage } from "../../../domain/Chat.ts"
 import { objectsAt } from "../../../platform/json.ts"
 import { malformed, present, unsupported } from "../lowering.ts"
 import type { LoweringFault } from "../Protocol.ts"
+import { withoutThoughts } from "../thinking.ts"
 import { CallHistory, lowerCall, lowerToolResult } from "./calls.ts"
 import { lowerContent } from "./content-parts.ts"
 import { signatureOf } from "./signatures.ts"
@@ -127,12 +128,6 @@ const lowerAssistant = (draft: Draft, message: ChatMessage, path: string): Lower
   append(draft.contents, "model", said)
   return undefined
 }
-
-/** Leaves out thoughts that another vendor's model had in its content: Mistral's, Anthropic's. */
-const withoutThoughts = (content: ChatMessage["content"]): ChatMessage["content"] =>
-  Array.isArray(content)
-    ? content.filter((part) => !["thinking", "redacted_thinking", "reasoning"].includes(part?.type))
-    : content
 
 /** Puts the signature of a text to its last part; one that came with an empty text goes back with one. */
 const withSignature = (parts: ReadonlyArray<Part>, thoughtSignature: string | undefined): Array<Part> => {

@@ -1,8 +1,8 @@
 import { Result } from "effect"
 import type { ChatRequest } from "../../../domain/Chat.ts"
-import { isObject, joinObjects } from "../../../platform/json.ts"
+import { joinObjects } from "../../../platform/json.ts"
 import { remembered } from "../../../platform/remembered.ts"
-import { CLAUDES_ALONE, present, unsupported } from "../lowering.ts"
+import { CLAUDES_ALONE, OPENAIS_ALONE, type Unserved, unservedField } from "../lowering.ts"
 import type { BodyWriter, LoweringFault } from "../Protocol.ts"
 import { asksToThink, thinkingField } from "../thinking.ts"
 import { type Conversation, lowerMessages } from "./contents.ts"
@@ -93,7 +93,7 @@ const makeParts = (
 
 /** Reads the parts, once for all models that may serve a request. */
 const commonParts = remembered((request: ChatRequest): Result.Result<CommonParts, LoweringFault> => {
-  const unserved = unservedField(request)
+  const unserved = unservedField(request, UNSERVED)
   if (unserved !== undefined) return Result.fail(unserved)
   const fields = readGoogleFields(request)
   if (Result.isFailure(fields)) return Result.fail(fields.failure)
@@ -114,19 +114,5 @@ const commonParts = remembered((request: ChatRequest): Result.Result<CommonParts
   }))
 })
 
-/** Fields that change the answer and have no counterpart: leaving one out in silence would answer another question. */
-const unservedFields: ReadonlyArray<readonly [field: string, asks: (value: unknown) => boolean]> = [
-  ["logit_bias", (value) => !isObject(value) || Object.keys(value).length > 0],
-  ["functions", (value) => !Array.isArray(value) || value.length > 0],
-  ["function_call", () => true],
-  ["audio", () => true],
-  ["web_search_options", () => true],
-  ...CLAUDES_ALONE.map((field) => [field, () => true] as const),
-]
-
-const unservedField = (request: ChatRequest): LoweringFault | undefined => {
-  const found = unservedFields.find(
-    ([field, asks]) => present(request[field]) !== undefined && asks(request[field]),
-  )
-  return found && unsupported(found[0], `${found[0]} is`)
-}
+/** Fields that change the answer and have no counterpart. */
+const UNSERVED: Unserved = [...OPENAIS_ALONE, ...CLAUDES_ALONE.map((field) => [field, () => true] as const)]
