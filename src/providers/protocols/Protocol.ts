@@ -10,9 +10,10 @@ import type { SseEvent } from "../http/sse.ts"
 import type { UpstreamHeaders } from "../http/UpstreamExchange.ts"
 
 /**
- * One provider wire format as pure functions. Each folder names its files alike: `protocol.ts` joins what `request.ts` lowers,
- * `answer.ts`, `stream.ts` and `embeddings.ts` read, `other-form.ts` mends, and `usage.ts`, `finish-reason.ts` and `errors.ts` know;
- * `native-request.ts` and `native-stream.ts` are for clients that speak the same. The rest is named in the vendor's words.
+ * One provider wire format as pure functions. Its folder has the same files as the others: `request.ts` lowers, `answer.ts`,
+ * `stream.ts` and `embeddings.ts` read, `usage.ts`, `finish-reason.ts` and `errors.ts` read a part of each, `other-form.ts` turns
+ * whole answers and streams into one another, and `protocol.ts` joins them; `native-*.ts` are for clients that speak it themselves.
+ * Other files are named in the vendor's words.
  */
 export interface Protocol {
   /** Puts a task into the protocol's words. Pure; work in proportion to the length of texts is left to the writer. */
@@ -39,7 +40,7 @@ export interface Protocol {
 /** A protocol at the paths of a vendor. One vendor may have several, for the dialects that it speaks. */
 export interface Wire {
   readonly protocol: Protocol
-  /** What clients speak it too, whose requests it takes whole; absent where chat is translated. */
+  /** The dialect whose requests it takes as they are; absent where whatever goes over it is translated. */
   readonly dialect?: Dialect
   /** The path after the base URL. */
   readonly path: (model: string, call: "chat" | "stream" | "embedding") => string

@@ -1,8 +1,8 @@
 import { createHash } from "node:crypto"
 
 /**
- * Returns the name of a call for a vendor that takes no longer one: a call that another vendor's model made may have any. It is
- * the same for the call and its result, and from one request to the next, which prompt caches live on.
+ * Returns the id of a call for a vendor that bounds its length: other vendors' models give longer ones. It is the same for the
+ * call and its result, and from one request to the next, which prompt caches live on.
  */
 export const boundedCallId = (id: string, max: number): string =>
   id.length > max ? `call_${digestOf(id).slice(0, 32)}` : id

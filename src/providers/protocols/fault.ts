@@ -2,8 +2,8 @@ import { isAboutRequest, type ProviderErrorKind } from "../../domain/ProviderErr
 import type { Fault } from "./Protocol.ts"
 
 /**
- * Makes the fault of a provider's error, with the texts that may be kept. Free text is kept only where it is about the client's own request, in
- * one line and bounded; the log gets identifiers alone, and of an auth failure nothing: such answers quote keys.
+ * Makes the fault of a provider's error, with the texts that may be kept. Free text is kept only where it is about the client's
+ * own request, in one line and bounded; the log gets identifiers alone, and of an auth failure nothing: such answers quote keys.
  */
 export const upstreamFault = (
   kind: ProviderErrorKind,

@@ -49,7 +49,7 @@ export const wireAt = (
   }
 }
 
-/** Tells whether a request has only tools that the endpoint knows, and items of those. Others are said in chat, as far as it can. */
+/** Tells whether the endpoint knows all tools of a request and the items that come of them. Any other request goes as chat. */
 const knows = ({ tools }: Endpoint, dialect: keyof Endpoints, { body = {} }: ChatTask): boolean => {
   if (tools === undefined) return true
   const known = [...USUAL[dialect], ...tools]

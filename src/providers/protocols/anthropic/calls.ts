@@ -18,7 +18,7 @@ export const toClaudeName = (name: string): string | undefined => toWireName(nam
 
 /** The calls of a conversation so far. */
 export class CallHistory {
-  /** Calls that have no result yet: their ids here and there. */
+  /** Calls that have no result yet: the client's ids of them, and those that Claude is told. */
   readonly open = new Map<string, string>()
   /** Names of the functions that were called. */
   readonly called = new Set<string>()
@@ -27,8 +27,8 @@ export class CallHistory {
   #made = 0
 
   /**
-   * Names a call. Claude takes an id once in a conversation, while some vendors number the calls of each turn. A made-up one is
-   * the same from one request to the next, which prompt caches live on.
+   * Returns the id that Claude is told of a call: it takes each once in a conversation, while some vendors number the calls of
+   * each turn. A made-up one is the same from one request to the next, which prompt caches live on.
    */
   opens(id: string | undefined): string {
     let own = id ?? ""

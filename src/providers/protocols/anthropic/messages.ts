@@ -87,7 +87,7 @@ const lowerInstruction = (draft: Draft, message: ChatMessage, path: string): Low
   return undefined
 }
 
-/** Gives calls that have no result by now an empty one, since Claude takes none without, and held instructions their place. */
+/** Gives calls without a result an empty one, since Claude takes no call without; held instructions follow. */
 const release = ({ held, history, turns }: Draft): void => {
   for (const tool_use_id of history.open.values()) {
     append(turns, "user", [{ type: "tool_result", tool_use_id, content: NO_RESULT }])

@@ -22,7 +22,7 @@ interface OpenBlock {
   readonly type: "tool_use" | "thinking"
   /** Its number among the calls or among the thoughts. */
   readonly nth: number
-  /** What a call is called with, where it comes with its beginning. */
+  /** Arguments of a call, where they come with its beginning. */
   readonly input?: JsonObject | undefined
   /** A thought, as far as it has come. */
   thought: string

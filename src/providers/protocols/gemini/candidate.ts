@@ -36,7 +36,7 @@ export const nothing: CandidateContent = {
 export const isEmpty = ({ text, images, calls }: CandidateContent): boolean =>
   text === "" && images.length === 0 && calls.length === 0
 
-/** Reads a candidate. `ownId` names the calls that Gemini did not name, by their number within this candidate. */
+/** Reads a candidate. `ownId` makes ids for calls that came without one, by their number within this candidate. */
 export const readCandidate = (candidate: JsonObject, ownId: (nth: number) => string): CandidateContent => {
   let text = ""
   let reasoning = ""
@@ -101,6 +101,6 @@ export const answerHead = (model: string, json: JsonObject, nowMs: number): Wire
   model: stringAt(json, "modelVersion") || model,
 })
 
-/** Makes a name for a call that Gemini did not name. OpenAI takes at most 40 characters back. */
+/** Makes an id for a call that came without one, within the 40 characters that OpenAI takes back. */
 export const callId = (head: WireHead, choice: number, nth: number): string =>
   `call_${head.id.slice("chatcmpl-".length).slice(0, 24)}_${choice}_${nth}`

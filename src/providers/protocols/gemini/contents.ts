@@ -95,7 +95,7 @@ const lowerInstruction = (draft: Draft, message: ChatMessage, path: string): Low
   return undefined
 }
 
-/** Gives calls that have no result by now an empty one, since Gemini counts them against the calls, and held instructions their place. */
+/** Gives calls without a result an empty one, since Gemini counts results against calls; held instructions follow. */
 const release = ({ contents, held, history }: Draft): void => {
   for (const id of history.open) {
     const name = history.functions.get(id) ?? ""

@@ -4,7 +4,7 @@ import { boundedCallId, digestOf } from "../call-ids.ts"
 import type { Audience } from "./audience.ts"
 import { withMessages } from "./with-messages.ts"
 
-/** Returns the request with names of calls that its reader takes; the same request when it takes them as they are. */
+/** Returns the request with ids of calls that its reader takes; the same request when it takes them as they are. */
 export const withOwnCallIds = (
   request: ChatRequest,
   { isMistral, isOpenAi }: Pick<Audience, "isMistral" | "isOpenAi">,
@@ -34,7 +34,7 @@ export const withOwnCallIds = (
   )
 }
 
-/** OpenAI's bound on the name of a call. */
+/** Returns an id as OpenAI takes it: of at most 40 characters. */
 const forOpenAi = (id: string): string => boundedCallId(id, 40)
 
 /** "Tool call id was call_1 but must be a-z, A-Z, 0-9, with a length of 9." */

@@ -96,7 +96,7 @@ const begin = (calls: ChoiceCalls, piece: JsonObject, ownId: string): Call => {
 
 const isIndex = (index: unknown): index is number => Number.isInteger(index)
 
-/** Names a call that its vendor did not name, within the 40 characters that OpenAI takes back. */
+/** Makes an id for a call that came without one, within the 40 characters that OpenAI takes back. */
 const ownId = (json: JsonObject, choice: JsonObject, nth: number): string => {
   const answer = (stringAt(json, "id") ?? "").replace(/\W/g, "").slice(-24)
   return `call_${answer}_${choice.index ?? 0}_${nth}`

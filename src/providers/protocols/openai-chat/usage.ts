@@ -69,7 +69,7 @@ export const reportedNanoUsd = (usage: JsonObject): number | undefined => {
   return typeof upstream === "number" ? Math.round((usd + upstream) * 1e9) : undefined
 }
 
-/** Returns the input with what the cache read and wrote, which proxies in front of Claude count beside it: then the total says so. */
+/** Returns the input with what the cache read and wrote. Proxies in front of Claude count that beside it, as their total shows. */
 const inputOf = (usage: JsonObject, cached: unknown, written: unknown): unknown => {
   const { completion_tokens: output = usage.output_tokens, total_tokens: total } = usage
   const input = usage.prompt_tokens ?? usage.input_tokens

@@ -18,7 +18,10 @@ export const responseFault = (response: JsonObject): Fault | undefined =>
 const failure = (error: JsonObject): Fault =>
   classifyInBand({ error: { ...error, type: errorTypes.get(error.code) ?? error.type } })
 
-/** The types that errors with a status have, of codes that stand without: with a new one in OpenAI's own package, this does not compile. */
+/**
+ * The type that each code has in an error with a status, and lacks inside of a 200. With a new code in OpenAI's own package, this
+ * does not compile.
+ */
 const errorTypes: ReadonlyMap<unknown, string> = new Map(
   Object.entries({
     server_error: "server_error",

@@ -107,7 +107,7 @@ const reasoningItems = (message: ChatMessage): ReadonlyArray<JsonObject> => {
   })
 }
 
-/** OpenAI takes no longer names of calls in Responses. */
+/** The longest id of a call that OpenAI takes in Responses. */
 const MAX_CALL_ID = 64
 
 export const ownCallId = (id: unknown): unknown =>

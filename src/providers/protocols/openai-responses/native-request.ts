@@ -11,7 +11,7 @@ import { ENCRYPTED, reasons } from "./model-abilities.ts"
 
 /** What sets a vendor's Responses apart from OpenAI's own. */
 export interface VendorResponses {
-  /** Whose models reason in secret, for whoever holds the text: all of the vendor's, or those of OpenAI's among them, or none known. */
+  /** Which of its models hand out their reasoning encrypted: all, those of OpenAI's among them, or none that is known. */
   readonly encrypts?: "all" | "OpenAI's"
   /** Fields that it refuses, and that an answer can do without. */
   readonly without?: ReadonlyArray<string>
@@ -112,8 +112,8 @@ const nameOf = (model: string): string => model.replace(/^(.*\/|([a-z]+\.)*opena
 const isOpenAiModel = (name: string): boolean => /^(ft:)?(gpt-\d|o\d|codex-|chatgpt-)/.test(name)
 
 /**
- * Returns items without what another vendor said: its reasoning, what it wants back with a call, and names that OpenAI does not
- * take; and the gateway's own summaries as words.
+ * Returns items without what another vendor said: its reasoning, what it wants back with a call, and ids of calls that OpenAI
+ * does not take; and with the gateway's own summaries as texts.
  */
 const ownItems = (vendor: VendorResponses, name: string, input: unknown): unknown => {
   if (!Array.isArray(input)) return input

@@ -118,7 +118,7 @@ class ResponsesStream implements StreamReader {
     return details.length === 0 ? [] : this.#say({ reasoning_details: details }, "", 0)
   }
 
-  /** Says what a call is called with, all at once, where no piece of it came. */
+  /** Says the arguments or the input of a call all at once, where no piece of them came. */
   #input(event: JsonObject, { arguments: args, input: custom }: JsonObject): ReadonlyArray<ChatChunk> {
     const isCustom = typeof custom === "string"
     const input = isCustom ? custom : typeof args === "string" ? args : ""
