@@ -141,6 +141,10 @@ const fileName = (title?: string): string => {
   return /\.pdf$/i.test(title) ? title : `${title}.pdf`
 }
 
+/** Turns the content of a turn into chat's: mostly it is a text, and stays one. */
+export const lowerContent = (content: unknown, path: Path, notes: Notes): string | ReadonlyArray<Part> =>
+  typeof content === "string" ? content : contentOf(partsOf(content, path, notes))
+
 /** Joins parts that are nothing but texts into one, which every server takes; `separator` undefined: only a single one. */
 export const contentOf = (parts: ReadonlyArray<Part>, separator?: string): string | ReadonlyArray<Part> => {
   if (parts.length === 0) return ""

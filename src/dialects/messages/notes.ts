@@ -37,7 +37,7 @@ export class Notes {
 
   /** Notes where `value` comes from; `within`: where what it has does, by chat's path and from `path` on. */
   from<Value extends object>(value: Value, path: Path, within?: Within): Value {
-    this.fromAll([value], path, within)
+    if (this.#origins !== undefined) this.fromAll([value], path, within)
     return value
   }
 

@@ -99,6 +99,7 @@ const lowerStop = (sequences: unknown) =>
 
 /** `output_format` is what `output_config.format` was called before. */
 const lowerOutput = (body: JsonObject, notes: Notes) => {
+  if (body.output_config === undefined && body.output_format === undefined) return {}
   const { effort, format = body.output_format, ...others } = objectAt(body, "output_config") ?? {}
   return {
     ...(typeof effort === "string" && { reasoning_effort: effort }),

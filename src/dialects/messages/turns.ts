@@ -2,7 +2,17 @@ import type { ChatMessage } from "../../domain/Chat.ts"
 import { carriedReasoning, isCarriedReasoning } from "../../domain/carried-reasoning.ts"
 import { CLAUDE_FORMAT } from "../../domain/reasoning-details.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../../platform/json.ts"
-import { contentOf, hintsOf, imageUrl, type Part, partOf, partsOf, textAt, typeOf } from "./blocks.ts"
+import {
+  contentOf,
+  hintsOf,
+  imageUrl,
+  lowerContent,
+  type Part,
+  partOf,
+  partsOf,
+  textAt,
+  typeOf,
+} from "./blocks.ts"
 import type { Notes, Path } from "./notes.ts"
 
 /** Turns one message into those of chat, where results of tools are messages of their own. */
@@ -18,7 +28,7 @@ export const lowerTurn = (message: unknown, path: Path, notes: Notes): ReadonlyA
     case "assistant":
       return [lowerAnswer(message.content, at, notes)]
     case "system":
-      return [notes.from({ role: "system", content: contentOf(partsOf(message.content, at, notes)) }, at)]
+      return [notes.from({ role: "system", content: lowerContent(message.content, at, notes) }, at)]
     default:
       notes.refuse([...path, "role"], "Expected user, assistant or system")
       return []
@@ -28,7 +38,7 @@ export const lowerTurn = (message: unknown, path: Path, notes: Notes): ReadonlyA
 /** Results come before what else the user says: chat wants them right after their calls. */
 const lowerQuestion = (content: unknown, path: Path, notes: Notes): ReadonlyArray<ChatMessage> => {
   if (!Array.isArray(content)) {
-    return [notes.from({ role: "user", content: contentOf(partsOf(content, path, notes)) }, path)]
+    return [notes.from({ role: "user", content: lowerContent(content, path, notes) }, path)]
   }
   const results: Array<ChatMessage> = []
   const said: Array<Part> = []
@@ -74,7 +84,7 @@ const asFailure = (parts: ReadonlyArray<Part>): ReadonlyArray<Part> => {
 
 const lowerAnswer = (content: unknown, path: Path, notes: Notes): ChatMessage => {
   if (!Array.isArray(content)) {
-    return notes.from({ role: "assistant", content: contentOf(partsOf(content, path, notes), "") }, path)
+    return notes.from({ role: "assistant", content: lowerContent(content, path, notes) }, path)
   }
   const said: Array<Part> = []
   const calls: Array<unknown> = []
