@@ -166,4 +166,19 @@ describe("a server that has no such path after all", () => {
       assert.deepStrictEqual(paths(), ["/v1/messages", "/v1/messages"])
     }),
   )
+
+  it.live("is not one that misses a file of the client's", () =>
+    Effect.gen(function* () {
+      const { paths, prepare, upstream } = yield* world(BOTH)
+      upstream.enqueue(
+        ok(),
+        status(404, { error: { message: "File not found", type: "not_found_error" } }),
+        status(500, {}),
+      )
+      yield* prepare(task("responses")).complete(5000)
+      assert.strictEqual((yield* Effect.flip(prepare(task("responses")).complete(5000))).kind, "refused")
+      yield* Effect.flip(prepare(task("responses")).complete(5000))
+      assert.deepStrictEqual(paths(), ["/v1/responses", "/v1/responses", "/v1/responses"])
+    }),
+  )
 })

@@ -25,6 +25,14 @@ export const makeExchanges = (
   upstream: Upstream,
   onMissing: (wire: Wire) => void,
 ) => {
+  /** Wires over which it has answered: what is missing there is something else, a file of the client's for one. */
+  const found = new Set<Wire>()
+
+  const taken = (call: OutgoingCall): void => {
+    found.add(call.wire)
+    call.taken()
+  }
+
   const failure = (model: string, fault: Fault, status?: number, usage: Usage | null = null) =>
     new ProviderError({
       kind: fault.kind,
@@ -48,7 +56,7 @@ export const makeExchanges = (
     said: Buffer,
     usage?: Usage | null,
   ) => {
-    if (call.wire.instead !== undefined && isMissingPath(status, said)) {
+    if (call.wire.instead !== undefined && !found.has(call.wire) && isMissingPath(status, said)) {
       onMissing(call.wire)
       return Effect.fail(failure(call.model, { kind: "needs_rewording", detail: "no such path" }, status))
     }
@@ -103,7 +111,7 @@ export const makeExchanges = (
       const bytes = joined === undefined ? body : Buffer.from(JSON.stringify(joined))
       const completion = parse(call, { json, bytes, nowMs })
       if (Result.isSuccess(completion)) {
-        call.taken()
+        taken(call)
         return Effect.succeed(completion.success)
       }
       return failQuoting(
@@ -149,7 +157,7 @@ export const makeExchanges = (
   /** Reads the end of a stream, of an answer with status 200. */
   const ended = (call: OutgoingCall, { fault, said }: StreamEnd): Effect.Effect<void, ProviderError> => {
     if (fault !== undefined) return failQuoting(call, fault, 200, said)
-    call.taken()
+    taken(call)
     return Effect.void
   }
 
