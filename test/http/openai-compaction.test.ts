@@ -162,6 +162,40 @@ describe("OpenAI's own way", () => {
   })
 })
 
+describe("a server in OpenAI's place", () => {
+  const noPath = (path: string) =>
+    status(404, {
+      error: {
+        message: `Invalid URL (POST ${path})`,
+        type: "invalid_request_error",
+        param: null,
+        code: null,
+      },
+    })
+
+  it.each([
+    ["no compaction", ["/v1/responses/compact", "/v1/responses"]],
+    ["nothing but chat", ["/v1/responses/compact", "/v1/responses", "/v1/chat/completions"]],
+  ])("that has %s is asked for a summary, and loses no model", async (_, paths) => {
+    const other = await OpenAiWorld.start({ openAi: true, maxAttempts: 3 })
+    try {
+      for (const path of paths.slice(0, -1)) other.upstream.enqueue(noPath(path))
+      other.upstream.respond(ok({ text: SUMMARY }))
+      const { output } = await other.client().responses.compact({ model: "openai/gpt-5.5", input: "Hi" })
+      assert.strictEqual(output.at(-1)?.type, "compaction")
+      assert.deepStrictEqual(
+        other.upstream.calls.map(({ path }) => path),
+        paths,
+      )
+      await other
+        .client()
+        .chat.completions.create({ model: "openai/gpt-5.5", messages: [{ role: "user", content: "Hi" }] })
+    } finally {
+      await other.stop()
+    }
+  })
+})
+
 it("has an endpoint of its own in the ledger", async () => {
   const { id, key } = await world.gateway.createKey()
   await world.client({ apiKey: key }).responses.compact({ model: "p0/m", input: "Hi" })

@@ -16,6 +16,15 @@ import type { Wire } from "../protocols/Protocol.ts"
 /** Makes the provider for OpenAI itself, which speaks chat completions and Responses. */
 export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => {
   const chat: Wire = { protocol: openAiChat({ isOpenAi: true }), dialect: "chat", path: openAiPath }
+  // What stands in for OpenAI at another address may have chat alone.
+  const responses: Wire = { protocol: openAiResponses, path, instead: chat }
+  const native: Wire = { protocol: nativeResponses, dialect: "responses", path, instead: chat }
+  const compaction: Wire = {
+    protocol: nativeCompaction,
+    dialect: "responses",
+    path: () => "/responses/compact",
+    instead: responses,
+  }
   return makeHttpProvider(config, transport, (task, model) => {
     if (task._tag === "Embedding") return chat
     if (speaksResponses(task, model)) return task.isCompaction ? compaction : native
@@ -36,10 +45,3 @@ const needsResponses = (task: ChatTask, model: string): boolean => {
 }
 
 const path = () => "/responses"
-const responses: Wire = { protocol: openAiResponses, path }
-const native: Wire = { protocol: nativeResponses, dialect: "responses", path }
-const compaction: Wire = {
-  protocol: nativeCompaction,
-  dialect: "responses",
-  path: () => "/responses/compact",
-}
