@@ -3,7 +3,7 @@ import { assert } from "@effect/vitest"
 import { ResponsesWS } from "openai/resources/responses/ws"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { ok, status, toolCall } from "../support/fake-upstream-behaviours.ts"
-import { streamThenCut, streamThenHang } from "../support/fake-upstream-streams.ts"
+import { rawStream, streamThenCut, streamThenHang } from "../support/fake-upstream-streams.ts"
 import { eventually } from "../support/process-watch.ts"
 import { SocketClient, type SocketEvent } from "../support/SocketClient.ts"
 import { OpenAiWorld } from "./openai-sdk-world.ts"
@@ -186,6 +186,16 @@ describe("the last response", () => {
     const first = responseOf(await client.ask({ model: "p0/m", input: "Hi" }))
     await client.ask({ model: "p0/m", input: "Another" })
     const next = { model: "p0/m", previous_response_id: first.id, input: "On" }
+    assert.strictEqual(errorOf(await client.ask(next)).code, "previous_response_not_found")
+  })
+
+  it("is none that does not say what it is, and its connection stays", async () => {
+    const client = await open()
+    const event = { type: "response.completed", response: { id: "resp_1", status: "completed" } }
+    world.upstream.enqueue(rawStream([`data: ${JSON.stringify(event)}\n\n`]))
+    const model = "openai/gpt-5.4-mini"
+    assert.strictEqual((await client.ask({ model, input: "Hi" })).at(-1)?.type, "response.completed")
+    const next = { model, previous_response_id: "resp_1", input: "On" }
     assert.strictEqual(errorOf(await client.ask(next)).code, "previous_response_not_found")
   })
 

@@ -60,7 +60,7 @@ export class Conversation {
   answered(response: JsonObject | undefined): void {
     const asked = this.#asked
     this.#asked = undefined
-    if (response === undefined || asked === undefined) {
+    if (!Array.isArray(response?.output) || asked === undefined) {
       // One that was not even read may have gone on from it.
       if (asked?.goesOn !== false) this.#last = undefined
       return
