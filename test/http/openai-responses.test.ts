@@ -109,6 +109,34 @@ describe("a request", () => {
     })
   })
 
+  it("has the image that a tool gave behind its result, where every server takes one", async () => {
+    const image_url = "data:image/png;base64,aGk="
+    await client.responses.create({
+      model: "p0/m",
+      input: [
+        { role: "user", content: "Look." },
+        { type: "function_call", call_id: "c1", name: "weather", arguments: "{}" },
+        {
+          type: "function_call_output",
+          call_id: "c1",
+          output: [{ type: "input_image", image_url, detail: "auto" }],
+        },
+      ],
+      tools: [weather],
+    })
+    const { messages } = world.upstream.calls.at(-1)?.json as { messages: ReadonlyArray<object> }
+    assert.deepStrictEqual(messages.slice(2), [
+      { role: "tool", tool_call_id: "c1", content: "(What is no text follows below.)" },
+      {
+        role: "user",
+        content: [
+          { type: "text", text: "Of the result of c1:" },
+          { type: "image_url", image_url: { url: image_url, detail: "auto" } },
+        ],
+      },
+    ])
+  })
+
   it("is repeated in the response, which has an id and a time of its own", async () => {
     const before = Math.floor(Date.now() / 1000)
     const asked = { instructions: "Be brief.", temperature: 0.5, metadata: { a: "b" } }

@@ -95,8 +95,8 @@ const withoutHint = (part: unknown): unknown => {
 
 // --- results of tools
 
-/** OpenAI takes nothing but texts in the result of a tool. */
-const withMediaAfterResults = (messages: ReadonlyArray<ChatMessage>): ReadonlyArray<ChatMessage> => {
+/** Returns messages with what is no text after the results of tools: OpenAI takes nothing else in one. */
+export const withMediaAfterResults = (messages: ReadonlyArray<ChatMessage>): ReadonlyArray<ChatMessage> => {
   if (!messages.some(hasMedia)) return messages
   const changed: Array<ChatMessage> = []
   let media: Array<Parts[number]> = []

@@ -6,7 +6,7 @@ import { remembered } from "../../../platform/remembered.ts"
 import { type Audience, audienceOf } from "./audience.ts"
 import { withOwnCallIds } from "./call-ids.ts"
 import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
-import { inOpenAiWords } from "./from-messages.ts"
+import { inOpenAiWords, withMediaAfterResults } from "./from-messages.ts"
 
 /** The members that the gateway sets; every other member is the client's. */
 interface Settings {
@@ -46,11 +46,24 @@ const formOf = ({ isClaude, isMistral, isOpenAi, reasons }: Audience, isOlder: b
   (Number(isOlder) << 3) |
   (Number(isMistral) << 4)
 
+/** Returns the request without what of the client's dialect no chat has. */
+const inChatsWords = (
+  dialect: ChatTask["dialect"],
+  request: ChatRequest,
+  audience: Audience,
+): ChatRequest => {
+  if (audience.isClaude) return request
+  if (dialect === "messages") return inOpenAiWords(request, audience)
+  if (dialect !== "responses") return request
+  const messages = withMediaAfterResults(request.messages)
+  return messages === request.messages ? request : { ...request, messages }
+}
+
 const ownRequest = ({ dialect, request }: ChatTask, audience: Audience, isOlder: boolean): ChatRequest => {
   const known = ownRequests[formOf(audience, isOlder)]
   const made = known?.get(request)
   if (made !== undefined) return made
-  const said = dialect === "messages" && !audience.isClaude ? inOpenAiWords(request, audience) : request
+  const said = inChatsWords(dialect, request, audience)
   const cleaned = withOwnCallIds(withoutForeignFields(said, audience), audience)
   const own = isOlder ? inOlderWords(cleaned) : cleaned
   if (own !== request) known?.set(request, own)
