@@ -124,8 +124,8 @@ describe("a request", () => {
       ],
       tools: [weather],
     })
-    const { messages } = world.upstream.calls.at(-1)?.json as { messages: ReadonlyArray<object> }
-    assert.deepStrictEqual(messages.slice(2), [
+    const sent = world.upstream.calls.at(-1)?.json as { messages: ReadonlyArray<object> } | undefined
+    assert.deepStrictEqual(sent?.messages.slice(2), [
       { role: "tool", tool_call_id: "c1", content: "(What is no text follows below.)" },
       {
         role: "user",
