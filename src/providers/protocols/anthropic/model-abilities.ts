@@ -21,8 +21,8 @@ const generationOf = (model: string): Generation => {
   return read
 }
 
-/** Matches `claude-opus-4-20250514` as well as `claude-haiku-4-5` and `claude-3-7-sonnet-20250219`, after what a cloud puts before. */
-const NAME = /^claude-(?:([a-z]+)-)?(\d{1,2})(?:-(\d{1,2}))?(?:-([a-z]+))?(?:-|@|$)/
+/** Matches `claude-opus-4-20250514` as well as `claude-haiku-4-5` and OpenRouter's `claude-3.7-sonnet`, after what a cloud puts before. */
+const NAME = /^claude-(?:([a-z]+)-)?(\d{1,2})(?:[-.](\d{1,2}))?(?:-([a-z]+))?(?:[-@:]|$)/
 
 const readGeneration = (model: string): Generation => {
   const start = model.indexOf("claude-")

@@ -171,6 +171,12 @@ describe("how much to think", () => {
     ["claude-haiku-4-5", {}, undefined, undefined],
     ["claude-haiku-4-5", { reasoning_effort: "low" }, { type: "enabled", budget_tokens: 4096 }, undefined],
     [
+      "anthropic/claude-haiku-4.5",
+      { reasoning_effort: "low" },
+      { type: "enabled", budget_tokens: 4096 },
+      undefined,
+    ],
+    [
       "claude-haiku-4-5",
       { reasoning_effort: "high", max_tokens: 4000 },
       { type: "enabled", budget_tokens: 2000 },
