@@ -1,4 +1,4 @@
-import type { JsonObject } from "../../platform/json.ts"
+import { type JsonObject, objectsAt } from "../../platform/json.ts"
 import {
   type Call,
   callItem,
@@ -78,8 +78,12 @@ interface Part {
   readonly logprobs: Array<unknown>
 }
 
+/** Logprobs, alternatives included, that are said again at the end of a message; of more the deltas alone have any. */
+const MAX_KEPT_LOGPROBS = 100_000
+
 export class MessageItem implements OpenItem {
   readonly #place: Place
+  #kept = 0
   readonly #parts: Array<Part> = []
   #status: ItemStatus = "in_progress"
 
@@ -88,11 +92,13 @@ export class MessageItem implements OpenItem {
     place.emit("response.output_item.added", { output_index: place.index, item: this.json() })
   }
 
-  addText(delta: string, logprobs: ReadonlyArray<unknown>): void {
+  addText(delta: string, logprobs: ReadonlyArray<JsonObject>): void {
     const part = this.#part("output_text")
     if (delta === "") return
     part.text += delta
-    for (const each of logprobs) part.logprobs.push(each)
+    this.#kept += logprobs.reduce((sum, each) => sum + 1 + objectsAt(each, "top_logprobs").length, 0)
+    if (this.#kept <= MAX_KEPT_LOGPROBS) part.logprobs.push(...logprobs)
+    else part.logprobs.length = 0
     this.#place.emit("response.output_text.delta", { ...this.#at, delta, logprobs })
   }
 

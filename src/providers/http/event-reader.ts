@@ -14,8 +14,8 @@ export interface StreamEnd {
 
 /**
  * Turns the bytes of one streamed answer into chunks in the sink: parse, read, write, all within the call that brings
- * the bytes. The bound holds for one event, which is all that is kept here, and for the text of the whole answer,
- * which a sink may have to keep. A sink without room gets the events of the chunk at hand and nothing further.
+ * the bytes. The bound holds for one event, which is all that is kept here, and for what the whole answer says, reasoning and
+ * calls included, which a sink may have to keep. A sink without room gets the events of the chunk at hand and nothing further.
  */
 export const readEvents = (
   reader: StreamReader,
@@ -42,7 +42,7 @@ export const readEvents = (
         const reading = reader.read(event)
         if (reading._tag === "Fault") return faulty(reading.fault, event)
         for (const chunk of reading.chunks) {
-          characters += chunk.text.length
+          characters += chunk.generated
           if (characters > maxBytes) return faulty(badResponse("answer too large"))
           room = sink.write(chunk)
         }

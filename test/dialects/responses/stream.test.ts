@@ -128,6 +128,24 @@ describe("a stream", () => {
     assert.deepInclude(last?.response?.output[0], { status: "in_progress" })
   })
 
+  it("says logprobs again at its end, unless they are too many to be kept", () => {
+    const logprobs = (count: number) => ({
+      content: Array.from({ length: count }, () => ({ token: "a", logprob: -1, top_logprobs: [{}, {}, {}] })),
+    })
+    const keptOf = (...counts: ReadonlyArray<number>): number => {
+      const stream = new ResponseStream(head)
+      for (const count of counts) {
+        stream.read({ choices: [{ index: 0, delta: { content: "a" }, logprobs: logprobs(count) }] })
+      }
+      const [message] =
+        eventsOf(stream.end({ finishReason: "stop", usage: null }, 2)).at(-1)?.response?.output ?? []
+      return (message as { content: [{ logprobs: ReadonlyArray<unknown> }] }).content[0].logprobs.length
+    }
+    assert.strictEqual(keptOf(2, 1), 3)
+    assert.strictEqual(keptOf(20_000, 5000), 25_000)
+    assert.strictEqual(keptOf(20_000, 5001, 1), 0)
+  })
+
   const text = fc.string({ maxLength: 4 })
   const pieces = fc.array(
     fc.oneof(

@@ -61,3 +61,13 @@ describe("what is no event", () => {
     }
   })
 })
+
+it("an answer that says more than fits is none, be it words, reasoning or a call's arguments", () => {
+  const long = "x".repeat(60_000)
+  const call = { index: 0, id: "c", type: "function", function: { name: "f", arguments: long } }
+  for (const delta of [{ content: long }, { reasoning_content: long }, { tool_calls: [call] }]) {
+    const event = `data: ${JSON.stringify({ choices: [{ index: 0, delta }] })}\n\n`
+    assert.isUndefined(end("openai", `${event}data: [DONE]\n\n`, 0).fault)
+    assert.strictEqual(end("openai", event + event, 0).fault?.kind, "bad_response")
+  }
+})
