@@ -3,6 +3,7 @@ import { Effect, Equal, Result } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import type { Task } from "../domain/Task.ts"
 import { fingerprint } from "../idempotency/fingerprint.ts"
 import { parseIdempotencyKey } from "../idempotency/header.ts"
 import { LargeBodies, SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
@@ -83,6 +84,10 @@ export const makeBodyReader = Effect.gen(function* () {
     )
 })
 
+/** Returns the header fields that say how a body is meant. */
+const meaningOf = (task: Task): ReadonlyArray<string> | undefined =>
+  task._tag === "Chat" ? task.headers : undefined
+
 /** Makes handlers of the routes that infer. Requires the state of the process from outside, as routes may be built anew. */
 export const makeInferenceRoute = Effect.gen(function* () {
   const endpoints = yield* InferenceEndpoints
@@ -106,7 +111,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
         claim:
           key.success === undefined
             ? undefined
-            : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes) },
+            : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes, meaningOf(call.task)) },
       }),
     )
   }

@@ -2,11 +2,20 @@
 import { createHash } from "node:crypto"
 
 /**
- * What makes two requests the same: method, route path and the exact bytes of the body. Neither method nor path can
- * hold a line feed, so no two different triples feed the same bytes to the hash.
+ * What makes two requests the same: method, route path, the exact bytes of the body, and header fields that say how it is meant
+ * (names and values in turn). None but the body can hold a line feed, and a path no blank, so no two different requests feed the
+ * same bytes to the hash.
  */
-export const fingerprint = (method: string, path: string, body: Uint8Array): Uint8Array =>
-  createHash("sha256").update(`${method}\n${path}\n`).update(body).digest()
+export const fingerprint = (
+  method: string,
+  path: string,
+  body: Uint8Array,
+  headers: ReadonlyArray<string> = [],
+): Uint8Array =>
+  createHash("sha256")
+    .update(`${method}\n${[path, ...headers].join(" ")}\n`)
+    .update(body)
+    .digest()
 
 /** Keys are the client's data and stay out of the database. */
 export const hashKey = (key: string): Uint8Array => createHash("sha256").update(key).digest()

@@ -308,6 +308,8 @@ describe.each(KINDS.map((each) => [each.name, each] as const))(
       const options = { headers: { "Idempotency-Key": crypto.randomUUID() } }
       const first = await ways(client)[way](asked, options)
       assert.deepStrictEqual(await ways(client)[way](asked, options), first)
+      const otherwise = { headers: { ...options.headers, "anthropic-beta": "context-1m-2025-08-07" } }
+      await thrown(ways(client)[way](asked, otherwise), Anthropic.UnprocessableEntityError)
       assert.strictEqual(world.upstream.count, 1)
     })
 

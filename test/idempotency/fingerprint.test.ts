@@ -32,6 +32,13 @@ describe("fingerprint", () => {
     assert.notStrictEqual(print('{"a":1}'), print('{"a": 1}'))
   })
 
+  it("differs when fields differ that say how a body is meant", () => {
+    const print = (...headers: ReadonlyArray<string>) =>
+      hex(fingerprint("POST", "/v1/messages", Buffer.from("{}"), headers))
+    const printed = [print(), print("v", "1"), print("v", "2"), print("v", "1", "b", "x")]
+    assert.strictEqual(new Set(printed).size, printed.length)
+  })
+
   it("keeps the borders between its parts", () => {
     const empty = new Uint8Array()
     assert.notStrictEqual(
