@@ -19,7 +19,7 @@ export const progressHeaders = (
   if (progress.candidate !== undefined) {
     headers["x-gateway-provider"] = progress.candidate.provider.name
     headers["x-gateway-model"] = progress.candidate.model.name
-    const { dropped = [] } = progress.candidate.call
+    const dropped = progress.candidate.call.dropped?.() ?? []
     if (dropped.length > 0) headers["x-gateway-dropped"] = namesOf(dropped)
   }
   return headers

@@ -22,10 +22,10 @@ export interface Provider {
  * within it the configured upstream timeouts apply.
  */
 export interface PreparedCall {
-  /** Fields of the client's request that were left out, as the provider has no words for them. */
-  readonly dropped?: ReadonlyArray<string>
+  /** Names fields of the client's request that were left out, as the provider has no words for them. Only of who answered. */
+  readonly dropped?: () => ReadonlyArray<string>
   /** The answer may be a lesser one for what was left out: who takes all is asked first. */
-  readonly isReduced?: boolean
+  readonly isReduced?: boolean | undefined
   /** Gets a whole answer: to a chat, or to an embeddings request. */
   readonly complete: (timeoutMs: number) => Effect.Effect<Completion, ProviderError>
   /**
@@ -34,7 +34,7 @@ export interface PreparedCall {
    */
   readonly stream: (timeoutMs: number, sink: ChunkSink) => Effect.Effect<void, ProviderError>
   /** Has the provider count the tokens of the task, which costs nothing; absent where it does not. */
-  readonly count?: (timeoutMs: number) => Effect.Effect<number, ProviderError>
+  readonly count?: ((timeoutMs: number) => Effect.Effect<number, ProviderError>) | undefined
 }
 
 /** The destination of a streamed answer. Called from outside of any fiber, once per chunk, and never throws. */

@@ -16,7 +16,7 @@ const droppedHeader = (dropped: ReadonlyArray<string>) => {
   // Nothing else of it is read.
   const progress = {
     ...{ requestId: "r", attemptCount: 1, latencyMs: 2, timings: { authMs: 0, routeMs: 0, upstreamMs: 1 } },
-    candidate: { provider: { name: "p" }, model: { name: "m" }, call: { dropped } },
+    candidate: { provider: { name: "p" }, model: { name: "m" }, call: { dropped: () => dropped } },
   } as unknown as Progress
   return progressHeaders(progress, rateLimitFields)["x-gateway-dropped"]
 }

@@ -43,9 +43,11 @@ export const makeHttpProvider = (
   /** A vendor has few wires. */
   const headersByWire = new Map<Wire, ReturnType<typeof makeHeaders>>()
   const headersOver = (over: Wire) => {
-    const known = headersByWire.get(over) ?? makeHeaders(over.keyHeader)
-    headersByWire.set(over, known)
-    return known
+    const known = headersByWire.get(over)
+    if (known !== undefined) return known
+    const made = makeHeaders(over.keyHeader)
+    headersByWire.set(over, made)
+    return made
   }
 
   /** Wires whose path the server does not have, for as long as this process lives. */
@@ -67,12 +69,12 @@ export const makeHttpProvider = (
     const withOwn = (all: ReadonlyArray<string>) =>
       call.headers.length === 0 ? all : [...all, ...call.headers]
     return {
-      // Few ask: of all candidates, who answered.
-      get dropped() {
+      dropped: () => {
         const lost = call.dropped.flatMap((name) => ownNamesOf(task, name, over.dialect))
-        return [...new Set([...lost, ...(beyond?.dropped ?? [])])]
+        const others = beyond?.dropped ?? []
+        return lost.length === 0 ? others : [...new Set([...lost, ...others])]
       },
-      ...(beyond?.isReduced === true && { isReduced: true }),
+      isReduced: beyond?.isReduced,
       complete: (timeoutMs) =>
         Effect.suspend(() =>
           complete(call, {
@@ -92,8 +94,9 @@ export const makeHttpProvider = (
           }
           return stream(call, request, sink)
         }),
-      ...(counting !== undefined && {
-        count: (timeoutMs: number) =>
+      count:
+        counting &&
+        ((timeoutMs) =>
           Effect.suspend(() =>
             count(call, counting.read, {
               path: root + counting.path,
@@ -101,8 +104,7 @@ export const makeHttpProvider = (
               body: call.wholeBody(),
               timeoutMs,
             }),
-          ),
-      }),
+          )),
     }
   }
 
@@ -122,10 +124,8 @@ export const makeHttpProvider = (
       return other
     }
     return {
-      ...call,
-      get dropped() {
-        return current().dropped ?? []
-      },
+      isReduced: call.isReduced,
+      dropped: () => current().dropped?.() ?? [],
       complete: (timeoutMs) => Effect.suspend(() => current().complete(timeoutMs)),
       stream: (timeoutMs, sink) => Effect.suspend(() => current().stream(timeoutMs, sink)),
     }

@@ -86,7 +86,7 @@ const send = (dialect: ClientDialect, fields: JsonObject, end: End, headers?: Pr
   })
   const prepared = provider.prepare(task, end.model)
   if (Result.isFailure(prepared)) return prepared.failure
-  const { complete, dropped = [], stream } = prepared.success
+  const { complete, dropped, stream } = prepared.success
   const failure = Effect.runSync(
     Effect.flip(
       task.mode === "whole" ? complete(1000) : stream(1000, { write: () => true, onRoom: () => {} }),
@@ -99,7 +99,7 @@ const send = (dialect: ClientDialect, fields: JsonObject, end: End, headers?: Pr
   )
   return {
     body: { ...(isObject(json) ? json : {}), "(path)": request.path, ...Object.fromEntries(own) },
-    dropped,
+    dropped: dropped?.() ?? [],
   }
 }
 

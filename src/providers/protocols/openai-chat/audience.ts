@@ -13,9 +13,19 @@ export interface Audience {
 
 const MISTRAL = /(mi(ni)?|magi|dev|code?|vox)stral|[mp]ixtral/i
 
-export const audienceOf = (model: string, isOpenAi: boolean): Audience => ({
-  isOpenAi,
-  isClaude: !isOpenAi && /claude/i.test(model),
-  isMistral: !isOpenAi && MISTRAL.test(model),
-  reasons: isOpenAi && reasons(model),
-})
+/** Audiences by model, whose names come from the configuration: they are asked for with every request. */
+const known = { openAi: new Map<string, Audience>(), others: new Map<string, Audience>() }
+
+export const audienceOf = (model: string, isOpenAi: boolean): Audience => {
+  const audiences = isOpenAi ? known.openAi : known.others
+  const audience = audiences.get(model)
+  if (audience !== undefined) return audience
+  const made = {
+    isOpenAi,
+    isClaude: !isOpenAi && /claude/i.test(model),
+    isMistral: !isOpenAi && MISTRAL.test(model),
+    reasons: isOpenAi && reasons(model),
+  }
+  audiences.set(model, made)
+  return made
+}

@@ -27,6 +27,7 @@ export const withoutForeignFields = (
 /** Names what `withoutForeignFields` leaves out and says something. */
 export const foreignFields = (request: ChatRequest, audience: Audience): ReadonlyArray<string> => {
   const own = withoutForeignFields(request, audience)
+  if (own === request) return []
   const google = sayingToGoogle(request)
   return [
     ...(google === undefined ? [] : [google]),

@@ -121,7 +121,7 @@ export const makeSimulated = (config: SimulatedProviderConfig): Effect.Effect<Pr
         const beyond = beyondOf(task)
         if (beyond?.refused !== undefined) return Result.fail(beyond.refused)
         return Result.succeed({
-          ...(beyond !== undefined && { dropped: beyond.dropped, isReduced: beyond.isReduced }),
+          ...(beyond !== undefined && { dropped: () => beyond.dropped, isReduced: beyond.isReduced }),
           complete: (timeoutMs) => complete({ model, request: task.request, timeoutMs }),
           stream: (timeoutMs, sink) => stream({ model, request: task.request, timeoutMs }, sink),
         })
