@@ -22,6 +22,14 @@ export const contentText = (content: unknown): string => {
     .join("")
 }
 
-/** Returns the reasoning of a message or a delta, for which the field has two names. */
+/** Returns the reasoning of a message or a delta, for which the field has two names and Mistral a place within the content. */
 export const reasoningOf = (message: JsonObject): string =>
-  stringAt(message, "reasoning_content") || stringAt(message, "reasoning") || ""
+  stringAt(message, "reasoning_content") || stringAt(message, "reasoning") || thoughtsWithin(message.content)
+
+/** Returns the texts of `{"type": "thinking", "thinking": [{"type": "text", …}]}`. */
+const thoughtsWithin = (content: unknown): string =>
+  Array.isArray(content)
+    ? content
+        .map((part) => (isObject(part) && part.type === "thinking" ? contentText(part.thinking) : ""))
+        .join("")
+    : ""

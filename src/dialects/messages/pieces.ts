@@ -1,6 +1,6 @@
 import { carryReasoning } from "../../domain/carried-reasoning.ts"
 import { isClaudesReasoning, isGatewaysReasoning } from "../../domain/reasoning-details.ts"
-import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
 import { contentText, reasoningOf } from "../chat-answer.ts"
 
 /** What a message of chat, or a delta of one, says, in the order in which Messages says it. */
@@ -46,19 +46,11 @@ const thoughtsOf = (said: JsonObject): ReadonlyArray<Piece> => {
     return text || signature ? [{ kind: "thinking", text, ...(signature && { signature }) }] : []
   })
   if (thoughts.length > 0) return thoughts
-  const text = reasoningOf(said) || thoughtsWithin(said.content)
+  const text = reasoningOf(said)
   const encrypted = objectsAt(said, "reasoning_details").filter(isGatewaysReasoning)
   if (encrypted.length > 0) return [{ kind: "thinking", text, signature: carryReasoning(encrypted) }]
   return text === "" ? [] : [{ kind: "thinking", text }]
 }
-
-/** Mistral's thoughts stand in the content: `{"type": "thinking", "thinking": [{"type": "text", …}]}`. */
-const thoughtsWithin = (content: unknown): string =>
-  Array.isArray(content)
-    ? content
-        .map((part) => (isObject(part) && part.type === "thinking" ? contentText(part.thinking) : ""))
-        .join("")
-    : ""
 
 const DATA_URL = /^data:([\w.+-]+\/[\w.+-]+);base64,/i
 

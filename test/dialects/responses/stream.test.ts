@@ -128,6 +128,22 @@ describe("a stream", () => {
     assert.deepInclude(last?.response?.output[0], { status: "in_progress" })
   })
 
+  it("has an item for thoughts that stand in the content, as Mistral's do, and so has a whole answer", () => {
+    const thought = { type: "thinking", thinking: [{ type: "text", text: "Let me see." }] }
+    const content = [thought, { type: "text", text: "Rome" }]
+    const summary = { finishReason: "stop", usage: null } as const
+    const whole = responseOf(
+      { choices: [{ message: { content } }] },
+      { ...summary, model: "m" },
+      { ...head, completedAt: 2 },
+    )
+    for (const output of [streamed([{ content }]).at(-1)?.response?.output, whole.output]) {
+      const [reasoning, message] = output as ReadonlyArray<JsonObject>
+      assert.deepInclude(reasoning, { summary: [{ type: "summary_text", text: "Let me see." }] })
+      assert.deepInclude(message, { type: "message", role: "assistant" })
+    }
+  })
+
   it("says logprobs again at its end, unless they are too many to be kept", () => {
     const logprobs = (count: number) => ({
       content: Array.from({ length: count }, () => ({ token: "a", logprob: -1, top_logprobs: [{}, {}, {}] })),
