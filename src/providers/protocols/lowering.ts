@@ -79,6 +79,11 @@ const within = {
   "tools[].strict": (strict) => strict === true,
 } satisfies Record<string, Asks>
 
+/** The ways to those fields, by their names and lists. */
+const waysWithin: ReadonlyMap<string, ReadonlyArray<string>> = new Map(
+  Object.keys(within).map((field) => [field, field.match(/\w+|\[\]/g) ?? []]),
+)
+
 /** So many places of a field tell where it is lost; more would take longer to name than to read. */
 export const MAX_PLACES = 1000
 
@@ -88,7 +93,7 @@ export const lostWithin = (
   fields: ReadonlyArray<keyof typeof within>,
 ): ReadonlyArray<string> =>
   fields.flatMap((field) =>
-    placesIn(request, field.match(/\w+|\[\]/g) ?? [], 0, within[field])
+    placesIn(request, waysWithin.get(field) ?? [], 0, within[field])
       .slice(0, MAX_PLACES)
       .map((place) => place.slice(1)),
   )
