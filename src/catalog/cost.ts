@@ -126,15 +126,15 @@ export const costOf = (history: Price | undefined, usage: Billed, startedAt: num
   }
 }
 
-/** Expected price before the call, in nano-dollars; undefined when the model has no price. */
+/** Expected price before the call, in nano-dollars, with so many of its input tokens in the provider's cache. */
 export const expectedCost = (
-  history: Price | undefined,
+  price: PriceRow,
   inputTokens: number,
+  cachedTokens: number,
   outputTokens: number,
-  nowMs: number,
-): number | undefined => {
-  const price = priceAt(history, nowMs)
-  if (price === undefined) return undefined
-  const { inputNanoPer1M, outputNanoPer1M } = ratesFor(price, inputTokens)
-  return (inputTokens * inputNanoPer1M + outputTokens * outputNanoPer1M) / 1e6 + (price.requestNano ?? 0)
+): number => {
+  const { cachedInputNanoPer1M, inputNanoPer1M, outputNanoPer1M } = ratesFor(price, inputTokens)
+  const cached = Math.min(cachedTokens, inputTokens)
+  const input = (inputTokens - cached) * inputNanoPer1M + cached * (cachedInputNanoPer1M ?? inputNanoPer1M)
+  return (input + outputTokens * outputNanoPer1M) / 1e6 + (price.requestNano ?? 0)
 }

@@ -264,10 +264,10 @@ export const StatedRoute = snakeCased({
   weights: withDefault(weights, { latency: 0.6, cost: 0.4 }, "both 0 to 1, sum 1"),
   exploration: withDefault(
     numberBetween(0, 0.5),
-    0.02,
-    "share of requests, 0 to 0.5, sent to another healthy or degraded candidate",
+    0.01,
+    "what finding out how others are may cost, as a share of the score, 0 to 0.5",
   ),
-  hysteresis: withDefault(share, 0.1, "share by which a challenger must beat the route's leader, 0 to 1"),
+  hysteresis: withDefault(share, 0, "share by which a challenger must beat the route's leader, 0 to 1"),
 })
 export type StatedRoute = typeof StatedRoute.Type
 

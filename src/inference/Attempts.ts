@@ -22,6 +22,9 @@ import type { UpstreamCall } from "./upstream-call.ts"
 /** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 
+/** Factor of the patience for each reason to be patient. */
+const MORE_PATIENCE = 4
+
 /**
  * Share of all requests in flight that may wait for one candidate, where there are others: so many may hang in it. More
  * than one key may have, so that no key takes a candidate from the others.
@@ -77,16 +80,18 @@ const make = Effect.gen(function* () {
       const { call, recorder, recordIntent, deadlineAt } = request
       const startedAt = recorder.attemptStarted()
       const remainingMs = deadlineAt - startedAt
+      // What one was left for may be the request's own length, and one that is not well is no good reason to leave.
+      const reluctance = request.left + (next === undefined || next.tier === 0 ? 0 : 1)
+      const usualPatienceMs = candidate.patienceMs * MORE_PATIENCE ** reluctance
       const patienceMs = isTripped(candidate)
         ? lastResortPatienceMs(candidate.expectedMs)
         : mayMoveOn({
-              movedOn: request.movedOn,
               attempts: recorder.attempts.length + 1,
               maxAttempts,
-              remainingMs: remainingMs - candidate.patienceMs,
+              remainingMs: remainingMs - usualPatienceMs,
               next,
             })
-          ? candidate.patienceMs
+          ? usualPatienceMs
           : remainingMs
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
@@ -128,7 +133,7 @@ const make = Effect.gen(function* () {
     retryBudget.deposit(provider)
     const reported = Effect.tapError(attempt(request, candidate, next), (error) => {
       request.failures.push(error)
-      if (error.kind === "timeout") request.movedOn = true
+      if (error.kind === "timeout") request.left += 1
       const reported = report(candidate.key, error, recorder)
       return error.kind === "unsupported" && error.param
         ? Effect.andThen(router.observeUnsupported(candidate.key, error.param), reported)
@@ -196,7 +201,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, GatewayError> =>
     Effect.suspend(() => {
       const deadlineAt = recorder.startedAt + call.deadlineMs
-      const request: Running<A> = { call, recorder, recordIntent, deadlineAt, failures: [], movedOn: false }
+      const request: Running<A> = { call, recorder, recordIntent, deadlineAt, failures: [], left: 0 }
       // A slow upload or a wait for another replica may have used up the request's time already.
       const candidates = recorder.now() < deadlineAt ? plan.candidates : []
       return askFrom(request, candidates, plan.largerContext)
@@ -225,8 +230,8 @@ interface Running<A extends AnswerSummary> {
   readonly recordIntent: RecordIntent
   readonly deadlineAt: number
   readonly failures: Array<ProviderError>
-  /** True once a call was left, or ran out of time: the next one is waited for. */
-  movedOn: boolean
+  /** Calls that were left, or ran out of time. */
+  left: number
 }
 
 /** Stands for a candidate that was not asked, as it has as many calls in flight as one may have. */
@@ -242,19 +247,26 @@ const atItsBound = ({ provider, model }: Candidate): ProviderError =>
 /** Teaches the router what an attempt showed; one that the client or a defect ended shows nothing. */
 const learn = (
   router: Router["Service"],
-  { key, model }: Candidate,
+  { features, key }: Candidate,
   mode: CallMode,
   { outcome, usage }: AttemptRecord,
   ms: number,
 ): Effect.Effect<void> => {
   if (outcome === "cancelled" || outcome === "defect" || outcome === "lost") return Effect.void
-  // The output of embeddings says nothing about the length of answers.
-  const outputTokens = model.kind === "chat" ? (usage?.outputTokens ?? null) : null
   return router.observe({
     key,
     mode,
+    features,
     outcome:
-      outcome === "success" ? { _tag: "success", ms, outputTokens } : { _tag: "failure", kind: outcome, ms },
+      outcome === "success"
+        ? {
+            _tag: "success",
+            ms,
+            outputTokens: usage?.outputTokens ?? null,
+            inputTokens: usage?.inputTokens,
+            cachedTokens: usage?.cachedTokens,
+          }
+        : { _tag: "failure", kind: outcome, ms },
   })
 }
 

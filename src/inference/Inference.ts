@@ -105,7 +105,14 @@ const make = Effect.gen(function* () {
     const planningAt = recorder.now()
     const deadlineMs = stream === undefined ? timeouts.deadlineMs : timeouts.streamMs
     const remainingMs = recorder.startedAt + deadlineMs - planningAt
-    const planned = router.plan({ requestedModel, task, allowed: principal.models, remainingMs })
+    const planned = router.plan({
+      requestedModel,
+      task,
+      keyId: principal.keyId,
+      session: request.session,
+      allowed: principal.models,
+      remainingMs,
+    })
     const plan = yield* Effect.mapError(planned, fromRouting)
     recorder.planned(plan, planningAt)
     if (request.dryRun) return undefined
@@ -127,7 +134,15 @@ const make = Effect.gen(function* () {
     wanted: Pick<InferenceRequest, "requestedModel" | "task">,
   ) {
     const remainingMs = Math.min(COUNT_MS, timeouts.deadlineMs)
-    const planned = yield* Effect.result(router.plan({ ...wanted, allowed: principal.models, remainingMs }))
+    const planned = yield* Effect.result(
+      router.plan({
+        ...wanted,
+        keyId: principal.keyId,
+        session: undefined,
+        allowed: principal.models,
+        remainingMs,
+      }),
+    )
     if (Result.isFailure(planned)) {
       // How long a prompt is is asked of those that no model holds, too.
       return planned.failure._tag === "NoCandidate" ? undefined : yield* fromRouting(planned.failure)

@@ -3,6 +3,8 @@ import type { Task } from "../domain/Task.ts"
 
 /** A client's request, authenticated and understood. */
 export interface InferenceRequest {
+  /** The client's own name of the conversation that it is a turn of, from a header. */
+  readonly session?: string | undefined
   readonly principal: Principal
   /** Model, route or `provider/model` as the client named it. */
   readonly requestedModel: string

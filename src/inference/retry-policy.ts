@@ -5,7 +5,6 @@
  */
 import { Duration, Effect, Random, Schedule } from "effect"
 import { dispositions, type ProviderError } from "../domain/ProviderError.ts"
-import type { Tier } from "../routing/score.ts"
 
 export interface AttemptState {
   readonly error: ProviderError
@@ -102,19 +101,16 @@ export const fallbackOf = (state: AttemptState): Fallback => {
 
 /**
  * Tells whether a call that is far beyond its prediction should be left for the next candidate, although the provider may
- * still bill it: once in a request, with an attempt to spare, and for a candidate that is well and can finish in the
- * time that is left by then.
+ * still bill it: with an attempt to spare, and for a candidate that can finish in the time that is left by then.
  */
 export const mayMoveOn = ({
   attempts,
   maxAttempts,
-  movedOn,
   next,
   remainingMs,
 }: Pick<AttemptState, "attempts" | "maxAttempts" | "remainingMs"> & {
-  readonly movedOn: boolean
-  readonly next: { readonly expectedMs: number; readonly tier: Tier } | undefined
-}): boolean => !movedOn && attempts < maxAttempts && next?.tier === 0 && next.expectedMs <= remainingMs
+  readonly next: { readonly expectedMs: number } | undefined
+}): boolean => attempts < maxAttempts && next !== undefined && next.expectedMs <= remainingMs
 
 const canMove = ({ error, next, remainingMs }: AttemptState): boolean =>
   dispositions[error.kind].fallback === "yes" && next !== undefined && canFinish(next, remainingMs)

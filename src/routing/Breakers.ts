@@ -42,7 +42,7 @@ const make = () => {
         return Effect.onExit(attempt, (exit) => {
           const nowMs = monotonicMsUnsafe(clock)
           const error = Exit.isSuccess(exit) ? undefined : providerError(exit.cause)
-          if (Exit.isSuccess(exit)) health.succeeded(call, nowMs)
+          if (Exit.isSuccess(exit)) health.succeeded(call)
           else if (error === undefined) health.abandoned(call)
           else health.failed(call, nowMs, error)
           return Effect.void

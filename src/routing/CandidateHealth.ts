@@ -13,25 +13,40 @@ interface Call {
   readonly forecast: CallForecast
   /** A call of an earlier era than the candidate's knows nothing newer. */
   readonly era: number
+  /** The first of its era. */
+  readonly isFirst: boolean
   /** Begun after a trip's time: how it ends decides. */
   readonly probe: boolean
   readonly startedMs: number
 }
 
 const CONSECUTIVE_FAILURES = 5
-/** 5, 10, 20, 40, 60, 60 ... seconds while it keeps failing. */
-const FIRST_OPENING_MS = 5_000
+/** 2, 4 and 5 seconds, then a tenth of the outage so far, and no less than what many failures would take: what probes cost stays small. */
+const FIRST_OPENING_MS = 2_000
+const SHORT_OPENING_MS = 5_000
 const LONGEST_OPENING_MS = 60_000
+const OPENING_PER_OUTAGE = 0.05
+const OPENING_PER_FAILURE = 20
 /** A longer Retry-After is cut to this: one wrong header must not hide a provider for a day. */
 export const MAX_COOLDOWN_MS = 10 * 60_000
+/** The first wait for a limit that does not say when it ends is half or twice this. */
+const FIRST_LIMIT_MS = 1_000
+const SHORTEST_LIMIT_MS = 100
 /** Reported while an open circuit's probe is out: its end is near but unknown. */
 const PROBE_WAIT_MS = 1_000
 /** Answers after a trip with which a candidate is as good as before it. */
 const ANSWERS_TO_RECOVER = 3
-/** Requests between two probes that clients pay for, at most, while every probe fails. */
-const MAX_REQUESTS_BETWEEN_PROBES = 4
-/** Calls without any sign of life with which a candidate is suspected, the first of them being late. */
-const SILENT_CALLS = 10
+/** A candidate is taken to be better by no less than this share: it may have changed. */
+const LEAST_GAIN = 0.02
+const MAX_REQUESTS_BETWEEN_PROBES = 1_000
+/**
+ * Sum over silent calls of how unlikely it is, as a natural logarithm, that they are silent by chance: with so much the
+ * candidate is suspected. A failure in a row says as much as a call that is a little late.
+ */
+const SUSPICIOUS_SILENCE = 12
+const SILENCE_PER_FAILURE = 1.2
+/** The oldest calls say the most. */
+const MAX_LOOKED_AT = 64
 
 /**
  * Health of one candidate, from how its calls end and, while they hang, from that they do not. Synchronous, as planning
@@ -55,18 +70,33 @@ export class CandidateHealth {
   /** Tripped, and the latest call was answered. */
   #answering = false
   #probes = 0
-  #failedProbes = 0
+  /** What the latest probe took to fail. */
+  #failedProbeMs = 0
   #passedOver = 0
-  /** An opening in this time after a recovery goes on with the doubling. */
+  /** Requests since the trip, or since its failures began. */
+  #letBy = 0
+  /** Since the circuit was closed. */
   #openings = 0
-  #openedForMs = 0
-  #forgetOpeningsAtMs = Number.NEGATIVE_INFINITY
+  #openedAtMs = 0
   /** Calls under way that have brought nothing yet; those that have leave when somebody counts. */
   readonly #waiting = new Set<Call>()
-  /** Calls under way that began since the last sign of life, oldest first. */
+  /** Calls under way that began after the newest one with a sign of life, oldest first. */
   readonly #silent = new Set<Call>()
+  /** The era of the latest call. */
+  #askedInEra = -1
+  /** How long the latest limit was waited for that did not say when it ends. */
+  #limitMs = FIRST_LIMIT_MS
   /** Set by a recovery until somebody takes note. */
   #recovered = false
+
+  /** Calls under way. */
+  inFlight = 0
+  #askedAtMs = Number.NEGATIVE_INFINITY
+
+  /** Milliseconds since the latest call began. */
+  askedMs(nowMs: number): number {
+    return nowMs - this.#askedAtMs
+  }
 
   /** Tells that so many calls wait for the first of their answers. */
   hasWaiting(calls: number): boolean {
@@ -78,53 +108,63 @@ export class CandidateHealth {
   begin(nowMs: number, forecast: CallForecast): Call {
     const probe = this.#isProbeDue(nowMs)
     if (probe) this.#probes += 1
-    const call = { forecast, era: this.#era, probe, startedMs: nowMs }
+    const call = {
+      forecast,
+      era: this.#era,
+      isFirst: this.#era !== this.#askedInEra,
+      probe,
+      startedMs: nowMs,
+    }
+    this.#askedInEra = this.#era
+    this.inFlight += 1
+    this.#askedAtMs = nowMs
     this.#waiting.add(call)
     this.#silent.add(call)
     return call
   }
 
-  succeeded(call: Call, nowMs: number): void {
+  succeeded(call: Call): void {
+    this.#livesSince(call)
     const isNews = this.#end(call)
-    this.#silent.clear()
     // A call already in flight when the trip began knows nothing newer.
     if (!isNews) return
     this.#failures = 0
     if (this.#trip === "none") {
-      this.#failedProbes = 0
+      this.#failedProbeMs = 0
       return
     }
     this.#answering = true
     this.#answers += 1
     if (this.#answers < ANSWERS_TO_RECOVER) return
-    if (this.#trip === "circuit") this.#forgetOpeningsAtMs = nowMs + this.#openedForMs
     this.#trip = "none"
     this.#era += 1
-    this.#failedProbes = 0
+    this.#failedProbeMs = 0
     this.#recovered = true
   }
 
   failed(call: Call, nowMs: number, error: ProviderError): void {
-    const isNews = this.#end(call)
     // Whatever it said, it is there.
-    if (error.kind !== "timeout") this.#silent.clear()
+    if (error.kind !== "timeout") this.#livesSince(call)
+    const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
     if (lesson === "ignore") return
     if (isNews && call.probe) {
-      this.#failedProbes += 1
+      this.#failedProbeMs = nowMs - call.startedMs
       this.#passedOver = 0
     }
     if (lesson === "open") {
-      const waitMs = Math.min(error.retryAfterMs ?? openCooldownMs(error.kind), MAX_COOLDOWN_MS)
+      const unsaidMs =
+        error.kind === "rate_limited" ? this.#limitedMs(isNews, call) : openCooldownMs(error.kind)
+      const waitMs = Math.min(error.retryAfterMs ?? unsaidMs, MAX_COOLDOWN_MS)
       this.#coolDown(nowMs, nowMs + waitMs)
     }
     if (lesson === "open" || !isNews) return
-    this.#failures += 1
+    this.#failures += error.kind === "timeout" ? 2 : 1
     this.#doubtedFromMs = nowMs + FIRST_OPENING_MS
     this.#answers = 0
     if (this.#trip === "circuit") this.#answering = false
     const trips = this.#trip === "circuit" ? nowMs >= this.#untilMs : this.#failures >= CONSECUTIVE_FAILURES
-    if (trips) this.#open(nowMs, Math.min(error.retryAfterMs ?? 0, MAX_COOLDOWN_MS))
+    if (trips) this.#open(nowMs, Math.min(error.retryAfterMs ?? 0, MAX_COOLDOWN_MS), nowMs - call.startedMs)
   }
 
   /** Ends a call that says nothing of the candidate: its client left, or it met a bug of ours. */
@@ -140,33 +180,35 @@ export class CandidateHealth {
   }
 
   /**
-   * Tells that calls hang which have not failed yet: many wait, none that began since the last sign of life has
-   * brought another, and the oldest is late. In a row as the circuit counts, so that a few long answers among others
-   * are none of it.
+   * Tells that calls hang which have not failed yet: those that began after the newest one with a sign of life are silent for
+   * longer than chance would have it, all together.
    */
   isSuspect(nowMs: number): boolean {
-    if (this.#silent.size + this.#failures < SILENT_CALLS) return false
-    const [oldest] = this.#silent
-    if (oldest === undefined || nowMs - oldest.startedMs < oldest.forecast.lateAfterMs) return false
-    for (const call of this.#silent) {
-      if (!call.forecast.isAnswering()) continue
-      this.#silent.clear()
-      return false
+    this.#takeLife()
+    let silence = SILENCE_PER_FAILURE * this.#failures
+    let looked = 0
+    for (const { forecast, startedMs } of this.#silent) {
+      silence += Math.log1p((nowMs - startedMs) ** 4 / (forecast.lateAfterMs / 2) ** 4)
+      if (silence >= SUSPICIOUS_SILENCE) return true
+      looked += 1
+      if (looked >= MAX_LOOKED_AT) return false
     }
-    return true
+    return false
   }
 
   /**
    * Offers the candidate for a probe, one at a time: after a trip's time, and when it failed at last and was not asked
-   * since. While probes keep failing more and more requests are let go by between two of them.
+   * since. How many requests are let go by first weighs what a probe costs, by how long the last one took to fail beside what
+   * requests usually take, against what is lost as long as nobody knows that the candidate is back: `gain` is by how much
+   * better it would be, as a share. Trouble that has lasted long is likely to last.
    */
-  offersProbe(nowMs: number): boolean {
+  offersProbe(nowMs: number, usualMs: number, gain: number): boolean {
+    this.#letBy += 1
     if (this.#probes > 0 || !this.#isProbeDue(nowMs)) return false
-    if (this.#passedOver < Math.min(this.#failedProbes, MAX_REQUESTS_BETWEEN_PROBES)) {
-      this.#passedOver += 1
-      return false
-    }
-    return true
+    this.#passedOver += 1
+    const cost = this.#failedProbeMs / usualMs
+    const between = Math.sqrt((2 * cost * this.#letBy) / Math.max(LEAST_GAIN, gain))
+    return this.#passedOver > Math.min(MAX_REQUESTS_BETWEEN_PROBES, between)
   }
 
   /** Tells once of each recovery: what was learned of the trouble before it is out of date. */
@@ -183,10 +225,22 @@ export class CandidateHealth {
   reset(): void {
     this.#begin("cooldown", Number.NEGATIVE_INFINITY)
     this.#failures = 0
-    this.#failedProbes = 0
-    this.#forgetOpeningsAtMs = Number.NEGATIVE_INFINITY
+    this.#failedProbeMs = 0
     this.#recovered = false
     this.#silent.clear()
+  }
+
+  /**
+   * How long to wait for a limit that does not say when it ends: longer when the first call after the last wait met it
+   * again, and else shorter, so that little of what the limit allows goes by unused.
+   */
+  #limitedMs(isNews: boolean, { isFirst }: Call): number {
+    if (isNews) {
+      this.#limitMs = isFirst
+        ? Math.min(LONGEST_OPENING_MS, this.#limitMs * 2)
+        : Math.max(SHORTEST_LIMIT_MS, this.#limitMs / 2)
+    }
+    return this.#limitMs
   }
 
   #isProbeDue(nowMs: number): boolean {
@@ -194,8 +248,30 @@ export class CandidateHealth {
     return nowMs >= this.#untilMs || this.#answering
   }
 
+  /** A call that has brought something tells that those before it are long, and not that they hang. */
+  #livesSince(call: Call): void {
+    if (!this.#silent.has(call)) return
+    for (const earlier of this.#silent) {
+      this.#silent.delete(earlier)
+      if (earlier === call) return
+    }
+  }
+
+  /** Takes note of streams that have begun to answer. */
+  #takeLife(): void {
+    let looked = 0
+    let newest: Call | undefined
+    for (const call of this.#silent) {
+      if (call.forecast.isAnswering()) newest = call
+      looked += 1
+      if (looked >= MAX_LOOKED_AT) break
+    }
+    if (newest !== undefined) this.#livesSince(newest)
+  }
+
   /** Ends the call; true when it is of the present era. */
   #end(call: Call): boolean {
+    this.inFlight -= 1
     this.#waiting.delete(call)
     this.#silent.delete(call)
     if (call.era !== this.#era) return false
@@ -203,11 +279,21 @@ export class CandidateHealth {
     return true
   }
 
-  #open(nowMs: number, waitMs: number): void {
-    if (this.#trip !== "circuit" && nowMs >= this.#forgetOpeningsAtMs) this.#openings = 0
-    const openForMs = Math.max(waitMs, Math.min(FIRST_OPENING_MS * 2 ** this.#openings, LONGEST_OPENING_MS))
+  #open(nowMs: number, waitMs: number, failureMs: number): void {
+    if (this.#trip !== "circuit") {
+      this.#openings = 0
+      this.#openedAtMs = nowMs
+    }
+    const longestMs = Math.min(
+      LONGEST_OPENING_MS,
+      Math.max(
+        SHORT_OPENING_MS,
+        OPENING_PER_OUTAGE * (nowMs - this.#openedAtMs),
+        OPENING_PER_FAILURE * failureMs,
+      ),
+    )
+    const openForMs = Math.max(waitMs, Math.min(FIRST_OPENING_MS * 2 ** this.#openings, longestMs))
     this.#openings += 1
-    this.#openedForMs = openForMs
     this.#failures = 0
     this.#begin("circuit", Math.max(nowMs + openForMs, this.#answering ? 0 : this.#untilMs))
   }
@@ -222,6 +308,7 @@ export class CandidateHealth {
   }
 
   #begin(trip: "circuit" | "cooldown", untilMs: number): void {
+    if (this.#trip === "none") this.#letBy = 0
     this.#era += 1
     this.#trip = trip
     this.#untilMs = untilMs

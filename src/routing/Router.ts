@@ -1,5 +1,6 @@
 import { Clock, Context, Effect, Layer, Random, Result } from "effect"
 import { expectedCost } from "../catalog/cost.ts"
+import { priceAt } from "../catalog/price-history.ts"
 import { Settings } from "../config/Settings.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
@@ -10,8 +11,10 @@ import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
-import { countExplorable, findProbe, keepIncumbent, moveToFront } from "./deviations.ts"
+import { Conversations } from "./Conversations.ts"
+import { draw, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
 import type { Exclusion } from "./exclusion.ts"
+import { applicationOf, conversationOf } from "./identity.ts"
 import {
   type Candidate,
   type ChosenBy,
@@ -22,7 +25,7 @@ import {
   NoCandidate,
   type Plan,
 } from "./plan.ts"
-import { type Observation, Statistics } from "./Statistics.ts"
+import { type Features, type Observation, Statistics } from "./Statistics.ts"
 import { rank, type Tier } from "./score.ts"
 import {
   isAllowed,
@@ -39,6 +42,9 @@ import { unpricedTier } from "./unpriced-tier.ts"
 interface PlanInput {
   readonly requestedModel: string
   readonly task: Task
+  readonly keyId: string
+  /** The client's own name of the conversation, where it has one beside the request's body. */
+  readonly session?: string | undefined
   /** The key's allow-list; undefined = everything. */
   readonly allowed: ReadonlySet<string> | undefined
   /** Milliseconds until the request's deadline. */
@@ -46,7 +52,14 @@ interface PlanInput {
 }
 
 /** Below this share of successes a candidate comes after every healthy one, whatever its score. */
-const HEALTHY_AVAILABILITY = 0.8
+const HEALTHY_AVAILABILITY = 0.5
+/**
+ * What is expected of the turns to come makes a turn at most so many times as good as it is by itself: a bound on how dear
+ * loyalty can be.
+ */
+const MAX_LOYALTY = 3
+/** What a failure costs beside its time, in milliseconds: an attempt less, and a wait before the next. */
+const FAILURE_COST_MS = 100
 
 /** A target that can take the request, with its call. */
 interface ReadyTarget {
@@ -88,11 +101,9 @@ const make = Effect.fnUntraced(function* () {
   const statistics = yield* Statistics
   const breakers = yield* Breakers
   const clock = yield* Clock.Clock
-  const withoutOutput = new Set<string>()
   for (const provider of providers.values()) {
     for (const model of provider.models.values()) {
       const key = `${provider.name}/${model.name}`
-      if (model.kind === "embedding") withoutOutput.add(key)
       yield* observe(breakerOpen(provider.name, model.name), () =>
         breakers.healthOf(key).trippedForMs(monotonicMsUnsafe(clock)) > 0 ? 1 : 0,
       )
@@ -106,6 +117,7 @@ const make = Effect.fnUntraced(function* () {
   }
 
   const unsupported = new UnsupportedFields()
+  const conversations = new Conversations()
 
   const tierOf = (
     { call, target: { key } }: ReadyTarget,
@@ -124,32 +136,76 @@ const make = Effect.fnUntraced(function* () {
     { rules }: Route,
     task: Task,
     inputTokens: number,
+    conversation: string | undefined,
     nowMs: number,
   ): Array<Candidate> => {
     const mode = modeOf(task)
-    const asked = outputLimitOf(task) ?? Number.POSITIVE_INFINITY
+    const asked = outputLimitOf(task)
     // Prices go by the calendar, everything else by the clock that never steps.
     const pricedAt = clock.currentTimeMillisUnsafe()
+    const { rest } = conversations
+    const application = applicationOf(task)
     const estimates = ready.map((each) => {
       const { key, model } = each.target
-      const limit = Math.min(asked, model.maxOutputTokens ?? Number.POSITIVE_INFINITY)
-      const { availability, lateAfterMs, ms, outputTokens, patienceMs } = statistics.predict(
-        key,
-        mode,
-        nowMs,
-        limit,
-      )
+      const price = priceAt(model.price, pricedAt)
+      const discounted = price !== undefined && price.cachedInputNanoPer1M < price.inputNanoPer1M
+      const warmth =
+        conversation === undefined
+          ? undefined
+          : conversations.warmth(conversation, key, discounted, inputTokens, nowMs)
+      const features: Features = {
+        application,
+        conversation,
+        inputTokens,
+        cachedTokens: warmth?.now ?? 0,
+        outputLimit: asked,
+        modelLimit: model.maxOutputTokens,
+        inFlight: breakers.healthOf(key).inFlight,
+      }
+      const predicted = statistics.predict(key, mode, nowMs, features)
+      const { availability, burdenMs, failureMs, lateAfterMs, ms, outputTokens, patienceMs } = predicted
+      const costOf = (cachedTokens: number): number | undefined =>
+        price && expectedCost(price, predicted.inputTokens, cachedTokens, outputTokens)
+      const expectedNanoUsd = costOf(features.cachedTokens)
+      const failuresMs = ((1 - availability) / availability) * (failureMs + FAILURE_COST_MS)
+      // What a turn leaves in a cache is worth something to those that follow.
+      let scoredMs = ms
+      let scoredNanoUsd = expectedNanoUsd
+      if (warmth !== undefined && rest > 0) {
+        const next = statistics.predict(key, mode, nowMs, { ...features, cachedTokens: warmth.next })
+        scoredMs = Math.max(ms / MAX_LOYALTY, (ms + rest * next.ms) / (1 + rest))
+        const nextNanoUsd = costOf(warmth.next)
+        if (expectedNanoUsd !== undefined && nextNanoUsd !== undefined) {
+          scoredNanoUsd = Math.max(
+            expectedNanoUsd / MAX_LOYALTY,
+            (expectedNanoUsd + rest * nextNanoUsd) / (1 + rest),
+          )
+        }
+      }
       return {
+        features,
+        known: predicted.known,
+        answers: predicted.answers,
         availability,
         tier: tierOf(each, task, availability, nowMs),
         expectedMs: ms,
+        weighedMs: scoredMs + burdenMs + failuresMs,
+        weighedNanoUsd: scoredNanoUsd,
+        failuresMs,
         lateAfterMs,
         patienceMs,
-        expectedNanoUsd: expectedCost(model.price, inputTokens, outputTokens, pricedAt),
+        expectedNanoUsd,
         expectedOutputTokens: outputTokens,
       }
     })
-    const { scores, order } = rank(estimates, rules.weights)
+    const { leastMs, order, scores } = rank(
+      estimates.map(({ tier, weighedMs, weighedNanoUsd }) => ({
+        tier,
+        expectedMs: weighedMs,
+        expectedNanoUsd: weighedNanoUsd,
+      })),
+      rules.weights,
+    )
     const candidates: Array<Candidate> = []
     for (const position of order) {
       const estimate = estimates[position]
@@ -157,7 +213,8 @@ const make = Effect.fnUntraced(function* () {
       const target = ready[position]
       if (target === undefined || estimate === undefined || score === undefined) continue
       const { provider, model, key } = target.target
-      candidates.push({ provider, model, key, call: target.call, score, ...estimate })
+      const soundScore = score - (rules.weights.latency * estimate.failuresMs) / leastMs
+      candidates.push({ provider, model, key, call: target.call, score, soundScore, ...estimate })
     }
     return candidates
   }
@@ -194,30 +251,42 @@ const make = Effect.fnUntraced(function* () {
       )
     }
 
-    const candidates = byScore(first, route, task, inputTokens, nowMs)
+    const conversation = conversationOf(task, input.keyId, input.session)
+    const candidates = byScore(first, route, task, inputTokens, conversation, nowMs)
     let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : "score"
-    let exploredProbability: number | undefined
+    let probability = 1
     if (candidates.length > 1) {
-      if (keepIncumbent(candidates, incumbents[contestOf(task)], route.name, route.rules.hysteresis))
-        chosenBy = "hysteresis"
-      const probe = findProbe(candidates, input.remainingMs, (key) =>
-        breakers.healthOf(key).offersProbe(nowMs),
+      const underWay = (candidates[0]?.features.cachedTokens ?? 0) > 0
+      if (
+        !underWay &&
+        keepIncumbent(candidates, incumbents[contestOf(task)], route.name, route.rules.hysteresis)
       )
-      const explorable = countExplorable(candidates)
+        chosenBy = "hysteresis"
+      const probe = findProbe(candidates, input.remainingMs, (key, usualMs, gain) =>
+        breakers.healthOf(key).offersProbe(nowMs, usualMs, gain),
+      )
       if (probe > 0) {
-        moveToFront(candidates, probe)
+        tryFirst(candidates, probe)
         chosenBy = "probe"
-      } else if (explorable > 0 && random.nextDoubleUnsafe() < route.rules.exploration) {
-        moveToFront(candidates, 1 + Math.floor(random.nextDoubleUnsafe() * explorable))
-        chosenBy = "exploration"
-        exploredProbability = route.rules.exploration / explorable
+      } else if (!underWay) {
+        const chances = explorationChances(candidates, route.rules.exploration, (key) =>
+          breakers.healthOf(key).askedMs(nowMs),
+        )
+        const explored = draw(chances, random)
+        if (explored > 0) {
+          tryFirst(candidates, explored)
+          chosenBy = "exploration"
+        }
+        probability = chances[explored] ?? 1
       }
     }
     return Result.succeed({
       route: route.name,
       candidates,
       largerContext:
-        onlyLarger || larger.ready.length === 0 ? [] : byScore(larger.ready, route, task, inputTokens, nowMs),
+        onlyLarger || larger.ready.length === 0
+          ? []
+          : byScore(larger.ready, route, task, inputTokens, conversation, nowMs),
       decision: {
         route: route.name,
         mode: modeOf(task),
@@ -227,7 +296,7 @@ const make = Effect.fnUntraced(function* () {
         // Its key may not know which others there are.
         excluded: excluded.filter(({ rule }) => rule !== "not_allowed").map(describeExclusion),
         chosen_by: chosenBy,
-        ...(exploredProbability === undefined ? {} : { explored_probability: exploredProbability }),
+        probability: Math.round(probability * 1e6) / 1e6,
       },
     })
   }
@@ -244,18 +313,20 @@ const make = Effect.fnUntraced(function* () {
           ),
         ),
       ),
-    // No output is a length too, and an unknown one would be taken for the usual length of a chat's answer.
     observe: (observation) =>
-      Effect.map(
-        statistics.observe(
-          observation.outcome._tag === "success" && withoutOutput.has(observation.key)
-            ? { ...observation, outcome: { ...observation.outcome, outputTokens: 0 } }
-            : observation,
-        ),
-        () => {
-          if (breakers.healthOf(observation.key).takeRecovery()) statistics.forgive(observation.key)
-        },
-      ),
+      Effect.map(Effect.andThen(statistics.observe(observation), monotonicMs), (nowMs) => {
+        const { features, key, outcome } = observation
+        if (features.conversation !== undefined && outcome._tag === "success") {
+          conversations.answered(
+            features.conversation,
+            key,
+            features.inputTokens,
+            outcome.cachedTokens,
+            nowMs,
+          )
+        }
+        if (breakers.healthOf(observation.key).takeRecovery()) statistics.forgive(observation.key)
+      }),
     observeUnsupported: (key, param) =>
       Effect.map(monotonicMs, (nowMs) => unsupported.remember(key, param, nowMs)),
     reset: (name) => {

@@ -2,28 +2,96 @@ import { Context, Effect, Layer } from "effect"
 import type { CallMode } from "../domain/Chat.ts"
 import { dispositions, type ProviderErrorKind } from "../domain/ProviderError.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
-import * as observations from "./observations.ts"
+import { AnswerLengths, type Asked } from "./answer-lengths.ts"
+import { LatencyModel } from "./latency-model.ts"
+import { Reliability } from "./reliability.ts"
+
+/** What is known of a request and of a candidate before it is asked: what its answer is later compared by. */
+export interface Features extends Asked {
+  /** See `conversationOf`. */
+  readonly conversation: string | undefined
+  /** Of the input, expected in the candidate's cache. */
+  readonly cachedTokens: number
+  /** Most output tokens that the model can give; undefined = not known. */
+  readonly modelLimit: number | undefined
+  /** Calls under way at the candidate. */
+  readonly inFlight: number
+}
 
 /** The lesson of one upstream attempt. `ms` is until the whole answer or the first token, by mode, or until the failure. */
 export interface Observation {
   /** `provider/model`. */
   readonly key: string
   readonly mode: CallMode
+  readonly features: Features
   readonly outcome:
-    | { readonly _tag: "success"; readonly ms: number; readonly outputTokens: number | null }
+    | {
+        readonly _tag: "success"
+        readonly ms: number
+        /** Null = the provider did not say. */
+        readonly outputTokens: number | null
+        readonly inputTokens?: number | undefined
+        readonly cachedTokens?: number | undefined
+      }
     | { readonly _tag: "failure"; readonly kind: ProviderErrorKind; readonly ms: number }
 }
 
-interface Prediction {
+export interface Prediction {
   readonly ms: number
+  /** It has answered or failed enough to know it by. */
+  readonly known: boolean
+  /** In this mode. */
+  readonly answers: number
+  /** What the call adds to the calls that are under way there, in milliseconds. */
+  readonly burdenMs: number
+  readonly inputTokens: number
+  readonly cachedTokens: number
   readonly outputTokens: number
   /** 0..1 */
   readonly availability: number
+  /** Until a failure, on average. */
+  readonly failureMs: number
   /** A call that takes so long is late. */
   readonly lateAfterMs: number
   /** A caller who has somebody else to ask should leave a call that takes so long. */
   readonly patienceMs: number
 }
+
+/** Of one candidate. */
+class CandidateStatistics {
+  readonly latency: Readonly<Record<CallMode, LatencyModel>> = {
+    whole: LatencyModel.perMode.whole(),
+    stream: LatencyModel.perMode.stream(),
+  }
+  readonly reliability = new Reliability()
+  /** Output tokens for each that others say. */
+  readonly verbosity = new Ratio()
+  /** The candidate's own count of input tokens for each that is estimated. */
+  readonly inputRatio = new Ratio()
+}
+
+/** A ratio of two sums, near 1 until enough is known. */
+class Ratio {
+  #over = 0
+  #under = 0
+
+  get value(): number {
+    return (this.#over + RATIO_PRIOR) / (this.#under + RATIO_PRIOR)
+  }
+
+  /** Adds one pair, each as a share of what is usual. */
+  add(over: number, under: number): void {
+    const keep = 1 - 1 / RATIO_ANSWERS
+    this.#over = this.#over * keep + over
+    this.#under = this.#under * keep + under
+  }
+}
+
+const KNOWN_ANSWERS = 3
+const RATIO_PRIOR = 3
+const RATIO_ANSWERS = 100
+/** An answer that says how long it is by mistake must not undo all others. */
+const MAX_RATIO = 20
 
 /**
  * Live statistics per candidate and mode, in this process only: every replica sees its own latency. Keys come from the
@@ -33,81 +101,86 @@ export class Statistics extends Context.Service<
   Statistics,
   {
     readonly observe: (observation: Observation) => Effect.Effect<void>
-    readonly predict: (
-      key: string,
-      mode: CallMode,
-      nowMs: number,
-      maxOutputTokens: number | undefined,
-    ) => Prediction
+    readonly predict: (key: string, mode: CallMode, nowMs: number, features: Features) => Prediction
     /** Forgets a candidate's failures, and keeps how fast it is. */
     readonly forgive: (key: string) => void
     readonly forget: (key: string) => void
   }
 >()("gateway/routing/Statistics") {
   static readonly layer = Layer.sync(Statistics, () => {
-    const byMode: Readonly<Record<CallMode, Map<string, observations.Observations>>> = {
-      whole: new Map(),
-      stream: new Map(),
+    const lengths = new AnswerLengths()
+    const candidates = new Map<string, CandidateStatistics>()
+    const of = (key: string): CandidateStatistics => {
+      const known = candidates.get(key)
+      if (known !== undefined) return known
+      const fresh = new CandidateStatistics()
+      candidates.set(key, fresh)
+      return fresh
     }
-    // Lengths over every candidate: how long answers are depends on what clients ask more than on who answers,
-    // so it is the prior of a candidate that has not answered yet.
-    let pool = observations.empty(0)
-    /** Prior of the length at an instant: the same for all candidates of a plan. */
-    let prior = { atMs: Number.NaN, outputTokens: 0 }
-    const priorOutputTokens = (nowMs: number): number => {
-      if (prior.atMs !== nowMs) {
-        const outputTokens = observations.expectedOutputTokens(pool, nowMs, observations.PRIOR_OUTPUT_TOKENS)
-        prior = { atMs: nowMs, outputTokens }
+
+    const observe = ({ features, key, mode, outcome }: Observation, nowMs: number): void => {
+      const seen = of(key)
+      if (outcome._tag === "failure") {
+        // A candidate that is at its limit is there.
+        if (dispositions[outcome.kind].breaker === "ignore" || outcome.kind === "rate_limited") return
+        seen.reliability.failed(nowMs, outcome.ms, outcome.kind === "timeout" ? outcome.ms : 0)
+        return
       }
-      return prior.outputTokens
+      seen.reliability.succeeded(nowMs, outcome.ms)
+      const usual = lengths.expect(features)
+      const outputTokens = outcome.outputTokens ?? usual * seen.verbosity.value
+      if (outcome.inputTokens !== undefined && features.inputTokens > 0) {
+        seen.inputRatio.add(Math.min(MAX_RATIO, outcome.inputTokens / features.inputTokens), 1)
+      }
+      const inputTokens = features.inputTokens * seen.inputRatio.value
+      seen.latency[mode].observe(
+        nowMs,
+        {
+          outputTokens,
+          inputTokens: Math.max(0, inputTokens - (outcome.cachedTokens ?? 0)),
+          inFlight: features.inFlight,
+        },
+        outcome.ms,
+      )
+      // No output at all says nothing of how long answers are: embeddings have none.
+      if (outcome.outputTokens === null || outcome.outputTokens <= 0) return
+      const isKnown = lengths.isKnown(features)
+      lengths.observe(features, outputTokens / seen.verbosity.value)
+      if (isKnown) seen.verbosity.add(Math.min(MAX_RATIO, outputTokens / Math.max(1, usual)), 1)
     }
-    const unknown = observations.empty(0)
 
     return Statistics.of({
-      observe: ({ key, mode, outcome }) =>
-        Effect.clockWith((clock) =>
-          Effect.sync(() => {
-            if (outcome._tag === "failure" && dispositions[outcome.kind].breaker === "ignore") return
-            const nowMs = monotonicMsUnsafe(clock)
-            const entries = byMode[mode]
-            const before = entries.get(key) ?? observations.empty(nowMs)
-            if (outcome._tag === "failure") {
-              entries.set(
-                key,
-                observations.failure(before, nowMs, outcome.kind === "timeout" ? outcome.ms : 0),
-              )
-              return
-            }
-            entries.set(key, observations.answer(before, nowMs, mode, outcome.ms, outcome.outputTokens))
-            // No output at all says nothing of how long answers are: embeddings have none.
-            if (outcome.outputTokens !== null && outcome.outputTokens > 0) {
-              pool = observations.success(pool, nowMs, outcome.ms, outcome.outputTokens)
-              prior.atMs = Number.NaN
-            }
-          }),
-        ),
-      predict: (key, mode, nowMs, maxOutputTokens) => {
-        const seen = byMode[mode].get(key) ?? unknown
-        const usual = observations.expectedOutputTokens(seen, nowMs, priorOutputTokens(nowMs))
-        const outputTokens = maxOutputTokens === undefined ? usual : Math.min(usual, maxOutputTokens)
-        const ms = observations.expectedMs(seen, nowMs, mode, outputTokens)
+      observe: (observation) =>
+        Effect.clockWith((clock) => Effect.sync(() => observe(observation, monotonicMsUnsafe(clock)))),
+      predict: (key, mode, nowMs, features) => {
+        const { cachedTokens, inFlight, inputTokens: estimated, modelLimit, outputLimit } = features
+        const seen = of(key)
+        const usual = lengths.expect(features) * seen.verbosity.value
+        const outputTokens = Math.min(
+          usual,
+          outputLimit ?? Number.POSITIVE_INFINITY,
+          modelLimit ?? Number.POSITIVE_INFINITY,
+        )
+        const inputTokens = estimated * seen.inputRatio.value
+        const latency = seen.latency[mode]
+        const uncached = Math.max(0, inputTokens - cachedTokens)
+        const ms = latency.predict(nowMs, { outputTokens, inputTokens: uncached, inFlight })
         return {
           ms,
+          answers: latency.answers,
+          known: latency.answers >= KNOWN_ANSWERS || seen.reliability.hasFailed,
+          burdenMs: ms * latency.loadSlope * inFlight,
+          inputTokens,
+          cachedTokens,
           outputTokens,
-          availability: observations.availability(seen, nowMs),
-          lateAfterMs: observations.lateAfterMs(seen, ms),
-          patienceMs: observations.patienceMs(seen, ms),
+          availability: seen.reliability.availability(nowMs),
+          failureMs: seen.reliability.failureMs,
+          lateAfterMs: seen.reliability.lateAfterMs(ms),
+          patienceMs: seen.reliability.patienceMs(ms),
         }
       },
-      forgive: (key) => {
-        for (const entries of Object.values(byMode)) {
-          const seen = entries.get(key)
-          if (seen !== undefined) entries.set(key, observations.forgiven(seen))
-        }
-      },
-      forget: (key) => {
-        for (const entries of Object.values(byMode)) entries.delete(key)
-      },
+      forgive: (key) => of(key).reliability.forgive(),
+      forget: (key) => void candidates.delete(key),
     })
   })
 }

@@ -1,7 +1,20 @@
 /** What deliberately deviates from the order by tier and score. */
 import type { Candidate } from "./plan.ts"
 
-export const moveToFront = (candidates: Array<Candidate>, index: number): void => {
+/** Beyond it a call that is made to see how a candidate is says enough. */
+const LEAST_TRIAL_MS = 3_000
+const TRIAL_RATIO = 3
+
+/** Has a candidate asked first that is not the best: it is waited for no longer than that is worth. */
+export const tryFirst = (candidates: Array<Candidate>, index: number): void => {
+  const tried = candidates[index]
+  if (tried === undefined) return
+  moveToFront(candidates, index)
+  const patienceMs = Math.min(tried.patienceMs, Math.max(LEAST_TRIAL_MS, TRIAL_RATIO * tried.expectedMs))
+  candidates[0] = { ...tried, patienceMs }
+}
+
+const moveToFront = (candidates: Array<Candidate>, index: number): void => {
   candidates.unshift(...candidates.splice(index, 1))
 }
 
@@ -33,11 +46,53 @@ export const keepIncumbent = (
   return true
 }
 
-/** Candidates behind the first that are not tripped. The order keeps tripped ones last, so they are a prefix. */
-export const countExplorable = (candidates: ReadonlyArray<Candidate>): number => {
-  let count = 0
-  while ((candidates[count + 1]?.tier ?? 2) < 2) count++
-  return count
+/** A candidate that was asked so lately is known as well as it may be by half. */
+const NEWS_HALF_LIFE_MS = 10_000
+const MIN_COST = 0.05
+/** Of a candidate that has hardly answered yet. */
+const FIRST_CHANCE = 0.2
+const MAX_CHANCE = 0.1
+/** The share is so many times as much for a candidate without an answer, and twice as much for one with so many. */
+const LITTLE_KNOWN = 100
+
+/**
+ * The chance of each candidate, by position, to be asked first: the leader's, and those of others in its place to see how they
+ * are now, so that all of these together cost no more than `share` of the score. Who is nearly as good is asked often, and who is far behind
+ * seldom; tripped ones and those that were asked just now, not at all.
+ */
+export const explorationChances = (
+  candidates: ReadonlyArray<Candidate>,
+  share: number,
+  askedMsAgo: (key: string) => number,
+): ReadonlyArray<number> => {
+  const [leader, ...others] = candidates
+  if (leader === undefined || share === 0) return [1]
+  const chances = others.map(({ answers, key, known, score, tier }) => {
+    if (tier === 2) return 0
+    if (!known) return FIRST_CHANCE
+    const cost = Math.max(MIN_COST, (score - leader.score) / leader.score)
+    const worth = share * (1 + LITTLE_KNOWN / (1 + answers))
+    return (
+      Math.min(Math.max(MAX_CHANCE, share), worth / cost) * (1 - 2 ** (-askedMsAgo(key) / NEWS_HALF_LIFE_MS))
+    )
+  })
+  const many = others.filter(({ tier }) => tier < 2).length
+  const each = chances.map((chance) => (chance === 0 ? 0 : chance / many))
+  return [1 - each.reduce((sum, chance) => sum + chance, 0), ...each]
+}
+
+/** Draws a position by its chance. */
+export const draw = (
+  chances: ReadonlyArray<number>,
+  random: { readonly nextDoubleUnsafe: () => number },
+): number => {
+  let left = random.nextDoubleUnsafe()
+  for (const [position, chance] of chances.entries()) {
+    if (position === 0 || chance === 0) continue
+    if (left < chance) return position
+    left -= chance
+  }
+  return 0
 }
 
 /**
@@ -47,12 +102,12 @@ export const countExplorable = (candidates: ReadonlyArray<Candidate>): number =>
 export const findProbe = (
   candidates: ReadonlyArray<Candidate>,
   remainingMs: number,
-  offersProbe: (key: string) => boolean,
+  offersProbe: (key: string, usualMs: number, gain: number) => boolean,
 ): number => {
   const [first] = candidates
   if (first === undefined || first.tier > 0) return -1
   return candidates.findIndex(
-    ({ key, patienceMs }, position) =>
-      position > 0 && patienceMs + first.expectedMs <= remainingMs && offersProbe(key),
+    ({ key, patienceMs, soundScore }, position) =>
+      position > 0 && patienceMs + first.expectedMs <= remainingMs && offersProbe(key, first.expectedMs, (first.score - soundScore) / first.score),
   )
 }

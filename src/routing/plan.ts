@@ -4,6 +4,7 @@ import type { CallMode } from "../domain/Chat.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
 import { type Exclusion, exclusionText } from "./exclusion.ts"
+import type { Features } from "./Statistics.ts"
 import type { Tier, Weights } from "./score.ts"
 
 /** The router's answer: which models to ask in which order, and why in a form that people and replays can read. */
@@ -24,15 +25,26 @@ export interface Candidate {
   readonly call: PreparedCall
   /** `provider/model`. */
   readonly key: string
+  /** What its answer is expected from, and later compared by. */
+  readonly features: Features
+  /** False while it has hardly answered: what is expected of it is a guess. */
+  readonly known: boolean
+  /** It has been seen to give, at most those that still count. */
+  readonly answers: number
   readonly expectedMs: number
   /** See `Statistics`. */
   readonly lateAfterMs: number
   readonly patienceMs: number
   readonly expectedNanoUsd: number | undefined
+  /** See `weighed_ms`. */
+  readonly weighedMs: number
+  readonly weighedNanoUsd: number | undefined
   readonly expectedOutputTokens: number
   readonly availability: number
   readonly tier: Tier
   readonly score: number
+  /** What its score would be if none of its calls failed. */
+  readonly soundScore: number
 }
 
 /** Plain JSON with the names of the public API; logged with every request, so numbers are rounded. */
@@ -44,8 +56,8 @@ interface Decision {
   readonly candidates: ReadonlyArray<DecisionCandidate>
   readonly excluded: ReadonlyArray<Excluded>
   readonly chosen_by: ChosenBy
-  /** Chance that this very candidate had of being explored; only with `exploration`. */
-  readonly explored_probability?: number
+  /** The chance with which this very candidate is the first. */
+  readonly probability: number
 }
 
 interface DecisionCandidate {
@@ -54,6 +66,14 @@ interface DecisionCandidate {
   readonly predicted_ms: number
   readonly predicted_cost_usd: number | null
   readonly predicted_output_tokens: number
+  /** Input tokens expected in its prompt cache; absent: none. */
+  readonly cached_tokens?: number
+  /**
+   * What the score weighs where that is not the prediction: with the time that failures cost and with what the turns to come
+   * will take of a conversation that is where this turn is.
+   */
+  readonly weighed_ms?: number
+  readonly weighed_cost_usd?: number
   readonly availability: number
   readonly tier: "healthy" | "degraded" | "tripped"
   readonly score: number
@@ -103,6 +123,14 @@ export const describe = (candidate: Candidate, index: number): DecisionCandidate
   predicted_cost_usd:
     candidate.expectedNanoUsd === undefined ? null : toUsd(Math.round(candidate.expectedNanoUsd)),
   predicted_output_tokens: Math.round(candidate.expectedOutputTokens),
+  ...(candidate.features.cachedTokens >= 1 && { cached_tokens: Math.round(candidate.features.cachedTokens) }),
+  ...(Math.round(candidate.weighedMs) !== Math.round(candidate.expectedMs) && {
+    weighed_ms: Math.round(candidate.weighedMs),
+  }),
+  ...(candidate.weighedNanoUsd !== undefined &&
+    candidate.weighedNanoUsd !== candidate.expectedNanoUsd && {
+      weighed_cost_usd: toUsd(Math.round(candidate.weighedNanoUsd)),
+    }),
   availability: thousandths(candidate.availability),
   tier: TIER_NAMES[candidate.tier],
   score: thousandths(candidate.score),

@@ -21,6 +21,8 @@ export interface Weights {
 }
 
 interface Ranking {
+  /** The fewest milliseconds of a candidate. */
+  readonly leastMs: number
   /** By candidate position; lower is better, 1 is best on both axes (weights sum to 1). */
   readonly scores: ReadonlyArray<number>
   /** Candidate positions, best first. */
@@ -54,7 +56,7 @@ export const rank = (candidates: ReadonlyArray<Scorable>, weights: Weights): Ran
       compareCost(a.candidate.expectedNanoUsd, b.candidate.expectedNanoUsd) ||
       a.position - b.position,
   )
-  return { scores, order: scored.map((entry) => entry.position) }
+  return { leastMs: minMs, scores, order: scored.map((entry) => entry.position) }
 }
 
 /**

@@ -276,7 +276,7 @@ describe("routes", () => {
   it("have the documented defaults", () => {
     const auto = config("").routes.get("auto")
     assert.deepStrictEqual(auto?.weights, { latency: 0.6, cost: 0.4 })
-    assert.strictEqual(auto?.exploration, 0.02)
+    assert.strictEqual(auto?.exploration, 0.01)
     assert.strictEqual(auto?.hysteresis, 0.1)
   })
 

@@ -45,6 +45,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
         requestedModel,
         task,
         allowed: undefined,
+        keyId: "key",
         remainingMs: timeouts.deadlineMs,
       })
       const exit = yield* Effect.exit(
@@ -320,6 +321,7 @@ describe("a client that leaves", () => {
         requestedModel: "only-a",
         task: { _tag: "Chat", request: ask(), mode: "whole" },
         allowed: undefined,
+        keyId: "key",
         remainingMs: timeouts.deadlineMs,
       })
       assert.strictEqual(candidates[0]?.availability, 1)

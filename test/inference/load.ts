@@ -52,6 +52,7 @@ export const makeWorld = (
         requestedModel: model,
         task: { _tag: "Chat", request: ask(), mode: "whole" },
         allowed: undefined,
+        keyId: "key",
         remainingMs: timeouts.deadlineMs,
       })
       plans.push([atMs, plan.candidates[0]?.key ?? ""])

@@ -21,27 +21,35 @@ const setup = () => {
     for (let i = 0; i < times; i++) health.failed(begin(nowMs), nowMs, error(kind, retryAfterMs))
   }
   const succeed = (nowMs: number, times = 1) => {
-    for (let i = 0; i < times; i++) health.succeeded(begin(nowMs), nowMs)
+    for (let i = 0; i < times; i++) health.succeeded(begin(nowMs))
   }
   const hang = (nowMs: number, calls: number) => Array.from({ length: calls }, () => begin(nowMs))
-  return { begin, fail, hang, health, succeed }
+  /** Whether a request is offered the candidate for a probe, where others take `usualMs`. */
+  const offers = (nowMs: number, usualMs = 100) => health.offersProbe(nowMs, usualMs)
+  /** How many requests go by until one is. */
+  const requestsToProbe = (nowMs: number, usualMs: number) => {
+    let request = 1
+    while (!offers(nowMs, usualMs)) request += 1
+    return request
+  }
+  return { begin, fail, hang, health, offers, requestsToProbe, succeed }
 }
 
+/** Longer than any wait that nobody asked for. */
+const MINUTE = 60 * SECOND
+
 describe("calls that hang", () => {
-  it("make suspect when there are ten and the first is late", () => {
+  it("make suspect when they are many and late, and before that not", () => {
     const { hang, health } = setup()
-    hang(0, 1)
-    hang(500, 9)
-    assert.isFalse(health.isSuspect(999))
-    assert.isTrue(health.isSuspect(1_000))
+    hang(0, 20)
+    assert.isFalse(health.isSuspect(LATE_MS / 4))
+    assert.isTrue(health.isSuspect(2 * LATE_MS))
   })
 
-  it("are not many when they are nine, unless another has failed", () => {
-    const { fail, hang, health } = setup()
-    hang(0, 9)
-    assert.isFalse(health.isSuspect(60 * SECOND))
-    fail(60 * SECOND, 1, "timeout")
-    assert.isTrue(health.isSuspect(60 * SECOND))
+  it("are a long answer when it is one that is late", () => {
+    const { hang, health } = setup()
+    hang(0, 1)
+    assert.isFalse(health.isSuspect(2 * LATE_MS))
   })
 
   it("are forgotten with every sign of life: an answer, a refusal, a stream's first word", () => {
@@ -51,24 +59,22 @@ describe("calls that hang", () => {
       ({ begin }: ReturnType<typeof setup>) => void begin(2 * SECOND, () => true),
     ]) {
       const world = setup()
-      world.hang(0, 10)
+      world.hang(0, 20)
       assert.isTrue(world.health.isSuspect(2 * SECOND))
       live(world)
       assert.isFalse(world.health.isSuspect(2 * SECOND))
-      world.hang(3 * SECOND, 9)
-      assert.isFalse(world.health.isSuspect(60 * SECOND))
+      world.hang(3 * SECOND, 1)
+      assert.isFalse(world.health.isSuspect(3 * SECOND + 2 * LATE_MS))
     }
   })
 
   it("stay a suspicion while they time out, until the circuit opens", () => {
     const { hang, health } = setup()
-    const calls = hang(0, 10)
-    for (const call of calls.slice(0, 4)) {
+    for (const call of hang(0, 20)) {
+      assert.isTrue(health.isSuspect(10 * SECOND) || health.trippedForMs(10 * SECOND) > 0)
       health.failed(call, 10 * SECOND, error("timeout"))
-      assert.isTrue(health.isSuspect(10 * SECOND))
     }
-    for (const call of calls.slice(4, 5)) health.failed(call, 10 * SECOND, error("timeout"))
-    assert.strictEqual(health.trippedForMs(10 * SECOND), 5 * SECOND)
+    assert.isAbove(health.trippedForMs(10 * SECOND), 0)
   })
 
   it("wait until they end, however, or bring something", () => {
@@ -81,7 +87,7 @@ describe("calls that hang", () => {
     assert.isTrue(health.hasWaiting(4))
     answering = true
     assert.deepStrictEqual([health.hasWaiting(3), health.hasWaiting(4)], [true, false])
-    health.succeeded(one, 1)
+    health.succeeded(one)
     health.failed(two, 1, error("reset"))
     health.abandoned(three)
     assert.isFalse(health.hasWaiting(1))
@@ -90,29 +96,30 @@ describe("calls that hang", () => {
 
 describe("probes", () => {
   it("are offered when the time is over, one at a time, until three answers are there", () => {
-    const { begin, fail, health } = setup()
-    assert.isFalse(health.offersProbe(0))
+    const { begin, fail, health, offers } = setup()
+    assert.isFalse(offers(0))
     fail(0, 5)
-    assert.isFalse(health.offersProbe(4_999))
+    const untilMs = health.trippedForMs(0)
+    assert.isFalse(offers(untilMs - 1))
     for (let answers = 0; answers < 3; answers++) {
       assert.isFalse(health.takeRecovery())
-      assert.isTrue(health.offersProbe(5 * SECOND))
-      const probe = begin(5 * SECOND)
-      assert.isFalse(health.offersProbe(5 * SECOND))
-      health.succeeded(probe, 5 * SECOND)
+      assert.isTrue(offers(untilMs))
+      const probe = begin(untilMs)
+      assert.isFalse(offers(untilMs))
+      health.succeeded(probe)
     }
-    assert.isFalse(health.offersProbe(5 * SECOND))
+    assert.isFalse(offers(untilMs))
     assert.isTrue(health.takeRecovery())
     assert.isFalse(health.takeRecovery())
   })
 
   it("are offered after a cooldown too", () => {
-    const { fail, health, succeed } = setup()
+    const { fail, health, offers, succeed } = setup()
     fail(0, 1, "rate_limited", 2 * SECOND)
-    assert.isFalse(health.offersProbe(1_999))
-    assert.isTrue(health.offersProbe(2 * SECOND))
+    assert.isFalse(offers(1_999))
+    assert.isTrue(offers(2 * SECOND))
     succeed(2 * SECOND, 3)
-    assert.isFalse(health.offersProbe(2 * SECOND))
+    assert.isFalse(offers(2 * SECOND))
     assert.isTrue(health.takeRecovery())
   })
 
@@ -128,28 +135,141 @@ describe("probes", () => {
     }
   })
 
-  it("that fail are offered to fewer requests each time, down to one in five", () => {
-    const { fail, health } = setup()
+  it("let the more requests go by, the longer the last one took to fail beside what requests take", () => {
+    const requests = [0, 100, 1_000, 10_000, 10 * MINUTE].map((failureMs) => {
+      const { begin, fail, health, requestsToProbe } = setup()
+      fail(0, 5)
+      const probe = begin(MINUTE)
+      const nowMs = MINUTE + failureMs
+      health.failed(probe, nowMs, error("server_error"))
+      return requestsToProbe(nowMs + 2 * MINUTE, 1_000)
+    })
+    assert.deepStrictEqual(
+      requests,
+      requests.toSorted((one, other) => one - other),
+    )
+    assert.isAtMost(requests[0] ?? Number.NaN, 2)
+    assert.isAbove(requests[3] ?? Number.NaN, 5)
+    // However long it took: who is back must be found.
+    assert.isAtMost(requests[4] ?? Number.NaN, 1_000)
+  })
+
+  it("that fail at once cost nothing, and are offered to one of the next two requests", () => {
+    const { fail, health, requestsToProbe } = setup()
     fail(0, 5)
-    const requests: Array<number> = []
     let nowMs = 0
     for (let i = 0; i < 7; i++) {
       nowMs += health.trippedForMs(nowMs)
-      let request = 1
-      while (!health.offersProbe(nowMs)) request += 1
-      requests.push(request)
+      assert.isAtMost(requestsToProbe(nowMs, 1_000), 2)
       fail(nowMs)
     }
-    assert.deepStrictEqual(requests, [1, 2, 3, 4, 5, 5, 5])
   })
 
   it("that nobody waits for any more free their place", () => {
+    const { begin, fail, health, offers } = setup()
+    fail(0, 5)
+    const probe = begin(MINUTE)
+    assert.isAbove(health.trippedForMs(MINUTE), 0)
+    health.abandoned(probe)
+    assert.isTrue(offers(MINUTE))
+  })
+})
+
+describe("an open circuit", () => {
+  /** Milliseconds of each opening, while every probe fails after `failureMs`. */
+  const openings = (count: number, failureMs = 0) => {
     const { begin, fail, health } = setup()
     fail(0, 5)
-    const probe = begin(5 * SECOND)
-    assert.isAbove(health.trippedForMs(5 * SECOND), 0)
-    health.abandoned(probe)
-    assert.isTrue(health.offersProbe(5 * SECOND))
+    let nowMs = 0
+    return Array.from({ length: count }, () => {
+      const openForMs = health.trippedForMs(nowMs)
+      nowMs += openForMs
+      const probe = begin(nowMs)
+      nowMs += failureMs
+      health.failed(probe, nowMs, error("server_error"))
+      return openForMs
+    })
+  }
+
+  it("stays open longer the longer the outage lasts, up to a minute", () => {
+    const each = openings(200)
+    for (const [i, openForMs] of each.entries()) assert.isAtLeast(openForMs, (each[i - 1] ?? 0) - 0.001)
+    assert.isAtMost(each[0] ?? Number.NaN, 5 * SECOND)
+    assert.isAbove(each[100] ?? Number.NaN, 2 * (each[0] ?? Number.NaN))
+    assert.approximately(each.at(-1) ?? Number.NaN, MINUTE, 1)
+  })
+
+  it("stays open longer when failures take long", () => {
+    const [, , , quick = Number.NaN] = openings(4)
+    const [, , , slow = Number.NaN] = openings(4, 2 * SECOND)
+    assert.isAbove(slow, quick)
+    assert.isAtMost(Math.max(...openings(10, 10 * MINUTE)), MINUTE)
+  })
+
+  it("begins anew after a recovery", () => {
+    const { fail, health, succeed } = setup()
+    fail(0, 5)
+    const firstMs = health.trippedForMs(0)
+    let nowMs = 0
+    for (let i = 0; i < 20; i++) {
+      nowMs += health.trippedForMs(nowMs)
+      fail(nowMs)
+    }
+    assert.isAbove(health.trippedForMs(nowMs), firstMs)
+    nowMs += health.trippedForMs(nowMs)
+    succeed(nowMs, 3)
+    fail(nowMs, 5)
+    assert.strictEqual(health.trippedForMs(nowMs), firstMs)
+  })
+})
+
+describe("a limit that does not say when it ends", () => {
+  const limited = ({ fail, health }: ReturnType<typeof setup>, nowMs: number) => {
+    fail(nowMs, 1, "rate_limited")
+    return health.trippedForMs(nowMs)
+  }
+
+  it("is waited for longer each time that the first call after it meets it again, up to a minute", () => {
+    const world = setup()
+    let nowMs = 0
+    let waitMs = limited(world, nowMs)
+    for (let i = 0; i < 20; i++) {
+      nowMs += waitMs
+      const next = limited(world, nowMs)
+      assert.strictEqual(next, Math.min(2 * waitMs, MINUTE))
+      waitMs = next
+    }
+    assert.strictEqual(waitMs, MINUTE)
+  })
+
+  it("is waited for less when calls were admitted since, and never not at all", () => {
+    const world = setup()
+    let nowMs = 0
+    for (let i = 0; i < 6; i++) nowMs += limited(world, nowMs)
+    let waitMs = limited(world, nowMs)
+    for (let i = 0; i < 20; i++) {
+      nowMs += waitMs
+      world.succeed(nowMs, 5)
+      const next = limited(world, nowMs)
+      assert.isAtMost(next, waitMs)
+      assert.isAbove(next, 0)
+      waitMs = next
+    }
+    assert.isBelow(waitMs, SECOND)
+  })
+
+  it("does not count the calls that were under way when it was met", () => {
+    const one = setup()
+    const many = setup()
+    const calls = Array.from({ length: 10 }, () => many.begin(0))
+    for (const call of calls) many.health.failed(call, 0, error("rate_limited"))
+    assert.strictEqual(many.health.trippedForMs(0), limited(one, 0))
+  })
+
+  it("that does say so is waited for as long as it says", () => {
+    const { fail, health } = setup()
+    fail(0, 1, "rate_limited", 7 * SECOND)
+    assert.strictEqual(health.trippedForMs(0), 7 * SECOND)
   })
 })
 
@@ -158,7 +278,7 @@ describe("a reset", () => {
     for (const trouble of [
       ({ fail }: ReturnType<typeof setup>) => fail(0, 5),
       ({ fail }: ReturnType<typeof setup>) => fail(0, 1, "quota_exhausted"),
-      ({ hang }: ReturnType<typeof setup>) => void hang(-5 * SECOND, 10),
+      ({ hang }: ReturnType<typeof setup>) => void hang(-5 * SECOND, 20),
     ]) {
       const world = setup()
       trouble(world)
@@ -166,11 +286,11 @@ describe("a reset", () => {
       world.health.reset()
       assert.strictEqual(world.health.trippedForMs(0), 0)
       assert.isFalse(world.health.isSuspect(0))
-      assert.isTrue(world.health.offersProbe(0))
+      assert.isTrue(world.offers(0))
       world.fail(0, 4)
       assert.strictEqual(world.health.trippedForMs(0), 0)
       world.fail(0, 1)
-      assert.strictEqual(world.health.trippedForMs(0), 5 * SECOND)
+      assert.isAbove(world.health.trippedForMs(0), 0)
     }
   })
 

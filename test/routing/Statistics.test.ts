@@ -3,23 +3,39 @@ import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { CallMode } from "../../src/domain/Chat.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { Statistics } from "../../src/routing/Statistics.ts"
+import { type Features, Statistics } from "../../src/routing/Statistics.ts"
 import { startedClock } from "../support/started-clock.ts"
+
+const features: Features = {
+  application: undefined,
+  conversation: undefined,
+  inputTokens: 10,
+  cachedTokens: 0,
+  outputLimit: undefined,
+  modelLimit: undefined,
+  inFlight: 0,
+}
 
 const setup = Effect.gen(function* () {
   const statistics = yield* Statistics
   const clock = yield* Effect.clockWith(Effect.succeed)
   return {
     answered: (key: string, ms: number, outputTokens: number | null, times = 1, mode: CallMode = "whole") =>
-      Effect.repeat(statistics.observe({ key, mode, outcome: { _tag: "success", ms, outputTokens } }), {
-        times: times - 1,
-      }),
+      Effect.repeat(
+        statistics.observe({ key, mode, features, outcome: { _tag: "success", ms, outputTokens } }),
+        { times: times - 1 },
+      ),
     failed: (key: string, kind: ProviderErrorKind, times = 1) =>
-      Effect.repeat(statistics.observe({ key, mode: "whole", outcome: { _tag: "failure", kind, ms: 100 } }), {
-        times: times - 1,
+      Effect.repeat(
+        statistics.observe({ key, mode: "whole", features, outcome: { _tag: "failure", kind, ms: 100 } }),
+        { times: times - 1 },
+      ),
+    predict: (key: string, outputLimit?: number, mode: CallMode = "whole", modelLimit?: number) =>
+      statistics.predict(key, mode, clock.currentTimeMillisUnsafe(), {
+        ...features,
+        outputLimit,
+        modelLimit,
       }),
-    predict: (key: string, maxTokens?: number, mode: CallMode = "whole") =>
-      statistics.predict(key, mode, clock.currentTimeMillisUnsafe(), maxTokens),
   }
 })
 
@@ -44,6 +60,22 @@ describe("statistics", () => {
       assert.approximately(predict("b/m").ms, 800 + 10 * predict("b/m").outputTokens, 1e-6)
     }))
 
+  test("expect of a new candidate the same, whatever its model could say at most", () =>
+    Effect.gen(function* () {
+      const { answered, predict } = yield* setup
+      yield* answered("a/m", 400, 50, 50)
+      const limited = predict("b/m", undefined, "whole", 64_000)
+      assert.strictEqual(limited.outputTokens, predict("b/m").outputTokens)
+      assert.strictEqual(predict("b/m", undefined, "whole", 20).outputTokens, 20)
+    }))
+
+  test("expect of a new candidate no more than others say, after few answers", () =>
+    Effect.gen(function* () {
+      const { answered, predict } = yield* setup
+      yield* answered("a/m", 400, 20, 100)
+      assert.isBelow(predict("b/m").outputTokens, 1.2 * predict("a/m").outputTokens)
+    }))
+
   test("cap the expected length, and with it the time, by what the request allows", () =>
     Effect.gen(function* () {
       const { predict } = yield* setup
@@ -59,16 +91,16 @@ describe("statistics", () => {
       assert.isAbove(predict("a/m", 100, "whole").ms, 1_000)
     }))
 
-  test("forget with time, back to the prior", () =>
+  test("forget trouble with time, back to what is usual", () =>
     Effect.gen(function* () {
       const { answered, failed, predict } = yield* setup
-      yield* answered("a/m", 30_000, 300, 100)
+      yield* answered("a/m", 3_000, 300, 100)
+      yield* answered("a/m", 30_000, 300, 10)
       yield* failed("a/m", "server_error", 50)
-      yield* TestClock.adjust("1 minute")
-      assert.isAbove(predict("a/m").ms, 29_000)
-      assert.isBelow(predict("a/m").availability, 0.8)
+      assert.isAbove(predict("a/m").ms, 25_000)
+      assert.isBelow(predict("a/m").availability, 0.5)
       yield* TestClock.adjust("2 hours")
-      assert.approximately(predict("a/m").ms, 3_800, 10)
+      assert.isBelow(predict("a/m").ms, 6_000)
       assert.isAbove(predict("a/m").availability, 0.99)
     }))
 
@@ -78,7 +110,10 @@ describe("statistics", () => {
       yield* failed("a/m", "bad_request", 50)
       yield* failed("a/m", "context_length_exceeded", 50)
       assert.strictEqual(predict("a/m").availability, 1)
-      yield* failed("a/m", "rate_limited", 5)
-      assert.isBelow(predict("a/m").availability, 0.8)
+      // A candidate that is at its limit is there.
+      yield* failed("a/m", "rate_limited", 50)
+      assert.strictEqual(predict("a/m").availability, 1)
+      yield* failed("a/m", "server_error", 5)
+      assert.isBelow(predict("a/m").availability, 0.5)
     }))
 })

@@ -84,10 +84,11 @@ describe("kind", () => {
     "an embedding costs its input and takes the time seen, whatever is said of its output tokens",
     () =>
       Effect.gen(function* () {
+        const embedded = { inputTokens: 1_000, outputLimit: 0 }
         const before = (yield* plan({ model: "a/m" })).candidates[0]?.expectedOutputTokens
         assert.strictEqual((yield* plan({ model: "a/e", embed })).candidates[0]?.expectedMs, 800)
-        yield* answered("a/e", 100, 50, { outputTokens: null })
-        yield* answered("b/e", 300, 50, { outputTokens: 0 })
+        yield* answered("a/e", 100, 50, { outputTokens: null, ...embedded })
+        yield* answered("b/e", 300, 50, { outputTokens: 0, ...embedded })
         const { candidates } = yield* plan({
           model: "vectors",
           embed: { input: Array(10).fill("x".repeat(400)) },

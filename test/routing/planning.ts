@@ -5,6 +5,7 @@ import { ProviderError, type ProviderErrorKind } from "../../src/domain/Provider
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { blamedParam, exclusionText } from "../../src/routing/exclusion.ts"
 import { Router } from "../../src/routing/Router.ts"
+import type { Features } from "../../src/routing/Statistics.ts"
 import { ask, chat } from "./world.ts"
 
 /** What tests of the router ask of it, and teach it. */
@@ -24,6 +25,7 @@ export const plan = ({ allowed, embed, mode, model = "auto", request = ask() }: 
       requestedModel: model,
       task: embed === undefined ? chat(request, mode) : { _tag: "Embedding", request: embed },
       allowed: allowed && new Set(allowed),
+      keyId: "key",
       remainingMs: 60_000,
     }),
   )
@@ -31,21 +33,47 @@ export const keys = (wish?: Wish) =>
   Effect.map(plan(wish), ({ candidates }) => candidates.map(({ key }) => key))
 export const refusal = (wish: Wish) => Effect.flip(plan(wish))
 
+/** Of a short request, with a candidate that has nothing else to do. */
+export const features: Features = {
+  application: undefined,
+  conversation: undefined,
+  inputTokens: 10,
+  cachedTokens: 0,
+  outputLimit: undefined,
+  modelLimit: undefined,
+  inFlight: 0,
+}
+
 export const answered = (
   key: string,
   ms: number,
   times = 20,
-  { mode = "whole", outputTokens = 100 }: { mode?: CallMode; outputTokens?: number | null } = {},
+  {
+    mode = "whole",
+    outputTokens = 100,
+    ...asked
+  }: { mode?: CallMode; outputTokens?: number | null } & Partial<Features> = {},
 ) =>
   Router.use((router) =>
-    Effect.repeat(router.observe({ key, mode, outcome: { _tag: "success", ms, outputTokens } }), {
-      times: times - 1,
-    }),
+    Effect.repeat(
+      router.observe({
+        key,
+        mode,
+        features: { ...features, ...asked },
+        outcome: { _tag: "success", ms, outputTokens },
+      }),
+      { times: times - 1 },
+    ),
   )
 export const failed = (key: string, times: number) =>
   Router.use((router) =>
     Effect.repeat(
-      router.observe({ key, mode: "whole", outcome: { _tag: "failure", kind: "server_error", ms: 100 } }),
+      router.observe({
+        key,
+        mode: "whole",
+        features,
+        outcome: { _tag: "failure", kind: "server_error", ms: 100 },
+      }),
       {
         times: times - 1,
       },

@@ -1,0 +1,111 @@
+/**
+ * How often one candidate's calls fail, how long that takes, and how long its answers may take. Old evidence fades by
+ * half-life, so that a candidate nobody asks is trusted again, and by a limit on its weight. A limit of its vendor's is no
+ * failure. Synchronous, and all times are `monotonicMs`.
+ */
+
+/**
+ * Time heals quickly what has been seen to work again, and slowly what failed when last asked: otherwise a
+ * provider that always fails would be forgiven between two requests of a quiet gateway, and be asked first again.
+ */
+const WORKING_HALF_LIFE_MS = 60_000
+const FAILING_HALF_LIFE_MS = 10 * 60_000
+const MAX_WEIGHT = 50
+/** A candidate starts as available, with so much weight. */
+const PRIOR_WEIGHT = 4
+/** Weight of the latest failure in how long failures take. */
+const FAILURE_WEIGHT = 0.2
+
+/** By how much each answer makes a longer one before it forgotten. */
+const LONGEST_FADE = 0.005
+/** A call is late at so many times its prediction, and a caller with a choice leaves it at so many. */
+const LATE_RATIO = 3
+const MIN_LATE_MS = 1_000
+const PATIENCE_RATIO = 5
+/** Of a candidate that nobody has heard from, and of others. */
+const FIRST_PATIENCE_MS = 10_000
+const MIN_PATIENCE_MS = 3_000
+const LONGEST_RATIO = 2
+/** The longest that a candidate is waited for, by half, which has never answered. */
+const MAX_UNKNOWN_WAIT_MS = 15_000
+/** Patience with calls that are longer than predicted grows no further than this. */
+const MAX_LONGEST_PATIENCE_MS = 60_000
+
+export class Reliability {
+  #atMs = 0
+  #attempts = 0
+  #succeeded = 0
+  /** True when the latest attempt succeeded. */
+  #working = true
+  /** Mean milliseconds until a failure. */
+  #failureMs = 0
+  /**
+   * Longest that a call took, forgotten by shorter ones and not by time. A candidate that was left without ever having answered
+   * may be one that takes longer: the next call is waited for longer.
+   */
+  #longestMs = 0
+  #answered = false
+
+  succeeded(nowMs: number, ms: number): void {
+    this.#count(nowMs, true)
+    this.#longestMs = Math.max(ms, this.#longestMs + LONGEST_FADE * (ms - this.#longestMs))
+    this.#answered = true
+  }
+
+  /** `waitedMs` is how long no answer was waited for, if that was the failure. */
+  failed(nowMs: number, ms: number, waitedMs = 0): void {
+    // Who hangs once will hang again.
+    this.#count(nowMs, false, waitedMs > 0 ? 2 : 1)
+    this.#failureMs += (this.#failureMs === 0 ? 1 : FAILURE_WEIGHT) * (ms - this.#failureMs)
+    if (!this.#answered) this.#longestMs = Math.max(this.#longestMs, Math.min(waitedMs, MAX_UNKNOWN_WAIT_MS))
+  }
+
+  /** Forgets failures: the candidate has recovered from what they were of. */
+  forgive(): void {
+    this.#attempts = 0
+    this.#succeeded = 0
+    this.#working = true
+  }
+
+  /** Predicts the share of attempts that succeed, above 0 and at most 1. */
+  availability(nowMs: number): number {
+    const factor = this.#decay(nowMs)
+    return (this.#succeeded * factor + PRIOR_WEIGHT) / (this.#attempts * factor + PRIOR_WEIGHT)
+  }
+
+  get hasFailed(): boolean {
+    return this.#failureMs > 0
+  }
+
+  get failureMs(): number {
+    return this.#failureMs
+  }
+
+  /** Milliseconds after which a call is late, for a prediction of `ms`. Of a candidate never heard from nothing is known. */
+  lateAfterMs(ms: number): number {
+    return this.#answered ? Math.max(MIN_LATE_MS, LATE_RATIO * ms) : MIN_LATE_MS
+  }
+
+  /** Milliseconds after which a caller with somebody else to ask should leave a call, for a prediction of `ms`. */
+  patienceMs(ms: number): number {
+    return Math.max(
+      this.#answered ? MIN_PATIENCE_MS : FIRST_PATIENCE_MS,
+      PATIENCE_RATIO * ms,
+      Math.min(LONGEST_RATIO * this.#longestMs, MAX_LONGEST_PATIENCE_MS),
+    )
+  }
+
+  #decay(nowMs: number): number {
+    const halfLifeMs = this.#working ? WORKING_HALF_LIFE_MS : FAILING_HALF_LIFE_MS
+    return 2 ** (Math.min(0, this.#atMs - nowMs) / halfLifeMs)
+  }
+
+  #count(nowMs: number, succeeded: boolean, weight = 1): void {
+    const factor = this.#decay(nowMs)
+    const keep = this.#attempts * factor > MAX_WEIGHT - 1 ? (MAX_WEIGHT - 1) / this.#attempts : factor
+    this.#attempts = this.#attempts * keep + weight
+    this.#succeeded = this.#succeeded * keep + (succeeded ? 1 : 0)
+    this.#working = succeeded
+    this.#atMs = nowMs
+  }
+}
