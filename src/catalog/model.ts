@@ -1,6 +1,15 @@
 import { Schema, SchemaTransformation } from "effect"
-import { filledList, MAPPING_RULE, optional, required, snakeCased, withDefault } from "../domain/fields.ts"
+import {
+  filledList,
+  list,
+  MAPPING_RULE,
+  optional,
+  required,
+  snakeCased,
+  withDefault,
+} from "../domain/fields.ts"
 import { fromUsd, toUsd } from "../domain/Money.ts"
+import { PARAMETER } from "../domain/parameters.ts"
 import { matching, numberBetween, oneOf, textThat, wholeNumber } from "../domain/rules.ts"
 
 /** Models and their prices, as the gateway computes with them and as files write them. */
@@ -174,10 +183,24 @@ const tokens = wholeNumber(1, 1_000_000_000)
 const kind = oneOf("must be chat or embedding", ["chat", "embedding"])
 const KIND = "`chat` or `embedding`; no request is sent to the other kind"
 
+/** What a model may read. A file is a document, such as a PDF. */
+const Input = oneOf("must be text, image, audio, video or file", ["text", "image", "audio", "video", "file"])
+export type Input = typeof Input.Type
+
+const Unsupported = matching("must be a parameter, such as top_p or reasoning_effort=none", PARAMETER)
+
 const name = required(ModelName, "1 to 200 printable characters without spaces")
 const facts = {
   contextWindow: optional(tokens, "tokens; a request that cannot fit is not sent"),
   maxOutputTokens: optional(tokens, "tokens; a request that asks for more is not sent"),
+  inputs: optional(
+    filledList(Input),
+    "what it reads, of `text`, `image`, `audio`, `video`, `file`; a request with something else is not sent",
+  ),
+  unsupported: optional(
+    list(Unsupported),
+    "parameters that it refuses, such as `top_p` or `reasoning_effort=none`: see below",
+  ),
   /** Absent = unknown price: cost is null with a reason. */
   price: optional(PriceRow, "unknown: the cost is `null`; routing takes it for the dearest"),
 }

@@ -252,6 +252,9 @@ const weights = Schema.Struct({ latency: share, cost: share })
     }),
   )
 
+const parameterRule = oneOf("must be exclude or drop", ["exclude", "drop"])
+export type ParameterRule = typeof parameterRule.Type
+
 export const StatedRoute = snakeCased({
   candidates: optional(
     filledList(candidate),
@@ -268,6 +271,11 @@ export const StatedRoute = snakeCased({
     "what finding out how others are may cost, as a share of the score, 0 to 0.5",
   ),
   hysteresis: withDefault(share, 0, "share by which a challenger must beat the route's leader, 0 to 1"),
+  parameters: withDefault(
+    Schema.Record(Schema.String, parameterRule).annotate({ message: MAPPING_RULE }),
+    {},
+    "parameter to `exclude` or `drop`, for candidates that do not take it; `exclude` for all others",
+  ),
 })
 export type StatedRoute = typeof StatedRoute.Type
 
@@ -306,8 +314,10 @@ export type SimulatedProviderConfig = typeof simulated.Type
 export type ProviderConfig = HttpProviderConfig | SimulatedProviderConfig
 
 /** A route with its candidates: empty only for an `auto` that nobody listed when no provider has a chat model. */
-export interface RouteConfig extends Required<StatedRoute> {
+export interface RouteConfig extends Required<Omit<StatedRoute, "parameters">> {
   readonly name: string
+  /** By the path of the parameter in chat. */
+  readonly parameters: ReadonlyMap<string, ParameterRule>
 }
 
 /** Configuration that the gateway runs on, merged and checked; nothing downstream reads files or the environment for it. */

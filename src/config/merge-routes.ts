@@ -1,6 +1,13 @@
 import { Schema } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
-import { type CandidateRef, type GatewayConfig, type RouteConfig, StatedRoute } from "./GatewayConfig.ts"
+import { PARAMETER, parameterOf, whyKept } from "../domain/parameters.ts"
+import {
+  type CandidateRef,
+  type GatewayConfig,
+  type ParameterRule,
+  type RouteConfig,
+  StatedRoute,
+} from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
 
@@ -41,9 +48,32 @@ export const mergeRoutes = (
     requireOneKind({ candidates, larger_context: largerContext }, enabled, (at, rule) =>
       report([...path, ...at], rule),
     )
-    routes.set(name, { ...route, name, candidates, largerContext })
+    const parameters = rulesOf(route.parameters, (field, rule) =>
+      report([...path, "parameters", field], rule),
+    )
+    routes.set(name, { ...route, name, candidates, largerContext, parameters })
   }
   return routes
+}
+
+/** Reads the rules of parameters, under chat's names whatever the file calls them. */
+const rulesOf = (
+  stated: StatedRoute["parameters"],
+  report: (field: string, rule: string) => void,
+): RouteConfig["parameters"] => {
+  const rules = new Map<string, ParameterRule>()
+  for (const [name, rule] of Object.entries(stated)) {
+    const parameter = PARAMETER.test(name) ? parameterOf(name) : undefined
+    if (parameter === undefined || parameter.value !== undefined) {
+      report(name, "must be the name of a parameter, such as temperature or reasoning.effort")
+      continue
+    }
+    const kept = rule === "drop" ? whyKept(parameter) : undefined
+    if (kept !== undefined) report(name, `must be exclude: it is never dropped, since ${kept}`)
+    if (rules.has(parameter.path)) report(name, `repeats ${parameter.path} under another name`)
+    rules.set(parameter.path, rule)
+  }
+  return rules
 }
 
 const refs = (

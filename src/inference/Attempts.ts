@@ -135,8 +135,10 @@ const make = Effect.gen(function* () {
       request.failures.push(error)
       if (error.kind === "timeout") request.left += 1
       const reported = report(candidate.key, error, recorder)
-      return error.kind === "unsupported" && error.param
-        ? Effect.andThen(router.observeUnsupported(candidate.key, error.param), reported)
+      const { code, kind, param } = error
+      const task = recorder.request?.task
+      return kind === "unsupported" && param && task !== undefined
+        ? Effect.andThen(router.observeRefusal(candidate.key, task, { code, param }), reported)
         : reported
     })
     return retryFailed(

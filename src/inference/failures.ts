@@ -60,14 +60,20 @@ const noCandidateError = ({ route, excluded }: NoCandidate): GatewayError => {
   const named = excluded.filter(({ rule }) => rule !== "not_allowed")
   const first = (rule: ExclusionRule["rule"]) => named.find((exclusion) => exclusion.rule === rule)
   const tooLong = first("context_window")
-  const closest = tooLong ?? first("max_output_tokens") ?? first("unsupported") ?? named[0]
+  const closest =
+    tooLong ??
+    first("max_output_tokens") ??
+    first("parameter") ??
+    first("unsupported") ??
+    first("input") ??
+    named[0]
   const param = closest && blamedParam(closest)
   const reasons = named
     .map((exclusion) => `${exclusion.provider}/${exclusion.model}: ${exclusionText(exclusion)}`)
     .join("; ")
   return new GatewayError({
     code: tooLong === undefined ? "invalid_request" : "context_length_exceeded",
-    detail: `No model of ${route} can take this request. ${reasons}`,
+    detail: `No model of ${route} can take this request. ${reasons}${closest?.rule === "parameter" ? `. Leave ${closest.param} out, or ask for another model.` : ""}`,
     ...(param === undefined ? {} : { param }),
   })
 }

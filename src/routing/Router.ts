@@ -8,13 +8,12 @@ import { restrictedField } from "../domain/restricted-fields.ts"
 import { fieldsOf, inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { breakerOpen, observe } from "../observability/Metrics.ts"
 import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
-import type { PreparedCall } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
 import { Conversations } from "./Conversations.ts"
 import { draw, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
-import type { Exclusion } from "./exclusion.ts"
 import { applicationOf, conversationOf } from "./identity.ts"
+import { LearnedRefusals, type RefusedParameter } from "./LearnedRefusals.ts"
 import {
   type Candidate,
   type ChosenBy,
@@ -25,19 +24,10 @@ import {
   NoCandidate,
   type Plan,
 } from "./plan.ts"
+import { prepareCalls, type ReadyTarget } from "./prepare-calls.ts"
 import { type Features, type Observation, Statistics } from "./Statistics.ts"
 import { rank, type Tier } from "./score.ts"
-import {
-  isAllowed,
-  type ListedModel,
-  listModels,
-  prepareCall,
-  type Route,
-  routesByName,
-  type Target,
-} from "./targets.ts"
-import { UnsupportedFields } from "./UnsupportedFields.ts"
-import { unpricedTier } from "./unpriced-tier.ts"
+import { type ListedModel, listModels, type Route, routesByName, type Target } from "./targets.ts"
 
 interface PlanInput {
   readonly requestedModel: string
@@ -61,12 +51,6 @@ const MAX_LOYALTY = 3
 /** What a failure costs beside its time, in milliseconds: an attempt less, and a wait before the next. */
 const FAILURE_COST_MS = 100
 
-/** A target that can take the request, with its call. */
-interface ReadyTarget {
-  readonly target: Target
-  readonly call: PreparedCall
-}
-
 /**
  * Puts the candidates for one request in order: availability tier, then score, then three deliberate deviations.
  * Hysteresis keeps the leader of a route until another is better by a margin, so that two close candidates do not
@@ -79,8 +63,14 @@ export class Router extends Context.Service<
   {
     readonly plan: (input: PlanInput) => Effect.Effect<Plan, ModelNotFound | ModelNotAllowed | NoCandidate>
     readonly observe: (observation: Observation) => Effect.Effect<void>
-    /** Takes note that a candidate does not take a field, which the vendor names. */
-    readonly observeUnsupported: (key: string, param: string) => Effect.Effect<void>
+    /** Takes note that a candidate does not take a parameter of a task, which the vendor names. */
+    readonly observeRefusal: (
+      key: string,
+      task: Task,
+      refused: { readonly param: string; readonly code?: string | undefined },
+    ) => Effect.Effect<void>
+    /** Returns what a candidate is remembered not to take. */
+    readonly refusalsOf: (key: string) => Effect.Effect<ReadonlyArray<RefusedParameter>>
     /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
     readonly reset: (provider: string) => ReadonlyArray<string> | undefined
     /** Every name that a key with this allow-list may ask for. */
@@ -116,18 +106,19 @@ const make = Effect.fnUntraced(function* () {
     embedding: new Map(),
   }
 
-  const unsupported = new UnsupportedFields()
+  const refusals = new LearnedRefusals()
   const conversations = new Conversations()
 
+  const isTripped = (key: string, nowMs: number): boolean => breakers.healthOf(key).trippedForMs(nowMs) > 0
+
   const tierOf = (
-    { call, target: { key } }: ReadyTarget,
-    task: Task,
+    { call, refuses, target: { key } }: ReadyTarget,
     availability: number,
     nowMs: number,
   ): Tier => {
     const health = breakers.healthOf(key)
     if (health.trippedForMs(nowMs) > 0) return 2
-    if (call.isReduced === true || unsupported.concern(key, task, nowMs)) return 1
+    if (call.isReduced === true || refuses === true) return 1
     return availability >= HEALTHY_AVAILABILITY && !health.isSuspect(nowMs) ? 0 : 1
   }
 
@@ -187,7 +178,7 @@ const make = Effect.fnUntraced(function* () {
         known: predicted.known,
         answers: predicted.answers,
         availability,
-        tier: tierOf(each, task, availability, nowMs),
+        tier: tierOf(each, availability, nowMs),
         expectedMs: ms,
         weighedMs: scoredMs + burdenMs + failuresMs,
         weighedNanoUsd: scoredNanoUsd,
@@ -237,8 +228,12 @@ const make = Effect.fnUntraced(function* () {
     const inputTokens = inputTokensOf(task)
     const windowTokens = task._tag === "Chat" ? inputTokens : estimateLongestInputTokens(task.request)
 
-    const usual = prepareCalls(route.targets, input, windowTokens)
-    const larger = prepareCalls(route.largerContext, input, windowTokens)
+    const prepare = (targets: ReadonlyArray<Target>) =>
+      prepareCalls(targets, input, windowTokens, route.rules.parameters, refusals, nowMs, (key) =>
+        isTripped(key, nowMs),
+      )
+    const usual = prepare(route.targets)
+    const larger = prepare(route.largerContext)
     // With no usual target left it is known before asking what the larger ones are there for.
     const onlyLarger = usual.ready.length === 0
     const first = onlyLarger ? larger.ready : usual.ready
@@ -280,9 +275,13 @@ const make = Effect.fnUntraced(function* () {
         probability = chances[explored] ?? 1
       }
     }
+    const { lastResorts } = onlyLarger ? larger : usual
     return Result.succeed({
       route: route.name,
-      candidates,
+      candidates:
+        lastResorts.length === 0
+          ? candidates
+          : [...candidates, ...byScore(lastResorts, route, task, inputTokens, conversation, nowMs)],
       largerContext:
         onlyLarger || larger.ready.length === 0
           ? []
@@ -327,50 +326,22 @@ const make = Effect.fnUntraced(function* () {
         }
         if (breakers.healthOf(observation.key).takeRecovery()) statistics.forgive(observation.key)
       }),
-    observeUnsupported: (key, param) =>
-      Effect.map(monotonicMs, (nowMs) => unsupported.remember(key, param, nowMs)),
+    observeRefusal: (key, task, refused) =>
+      Effect.map(monotonicMs, (nowMs) => refusals.remember(key, task, refused, nowMs)),
+    refusalsOf: (key) => Effect.map(monotonicMs, (nowMs) => refusals.of(key, nowMs)),
     reset: (name) => {
       const models = providers.get(name)?.models
       if (models === undefined) return undefined
       for (const model of models.keys()) {
         breakers.healthOf(`${name}/${model}`).reset()
         statistics.forget(`${name}/${model}`)
-        unsupported.forget(`${name}/${model}`)
+        refusals.forget(`${name}/${model}`)
       }
       return [...models.keys()]
     },
     models: (allowed) => listModels(routes, allowed),
   })
 })
-
-/** Parts targets into those that may and can take the request, each with its call, and the others. */
-const prepareCalls = (
-  targets: ReadonlyArray<Target>,
-  { allowed, requestedModel, task }: PlanInput,
-  windowTokens: number,
-): { readonly ready: ReadonlyArray<ReadyTarget>; readonly excluded: ReadonlyArray<Exclusion> } => {
-  const ready: Array<ReadyTarget> = []
-  const excluded: Array<Exclusion> = []
-  for (const target of targets) {
-    const tier = allowed === undefined ? undefined : unpricedTier(task.request, target.model.price)
-    const call = !isAllowed(allowed, requestedModel, target)
-      ? notAllowed
-      : tier !== undefined
-        ? unpriced(tier)
-        : prepareCall(target, task, windowTokens)
-    if (Result.isSuccess(call)) ready.push({ target, call: call.success })
-    else excluded.push({ provider: target.provider.name, model: target.model.name, ...call.failure })
-  }
-  return { ready, excluded }
-}
-
-const notAllowed: ReturnType<typeof prepareCall> = Result.fail({ rule: "not_allowed" })
-const unpriced = (param: string): ReturnType<typeof prepareCall> =>
-  Result.fail({
-    rule: "unsupported",
-    param,
-    text: "This tier has no price here, and the key is for some models only.",
-  })
 
 /** A field of candidates with one leader: a bare name may stand for models of both kinds, which never compete. */
 type Contest = CallMode | "embedding"

@@ -1,3 +1,5 @@
+import type { Input } from "../catalog/model.ts"
+
 /** One target that a request cannot be sent to, and the rule that says so. */
 export type Exclusion = { readonly provider: string; readonly model: string } & ExclusionRule
 
@@ -8,6 +10,19 @@ export type ExclusionRule =
   | { readonly rule: "kind"; readonly kind: "chat" | "embedding" }
   /** Its provider's protocol cannot express a field; `text` is a sentence for the client. */
   | { readonly rule: "unsupported"; readonly param: string; readonly text: string }
+  /** It does not read what stands in this field. */
+  | {
+      readonly rule: "input"
+      readonly param: string
+      readonly input: Input
+      readonly inputs: ReadonlyArray<Input>
+    }
+  /** It does not take this parameter: as is stated of it, or as it answered so long ago, which is forgotten after a while. */
+  | {
+      readonly rule: "parameter"
+      readonly param: string
+      readonly refused?: { readonly agoMs: number; readonly leftMs: number }
+    }
   /** More output tokens are asked for, in this field, than it can produce. */
   | {
       readonly rule: "max_output_tokens"
@@ -35,6 +50,14 @@ const explain = (exclusion: ExclusionRule): string => {
       return `a model of kind ${exclusion.kind} cannot take this request`
     case "unsupported":
       return `${exclusion.param}: ${exclusion.text}`
+    case "input":
+      return `${exclusion.input}: this model reads ${exclusion.inputs.join(", ")}`
+    case "parameter": {
+      const { param, refused } = exclusion
+      return refused === undefined
+        ? `${param}: the model's documentation says that it is not taken`
+        : `${param}: refused ${minutes(refused.agoMs)} ago, forgotten in ${minutes(refused.leftMs)}`
+    }
     case "max_output_tokens":
       return `${exclusion.asked} asked, at most ${exclusion.limit} possible`
     case "context_window": {
@@ -43,6 +66,11 @@ const explain = (exclusion: ExclusionRule): string => {
       return `about ${inputTokens} input tokens${output} do not fit ${limit}`
     }
   }
+}
+
+const minutes = (ms: number): string => {
+  const whole = Math.round(ms / 60_000)
+  return whole === 1 ? "1 minute" : `${whole} minutes`
 }
 
 /** Names the field of the request that is to blame; undefined where none is. */

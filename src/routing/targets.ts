@@ -23,7 +23,7 @@ export interface Route {
   readonly ownedBy: string
   readonly targets: ReadonlyArray<Target>
   readonly largerContext: ReadonlyArray<Target>
-  readonly rules: Pick<RouteConfig, "weights" | "exploration" | "hysteresis">
+  readonly rules: Pick<RouteConfig, "weights" | "exploration" | "hysteresis" | "parameters">
 }
 
 /**

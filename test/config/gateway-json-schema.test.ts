@@ -25,7 +25,9 @@ const examples = [
 
 type Tree = { readonly [key: string]: Tree } | ReadonlyArray<Tree> | string | number
 
-/** Every copy of a document in which the name of one field is misspelt; names of routes and of service tiers are free. */
+const FREE = new Set(["routes", "parameters", "service_tiers"])
+
+/** Every copy of a document in which the name of one field is misspelt; names of routes, parameters and service tiers are free. */
 const misspelt = (tree: Tree, free = false): ReadonlyArray<Tree> => {
   if (typeof tree !== "object") return []
   if (Array.isArray(tree)) {
@@ -35,7 +37,7 @@ const misspelt = (tree: Tree, free = false): ReadonlyArray<Tree> => {
     const { [key]: _, ...others } = tree as { readonly [key: string]: Tree }
     return [
       ...(free ? [] : [{ ...others, [`${key}s`]: value }]),
-      ...misspelt(value, key === "routes" || key === "service_tiers").map((wrong) => ({
+      ...misspelt(value, FREE.has(key)).map((wrong) => ({
         ...others,
         [key]: wrong,
       })),

@@ -115,6 +115,8 @@ describe("fromRouting", () => {
   const tooMuch: ExclusionRule = { rule: "max_output_tokens", param: "max_tokens", asked: 9, limit: 8 }
   const unsupported: ExclusionRule = { rule: "unsupported", param: "seed", text: "No seeds here." }
   const kind: ExclusionRule = { rule: "kind", kind: "embedding" }
+  const parameter: ExclusionRule = { rule: "parameter", param: "top_p" }
+  const input: ExclusionRule = { rule: "input", param: "input", input: "audio", inputs: ["text", "image"] }
 
   it("blames the model for a name that is unknown or not allowed", () => {
     const unknown = fromRouting(new ModelNotFound({ requestedModel: "x" }))
@@ -140,10 +142,20 @@ describe("fromRouting", () => {
     )
   })
 
+  it("says what to do about a parameter that nobody takes, and about an input that nobody reads", () => {
+    assert.strictEqual(
+      refuse(at("a/m", parameter), at("b/m", input)).detail,
+      "No model of auto can take this request. a/m: parameter: top_p: the model's documentation says that it is not taken; " +
+        "b/m: input: audio: this model reads text, image. Leave top_p out, or ask for another model.",
+    )
+  })
+
   it.each<[param: string, code: GatewayError["code"], rules: ReadonlyArray<ExclusionRule>]>([
     ["messages", "context_length_exceeded", [kind, unsupported, tooMuch, tooLong]],
     ["max_tokens", "invalid_request", [kind, unsupported, tooMuch]],
-    ["seed", "invalid_request", [kind, unsupported]],
+    ["top_p", "invalid_request", [kind, input, unsupported, parameter]],
+    ["seed", "invalid_request", [kind, input, unsupported]],
+    ["input", "invalid_request", [kind, input]],
     ["model", "invalid_request", [kind, { rule: "not_allowed" }]],
   ])("blames %s, of the model that came closest, with %s", (param, code, rules) => {
     for (const order of [rules, rules.toReversed()]) {

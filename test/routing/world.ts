@@ -58,6 +58,7 @@ export const route = (
   weights: { latency: 0.6, cost: 0.4 },
   exploration: 0,
   hysteresis: 0,
+  parameters: new Map(),
   ...rules,
 })
 
@@ -73,6 +74,8 @@ export const world = (
   routes: ReadonlyArray<RouteConfig>,
   /** By provider: what its protocol has no words for. */
   unsupported: Readonly<Record<string, (task: Task, model: string) => Unsupported | undefined>> = {},
+  /** By provider: what its protocol leaves out. */
+  dropped: Readonly<Record<string, ReadonlyArray<string>>> = {},
 ) => {
   const gateway: GatewayConfig = {
     providers,
@@ -124,7 +127,12 @@ export const world = (
               ...provider,
               prepare: (task, model) => {
                 const found = unsupported[provider.name]?.(task, model)
-                return found === undefined ? provider.prepare(task, model) : Result.fail(found)
+                if (found !== undefined) return Result.fail(found)
+                const lost = dropped[provider.name]
+                const call = provider.prepare(task, model)
+                return lost === undefined
+                  ? call
+                  : Result.map(call, (made) => ({ ...made, dropped: () => lost }))
               },
             },
           ]),

@@ -1,0 +1,127 @@
+import { Result } from "effect"
+import type { Input, ModelConfig } from "../catalog/model.ts"
+import type { RouteConfig } from "../config/GatewayConfig.ts"
+import type { ChatRequest } from "../domain/Chat.ts"
+import { asksFor, type Parameter, parameterOf } from "../domain/parameters.ts"
+import { ownNameOf, ownNamesOf, type Task } from "../domain/Task.ts"
+import { remembered } from "../platform/remembered.ts"
+import type { PreparedCall } from "../providers/Provider.ts"
+import type { ExclusionRule } from "./exclusion.ts"
+import type { LearnedRefusal } from "./LearnedRefusals.ts"
+import { prepareCall, type Target } from "./targets.ts"
+import { withoutParameters } from "./without-parameters.ts"
+
+/** A call that a target can take, or why there is none. */
+export type Accepted = Result.Result<PreparedCall, ExclusionRule> | Refusing
+
+/** A target that refused what the call asks for, which it may take all the same. */
+export interface Refusing {
+  readonly _tag: "Refusing"
+  readonly call: PreparedCall
+  readonly rule: ExclusionRule
+}
+
+/**
+ * Prepares the call of a target that takes what the task asks for, as far as is stated of its model and as it answered lately
+ * (`learned`). Parameters that it does not take are left out where the route says so.
+ */
+export const prepareAccepted = (
+  target: Target,
+  task: Task,
+  windowTokens: number,
+  rules: RouteConfig["parameters"],
+  learned: ReadonlyArray<LearnedRefusal>,
+  nowMs: number,
+): Accepted => {
+  const { model } = target
+  const unread = unreadInput(model, task)
+  const stated = model.unsupported === undefined ? NONE : statedIn(task, model)
+  if (unread === undefined && stated.length === 0 && learned.length === 0) {
+    return prepareCall(target, task, windowTokens)
+  }
+  const isDropped = ({ path }: Parameter): boolean => rules.get(path) === "drop"
+  const refused = [...stated, ...learned.map(({ parameter }) => parameter)]
+  const dropped = refused.filter(isDropped)
+  const reduced = dropped.length === 0 ? task : withoutParameters(task, dropped)
+  const prepared = prepareCall(target, reduced, windowTokens)
+  if (Result.isFailure(prepared)) return prepared
+  if (unread !== undefined) return Result.fail(unread)
+  const call = dropped.length === 0 ? prepared.success : saying(prepared.success, task, dropped)
+  // What a translation leaves out anyway is refused by nobody.
+  const left = new Set(stated.length + learned.length > dropped.length ? call.dropped?.() : [])
+  const isRefused = (parameter: Parameter): boolean =>
+    !isDropped(parameter) && !left.has(ownNameOf(task, parameter.path))
+  const parameter = stated.find(isRefused)
+  if (parameter !== undefined) {
+    return Result.fail({ rule: "parameter", param: ownName(task, parameter) })
+  }
+  const refusal = learned.find((each) => isRefused(each.parameter))
+  if (refusal === undefined) return Result.succeed(call)
+  return {
+    _tag: "Refusing",
+    call,
+    rule: {
+      rule: "parameter",
+      param: ownName(task, refusal.parameter),
+      refused: { agoMs: nowMs - refusal.sinceMs, leftMs: refusal.untilMs - nowMs },
+    },
+  }
+}
+
+/** Names a parameter as the client does, with the value that is meant. */
+const ownName = (task: Task, { path, value }: Parameter): string => {
+  const name = ownNameOf(task, path)
+  return value === undefined ? name : `${name}=${value}`
+}
+
+/** Adds what was left out to what the call says of itself. */
+const saying = (call: PreparedCall, task: Task, dropped: ReadonlyArray<Parameter>): PreparedCall => ({
+  ...call,
+  dropped: () => [
+    ...new Set([...dropped.flatMap(({ path }) => ownNamesOf(task, path)), ...(call.dropped?.() ?? [])]),
+  ],
+})
+
+const NONE: ReadonlyArray<Parameter> = []
+
+const statedIn = (task: Task, model: ModelConfig): ReadonlyArray<Parameter> =>
+  statedOf(model).filter((parameter) => asksFor(task, parameter))
+
+/** Returns what a model does not take, read once. */
+const statedOf = remembered(
+  ({ unsupported = [] }: ModelConfig): ReadonlyArray<Parameter> =>
+    unsupported.flatMap((name) => parameterOf(name) ?? []),
+)
+
+// --- inputs
+
+const unreadInput = (
+  { inputs }: ModelConfig,
+  task: Task,
+): Extract<ExclusionRule, { rule: "input" }> | undefined => {
+  if (inputs === undefined || task._tag === "Embedding") return undefined
+  const input = inputsOf(task.request).find((each) => !inputs.includes(each))
+  return input && { rule: "input", param: ownNameOf(task, "messages"), input, inputs }
+}
+
+/** Finds what a chat gives a model to read besides text. */
+const inputsOf = remembered(({ messages }: ChatRequest): ReadonlyArray<Input> => {
+  const found = new Set<Input>()
+  for (const { content } of messages) {
+    if (!Array.isArray(content)) continue
+    for (const part of content) {
+      const input = PARTS.get(part?.type)
+      if (input !== undefined) found.add(input)
+    }
+  }
+  return [...found]
+})
+
+const PARTS: ReadonlyMap<unknown, Input> = new Map([
+  ["image_url", "image"],
+  ["image", "image"],
+  ["input_audio", "audio"],
+  ["video_url", "video"],
+  ["file", "file"],
+  ["document", "file"],
+])

@@ -1,0 +1,95 @@
+import { Result } from "effect"
+import type { RouteConfig } from "../config/GatewayConfig.ts"
+import type { Task } from "../domain/Task.ts"
+import type { PreparedCall } from "../providers/Provider.ts"
+import { prepareAccepted } from "./capabilities.ts"
+import type { Exclusion, ExclusionRule } from "./exclusion.ts"
+import type { LearnedRefusals } from "./LearnedRefusals.ts"
+import { isAllowed, type Target } from "./targets.ts"
+import { unpricedTier } from "./unpriced-tier.ts"
+
+/** A target that can take the request, with its call. */
+export interface ReadyTarget {
+  readonly target: Target
+  readonly call: PreparedCall
+  /** It lately refused what the call asks for. */
+  readonly refuses?: true
+}
+
+interface Prepared {
+  readonly ready: ReadonlyArray<ReadyTarget>
+  /** Excluded, but asked before nobody is. */
+  readonly lastResorts: ReadonlyArray<ReadyTarget>
+  readonly excluded: ReadonlyArray<Exclusion>
+}
+
+/**
+ * Parts targets into those that may and can take the request, each with its call, and the others. A target that lately refused
+ * what is asked for stands in for nobody who is well.
+ */
+export const prepareCalls = (
+  targets: ReadonlyArray<Target>,
+  {
+    allowed,
+    requestedModel,
+    task,
+  }: {
+    readonly allowed: ReadonlySet<string> | undefined
+    readonly requestedModel: string
+    readonly task: Task
+  },
+  windowTokens: number,
+  rules: RouteConfig["parameters"],
+  learned: LearnedRefusals,
+  nowMs: number,
+  isTripped: (key: string) => boolean,
+): Prepared => {
+  const ready: Array<ReadyTarget> = []
+  const refusing: Array<ReadyTarget> = []
+  const excluded: Array<Exclusion> = []
+  const refused: Array<Exclusion> = []
+  for (const target of targets) {
+    const names = { provider: target.provider.name, model: target.model.name }
+    const rule = unavailable(target, allowed, requestedModel, task)
+    if (rule !== undefined) {
+      excluded.push({ ...names, ...rule })
+      continue
+    }
+    const found = prepareAccepted(
+      target,
+      task,
+      windowTokens,
+      rules,
+      learned.concerning(target.key, task, nowMs),
+      nowMs,
+    )
+    if (found._tag === "Refusing") {
+      refusing.push({ target, call: found.call, refuses: true })
+      refused.push({ ...names, ...found.rule })
+    } else if (Result.isSuccess(found)) ready.push({ target, call: found.success })
+    else excluded.push({ ...names, ...found.failure })
+  }
+  if (refusing.length === 0) return { ready, lastResorts: refusing, excluded }
+  return ready.some(({ target }) => !isTripped(target.key))
+    ? { ready, lastResorts: refusing, excluded: [...excluded, ...refused] }
+    : { ready: [...ready, ...refusing], lastResorts: [], excluded }
+}
+
+/** Tells why a target is not for the key; undefined when it is. */
+const unavailable = (
+  target: Target,
+  allowed: ReadonlySet<string> | undefined,
+  requestedModel: string,
+  task: Task,
+): ExclusionRule | undefined => {
+  if (allowed === undefined) return undefined
+  if (!isAllowed(allowed, requestedModel, target)) return { rule: "not_allowed" }
+  const tier = unpricedTier(task.request, target.model.price)
+  return tier === undefined
+    ? undefined
+    : {
+        rule: "unsupported",
+        param: tier,
+        text: "This tier has no price here, and the key is for some models only.",
+      }
+}

@@ -1,0 +1,114 @@
+import type { ChatRequest } from "../domain/Chat.ts"
+import type { Parameter } from "../domain/parameters.ts"
+import { ownNamesOf, type Task } from "../domain/Task.ts"
+import { isObject, type JsonObject } from "../platform/json.ts"
+import { changeMembers, type JsonSource, type MemberChange, scanJson } from "../platform/json-source.ts"
+import { remembered } from "../platform/remembered.ts"
+
+/** Tasks without some of their parameters, made once for all candidates that do not take the same. */
+const made = remembered((_task: Task) => new Map<string, Task>())
+
+/** Leaves parameters out of a task, in chat's words, in the client's own and in its bytes. */
+export const withoutParameters = (task: Task, parameters: ReadonlyArray<Parameter>): Task => {
+  const known = made(task)
+  const name = parameters.map(({ path }) => path).join(" ")
+  const found = known.get(name)
+  if (found !== undefined) return found
+  const reduced = reduce(task, parameters)
+  known.set(name, reduced)
+  return reduced
+}
+
+const reduce = (task: Task, parameters: ReadonlyArray<Parameter>): Task => {
+  const ways = parameters.flatMap((parameter) => parameter.ways)
+  // What was read from a request holds after a field has gone too: none that may be left out has to be there.
+  const request = without(task.request, ways) as ChatRequest
+  if (task._tag === "Embedding") {
+    const { source, ...rest } = task
+    return {
+      ...rest,
+      request: { ...task.request, ...request, input: task.request.input },
+      ...(source && { source: new ReducedSource(source, task.request, ways) }),
+    }
+  }
+  const { body, source, ...rest } = task
+  const own = [...ways, ...parameters.flatMap(({ path }) => ownNamesOf(task, path).map(wayTo))]
+  return {
+    ...rest,
+    request,
+    ...(body && { body: without(body, own) }),
+    ...(source && { source: new ReducedSource(source, body ?? task.request, own) }),
+  }
+}
+
+const wayTo = (name: string): ReadonlyArray<string> => name.split(".")
+
+type Ways = ReadonlyArray<ReadonlyArray<string>>
+
+/** Returns the fields without what the ways lead to, and without objects that had nothing else. */
+const without = (fields: JsonObject, ways: Ways): JsonObject => {
+  let left = fields
+  for (const [field, changed] of changesIn(fields, ways)) {
+    const { [field]: _, ...others } = left
+    left = changed === undefined ? others : { ...others, [field]: changed }
+  }
+  return left
+}
+
+/** Returns the fields that are to be changed, with what is left of them; undefined for nothing. */
+const changesIn = (fields: JsonObject, ways: Ways): ReadonlyMap<string, JsonObject | undefined> => {
+  const changes = new Map<string, JsonObject | undefined>()
+  for (const [field, ...inner] of ways) {
+    if (field === undefined || !Object.hasOwn(fields, field)) continue
+    if (inner.length === 0) {
+      changes.set(field, undefined)
+      continue
+    }
+    const value = changes.has(field) ? changes.get(field) : fields[field]
+    if (!isObject(value)) continue
+    const left = without(value, [inner])
+    if (left !== value) changes.set(field, Object.keys(left).length === 0 ? undefined : left)
+  }
+  return changes
+}
+
+/** Limits were held to when the client's bytes were read. */
+const READ_BEFORE = {
+  depth: Number.POSITIVE_INFINITY,
+  fields: Number.POSITIVE_INFINITY,
+  innerFields: Number.POSITIVE_INFINITY,
+  pieces: Number.POSITIVE_INFINITY,
+}
+
+/** The client's bytes without some fields, written once somebody sends them: most candidates are never asked. */
+class ReducedSource implements JsonSource {
+  readonly #whole: JsonSource
+  readonly #fields: JsonObject
+  readonly #ways: Ways
+  #made: JsonSource | undefined
+
+  constructor(whole: JsonSource, fields: object, ways: Ways) {
+    this.#whole = whole
+    this.#fields = fields as JsonObject
+    this.#ways = ways
+  }
+
+  get bytes(): Buffer {
+    return this.#reduced().bytes
+  }
+
+  get members(): JsonSource["members"] {
+    return this.#reduced().members
+  }
+
+  #reduced(): JsonSource {
+    if (this.#made !== undefined) return this.#made
+    const changes = new Map<string, MemberChange>()
+    for (const [field, left] of changesIn(this.#fields, this.#ways)) {
+      changes.set(field, left === undefined ? "remove" : { value: JSON.stringify(left) })
+    }
+    const bytes = changeMembers(this.#whole, changes)
+    this.#made = { bytes, members: scanJson(bytes, READ_BEFORE).members ?? [] }
+    return this.#made
+  }
+}
