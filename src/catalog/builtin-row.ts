@@ -1,5 +1,5 @@
 import { fromUsd } from "../domain/Money.ts"
-import { type ModelConfig, type PriceRow, startOf } from "./model.ts"
+import { type Input, type ModelConfig, type PriceRow, startOf } from "./model.ts"
 
 /** Makes rows of the built-in list out of what a vendor's page of prices says. */
 
@@ -22,6 +22,10 @@ export interface More {
   readonly tiers?: Readonly<Record<string, number>>
   /** Where the price was read, when not where the others were. */
   readonly source?: string
+  /** What it reads; absent where nobody says. */
+  readonly inputs?: ReadonlyArray<Input>
+  /** Parameters that it refuses, as its vendor's documents say. */
+  readonly unsupported?: ReadonlyArray<string>
   /** The price holds from this day on; until then input, cached input and output cost what is said here. */
   readonly from?: { readonly day: string; readonly before: Usd }
 }
@@ -78,6 +82,8 @@ export const row = (
     kind: "chat",
     contextWindow,
     ...(maxOutputTokens !== undefined && { maxOutputTokens }),
+    ...(all.inputs !== undefined && { inputs: all.inputs }),
+    ...(all.unsupported !== undefined && { unsupported: all.unsupported }),
     price:
       all.from === undefined
         ? price

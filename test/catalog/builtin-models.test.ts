@@ -6,6 +6,8 @@ import {
   openaiResponsesModels,
 } from "../../src/catalog/builtin-models.ts"
 import { builtinVendors } from "../../src/config/builtin-providers.ts"
+import { parameterOf } from "../../src/domain/parameters.ts"
+import { takesSampling } from "../../src/providers/protocols/anthropic/model-abilities.ts"
 
 const all = [...openaiModels, ...geminiModels, ...anthropicModels]
 const embeddings = all.filter(({ kind }) => kind === "embedding")
@@ -81,6 +83,7 @@ describe("built-in models", () => {
         kind: "chat",
         contextWindow: 400_000,
         maxOutputTokens: 128_000,
+        inputs: ["text", "image", "file"],
         price: {
           inputNanoPer1M: 750_000_000,
           cachedInputNanoPer1M: 75_000_000,
@@ -99,5 +102,40 @@ describe("built-in models", () => {
       return [price, ...(price?.earlier ?? [])].map((row) => ({ ...row, source: "", earlier: undefined }))
     }
     assert.deepStrictEqual(of("gemini-flash-latest"), of("gemini-3.8-flash"))
+  })
+
+  it("state under chat's own names what they refuse", () => {
+    for (const { name, unsupported = [] } of [...all, ...openaiResponsesModels]) {
+      for (const stated of unsupported) assert.strictEqual(parameterOf(stated)?.name, stated, name)
+    }
+  })
+
+  it("state what their vendors' documents say, and of snapshots what they say of the model", () => {
+    const of = (model: string) => all.find(({ name }) => name === model)?.unsupported ?? []
+    for (const [model, refused, taken] of [
+      ["o3", ["temperature", "logit_bias", "stop"], ["tools", "reasoning_effort"]],
+      ["o3-mini", ["top_p"], ["stop", "response_format.type=json_schema"]],
+      ["o1-mini", ["tools", "reasoning_effort"], ["stop"]],
+      ["gpt-5-mini", ["temperature", "reasoning_effort=none"], ["reasoning_effort=minimal"]],
+      // It takes these while it does not reason.
+      ["gpt-5.2", ["reasoning_effort=minimal"], ["temperature", "reasoning_effort=none"]],
+      ["gpt-6-astra", ["reasoning_effort=none"], ["temperature"]],
+      ["gpt-4.1", [], ["temperature"]],
+      ["gemini-3.8-flash", [], ["temperature"]],
+    ] as const) {
+      assert.includeMembers([...of(model)], [...refused], model)
+      for (const each of taken) assert.notInclude(of(model), each, model)
+    }
+    for (const { name, unsupported } of openaiModels) {
+      const model = name.replace(/-\d{4}-\d{2}-\d{2}$/, "")
+      assert.deepStrictEqual(unsupported ?? [], of(model), name)
+    }
+  })
+
+  it("of Claude state to refuse sampling where the protocol leaves it out", () => {
+    for (const { name, unsupported } of anthropicModels) {
+      const expected = takesSampling(name) ? undefined : ["temperature", "top_p", "top_k"]
+      assert.deepStrictEqual(unsupported, expected, name)
+    }
   })
 })

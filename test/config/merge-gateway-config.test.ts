@@ -262,6 +262,17 @@ describe("kinds of models", () => {
     )
   })
 
+  it("are stated over what is built in of what they take", () => {
+    const found = config(
+      "providers: [{ name: openai, kind: openai, models: [{ name: o3, inputs: [text], unsupported: [] }, { name: o1 }] }]",
+      "OPENAI_API_KEY",
+    )
+    const [stated, known] = found.providers[0]?.models ?? []
+    assert.deepStrictEqual([stated?.inputs, stated?.unsupported], [["text"], []])
+    assert.include(known?.unsupported ?? [], "temperature")
+    assert.deepStrictEqual(known?.inputs, ["text", "image", "file"])
+  })
+
   it("with embeddings have no output to limit", () => {
     assert.deepStrictEqual(
       faults(
@@ -278,6 +289,47 @@ describe("routes", () => {
     assert.deepStrictEqual(auto?.weights, { latency: 0.6, cost: 0.4 })
     assert.strictEqual(auto?.exploration, 0.01)
     assert.strictEqual(auto?.hysteresis, 0.1)
+    assert.deepStrictEqual(auto?.parameters, new Map())
+  })
+
+  it("say of parameters whether they are dropped, under any dialect's names", () => {
+    const found = config(
+      "routes: { auto: { parameters: { temperature: drop, output_config.effort: drop, stop_sequences: exclude } } }",
+    )
+    assert.deepStrictEqual(
+      [...(found.routes.get("auto")?.parameters ?? [])],
+      [
+        ["temperature", "drop"],
+        ["reasoning_effort", "drop"],
+        ["stop", "exclude"],
+      ],
+    )
+  })
+
+  it("never drop what changes the answer for its client", () => {
+    const no = "must be the name of a parameter, such as temperature or reasoning.effort"
+    assert.deepStrictEqual(
+      faults(`routes:
+  auto:
+    parameters:
+      tools: drop
+      text.format: drop
+      max_output_tokens: drop
+      "reasoning_effort=none": drop
+      "a b": exclude
+      "tools[0]": exclude
+      reasoning_effort: drop
+      reasoning.effort: drop`),
+      [
+        "routes.auto.parameters.tools must be exclude: it is never dropped, since the client is told by it what to run",
+        'routes.auto.parameters["text.format"] must be exclude: it is never dropped, since the client reads the answer by it',
+        "routes.auto.parameters.max_output_tokens must be exclude: it is never dropped, since it decides where the answer ends",
+        `routes.auto.parameters["reasoning_effort=none"] ${no}`,
+        `routes.auto.parameters["a b"] ${no}`,
+        `routes.auto.parameters["tools[0]"] ${no}`,
+        'routes.auto.parameters["reasoning.effort"] repeats reasoning_effort under another name',
+      ],
+    )
   })
 
   it("auto is there beside the file's routes, and can be tuned without listing candidates", () => {
