@@ -183,6 +183,10 @@ const make = Effect.gen(function* () {
     return Effect.catch(askCandidate(request, candidate, rest[0], state), (error) => {
       // The client's answer is this one, as far as it came.
       if (call.committed()) return Effect.fail(fromBrokenStream(error))
+      const reduced = rest.length === 0 ? withoutRefused(candidate, error) : undefined
+      if (reduced !== undefined && recorder.attempts.length < maxAttempts) {
+        return askFrom(request, [reduced], larger)
+      }
       switch (fallbackOf(state(error))) {
         case "Next":
           return askFrom(request, rest, larger)
@@ -220,6 +224,12 @@ const spentBy = (exit: Exit.Exit<AnswerSummary, ProviderError>): Spent | undefin
   const failure = Exit.findErrorOption(exit)
   if (failure._tag === "None" || failure.value.usage === undefined) return undefined
   return { usage: failure.value.usage, usageEstimated: false, rawUsage: null }
+}
+
+/** Returns the candidate with a call that does not say what it just refused; undefined where nothing is to be dropped. */
+const withoutRefused = (candidate: Candidate, { kind, param }: ProviderError): Candidate | undefined => {
+  const call = kind === "unsupported" && param ? candidate.call.without?.(param) : undefined
+  return call && { ...candidate, call }
 }
 
 /** Tells a candidate whose circuit or cooldown keeps traffic away. */

@@ -24,6 +24,8 @@ export interface Provider {
 export interface PreparedCall {
   /** Names fields of the client's request that were left out, as the provider has no words for them. Only of who answered. */
   readonly dropped?: () => ReadonlyArray<string>
+  /** Makes the same call without a parameter that was refused; undefined where that is not wanted. */
+  readonly without?: (param: string) => PreparedCall | undefined
   /** The answer may be a lesser one for what was left out: who takes all is asked first. */
   readonly isReduced?: boolean | undefined
   /** Gets a whole answer: to a chat, or to an embeddings request. */

@@ -36,27 +36,23 @@ export const prepareAccepted = (
   const { model } = target
   const unread = unreadInput(model, task)
   const stated = model.unsupported === undefined ? NONE : statedIn(task, model)
-  if (unread === undefined && stated.length === 0 && learned.length === 0) {
-    return prepareCall(target, task, windowTokens)
-  }
-  const isDropped = ({ path }: Parameter): boolean => rules.get(path) === "drop"
   const refused = [...stated, ...learned.map(({ parameter }) => parameter)]
-  const dropped = refused.filter(isDropped)
-  const reduced = dropped.length === 0 ? task : withoutParameters(task, dropped)
-  const prepared = prepareCall(target, reduced, windowTokens)
+  const dropped = refused.filter(({ path }) => rules.get(path) === "drop")
+  const prepared = prepareWithout(target, task, windowTokens, rules, dropped)
   if (Result.isFailure(prepared)) return prepared
   if (unread !== undefined) return Result.fail(unread)
-  const call = dropped.length === 0 ? prepared.success : saying(prepared.success, task, dropped)
+  const call = prepared.success
+  if (refused.length === dropped.length) return prepared
   // What a translation leaves out anyway is refused by nobody.
-  const left = new Set(stated.length + learned.length > dropped.length ? call.dropped?.() : [])
+  const left = new Set(call.dropped?.())
   const isRefused = (parameter: Parameter): boolean =>
-    !isDropped(parameter) && !left.has(ownNameOf(task, parameter.path))
+    !dropped.includes(parameter) && !left.has(ownNameOf(task, parameter.path))
   const parameter = stated.find(isRefused)
   if (parameter !== undefined) {
     return Result.fail({ rule: "parameter", param: ownName(task, parameter) })
   }
   const refusal = learned.find((each) => isRefused(each.parameter))
-  if (refusal === undefined) return Result.succeed(call)
+  if (refusal === undefined) return prepared
   return {
     _tag: "Refusing",
     call,
@@ -68,19 +64,38 @@ export const prepareAccepted = (
   }
 }
 
+/** Prepares the call without some parameters. One that the route drops can be left out once it is refused. */
+const prepareWithout = (
+  target: Target,
+  task: Task,
+  windowTokens: number,
+  rules: RouteConfig["parameters"],
+  dropped: ReadonlyArray<Parameter>,
+): Result.Result<PreparedCall, ExclusionRule> => {
+  if (rules.size === 0) return prepareCall(target, task, windowTokens)
+  const reduced = dropped.length === 0 ? task : withoutParameters(task, dropped)
+  return Result.map(prepareCall(target, reduced, windowTokens), (call) => ({
+    ...call,
+    ...(dropped.length > 0 && {
+      dropped: () => [
+        ...new Set([...dropped.flatMap(({ path }) => ownNamesOf(task, path)), ...(call.dropped?.() ?? [])]),
+      ],
+    }),
+    without: (refused: string) => {
+      const parameter = parameterOf(refused)
+      if (parameter === undefined || rules.get(parameter.path) !== "drop") return undefined
+      if (!asksFor(reduced, { ...parameter, whateverItSays: true })) return undefined
+      const again = prepareWithout(target, task, windowTokens, rules, [...dropped, parameter])
+      return Result.isSuccess(again) ? again.success : undefined
+    },
+  }))
+}
+
 /** Names a parameter as the client does, with the value that is meant. */
 const ownName = (task: Task, { path, value }: Parameter): string => {
   const name = ownNameOf(task, path)
   return value === undefined ? name : `${name}=${value}`
 }
-
-/** Adds what was left out to what the call says of itself. */
-const saying = (call: PreparedCall, task: Task, dropped: ReadonlyArray<Parameter>): PreparedCall => ({
-  ...call,
-  dropped: () => [
-    ...new Set([...dropped.flatMap(({ path }) => ownNamesOf(task, path)), ...(call.dropped?.() ?? [])]),
-  ],
-})
 
 const NONE: ReadonlyArray<Parameter> = []
 
