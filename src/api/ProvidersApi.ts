@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api"
 import { AdminAuth } from "./AdminAuth.ts"
+import { InstantText } from "./instant-text.ts"
 import { problem } from "./Problem.ts"
 import { SchemaErrors } from "./RequestChecks.ts"
 
@@ -9,6 +10,45 @@ export const ProviderReset = Schema.Struct({
   provider: Schema.String,
   models: Schema.Array(Schema.String).annotate({ description: "Models of the provider" }),
 }).annotate({ identifier: "ProviderReset" })
+
+const Price = Schema.Struct({
+  input_usd_per_1m: Schema.Finite,
+  cached_input_usd_per_1m: Schema.Finite,
+  output_usd_per_1m: Schema.Finite,
+  price_version: Schema.String,
+}).annotate({
+  identifier: "ModelPrice",
+  description: "What holds now; `llm-gateway prices show` has all of it",
+})
+
+const RefusedParameter = Schema.Struct({
+  parameter: Schema.String,
+  since: InstantText,
+  until: InstantText.annotate({ description: "When it is forgotten, unless it is refused again" }),
+}).annotate({ identifier: "RefusedParameter" })
+
+/** A model of a provider as routing knows it. */
+const RoutedModel = Schema.Struct({
+  provider: Schema.String,
+  model: Schema.String,
+  kind: Schema.Literals(["chat", "embedding"]),
+  context_window: Schema.NullOr(Schema.Int),
+  max_output_tokens: Schema.NullOr(Schema.Int),
+  price: Schema.NullOr(Price),
+  inputs: Schema.NullOr(Schema.Array(Schema.String)).annotate({
+    description: "What it reads, of text, image, audio, video and file; null where nobody says",
+  }),
+  unsupported: Schema.Array(Schema.String).annotate({
+    description: "Parameters that it is stated to refuse, under chat's names",
+  }),
+  refused: Schema.Array(RefusedParameter).annotate({
+    description: "Parameters that it refused, for as long as that is remembered",
+  }),
+}).annotate({ identifier: "RoutedModel" })
+
+const RoutedModels = Schema.Struct({ data: Schema.Array(RoutedModel) }).annotate({
+  identifier: "RoutedModels",
+})
 
 export class ProvidersApi extends HttpApiGroup.make("providers")
   .add(
@@ -21,6 +61,18 @@ export class ProvidersApi extends HttpApiGroup.make("providers")
         summary: "Forget a provider's trouble",
         description:
           "Ends circuits and cooldowns of all its models, in the replica that answers, and forgets how fast and how available they were.",
+      }),
+    ),
+  )
+  .add(
+    HttpApiEndpoint.get("models", "/admin/models", {
+      success: RoutedModels,
+      error: [problem(500), problem(503)],
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "List the models that may be asked",
+        description:
+          "Every model of every provider that is on: its limits, its price, what it is stated to take, and what it refused lately of the replica that answers.",
       }),
     ),
   )

@@ -13,6 +13,7 @@ export const ProvidersHandlers = HttpApiBuilder.group(
     const inference = yield* Inference
 
     return handlers.handleAll({
+      models: () => answeringErrors(Effect.map(inference.routedModels, (data) => ({ data }))),
       reset: ({ params }) =>
         answeringErrors(
           Effect.suspend(() => {

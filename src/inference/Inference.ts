@@ -15,6 +15,7 @@ import type { InferenceRequest } from "./InferenceRequest.ts"
 import type { Answer, Outcome } from "./Outcome.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
+import { listRoutedModels } from "./routed-models.ts"
 import { StreamedAnswer } from "./StreamedAnswer.ts"
 import { tracedAnswer } from "./spans.ts"
 import { callStreamed, callWhole } from "./upstream-call.ts"
@@ -59,6 +60,8 @@ export class Inference extends Context.Service<
     readonly models: (principal: Principal) => ReadonlyArray<ListedModel>
     /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
     readonly resetProvider: (name: string) => ReadonlyArray<string> | undefined
+    /** Lists every model that may be asked, for operators. */
+    readonly routedModels: ReturnType<typeof listRoutedModels>
     /** Ends every stream with an error in it, which a cut connection would not have. */
     readonly endStreams: Effect.Effect<unknown>
   }
@@ -215,6 +218,7 @@ const make = Effect.gen(function* () {
     recordEnd: record,
     models: (principal) => router.models(principal.models),
     resetProvider: router.reset,
+    routedModels: listRoutedModels(gateway.providers, router),
     endStreams: Deferred.fail(stopped, aborted),
   })
 })

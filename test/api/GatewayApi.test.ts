@@ -16,6 +16,7 @@ describe("the document", () => {
     assert.deepStrictEqual(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [
       "GET /admin/keys",
       "GET /admin/keys/{id}",
+      "GET /admin/models",
       "GET /analytics/requests",
       "GET /analytics/timeseries",
       "GET /analytics/usage-by-key",

@@ -262,6 +262,66 @@ describe("a parameter that a candidate refused", () => {
     assert.deepStrictEqual(asked(), [3, 4])
   })
 
+  it("is shown to operators until it is forgotten", async () => {
+    cheap.respond(refusal("seed"))
+    const before = Date.now()
+    assert.strictEqual((await post("chat", "learned", `"seed": 1`)).status, 200)
+    const models = async () => {
+      const response = await gateway.admin("/admin/models")
+      assert.strictEqual(response.status, 200)
+      return ((await response.json()) as { data: ReadonlyArray<Record<string, unknown>> }).data
+    }
+    const listed = await models()
+    assert.deepStrictEqual(
+      listed.filter(({ provider }) => provider === "dear" || provider === "gemini"),
+      [
+        {
+          provider: "gemini",
+          model: "gemini-2.5-flash",
+          kind: "chat",
+          context_window: 1_048_576,
+          max_output_tokens: 65_536,
+          price: {
+            input_usd_per_1m: 1,
+            cached_input_usd_per_1m: 1,
+            output_usd_per_1m: 1,
+            price_version: "test@2026-11-01",
+          },
+          inputs: ["text", "image", "audio", "video", "file"],
+          unsupported: ["temperature", "top_k", "seed", "user", "reasoning_effort", "thinking"],
+          refused: [],
+        },
+        {
+          provider: "dear",
+          model: "m",
+          kind: "chat",
+          context_window: null,
+          max_output_tokens: null,
+          price: {
+            input_usd_per_1m: 100,
+            cached_input_usd_per_1m: 100,
+            output_usd_per_1m: 100,
+            price_version: "test@2026-11-01",
+          },
+          inputs: null,
+          unsupported: [],
+          refused: [],
+        },
+      ],
+    )
+    const learning = listed.find(({ provider, model }) => provider === "learning" && model === "m")
+    const [refused, ...others] = (learning?.refused ?? []) as ReadonlyArray<Record<string, string>>
+    assert.deepStrictEqual(others, [])
+    assert.strictEqual(refused?.parameter, "seed")
+    const [since, until] = [Date.parse(refused?.since ?? ""), Date.parse(refused?.until ?? "")]
+    assert.isAtLeast(since, before - 1)
+    assert.isAtMost(since, Date.now() + 1)
+    assert.approximately(until - since, 600_000, 2)
+    await reset()
+    assert.isTrue((await models()).every(({ refused }) => Array.isArray(refused) && refused.length === 0))
+    assert.strictEqual((await fetch(`${gateway.url}/admin/models`)).status, 401)
+  })
+
   it("is asked of it all the same when the others are down", async () => {
     cheap.respond(refusal("seed"))
     assert.strictEqual((await post("chat", "learned", `"seed": 1`)).status, 200)

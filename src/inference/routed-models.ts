@@ -1,0 +1,48 @@
+import { Clock, Effect } from "effect"
+import { priceVersion } from "../catalog/cost.ts"
+import type { ModelConfig } from "../catalog/model.ts"
+import { priceAt } from "../catalog/price-history.ts"
+import type { GatewayConfig } from "../config/GatewayConfig.ts"
+import { toUsd } from "../domain/Money.ts"
+import type { Router } from "../routing/Router.ts"
+
+/** Lists every model of the configuration for operators, with what the router learned of it. */
+export const listRoutedModels = (
+  providers: GatewayConfig["providers"],
+  router: Pick<Router["Service"], "refusalsOf">,
+) =>
+  Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
+    Effect.forEach(
+      providers.flatMap(({ models, name }) => models.map((model) => ({ provider: name, model }))),
+      ({ provider, model }) =>
+        Effect.map(router.refusalsOf(`${provider}/${model.name}`), (refusals) => ({
+          provider,
+          model: model.name,
+          kind: model.kind,
+          context_window: model.contextWindow ?? null,
+          max_output_tokens: model.maxOutputTokens ?? null,
+          price: priceNow(model, nowMs),
+          inputs: model.inputs ?? null,
+          unsupported: model.unsupported ?? [],
+          refused: refusals.map(({ agoMs, leftMs, parameter }) => ({
+            parameter,
+            since: instant(nowMs - agoMs),
+            until: instant(nowMs + leftMs),
+          })),
+        })),
+    ),
+  )
+
+const priceNow = ({ price }: ModelConfig, nowMs: number) => {
+  const row = priceAt(price, nowMs)
+  return row === undefined
+    ? null
+    : {
+        input_usd_per_1m: toUsd(row.inputNanoPer1M),
+        cached_input_usd_per_1m: toUsd(row.cachedInputNanoPer1M),
+        output_usd_per_1m: toUsd(row.outputNanoPer1M),
+        price_version: priceVersion(row),
+      }
+}
+
+const instant = (ms: number): string => new Date(ms).toISOString()
