@@ -23,6 +23,9 @@ const Price = Schema.Struct({
 
 const RefusedParameter = Schema.Struct({
   parameter: Schema.String,
+  dialect: Schema.Literals(["chat", "messages", "responses"]).annotate({
+    description: "What the clients speak whom it concerns",
+  }),
   since: InstantText,
   until: InstantText.annotate({ description: "When it is forgotten, unless it is refused again" }),
 }).annotate({ identifier: "RefusedParameter" })

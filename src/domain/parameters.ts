@@ -67,6 +67,7 @@ const NEUTRAL: Readonly<Record<string, unknown>> = {
   frequency_penalty: 0,
   n: 1,
   logprobs: false,
+  tool_choice: "auto",
 }
 
 /** Tells whether a task says something in a parameter; nothing by `null`, by an empty list or object, or by what is usual. */
@@ -101,8 +102,10 @@ const says = (bearer: unknown, way: ReadonlyArray<string>, depth: number, wanted
   if (Array.isArray(bearer)) return bearer.some((each) => says(each, way, depth, wanted))
   if (step !== undefined) return isObject(bearer) && says(bearer[step], way, depth + 1, wanted)
   if (wanted.value !== undefined) return bearer === wanted.value
-  // A format of plain text is none.
-  if (isObject(bearer)) return Object.keys(bearer).length > 0 && bearer.type !== "text"
+  // A format of plain text is none, and neither is a free choice.
+  if (isObject(bearer)) {
+    return Object.keys(bearer).length > 0 && bearer.type !== "text" && bearer.type !== "auto"
+  }
   return bearer !== NEUTRAL[wanted.path]
 }
 

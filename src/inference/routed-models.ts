@@ -24,8 +24,9 @@ export const listRoutedModels = (
           price: priceNow(model, nowMs),
           inputs: model.inputs ?? null,
           unsupported: model.unsupported ?? [],
-          refused: refusals.map(({ agoMs, leftMs, parameter }) => ({
+          refused: refusals.map(({ agoMs, dialect, leftMs, parameter }) => ({
             parameter,
+            dialect,
             since: instant(nowMs - agoMs),
             until: instant(nowMs + leftMs),
           })),

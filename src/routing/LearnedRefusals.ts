@@ -1,3 +1,4 @@
+import type { Dialect } from "../domain/Dialect.ts"
 import { asksFor, type Parameter, parameterOf, textIn } from "../domain/parameters.ts"
 import type { Task } from "../domain/Task.ts"
 
@@ -14,6 +15,8 @@ const EVERYWHERE: ReadonlySet<string> = new Set(["messages", "input", "model", "
 /** A parameter that a candidate refused, in milliseconds of the clock that never steps. */
 export interface LearnedRefusal {
   readonly parameter: Parameter
+  /** What the client spoke who said it: the words of others may be translated into something that is taken. */
+  readonly dialect: Dialect
   readonly sinceMs: number
   readonly untilMs: number
 }
@@ -21,6 +24,7 @@ export interface LearnedRefusal {
 /** The same for people, with the times from now. */
 export interface RefusedParameter {
   readonly parameter: string
+  readonly dialect: Dialect
   readonly agoMs: number
   readonly leftMs: number
 }
@@ -38,11 +42,13 @@ export class LearnedRefusals {
     if (parameter === undefined || EVERYWHERE.has(parameter.path.split(".")[0] ?? "")) return
     const known = this.#byCandidate.get(candidate) ?? new Map<string, LearnedRefusal>()
     this.#byCandidate.set(candidate, known)
-    const before = known.get(parameter.name)
-    known.delete(parameter.name)
+    const dialect = dialectOf(task)
+    const name = `${dialect} ${parameter.name}`
+    const before = known.get(name)
+    known.delete(name)
     const [oldest] = known.keys()
     if (known.size >= MAX_PARAMETERS && oldest !== undefined) known.delete(oldest)
-    known.set(parameter.name, { parameter, sinceMs: nowMs, untilMs: nowMs + rememberedMs(before, nowMs) })
+    known.set(name, { parameter, dialect, sinceMs: nowMs, untilMs: nowMs + rememberedMs(before, nowMs) })
   }
 
   /** Returns what a task asks for and the candidate lately refused. */
@@ -50,8 +56,10 @@ export class LearnedRefusals {
     const known = this.#byCandidate.get(candidate)
     if (known === undefined) return NONE
     let found: Array<LearnedRefusal> | undefined
+    const dialect = dialectOf(task)
     for (const refusal of known.values()) {
-      if (refusal.untilMs <= nowMs || !asksFor(task, refusal.parameter)) continue
+      if (refusal.dialect !== dialect || refusal.untilMs <= nowMs) continue
+      if (!asksFor(task, refusal.parameter)) continue
       found ??= []
       found.push(refusal)
     }
@@ -61,9 +69,9 @@ export class LearnedRefusals {
   /** Returns all that is remembered of a candidate. */
   of(candidate: string, nowMs: number): ReadonlyArray<RefusedParameter> {
     return [...(this.#byCandidate.get(candidate)?.values() ?? [])].flatMap(
-      ({ parameter, sinceMs, untilMs }) =>
+      ({ dialect, parameter, sinceMs, untilMs }) =>
         untilMs > nowMs
-          ? [{ parameter: parameter.name, agoMs: nowMs - sinceMs, leftMs: untilMs - nowMs }]
+          ? [{ parameter: parameter.name, dialect, agoMs: nowMs - sinceMs, leftMs: untilMs - nowMs }]
           : [],
     )
   }
@@ -72,6 +80,8 @@ export class LearnedRefusals {
     this.#byCandidate.delete(candidate)
   }
 }
+
+const dialectOf = (task: Task): Dialect => (task._tag === "Chat" ? (task.dialect ?? "chat") : "chat")
 
 type Refused = { readonly param: string; readonly code?: string | undefined }
 

@@ -312,7 +312,7 @@ describe("a parameter that a candidate refused", () => {
     const learning = listed.find(({ provider, model }) => provider === "learning" && model === "m")
     const [refused, ...others] = (learning?.refused ?? []) as ReadonlyArray<Record<string, string>>
     assert.deepStrictEqual(others, [])
-    assert.strictEqual(refused?.parameter, "seed")
+    assert.deepInclude(refused, { parameter: "seed", dialect: "chat" })
     const [since, until] = [Date.parse(refused?.since ?? ""), Date.parse(refused?.until ?? "")]
     assert.isAtLeast(since, before - 1)
     assert.isAtMost(since, Date.now() + 1)
@@ -320,6 +320,16 @@ describe("a parameter that a candidate refused", () => {
     await reset()
     assert.isTrue((await models()).every(({ refused }) => Array.isArray(refused) && refused.length === 0))
     assert.strictEqual((await fetch(`${gateway.url}/admin/models`)).status, 401)
+  })
+
+  it("is read out of Claude's sentences", async () => {
+    const message = "`temperature` is deprecated for this model."
+    const error = { type: "invalid_request_error", message }
+    cheap.respond(status(400, JSON.stringify({ type: "error", error })))
+    assert.strictEqual((await post("messages", "learned", `"temperature": 0.3`)).status, 200)
+    assert.strictEqual((await post("messages", "learned", `"temperature": 0.3`)).status, 200)
+    assert.deepStrictEqual(asked(), [1, 2])
+    await reset()
   })
 
   it("is asked of it all the same when the others are down", async () => {

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
+import type { Dialect } from "../../src/domain/Dialect.ts"
 import type { Task } from "../../src/domain/Task.ts"
 import { LearnedRefusals } from "../../src/routing/LearnedRefusals.ts"
 
@@ -62,6 +63,26 @@ describe("parameters that a candidate refused", () => {
     assert.deepStrictEqual(concern(strict, chat()), [])
   })
 
+  it("concern who speaks the same, since the words of others may be translated into something else", () => {
+    const spoken = (dialect: Dialect): Task => ({ ...chat({ temperature: 0.2 }), dialect }) as Task
+    const refusals = refused("temperature", spoken("messages"))
+    assert.deepStrictEqual(concern(refusals, spoken("messages")), ["temperature"])
+    assert.deepStrictEqual(concern(refusals, spoken("responses")), [])
+    assert.deepStrictEqual(concern(refusals, chat({ temperature: 0.2 })), [])
+    refusals.remember("a/m", chat({ temperature: 0.2 }), { param: "temperature" }, 1)
+    assert.deepStrictEqual(
+      refusals.of("a/m", 2).map(({ dialect }) => dialect),
+      ["messages", "chat"],
+    )
+  })
+
+  it("concern a choice of tools unless it is free", () => {
+    const refusals = refused("tool_choice", chat({ tool_choice: "required" }))
+    assert.deepStrictEqual(concern(refusals, chat({ tool_choice: "required" })), ["tool_choice"])
+    assert.deepStrictEqual(concern(refusals, chat({ tool_choice: "auto" })), [])
+    assert.deepStrictEqual(concern(refusals, chat({ tool_choice: { type: "auto" } })), [])
+  })
+
   it("concern streams, when they are about streaming", () => {
     for (const param of ["stream", "stream_options.include_usage"]) {
       const refusals = refused(param, chat({}, "stream"))
@@ -85,7 +106,7 @@ describe("parameters that a candidate refused", () => {
     assert.deepStrictEqual(refusals.of("a/m", 10 * MINUTE_MS), [])
     const again = refused("seed", seeded)
     assert.deepStrictEqual(again.of("a/m", MINUTE_MS), [
-      { parameter: "seed", agoMs: MINUTE_MS, leftMs: 9 * MINUTE_MS },
+      { parameter: "seed", dialect: "chat", agoMs: MINUTE_MS, leftMs: 9 * MINUTE_MS },
     ])
     again.forget("a/m")
     assert.deepStrictEqual(concern(again, seeded), [])

@@ -173,7 +173,7 @@ describe("what a candidate refused", () => {
         yield* refuse("a/m")
         yield* TestClock.adjust("1 minute")
         assert.deepStrictEqual(yield* router.refusalsOf("a/m"), [
-          { parameter: "temperature", agoMs: 60_000, leftMs: 540_000 },
+          { parameter: "temperature", dialect: "chat", agoMs: 60_000, leftMs: 540_000 },
         ])
         assert.deepStrictEqual(yield* router.refusalsOf("b/m"), [])
         router.reset("a")

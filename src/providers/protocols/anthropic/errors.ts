@@ -58,9 +58,18 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
   })
 }
 
-/** Reads the field that Claude's sentence begins with: `messages.1.content.0.text: Field required`. */
-const fieldOf = (message: string | undefined): string | undefined =>
-  message === undefined ? undefined : /^([a-z_]+(?:\.\w+){0,10}): /.exec(message)?.[1]
+/**
+ * Reads the field that Claude's sentence begins with: `messages.1.content.0.text: Field required`, "`temperature` is deprecated
+ * for this model.", "This model does not support the effort parameter."
+ */
+const fieldOf = (message: string | undefined): string | undefined => {
+  if (message === undefined) return undefined
+  if (/^this model does not support the effort parameter/i.test(message)) return "output_config.effort"
+  return /^(?:([a-z_]+(?:\.\w+){0,10}): |`?([a-z_]{1,60})`? is deprecated for this model)/
+    .exec(message)
+    ?.slice(1)
+    .find((field) => field !== undefined)
+}
 
 const kindOf = (status: number, said: Said, isJson: boolean): ProviderErrorKind => {
   const { message, type } = said

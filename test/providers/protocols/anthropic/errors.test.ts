@@ -122,6 +122,19 @@ describe("error classification", () => {
     assert.strictEqual(classify(status, body).kind, kind)
   })
 
+  it.each([
+    ["`temperature` is deprecated for this model.", "temperature"],
+    ["temperature is deprecated for this model.", "temperature"],
+    ["This model does not support the effort parameter.", "output_config.effort"],
+    ['tool_choice: type "tool" and "any" are not supported for this model.', "tool_choice"],
+    ["messages.0.foo: Extra inputs are not permitted", "messages.0.foo"],
+    // It is about both.
+    ["`temperature` and `top_p` cannot both be specified for this model. Please use only one.", null],
+    ["The user wrote: `top_p` is deprecated for this model.", null],
+  ])("reads the field of %s", (message, param) => {
+    assert.strictEqual(classify(400, invalid(message)).param, param)
+  })
+
   it("names the field, and waits as long as it is told", () => {
     const fault = classify(400, errorSamples.badRequest.anthropic.body)
     assert.strictEqual(fault.param, "max_tokens")
