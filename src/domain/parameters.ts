@@ -95,11 +95,17 @@ const bearersOf = (task: Task): ReadonlyArray<object> => {
   return own === task.request ? [own] : [task.request, own]
 }
 
+/** Of lists that long, the rest says hardly anything else; every candidate looks. */
+const MAX_LOOKED = 100
+
 const says = (bearer: unknown, way: ReadonlyArray<string>, depth: number, wanted: Parameter): boolean => {
   const step = way[depth]
   if (bearer === undefined || bearer === null) return false
   if (step === undefined && wanted.whateverItSays === true) return true
-  if (Array.isArray(bearer)) return bearer.some((each) => says(each, way, depth, wanted))
+  if (Array.isArray(bearer)) {
+    const looked = bearer.length > MAX_LOOKED ? bearer.slice(0, MAX_LOOKED) : bearer
+    return looked.some((each) => says(each, way, depth, wanted))
+  }
   if (step !== undefined) return isObject(bearer) && says(bearer[step], way, depth + 1, wanted)
   if (wanted.value !== undefined) return bearer === wanted.value
   // A format of plain text is none, and neither is a free choice.

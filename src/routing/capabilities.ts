@@ -12,10 +12,10 @@ import { prepareCall, type Target } from "./targets.ts"
 import { withoutParameters } from "./without-parameters.ts"
 
 /** A call that a target can take, or why there is none. */
-export type Accepted = Result.Result<PreparedCall, ExclusionRule> | Refusing
+type Accepted = Result.Result<PreparedCall, ExclusionRule> | Refusing
 
 /** A target that refused what the call asks for, which it may take all the same. */
-export interface Refusing {
+interface Refusing {
   readonly _tag: "Refusing"
   readonly call: PreparedCall
   readonly rule: ExclusionRule

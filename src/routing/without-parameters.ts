@@ -27,7 +27,7 @@ const reduce = (task: Task, parameters: ReadonlyArray<Parameter>): Task => {
     const { source, ...rest } = task
     return {
       ...rest,
-      request: { ...task.request, ...request, input: task.request.input },
+      request: { ...request, input: task.request.input },
       ...(source && { source: new ReducedSource(source, task.request, ways) }),
     }
   }

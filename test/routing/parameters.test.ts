@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, type Layer, Random } from "effect"
+import { Effect, Layer, Random } from "effect"
 import { TestClock } from "effect/testing"
 import type { RouteConfig } from "../../src/config/GatewayConfig.ts"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
@@ -17,7 +17,7 @@ const test = <E>(
   layer: Layer.Layer<Router | Breakers>,
 ) =>
   it.effect(name, () =>
-    body().pipe(Effect.provide(layer), Effect.provide(startedClock), Random.withSeed("router")),
+    body().pipe(Effect.provide(Layer.provideMerge(layer, startedClock)), Random.withSeed("router")),
   )
 
 const cheapest = { weights: { latency: 0, cost: 1 } }
