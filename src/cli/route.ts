@@ -15,6 +15,7 @@ const Candidate = Schema.Struct({
 const Answer = Schema.Struct({
   decision: Schema.Struct({
     route: Schema.String,
+    strategy: Schema.String,
     chosen_by: Schema.String,
     estimated_input_tokens: Schema.Finite,
     candidates: Schema.Array(Candidate),
@@ -76,7 +77,7 @@ const explain = Command.make(
     const { decision } = yield* Effect.mapError(decodeAnswer(text), unusable(url))
     if (json) return yield* Console.log(text)
     yield* Console.log(
-      `route ${decision.route}, about ${decision.estimated_input_tokens} input tokens, chosen by ${decision.chosen_by}`,
+      `route ${decision.route}, strategy ${decision.strategy}, about ${decision.estimated_input_tokens} input tokens, chosen by ${decision.chosen_by}`,
     )
     for (const candidate of decision.candidates) {
       const dollars =

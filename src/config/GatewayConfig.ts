@@ -242,6 +242,23 @@ const candidate = matching("must be provider/model", /^[a-z0-9-]{1,64}\/[!-~]{1,
 )
 export type CandidateRef = typeof candidate.Type
 
+/** A candidate beside its share of a weighted route's traffic. */
+const weightedCandidate = snakeCased({
+  target: required(candidate, "`provider/model`"),
+  weight: required(
+    numberBetween(0, 1_000_000),
+    "share of the traffic beside the others' weights; 0: a fallback",
+  ),
+})
+
+const listedCandidate = Schema.Union([candidate, weightedCandidate]).annotate({
+  message: "must be provider/model, or a mapping of target and weight",
+})
+
+/** How a route puts its candidates in order. */
+const strategies = ["score", "priority", "weighted", "cheapest", "fastest"] as const
+export type Strategy = (typeof strategies)[number]
+
 // Not snakeCased: a check on what was written is made together with all others.
 const weights = Schema.Struct({ latency: share, cost: share })
   .annotate({ message: MAPPING_RULE })
@@ -257,20 +274,28 @@ export type ParameterRule = typeof parameterRule.Type
 
 export const StatedRoute = snakeCased({
   candidates: optional(
-    filledList(candidate),
+    filledList(listedCandidate),
     "`provider/model`, at least one, all of one kind; each must be able to serve",
   ),
   largerContext: optional(
     list(candidate),
     "of the same kind; asked only when a prompt is too long for the candidates",
   ),
-  weights: withDefault(weights, { latency: 0.6, cost: 0.4 }, "both 0 to 1, sum 1"),
-  exploration: withDefault(
-    numberBetween(0, 0.5),
-    0.01,
-    "what finding out how others are may cost, as a share of the score, 0 to 0.5",
+  strategy: withDefault(
+    oneOf(`must be ${strategies.slice(0, -1).join(", ")} or ${strategies.at(-1)}`, strategies),
+    "score",
+    "how candidates are put in order",
   ),
-  hysteresis: withDefault(share, 0, "share by which a challenger must beat the route's leader, 0 to 1"),
+  // What these are unless they are stated depends on the strategy.
+  weights: optional(weights, "of `score`: both 0 to 1, sum 1"),
+  exploration: optional(
+    numberBetween(0, 0.5),
+    "of `score`, `fastest`: what finding out how others are may cost, as a share of the score, 0 to 0.5",
+  ),
+  hysteresis: optional(
+    share,
+    "of `score`, `fastest`, `cheapest`: share by which a challenger must beat the route's leader, 0 to 1",
+  ),
   parameters: withDefault(
     Schema.Record(Schema.String, parameterRule).annotate({ message: MAPPING_RULE }),
     {},
@@ -313,9 +338,18 @@ export type SimulatedProviderConfig = typeof simulated.Type
 
 export type ProviderConfig = HttpProviderConfig | SimulatedProviderConfig
 
-/** A route with its candidates: empty only for an `auto` that nobody listed when no provider has a chat model. */
-export interface RouteConfig extends Required<Omit<StatedRoute, "parameters">> {
+/** A candidate of a route; `weight` is stated, or 1, where the route is weighted. */
+export interface RouteCandidate extends CandidateRef {
+  readonly weight?: number
+}
+
+/**
+ * A route with all of its rules and its candidates: empty only for an `auto` that nobody listed when no provider has a chat
+ * model.
+ */
+export interface RouteConfig extends Required<Omit<StatedRoute, "candidates" | "parameters">> {
   readonly name: string
+  readonly candidates: ReadonlyArray<RouteCandidate>
   /** By the path of the parameter in chat. */
   readonly parameters: ReadonlyMap<string, ParameterRule>
 }

@@ -10,6 +10,7 @@ import {
 } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
+import { candidatesOf, rulesOf } from "./route-rules.ts"
 
 /**
  * Puts the routes of the file over a default `auto`. A route that the file spells out holds exactly what it says: a
@@ -32,32 +33,30 @@ export const mergeRoutes = (
   const routes = new Map<string, RouteConfig>()
   for (const [name, route] of [[AUTO, file[AUTO] ?? defaultRoute] as const, ...Object.entries(file)]) {
     if (routes.has(name)) continue
-    const path = ["routes", name]
-    if (!ROUTE_NAME.test(name)) report(path, "must be named with 1 to 64 letters, digits, '.', '_' or '-'")
-    if (route.candidates === undefined && name !== AUTO) report([...path, "candidates"], "is missing")
+    const reportHere: ReportFault = (at, rule) => report(["routes", name, ...at], rule)
+    if (!ROUTE_NAME.test(name)) reportHere([], "must be named with 1 to 64 letters, digits, '.', '_' or '-'")
+    if (route.candidates === undefined && name !== AUTO) reportHere(["candidates"], "is missing")
     // Default candidates come with a default larger context; a list of one's own never gains a stranger.
     const isDefault = route.candidates === undefined && name === AUTO
-    const candidates = route.candidates ?? (isDefault ? refs(enabled, "auto") : [])
+    const listed = route.candidates && candidatesOf(route.candidates, route.strategy, reportHere)
+    const candidates = listed ?? (isDefault ? refs(enabled, "auto") : [])
     const largerContext = route.largerContext ?? (isDefault ? refs(enabled, "largerContext") : [])
-    for (const [field, listed] of [
-      ["candidates", route.candidates],
+    for (const [field, each] of [
+      ["candidates", listed],
       ["larger_context", route.largerContext],
     ] as const) {
-      requireServed(listed ?? [], enabled, off, (at, rule) => report([...path, field, ...at], rule))
+      requireServed(each ?? [], enabled, off, (at, rule) => reportHere([field, ...at], rule))
     }
-    requireOneKind({ candidates, larger_context: largerContext }, enabled, (at, rule) =>
-      report([...path, ...at], rule),
-    )
-    const parameters = rulesOf(route.parameters, (field, rule) =>
-      report([...path, "parameters", field], rule),
-    )
-    routes.set(name, { ...route, name, candidates, largerContext, parameters })
+    requireOneKind({ candidates, larger_context: largerContext }, enabled, reportHere)
+    requireLarger(route.largerContext ?? [], candidates, enabled, reportHere)
+    const parameters = parametersOf(route.parameters, (field, rule) => reportHere(["parameters", field], rule))
+    routes.set(name, { ...route, ...rulesOf(route, reportHere), name, candidates, largerContext, parameters })
   }
   return routes
 }
 
 /** Reads the rules of parameters, under chat's names whatever the file calls them. */
-const rulesOf = (
+const parametersOf = (
   stated: StatedRoute["parameters"],
   report: (field: string, rule: string) => void,
 ): RouteConfig["parameters"] => {
@@ -91,7 +90,7 @@ const requireOneKind = (
   for (const [field, list] of Object.entries(lists)) {
     list.forEach((ref, index) => {
       // A target that does not exist has been reported, and is of no kind.
-      const kind = kindOf(ref, enabled)
+      const kind = modelOf(ref, enabled)?.kind
       first ??= kind
       if (kind !== undefined && kind !== first) {
         report([field, index], `has kind ${kind}, but the first model of the route has kind ${first}`)
@@ -100,13 +99,33 @@ const requireOneKind = (
   }
 }
 
-const kindOf = (
+/** A model that fits no longer prompt than the candidate with the smallest window is there for nothing. */
+const requireLarger = (
+  larger: ReadonlyArray<CandidateRef>,
+  candidates: ReadonlyArray<CandidateRef>,
+  enabled: ReadonlyArray<EnabledProvider>,
+  report: ReportFault,
+): void => {
+  const smallest = Math.min(
+    ...candidates.map((each) => modelOf(each, enabled)?.contextWindow ?? Number.NEGATIVE_INFINITY),
+  )
+  larger.forEach((ref, index) => {
+    const window = modelOf(ref, enabled)?.contextWindow ?? Number.POSITIVE_INFINITY
+    if (candidates.some(({ model, provider }) => model === ref.model && provider === ref.provider)) {
+      report(["larger_context", index], "repeats a candidate")
+    } else if (candidates.length > 0 && window <= smallest) {
+      report(["larger_context", index], "fits no longer prompt than any of the candidates")
+    }
+  })
+}
+
+const modelOf = (
   { provider, model }: CandidateRef,
   enabled: ReadonlyArray<EnabledProvider>,
-): ModelConfig["kind"] | undefined =>
+): ModelConfig | undefined =>
   enabled
     .find((entry) => entry.provider.name === provider)
-    ?.provider.models.find(({ name }) => name === model)?.kind
+    ?.provider.models.find(({ name }) => name === model)
 
 const requireServed = (
   listed: ReadonlyArray<CandidateRef>,

@@ -11,8 +11,8 @@ import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
 import { Conversations } from "./Conversations.ts"
-import { draw, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
-import { applicationOf, conversationOf } from "./identity.ts"
+import { drawPosition, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
+import { applicationOf, conversationOf, pointOf } from "./identity.ts"
 import { LearnedRefusals, type RefusedParameter } from "./LearnedRefusals.ts"
 import {
   type Candidate,
@@ -27,6 +27,7 @@ import {
 import { prepareCalls, type ReadyTarget } from "./prepare-calls.ts"
 import { type Features, type Observation, Statistics } from "./Statistics.ts"
 import { rank, type Tier } from "./score.ts"
+import { arrange, isByPrediction } from "./strategy.ts"
 import { type ListedModel, listModels, type Route, routesByName, type Target } from "./targets.ts"
 
 interface PlanInput {
@@ -246,15 +247,23 @@ const make = Effect.fnUntraced(function* () {
       )
     }
 
+    const { rules } = route
     const conversation = conversationOf(task, input.keyId, input.session)
+    // The turns of a conversation are drawn alike.
+    const draw =
+      conversation !== undefined && rules.strategy === "weighted"
+        ? () => pointOf(`${route.name} ${conversation}`)
+        : () => random.nextDoubleUnsafe()
     const candidates = byScore(first, route, task, inputTokens, conversation, nowMs)
-    let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : "score"
-    let probability = 1
+    const choice = arrange(candidates, rules, draw)
+    let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : choice.by
+    let { probability } = choice
     if (candidates.length > 1) {
       const underWay = (candidates[0]?.features.cachedTokens ?? 0) > 0
       if (
         !underWay &&
-        keepIncumbent(candidates, incumbents[contestOf(task)], route.name, route.rules.hysteresis)
+        isByPrediction(rules.strategy) &&
+        keepIncumbent(candidates, incumbents[contestOf(task)], route.name, rules.hysteresis)
       )
         chosenBy = "hysteresis"
       const probe = findProbe(candidates, input.remainingMs, (key, usualMs, gain) =>
@@ -264,17 +273,22 @@ const make = Effect.fnUntraced(function* () {
         tryFirst(candidates, probe)
         chosenBy = "probe"
       } else if (!underWay) {
-        const chances = explorationChances(candidates, route.rules.exploration, (key) =>
+        const chances = explorationChances(candidates, rules.exploration, (key) =>
           breakers.healthOf(key).askedMs(nowMs),
         )
-        const explored = draw(chances, random)
+        const explored = drawPosition(chances, draw)
         if (explored > 0) {
           tryFirst(candidates, explored)
           chosenBy = "exploration"
         }
-        probability = chances[explored] ?? 1
+        probability *= chances[explored] ?? 1
       }
     }
+    const largerContext =
+      onlyLarger || larger.ready.length === 0
+        ? []
+        : byScore(larger.ready, route, task, inputTokens, conversation, nowMs)
+    arrange(largerContext, rules, draw)
     const { lastResorts } = onlyLarger ? larger : usual
     return Result.succeed({
       route: route.name,
@@ -282,14 +296,12 @@ const make = Effect.fnUntraced(function* () {
         lastResorts.length === 0
           ? candidates
           : [...candidates, ...byScore(lastResorts, route, task, inputTokens, conversation, nowMs)],
-      largerContext:
-        onlyLarger || larger.ready.length === 0
-          ? []
-          : byScore(larger.ready, route, task, inputTokens, conversation, nowMs),
+      largerContext,
       decision: {
         route: route.name,
+        strategy: rules.strategy,
         mode: modeOf(task),
-        weights: route.rules.weights,
+        weights: rules.weights,
         estimated_input_tokens: inputTokens,
         candidates: candidates.map(describe),
         // Its key may not know which others there are.

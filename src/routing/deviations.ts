@@ -82,11 +82,8 @@ export const explorationChances = (
 }
 
 /** Draws a position by its chance. */
-export const draw = (
-  chances: ReadonlyArray<number>,
-  random: { readonly nextDoubleUnsafe: () => number },
-): number => {
-  let left = random.nextDoubleUnsafe()
+export const drawPosition = (chances: ReadonlyArray<number>, draw: () => number): number => {
+  let left = draw()
   for (const [position, chance] of chances.entries()) {
     if (position === 0 || chance === 0) continue
     if (left < chance) return position

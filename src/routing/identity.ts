@@ -41,6 +41,13 @@ export const applicationOf = (task: Task): number | undefined => {
   return text == null ? undefined : add(0, text, MAX_SYSTEM_CHARACTERS)
 }
 
+/** Returns a number from 0 to 1 that is the same for the same text, and evenly spread over texts. */
+export const pointOf = (text: string): number => {
+  const hash = add(add(0, text), "point")
+  const low = Math.imul((hash >>> 0) ^ (hash >>> 15), 0x2c1b3c6d) >>> 0
+  return ((low ^ (low >>> 13)) >>> 0) / 0x1_0000_0000
+}
+
 /** Adds a text to a number below 2^53. */
 const add = (hash: number, text: string, maxCharacters = MAX_CHARACTERS): number => {
   let low = (hash >>> 0) ^ text.length

@@ -1,5 +1,6 @@
 import { Data } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
+import type { Strategy } from "../config/GatewayConfig.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
@@ -50,6 +51,7 @@ export interface Candidate {
 /** Plain JSON with the names of the public API; logged with every request, so numbers are rounded. */
 interface Decision {
   readonly route: string
+  readonly strategy: Strategy
   readonly mode: CallMode
   readonly weights: Weights
   readonly estimated_input_tokens: number
@@ -88,7 +90,16 @@ interface Excluded {
   readonly reason: string
 }
 
-export type ChosenBy = "score" | "hysteresis" | "probe" | "exploration" | "only_candidate"
+export type ChosenBy =
+  | "score"
+  | "cost"
+  | "latency"
+  | "priority"
+  | "weight"
+  | "hysteresis"
+  | "probe"
+  | "exploration"
+  | "only_candidate"
 
 /** No route, `provider/model` or model has this name. */
 export class ModelNotFound extends Data.TaggedError("ModelNotFound")<{ readonly requestedModel: string }> {}

@@ -1,9 +1,10 @@
 import { Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
-import type { CandidateRef, GatewayConfig, RouteConfig } from "../config/GatewayConfig.ts"
+import type { CandidateRef, GatewayConfig } from "../config/GatewayConfig.ts"
 import { outputLimitOf, ownNameOf, type Task } from "../domain/Task.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
 import type { ExclusionRule } from "./exclusion.ts"
+import { type Rules, rulesOf } from "./strategy.ts"
 
 /** One model of one provider. */
 export interface Target {
@@ -23,7 +24,7 @@ export interface Route {
   readonly ownedBy: string
   readonly targets: ReadonlyArray<Target>
   readonly largerContext: ReadonlyArray<Target>
-  readonly rules: Pick<RouteConfig, "weights" | "exploration" | "hysteresis" | "parameters">
+  readonly rules: Rules
 }
 
 /**
@@ -52,8 +53,9 @@ export const routesByName = (
     return target
   }
 
-  const rules = config.routes.get("auto")
-  if (rules === undefined) throw new Error("Route auto does not exist")
+  const auto = config.routes.get("auto")
+  if (auto === undefined) throw new Error("Route auto does not exist")
+  const rules = rulesOf(auto)
   const routes = new Map<string, Route>()
   for (const route of config.routes.values()) {
     routes.set(route.name, {
@@ -61,7 +63,7 @@ export const routesByName = (
       ownedBy: GATEWAY,
       targets: route.candidates.map(find),
       largerContext: route.largerContext.map(find),
-      rules: route,
+      rules: rulesOf(route),
     })
   }
   const add = (name: string, behind: ReadonlyArray<Target>) => {

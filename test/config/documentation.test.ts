@@ -62,19 +62,23 @@ const sample: Readonly<Record<string, string>> = {
   price: "{ input_usd_per_1m: 1, output_usd_per_1m: 1, source: s, as_of: 2026-01-01 }",
   source: "s",
   as_of: "2026-01-01",
-  candidates: "[p/m]",
   larger_context: "[]",
   weights: "{ latency: 1, cost: 0 }",
   inputs: "[text]",
   unsupported: "[top_p]",
   parameters: "{ seed: drop }",
+  strategy: "score",
+  hysteresis: "0.1",
+  target: "p/m",
   outage: "{ every_ms: 2, down_ms: 1 }",
   service_tiers: "{ flex: 0.5 }",
   valid_from: "2026-12-01",
   bands: "[{ above_tokens: 2, input_usd_per_1m: 1, output_usd_per_1m: 1 }]",
 }
+const sampleOf = (field: string, shown: string) =>
+  shown.startsWith("[") ? shown : (sample[field] ?? (Number.isNaN(Number(shown)) ? 1 : shown))
 const mapping = (rows: ReadonlyArray<readonly [string, string]>) =>
-  `{ ${rows.map(([field, value]) => `${field}: ${sample[field] ?? (Number.isNaN(Number(value)) ? 1 : value)}`).join(", ")} }`
+  `{ ${rows.map(([field, shown]) => `${field}: ${sampleOf(field, shown)}`).join(", ")} }`
 
 const faultsOf = (yaml: string) =>
   Result.match(parseGatewayFile(yaml), { onSuccess: () => [], onFailure: (faults) => faults })
@@ -101,6 +105,7 @@ describe("docs/configuration.md", () => {
       ["A model:", "providers", "models"],
       ["A price,", "providers", "models", "price"],
       ["A mapping from route name", "routes"],
+      ["A candidate of a `weighted` route", "routes", "candidates"],
     ] as const
     for (const [line, ...path] of groups) {
       const rows = rowsAfter(line).map(([field, rest]) => [field, rest.at(-1)] as const)
@@ -148,7 +153,12 @@ describe("docs/configuration.md", () => {
     const models = `[${mapping(tableAfter("A model:"))}]`
     const simulation = mapping(tableAfter("`simulation`, for trying"))
     const price = mapping(tableAfter("A price,"))
-    const route = mapping(tableAfter("A mapping from route name"))
+    const nested: Readonly<Record<string, string>> = {
+      candidates: `[${mapping(tableAfter("A candidate of a `weighted` route"))}]`,
+    }
+    const route = mapping(
+      tableAfter("A mapping from route name").map(([field, value]) => [field, nested[field] ?? value]),
+    )
     assert.deepStrictEqual(
       faultsOf(`providers: [{ name: p, kind: simulated, simulation: ${simulation}, models: ${models} }]
 prices: [{ provider: p, model: m, ${price.slice(2, -2)} }]

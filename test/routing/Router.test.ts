@@ -339,6 +339,7 @@ describe("decision", () => {
       const { decision } = yield* plan({ request: ask("Hello", { max_tokens: 100 }), allowed: ["m"] })
       assert.deepStrictEqual(JSON.parse(JSON.stringify(decision)), {
         route: "auto",
+        strategy: "score",
         mode: "whole",
         weights: { latency: 0.6, cost: 0.4 },
         estimated_input_tokens: 6,

@@ -55,6 +55,7 @@ export const route = (
   name: "auto",
   candidates,
   largerContext: [],
+  strategy: "score",
   weights: { latency: 0.6, cost: 0.4 },
   exploration: 0,
   hysteresis: 0,

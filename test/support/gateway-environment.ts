@@ -33,7 +33,7 @@ export const prepareGateway = async ({ config, databaseUrl, env }: GatewayOption
 /** Finds in a gateway's greeting, which comes once it is ready, where it listens. */
 export const greetedUrl = (stdout: string): string | undefined => /listening on (http:\S+)/.exec(stdout)?.[1]
 
-/** One OpenAI-compatible provider per fake upstream, named `p0`, `p1` …, each with one model `m`. */
+/** One OpenAI-compatible provider per fake upstream, named `p0`, `p1` …, each with one model `m`, a little larger than the one before. */
 export const providersYaml = (
   upstreams: ReadonlyArray<FakeUpstream>,
   rest = "",
@@ -47,7 +47,7 @@ export const providersYaml = (
     base_url: ${upstream.openAiBaseUrl}
     models:
       - name: m
-        context_window: 8000
+        context_window: ${8_000 + i}
         max_output_tokens: 4000
         price: { input_usd_per_1m: ${inputUsdPer1M(i)}, output_usd_per_1m: ${2 * inputUsdPer1M(i)}, source: test, as_of: 2026-11-01 }`,
     ),
