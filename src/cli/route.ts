@@ -15,6 +15,7 @@ const Candidate = Schema.Struct({
 const Answer = Schema.Struct({
   decision: Schema.Struct({
     route: Schema.String,
+    via: Schema.optionalKey(Schema.Array(Schema.String)),
     strategy: Schema.String,
     chosen_by: Schema.String,
     estimated_input_tokens: Schema.Finite,
@@ -79,6 +80,7 @@ const explain = Command.make(
     yield* Console.log(
       `route ${decision.route}, strategy ${decision.strategy}, about ${decision.estimated_input_tokens} input tokens, chosen by ${decision.chosen_by}`,
     )
+    for (const condition of decision.via ?? []) yield* Console.log(`  via  ${condition}`)
     for (const candidate of decision.candidates) {
       const dollars =
         candidate.predicted_cost_usd === null

@@ -15,6 +15,7 @@ import {
 } from "../domain/fields.ts"
 import { matching, numberBetween, oneOf, wholeNumber } from "../domain/rules.ts"
 import { BaseUrl } from "./base-url.ts"
+import { RouteCondition } from "./route-condition.ts"
 
 /**
  * Settings of the YAML file, each said once: name, rule, default and meaning of each setting. Files write snake_case
@@ -296,6 +297,7 @@ export const StatedRoute = snakeCased({
     share,
     "of `score`, `fastest`, `cheapest`: share by which a challenger must beat the route's leader, 0 to 1",
   ),
+  when: withDefault(list(RouteCondition), [], "requests that another route takes; the first match wins"),
   parameters: withDefault(
     Schema.Record(Schema.String, parameterRule).annotate({ message: MAPPING_RULE }),
     {},
@@ -344,8 +346,8 @@ export interface RouteCandidate extends CandidateRef {
 }
 
 /**
- * A route with all of its rules and its candidates: empty only for an `auto` that nobody listed when no provider has a chat
- * model.
+ * A route with all of its rules. It has no candidates when its last condition sends every request on, and when nobody listed
+ * any for `auto` and no provider has a chat model.
  */
 export interface RouteConfig extends Required<Omit<StatedRoute, "candidates" | "parameters">> {
   readonly name: string

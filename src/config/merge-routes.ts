@@ -1,6 +1,7 @@
 import { Schema } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
 import { PARAMETER, parameterOf, whyKept } from "../domain/parameters.ts"
+import { checkConditions } from "./check-conditions.ts"
 import {
   type CandidateRef,
   type GatewayConfig,
@@ -10,6 +11,7 @@ import {
 } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import type { EnabledProvider } from "./merge-providers.ts"
+import { holdsAlways } from "./route-condition.ts"
 import { candidatesOf, rulesOf } from "./route-rules.ts"
 
 /**
@@ -35,9 +37,16 @@ export const mergeRoutes = (
     if (routes.has(name)) continue
     const reportHere: ReportFault = (at, rule) => report(["routes", name, ...at], rule)
     if (!ROUTE_NAME.test(name)) reportHere([], "must be named with 1 to 64 letters, digits, '.', '_' or '-'")
-    if (route.candidates === undefined && name !== AUTO) reportHere(["candidates"], "is missing")
+    const always = route.when.findIndex(holdsAlways)
+    if (route.candidates === undefined && name !== AUTO && always < 0)
+      reportHere(["candidates"], "is missing")
+    for (const field of ["candidates", "largerContext"] as const) {
+      if (always < 0 || route[field] === undefined) continue
+      const written = field === "candidates" ? field : "larger_context"
+      reportHere([written], `can never be asked: when[${always}] sends every request on`)
+    }
     // Default candidates come with a default larger context; a list of one's own never gains a stranger.
-    const isDefault = route.candidates === undefined && name === AUTO
+    const isDefault = route.candidates === undefined && name === AUTO && always < 0
     const listed = route.candidates && candidatesOf(route.candidates, route.strategy, reportHere)
     const candidates = listed ?? (isDefault ? refs(enabled, "auto") : [])
     const largerContext = route.largerContext ?? (isDefault ? refs(enabled, "largerContext") : [])
@@ -49,9 +58,13 @@ export const mergeRoutes = (
     }
     requireOneKind({ candidates, larger_context: largerContext }, enabled, reportHere)
     requireLarger(route.largerContext ?? [], candidates, enabled, reportHere)
-    const parameters = parametersOf(route.parameters, (field, rule) => reportHere(["parameters", field], rule))
+    const parameters = parametersOf(route.parameters, (field, rule) =>
+      reportHere(["parameters", field], rule),
+    )
     routes.set(name, { ...route, ...rulesOf(route, reportHere), name, candidates, largerContext, parameters })
   }
+  checkConditions(routes, report)
+  requireKindsToAgree(routes, enabled, report)
   return routes
 }
 
@@ -95,6 +108,27 @@ const requireOneKind = (
       if (kind !== undefined && kind !== first) {
         report([field, index], `has kind ${kind}, but the first model of the route has kind ${first}`)
       }
+    })
+  }
+}
+
+/** A condition that sends requests to models of another kind sends them where none of them is taken. */
+const requireKindsToAgree = (
+  routes: ReadonlyMap<string, RouteConfig>,
+  enabled: ReadonlyArray<EnabledProvider>,
+  report: ReportFault,
+): void => {
+  const kindBehind = (name: string) => {
+    const [first] = [...(routes.get(name)?.candidates ?? []), ...(routes.get(name)?.largerContext ?? [])]
+    return first && modelOf(first, enabled)?.kind
+  }
+  for (const { name, when } of routes.values()) {
+    when.forEach(({ route }, index) => {
+      // A route that sends every request on is of the kind of where it sends the first.
+      const [own, other] = [kindBehind(name) ?? kindBehind(when[0]?.route ?? name), kindBehind(route)]
+      if (own === undefined || other === undefined || own === other) return
+      const rule = `names a route of kind ${other}, but the models of this one have kind ${own}`
+      report(["routes", name, "when", index, "route"], rule)
     })
   }
 }

@@ -53,6 +53,7 @@ export interface ReadCall {
   readonly call: InferenceCall
   /** Undefined for a request without an Idempotency-Key. */
   readonly claim: { readonly key: string; readonly fingerprint: Uint8Array } | undefined
+  readonly headers?: InferenceRequest["headers"]
 }
 
 /** A request's body understood, and the ways in which its route writes an answer. */
@@ -212,12 +213,13 @@ const make = Effect.gen(function* () {
       Effect.result,
     )
     if (Result.isFailure(read)) return yield* refuse(recorder, read.failure, exchange)
-    const { call, claim } = read.success
+    const { call, claim, headers } = read.success
     const { stream } = call
     const request: InferenceRequest = {
       principal,
       requestedModel: call.requestedModel,
       task: call.task,
+      headers,
       dryRun: call.dryRun,
       outlivesClient: claim !== undefined,
     }

@@ -1,11 +1,13 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Equal, Result } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { headersInConditions } from "../config/route-condition.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { Task } from "../domain/Task.ts"
 import { fingerprint } from "../idempotency/fingerprint.ts"
 import { parseIdempotencyKey } from "../idempotency/header.ts"
+import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import { LargeBodies, SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import { type JsonBody, readBody, readJson, type TakeBytes } from "./body.ts"
@@ -84,6 +86,20 @@ export const makeBodyReader = Effect.gen(function* () {
     )
 })
 
+/** Makes what keeps a request's header fields that conditions of routes ask for, and for most configurations nothing. */
+export const makeRoutingHeaders = Effect.map(Settings, ({ gateway }) => {
+  const names = headersInConditions(gateway.routes)
+  return (request: HttpServerRequest.HttpServerRequest): InferenceRequest["headers"] => {
+    if (names.length === 0) return undefined
+    const kept = new Map<string, string>()
+    for (const name of names) {
+      const value = request.headers[name]
+      if (value !== undefined) kept.set(name, value)
+    }
+    return kept
+  }
+})
+
 /** Returns the header fields that say how a body is meant. */
 const meaningOf = (task: Task): ReadonlyArray<string> | undefined =>
   task._tag === "Chat" ? task.headers : undefined
@@ -93,6 +109,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
   const endpoints = yield* InferenceEndpoints
   const refusals = yield* Refusals
   const readMeaning = yield* makeBodyReader
+  const routingHeaders = yield* makeRoutingHeaders
 
   const readCall = (
     request: HttpServerRequest.HttpServerRequest,
@@ -108,6 +125,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
       (body) => decode(body, header),
       (call, bytes) => ({
         call,
+        headers: routingHeaders(request),
         claim:
           key.success === undefined
             ? undefined

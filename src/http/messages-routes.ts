@@ -24,6 +24,7 @@ import {
   exchangeOf,
   makeBodyReader,
   makeInferenceRoute,
+  makeRoutingHeaders,
   type ReadHeader,
 } from "./inference-route.ts"
 import { anthropicRateLimitFields, progressHeaders, type RateLimitFields } from "./outcome-headers.ts"
@@ -133,6 +134,7 @@ const makeCountTokens = Effect.gen(function* () {
   const inference = yield* Inference
   const refusals = yield* Refusals
   const readMeaning = yield* makeBodyReader
+  const routingHeaders = yield* makeRoutingHeaders
   return (rateLimitFields: RateLimitFields) =>
     Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
       const exchange = exchangeOf(request, COUNT_TOKENS, refusals)
@@ -150,7 +152,8 @@ const makeCountTokens = Effect.gen(function* () {
             ({ json, source }) => readMessages(checkCounted(json), source, header),
             identity,
           )
-          const counted = yield* inference.countTokens(principal, { requestedModel: body.model, task })
+          const wanted = { requestedModel: body.model, task, headers: routingHeaders(request) }
+          const counted = yield* inference.countTokens(principal, wanted)
           return HttpServerResponse.jsonUnsafe(
             { input_tokens: counted ?? promptTokens(task.request) },
             { headers: { ...headers(rateLimit), "x-gateway-estimated": String(counted === undefined) } },

@@ -18,7 +18,7 @@ import { whenClosed } from "./connections.ts"
 import { apiKey } from "./credentials.ts"
 import { errorResponse } from "./error-response.ts"
 import { type InferenceCall, InferenceEndpoints, type ReadCall } from "./InferenceEndpoints.ts"
-import { type InferenceRoute, makeJsonReader } from "./inference-route.ts"
+import { type InferenceRoute, makeJsonReader, makeRoutingHeaders } from "./inference-route.ts"
 import { Readiness } from "./Readiness.ts"
 import { Refusals } from "./Refusals.ts"
 import { newRequestId } from "./request-id.ts"
@@ -56,6 +56,7 @@ export const makeResponsesSocket = ({
     const refusals = yield* Refusals
     const update = yield* updater
     const readJson = yield* makeJsonReader
+    const routingHeaders = yield* makeRoutingHeaders
     const { openMs, idleMs } = yield* SocketTimes
     const { gateway, maxBodyBytes } = yield* Settings
     const { maxBodyBytesInFlight = bodyBytesInFlight(maxBodyBytes), maxKeyShare } = gateway.limits
@@ -71,6 +72,7 @@ export const makeResponsesSocket = ({
         return yield* noRoom
       }
       const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
+      const headers = routingHeaders(request)
       const conversation = new Conversation()
       const ended = Deferred.makeUnsafe<WebSocket.CloseEvent>()
       let taken = CONNECTION_BYTES
@@ -125,6 +127,7 @@ export const makeResponsesSocket = ({
                 ? warmUp(call)
                 : { ...call, stream: call.stream && inLines(call.stream) },
               claim: undefined,
+              headers,
             }),
           ),
         )

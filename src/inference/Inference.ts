@@ -52,7 +52,7 @@ export class Inference extends Context.Service<
     /** Has the candidate that is first in line count the tokens of a task; undefined when it does not, or fails. */
     readonly countTokens: (
       principal: Principal,
-      wanted: Pick<InferenceRequest, "requestedModel" | "task">,
+      wanted: Pick<InferenceRequest, "requestedModel" | "task" | "headers">,
     ) => Effect.Effect<number | undefined, GatewayError>
     /** Records a request that ended before `answer` or `stream`; once recorded, it does nothing. */
     readonly recordEnd: (recorder: RequestRecorder, error: GatewayError) => Effect.Effect<void>
@@ -104,16 +104,18 @@ const make = Effect.gen(function* () {
     request: InferenceRequest,
     stream: StreamedAnswer | undefined,
   ) {
-    const { principal, requestedModel, task } = request
+    const { headers, principal, requestedModel, task } = request
     const planningAt = recorder.now()
     const deadlineMs = stream === undefined ? timeouts.deadlineMs : timeouts.streamMs
     const remainingMs = recorder.startedAt + deadlineMs - planningAt
+    const { keyId, models: allowed } = principal
     const planned = router.plan({
       requestedModel,
       task,
-      keyId: principal.keyId,
+      headers,
+      keyId,
       session: request.session,
-      allowed: principal.models,
+      allowed,
       remainingMs,
     })
     const plan = yield* Effect.mapError(planned, fromRouting)
@@ -134,18 +136,11 @@ const make = Effect.gen(function* () {
 
   const countTokens = Effect.fnUntraced(function* (
     principal: Principal,
-    wanted: Pick<InferenceRequest, "requestedModel" | "task">,
+    wanted: Pick<InferenceRequest, "requestedModel" | "task" | "headers">,
   ) {
     const remainingMs = Math.min(COUNT_MS, timeouts.deadlineMs)
-    const planned = yield* Effect.result(
-      router.plan({
-        ...wanted,
-        keyId: principal.keyId,
-        session: undefined,
-        allowed: principal.models,
-        remainingMs,
-      }),
-    )
+    const { keyId, models: allowed } = principal
+    const planned = yield* Effect.result(router.plan({ ...wanted, keyId, allowed, remainingMs }))
     if (Result.isFailure(planned)) {
       // How long a prompt is is asked of those that no model holds, too.
       return planned.failure._tag === "NoCandidate" ? undefined : yield* fromRouting(planned.failure)

@@ -9,6 +9,8 @@ export interface InferenceRequest {
   /** Model, route or `provider/model` as the client named it. */
   readonly requestedModel: string
   readonly task: Task
+  /** Header fields that a condition of some route asks for; absent when none does. */
+  readonly headers?: ReadonlyMap<string, string> | undefined
   /** Plans only: no upstream call, no ledger row. */
   readonly dryRun: boolean
   /** Goes on when its client leaves, as a run under an Idempotency-Key does. */

@@ -11,6 +11,7 @@ import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
 import { Conversations } from "./Conversations.ts"
+import { type AskedRequest, follow } from "./conditions.ts"
 import { drawPosition, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
 import { applicationOf, conversationOf, pointOf } from "./identity.ts"
 import { LearnedRefusals, type RefusedParameter } from "./LearnedRefusals.ts"
@@ -30,10 +31,7 @@ import { rank, type Tier } from "./score.ts"
 import { arrange, isByPrediction } from "./strategy.ts"
 import { type ListedModel, listModels, type Route, routesByName, type Target } from "./targets.ts"
 
-interface PlanInput {
-  readonly requestedModel: string
-  readonly task: Task
-  readonly keyId: string
+interface PlanInput extends AskedRequest {
   /** The client's own name of the conversation, where it has one beside the request's body. */
   readonly session?: string | undefined
   /** The key's allow-list; undefined = everything. */
@@ -217,7 +215,7 @@ const make = Effect.fnUntraced(function* () {
     random: Context.Service.Shape<typeof Random.Random>,
   ): Result.Result<Plan, ModelNotFound | ModelNotAllowed | NoCandidate> => {
     const { requestedModel, task } = input
-    const route = routes.get(requestedModel)
+    const { route, via } = follow(routes, input, clock.currentTimeMillisUnsafe())
     // An `auto` without a model behind it is a name for nothing too.
     if (route === undefined || (route.targets.length === 0 && route.largerContext.length === 0)) {
       return Result.fail(new ModelNotFound({ requestedModel }))
@@ -299,6 +297,7 @@ const make = Effect.fnUntraced(function* () {
       largerContext,
       decision: {
         route: route.name,
+        ...(via.length === 0 ? {} : { requested_route: requestedModel, via }),
         strategy: rules.strategy,
         mode: modeOf(task),
         weights: rules.weights,

@@ -105,6 +105,8 @@ export const findProbe = (
   if (first === undefined || first.tier > 0) return -1
   return candidates.findIndex(
     ({ key, patienceMs, soundScore }, position) =>
-      position > 0 && patienceMs + first.expectedMs <= remainingMs && offersProbe(key, first.expectedMs, (first.score - soundScore) / first.score),
+      position > 0 &&
+      patienceMs + first.expectedMs <= remainingMs &&
+      offersProbe(key, first.expectedMs, (first.score - soundScore) / first.score),
   )
 }

@@ -10,7 +10,7 @@ import type { Tier, Weights } from "./score.ts"
 
 /** The router's answer: which models to ask in which order, and why in a form that people and replays can read. */
 export interface Plan {
-  /** The route's name, or the requested model when no route was named. */
+  /** The name of the route that takes the request, or the requested model when no route was named. */
   readonly route: string
   /** Best first, never empty. */
   readonly candidates: ReadonlyArray<Candidate>
@@ -50,7 +50,11 @@ export interface Candidate {
 
 /** Plain JSON with the names of the public API; logged with every request, so numbers are rounded. */
 interface Decision {
+  /** See `Plan`. */
   readonly route: string
+  /** Where conditions sent the request on: the route that was asked for, and each condition on the way, see `Condition`. */
+  readonly requested_route?: string
+  readonly via?: ReadonlyArray<string>
   readonly strategy: Strategy
   readonly mode: CallMode
   readonly weights: Weights

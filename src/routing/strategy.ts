@@ -2,7 +2,8 @@
 import type { RouteConfig, Strategy } from "../config/GatewayConfig.ts"
 import type { Tier } from "./score.ts"
 
-export interface Rules extends Pick<RouteConfig, "strategy" | "weights" | "exploration" | "hysteresis" | "parameters"> {
+export interface Rules
+  extends Pick<RouteConfig, "strategy" | "weights" | "exploration" | "hysteresis" | "parameters"> {
   /** `provider/model` -> place in the order as written; candidates first, then those for longer prompts. */
   readonly places: ReadonlyMap<string, number>
   /** `provider/model` -> weight in the draw; only of weighted routes. */

@@ -3,6 +3,7 @@ import type { ModelConfig } from "../catalog/model.ts"
 import type { CandidateRef, GatewayConfig } from "../config/GatewayConfig.ts"
 import { outputLimitOf, ownNameOf, type Task } from "../domain/Task.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
+import { type Condition, compileConditions } from "./conditions.ts"
 import type { ExclusionRule } from "./exclusion.ts"
 import { type Rules, rulesOf } from "./strategy.ts"
 
@@ -25,11 +26,14 @@ export interface Route {
   readonly targets: ReadonlyArray<Target>
   readonly largerContext: ReadonlyArray<Target>
   readonly rules: Rules
+  /** What sends requests on to other routes; the first that holds. */
+  readonly conditions: ReadonlyArray<Condition>
 }
 
 /**
  * Resolves every name a client may ask for. On a clash a route wins over `provider/model`, and that over a bare model name;
- * a bare name stands for every provider that serves it. Names that are no route follow the rules of `auto`.
+ * a bare name stands for every provider that serves it. Names that are no route follow the rules of `auto`, and none of its
+ * conditions.
  * In the order of a list: routes, bare names, `provider/model`.
  * Throws when `auto` or the target of a route does not exist: the configuration was checked before, so it is a bug.
  */
@@ -64,13 +68,14 @@ export const routesByName = (
       targets: route.candidates.map(find),
       largerContext: route.largerContext.map(find),
       rules: rulesOf(route),
+      conditions: compileConditions(route),
     })
   }
   const add = (name: string, behind: ReadonlyArray<Target>) => {
     if (routes.has(name)) return
     const [only, ...others] = behind
     const ownedBy = only === undefined || others.length > 0 ? GATEWAY : only.provider.name
-    routes.set(name, { name, ownedBy, targets: behind, largerContext: [], rules })
+    routes.set(name, { name, ownedBy, targets: behind, largerContext: [], rules, conditions: [] })
   }
   for (const [name, behind] of byModel) if (!targets.has(name)) add(name, behind)
   for (const target of targets.values()) add(target.key, [target])
@@ -89,16 +94,27 @@ export const listModels = (
   allowed: ReadonlySet<string> | undefined,
 ): ReadonlyArray<ListedModel> => {
   const listed: Array<ListedModel> = []
-  for (const { name, ownedBy, targets, largerContext } of routes.values()) {
+  for (const { name, ownedBy } of routes.values()) {
     const admitted = (target: Target) => isAllowed(allowed, name, target)
-    if (targets.some(admitted) || largerContext.some(admitted)) listed.push({ id: name, ownedBy })
+    const leadsToSome = reachable(routes, name).some(
+      ({ largerContext, targets }) => targets.some(admitted) || largerContext.some(admitted),
+    )
+    if (leadsToSome) listed.push({ id: name, ownedBy })
   }
   return listed
 }
 
+/** Lists a route and all to which its conditions lead. */
+const reachable = (routes: ReadonlyMap<string, Route>, name: string): ReadonlyArray<Route> => {
+  const names = new Set([name])
+  // Grows while it is gone through.
+  for (const each of names) for (const { route } of routes.get(each)?.conditions ?? []) names.add(route)
+  return [...names].flatMap((each) => routes.get(each) ?? [])
+}
+
 /**
  * Tells whether a key may use a target. An allow-list names routes, `provider/model`, `provider/*` or bare models; a route on
- * it admits everything behind it.
+ * it admits everything behind it, and what it leads to: it is the name that was asked for.
  */
 export const isAllowed = (
   allowed: ReadonlySet<string> | undefined,

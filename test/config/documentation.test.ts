@@ -70,6 +70,14 @@ const sample: Readonly<Record<string, string>> = {
   strategy: "score",
   hysteresis: "0.1",
   target: "p/m",
+  route: "r",
+  uses: "[image]",
+  header: "{ x: y }",
+  hours: "22:00-06:00",
+  days: "[mon]",
+  time_zone: "Europe/Berlin",
+  keys: "[AbCd01234567]",
+  asked: "[r]",
   outage: "{ every_ms: 2, down_ms: 1 }",
   service_tiers: "{ flex: 0.5 }",
   valid_from: "2026-12-01",
@@ -106,6 +114,7 @@ describe("docs/configuration.md", () => {
       ["A price,", "providers", "models", "price"],
       ["A mapping from route name", "routes"],
       ["A candidate of a `weighted` route", "routes", "candidates"],
+      ["A condition in `when`", "routes", "when"],
     ] as const
     for (const [line, ...path] of groups) {
       const rows = rowsAfter(line).map(([field, rest]) => [field, rest.at(-1)] as const)
@@ -155,6 +164,7 @@ describe("docs/configuration.md", () => {
     const price = mapping(tableAfter("A price,"))
     const nested: Readonly<Record<string, string>> = {
       candidates: `[${mapping(tableAfter("A candidate of a `weighted` route"))}]`,
+      when: `[${mapping(tableAfter("A condition in `when`"))}]`,
     }
     const route = mapping(
       tableAfter("A mapping from route name").map(([field, value]) => [field, nested[field] ?? value]),

@@ -17,7 +17,7 @@ const decode = Schema.decodeUnknownResult(schema as Schema.Codec<unknown>, { onE
 const accepts = (document: unknown) => Result.isSuccess(decode(document))
 
 const examples = [
-  ...["docs/configuration.md", "README.md"].flatMap((page) =>
+  ...["docs/configuration.md", "docs/routing.md", "README.md"].flatMap((page) =>
     [...read(page).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ""]) => text),
   ),
   read("examples/outage.yaml"),
@@ -25,9 +25,9 @@ const examples = [
 
 type Tree = { readonly [key: string]: Tree } | ReadonlyArray<Tree> | string | number
 
-const FREE = new Set(["routes", "parameters", "service_tiers"])
+const FREE = new Set(["routes", "parameters", "service_tiers", "header"])
 
-/** Every copy of a document in which the name of one field is misspelt; names of routes, parameters and service tiers are free. */
+/** Every copy of a document in which the name of one field is misspelt; names of routes, parameters, service tiers and header fields are free. */
 const misspelt = (tree: Tree, free = false): ReadonlyArray<Tree> => {
   if (typeof tree !== "object") return []
   if (Array.isArray(tree)) {

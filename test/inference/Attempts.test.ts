@@ -44,6 +44,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
       const plan = yield* (yield* Router).plan({
         requestedModel,
         task,
+        keyId: "key",
         allowed: undefined,
         keyId: "key",
         remainingMs: timeouts.deadlineMs,
@@ -320,6 +321,7 @@ describe("a client that leaves", () => {
       const { candidates } = yield* (yield* Router).plan({
         requestedModel: "only-a",
         task: { _tag: "Chat", request: ask(), mode: "whole" },
+        keyId: "key",
         allowed: undefined,
         keyId: "key",
         remainingMs: timeouts.deadlineMs,

@@ -51,6 +51,7 @@ export const makeWorld = (
       const plan = yield* (yield* Router).plan({
         requestedModel: model,
         task: { _tag: "Chat", request: ask(), mode: "whole" },
+        keyId: "key",
         allowed: undefined,
         keyId: "key",
         remainingMs: timeouts.deadlineMs,

@@ -17,13 +17,25 @@ interface Wish {
   /** In place of a chat. */
   readonly embed?: EmbeddingRequest
   readonly allowed?: ReadonlyArray<string>
+  readonly keyId?: string
+  readonly headers?: Readonly<Record<string, string>>
 }
 
-export const plan = ({ allowed, embed, mode, model = "auto", request = ask() }: Wish = {}) =>
+export const plan = ({
+  allowed,
+  embed,
+  headers,
+  keyId = "key",
+  mode,
+  model = "auto",
+  request = ask(),
+}: Wish = {}) =>
   Router.use((router) =>
     router.plan({
       requestedModel: model,
       task: embed === undefined ? chat(request, mode) : { _tag: "Embedding", request: embed },
+      keyId,
+      headers: headers && new Map(Object.entries(headers)),
       allowed: allowed && new Set(allowed),
       keyId: "key",
       remainingMs: 60_000,

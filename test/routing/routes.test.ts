@@ -2,13 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Layer, Random } from "effect"
 import { TestClock } from "effect/testing"
 import type { RouteConfig } from "../../src/config/GatewayConfig.ts"
+import type { RouteCondition } from "../../src/config/route-condition.ts"
 import type { Breakers } from "../../src/routing/Breakers.ts"
-import type { Router } from "../../src/routing/Router.ts"
-import { startedClock } from "../support/started-clock.ts"
-import { answered, failed, keys, plan, trip } from "./planning.ts"
-import { price, refs, route, simulated, world } from "./world.ts"
+import { Router } from "../../src/routing/Router.ts"
+import { START_MS, startedClock } from "../support/started-clock.ts"
+import { answered, failed, keys, plan, refusal, trip } from "./planning.ts"
+import { ask, price, refs, route, simulated, world } from "./world.ts"
 
-/** Strategies of routes, as the router follows them. */
+/** Strategies and conditions of routes, as the router follows them. */
 
 const providers = [
   simulated("a", [{ name: "m", price: price(3) }]),
@@ -173,5 +174,111 @@ describe("cheapest and fastest", () => {
         assert.deepInclude((yield* plan()).decision, { strategy: "fastest", chosen_by: "latency" })
       }),
     auto({ strategy: "fastest", weights: { latency: 1, cost: 0 } }),
+  )
+})
+
+describe("conditions", () => {
+  const conditioned = (when: ReadonlyArray<RouteCondition>, more: ReadonlyArray<RouteConfig> = []) =>
+    world(providers, [
+      route(refs("a/m"), { when }),
+      { ...route(refs("b/big")), name: "long" },
+      { ...route(refs("c/m"), { strategy: "priority" }), name: "night" },
+      ...more,
+    ])
+  const byLength = conditioned([{ route: "long", inputTokensAbove: 1_000 }])
+  const long = ask("word ".repeat(1_000))
+
+  test(
+    "send a request on, and the decision says where from and why",
+    () =>
+      Effect.gen(function* () {
+        const { candidates, decision, route } = yield* plan({ request: long })
+        assert.strictEqual(candidates[0]?.key, "b/big")
+        assert.strictEqual(route, "long")
+        assert.deepInclude(decision, {
+          route: "long",
+          requested_route: "auto",
+          via: ["auto.when[0]: input_tokens_above"],
+        })
+        const stayed = yield* plan()
+        assert.strictEqual(stayed.route, "auto")
+        assert.notProperty(stayed.decision, "via")
+        assert.notProperty(stayed.decision, "requested_route")
+      }),
+    byLength,
+  )
+
+  test(
+    "are of their route alone: other names never follow those of auto",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* keys({ model: "a/m", request: long }), ["a/m"])
+        assert.sameMembers([...(yield* keys({ model: "m", request: long }))], ["a/m", "b/m", "c/m"])
+        assert.strictEqual((yield* plan({ model: "night", request: long })).route, "night")
+      }),
+    byLength,
+  )
+
+  test(
+    "read the wall clock at each request",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* keys(), ["a/m"])
+        yield* TestClock.setTime(START_MS - (START_MS % 86_400_000) + 22 * 3_600_000)
+        const { decision } = yield* plan()
+        assert.deepInclude(decision, { route: "night", strategy: "priority" })
+        yield* TestClock.adjust("8 hours")
+        assert.deepStrictEqual(yield* keys(), ["a/m"])
+      }),
+    conditioned([{ route: "night", hours: "22:00-06:00" }]),
+  )
+
+  test(
+    "admit a key by the name that it asked for, or by a model behind the route that takes the request",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* keys({ request: long, allowed: ["auto"] }), ["b/big"])
+        assert.deepStrictEqual(yield* keys({ request: long, allowed: ["b/*"] }), ["b/big"])
+        for (const allowed of [["a/m"], ["long"], ["night"]]) {
+          assert.strictEqual((yield* refusal({ request: long, allowed }))._tag, "ModelNotAllowed")
+        }
+        assert.deepStrictEqual(yield* keys({ request: ask(), allowed: ["a/m"] }), ["a/m"])
+      }),
+    byLength,
+  )
+
+  test(
+    "make one key's requests another route's",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* keys({ keyId: "AbCd01234567" }), ["b/big"])
+        assert.deepStrictEqual(yield* keys({ keyId: "ZbCd01234567" }), ["a/m"])
+        assert.deepStrictEqual(yield* keys({ headers: { "x-tier": "gold" } }), ["c/m"])
+        assert.deepStrictEqual(yield* keys({ headers: { "x-tier": "silver" } }), ["a/m"])
+      }),
+    conditioned([
+      { route: "long", keys: ["AbCd01234567"] },
+      { route: "night", header: { "X-Tier": "gold" } },
+    ]),
+  )
+
+  test(
+    "may leave a route no candidates of its own, which is listed for whom it leads somewhere",
+    () =>
+      Effect.gen(function* () {
+        assert.deepStrictEqual(yield* keys({ model: "alias" }), ["b/big"])
+        const listed = (...allowed: ReadonlyArray<string>) =>
+          Router.use((router) => Effect.succeed(router.models(new Set(allowed)).map(({ id }) => id)))
+        assert.include(yield* listed("b/big"), "alias")
+        assert.include(yield* listed("alias"), "alias")
+        assert.notInclude(yield* listed("c/m"), "alias")
+      }),
+    conditioned(
+      [],
+      [
+        { ...route([], { when: [{ route: "hop" }] }), name: "alias" },
+        { ...route([], { when: [{ route: "long" }] }), name: "hop" },
+      ],
+    ),
   )
 })

@@ -44,6 +44,7 @@ const simulate = (
       const plan = yield* router.plan({
         requestedModel: "auto",
         task: chat(request),
+        keyId: "key",
         allowed: undefined,
         keyId: "key",
         remainingMs: 60_000,
@@ -206,6 +207,7 @@ describe("a provider that gets twenty times slower", () => {
         const { candidates } = yield* router.plan({
           requestedModel: "auto",
           task: chat(request),
+          keyId: "key",
           allowed: undefined,
           keyId: "key",
           remainingMs: 60_000,

@@ -56,6 +56,7 @@ export const route = (
   candidates,
   largerContext: [],
   strategy: "score",
+  when: [],
   weights: { latency: 0.6, cost: 0.4 },
   exploration: 0,
   hysteresis: 0,

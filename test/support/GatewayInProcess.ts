@@ -1,5 +1,5 @@
 import { rm } from "node:fs/promises"
-import { Cause, ConfigProvider, Console, Effect, Exit, Fiber, Layer, Metric, Tracer } from "effect"
+import { Cause, Clock, ConfigProvider, Console, Effect, Exit, Fiber, Layer, Metric, Tracer } from "effect"
 import { identity } from "effect/Function"
 import { gateway } from "../../src/app/App.ts"
 import { HashCost } from "../../src/auth/SecretHasher.ts"
@@ -35,12 +35,13 @@ export class GatewayInProcess extends GatewayClient {
   }
 
   /**
-   * Resolves when it is ready. `tracer` takes the spans of a gateway that sends none to a collector; `uploadGraceMs` is
-   * what a slow body gets, `socketTimes` what a WebSocket gets.
+   * Resolves when it is ready. `tracer` takes the spans of a gateway that sends none to a collector; `clock` is its clock in
+   * place of the machine's; `uploadGraceMs` is what a slow body gets, `socketTimes` what a WebSocket gets.
    */
   static async start(
     options: GatewayOptions & {
       readonly tracer?: Tracer.Tracer
+      readonly clock?: Clock.Clock
       readonly uploadGraceMs?: number
       readonly socketTimes?: (typeof SocketTimes)["Service"]
     } = {},
@@ -61,6 +62,7 @@ export class GatewayInProcess extends GatewayClient {
         ? identity
         : Effect.provideService(UploadGraceMs, options.uploadGraceMs),
       options.socketTimes === undefined ? identity : Effect.provideService(SocketTimes, options.socketTimes),
+      options.clock === undefined ? identity : Effect.provideService(Clock.Clock, options.clock),
       options.tracer === undefined ? identity : Effect.provideService(Tracer.Tracer, options.tracer),
       Effect.runFork,
     )

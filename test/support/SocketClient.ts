@@ -32,9 +32,13 @@ export class SocketClient {
     })
   }
 
-  static async open(baseUrl: string, key: string): Promise<SocketClient> {
+  static async open(
+    baseUrl: string,
+    key: string,
+    headers: Readonly<Record<string, string>> = {},
+  ): Promise<SocketClient> {
     const socket = new WebSocket(`${baseUrl.replace(/^http/, "ws")}/responses`, {
-      headers: { authorization: `Bearer ${key}` },
+      headers: { authorization: `Bearer ${key}`, ...headers },
     })
     const client = new SocketClient(socket)
     await once(socket, "open")
