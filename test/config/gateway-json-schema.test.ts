@@ -21,6 +21,7 @@ const examples = [
     [...read(page).matchAll(/```yaml\n([\s\S]*?)```/g)].map(([, text = ""]) => text),
   ),
   read("examples/outage.yaml"),
+  read("examples/routes.yaml"),
 ]
 
 type Tree = { readonly [key: string]: Tree } | ReadonlyArray<Tree> | string | number

@@ -48,6 +48,13 @@ describe("docs/routing.md", () => {
   })
 })
 
+describe("examples/routes.yaml", () => {
+  it("is accepted without any key", () => {
+    const merged = merge(readFileSync(new URL("../../examples/routes.yaml", import.meta.url), "utf8"))
+    assert.deepStrictEqual(Result.isFailure(merged) ? merged.failure : [], [])
+  })
+})
+
 /** The faults of an `auto` whose `when` has these conditions, beside a chat route `b` and an embedding route `e`. */
 const conditionFaults = (...conditions: ReadonlyArray<string>) =>
   faults(`  auto: { candidates: [v/a], when: [${conditions.map((each) => `{ ${each} }`).join(", ")}] }
