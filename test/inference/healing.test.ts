@@ -43,6 +43,32 @@ describe("a provider that was down and is back", () => {
   }
 })
 
+describe("a provider that was down, on a route that never explores", () => {
+  for (const model of ["priority", "cheapest", "weighted"]) {
+    it.effect(`is left at once and comes back: ${model}`, () => {
+      const backMs = 2 * MINUTE
+      const { ended, firsts, run, send } = makeWorld(({ atMs, target }) =>
+        target === "a/m" && atMs >= MINUTE && atMs < backMs ? down : takes(300),
+      )
+      const shareOfA = (fromMs: number, toMs: number) => {
+        const between = firsts().filter(([atMs]) => atMs >= fromMs && atMs < toMs)
+        return between.filter(([, target]) => target === "a/m").length / between.length
+      }
+      return run(
+        Effect.gen(function* () {
+          yield* send(2_400, 100, model)
+          yield* TestClock.adjust(MINUTE)
+          assert.strictEqual(shareOfA(0, MINUTE), 1)
+          assert.isBelow(shareOfA(MINUTE, backMs), 0.05)
+          // A trip lasts a minute at most.
+          assert.strictEqual(shareOfA(3 * MINUTE + 10_000, 4 * MINUTE), 1)
+          assert.isTrue(ended.every(({ code }) => code === undefined))
+        }),
+      )
+    })
+  }
+})
+
 describe("a provider that turns ten times slower", () => {
   // Before answers were taken for news it got 31, 85 and 162 of the 301 requests that follow.
   for (const [rate, everyMs, most] of [

@@ -86,6 +86,15 @@ const gateway: GatewayConfig = {
     ],
     ["only-a", route(refs("a/m"), { name: "only-a" })],
     ["a-then-b", route(refs("a/m", "b/m"), { name: "a-then-b", largerContext: refs("b/big") })],
+    ["priority", route(refs("a/m", "b/m"), { name: "priority", strategy: "priority" })],
+    ["cheapest", route(refs("a/m", "b/m"), { name: "cheapest", strategy: "cheapest" })],
+    [
+      "weighted",
+      route(
+        refs("a/m", "b/m").map((ref) => ({ ...ref, weight: ref.provider === "a" ? 3 : 1 })),
+        { name: "weighted", strategy: "weighted" },
+      ),
+    ],
     ["two-larger", route(refs("a/m"), { name: "two-larger", largerContext: refs("b/big", "c/big") })],
   ]),
   timeouts,
