@@ -19,7 +19,7 @@ export interface Game {
 export const OPTIMUM = "clairvoyant"
 export const OWN = "gateway"
 
-export const worldOf = (world: string | number): World => {
+const worldOf = (world: string | number): World => {
   if (typeof world === "number") return drawWorld(world, makeDice(world))
   const named = worlds.find(({ name }) => name === world)
   if (named === undefined) throw new Error(`There is no world "${world}"`)

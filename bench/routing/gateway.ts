@@ -194,7 +194,7 @@ export const playGateway = (
     new ProviderError({ kind: "timeout", provider: nameOf(position), model: "m" })
 
   const prepare = (task: Task, position: number): PreparedCall => {
-    const request = Number((task.request as ChatRequest)["user"])
+    const request = Number((task.request as ChatRequest).user)
     return {
       complete: (timeoutMs) =>
         upstream(request, position, timeoutMs, (fate) =>

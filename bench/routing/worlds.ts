@@ -21,7 +21,7 @@ const chat = (dice: Dice): Omit<Ask, "atMs"> => ({
 })
 
 /** Requests at a rate that may change with time, each drawn alone. */
-export const flow =
+const flow =
   (
     perSecond: number | ((atMs: number) => number),
     draw: (dice: Dice, atMs: number) => Omit<Ask, "atMs"> = chat,
@@ -48,7 +48,7 @@ interface Conversations {
 }
 
 /** Conversations whose every turn has all before it as its prefix. */
-export const conversations =
+const conversations =
   ({ firstTokens, gapMs, perMinute, tokensPerTurn, turns }: Conversations) =>
   (dice: Dice, count: number): ReadonlyArray<Ask> => {
     const asks: Array<Ask> = []

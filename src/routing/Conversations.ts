@@ -35,7 +35,7 @@ interface Conversation {
 }
 
 /** What may be cached at a candidate, in tokens: of the turn to come, and of the one after it. */
-export interface Warmth {
+interface Warmth {
   readonly now: number
   readonly next: number
 }

@@ -36,7 +36,7 @@ export interface Observation {
     | { readonly _tag: "failure"; readonly kind: ProviderErrorKind; readonly ms: number }
 }
 
-export interface Prediction {
+interface Prediction {
   readonly ms: number
   /** It has answered or failed enough to know it by. */
   readonly known: boolean

@@ -287,8 +287,8 @@ describe("routes", () => {
   it("have the documented defaults", () => {
     const auto = config("").routes.get("auto")
     assert.deepStrictEqual(auto?.weights, { latency: 0.6, cost: 0.4 })
-    assert.strictEqual(auto?.exploration, 0.01)
-    assert.strictEqual(auto?.hysteresis, 0.1)
+    assert.strictEqual(auto?.exploration, 0.003)
+    assert.strictEqual(auto?.hysteresis, 0)
     assert.deepStrictEqual(auto?.parameters, new Map())
   })
 

@@ -67,8 +67,8 @@ describe("a strategy", () => {
       const found = routesOf(`  auto: { candidates: [v/a], strategy: ${strategy}${more} }`).get("auto")
       return [found?.strategy, found?.weights.latency, found?.exploration, found?.hysteresis]
     }
-    assert.deepStrictEqual(rules("score"), ["score", 0.6, 0.02, 0.1])
-    assert.deepStrictEqual(rules("fastest"), ["fastest", 1, 0.02, 0.1])
+    assert.deepStrictEqual(rules("score"), ["score", 0.6, 0.003, 0])
+    assert.deepStrictEqual(rules("fastest"), ["fastest", 1, 0.003, 0])
     assert.deepStrictEqual(rules("cheapest"), ["cheapest", 0, 0, 0])
     assert.deepStrictEqual(rules("priority"), ["priority", 0.6, 0, 0])
     assert.deepStrictEqual(rules("weighted"), ["weighted", 0.6, 0, 0])

@@ -46,7 +46,6 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
         task,
         keyId: "key",
         allowed: undefined,
-        keyId: "key",
         remainingMs: timeouts.deadlineMs,
       })
       const exit = yield* Effect.exit(
@@ -323,7 +322,6 @@ describe("a client that leaves", () => {
         task: { _tag: "Chat", request: ask(), mode: "whole" },
         keyId: "key",
         allowed: undefined,
-        keyId: "key",
         remainingMs: timeouts.deadlineMs,
       })
       assert.strictEqual(candidates[0]?.availability, 1)

@@ -53,7 +53,6 @@ export const makeWorld = (
         task: { _tag: "Chat", request: ask(), mode: "whole" },
         keyId: "key",
         allowed: undefined,
-        keyId: "key",
         remainingMs: timeouts.deadlineMs,
       })
       plans.push([atMs, plan.candidates[0]?.key ?? ""])

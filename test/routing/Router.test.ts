@@ -286,7 +286,7 @@ describe("exploration", () => {
         const explored = (yield* first(2_000)).filter(({ key }) => key === "b/m")
         assert.isTrue(explored.every(({ decision }) => decision.chosen_by === "exploration"))
         const [{ decision }] = explored as [(typeof explored)[0]]
-        const chance = decision.explored_probability ?? Number.NaN
+        const chance = decision.probability ?? Number.NaN
         assert.isTrue(chance > 0 && chance <= 0.5)
         assert.approximately(explored.length / 2_000, chance, 0.2 * chance)
       }),
@@ -369,6 +369,7 @@ describe("decision", () => {
         ],
         excluded: [],
         chosen_by: "score",
+        probability: 1,
       })
     }))
 

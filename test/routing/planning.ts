@@ -37,7 +37,6 @@ export const plan = ({
       keyId,
       headers: headers && new Map(Object.entries(headers)),
       allowed: allowed && new Set(allowed),
-      keyId: "key",
       remainingMs: 60_000,
     }),
   )

@@ -62,7 +62,8 @@ describe("score", () => {
           expectedMs: each.expectedMs * 2 ** a,
           expectedNanoUsd: each.expectedNanoUsd === undefined ? undefined : each.expectedNanoUsd * 2 ** b,
         }))
-        assert.deepStrictEqual(rank(scaled, w), rank(all, w))
+        const { leastMs: _, ...ranking } = rank(all, w)
+        assert.deepInclude(rank(scaled, w), ranking)
       }),
     )
   })

@@ -46,7 +46,6 @@ const simulate = (
         task: chat(request),
         keyId: "key",
         allowed: undefined,
-        keyId: "key",
         remainingMs: 60_000,
       })
       let answeredBy: string | undefined
@@ -209,7 +208,6 @@ describe("a provider that gets twenty times slower", () => {
           task: chat(request),
           keyId: "key",
           allowed: undefined,
-          keyId: "key",
           remainingMs: 60_000,
         })
         const key = candidates[0]?.key ?? ""
