@@ -10,7 +10,7 @@ import type { AnswerSink } from "../../src/inference/AnswerSink.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
 import { StreamedAnswer } from "../../src/inference/StreamedAnswer.ts"
-import { callStreamed, callWhole } from "../../src/inference/upstream-call.ts"
+import { callStreamed, callWhole, deadlineOf } from "../../src/inference/upstream-call.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
@@ -281,13 +281,13 @@ export const playGateway = (
             )
             const { candidate } = yield* attempts.run(
               plan,
-              callStreamed(stream, timeouts),
+              callStreamed(stream, deadlineOf(timeouts.streamMs, undefined), timeouts),
               recorder,
               () => Effect.void,
             )
             return { candidate, ms: (stream.firstTokenAt ?? recorder.now()) - recorder.startedAt }
           }
-          const { candidate } = yield* attempts.run(plan, callWhole(timeouts), recorder, () => Effect.void)
+          const { candidate } = yield* attempts.run(plan, callWhole(deadlineOf(timeouts.deadlineMs, undefined)), recorder, () => Effect.void)
           return { candidate, ms: now() - ask.atMs }
         }),
       )

@@ -3,7 +3,7 @@ import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/ht
 import { ApiKeyAuth } from "./ApiKeyAuth.ts"
 import { MAX_MESSAGES, MAX_PARTS, modelName } from "./chat-completions.ts"
 import { answerHeaders, rateLimitHeaders } from "./headers.ts"
-import { eventStream, idempotencyKey } from "./inference-wire.ts"
+import { eventStream, inferenceHeaders } from "./inference-wire.ts"
 import { problem } from "./Problem.ts"
 import { nonEmpty } from "./shapes.ts"
 
@@ -93,7 +93,7 @@ export const InferStreamEvent = Schema.Union([
 export class InferApi extends HttpApiGroup.make("inference")
   .add(
     HttpApiEndpoint.post("infer", "/infer", {
-      headers: idempotencyKey,
+      headers: inferenceHeaders,
       payload: InferRequest,
       success: [
         HttpApiSchema.WithHeaders(

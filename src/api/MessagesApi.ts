@@ -2,7 +2,7 @@ import { Schema } from "effect"
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ApiKeyAuth } from "./ApiKeyAuth.ts"
 import { answerHeaders, anthropicHeaders, codesOf, errorHeaders, perStatus } from "./headers.ts"
-import { eventStream, idempotencyKey } from "./inference-wire.ts"
+import { eventStream, inferenceHeaders } from "./inference-wire.ts"
 import { CountTokensBody, Message, MessagesBody, TokenCount } from "./messages.ts"
 
 /** Header fields of requests that say which API a client speaks. */
@@ -47,7 +47,7 @@ const countErrors = [400, 401, 403, 404, 413, 415, 429, 500, 503].map(anthropicE
 export class MessagesApi extends HttpApiGroup.make("messages")
   .add(
     HttpApiEndpoint.post("messages", "/v1/messages", {
-      headers: { ...idempotencyKey, ...apiVersion },
+      headers: { ...inferenceHeaders, ...apiVersion },
       payload: MessagesBody,
       success: [
         HttpApiSchema.WithHeaders(Message, { ...answerHeaders, ...anthropicHeaders }),

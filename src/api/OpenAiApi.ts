@@ -4,7 +4,7 @@ import { ApiKeyAuth } from "./ApiKeyAuth.ts"
 import { ChatCompletion, ChatCompletionBody } from "./chat-completions.ts"
 import { EmbeddingList, EmbeddingsBody } from "./embeddings.ts"
 import { answerHeaders, codesOf, errorHeaders, openAiRateLimitHeaders, perStatus } from "./headers.ts"
-import { eventStream, idempotencyKey } from "./inference-wire.ts"
+import { eventStream, inferenceHeaders } from "./inference-wire.ts"
 
 export const Model = Schema.Struct({
   id: Schema.String,
@@ -45,7 +45,7 @@ const readErrors = [400, 401, 500, 503].map(openAiError)
 export class OpenAiApi extends HttpApiGroup.make("openai")
   .add(
     HttpApiEndpoint.post("chatCompletions", "/v1/chat/completions", {
-      headers: idempotencyKey,
+      headers: inferenceHeaders,
       payload: ChatCompletionBody,
       success: [
         HttpApiSchema.WithHeaders(ChatCompletion, { ...answerHeaders, ...openAiRateLimitHeaders }),
@@ -54,7 +54,7 @@ export class OpenAiApi extends HttpApiGroup.make("openai")
       error: inferenceErrors,
     }).annotateMerge(OpenApi.annotations({ summary: "Chat completions, OpenAI-compatible" })),
     HttpApiEndpoint.post("embeddings", "/v1/embeddings", {
-      headers: idempotencyKey,
+      headers: inferenceHeaders,
       payload: EmbeddingsBody,
       success: HttpApiSchema.WithHeaders(EmbeddingList, { ...answerHeaders, ...openAiRateLimitHeaders }),
       error: inferenceErrors,

@@ -1,14 +1,14 @@
 import { HttpApiEndpoint, HttpApiGroup, HttpApiSchema, OpenApi } from "effect/http-api"
 import { ApiKeyAuth } from "./ApiKeyAuth.ts"
 import { answerHeaders, openAiRateLimitHeaders } from "./headers.ts"
-import { eventStream, idempotencyKey } from "./inference-wire.ts"
+import { eventStream, inferenceHeaders } from "./inference-wire.ts"
 import { inferenceErrors } from "./OpenAiApi.ts"
 import { CompactedResponse, CompactionBody, ResponseObject, ResponsesBody } from "./responses.ts"
 
 export class ResponsesApi extends HttpApiGroup.make("responses")
   .add(
     HttpApiEndpoint.post("responses", "/v1/responses", {
-      headers: idempotencyKey,
+      headers: inferenceHeaders,
       payload: ResponsesBody,
       success: [
         HttpApiSchema.WithHeaders(ResponseObject, { ...answerHeaders, ...openAiRateLimitHeaders }),
@@ -25,7 +25,7 @@ export class ResponsesApi extends HttpApiGroup.make("responses")
   )
   .add(
     HttpApiEndpoint.post("compact", "/v1/responses/compact", {
-      headers: idempotencyKey,
+      headers: inferenceHeaders,
       payload: CompactionBody,
       success: HttpApiSchema.WithHeaders(CompactedResponse, { ...answerHeaders, ...openAiRateLimitHeaders }),
       error: inferenceErrors,

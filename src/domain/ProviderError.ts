@@ -26,6 +26,7 @@ export type ProviderErrorKind =
   | "too_large" // more than is read of an answer: what was asked for decides that, not how the provider is
   | "timeout" // no answer within the time given to the attempt
   | "connect" // refused, DNS, TLS: never dispatched
+  | "client_deadline" // the client's own deadline passed, too early to hold it against the provider
   | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
   | "reset" // connection lost after the request was sent: may have been billed
 
@@ -68,6 +69,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   bad_response: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
   too_large: { blame: "candidate", retry: "never", fallback: "yes", breaker: "ignore" },
   timeout: { blame: "provider", retry: "never", fallback: "yes", breaker: "count" },
+  client_deadline: { blame: "client", retry: "never", fallback: "no", breaker: "ignore" },
   client_too_slow: { blame: "client", retry: "never", fallback: "no", breaker: "ignore" },
   connect: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
   reset: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },

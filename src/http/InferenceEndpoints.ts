@@ -54,6 +54,8 @@ export interface ReadCall {
   /** Undefined for a request without an Idempotency-Key. */
   readonly claim: { readonly key: string; readonly fingerprint: Uint8Array } | undefined
   readonly headers?: InferenceRequest["headers"]
+  /** See `InferenceRequest`. */
+  readonly deadlineMs?: number | undefined
 }
 
 /** A request's body understood, and the ways in which its route writes an answer. */
@@ -213,13 +215,14 @@ const make = Effect.gen(function* () {
       Effect.result,
     )
     if (Result.isFailure(read)) return yield* refuse(recorder, read.failure, exchange)
-    const { call, claim, headers } = read.success
+    const { call, claim, deadlineMs, headers } = read.success
     const { stream } = call
     const request: InferenceRequest = {
       principal,
       requestedModel: call.requestedModel,
       task: call.task,
       headers,
+      deadlineMs,
       dryRun: call.dryRun,
       outlivesClient: claim !== undefined,
     }

@@ -14,6 +14,7 @@ const ALLOWED_HEADERS = [
   "x-api-key",
   "content-type",
   "idempotency-key",
+  "x-gateway-timeout-ms",
   "anthropic-version",
   "anthropic-beta",
 ]

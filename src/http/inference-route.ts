@@ -11,6 +11,7 @@ import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import { LargeBodies, SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import { type JsonBody, readBody, readJson, type TakeBytes } from "./body.ts"
+import { packageTimeout, timeoutHeader } from "./client-deadline.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey, rawHeader } from "./credentials.ts"
 import { errorResponse, toServerResponse } from "./error-response.ts"
@@ -118,6 +119,8 @@ export const makeInferenceRoute = Effect.gen(function* () {
   ): Effect.Effect<ReadCall, GatewayError> => {
     const key = idempotencyKey(request)
     if (Result.isFailure(key)) return Effect.fail(key.failure)
+    const timeout = timeoutHeader(request.headers)
+    if (Result.isFailure(timeout)) return Effect.fail(timeout.failure)
     const header: ReadHeader = (name) => request.headers[name]
     return readMeaning(
       request,
@@ -130,6 +133,11 @@ export const makeInferenceRoute = Effect.gen(function* () {
           key.success === undefined
             ? undefined
             : { key: key.success, fingerprint: fingerprint("POST", endpoint, bytes, meaningOf(call.task)) },
+        // What a keyed request brings is kept for the client's next try.
+        deadlineMs:
+          key.success === undefined && call.stream === undefined
+            ? sooner(timeout.success, packageTimeout(request.headers))
+            : timeout.success,
       }),
     )
   }
@@ -152,6 +160,9 @@ export const makeInferenceRoute = Effect.gen(function* () {
       })
     })
 })
+
+const sooner = (a: number | undefined, b: number | undefined): number | undefined =>
+  a === undefined || b === undefined ? (a ?? b) : Math.min(a, b)
 
 /** Parses and checks a large body in turns of the event loop, between which other requests go on. */
 export const understandLarge = <A>(

@@ -14,6 +14,7 @@ import { requestDuration, requestOutcome, requests, updater } from "../observabi
 import type { JsonObject } from "../platform/json.ts"
 import type { GatewayResponse } from "../responses/response.ts"
 import { type TakeBytes, tooLarge } from "./body.ts"
+import { timeoutHeader } from "./client-deadline.ts"
 import { whenClosed } from "./connections.ts"
 import { apiKey } from "./credentials.ts"
 import { errorResponse } from "./error-response.ts"
@@ -68,6 +69,7 @@ export const makeResponsesSocket = ({
       const upgrade = yield* request.upgrade
       const { keyId } = yield* endpoints.authenticate(credential)
       if (request.headers["idempotency-key"] !== undefined) return yield* manyRequests
+      const deadlineMs = yield* Effect.fromResult(timeoutHeader(request.headers))
       if (readiness.phase() === "draining" || room.take(keyId, CONNECTION_BYTES) !== undefined) {
         return yield* noRoom
       }
@@ -128,6 +130,7 @@ export const makeResponsesSocket = ({
                 : { ...call, stream: call.stream && inLines(call.stream) },
               claim: undefined,
               headers,
+              deadlineMs,
             }),
           ),
         )

@@ -93,9 +93,12 @@ const make = Effect.gen(function* () {
             })
           ? usualPatienceMs
           : remainingMs
+      const made = call.attempt(candidate, remainingMs, patienceMs)
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
-        call.attempt(candidate, remainingMs, patienceMs),
+        call.deadline.isClients
+          ? Effect.mapError(made, (error) => orClients(error, request, candidate, startedAt))
+          : made,
       )
       let cost: Cost | undefined
       // Once for each attempt: its record and its answer share it.
@@ -206,7 +209,7 @@ const make = Effect.gen(function* () {
     recordIntent: RecordIntent,
   ): Effect.Effect<Answered<A>, GatewayError> =>
     Effect.suspend(() => {
-      const deadlineAt = recorder.startedAt + call.deadlineMs
+      const deadlineAt = recorder.startedAt + call.deadline.ms
       const request: Running<A> = { call, recorder, recordIntent, deadlineAt, failures: [], left: 0 }
       // A slow upload or a wait for another replica may have used up the request's time already.
       const candidates = recorder.now() < deadlineAt ? plan.candidates : []
@@ -244,6 +247,26 @@ interface Running<A extends AnswerSummary> {
   readonly failures: Array<ProviderError>
   /** Calls that were left, or ran out of time. */
   left: number
+}
+
+/** By how much a timer and the clock may differ, in milliseconds. */
+const TIMER_SLACK_MS = 2
+
+/**
+ * Returns the failure of a call that the client's own deadline ended: held against nobody, since a client could take a
+ * candidate from the others with a deadline that none can keep. One that had the time after which it would have been
+ * left for another is the provider's failure, as without such a deadline.
+ */
+const orClients = (
+  error: ProviderError,
+  { call, deadlineAt, recorder }: Running<AnswerSummary>,
+  { model, patienceMs, provider }: Candidate,
+  startedAt: number,
+): ProviderError => {
+  const now = recorder.now()
+  if (error.kind !== "timeout" || now < deadlineAt - TIMER_SLACK_MS) return error
+  if (!call.committed() && now - startedAt >= patienceMs) return error
+  return new ProviderError({ kind: "client_deadline", provider: provider.name, model: model.name })
 }
 
 /** Stands for a candidate that was not asked, as it has as many calls in flight as one may have. */

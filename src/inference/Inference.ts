@@ -18,7 +18,7 @@ import type { RequestRecorder } from "./RequestRecorder.ts"
 import { listRoutedModels } from "./routed-models.ts"
 import { StreamedAnswer } from "./StreamedAnswer.ts"
 import { tracedAnswer } from "./spans.ts"
-import { callStreamed, callWhole } from "./upstream-call.ts"
+import { callStreamed, callWhole, deadlineOf } from "./upstream-call.ts"
 
 /** Refusals of a key within it share rows, of which a killed process loses the counts. */
 const REFUSAL_PERIOD = "1 minute"
@@ -106,8 +106,9 @@ const make = Effect.gen(function* () {
   ) {
     const { headers, principal, requestedModel, task } = request
     const planningAt = recorder.now()
-    const deadlineMs = stream === undefined ? timeouts.deadlineMs : timeouts.streamMs
-    const remainingMs = recorder.startedAt + deadlineMs - planningAt
+    const configuredMs = stream === undefined ? timeouts.deadlineMs : timeouts.streamMs
+    const deadline = deadlineOf(configuredMs, request.deadlineMs)
+    const remainingMs = recorder.startedAt + deadline.ms - planningAt
     const { keyId, models: allowed } = principal
     const planned = router.plan({
       requestedModel,
@@ -125,11 +126,11 @@ const make = Effect.gen(function* () {
     const recordIntent = (candidate: Candidate, startedAt: number) =>
       ledger.recordIntent(recorder.intent(request, candidate, startedAt))
     if (stream !== undefined) {
-      const call = callStreamed(stream, timeouts)
+      const call = callStreamed(stream, timeouts, deadline)
       const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
       return { candidate, summary: answer, completion: undefined, cost } satisfies Answer
     }
-    const call = callWhole(timeouts)
+    const call = callWhole(deadline)
     const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
     return { candidate, summary: answer, completion: answer, cost } satisfies Answer
   })

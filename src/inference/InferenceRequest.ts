@@ -11,6 +11,8 @@ export interface InferenceRequest {
   readonly task: Task
   /** Header fields that a condition of some route asks for; absent when none does. */
   readonly headers?: ReadonlyMap<string, string> | undefined
+  /** The client's own deadline in milliseconds from the request's start; the configured one holds all the same. */
+  readonly deadlineMs: number | undefined
   /** Plans only: no upstream call, no ledger row. */
   readonly dryRun: boolean
   /** Goes on when its client leaves, as a run under an Idempotency-Key does. */

@@ -81,6 +81,11 @@ const noCandidateError = ({ route, excluded }: NoCandidate): GatewayError => {
 const timedOut = () =>
   new GatewayError({ code: "upstream_timeout", detail: "No provider answered in the time this request has." })
 
+const clientDeadline = new GatewayError({
+  code: "upstream_timeout",
+  detail: "The time that the client gave the request was over before the answer was complete.",
+})
+
 /**
  * The client's view of a request that no provider answered. Its own mistakes come back as the provider put them;
  * our trouble with a provider (credentials, quota, outages) is never shown as the client's.
@@ -88,6 +93,7 @@ const timedOut = () =>
 export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayError => {
   const last = failures.at(-1)
   if (last === undefined) return timedOut()
+  if (last.kind === "client_deadline") return clientDeadline
   const retryAfterMs = Math.min(
     ...failures.map((failure) => failure.retryAfterMs ?? openCooldownMs(failure.kind)),
   )

@@ -6,10 +6,21 @@ import { ProviderError, type ProviderErrorKind } from "../domain/ProviderError.t
 import type { Candidate } from "../routing/plan.ts"
 import type { StreamedAnswer } from "./StreamedAnswer.ts"
 
+/** Milliseconds for everything together: retries, waits and fallbacks. */
+interface Deadline {
+  readonly ms: number
+  /** True when the client set it: it is sooner than the configured one. */
+  readonly isClients: boolean
+}
+
+export const deadlineOf = (configuredMs: number, clientMs: number | undefined): Deadline =>
+  clientMs !== undefined && clientMs < configuredMs
+    ? { ms: clientMs, isClients: true }
+    : { ms: configuredMs, isClients: false }
+
 export interface UpstreamCall<A extends AnswerSummary> {
   readonly mode: CallMode
-  /** Milliseconds for everything together: retries, waits and fallbacks. */
-  readonly deadlineMs: number
+  readonly deadline: Deadline
   /** Makes one attempt, which has `remainingMs`, and is given up earlier after `patienceMs` without a sign of life. */
   readonly attempt: (
     candidate: Candidate,
@@ -24,9 +35,9 @@ export interface UpstreamCall<A extends AnswerSummary> {
   readonly firstTokenAt: () => number | undefined
 }
 
-export const callWhole = ({ deadlineMs }: Timeouts): UpstreamCall<Completion> => ({
+export const callWhole = (deadline: Deadline): UpstreamCall<Completion> => ({
   mode: "whole",
-  deadlineMs,
+  deadline,
   attempt: ({ call }, remainingMs, patienceMs) => call.complete(Math.min(remainingMs, patienceMs)),
   committed: () => false,
   partial: () => undefined,
@@ -35,10 +46,11 @@ export const callWhole = ({ deadlineMs }: Timeouts): UpstreamCall<Completion> =>
 
 export const callStreamed = (
   answer: StreamedAnswer,
-  { firstTokenMs, streamMs }: Timeouts,
+  { firstTokenMs }: Timeouts,
+  deadline: Deadline,
 ): UpstreamCall<AnswerSummary> => ({
   mode: "stream",
-  deadlineMs: streamMs,
+  deadline,
   attempt: (candidate, remainingMs, patienceMs) => {
     const { call, provider, model } = candidate
     answer.begin(candidate)

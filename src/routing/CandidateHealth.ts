@@ -144,7 +144,7 @@ export class CandidateHealth {
 
   failed(call: Call, nowMs: number, error: ProviderError): void {
     // Whatever it said, it is there.
-    if (error.kind !== "timeout") this.#livesSince(call)
+    if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#livesSince(call)
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
     if (lesson === "ignore") return

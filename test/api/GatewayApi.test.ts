@@ -123,14 +123,16 @@ describe("parameters", () => {
     if (code !== undefined) assert.include(code.schema.enum ?? [], "rate_limited")
   })
 
-  it("tell of the Idempotency-Key exactly where it is heeded", () => {
+  it("tell of the Idempotency-Key and of the deadline exactly where it is heeded", () => {
     for (const { path, method, operation } of operations) {
       const headers = operation.parameters.filter(({ in: place }) => place === "header")
       assert.deepStrictEqual(
         headers
           .map(({ name, required }) => ({ name, required }))
           .filter(({ name }) => !name.startsWith("anthropic-")),
-        method === "post" && isInference(path) ? [{ name: "idempotency-key", required: false }] : [],
+        method === "post" && isInference(path)
+          ? ["idempotency-key", "x-gateway-timeout-ms"].map((name) => ({ name, required: false }))
+          : [],
         path,
       )
     }

@@ -87,7 +87,7 @@ describe("origins that are named", () => {
       assert.deepStrictEqual(
         listed(await preflight(gateway, "/infer", APP, asked), "access-control-allow-headers"),
         [
-          ...["authorization", "x-api-key", "content-type", "idempotency-key"],
+          ...["authorization", "x-api-key", "content-type", "idempotency-key", "x-gateway-timeout-ms"],
           ...["anthropic-version", "anthropic-beta"],
         ],
       )

@@ -5,7 +5,7 @@ import { RequestId } from "../../src/domain/Ids.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
-import { callWhole } from "../../src/inference/upstream-call.ts"
+import { callWhole, deadlineOf } from "../../src/inference/upstream-call.ts"
 import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
@@ -35,7 +35,7 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
   const announced: Array<string> = []
   const recordIntent = ({ key }: Candidate) => Effect.sync(() => void announced.push(key))
 
-  const infer = (requestedModel: string, heldUpMs = 0) =>
+  const infer = (requestedModel: string, heldUpMs = 0, clientMs?: number) =>
     Effect.gen(function* () {
       const task = { _tag: "Chat" as const, request: ask(), mode: "whole" as const }
       const recorder = new RequestRecorder(RequestId.make("request"), "/infer", yield* Clock.Clock)
@@ -49,7 +49,12 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
         remainingMs: timeouts.deadlineMs,
       })
       const exit = yield* Effect.exit(
-        (yield* Attempts).run(plan, callWhole(timeouts), recorder, recordIntent),
+        (yield* Attempts).run(
+          plan,
+          callWhole(deadlineOf(timeouts.deadlineMs, clientMs)),
+          recorder,
+          recordIntent,
+        ),
       )
       const error = Exit.findErrorOption(exit)
       return {
@@ -299,6 +304,40 @@ describe("the deadline", () => {
     return Effect.gen(function* () {
       assert.strictEqual((yield* settled("auto", timeouts.deadlineMs)).code, "upstream_timeout")
       assert.deepStrictEqual(asked(), [])
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
+describe("the client's own deadline", () => {
+  it.effect("is held against nobody, but where the candidate had the time to be left for another", () => {
+    const usage = {
+      inputTokens: 9,
+      outputTokens: 9,
+      cachedTokens: 0,
+      cacheWriteTokens: 0,
+      reasoningTokens: 0,
+    }
+    const { infer, recorded, world } = scripted({
+      "a/m": [...Array<Fate>(10).fill({ ...answers, usage }), hangs],
+    })
+    const ask = (clientMs?: number) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(infer("only-a", 0, clientMs))
+        yield* TestClock.adjust(clientMs ?? 500)
+        return (yield* Fiber.join(fiber)).code
+      })
+    return Effect.gen(function* () {
+      for (let i = 0; i < 10; i++) yield* ask()
+      for (let i = 0; i < 5; i++) assert.strictEqual(yield* ask(5_000), "upstream_timeout")
+      const { healthOf } = yield* Breakers
+      assert.strictEqual(healthOf("a/m").trippedForMs(yield* monotonicMs), 0)
+      for (let i = 0; i < 5; i++) yield* ask(12_000)
+      assert.deepStrictEqual(recorded(), [
+        ...Array(10).fill("success"),
+        ...Array(5).fill("client_deadline"),
+        ...Array(5).fill("timeout"),
+      ])
+      assert.isAbove(healthOf("a/m").trippedForMs(yield* monotonicMs), 0)
     }).pipe(Effect.provide(world), steadyRandom)
   })
 })

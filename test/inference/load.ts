@@ -4,7 +4,7 @@ import { Settings } from "../../src/config/Settings.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
-import { callWhole } from "../../src/inference/upstream-call.ts"
+import { callWhole, deadlineOf } from "../../src/inference/upstream-call.ts"
 import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { ask } from "../routing/world.ts"
@@ -56,7 +56,12 @@ export const makeWorld = (
         remainingMs: timeouts.deadlineMs,
       })
       plans.push([atMs, plan.candidates[0]?.key ?? ""])
-      const running = (yield* Attempts).run(plan, callWhole(timeouts), recorder, () => Effect.void)
+      const running = (yield* Attempts).run(
+        plan,
+        callWhole(deadlineOf(timeouts.deadlineMs, undefined)),
+        recorder,
+        () => Effect.void,
+      )
       const exit = yield* Effect.exit(running)
       const error = Exit.findErrorOption(exit)
       ended.push({

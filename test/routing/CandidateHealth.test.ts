@@ -77,6 +77,14 @@ describe("calls that hang", () => {
     assert.isAbove(health.trippedForMs(10 * SECOND), 0)
   })
 
+  it("stay a suspicion when a client's own deadline ends one, which tells nothing", () => {
+    const { begin, hang, health } = setup()
+    const hurried = begin(0)
+    hang(0, 10)
+    health.failed(hurried, 2 * SECOND, error("client_deadline"))
+    assert.isTrue(health.isSuspect(2 * SECOND))
+  })
+
   it("wait until they end, however, or bring something", () => {
     const { begin, health } = setup()
     let answering = false
