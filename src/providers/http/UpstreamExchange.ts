@@ -2,6 +2,7 @@ import { Data, Effect } from "effect"
 import type { Dispatcher } from "undici"
 import type { ReadTurns } from "../../platform/ReadTurns.ts"
 import { GrowingBuffer } from "./growing-buffer.ts"
+import { usedUpLimits } from "./used-up-limits.ts"
 
 /**
  * One request on the wire: the only place that talks to undici's parser. An answer is read whole up to a bound, or
@@ -19,6 +20,8 @@ export interface UpstreamHeaders {
   readonly contentEncoding: string | undefined
   readonly retryAfter: string | undefined
   readonly retryAfterMs: string | undefined
+  /** See `usedUpLimits`. */
+  readonly resets: ReadonlyArray<string> | undefined
 }
 
 /**
@@ -113,7 +116,10 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
       contentType: single(headers["content-type"]),
       contentEncoding: single(headers["content-encoding"]),
       retryAfter: single(headers["retry-after"]),
-      retryAfterMs: single(headers["retry-after-ms"]),
+      // The second is Azure's.
+      retryAfterMs: single(headers["retry-after-ms"] ?? headers["x-ms-retry-after-ms"]),
+      // Another failure has nothing to do with them.
+      resets: status === 200 || status === 429 ? usedUpLimits(headers, status === 429) : undefined,
     }
     const { open } = this.#options
     const declared = Number(headers["content-length"])
@@ -232,6 +238,7 @@ const noHeaders: UpstreamHeaders = {
   contentEncoding: undefined,
   retryAfter: undefined,
   retryAfterMs: undefined,
+  resets: undefined,
 }
 
 const single = (value: string | Array<string> | undefined): string | undefined =>

@@ -102,9 +102,13 @@ export type Reading =
   | { readonly _tag: "Done"; readonly chunks: ReadonlyArray<ChatChunk> }
   | { readonly _tag: "Fault"; readonly fault: Fault }
 
+/** Header fields that say how long to wait. */
+export type WaitHeaders = Pick<UpstreamHeaders, "retryAfter" | "retryAfterMs"> &
+  Partial<Pick<UpstreamHeaders, "resets">>
+
 export interface ErrorAnswer {
   readonly status: number
-  readonly headers: Pick<UpstreamHeaders, "retryAfter" | "retryAfterMs">
+  readonly headers: WaitHeaders
   /** Undefined when the body was no JSON. */
   readonly body: unknown
 }

@@ -1,4 +1,4 @@
-import { isAboutRequest, type ProviderErrorKind } from "../../domain/ProviderError.ts"
+import { isAboutRequest, openCooldownMs, type ProviderErrorKind } from "../../domain/ProviderError.ts"
 import type { Fault } from "./Protocol.ts"
 
 /**
@@ -27,7 +27,14 @@ export const upstreamFault = (
     }
   }
   const detail = kind === "auth" ? "" : said.identifiers.filter(isIdentifier).join(" ")
-  return { kind, retryAfterMs: said.retryAfterMs, detail: detail || undefined }
+  // Seconds are of a minute's limit: Google tells of them where a day's is used up, too.
+  const { retryAfterMs = 0 } = said
+  const isTooShort = kind === "quota_exhausted" && retryAfterMs < openCooldownMs(kind)
+  return {
+    kind,
+    retryAfterMs: isTooShort ? undefined : said.retryAfterMs,
+    detail: detail || undefined,
+  }
 }
 
 const ACCOUNT_SENTENCE =

@@ -80,6 +80,7 @@ const send = (dialect: ClientDialect, fields: JsonObject, end: End, headers?: Pr
         contentEncoding: undefined,
         retryAfter: undefined,
         retryAfterMs: undefined,
+        resets: undefined,
       },
       body: Buffer.from("{}"),
     }

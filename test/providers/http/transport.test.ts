@@ -102,7 +102,13 @@ describe("an answer", () => {
     Effect.gen(function* () {
       const { upstream, send } = yield* setUp()
       upstream.enqueue(
-        status(429, "{}", { "retry-after": "7", "retry-after-ms": "6500", "set-cookie": "a=b" }),
+        status(429, "{}", {
+          "retry-after": "7",
+          "retry-after-ms": "6500",
+          "set-cookie": "a=b",
+          "x-ratelimit-remaining": "0",
+          "x-ratelimit-reset": "30",
+        }),
       )
       const response = yield* send
       assert.strictEqual(response.status, 429)
@@ -111,6 +117,7 @@ describe("an answer", () => {
         contentEncoding: undefined,
         retryAfter: "7",
         retryAfterMs: "6500",
+        resets: ["30"],
       })
       assert.strictEqual(response.body.toString(), "{}")
     }),

@@ -6,12 +6,12 @@ import { isForbidden } from "../openai-chat/errors.ts"
 import { envelope, readError, type Said } from "../openai-chat/said.ts"
 import { decided, described } from "../openai-chat/vendor-words.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
-import { parseRetryAfter } from "../retry-after.ts"
+import { waitOf } from "../retry-after.ts"
 import { BETAS } from "./wire.ts"
 
 /** Classifies an answer that is not a 200: `{"type":"error","error":{"type","message"},"request_id"}`. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault =>
-  faultOf(answer.status, envelope(answer.body), parseRetryAfter(answer.headers, nowMs))
+  faultOf(answer.status, envelope(answer.body), waitOf(answer.headers, nowMs))
 
 /** Classifies an error inside of a 200, where its type stands for the status; undefined when the JSON is no error. */
 export const classifyInBand = (json: unknown): Fault | undefined => {

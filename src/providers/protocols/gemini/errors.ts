@@ -2,7 +2,7 @@ import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { upstreamFault } from "../fault.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
-import { parseDuration, parseRetryAfter } from "../retry-after.ts"
+import { parseDuration, waitInWords, waitOf } from "../retry-after.ts"
 
 /** Classifies an answer that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
@@ -15,7 +15,7 @@ export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
     message,
     param: stringAt(objectsAt(detail(details, "BadRequest"), "fieldViolations")[0], "field"),
     identifiers: [stringAt(error, "status"), reason],
-    retryAfterMs: delay ?? parseRetryAfter(answer.headers, nowMs),
+    retryAfterMs: delay ?? waitOf(answer.headers, nowMs, waitInWords(message)),
   })
 }
 

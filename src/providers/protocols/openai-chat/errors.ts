@@ -1,27 +1,40 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
-import { type JsonObject, objectsAt, stringAt } from "../../../platform/json.ts"
+import { type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
+import { usedUpLimits } from "../../http/used-up-limits.ts"
 import { upstreamFault } from "../fault.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
-import { parseDuration, parseRetryAfter } from "../retry-after.ts"
+import { parseDuration, untilReset, waitInWords, waitOf } from "../retry-after.ts"
 import { envelope, isError, readError, type Said } from "./said.ts"
 import { decided, described } from "./vendor-words.ts"
 
 /** Classifies an answer of an OpenAI-speaking provider that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
   const error = envelope(answer.body)
-  return faultOf(answer.status, error, parseRetryAfter(answer.headers, nowMs) ?? retryDelay(error))
+  const inBody = waitInBody(error) ?? untilReset(limitsInBody(error), nowMs)
+  return faultOf(answer.status, error, waitOf(answer.headers, nowMs, inBody))
 }
 
-/** Reads how long to wait from Google's compatible API, which says it in the body. */
-const retryDelay = (error: JsonObject | undefined): number | undefined =>
+/** Reads how long to wait from the body: of Google's compatible API, or in words. */
+const waitInBody = (error: JsonObject | undefined): number | undefined =>
   objectsAt(error, "details")
     .map((detail) => parseDuration(detail.retryDelay))
-    .find((delay) => delay !== undefined)
+    .find((delay) => delay !== undefined) ?? waitInWords(stringAt(error, "message"))
+
+/** Reads the header fields that OpenRouter puts into the body. */
+const limitsInBody = (error: JsonObject | undefined): ReadonlyArray<string> | undefined => {
+  const headers = objectAt(objectAt(error, "metadata"), "headers")
+  if (headers === undefined) return undefined
+  const fields = Object.entries(headers).slice(0, 20)
+  return usedUpLimits(
+    Object.fromEntries(fields.map(([name, value]) => [name.toLowerCase(), String(value)])),
+    true,
+  )
+}
 
 /** Classifies an error inside of a 200: its own words stand for the status that the 200 took the place of. */
 export const classifyInBand = (data: unknown): Fault => {
   const error = envelope(data)
-  return faultOf(statusOf(error), error, undefined)
+  return faultOf(statusOf(error), error, waitInBody(error))
 }
 
 /** Returns the error that a 200 or an event with these choices is instead of an answer; undefined when it is none. */
