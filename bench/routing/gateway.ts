@@ -281,7 +281,7 @@ export const playGateway = (
             )
             const { candidate } = yield* attempts.run(
               plan,
-              callStreamed(stream, deadlineOf(timeouts.streamMs, undefined), timeouts),
+              callStreamed(stream, timeouts, deadlineOf(timeouts.streamMs, undefined)),
               recorder,
               () => Effect.void,
             )

@@ -1,4 +1,4 @@
-import { Context, Effect, Exit, Layer } from "effect"
+import { Clock, Context, Effect, Exit, Layer } from "effect"
 import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
@@ -7,6 +7,7 @@ import { ProviderError } from "../domain/ProviderError.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
+import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
@@ -66,6 +67,7 @@ const make = Effect.gen(function* () {
   const breakers = yield* Breakers
   const retryBudget = yield* RetryBudget
   const router = yield* Router
+  const clock = yield* Clock.Clock
   const update = yield* updater
   const report = makeReport()
   const traced = otlpEndpoint !== undefined
@@ -93,7 +95,10 @@ const make = Effect.gen(function* () {
             })
           ? usualPatienceMs
           : remainingMs
-      const made = call.attempt(candidate, remainingMs, patienceMs)
+      const made = call.attempt(candidate, remainingMs, patienceMs, (ms) => {
+        const nowMs = monotonicMsUnsafe(clock)
+        breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
+      })
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
         call.deadline.isClients

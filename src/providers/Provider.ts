@@ -16,6 +16,9 @@ export interface Provider {
   readonly prepare: (task: Task, model: string) => Result.Result<PreparedCall, Unsupported>
 }
 
+/** Hears from the head of an answer that a limit is used up, and for how many milliseconds from now on. */
+export type OnLimit = (ms: number) => void
+
 /**
  * One task for one model, ready to be sent. Each run of an effect is exactly one upstream attempt: no retry, no fallback
  * and no logging in here; interruption aborts the upstream socket. `timeoutMs` is the time that the attempt has left;
@@ -29,12 +32,16 @@ export interface PreparedCall {
   /** The answer may be a lesser one for what was left out: who takes all is asked first. */
   readonly isReduced?: boolean | undefined
   /** Gets a whole answer: to a chat, or to an embeddings request. */
-  readonly complete: (timeoutMs: number) => Effect.Effect<Completion, ProviderError>
+  readonly complete: (timeoutMs: number, onLimit?: OnLimit) => Effect.Effect<Completion, ProviderError>
   /**
    * Hands every chunk of a chat's answer to the sink, in order, and succeeds after the provider's terminal event. A
    * stream that ends without it, falls silent or reports an error fails, whatever the sink has been given by then.
    */
-  readonly stream: (timeoutMs: number, sink: ChunkSink) => Effect.Effect<void, ProviderError>
+  readonly stream: (
+    timeoutMs: number,
+    sink: ChunkSink,
+    onLimit?: OnLimit,
+  ) => Effect.Effect<void, ProviderError>
   /** Has the provider count the tokens of the task, which costs nothing; absent where it does not. */
   readonly count?: ((timeoutMs: number) => Effect.Effect<number, ProviderError>) | undefined
 }

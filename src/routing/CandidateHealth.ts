@@ -32,6 +32,8 @@ export const MAX_COOLDOWN_MS = 10 * 60_000
 /** The first wait for a limit that does not say when it ends is half or twice this. */
 const FIRST_LIMIT_MS = 1_000
 const SHORTEST_LIMIT_MS = 100
+/** Less is over before the next request. */
+const SHORTEST_REST_MS = 100
 /** Reported while an open circuit's probe is out: its end is near but unknown. */
 const PROBE_WAIT_MS = 1_000
 /** Answers after a trip with which a candidate is as good as before it. */
@@ -86,6 +88,9 @@ export class CandidateHealth {
   #askedInEra = -1
   /** How long the latest limit was waited for that did not say when it ends. */
   #limitMs = FIRST_LIMIT_MS
+  /** Of a limit that is used up, and when that was last told. */
+  #restsUntilMs = Number.NEGATIVE_INFINITY
+  #restToldMs = Number.NEGATIVE_INFINITY
   /** Set by a recovery until somebody takes note. */
   #recovered = false
 
@@ -126,6 +131,7 @@ export class CandidateHealth {
   succeeded(call: Call): void {
     this.#livesSince(call)
     const isNews = this.#end(call)
+    if (call.startedMs > this.#restToldMs) this.#restsUntilMs = Number.NEGATIVE_INFINITY
     // A call already in flight when the trip began knows nothing newer.
     if (!isNews) return
     this.#failures = 0
@@ -170,6 +176,20 @@ export class CandidateHealth {
   /** Ends a call that says nothing of the candidate: its client left, or it met a bug of ours. */
   abandoned(call: Call): void {
     this.#end(call)
+  }
+
+  /**
+   * Hears that a limit is used up: others are preferred until it is whole again. It is no failure and no trip, and only an
+   * answer to a call that began later ends it sooner.
+   */
+  rest(nowMs: number, untilMs: number): void {
+    if (untilMs - nowMs < SHORTEST_REST_MS) return
+    this.#restToldMs = nowMs
+    this.#restsUntilMs = Math.max(this.#restsUntilMs, Math.min(untilMs, nowMs + MAX_COOLDOWN_MS))
+  }
+
+  isResting(nowMs: number): boolean {
+    return nowMs < this.#restsUntilMs
   }
 
   /** Milliseconds until the candidate should be asked again; 0 = not tripped. */
@@ -227,6 +247,7 @@ export class CandidateHealth {
     this.#failures = 0
     this.#failedProbeMs = 0
     this.#recovered = false
+    this.#restsUntilMs = Number.NEGATIVE_INFINITY
     this.#silent.clear()
   }
 

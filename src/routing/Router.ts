@@ -118,6 +118,7 @@ const make = Effect.fnUntraced(function* () {
     const health = breakers.healthOf(key)
     if (health.trippedForMs(nowMs) > 0) return 2
     if (call.isReduced === true || refuses === true) return 1
+    if (health.isResting(nowMs)) return 1
     return availability >= HEALTHY_AVAILABILITY && !health.isSuspect(nowMs) ? 0 : 1
   }
 

@@ -73,11 +73,6 @@ const within = (ms: number, least: number) => {
   assert.isBelow(ms, least + scaled(900))
 }
 
-const metric = async (line: string): Promise<number> => {
-  const text = await (await fetch(`${gateway.url}/metrics`)).text()
-  return Number(new RegExp(`^${RegExp.escape(line)} (\\S+)$`, "m").exec(text)?.[1] ?? 0)
-}
-
 describe("X-Gateway-Timeout-Ms", () => {
   it.each(
     Object.entries(bodies).flatMap(([path, body]) => [
@@ -143,7 +138,8 @@ describe("X-Gateway-Timeout-Ms", () => {
       )
       assert.strictEqual(answer.status, 504)
     }
-    assert.strictEqual(await metric('gateway_breaker_open{model="m",provider="p4"}'), 0)
+    const metrics = await (await fetch(`${gateway.url}/metrics`)).text()
+    assert.match(metrics, /^gateway_breaker_open\{[^}]*provider="p4"[^}]*\} 0$/m)
     a.reset()
     const next = await post("/infer", { prompt: "Hi", model: "p4/m", explain: true }, {})
     const [candidate] = JSON.parse(next.text).decision.candidates

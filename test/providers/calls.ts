@@ -2,7 +2,7 @@ import { Effect, Result } from "effect"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
 import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
 import type { Task } from "../../src/domain/Task.ts"
-import type { ChunkSink, PreparedCall, Provider } from "../../src/providers/Provider.ts"
+import type { ChunkSink, OnLimit, PreparedCall, Provider } from "../../src/providers/Provider.ts"
 
 /** One request to one model of a provider, prepared and sent at once. */
 export interface ProviderCall<Request> {
@@ -18,18 +18,23 @@ const prepared = (provider: Provider, task: Task, model: string) =>
     return Result.isSuccess(call) ? Effect.succeed<PreparedCall>(call.success) : Effect.die(call.failure)
   })
 
-export const complete = (provider: Provider, { model, request, timeoutMs }: ProviderCall<ChatRequest>) =>
+export const complete = (
+  provider: Provider,
+  { model, request, timeoutMs }: ProviderCall<ChatRequest>,
+  onLimit?: OnLimit,
+) =>
   Effect.flatMap(prepared(provider, { _tag: "Chat", request, mode: "whole" }, model), (call) =>
-    call.complete(timeoutMs),
+    call.complete(timeoutMs, onLimit),
   )
 
 export const stream = (
   provider: Provider,
   { model, request, timeoutMs }: ProviderCall<ChatRequest>,
   sink: ChunkSink,
+  onLimit?: OnLimit,
 ) =>
   Effect.flatMap(prepared(provider, { _tag: "Chat", request, mode: "stream" }, model), (call) =>
-    call.stream(timeoutMs, sink),
+    call.stream(timeoutMs, sink, onLimit),
   )
 
 export const embed = (provider: Provider, { model, request, timeoutMs }: ProviderCall<EmbeddingRequest>) =>

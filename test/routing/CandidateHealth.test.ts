@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { CandidateHealth } from "../../src/routing/CandidateHealth.ts"
+import { CandidateHealth, MAX_COOLDOWN_MS } from "../../src/routing/CandidateHealth.ts"
 
 const LATE_MS = 1_000
 const SECOND = 1_000
@@ -99,6 +99,35 @@ describe("calls that hang", () => {
     health.failed(two, 1, error("reset"))
     health.abandoned(three)
     assert.isFalse(health.hasWaiting(1))
+  })
+})
+
+describe("a limit that is used up", () => {
+  it("keeps a candidate behind others until it is whole again, without a trip or a probe", () => {
+    const { health, succeed } = setup()
+    const earlier = health.begin(0, { lateAfterMs: LATE_MS, isAnswering: () => false })
+    health.rest(0, 30 * SECOND)
+    health.succeeded(earlier, 10)
+    assert.isTrue(health.isResting(30 * SECOND - 1))
+    assert.isFalse(health.isResting(30 * SECOND))
+    assert.strictEqual(health.trippedForMs(10), 0)
+    assert.isFalse(health.offersProbe(60 * SECOND))
+    health.rest(10, 20 * SECOND)
+    assert.isTrue(health.isResting(25 * SECOND))
+    // An answer to a later call shows that there is room.
+    succeed(11)
+    assert.isFalse(health.isResting(12))
+  })
+
+  it("is bounded, and too short to matter below a tenth of a second", () => {
+    const { health } = setup()
+    health.rest(0, 99)
+    assert.isFalse(health.isResting(0))
+    health.rest(0, 24 * 3_600 * SECOND)
+    assert.isTrue(health.isResting(MAX_COOLDOWN_MS - 1))
+    assert.isFalse(health.isResting(MAX_COOLDOWN_MS))
+    health.reset()
+    assert.isFalse(health.isResting(1))
   })
 })
 

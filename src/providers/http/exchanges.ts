@@ -4,16 +4,17 @@ import { ownNameOf } from "../../domain/Task.ts"
 import type { Usage } from "../../domain/Usage.ts"
 import { isObject, type JsonObject } from "../../platform/json.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
-import type { ChunkSink } from "../Provider.ts"
+import type { ChunkSink, OnLimit } from "../Provider.ts"
 import { badResponse } from "../protocols/fault.ts"
 import type { Fault, JsonAnswer, Wire } from "../protocols/Protocol.ts"
+import { untilReset } from "../protocols/retry-after.ts"
 import { answerJson, isEventStream, isJson, jsonOf } from "./answer-body.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
 import { isMissingPath } from "./missing-path.ts"
 import type { OutgoingCall } from "./OutgoingCall.ts"
 import { SseParser } from "./sse.ts"
 import type { Upstream, UpstreamRequest } from "./transport.ts"
-import type { OpenBody, TransportError, UpstreamResponse } from "./UpstreamExchange.ts"
+import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from "./UpstreamExchange.ts"
 
 /**
  * Makes what sends the calls of one provider and reads what comes back: a whole answer, a stream or a count, or why there is
@@ -99,10 +100,11 @@ export const makeExchanges = (
   }
 
   /** Reads the 200 of a whole answer. */
-  const read = (call: OutgoingCall, response: UpstreamResponse) =>
+  const read = (call: OutgoingCall, response: UpstreamResponse, onLimit: OnLimit | undefined) =>
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const nowMs = clock.currentTimeMillisUnsafe()
+      tellLimits(headers, nowMs, onLimit)
       const joined = isEventStream(headers) ? join(call, body) : undefined
       const json = joined ?? answerJson(response)
       if (json === undefined && !isJson(headers)) {
@@ -123,11 +125,11 @@ export const makeExchanges = (
       )
     })
 
-  const complete = (call: OutgoingCall, request: UpstreamRequest) =>
+  const complete = (call: OutgoingCall, request: UpstreamRequest, onLimit: OnLimit | undefined) =>
     Effect.matchEffect(upstream.post(request), {
       onSuccess: (response) => {
         if (response.status !== 200) return failRefused(call, response)
-        const completion = read(call, response)
+        const completion = read(call, response, onLimit)
         return response.body.length <= SMALL_BODY_BYTES
           ? completion
           : upstream.inTurn(response.body.length, completion)
@@ -161,9 +163,15 @@ export const makeExchanges = (
     return Effect.void
   }
 
-  const stream = (call: OutgoingCall, request: UpstreamRequest, sink: ChunkSink) =>
+  const stream = (
+    call: OutgoingCall,
+    request: UpstreamRequest,
+    sink: ChunkSink,
+    onLimit: OnLimit | undefined,
+  ) =>
     Effect.clockWith((clock) => {
       const open: OpenBody<StreamEnd> = (headers, resume) => {
+        tellLimits(headers, clock.currentTimeMillisUnsafe(), onLimit)
         if (!isEventStream(headers)) return undefined
         sink.onRoom = resume
         return readEvents(
@@ -199,6 +207,13 @@ export const makeExchanges = (
 /** Names the parameter as the client does, where the provider speaks chat and the client does not. */
 const inClientsNames = ({ task, wire }: OutgoingCall, fault: Fault): Fault =>
   wire.dialect === "chat" && fault.param ? { ...fault, ownParam: ownNameOf(task, fault.param) } : fault
+
+/** Says for how long a limit is used up, where the head of a good answer tells. */
+const tellLimits = ({ resets }: UpstreamHeaders, nowMs: number, onLimit: OnLimit | undefined): void => {
+  if (resets === undefined || onLimit === undefined) return
+  const ms = untilReset(resets, nowMs)
+  if (ms !== undefined) onLimit(ms)
+}
 
 const transportFault = ({ failure, code }: TransportError): Fault => {
   switch (failure) {

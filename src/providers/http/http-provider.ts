@@ -75,16 +75,17 @@ export const makeHttpProvider = (
         return lost.length === 0 ? others : [...new Set([...lost, ...others])]
       },
       isReduced: beyond?.isReduced,
-      complete: (timeoutMs) =>
-        Effect.suspend(() =>
-          complete(call, {
+      complete: (timeoutMs, onLimit) =>
+        Effect.suspend(() => {
+          const request = {
             path: root + path(model, kind),
             headers: withOwn(usual.whole),
             body: call.wholeBody(),
             timeoutMs,
-          }),
-        ),
-      stream: (timeoutMs, sink) =>
+          }
+          return complete(call, request, onLimit)
+        }),
+      stream: (timeoutMs, sink, onLimit) =>
         Effect.suspend(() => {
           const request = {
             path: root + path(model, "stream"),
@@ -92,7 +93,7 @@ export const makeHttpProvider = (
             body: call.streamedBody(),
             timeoutMs,
           }
-          return stream(call, request, sink)
+          return stream(call, request, sink, onLimit)
         }),
       count:
         counting &&
@@ -126,8 +127,8 @@ export const makeHttpProvider = (
     return {
       isReduced: call.isReduced,
       dropped: () => current().dropped?.() ?? [],
-      complete: (timeoutMs) => Effect.suspend(() => current().complete(timeoutMs)),
-      stream: (timeoutMs, sink) => Effect.suspend(() => current().stream(timeoutMs, sink)),
+      complete: (timeoutMs, onLimit) => Effect.suspend(() => current().complete(timeoutMs, onLimit)),
+      stream: (timeoutMs, sink, onLimit) => Effect.suspend(() => current().stream(timeoutMs, sink, onLimit)),
     }
   }
 
