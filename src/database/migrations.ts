@@ -11,6 +11,7 @@ import countRefusals from "../../migrations/0008_count_refusals.ts"
 import addBilledUsage from "../../migrations/0009_add_billed_usage.ts"
 import addWastedCost from "../../migrations/0010_add_wasted_cost.ts"
 import addUsageDetails from "../../migrations/0011_add_usage_details.ts"
+import addDispatched from "../../migrations/0012_add_dispatched.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -31,6 +32,7 @@ export const migrations = {
   "0009_add_billed_usage": addBilledUsage,
   "0010_add_wasted_cost": addWastedCost,
   "0011_add_usage_details": addUsageDetails,
+  "0012_add_dispatched": addDispatched,
 }
 
 const known = Object.keys(migrations)

@@ -128,6 +128,7 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
       started_at: INSTANT,
       latency_ms: "integer",
       outcome: "text",
+      dispatched: "text",
       upstream_status: "smallint",
       input_tokens: "bigint",
       output_tokens: "bigint",

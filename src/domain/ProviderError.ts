@@ -117,6 +117,27 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly code?: string
   /** What the provider says that the attempt used, where it answered something that is no answer. */
   readonly usage?: Usage
+  /** True where the call never left, which the kind does not say. */
+  readonly unsent?: true
   /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}
+
+/**
+ * Whether an attempt's call left: `no` cannot have been billed, `unknown` left and brought no whole answer, so that it may
+ * have been billed without a count.
+ */
+export type Dispatched = "no" | "unknown" | "answered"
+
+/** Kinds of failures that leave open what the provider did. */
+const uncertain: ReadonlySet<ProviderErrorKind> = new Set([
+  "timeout",
+  "reset",
+  "client_deadline",
+  "client_too_slow",
+])
+
+export const dispatchedOf = ({ kind, unsent }: ProviderError): Dispatched => {
+  if (unsent === true || kind === "connect") return "no"
+  return uncertain.has(kind) ? "unknown" : "answered"
+}

@@ -115,6 +115,7 @@ const decision = ({ plan, attempts }: Outcome) => ({
     provider: attempt.provider,
     model: attempt.model,
     outcome: attempt.outcome,
+    dispatched: attempt.dispatched,
     latency_ms: attempt.latencyMs,
     upstream_status: attempt.upstreamStatus,
   })),

@@ -271,7 +271,12 @@ const orClients = (
   const now = recorder.now()
   if (error.kind !== "timeout" || now < deadlineAt - TIMER_SLACK_MS) return error
   if (!call.committed() && now - startedAt >= patienceMs) return error
-  return new ProviderError({ kind: "client_deadline", provider: provider.name, model: model.name })
+  return new ProviderError({
+    kind: "client_deadline",
+    provider: provider.name,
+    model: model.name,
+    ...(error.unsent && { unsent: true }),
+  })
 }
 
 /** Stands for a candidate that was not asked, as it has as many calls in flight as one may have. */

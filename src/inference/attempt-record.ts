@@ -1,7 +1,7 @@
 import { Exit } from "effect"
 import type { Cost } from "../catalog/cost.ts"
 import type { AnswerSummary } from "../domain/Chat.ts"
-import type { ProviderError } from "../domain/ProviderError.ts"
+import { dispatchedOf, type ProviderError } from "../domain/ProviderError.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { Candidate } from "../routing/plan.ts"
 
@@ -25,11 +25,12 @@ export const attemptRecord = (
 
 const endOf = (
   exit: Exit.Exit<AnswerSummary, ProviderError>,
-): Pick<AttemptRecord, "outcome" | "upstreamStatus"> => {
-  if (Exit.isSuccess(exit)) return { outcome: "success", upstreamStatus: 200 }
+): Pick<AttemptRecord, "outcome" | "dispatched" | "upstreamStatus"> => {
+  if (Exit.isSuccess(exit)) return { outcome: "success", dispatched: "answered", upstreamStatus: 200 }
   const failure = Exit.findErrorOption(exit)
   if (failure._tag === "Some") {
-    return { outcome: failure.value.kind, upstreamStatus: failure.value.status ?? null }
+    const { kind: outcome, status = null } = failure.value
+    return { outcome, dispatched: dispatchedOf(failure.value), upstreamStatus: status }
   }
-  return { outcome: Exit.hasDies(exit) ? "defect" : "cancelled", upstreamStatus: null }
+  return { outcome: Exit.hasDies(exit) ? "defect" : "cancelled", dispatched: "unknown", upstreamStatus: null }
 }

@@ -1,5 +1,5 @@
 import type { KeyId, RequestId } from "../domain/Ids.ts"
-import type { ProviderErrorKind } from "../domain/ProviderError.ts"
+import type { Dispatched, ProviderErrorKind } from "../domain/ProviderError.ts"
 import type { Usage } from "../domain/Usage.ts"
 
 /** One finished request with all its upstream attempts: the unit that is journaled, shipped and counted once. */
@@ -48,6 +48,7 @@ export interface AttemptRecord {
   readonly latencyMs: number
   /** `lost`: the gateway died before it knew. */
   readonly outcome: "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
+  readonly dispatched: Dispatched
   readonly upstreamStatus: number | null
   readonly usage: Usage | null
   readonly usageEstimated: boolean

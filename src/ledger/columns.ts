@@ -58,6 +58,7 @@ const attemptFields = <Out>(as: Kinds<Out>, attempt: AttemptRecord) => ({
   started_at_ms: as.instant(attempt.startedAt),
   latency_ms: as.duration(attempt.latencyMs),
   outcome: as.text(attempt.outcome),
+  dispatched: as.text(attempt.dispatched),
   upstream_status: as.status(attempt.upstreamStatus),
   input_tokens: as.count(attempt.usage?.inputTokens),
   output_tokens: as.count(attempt.usage?.outputTokens),

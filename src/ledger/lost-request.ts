@@ -63,6 +63,7 @@ export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefi
       startedAt,
       latencyMs: 0,
       outcome: "lost",
+      dispatched: "unknown",
       upstreamStatus: null,
       usage: null,
       usageEstimated: false,

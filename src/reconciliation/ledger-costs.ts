@@ -67,7 +67,7 @@ const costsIn = (
       count(*) FILTER (WHERE cost_nano_usd IS NULL AND input_tokens IS NOT NULL)::float8 AS unpriced,
       count(*) FILTER (
         WHERE cost_nano_usd IS NULL AND input_tokens IS NULL AND coalesce(upstream_status, 200) < 400
-          AND outcome <> 'connect'
+          AND outcome <> 'connect' AND dispatched IS DISTINCT FROM 'no'
       )::float8 AS uncounted,
       count(*) FILTER (WHERE cost_nano_usd IS NOT NULL AND usage_estimated)::float8 AS estimated
     FROM ${sql(attempts)}

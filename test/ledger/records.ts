@@ -16,6 +16,7 @@ export const attempt: AttemptRecord = {
   startedAt: DAY + 5,
   latencyMs: 790,
   outcome: "success",
+  dispatched: "answered",
   upstreamStatus: 200,
   usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 20, cacheWriteTokens: 0, reasoningTokens: 5 },
   usageEstimated: false,

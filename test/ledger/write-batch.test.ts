@@ -146,7 +146,7 @@ describe.each([
         ])
         assert.deepStrictEqual(
           yield* sql`
-            SELECT request_id, ordinal, provider, model, started_at, latency_ms, outcome, upstream_status,
+            SELECT request_id, ordinal, provider, model, started_at, latency_ms, outcome, dispatched, upstream_status,
               input_tokens::int, output_tokens::int, usage_details, usage_estimated, cost_nano_usd::int FROM attempts`,
           [
             {
@@ -157,6 +157,7 @@ describe.each([
               started_at: new Date(attempt.startedAt),
               latency_ms: 790,
               outcome: "success",
+              dispatched: "answered",
               upstream_status: 200,
               input_tokens: 120,
               output_tokens: 55,

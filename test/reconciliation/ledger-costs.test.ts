@@ -85,7 +85,8 @@ layer(layerPostgres)("costs of the ledger", (it) => {
             { ...attempt, usageEstimated: true },
             unanswered({ outcome: "rate_limited", upstreamStatus: 429 }),
             unanswered({ outcome: "connect", upstreamStatus: null }),
-            unanswered({ outcome: "timeout", upstreamStatus: null }),
+            unanswered({ outcome: "timeout", dispatched: "no", upstreamStatus: null }),
+            unanswered({ outcome: "timeout", dispatched: "unknown", upstreamStatus: null }),
             unanswered({ outcome: "bad_response", upstreamStatus: 200 }),
           ]),
         ])
@@ -94,7 +95,7 @@ layer(layerPostgres)("costs of the ledger", (it) => {
           {
             dayMs: DAY,
             model: attempt.model,
-            attempts: 7,
+            attempts: 8,
             nanoUsd: 280_000n,
             unpriced: 1,
             uncounted: 2,

@@ -61,6 +61,8 @@ export class TransportError extends Data.TaggedError("TransportError")<{
   readonly code: string
   /** Undefined until the status line has arrived. */
   readonly status: number | undefined
+  /** False as long as the request has not begun to leave. */
+  readonly dispatched: boolean
 }> {}
 
 interface ExchangeOptions<A> {
@@ -216,7 +218,8 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   }
 
   #fail(failure: TransportFailure, code: string): void {
-    this.#finish(Effect.fail(new TransportError({ failure, code, status: this.#status })))
+    const dispatched = this.#controller !== undefined
+    this.#finish(Effect.fail(new TransportError({ failure, code, status: this.#status, dispatched })))
   }
 
   /** Ends the Effect outside of undici's callback: the fiber's next request would enter a parser that is not done. */

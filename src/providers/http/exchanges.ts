@@ -46,6 +46,7 @@ export const makeExchanges = (
       ...(fault.ownParam !== undefined && { ownParam: fault.ownParam }),
       ...(fault.code !== undefined && { code: fault.code }),
       ...(fault.detail !== undefined && { detail: fault.detail }),
+      ...(fault.unsent && { unsent: true }),
       ...(usage !== null && { usage }),
     })
 
@@ -215,14 +216,10 @@ const tellLimits = ({ resets }: UpstreamHeaders, nowMs: number, onLimit: OnLimit
   if (ms !== undefined) onLimit(ms)
 }
 
-const transportFault = ({ failure, code }: TransportError): Fault => {
-  switch (failure) {
-    case "malformed":
-      return badResponse(code)
-    default:
-      return { kind: failure, detail: code }
-  }
-}
+const transportFault = ({ failure, code, dispatched }: TransportError): Fault =>
+  failure === "malformed"
+    ? badResponse(code)
+    : { kind: failure, detail: code, ...(!dispatched && { unsent: true }) }
 
 /** Length of a key that is looked for in texts. Shorter ones are placeholders of local servers ("none", "ollama"), which ordinary texts contain. */
 const MIN_SECRET_LENGTH = 16

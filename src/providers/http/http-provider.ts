@@ -110,7 +110,7 @@ export const makeHttpProvider = (
   }
 
   const refusal = (model: string, fault: Fault): PreparedCall => {
-    const refused = Effect.suspend(() => Effect.fail(failure(model, fault)))
+    const refused = Effect.suspend(() => Effect.fail(failure(model, { ...fault, unsent: true })))
     return { complete: () => refused, stream: () => refused }
   }
 

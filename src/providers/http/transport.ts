@@ -114,4 +114,9 @@ const makeUpstream = (pool: Pool, options: TransportOptions): Upstream => {
   return { post: (request) => send<never>(request, undefined), stream: send, maxBytes, inTurn }
 }
 
-const busy = new TransportError({ failure: "connect", code: "ALL_CONNECTIONS_BUSY", status: undefined })
+const busy = new TransportError({
+  failure: "connect",
+  code: "ALL_CONNECTIONS_BUSY",
+  status: undefined,
+  dispatched: false,
+})

@@ -121,5 +121,6 @@ export interface Fault {
   readonly param?: string | null | undefined
   readonly ownParam?: string | undefined
   readonly code?: string | undefined
+  readonly unsent?: true | undefined
   readonly detail?: string | undefined
 }

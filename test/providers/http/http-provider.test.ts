@@ -1,8 +1,10 @@
+import { once } from "node:events"
+import { type AddressInfo, createServer, type Socket } from "node:net"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Redacted } from "effect"
 import type { HttpProviderConfig } from "../../../src/config/GatewayConfig.ts"
 import type { ChatRequest } from "../../../src/domain/Chat.ts"
-import type { ProviderErrorKind } from "../../../src/domain/ProviderError.ts"
+import { dispatchedOf, type ProviderErrorKind } from "../../../src/domain/ProviderError.ts"
 import { makeTransport } from "../../../src/providers/http/transport.ts"
 import { makeGemini } from "../../../src/providers/vendors/gemini.ts"
 import { makeOpenAi } from "../../../src/providers/vendors/openai.ts"
@@ -55,7 +57,54 @@ const setUp = Effect.fnUntraced(function* (kind: Kind, overrides: Partial<HttpPr
   return { upstream, provider, complete }
 })
 
+/** Takes connections and says nothing. Returns its port. */
+const silentServer = Effect.map(
+  Effect.acquireRelease(
+    Effect.promise(async () => {
+      const sockets = new Set<Socket>()
+      const server = createServer((socket) => {
+        sockets.add(socket)
+        socket.on("error", () => {})
+      })
+      server.listen(0, "127.0.0.1")
+      await once(server, "listening")
+      return { server, sockets }
+    }),
+    ({ server, sockets }) =>
+      Effect.promise(async () => {
+        for (const socket of sockets) socket.destroy()
+        await new Promise((resolve) => server.close(resolve))
+      }),
+  ),
+  ({ server }) => (server.address() as AddressInfo).port,
+)
+
 const kinds = ["openai", "gemini", "openai-compatible"] as const
+
+describe("a call that brings no answer", () => {
+  it.live.each([
+    ["never left when nobody listens", "http://127.0.0.1:1", "connect", "no"],
+    ["never left when its time is over before the connection stands", "tls", "timeout", "no"],
+    ["may have been billed when its time is over", hang(), "timeout", "unknown"],
+    ["may have been billed when it is lost", resetBeforeHeaders(), "reset", "unknown"],
+    ["may have been billed when it is lost in the body", resetMidBody(), "reset", "unknown"],
+    ["was answered when it is refused", failure("overloaded"), "overloaded", "answered"],
+    ["was answered when it is not understood", html(), "bad_response", "answered"],
+  ] as const)("%s", ([, how, kind, dispatched]) =>
+    Effect.gen(function* () {
+      const server = yield* silentServer
+      const baseUrl = how === "tls" ? `https://127.0.0.1:${server}` : how
+      const { complete, upstream } = yield* setUp(
+        "openai-compatible",
+        typeof baseUrl === "string" ? { baseUrl } : {},
+      )
+      if (typeof how !== "string") upstream.respond(how)
+      const error = yield* Effect.flip(complete(how === "tls" || kind === "timeout" ? 200 : undefined))
+      assert.strictEqual(error.kind, kind)
+      assert.strictEqual(dispatchedOf(error), dispatched)
+    }),
+  )
+})
 
 describe("an answer that is none", () => {
   const usageMetadata = { promptTokenCount: 50_000, thoughtsTokenCount: 2_000, totalTokenCount: 52_000 }

@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted, Result } from "effect"
+import { dispatchedOf } from "../../../src/domain/ProviderError.ts"
 import type { Task } from "../../../src/domain/Task.ts"
 import { makeHttpProvider } from "../../../src/providers/http/http-provider.ts"
 import { makeTransport } from "../../../src/providers/http/transport.ts"
@@ -73,6 +74,7 @@ describe("a prepared call", () => {
       const malformed = Result.getOrThrow(provider.prepare(chat({ seed: "x" }), "gemini-2.5-flash"))
       const error = yield* Effect.flip(malformed.complete(5000))
       assert.deepInclude(error, { kind: "bad_request", param: "seed", message: "seed is a number." })
+      assert.strictEqual(dispatchedOf(error), "no")
       assert.strictEqual(upstream.count, 0)
     }),
   )
