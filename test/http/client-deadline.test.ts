@@ -27,7 +27,10 @@ beforeAll(async () => {
     databaseUrl: await Effect.runPromise(migratedPostgresUrl),
     config: providersYaml(
       [a, b, a, b, a],
-      `
+      `  - name: e0
+    kind: openai-compatible
+    base_url: ${a.openAiBaseUrl}
+    models: [{ name: e, kind: embedding }]
 routes:
   both: { candidates: [p0/m, p1/m], exploration: 0, weights: { latency: 0, cost: 1 } }
   spare: { candidates: [p2/m, p3/m], exploration: 0, weights: { latency: 0, cost: 1 } }
@@ -86,6 +89,16 @@ describe("X-Gateway-Timeout-Ms", () => {
     within(answer.ms, 250)
     assert.deepStrictEqual([a.count, b.count], [1, 0])
     await a.until(() => a.calls[0]?.outcome === "lost")
+  })
+
+  it.each([
+    ["/v1/embeddings", { model: "e0/e", input: "Hi" }],
+    ["/v1/responses/compact", { model: "p0/m", input: "Hi" }],
+  ])("ends one at %s too", async (path, body) => {
+    a.respond(hang())
+    const answer = await post(path, body, { "X-Gateway-Timeout-Ms": "250" })
+    assert.strictEqual(answer.status, 504, answer.text)
+    within(answer.ms, 250)
   })
 
   it("never raises the configured deadline", async () => {
@@ -235,11 +248,16 @@ describe("the timeout of a vendor's own package", () => {
 
   it("is of the head of a stream, which goes on", async () => {
     a.respond(ok({ text: "one two three four five six", msBetween: 200 }))
-    const stream = await openAi({}).chat.completions.create({ ...chat, stream: true }, { timeout: 1_000 })
+    const stream = await openAi({}).chat.completions.create(
+      { ...chat, stream: true },
+      { timeout: scaled(1_000) },
+    )
     let text = ""
     for await (const { choices } of stream) text += choices[0]?.delta.content ?? ""
     assert.strictEqual(text, "one two three four five six")
-    const final = await anthropic({ timeout: 1_000 }).messages.stream(message).finalText()
+    const final = await anthropic({ timeout: scaled(1_000) })
+      .messages.stream(message)
+      .finalText()
     assert.strictEqual(final, "one two three four five six")
   })
 

@@ -33,7 +33,7 @@ const writer: StreamWriter = {
   end: ({ result }) => event(Result.isSuccess(result) ? "[DONE]" : `error ${result.failure.code}`),
 }
 
-const exchange = (id: string, model: string, claim?: string): InferenceExchange => ({
+const exchange = (id: string, model: string, claim?: string, deadlineMs?: number): InferenceExchange => ({
   requestId: RequestId.make(id),
   endpoint: "/infer",
   credential: Result.succeed("key"),
@@ -52,6 +52,7 @@ const exchange = (id: string, model: string, claim?: string): InferenceExchange 
         }),
       },
       claim: claim === undefined ? undefined : { key: claim, fingerprint: Uint8Array.of(1) },
+      deadlineMs,
     }),
 })
 
@@ -333,6 +334,25 @@ describe("past the point of no return", () => {
           yield* pass(1_000)
         }
         assert.strictEqual(asked().at(-1), "b/m success")
+      }),
+  )
+
+  story(
+    "a client's own deadline that cuts streams opens none, however long they ran",
+    { "a/m": [{ afterMs: 2_000, pieceMs: 5_000, breaks: "timeout" }] },
+    ({ asked, ledger, upstream }) =>
+      Effect.gen(function* () {
+        for (let i = 0; i < 6; i++) {
+          const client = yield* Client.ask(exchange(`r${i}`, "a-then-b", undefined, 12_000))
+          yield* pass(12_000)
+          assert.strictEqual(client.text, "role|hel|lo|error upstream_timeout|")
+        }
+        assert.deepStrictEqual([...new Set(asked())], ["a/m timeout"])
+        assert.strictEqual(upstream.calls.at(-1)?.timeoutMs, 12_000)
+        assert.deepInclude(ledger.records[0]?.attempts[0], {
+          outcome: "client_deadline",
+          dispatched: "unknown",
+        })
       }),
   )
 
