@@ -9,10 +9,12 @@ const WHOLE = /^\d{1,15}$/
 /** Reads `X-Gateway-Timeout-Ms`: milliseconds that the request may take, from its arrival on. */
 export const timeoutHeader = (headers: Headers): Result.Result<number | undefined, GatewayError> => {
   const value = headers["x-gateway-timeout-ms"]
-  if (value === undefined) return Result.succeed(undefined)
+  if (value === undefined) return none
   const ms = WHOLE.test(value) ? Number(value) : 0
   return ms > 0 ? Result.succeed(ms) : Result.fail(invalid)
 }
+
+const none = Result.succeed(undefined)
 
 const invalid = new GatewayError({
   code: "invalid_request",

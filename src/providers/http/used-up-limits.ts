@@ -5,18 +5,18 @@ type Headers = Readonly<Record<string, string | ReadonlyArray<string> | undefine
  * it is whole again. Mistral's (`x-ratelimit-remaining-req-minute`) have no such field, and Vertex and Bedrock tell of none.
  * `test/fixtures/limits.json` has an answer of each vendor, and where that is from.
  */
-const LIMITS: ReadonlyArray<readonly [left: string, reset: string]> = [
-  ["x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"], // OpenAI, Azure, Groq
-  ["x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"],
-  ["x-ratelimit-remaining", "x-ratelimit-reset"], // OpenRouter, Together
-  ["x-ratelimit-remaining-requests-minute", "x-ratelimit-reset-requests-minute"], // Cerebras
-  ["x-ratelimit-remaining-requests-day", "x-ratelimit-reset-requests-day"],
-  ["x-ratelimit-remaining-tokens-minute", "x-ratelimit-reset-tokens-minute"],
-  ["anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"],
-  ["anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"],
-  ["anthropic-ratelimit-input-tokens-remaining", "anthropic-ratelimit-input-tokens-reset"],
-  ["anthropic-ratelimit-output-tokens-remaining", "anthropic-ratelimit-output-tokens-reset"],
-  ["ratelimit-remaining", "ratelimit-reset"], // draft-ietf-httpapi-ratelimit-headers until -06
+const LIMITS: ReadonlyArray<{ readonly left: string; readonly reset: string }> = [
+  { left: "x-ratelimit-remaining-requests", reset: "x-ratelimit-reset-requests" }, // OpenAI, Azure, Groq
+  { left: "x-ratelimit-remaining-tokens", reset: "x-ratelimit-reset-tokens" },
+  { left: "x-ratelimit-remaining", reset: "x-ratelimit-reset" }, // OpenRouter, Together
+  { left: "x-ratelimit-remaining-requests-minute", reset: "x-ratelimit-reset-requests-minute" }, // Cerebras
+  { left: "x-ratelimit-remaining-requests-day", reset: "x-ratelimit-reset-requests-day" },
+  { left: "x-ratelimit-remaining-tokens-minute", reset: "x-ratelimit-reset-tokens-minute" },
+  { left: "anthropic-ratelimit-requests-remaining", reset: "anthropic-ratelimit-requests-reset" },
+  { left: "anthropic-ratelimit-tokens-remaining", reset: "anthropic-ratelimit-tokens-reset" },
+  { left: "anthropic-ratelimit-input-tokens-remaining", reset: "anthropic-ratelimit-input-tokens-reset" },
+  { left: "anthropic-ratelimit-output-tokens-remaining", reset: "anthropic-ratelimit-output-tokens-reset" },
+  { left: "ratelimit-remaining", reset: "ratelimit-reset" }, // draft-ietf-httpapi-ratelimit-headers until -06
 ]
 
 /** Items of `RateLimit: "default";r=0;t=30`, draft-ietf-httpapi-ratelimit-headers since -08. */
@@ -28,10 +28,10 @@ const ITEM = /^\s*"[^"]*"\s*(;.*)$/
  */
 export const usedUpLimits = (headers: Headers, isRefusal: boolean): ReadonlyArray<string> | undefined => {
   let resets: ReadonlyArray<string> | undefined
-  for (const [left, reset] of LIMITS) {
-    const remaining = headers[left]
-    if (remaining !== "0" && !(isRefusal && remaining === undefined)) continue
-    const value = headers[reset]
+  for (const limit of LIMITS) {
+    const left = headers[limit.left]
+    if (left !== "0" && !(isRefusal && left === undefined)) continue
+    const value = headers[limit.reset]
     if (typeof value === "string") resets = [...(resets ?? []), value]
   }
   const fields = headers.ratelimit
