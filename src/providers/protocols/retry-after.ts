@@ -88,8 +88,12 @@ const UNITS: Readonly<Record<string, number>> = {
 const SENTENCE =
   /\b(?:try again|retry) (?:in|after) (?:(\d{1,9}) seconds?\b|((?:\d{1,9}(?:\.\d{1,20})?(?:h|ms|m|s))+)(?!\w))/i
 
-/** Reads how many milliseconds a sentence asks to wait; undefined when it says nothing of that. */
-export const waitInWords = (message: string | undefined): number | undefined => {
+/**
+ * Reads how many milliseconds the sentence of a refusal asks to wait; undefined when it says nothing of that. With any
+ * other status than 429 it may be a client's own words that are quoted.
+ */
+export const waitInWords = (status: number, message: string | undefined): number | undefined => {
+  if (status !== 429) return undefined
   const [, seconds, duration] = (message && SENTENCE.exec(message)) || []
   const ms = seconds === undefined ? duration && goDuration(duration) : Number(seconds) * 1000
   return typeof ms === "number" && ms <= MAX_RESET_MS ? clamp(ms) : undefined

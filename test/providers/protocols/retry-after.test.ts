@@ -142,7 +142,8 @@ describe("waitInWords", () => {
     ["", undefined],
     [undefined, undefined],
   ])("%j", (words, ms) => {
-    assert.strictEqual(waitInWords(words), ms)
+    assert.strictEqual(waitInWords(429, words), ms)
+    assert.isUndefined(waitInWords(500, words))
   })
 })
 

@@ -15,7 +15,7 @@ export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
     message,
     param: stringAt(objectsAt(detail(details, "BadRequest"), "fieldViolations")[0], "field"),
     identifiers: [stringAt(error, "status"), reason],
-    retryAfterMs: delay ?? waitOf(answer.headers, nowMs, waitInWords(message)),
+    retryAfterMs: delay ?? waitOf(answer.headers, nowMs, waitInWords(answer.status, message)),
   })
 }
 

@@ -10,15 +10,15 @@ import { decided, described } from "./vendor-words.ts"
 /** Classifies an answer of an OpenAI-speaking provider that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
   const error = envelope(answer.body)
-  const inBody = waitInBody(error) ?? untilReset(limitsInBody(error), nowMs)
+  const inBody = waitInBody(answer.status, error) ?? untilReset(limitsInBody(error), nowMs)
   return faultOf(answer.status, error, waitOf(answer.headers, nowMs, inBody))
 }
 
 /** Reads how long to wait from the body: of Google's compatible API, or in words. */
-const waitInBody = (error: JsonObject | undefined): number | undefined =>
+const waitInBody = (status: number, error: JsonObject | undefined): number | undefined =>
   objectsAt(error, "details")
     .map((detail) => parseDuration(detail.retryDelay))
-    .find((delay) => delay !== undefined) ?? waitInWords(stringAt(error, "message"))
+    .find((delay) => delay !== undefined) ?? waitInWords(status, stringAt(error, "message"))
 
 /** Reads the header fields that OpenRouter puts into the body. */
 const limitsInBody = (error: JsonObject | undefined): ReadonlyArray<string> | undefined => {
@@ -34,7 +34,8 @@ const limitsInBody = (error: JsonObject | undefined): ReadonlyArray<string> | un
 /** Classifies an error inside of a 200: its own words stand for the status that the 200 took the place of. */
 export const classifyInBand = (data: unknown): Fault => {
   const error = envelope(data)
-  return faultOf(statusOf(error), error, waitInBody(error))
+  const status = statusOf(error)
+  return faultOf(status, error, waitInBody(status, error))
 }
 
 /** Returns the error that a 200 or an event with these choices is instead of an answer; undefined when it is none. */
