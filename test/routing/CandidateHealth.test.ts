@@ -107,11 +107,11 @@ describe("a limit that is used up", () => {
     const { health, succeed } = setup()
     const earlier = health.begin(0, { lateAfterMs: LATE_MS, isAnswering: () => false })
     health.rest(0, 30 * SECOND)
-    health.succeeded(earlier, 10)
+    health.succeeded(earlier)
     assert.isTrue(health.isResting(30 * SECOND - 1))
     assert.isFalse(health.isResting(30 * SECOND))
     assert.strictEqual(health.trippedForMs(10), 0)
-    assert.isFalse(health.offersProbe(60 * SECOND))
+    assert.isFalse(health.offersProbe(60 * SECOND, 100, 0.5))
     health.rest(10, 20 * SECOND)
     assert.isTrue(health.isResting(25 * SECOND))
     // An answer to a later call shows that there is room.
