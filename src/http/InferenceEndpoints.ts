@@ -54,6 +54,7 @@ export interface ReadCall {
   /** Undefined for a request without an Idempotency-Key. */
   readonly claim: { readonly key: string; readonly fingerprint: Uint8Array } | undefined
   readonly headers?: InferenceRequest["headers"]
+  readonly session?: InferenceRequest["session"]
   /** See `InferenceRequest`. */
   readonly deadlineMs?: number | undefined
 }
@@ -215,13 +216,14 @@ const make = Effect.gen(function* () {
       Effect.result,
     )
     if (Result.isFailure(read)) return yield* refuse(recorder, read.failure, exchange)
-    const { call, claim, deadlineMs, headers } = read.success
+    const { call, claim, deadlineMs, headers, session } = read.success
     const { stream } = call
     const request: InferenceRequest = {
       principal,
       requestedModel: call.requestedModel,
       task: call.task,
       headers,
+      session,
       deadlineMs,
       dryRun: call.dryRun,
       outlivesClient: claim !== undefined,

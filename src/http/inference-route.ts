@@ -24,6 +24,7 @@ import {
 } from "./InferenceEndpoints.ts"
 import { Refusals } from "./Refusals.ts"
 import { requestIdOf } from "./request-id.ts"
+import { sessionHeader } from "./session-header.ts"
 import { Uploads } from "./Uploads.ts"
 
 /** Understands a route's JSON body, to which some dialects have header fields. */
@@ -129,6 +130,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
       (call, bytes) => ({
         call,
         headers: routingHeaders(request),
+        session: sessionHeader(request),
         claim:
           key.success === undefined
             ? undefined

@@ -1,4 +1,5 @@
 /** `/v1/responses` as a WebSocket: each event of the client's is one request, and each of its answer's one message. */
+
 import type { IncomingMessage } from "node:http"
 import type { Socket } from "node:net"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -23,6 +24,7 @@ import { type InferenceRoute, makeJsonReader, makeRoutingHeaders } from "./infer
 import { Readiness } from "./Readiness.ts"
 import { Refusals } from "./Refusals.ts"
 import { newRequestId } from "./request-id.ts"
+import { sessionHeader } from "./session-header.ts"
 import { ending, errorEvent, inLines, linesIn, refusalOf } from "./socket-lines.ts"
 
 /** How long a WebSocket may be open, and without a request. A reference, so that a test need not wait. */
@@ -75,6 +77,7 @@ export const makeResponsesSocket = ({
       }
       const { socket } = NodeHttpServerRequest.toIncomingMessage(request)
       const headers = routingHeaders(request)
+      const session = sessionHeader(request)
       const conversation = new Conversation()
       const ended = Deferred.makeUnsafe<WebSocket.CloseEvent>()
       let taken = CONNECTION_BYTES
@@ -130,6 +133,7 @@ export const makeResponsesSocket = ({
                 : { ...call, stream: call.stream && inLines(call.stream) },
               claim: undefined,
               headers,
+              session,
               deadlineMs,
             }),
           ),

@@ -17,12 +17,15 @@ export const conversationOf = (
 ): string | undefined => {
   if (task._tag !== "Chat" || inputTokensOf(task) < MIN_CACHED_TOKENS) return undefined
   const { messages, prompt_cache_key: cacheKey } = task.request
-  const named = session ?? (typeof cacheKey === "string" && cacheKey !== "" ? cacheKey : undefined)
-  if (named !== undefined) return `${keyId} ${named.slice(0, MAX_ID_LENGTH)}`
+  const inBody = cacheKey ?? task.request.session_id
+  const named = session ?? (typeof inBody === "string" && inBody !== "" ? inBody : undefined)
+  // One session has conversations of several agents in it.
+  if (named !== undefined) return `${keyId} ${named.slice(0, MAX_ID_LENGTH)} ${applicationOf(task) ?? ""}`
   let hash = 0
   for (const { content, role } of messages) {
     hash = add(hash, role)
-    hash = add(hash, typeof content === "string" ? content : JSON.stringify(content ?? null))
+    if (typeof content === "string") hash = add(hash, content)
+    else if (content != null) hash = addTexts(hash, content, PART_DEPTH)
     if (role === "user") break
   }
   return `${keyId} #${hash}`
@@ -46,6 +49,18 @@ export const pointOf = (text: string): number => {
   const hash = add(add(0, text), "point")
   const low = Math.imul((hash >>> 0) ^ (hash >>> 15), 0x2c1b3c6d) >>> 0
   return ((low ^ (low >>> 13)) >>> 0) / 0x1_0000_0000
+}
+
+/** Text, the address of an image, the data of a file: no part has what tells it from others any deeper. */
+const PART_DEPTH = 3
+
+const addTexts = (hash: number, value: object, depth: number): number => {
+  let sum = hash
+  for (const each of Object.values(value)) {
+    if (typeof each === "string") sum = add(sum, each)
+    else if (typeof each === "object" && each !== null && depth > 0) sum = addTexts(sum, each, depth - 1)
+  }
+  return sum
 }
 
 /** Adds a text to a number below 2^53. */

@@ -67,12 +67,19 @@ describe("a conversation", () => {
 
   it("is what the client names, by its session before its cache's key, within its own key", () => {
     const named = idOf(first, { prompt_cache_key: "thread 1" })
-    assert.strictEqual(idOf([system(long("x")), user("y")], { prompt_cache_key: "thread 1" }), named)
+    const later = [first[0] ?? user(""), user("Something else")]
+    assert.strictEqual(idOf(later, { prompt_cache_key: "thread 1" }), named)
+    assert.strictEqual(idOf(later, { session_id: "thread 1" }), named)
     assert.notStrictEqual(idOf(first, { prompt_cache_key: "thread 2" }), named)
     assert.notStrictEqual(idOf(first, { prompt_cache_key: "thread 1" }, "another key"), named)
     assert.strictEqual(
       idOf(first, { prompt_cache_key: "thread 1" }, "key", "session"),
-      idOf([system(long("x")), user("y")], {}, "key", "session"),
+      idOf(later, {}, "key", "session"),
+    )
+    // Agents of one session have conversations of their own.
+    assert.notStrictEqual(
+      idOf([system(long("You sum up.")), user("y")], {}, "key", "session"),
+      idOf(later, {}, "key", "session"),
     )
     // A name of nothing is none.
     assert.strictEqual(idOf(first, { prompt_cache_key: "" }), idOf(first))
