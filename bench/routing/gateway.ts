@@ -51,7 +51,7 @@ const modelOf = ({ price }: CandidateTruth) => ({
   },
 })
 
-const configOf = (candidates: ReadonlyArray<CandidateTruth>): GatewayConfig => ({
+export const configOf = (candidates: ReadonlyArray<CandidateTruth>): GatewayConfig => ({
   providers: candidates.map((truth, position) => ({
     kind: "openai-compatible" as const,
     name: nameOf(position),
@@ -287,7 +287,12 @@ export const playGateway = (
             )
             return { candidate, ms: (stream.firstTokenAt ?? recorder.now()) - recorder.startedAt }
           }
-          const { candidate } = yield* attempts.run(plan, callWhole(deadlineOf(timeouts.deadlineMs, undefined)), recorder, () => Effect.void)
+          const { candidate } = yield* attempts.run(
+            plan,
+            callWhole(deadlineOf(timeouts.deadlineMs, undefined)),
+            recorder,
+            () => Effect.void,
+          )
           return { candidate, ms: now() - ask.atMs }
         }),
       )

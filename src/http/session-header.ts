@@ -1,5 +1,3 @@
-import type { HttpServerRequest } from "effect/http"
-
 /**
  * Header fields in which clients name the conversation that a request is a turn of, the first that is there: Claude Code's,
  * those of coding agents (Codex, pi, OpenCode) and of OpenRouter's clients, and LiteLLM's.
@@ -16,7 +14,9 @@ const SESSION_HEADERS = [
 /** Returns a client's own name of its conversation; undefined where it has none. */
 export const sessionHeader = ({
   headers,
-}: Pick<HttpServerRequest.HttpServerRequest, "headers">): string | undefined => {
+}: {
+  readonly headers: Readonly<Record<string, string | undefined>>
+}): string | undefined => {
   for (const name of SESSION_HEADERS) {
     const value = headers[name]
     if (value !== undefined && value !== "") return value

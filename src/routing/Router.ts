@@ -40,8 +40,6 @@ interface PlanInput extends AskedRequest {
   readonly remainingMs: number
 }
 
-/** Below this share of successes a candidate comes after every healthy one, whatever its score. */
-const HEALTHY_AVAILABILITY = 0.5
 /**
  * What is expected of the turns to come makes a turn at most so many times as good as it is by itself: a bound on how dear
  * loyalty can be.
@@ -112,14 +110,14 @@ const make = Effect.fnUntraced(function* () {
 
   const tierOf = (
     { call, refuses, target: { key } }: ReadyTarget,
-    availability: number,
+    isUnhealthy: boolean,
     nowMs: number,
   ): Tier => {
     const health = breakers.healthOf(key)
     if (health.trippedForMs(nowMs) > 0) return 2
     if (call.isReduced === true || refuses === true) return 1
     if (health.isResting(nowMs)) return 1
-    return availability >= HEALTHY_AVAILABILITY && !health.isSuspect(nowMs) ? 0 : 1
+    return isUnhealthy || health.isSuspect(nowMs) ? 1 : 0
   }
 
   const byScore = (
@@ -178,7 +176,7 @@ const make = Effect.fnUntraced(function* () {
         known: predicted.known,
         answers: predicted.answers,
         availability,
-        tier: tierOf(each, availability, nowMs),
+        tier: tierOf(each, predicted.isUnhealthy, nowMs),
         expectedMs: ms,
         weighedMs: scoredMs + burdenMs + failuresMs,
         weighedNanoUsd: scoredNanoUsd,

@@ -49,6 +49,8 @@ interface Prediction {
   readonly outputTokens: number
   /** 0..1 */
   readonly availability: number
+  /** See `Reliability`. */
+  readonly isUnhealthy: boolean
   /** Until a failure, on average. */
   readonly failureMs: number
   /** A call that takes so long is late. */
@@ -174,6 +176,7 @@ export class Statistics extends Context.Service<
           cachedTokens,
           outputTokens,
           availability: seen.reliability.availability(nowMs),
+          isUnhealthy: seen.reliability.isUnhealthy(nowMs),
           failureMs: seen.reliability.failureMs,
           lateAfterMs: seen.reliability.lateAfterMs(ms),
           patienceMs: seen.reliability.patienceMs(ms),

@@ -220,7 +220,7 @@ export class LatencyModel {
     let b0 = this.#overheadMs
     let b1 = this.#perOutput * USUAL_OUTPUT
     let b2 = this.#perInput * USUAL_INPUT
-    for (let sweep = 0; sweep < 12; sweep++) {
+    for (let sweep = 0; sweep < SWEEPS; sweep++) {
       b0 = Math.max(0, (g0 - this.#a01 * b1 - this.#a02 * b2) / a00)
       b1 = Math.max(0, (g1 - this.#a01 * b0 - this.#a12 * b2) / a11)
       b2 = Math.max(0, (this.#g2 - this.#a02 * b0 - this.#a12 * b1) / a22)
@@ -231,4 +231,6 @@ export class LatencyModel {
   }
 }
 
+/** Enough, as each answer begins where the one before it ended. */
+const SWEEPS = 2
 const USUAL_MS = 1_000

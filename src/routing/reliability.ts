@@ -13,6 +13,13 @@ const FAILING_HALF_LIFE_MS = 10 * 60_000
 const MAX_WEIGHT = 50
 /** A candidate starts as available, with so much weight. */
 const PRIOR_WEIGHT = 4
+/**
+ * Share of successes from which a candidate is healthy: of one that has failed in a row lately, that it has to come back to, as
+ * otherwise one that always fails would be asked first again and again in quiet times.
+ */
+const HEALTHY = 0.5
+const HEALTHY_AGAIN = 0.8
+const FAILURES_TO_DOUBT = 2
 /** Weight of the latest failure in how long failures take. */
 const FAILURE_WEIGHT = 0.2
 
@@ -35,8 +42,8 @@ export class Reliability {
   #atMs = 0
   #attempts = 0
   #succeeded = 0
-  /** True when the latest attempt succeeded. */
-  #working = true
+  /** Up to now; 0 when the latest attempt succeeded. */
+  #failuresInRow = 0
   /** Mean milliseconds until a failure. */
   #failureMs = 0
   /**
@@ -64,7 +71,13 @@ export class Reliability {
   forgive(): void {
     this.#attempts = 0
     this.#succeeded = 0
-    this.#working = true
+    this.#failuresInRow = 0
+  }
+
+  /** Tells a candidate that comes after every healthy one, whatever its score. */
+  isUnhealthy(nowMs: number): boolean {
+    const share = this.availability(nowMs)
+    return share < HEALTHY || (this.#failuresInRow >= FAILURES_TO_DOUBT && share < HEALTHY_AGAIN)
   }
 
   /** Predicts the share of attempts that succeed, above 0 and at most 1. */
@@ -96,7 +109,7 @@ export class Reliability {
   }
 
   #decay(nowMs: number): number {
-    const halfLifeMs = this.#working ? WORKING_HALF_LIFE_MS : FAILING_HALF_LIFE_MS
+    const halfLifeMs = this.#failuresInRow === 0 ? WORKING_HALF_LIFE_MS : FAILING_HALF_LIFE_MS
     return 2 ** (Math.min(0, this.#atMs - nowMs) / halfLifeMs)
   }
 
@@ -105,7 +118,7 @@ export class Reliability {
     const keep = this.#attempts * factor > MAX_WEIGHT - 1 ? (MAX_WEIGHT - 1) / this.#attempts : factor
     this.#attempts = this.#attempts * keep + weight
     this.#succeeded = this.#succeeded * keep + (succeeded ? 1 : 0)
-    this.#working = succeeded
+    this.#failuresInRow = succeeded ? 0 : this.#failuresInRow + 1
     this.#atMs = nowMs
   }
 }
