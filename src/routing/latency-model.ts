@@ -38,8 +38,11 @@ const MAX_LEVEL = 1_000
 
 /** Ratio to its prediction, or its inverse, beyond which an answer counts no further: an outlier, or news. */
 const SURPRISE = 2.5
-/** So many in a row and in one direction are news. */
+/** So many in a row and in one direction are news, and more of a candidate whose answers often surprise. */
 const SURPRISES_TO_BELIEVE = 3
+/** Chance of as many in a row by luck, as a logarithm. */
+const UNBELIEVABLE = Math.log(1e-6)
+const FIRST_SURPRISE_RATE = 0.01
 /** Weight of an answer in what lies beyond surprises: heavy tails count in the mean, and must not make it jump. */
 const TAIL = 1 / 200
 const MAX_TAIL = 30
@@ -71,6 +74,7 @@ export class LatencyModel {
   #variance = MAX_VARIANCE
   #noise = PRIOR_NOISE
   #surprises = 0
+  #surpriseRate = FIRST_SURPRISE_RATE
   #mildest = 1
   #tail = 0
   /** That were learned from. */
@@ -161,7 +165,10 @@ export class LatencyModel {
         Math.abs(Math.log(this.#mildest)) < Math.abs(Math.log(ratio / before))
       this.#mildest = further ? this.#mildest : ratio / before
     }
-    if (Math.abs(this.#surprises) >= SURPRISES_TO_BELIEVE) {
+    const needed = Math.max(SURPRISES_TO_BELIEVE, UNBELIEVABLE / Math.log(this.#surpriseRate))
+    this.#surpriseRate += 0.01 * ((direction === 0 ? 0 : 1) - this.#surpriseRate)
+    this.#surpriseRate = Math.min(0.5, Math.max(0.005, this.#surpriseRate))
+    if (Math.abs(this.#surprises) >= needed) {
       this.#level = before * this.#mildest
       this.#variance = this.#noise * this.#level ** 2
       this.#surprises = 0
