@@ -246,6 +246,7 @@ const make = Effect.fnUntraced(function* () {
 
     const { rules } = route
     const conversation = conversationOf(task, input.keyId, input.session)
+    const outputLimit = outputLimitOf(task)
     // The turns of a conversation are drawn alike.
     const draw =
       conversation !== undefined && rules.strategy === "weighted"
@@ -301,6 +302,8 @@ const make = Effect.fnUntraced(function* () {
         mode: modeOf(task),
         weights: rules.weights,
         estimated_input_tokens: inputTokens,
+        ...(task._tag === "Chat" && outputLimit !== undefined && { output_limit: outputLimit }),
+        ...(conversation !== undefined && { expected_turns: Math.round(10 * conversations.rest) / 10 }),
         candidates: candidates.map(describe),
         // Its key may not know which others there are.
         excluded: excluded.filter(({ rule }) => rule !== "not_allowed").map(describeExclusion),

@@ -40,6 +40,7 @@ const MAX_LEVEL = 1_000
 const SURPRISE = 2.5
 /** So many in a row and in one direction are news, and more of a candidate whose answers often surprise. */
 const SURPRISES_TO_BELIEVE = 3
+const MOST_SURPRISES_TO_BELIEVE = 6
 /** Chance of as many in a row by luck, as a logarithm. */
 const UNBELIEVABLE = Math.log(1e-6)
 const FIRST_SURPRISE_RATE = 0.01
@@ -165,13 +166,17 @@ export class LatencyModel {
         Math.abs(Math.log(this.#mildest)) < Math.abs(Math.log(ratio / before))
       this.#mildest = further ? this.#mildest : ratio / before
     }
-    const needed = Math.max(SURPRISES_TO_BELIEVE, UNBELIEVABLE / Math.log(this.#surpriseRate))
+    const needed = Math.min(
+      MOST_SURPRISES_TO_BELIEVE,
+      Math.max(SURPRISES_TO_BELIEVE, UNBELIEVABLE / Math.log(this.#surpriseRate)),
+    )
     this.#surpriseRate += 0.01 * ((direction === 0 ? 0 : 1) - this.#surpriseRate)
     this.#surpriseRate = Math.min(0.5, Math.max(0.005, this.#surpriseRate))
     if (Math.abs(this.#surprises) >= needed) {
       this.#level = before * this.#mildest
       this.#variance = this.#noise * this.#level ** 2
       this.#surprises = 0
+      this.#surpriseRate = FIRST_SURPRISE_RATE
       return
     }
     const error = clipped - before

@@ -59,6 +59,10 @@ interface Decision {
   readonly mode: CallMode
   readonly weights: Weights
   readonly estimated_input_tokens: number
+  /** Most output tokens that were asked for; absent: the request does not say. */
+  readonly output_limit?: number
+  /** Turns that are expected to follow in its conversation; absent: it is in none that a cache could hold. */
+  readonly expected_turns?: number
   readonly candidates: ReadonlyArray<DecisionCandidate>
   readonly excluded: ReadonlyArray<Excluded>
   readonly chosen_by: ChosenBy
@@ -72,6 +76,8 @@ interface DecisionCandidate {
   readonly predicted_ms: number
   readonly predicted_cost_usd: number | null
   readonly predicted_output_tokens: number
+  /** Calls under way there; absent: none. */
+  readonly in_flight?: number
   /** Input tokens expected in its prompt cache; absent: none. */
   readonly cached_tokens?: number
   /**
@@ -138,6 +144,7 @@ export const describe = (candidate: Candidate, index: number): DecisionCandidate
   predicted_cost_usd:
     candidate.expectedNanoUsd === undefined ? null : toUsd(Math.round(candidate.expectedNanoUsd)),
   predicted_output_tokens: Math.round(candidate.expectedOutputTokens),
+  ...(candidate.features.inFlight > 0 && { in_flight: candidate.features.inFlight }),
   ...(candidate.features.cachedTokens >= 1 && { cached_tokens: Math.round(candidate.features.cachedTokens) }),
   ...(Math.round(candidate.weighedMs) !== Math.round(candidate.expectedMs) && {
     weighed_ms: Math.round(candidate.weighedMs),

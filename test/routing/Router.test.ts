@@ -343,6 +343,7 @@ describe("decision", () => {
         mode: "whole",
         weights: { latency: 0.6, cost: 0.4 },
         estimated_input_tokens: 6,
+        output_limit: 100,
         candidates: [
           {
             provider: "b",
