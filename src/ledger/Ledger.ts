@@ -1,5 +1,5 @@
 import { join } from "node:path"
-import { Clock, Context, Effect, Layer, Metric, Schedule } from "effect"
+import { Clock, Context, Effect, Layer, Metric, Schedule, type Scope } from "effect"
 import { SqlClient } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
 import { SchemaReady } from "../database/SchemaReady.ts"
@@ -58,24 +58,29 @@ export class Ledger extends Context.Service<
     readonly journalFault: () => string | undefined
   }
 >()("gateway/ledger/Ledger") {
+  /** On a journal, and with so much memory for what that does not take. */
+  static readonly layerOn = <E>(
+    journal: Effect.Effect<Journal, E, Scope.Scope>,
+    overflowCharacters: number,
+  ): Layer.Layer<Ledger, E, SqlClient.SqlClient> =>
+    Layer.effect(
+      Ledger,
+      Effect.flatMap(journal, (journal) => make(journal, new MemoryJournal(overflowCharacters))),
+    )
+
   static readonly layerMemory = (
     maxCharacters = MEMORY_CHARACTERS,
   ): Layer.Layer<Ledger, never, SqlClient.SqlClient> =>
-    Layer.effect(
-      Ledger,
-      Effect.suspend(() => make(new MemoryJournal(maxCharacters), new MemoryJournal(0))),
+    Ledger.layerOn(
+      Effect.sync(() => new MemoryJournal(maxCharacters)),
+      0,
     )
 
   static readonly layerFile = (
     options: FileJournalOptions,
     overflowCharacters = MEMORY_CHARACTERS,
   ): Layer.Layer<Ledger, JournalUnusable, SqlClient.SqlClient> =>
-    Layer.effect(
-      Ledger,
-      Effect.flatMap(FileJournal.open(options), (journal) =>
-        make(journal, new MemoryJournal(overflowCharacters)),
-      ),
-    )
+    Ledger.layerOn(FileJournal.open(options), overflowCharacters)
 
   static readonly layer: Layer.Layer<Ledger, JournalUnusable, SqlClient.SqlClient | Settings> = Layer.unwrap(
     Effect.map(Settings, ({ dataDir, gateway: { ledger } }) =>

@@ -21,6 +21,11 @@ export class Dice {
     return Math.floor(this.next() * limit)
   }
 
+  /** Whole, from `low`, below `high`. */
+  between(low: number, high: number): number {
+    return low + this.below(high - low)
+  }
+
   chance(share: number): boolean {
     return this.next() < share
   }

@@ -41,19 +41,22 @@ export class VirtualTime {
           })
         }),
     }
-    this.scheduler = new Scheduler.MixedScheduler("async", (task) => {
-      let cancelled = false
-      this.#ready.push(() => {
-        if (!cancelled) task()
-      })
-      return () => {
-        cancelled = true
-      }
-    })
+    this.scheduler = new Scheduler.MixedScheduler("async", (task) => this.soon(task))
   }
 
   get nowMs(): number {
     return this.#nowMs
+  }
+
+  /** Calls `task` at this same time, after all that is ready. Returns what takes it back. */
+  soon(task: () => void): () => void {
+    let cancelled = false
+    this.#ready.push(() => {
+      if (!cancelled) task()
+    })
+    return () => {
+      cancelled = true
+    }
   }
 
   /** Calls `wake` at a time, after all that is ready before. */
