@@ -32,6 +32,12 @@ const MORE_PATIENCE = 4
  */
 const MAX_SHARE_IN_FLIGHT = 0.9
 
+/**
+ * A call that runs out of its request's time says something of its candidate if it had so much of the time that requests
+ * have, or was late: what is left after a slow upload is none of the candidate's doing.
+ */
+const FAIR_SHARE_OF_DEADLINE = 0.5
+
 type RecordIntent = (candidate: Candidate, startedAt: number) => Effect.Effect<void>
 
 interface Answered<A> {
@@ -62,6 +68,7 @@ export class Attempts extends Context.Service<
 const make = Effect.gen(function* () {
   const { gateway, otlpEndpoint } = yield* Settings
   const { maxAttempts, maxInFlight } = gateway.limits
+  const fullMs = { whole: gateway.timeouts.deadlineMs, stream: gateway.timeouts.streamMs }
   const models = gateway.providers.reduce((count, provider) => count + provider.models.length, 0)
   const maxWaitingEach = models > 1 ? Math.max(1, Math.floor(maxInFlight * MAX_SHARE_IN_FLIGHT)) : maxInFlight
   const breakers = yield* Breakers
@@ -99,6 +106,8 @@ const make = Effect.gen(function* () {
         const nowMs = monotonicMsUnsafe(clock)
         breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
       })
+      const isHurried =
+        remainingMs < Math.min(candidate.lateAfterMs, FAIR_SHARE_OF_DEADLINE * fullMs[call.mode])
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
         call.deadline.isClients
@@ -113,7 +122,11 @@ const make = Effect.gen(function* () {
         return cost
       }
       const recorded = breakers
-        .run(candidate.key, { lateAfterMs: candidate.lateAfterMs, isAnswering: call.committed }, upstream)
+        .run(
+          candidate.key,
+          { lateAfterMs: candidate.lateAfterMs, isAnswering: call.committed, isHurried },
+          upstream,
+        )
         .pipe(
           Effect.onExit((exit) => {
             const endedAt = recorder.now()
@@ -122,6 +135,7 @@ const make = Effect.gen(function* () {
             recorder.attemptEnded(record)
             const ms = (call.firstTokenAt() ?? endedAt) - startedAt
             measure(update, record)
+            if (isHurried && record.outcome === "timeout") return Effect.void
             return learn(router, candidate, call.mode, record, ms)
           }),
           Effect.map((answer) => ({ candidate, answer, cost: price(answer) })),

@@ -10,7 +10,10 @@ import { type CallForecast, CandidateHealth } from "./CandidateHealth.ts"
 export class Breakers extends Context.Service<
   Breakers,
   {
-    /** Runs one attempt and learns from how it ends, and while it hangs. Interruption teaches nothing. */
+    /**
+     * Runs one attempt and learns from how it ends, and while it hangs. Interruption teaches nothing, nor does a timeout
+     * that came too early.
+     */
     readonly run: <A, R>(
       key: string,
       forecast: CallForecast,
@@ -43,7 +46,8 @@ const make = () => {
           const nowMs = monotonicMsUnsafe(clock)
           const error = Exit.isSuccess(exit) ? undefined : providerError(exit.cause)
           if (Exit.isSuccess(exit)) health.succeeded(call)
-          else if (error === undefined) health.abandoned(call)
+          else if (error === undefined || (forecast.isHurried && error.kind === "timeout"))
+            health.abandoned(call)
           else health.failed(call, nowMs, error)
           return Effect.void
         })

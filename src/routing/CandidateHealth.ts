@@ -6,6 +6,8 @@ export interface CallForecast {
   readonly lateAfterMs: number
   /** True once something of the answer has come. */
   readonly isAnswering: () => boolean
+  /** Its request leaves it too little time for a timeout to say anything of the candidate. */
+  readonly isHurried?: boolean
 }
 
 /** One call under way. */

@@ -56,6 +56,18 @@ describe("circuit", () => {
       assert.isAbove(trippedForMs(), 0)
     }))
 
+  test("is not moved by timeouts of calls that had no time, though by their other failures", () =>
+    Effect.gen(function* () {
+      const { run } = yield* Breakers
+      const { times, trippedForMs } = yield* setup
+      const forecast = { lateAfterMs: 1_000, isAnswering: () => false, isHurried: true }
+      const hurried = (kind: ProviderErrorKind) => Effect.result(run(KEY, forecast, Effect.fail(error(kind))))
+      yield* times(10, hurried("timeout"))
+      assert.strictEqual(trippedForMs(), 0)
+      yield* times(5, hurried("connect"))
+      assert.isAbove(trippedForMs(), 0)
+    }))
+
   test("is not moved by errors that are the client's", () =>
     Effect.gen(function* () {
       const { fail, times, trippedForMs } = yield* setup
