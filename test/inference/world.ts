@@ -50,7 +50,7 @@ export const limits = {
   maxUpstreamBytes: 1_000_000,
 }
 
-export const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
+const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {
   a: [
     { name: "m", kind: "chat", price: price(1) },
     // Dearer from a second after the start on.

@@ -1,0 +1,152 @@
+import { Clock, Context, Effect, Layer, Redacted, type Scope } from "effect"
+import type { SqlClient } from "effect/sql"
+import type { Authenticator } from "../../src/auth/Authenticator.ts"
+import type { ModelConfig, Price } from "../../src/catalog/model.ts"
+import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
+import { Settings } from "../../src/config/Settings.ts"
+import { InferenceEndpoints } from "../../src/http/InferenceEndpoints.ts"
+import type { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
+import { Idempotency } from "../../src/idempotency/Idempotency.ts"
+import { Attempts } from "../../src/inference/Attempts.ts"
+import { Inference } from "../../src/inference/Inference.ts"
+import type { Journal } from "../../src/journal/Journal.ts"
+import { Ledger } from "../../src/ledger/Ledger.ts"
+import { Admission } from "../../src/limits/Admission.ts"
+import { EventLoopDelay } from "../../src/limits/EventLoopDelay.ts"
+import { RateLimits } from "../../src/limits/RateLimits.ts"
+import type { Providers } from "../../src/providers/Providers.ts"
+import { Breakers } from "../../src/routing/Breakers.ts"
+import { RetryBudget } from "../../src/routing/RetryBudget.ts"
+import { Router } from "../../src/routing/Router.ts"
+import { refs, route, simulated } from "../routing/world.ts"
+
+/**
+ * The gateway of all worlds, everything between its edges real. Three providers serve the route `auto`: `a` is the
+ * cheapest and goes first while nothing is known, then `b`; `c` has no price. `b/big` takes longer prompts.
+ */
+
+export type ProviderName = "a" | "b" | "c"
+
+export const timeouts = {
+  connectMs: 3_000,
+  headersMs: 15_000,
+  bodyMs: 15_000,
+  deadlineMs: 60_000,
+  streamMs: 120_000,
+  firstTokenMs: 10_000,
+  keepAliveMs: 15_000,
+  clientStallMs: 30_000,
+  drainMs: 20_000,
+}
+
+const usualLimits = {
+  maxAttempts: 4,
+  retryRatio: 0.2,
+  requestsPerMinute: 120,
+  maxInFlight: 200,
+  maxStreams: 200,
+  maxKeyShare: 0.5,
+  maxEventLoopDelayMs: 100,
+  maxUpstreamBytes: 1_000_000,
+}
+
+export type Limits = typeof usualLimits
+export type LimitChanges = Partial<Limits>
+
+export const limitsOf = (changes: LimitChanges): Limits => ({ ...usualLimits, ...changes })
+
+/** Cached input at a tenth of the price. */
+const price = (usdPer1M: number): Price => ({
+  inputNanoPer1M: usdPer1M * 1e9,
+  cachedInputNanoPer1M: usdPer1M * 1e8,
+  outputNanoPer1M: usdPer1M * 4e9,
+  source: "test",
+  asOf: "2026-11-23",
+})
+
+export const models: Readonly<Record<ProviderName, ReadonlyArray<ModelConfig>>> = {
+  a: [{ name: "m", kind: "chat", price: price(1) }],
+  b: [
+    { name: "m", kind: "chat", price: price(2) },
+    { name: "big", kind: "chat", price: price(8) },
+  ],
+  c: [{ name: "m", kind: "chat" }],
+}
+
+export const targets = ["a/m", "b/m", "b/big", "c/m"] as const
+
+export const providerNames: ReadonlyArray<ProviderName> = ["a", "b", "c"]
+
+const gatewayOf = (changes: LimitChanges): GatewayConfig => ({
+  providers: providerNames.map((name) => simulated(name, models[name])),
+  priceLayers: new Map(),
+  off: new Map(),
+  routes: new Map([
+    [
+      "auto",
+      route(refs("a/m", "b/m", "c/m"), { largerContext: refs("b/big"), exploration: 0.05, hysteresis: 0.1 }),
+    ],
+    ["only-a", route(refs("a/m"), { name: "only-a" })],
+  ]),
+  timeouts,
+  limits: limitsOf(changes),
+  ledger: { journal: "memory", journalMaxBytes: 0 },
+})
+
+const settingsOf = (changes: LimitChanges) =>
+  Layer.succeed(Settings, {
+    host: "127.0.0.1",
+    port: 0,
+    docs: true,
+    metrics: true,
+    dataDir: "unused",
+    adminJwtSecret: Redacted.make("unused"),
+    maxBodyBytes: 1_000_000,
+    gateway: gatewayOf(changes),
+  })
+
+/** Without its samples of the event loop, which has no delay here: they come four times a second. */
+const admission = Admission.layerNoDeps.pipe(
+  Layer.provide(Layer.succeed(EventLoopDelay, { take: () => 0 })),
+  Layer.provide(
+    Layer.effect(
+      Clock.Clock,
+      Effect.map(Clock.Clock, (clock): Clock.Clock => ({ ...clock, sleep: () => Effect.never })),
+    ),
+  ),
+)
+
+const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(Layer.provideMerge(Breakers.layer))
+
+/** What a gateway finds around it. */
+interface Surroundings {
+  readonly limits: LimitChanges
+  readonly edges: Layer.Layer<Authenticator | ClaimStore | Providers | SqlClient.SqlClient>
+  readonly journal: Effect.Effect<Journal, never, Scope.Scope>
+}
+
+/** Characters of records that wait in memory while the journal takes none. */
+const OVERFLOW_CHARACTERS = 1_000_000
+
+export const startGateway = ({ edges, journal, limits }: Surroundings) =>
+  Effect.map(
+    Layer.build(
+      Layer.fresh(
+        InferenceEndpoints.layer.pipe(
+          Layer.provideMerge(Inference.layer),
+          Layer.provide(Attempts.layer),
+          Layer.provideMerge(routing),
+          Layer.provide([Idempotency.layerNoDeps, RateLimits.layerMemory, admission]),
+          Layer.provide(Ledger.layerOn(journal, OVERFLOW_CHARACTERS)),
+          Layer.provide([edges, settingsOf(limits)]),
+        ),
+      ),
+    ),
+    (context) => ({
+      endpoints: Context.get(context, InferenceEndpoints),
+      inference: Context.get(context, Inference),
+      breakers: Context.get(context, Breakers),
+    }),
+  )
+
+export type Gateway = Effect.Success<ReturnType<typeof startGateway>>

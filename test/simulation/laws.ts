@@ -1,0 +1,598 @@
+import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
+import type { AttemptRow, Row } from "./Books.ts"
+import { principals, type Sight } from "./Client.ts"
+import { limitsOf, models, timeouts } from "./gateway.ts"
+import type { Run } from "./run.ts"
+import type { UpstreamCall } from "./Upstream.ts"
+import { eventsOf, type Visit } from "./World.ts"
+
+/** One way in which a world broke a law. */
+export interface Violation {
+  readonly law: string
+  /** The visit that it is about, if it is about one. */
+  readonly visit: string | undefined
+  readonly what: string
+}
+
+interface Law {
+  readonly name: string
+  /** What it says, as a sentence. */
+  readonly says: string
+  readonly check: (run: Run, report: Report) => void
+}
+
+type Report = (about: Visit | undefined, what: string) => void
+
+const idempotency = IdempotencyLimits.defaultValue()
+
+// ---- What a run says of a visit ----
+
+const deadlineOf = (visit: Visit): number =>
+  // Requests count whole milliseconds.
+  visit.atMs + (visit.stream && !visit.dryRun ? timeouts.streamMs : timeouts.deadlineMs) + 1
+
+const died = (run: Run, process: string | undefined): boolean =>
+  run.deaths.some((death) => death.process === process)
+
+/** The visit's process is dead, and by then could not write down what it knew. */
+const mayBeLost = (run: Run, process: string | undefined): boolean =>
+  died(run, process) && eventsOf(run.world, "outage").some(({ of }) => of === "disk")
+
+/** What an upstream call may be in the books as. */
+const asAttempt = ({ bytes, outcome, visit }: UpstreamCall): ReadonlyArray<AttemptRow["outcome"]> => {
+  switch (outcome) {
+    case undefined:
+      return ["lost"]
+    case "cancelled":
+      // Left by the story, since nothing was said in time.
+      return visit.stream ? ["cancelled", "timeout", "client_too_slow"] : ["cancelled"]
+    case "success":
+      return visit.stream && bytes === 0 ? ["bad_response"] : ["success"]
+    case "timeout":
+      return visit.stream ? ["timeout", "client_too_slow"] : ["timeout"]
+    default:
+      return [outcome]
+  }
+}
+
+const show = (calls: ReadonlyArray<UpstreamCall>): string =>
+  calls.map(({ outcome = "lost", target }) => `${target} ${outcome}`).join(", ") || "none"
+
+const showAttempts = (row: Row | undefined): string =>
+  row === undefined
+    ? "no row"
+    : `${row.status} ${row.error_code}: ${row.attempts.map(({ model, outcome, provider }) => `${provider}/${model} ${outcome}`).join(", ") || "none"}`
+
+// ---- Laws ----
+
+const ledger: Law = {
+  name: "ledger",
+  says: "Every request that was answered has one row, and every call to a provider one attempt, whoever crashed when; no row is nobody's",
+  check: (run, report) => {
+    const { callsOf, leftovers, rows, sights } = run
+    const known = new Set(sights.map(({ visit }): string => visit.id))
+    for (const id of rows.keys()) if (!known.has(id)) report(undefined, `row ${id} is nobody's`)
+    if (leftovers > 0) report(undefined, `${leftovers} records never got into the database`)
+    let counted = 0
+    for (const sight of sights) {
+      const { authenticated, code, endedAtMs, ending, process, replayed, status, visit } = sight
+      const row = rows.get(visit.id)
+      const calls = callsOf(visit)
+      if (mayBeLost(run, process)) continue
+      if (
+        row !== undefined &&
+        (visit.dryRun ? sight.understoodAtMs !== undefined && status === 200 : !authenticated)
+      )
+        report(visit, "has a row, and should have none")
+      if (row === undefined) {
+        if (calls.length > 0) report(visit, `has no row, and these calls: ${show(calls)}`)
+        if (visit.dryRun || replayed || !authenticated) continue
+        if (ending === "delivered" || ending === "broken") report(visit, `was ${ending}, and has no row`)
+        if (ending === "refused" && status !== undefined && (status >= 499 ? status === 503 : true))
+          counted += 1
+        else if (ending === "refused") report(visit, `was refused with ${status}, and has no row`)
+        if (ending === "left" && visit.claim === undefined) report(visit, "left, and has no row")
+        continue
+      }
+      const lost = died(run, process)
+      const exact = row.attempts.length === calls.length
+      // An intent may have been noted whose call did not leave any more.
+      if (
+        !exact &&
+        !(lost && row.attempts.length === calls.length + 1 && row.attempts.at(-1)?.outcome === "lost")
+      )
+        report(visit, `its calls are ${show(calls)}, in the books is ${showAttempts(row)}`)
+      for (const [i, call] of calls.entries()) {
+        const attempt = row.attempts[i]
+        if (attempt === undefined) break
+        const may = lost ? [...asAttempt(call), "lost"] : asAttempt(call)
+        if (`${attempt.provider}/${attempt.model}` !== call.target || !may.includes(attempt.outcome))
+          report(visit, `its calls are ${show(calls)}, in the books is ${showAttempts(row)}`)
+      }
+      if (replayed) continue
+      const says = `in the books is ${showAttempts(row)}`
+      if (ending === "delivered" && (row.status !== 200 || row.error_code !== null))
+        report(visit, `was delivered, ${says}`)
+      if (ending === "broken" && row.error_code === null) report(visit, `broke, ${says}`)
+      if (ending === "refused" && visit.claim === undefined && row.error_code !== code)
+        report(visit, `was refused with ${code}, ${says}`)
+      // What it did not wait for, or did not read, had come to its end.
+      const ended =
+        visit.atMs + row.latency_ms <= (endedAtMs ?? 0) + 2 || (visit.stream && row.status === 200)
+      if (ending === "left" && visit.claim === undefined && row.status !== 499 && !ended && !lost)
+        report(visit, `left, ${says}`)
+    }
+    const aggregated = [...rows.values()].reduce((sum, { requests }) => sum + requests - 1, 0)
+    if (run.deaths.length === 0 ? aggregated !== counted : aggregated > counted)
+      report(undefined, `${counted} refusals have no row, and rows stand for ${aggregated} of them`)
+  },
+}
+
+const money: Law = {
+  name: "money",
+  says: "Costs are the price list's to the nano-dollar, for every attempt and every request; or null, with a reason",
+  check: (run, report) => {
+    for (const { visit } of run.sights) {
+      const row = run.rows.get(visit.id)
+      if (row === undefined) continue
+      for (const attempt of row.attempts) {
+        const cost = costOf(attempt.provider, attempt.model, attempt)
+        if (attempt.cost_nano_usd !== cost)
+          report(
+            visit,
+            `an attempt at ${attempt.provider}/${attempt.model} costs ${cost}, not ${attempt.cost_nano_usd}`,
+          )
+      }
+      const cost = row.provider === null ? null : costOf(row.provider, row.model, row)
+      if (row.cost_nano_usd !== cost) report(visit, `costs ${cost}, not ${row.cost_nano_usd}`)
+      if (row.provider !== null && (row.cost_nano_usd === null) !== (row.cost_reason !== null))
+        report(visit, `costs ${row.cost_nano_usd}, and the reason is ${row.cost_reason}`)
+      const sold = run
+        .callsOf(visit)
+        .find(({ bytes, outcome }) => outcome === "success" && !(visit.stream && bytes === 0))
+      if (row.status !== 200 || row.error_code !== null || sold === undefined) continue
+      const { cachedTokens = null, inputTokens = null, outputTokens = null } = sold.usage ?? {}
+      if (
+        row.input_tokens !== inputTokens ||
+        row.output_tokens !== outputTokens ||
+        row.cached_tokens !== cachedTokens
+      )
+        report(visit, "has other tokens in the books than the provider counted")
+    }
+  },
+}
+
+/** Nano-dollars of tokens, by the test's own arithmetic. */
+const costOf = (
+  provider: string,
+  model: string | null,
+  used: Pick<AttemptRow, "input_tokens" | "output_tokens" | "cached_tokens">,
+): number | null => {
+  const price = Object.entries(models)
+    .find(([name]) => name === provider)?.[1]
+    .find(({ name }) => name === model)?.price
+  if (price === undefined || used.input_tokens === null || used.output_tokens === null) return null
+  const cached = BigInt(used.cached_tokens ?? 0)
+  const total =
+    (BigInt(used.input_tokens) - cached) * BigInt(price.inputNanoPer1M) +
+    cached * BigInt(price.cachedInputNanoPer1M ?? price.inputNanoPer1M) +
+    BigInt(used.output_tokens) * BigInt(price.outputNanoPer1M)
+  return Number((total + 500_000n) / 1_000_000n)
+}
+
+const pointOfNoReturn: Law = {
+  name: "point of no return",
+  says: "Once a client has something of an answer, nobody else is asked; it gets a prefix of one provider's words, and all of them or an error",
+  check: (run, report) => {
+    for (const { ending, replayed, text, visit } of run.sights) {
+      if (!visit.stream) continue
+      const pieces = [...text.matchAll(/<(\d+)\.(\d+)>/g)]
+      const [first] = pieces
+      if (first === undefined) continue
+      const call = run.calls[Number(first[1])]
+      if (call === undefined || (call.visit.id !== visit.id && !replayed)) {
+        report(visit, "got an answer that nobody gave to it")
+        continue
+      }
+      if (pieces.some(([, number, piece], i) => number !== first[1] || Number(piece) !== i))
+        report(visit, "got pieces of an answer out of their order, or of several")
+      const later = run.callsOf(call.visit).some(({ number }) => number > call.number)
+      if (later)
+        report(
+          visit,
+          `got something of ${call.target}'s answer, and another was asked: ${show(run.callsOf(call.visit))}`,
+        )
+      const ends = text.match(/data: (\[DONE\]|error \w+)\n\n/g) ?? []
+      if (ends.length > 1) report(visit, `has ${ends.length} ends`)
+      if (ending === "delivered" && (pieces.length !== call.pieces || call.outcome !== "success"))
+        report(visit, `was delivered ${pieces.length} of ${call.pieces} pieces of a ${call.outcome}`)
+    }
+  },
+}
+
+const boundedWork: Law = {
+  name: "bounded work",
+  says: "Attempts, deadline and the share of retries hold for every request and provider, and what follows a failure is what its kind allows",
+  check: (run, report) => {
+    const asked = new Map<string, { requests: number; retries: number }>()
+    for (const { visit } of run.sights) {
+      const calls = run.callsOf(visit)
+      const deadlineMs = deadlineOf(visit)
+      if (calls.length > run.limits.maxAttempts) report(visit, `${calls.length} attempts`)
+      let previous: UpstreamCall | undefined
+      for (const call of calls) {
+        if (call.atMs >= deadlineMs) report(visit, "an attempt after the deadline")
+        if (call.atMs + call.timeoutMs > deadlineMs) report(visit, "an attempt with more time than there is")
+        if ((call.endedAtMs ?? 0) > deadlineMs) report(visit, "an attempt that outlives its request")
+        const name = `${call.process} ${call.provider}`
+        const share = asked.get(name) ?? { requests: 0, retries: 0 }
+        asked.set(name, share)
+        if (previous?.target !== call.target) share.requests += 1
+        else share.retries += 1
+        if (previous !== undefined) {
+          const fault = following(previous, call)
+          if (fault !== undefined) report(visit, fault)
+        }
+        previous = call
+      }
+    }
+    for (const [name, { requests, retries }] of asked)
+      if (retries > 3 + run.limits.retryRatio * requests)
+        report(undefined, `${retries} retries for ${requests} requests at ${name}`)
+  },
+}
+
+const FINAL = new Set<UpstreamCall["outcome"]>(["bad_request", "content_filter"])
+const NEVER_AGAIN = new Set<UpstreamCall["outcome"]>([
+  "auth",
+  "model_not_found",
+  "not_enabled",
+  "quota_exhausted",
+  "timeout",
+  "cancelled",
+])
+
+/** What is wrong with asking again like this. */
+const following = (previous: UpstreamCall, call: UpstreamCall): string | undefined => {
+  const { outcome } = previous
+  const why = `${call.target} was asked after ${previous.target} ${outcome}`
+  const mute = outcome === "success" && previous.bytes === 0
+  if (outcome === undefined || (outcome === "success" && !mute) || FINAL.has(outcome)) return why
+  if (outcome === "context_length_exceeded" && call.target !== "b/big") return why
+  if (call.target !== previous.target) return undefined
+  if (NEVER_AGAIN.has(outcome)) return why
+  const waitedMs = call.atMs - (previous.endedAtMs ?? Number.NaN)
+  return waitedMs >= (previous.retryAfterMs ?? 0)
+    ? undefined
+    : `${why}, after ${waitedMs} ms of ${previous.retryAfterMs}`
+}
+
+const providersTrouble: Law = {
+  name: "whose trouble",
+  says: "What providers do wrong never reaches a client as its own mistake: no 401, 403 or 400, and no 429 as if it had sent too much",
+  check: (run, report) => {
+    for (const { code, ending, replayed, retryAfterMs, status, understoodAtMs, visit } of run.sights) {
+      if (retryAfterMs !== undefined && !(retryAfterMs >= 0 && retryAfterMs < Number.POSITIVE_INFINITY))
+        report(visit, `is told to come back after ${retryAfterMs} ms`)
+      if (code === undefined || replayed || (ending !== "refused" && ending !== "broken")) continue
+      const calls = run.callsOf(visit)
+      const says = `got ${code} (${status}); its calls: ${show(calls)}`
+      const fair = isFair(code, visit, understoodAtMs, calls)
+      if (!fair) report(visit, says)
+    }
+  },
+}
+
+/** Tells whether a client may be told this. */
+const isFair = (
+  code: NonNullable<Sight["code"]>,
+  visit: Visit,
+  understoodAtMs: number | undefined,
+  calls: ReadonlyArray<UpstreamCall>,
+): boolean => {
+  const unasked = calls.length === 0
+  switch (code) {
+    case "invalid_api_key":
+      return visit.credential === "invalid"
+    case "invalid_json":
+      return !visit.readable && unasked
+    case "model_not_allowed":
+      return principals[visit.client].models !== undefined && visit.model !== "auto" && unasked
+    case "model_not_found":
+      return visit.model === "nobody" && unasked
+    case "rate_limited":
+    case "concurrency_limited":
+      return unasked
+    case "upstream_rate_limited":
+      return calls.every(({ outcome }) => outcome === "rate_limited") && !unasked
+    case "invalid_request":
+      return visit.mistake === "bad_request"
+    case "content_filter":
+    case "context_length_exceeded":
+      return visit.mistake === code
+    case "client_too_slow":
+      return visit.reads !== undefined
+    case "idempotency_key_reused":
+    case "idempotency_in_progress":
+    case "idempotency_unavailable":
+    case "idempotency_answer_not_stored":
+      return (
+        (visit.claim !== undefined && unasked) ||
+        (code !== "idempotency_key_reused" && visit.claim !== undefined)
+      )
+    case "request_aborted":
+      return visit.claim !== undefined
+    case "auth_unavailable":
+    case "overloaded":
+      return unasked
+    case "upstream_timeout":
+    case "upstream_auth":
+    case "upstream_quota":
+    case "upstream_error":
+    case "upstream_bad_response":
+    case "upstream_overloaded":
+    case "no_provider_available":
+      return understoodAtMs !== undefined
+    default:
+      return false
+  }
+}
+
+const blame: Law = {
+  name: "blame",
+  says: "A provider that is well is never tripped, whatever clients and other providers do",
+  check: (run, report) => {
+    for (const { atMs, process, target } of run.trips)
+      if ([...run.steady].some((name) => target.startsWith(`${name}/`)))
+        report(undefined, `${target} is tripped in ${process} at ${atMs} ms, and nothing is wrong with it`)
+  },
+}
+
+const oneAnswer: Law = {
+  name: "one answer per key",
+  says: "Of a key at most one run is under way, over all gateways; who asks again gets the same bytes, and nobody is asked again once there is an answer",
+  check: (run, report) => {
+    const unsure =
+      run.deaths.length > 0 || eventsOf(run.world, "outage").some(({ of }) => of.startsWith("database"))
+    const groups = Map.groupBy(
+      run.sights.filter(({ visit }) => visit.claim !== undefined),
+      ({ visit }) => `${visit.client} ${visit.claim?.key}`,
+    )
+    for (const [name, group] of groups) {
+      const runs = group
+        .filter(({ visit }) => run.callsOf(visit).length > 0)
+        .map((sight) => {
+          const calls = run.callsOf(sight.visit)
+          const death = run.deaths.find(({ process }) => process === sight.process)
+          return {
+            sight,
+            fromMs: calls[0]?.atMs ?? Number.NaN,
+            toMs: calls.at(-1)?.endedAtMs ?? death?.atMs ?? Number.NaN,
+          }
+        })
+        .sort((one, other) => one.fromMs - other.fromMs)
+      for (const [i, { fromMs, sight }] of runs.entries()) {
+        const before = runs[i - 1]
+        if (before !== undefined && fromMs < before.toMs && !isLeaseLost(run, before.fromMs, fromMs))
+          report(sight.visit, `runs for ${name} while ${before.sight.visit.id} does`)
+        if (
+          run.callsOf(sight.visit).some(({ outcome }) => outcome === "cancelled") &&
+          !sight.visit.stream &&
+          !unsure
+        )
+          report(sight.visit, "was cut off, although its key lets it go on")
+      }
+      const complete = runs.filter(({ sight }) => {
+        const row = run.rows.get(sight.visit.id)
+        return row?.status === 200 && row.error_code === null
+      })
+      if (complete.length > 1 && !unsure)
+        report(complete[1]?.sight.visit, `${complete.length} runs for ${name} were completed`)
+
+      const answers = Map.groupBy(
+        group.filter(({ ending }) => ending === "delivered"),
+        ({ text }) => ownerOf(run, text),
+      )
+      for (const [owner, same] of answers) {
+        for (const { replayed, text, visit } of same) {
+          if (withoutComments(text) !== withoutComments(same[0]?.text ?? ""))
+            report(visit, `has another answer than ${same[0]?.visit.id}`)
+          if (replayed !== (owner !== visit.id))
+            report(visit, `got ${owner}'s answer as ${replayed ? "a replay" : "its own"}`)
+          const source = group.find((other) => other.visit.id === owner)
+          if (source === undefined) report(visit, `got ${owner}'s answer, which has another key`)
+          else if (source.visit.claim?.body !== visit.claim?.body)
+            report(visit, `got the answer to another body`)
+        }
+      }
+      if (answers.size > 1 && !unsure) report(group[0]?.visit, `${name} has ${answers.size} answers`)
+    }
+  },
+}
+
+/** Tells whether a lease could not be renewed: while the database is away it runs out, and somebody else may take over. */
+const isLeaseLost = (run: Run, fromMs: number, toMs: number): boolean =>
+  eventsOf(run.world, "outage").some(
+    ({ atMs, forMs, of }) => of.startsWith("database") && atMs < toMs && atMs + forMs > fromMs,
+  ) && toMs - fromMs >= idempotency.leaseMs - idempotency.renewEveryMs
+
+const withoutComments = (text: string): string => text.replaceAll(": keep-alive\n\n", "")
+
+/** The visit whose run made an answer. */
+const ownerOf = (run: Run, text: string): string | undefined => {
+  const streamed = /<(\d+)\./.exec(text)?.[1]
+  if (streamed !== undefined) return run.calls[Number(streamed)]?.visit.id
+  return /"requestId":"([^"]+)"/.exec(text)?.[1]
+}
+
+const fairShares: Law = {
+  name: "fair shares",
+  says: "Who has nothing else under way is never turned away for want of room, whatever others send and however providers hang",
+  check: (run, report) => {
+    for (const { code, process, visit } of run.sights) {
+      if (code !== "overloaded" && code !== "concurrency_limited") continue
+      const others = run.sights.filter(
+        (other) =>
+          other.visit.client === visit.client &&
+          other.process === process &&
+          other.visit.id !== visit.id &&
+          other.visit.atMs <= visit.atMs &&
+          (other.endedAtMs ?? Number.POSITIVE_INFINITY) >= visit.atMs,
+      )
+      if (others.length === 0) report(visit, `is refused with ${code}, and has nothing else under way`)
+    }
+  },
+}
+
+/** Bytes that every buffer on the way holds together, and what is being written. */
+const AHEAD_BYTES = (64 + 16 + 3 * 8) * 1024
+
+const boundedMemory: Law = {
+  name: "bounded memory",
+  says: "Nothing is left of requests that have ended, no fiber and no wait; a provider is held up by a client that does not read",
+  check: (run, report) => {
+    for (const { aheadBytes, visit } of run.calls)
+      if (visit.claim === undefined && aheadBytes > AHEAD_BYTES)
+        report(visit, `a provider was ${aheadBytes} bytes ahead of its client`)
+    for (const { fibersLeft, name, stuck } of run.processes) {
+      if (fibersLeft !== 0) report(undefined, `${fibersLeft} fibers are left over in ${name}`)
+      if (stuck) report(undefined, `${name} does not stop`)
+    }
+  },
+}
+
+const noDefects: Law = {
+  name: "no defects",
+  says: "Nothing unexpected happens inside: no defect, no error without a code, no times that contradict each other",
+  check: (run, report) => {
+    for (const { defect, untimely, visit } of run.sights) {
+      if (defect !== undefined) report(visit, defect)
+      if (untimely !== undefined) report(visit, `has ${untimely}`)
+    }
+    for (const { errors, name } of run.processes)
+      for (const error of errors)
+        if (/unexpected|writer failed|did not start|refused by/.test(error))
+          report(undefined, `${name}: ${error}`)
+    for (const row of run.rows.values())
+      if (row.error_code === "internal_error" || row.attempts.some(({ outcome }) => outcome === "defect"))
+        report(undefined, `${row.id}: ${showAttempts(row)}`)
+  },
+}
+
+const liveness: Law = {
+  name: "liveness",
+  says: "Every request comes to an end by its deadline; with one provider that is well nearly all are answered, and with none somebody is still asked",
+  check: (run, report) => {
+    let served = 0
+    const failed: Array<Sight> = []
+    for (const sight of run.sights) {
+      const { ending, endedAtMs, understoodAtMs, visit } = sight
+      if (ending === undefined || endedAtMs === undefined) {
+        report(visit, "never ends")
+        continue
+      }
+      const readMs =
+        visit.reads === undefined
+          ? 0
+          : (visit.reads.everyMs * AHEAD_BYTES) / visit.reads.bytes + visit.reads.everyMs
+      const claimMs =
+        visit.claim === undefined
+          ? 0
+          : idempotency.waitMs +
+            idempotency.deliverAnywayMs +
+            4 * idempotency.statementMs +
+            idempotency.leaseMs
+      const byMs = Math.max(deadlineOf(visit), (understoodAtMs ?? 0) + 1, visit.atMs + visit.uploadMs + 10)
+      if (endedAtMs > byMs + readMs + claimMs) report(visit, `ends ${Math.round(endedAtMs - byMs)} ms late`)
+      if (!isOrdinary(sight)) continue
+      if (ending === "delivered") served += 1
+      else if (ending === "refused") failed.push(sight)
+    }
+    for (const { code, visit } of failed)
+      if (run.callsOf(visit).length === 0 && code !== "overloaded" && code !== "concurrency_limited")
+        report(visit, `is refused with ${code}, and nobody was asked`)
+    if (run.steady.size === 0 || failed.length <= 1) return
+    if (failed.length > 0.01 * (served + failed.length))
+      report(
+        failed[0]?.visit,
+        `${failed.length} of ${served + failed.length} ordinary requests failed, although ${[...run.steady]} is well`,
+      )
+  },
+}
+
+/** Has done all right, and stays to hear of it. */
+const isOrdinary = ({ authenticated, code, replayed, visit }: Sight): boolean =>
+  authenticated &&
+  visit.readable &&
+  visit.model === "auto" &&
+  !visit.dryRun &&
+  visit.mistake === undefined &&
+  visit.claim === undefined &&
+  visit.reads === undefined &&
+  visit.uploadMs < 1_000 &&
+  !replayed &&
+  code !== "rate_limited" &&
+  code !== "overloaded" &&
+  code !== "concurrency_limited"
+
+const rateLimits: Law = {
+  name: "rate limits",
+  says: "A key is let through at its rate and never beyond it, and is told truly when to come back",
+  check: (run, report) => {
+    const groups = Map.groupBy(
+      run.sights.filter(({ authenticated, process }) => authenticated && process !== undefined),
+      ({ process, visit }) => `${process} ${visit.client}`,
+    )
+    for (const [name, group] of groups) {
+      const [first] = group
+      if (first === undefined) continue
+      const perMinute =
+        principals[first.visit.client].requestsPerMinute ?? limitsOf(run.world.limits).requestsPerMinute
+      const admitted = group.filter(
+        ({ code }) => code !== "rate_limited" && code !== "overloaded" && code !== "concurrency_limited",
+      )
+      const times = admitted.map(({ visit }) => visit.atMs).toSorted((one, other) => one - other)
+      let from = 0
+      for (const [to, atMs] of times.entries()) {
+        while (atMs - (times[from] ?? 0) > 60_000) from += 1
+        // A full bucket, and what comes back into it in a minute.
+        if (to - from + 1 > 2 * perMinute + 1)
+          report(undefined, `${to - from + 1} requests a minute for ${name}`)
+      }
+      for (const { code, retryAfterMs, visit } of group) {
+        if (code !== "rate_limited") continue
+        const before = times.filter((ms) => ms <= visit.atMs + 10 && ms > visit.atMs - 60_000).length
+        if (before < Math.min(perMinute, 1)) report(visit, "is limited, and sent nothing in the last minute")
+        if (retryAfterMs === undefined || retryAfterMs > 60_000)
+          report(visit, `is to come back after ${retryAfterMs} ms`)
+      }
+    }
+  },
+}
+
+export const laws: ReadonlyArray<Law> = [
+  ledger,
+  money,
+  pointOfNoReturn,
+  boundedWork,
+  providersTrouble,
+  blame,
+  oneAnswer,
+  fairShares,
+  rateLimits,
+  boundedMemory,
+  liveness,
+  noDefects,
+]
+
+/** Every way in which a run broke a law. */
+export const violationsOf = (
+  run: Run,
+  expects?: (run: Run) => ReadonlyArray<string>,
+): ReadonlyArray<Violation> => {
+  const found: Array<Violation> = []
+  for (const { check, name } of laws)
+    check(run, (about, what) => found.push({ law: name, visit: about?.id, what }))
+  for (const what of expects?.(run) ?? []) found.push({ law: "expectation", visit: undefined, what })
+  return found
+}

@@ -1,0 +1,239 @@
+import { Effect, Exit, Layer, Scope } from "effect"
+import { AuthError } from "../../src/auth/AuthError.ts"
+import { Authenticator } from "../../src/auth/Authenticator.ts"
+import { Dice } from "../fuzz/Dice.ts"
+import { START_MS } from "../support/started-clock.ts"
+import { VirtualTime } from "../support/virtual-time.ts"
+import { Books, type Row } from "./Books.ts"
+import { Client, principals, type Sight } from "./Client.ts"
+import { Disk } from "./Disk.ts"
+import {
+  type Gateway,
+  type Limits,
+  limitsOf,
+  type ProviderName,
+  providerNames,
+  startGateway,
+  targets,
+} from "./gateway.ts"
+import { Process } from "./Process.ts"
+import { Upstream, type UpstreamCall } from "./Upstream.ts"
+import { eventsOf, isDuring, type Outage, type Visit, type World } from "./World.ts"
+
+/** Everything that happened in a world, for its laws to judge. All times count from the start of the world. */
+export interface Run {
+  readonly world: World
+  readonly limits: Limits
+  readonly sights: ReadonlyArray<Sight>
+  readonly calls: ReadonlyArray<UpstreamCall>
+  /** What the database has in the end, by id. */
+  readonly rows: ReadonlyMap<string, Row>
+  readonly callsOf: (visit: Visit) => ReadonlyArray<UpstreamCall>
+  readonly deaths: ReadonlyArray<{ readonly process: string; readonly atMs: number }>
+  /** Records that never got into the database. */
+  readonly leftovers: number
+  /** Tripped at a moment at which somebody came. */
+  readonly trips: ReadonlyArray<{ readonly atMs: number; readonly process: string; readonly target: string }>
+  readonly processes: ReadonlyArray<End>
+  /** Providers that have no trouble at all. */
+  readonly steady: ReadonlySet<ProviderName>
+}
+
+/** What was left of a process when everybody had gone. */
+interface End {
+  readonly name: string
+  /** Fibers more than when it had started. */
+  readonly fibersLeft: number
+  /** It did not come to its end within a minute. */
+  readonly stuck: boolean
+  readonly errors: ReadonlyArray<string>
+}
+
+interface Replica {
+  readonly number: number
+  generation: number
+  process: Process
+  gateway: Gateway | undefined
+  fibers: number
+  isDoomed: boolean
+  close: Effect.Effect<void>
+}
+
+/** A gateway that stops has less than this. */
+const STOP_MS = 60_000
+
+/** What a test changes to see that it is noticed. */
+export interface Changes {
+  /** Changes a row on its way into the database; undefined: it is lost. */
+  readonly row?: (row: Row) => Row | undefined
+}
+
+export const run = (world: World, changes: Changes = {}): Run => {
+  const time = new VirtualTime()
+  const nowMs = () => time.nowMs - START_MS
+  const outages = eventsOf(world, "outage")
+  const isOut = (of: Outage["of"]) => outages.some((outage) => outage.of === of && isDuring(outage, nowMs()))
+  const books = new Books(
+    new Dice(`${world.seed} books`, 0),
+    () => (["database", "database hangs", "database answers"] as const).find(isOut),
+    changes.row,
+  )
+  const disk = new Disk(new Dice(`${world.seed} disk`, 0), () => !isOut("disk"))
+  const sights = new Map<string, Sight>()
+  const upstream = new Upstream(world, ({ id }) => sights.get(id)?.text.length ?? 0)
+  const visits = new Map(eventsOf(world, "visit").map((visit): [string, Visit] => [visit.id, visit]))
+  const deaths: Array<Run["deaths"][number]> = []
+  const trips: Array<Run["trips"][number]> = []
+  const ends: Array<End> = []
+  const aheadMs: Array<number> = Array(world.replicas).fill(0)
+
+  const authenticator = Layer.succeed(Authenticator, {
+    authenticate: (token) =>
+      Effect.gen(function* () {
+        const visit = visits.get(token)
+        const sight = sights.get(token)
+        yield* Effect.sleep(1)
+        if (visit === undefined || sight === undefined || visit.credential === "invalid")
+          return yield* new AuthError({ reason: "invalid" })
+        if (visit.credential === "unavailable" || isOut("keys"))
+          return yield* new AuthError({ reason: "unavailable" })
+        sight.authenticated = true
+        return principals[visit.client]
+      }),
+  })
+
+  const start = (replica: Pick<Replica, "number" | "generation">): Replica => {
+    const { generation, number } = replica
+    const process = new Process(`${number}.${generation}`, time, () => aheadMs[number] ?? 0)
+    const started: Replica = {
+      number,
+      generation,
+      process,
+      gateway: undefined,
+      fibers: 0,
+      isDoomed: false,
+      close: Effect.void,
+    }
+    process.whenDead(() => deaths.push({ process: process.name, atMs: nowMs() }))
+    const edges = Layer.mergeAll(books.layer, authenticator, upstream.layerFor(process))
+    const fiber = process.fork(
+      Effect.gen(function* () {
+        const scope = yield* Scope.make()
+        started.close = Scope.close(scope, Exit.void)
+        return yield* Scope.provide(
+          startGateway({ edges, journal: disk.open(process), limits: world.limits }),
+          scope,
+        )
+      }),
+    )
+    fiber?.addObserver((exit) => {
+      if (Exit.isFailure(exit)) process.errors.push(`did not start: ${exit.cause}`)
+      else started.gateway = exit.value
+      started.fibers = process.fibers
+    })
+    return started
+  }
+
+  const replicas = Array.from({ length: world.replicas }, (_, number) => start({ number, generation: 0 }))
+
+  const lookAt = ({ gateway, process }: Replica) => {
+    for (const target of targets)
+      if ((gateway?.breakers.healthOf(target).trippedForMs(time.nowMs) ?? 0) > 0)
+        trips.push({ atMs: nowMs(), process: process.name, target })
+  }
+
+  const come = (visit: Visit): void => {
+    const sight = sights.get(visit.id)
+    if (sight === undefined) return
+    // As from a load balancer, which knows who is there.
+    const replica = replicas
+      .map((_, i) => replicas[(visit.replica + i) % replicas.length])
+      .find((each) => each?.gateway !== undefined && each.process.alive)
+    if (replica?.gateway === undefined) {
+      sight.ending = "unreached"
+      sight.endedAtMs = nowMs()
+      return
+    }
+    lookAt(replica)
+    new Client(visit, time, replica.process, sight).send(replica.gateway)
+  }
+
+  for (const event of world.events) {
+    const at = (action: () => void) => time.at(START_MS + event.atMs, action)
+    switch (event.kind) {
+      case "visit":
+        sights.set(event.id, unseen(event))
+        at(() => come(event))
+        break
+      case "step":
+        at(() => {
+          aheadMs[event.replica] = (aheadMs[event.replica] ?? 0) + event.ms
+        })
+        break
+      case "crash":
+        at(() => {
+          const replica = replicas[event.replica]
+          // It is dead, or about to be.
+          if (replica === undefined || replica.isDoomed) return
+          replica.isDoomed = true
+          replica.process.whenDead(() => {
+            time.at(time.nowMs + event.downMs, () => {
+              replicas[event.replica] = start({ number: replica.number, generation: replica.generation + 1 })
+            })
+          })
+          replica.process.dieAfter(event.afterSteps)
+        })
+        break
+      default:
+    }
+  }
+
+  const pass = (ms: number) => void time.run(Effect.sleep(ms))
+  pass(world.endMs)
+  const stopping = replicas.map((replica) => {
+    const fibersLeft = replica.process.fibers - replica.fibers
+    const fiber = replica.process.fork(replica.close)
+    return { replica, fibersLeft, fiber }
+  })
+  pass(STOP_MS)
+  for (const { fiber, fibersLeft, replica } of stopping) {
+    const { errors, name } = replica.process
+    ends.push({ name, fibersLeft, stuck: fiber?.pollUnsafe() === undefined, errors })
+  }
+  const calls = Map.groupBy(upstream.calls, ({ visit }) => visit.id)
+  return {
+    world,
+    limits: limitsOf(world.limits),
+    sights: [...sights.values()],
+    calls: upstream.calls,
+    rows: books.rows,
+    callsOf: ({ id }) => calls.get(id) ?? [],
+    deaths,
+    leftovers: disk.leftovers(),
+    trips,
+    processes: ends,
+    steady: steadyIn(world),
+  }
+}
+
+const steadyIn = (world: World): ReadonlySet<ProviderName> => {
+  const troubled = new Set(eventsOf(world, "weather").map(({ provider }) => provider))
+  return new Set(providerNames.filter((name) => !troubled.has(name)))
+}
+
+const unseen = (visit: Visit): Sight => ({
+  visit,
+  process: undefined,
+  authenticated: false,
+  understoodAtMs: undefined,
+  headAtMs: undefined,
+  status: undefined,
+  code: undefined,
+  retryAfterMs: undefined,
+  replayed: false,
+  text: "",
+  ending: undefined,
+  endedAtMs: undefined,
+  untimely: undefined,
+  defect: undefined,
+})
