@@ -92,6 +92,13 @@ export class Client {
     sight.process = process.name
   }
 
+  /** Has its connection cut by a gateway that stops. */
+  cut(): void {
+    if (this.sight.ending === undefined) this.#end("cut")
+    this.#reader?.destroy()
+    this.#process.soon(() => this.#fiber?.interruptUnsafe())
+  }
+
   send(gateway: Gateway): void {
     const { visit } = this.sight
     const served = Effect.flatMap(gateway.endpoints.serve(this.#exchange()), (reply) =>
@@ -153,7 +160,10 @@ export class Client {
               requestedModel: model,
               task: {
                 _tag: "Chat" as const,
-                request: ask(`${visit.conversation ?? "hello"}`, { user: visit.id }),
+                request: ask(visit.conversation ?? "hello", {
+                  user: visit.id,
+                  ...(visit.answerTokens % 3 === 0 ? { temperature: 1 } : {}),
+                }),
                 mode: visit.stream ? ("stream" as const) : ("whole" as const),
               },
               stream: visit.stream && !dryRun ? writer : undefined,

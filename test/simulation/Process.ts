@@ -89,6 +89,19 @@ export class Process {
     if (steps === 0) this.#die()
   }
 
+  /** Ends, with nothing left to do. */
+  exit(): void {
+    this.#alive = false
+  }
+
+  /** Levels that it would show when it is asked for its metrics, by their names. */
+  levels(): ReadonlyMap<string, number> {
+    const levels = new Map<string, number>()
+    for (const { id, state, type } of Metric.snapshotUnsafe(this.#context))
+      if (type === "Gauge") levels.set(id, (levels.get(id) ?? 0) + Number(state.value))
+    return levels
+  }
+
   whenDead(action: () => void): void {
     this.#whenDead.push(action)
   }

@@ -39,13 +39,22 @@ export interface UpstreamCall {
 /** How one call goes: an answer after a time, an error after it, or silence. */
 interface Fate {
   readonly afterMs: number
-  readonly fails: { readonly kind: ProviderErrorKind; readonly retryAfterMs?: number } | undefined
+  readonly fails: Failure | undefined
   readonly usage: Usage | null
   readonly pieces: number
   readonly pieceMs: number
   /** What happens instead of the end, after so many pieces. */
   readonly breaks: { readonly after: number; readonly as: ProviderErrorKind | "silence" } | undefined
   readonly mute: boolean
+  /** What it read is counted at the beginning of a stream already. */
+  readonly countsEarly: boolean
+}
+
+interface Failure {
+  readonly kind: ProviderErrorKind
+  readonly retryAfterMs?: number
+  readonly param?: string
+  readonly usage?: Usage
 }
 
 const CACHE_LIFETIME_MS = 5 * 60_000
@@ -118,7 +127,8 @@ export class Upstream {
   #stream(call: Whom, timeoutMs: number, sink: ChunkSink, process: Process) {
     return this.#attempt(call, timeoutMs, ({ fail, fate, seen }) =>
       Effect.gen({ self: this }, function* () {
-        sink.write(chunk({ event: event("role"), semantic: false }))
+        const early = fate.countsEarly && fate.usage !== null ? { ...fate.usage, outputTokens: 0 } : undefined
+        sink.write(chunk({ event: event("role"), usage: early && { usage: early, raw: early } }))
         if (fate.mute) return
         for (let number = 0; number < fate.pieces; number++) {
           if (fate.breaks?.after === number) {
@@ -187,7 +197,13 @@ export class Upstream {
             const error = Exit.findErrorOption(exit)
             seen.endedAtMs = nowMs()
             seen.retryAfterMs = error._tag === "Some" ? error.value.retryAfterMs : undefined
-            seen.usage = Exit.isSuccess(exit) ? fate.usage : null
+            seen.usage = Exit.isSuccess(exit)
+              ? fate.mute
+                ? null
+                : fate.usage
+              : error._tag === "Some"
+                ? (error.value.usage ?? null)
+                : null
             seen.outcome = Exit.isSuccess(exit)
               ? "success"
               : error._tag === "Some"
@@ -214,6 +230,7 @@ export class Upstream {
       pieceMs: dice.between(5, 40),
       breaks: undefined,
       mute: false,
+      countsEarly: dice.chance(0.3),
     }
     for (const weather of this.#weather.get(provider) ?? [])
       if (isDuring(weather, atMs)) fate = this.#inWeather(fate, weather, call, dice)
@@ -247,7 +264,13 @@ export class Upstream {
     const fails = (kind: ProviderErrorKind, afterMs: number, retryAfterMs?: number): Fate => ({
       ...fate,
       afterMs,
-      fails: { kind, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
+      fails: {
+        kind,
+        ...(retryAfterMs === undefined ? {} : { retryAfterMs }),
+        ...(kind === "unsupported" ? { param: "temperature" } : {}),
+        // It says what it used for what is no answer.
+        ...(kind === "no_answer" && fate.usage !== null ? { usage: fate.usage } : {}),
+      },
     })
     switch (trouble.is) {
       case "down":
@@ -292,7 +315,7 @@ export class Upstream {
 }
 
 type Whom = Pick<UpstreamCall, "process" | "provider" | "target" | "visit">
-type Fail = (error: { readonly kind: ProviderErrorKind; readonly retryAfterMs?: number }) => ProviderError
+type Fail = (error: Failure) => ProviderError
 
 const boundedBy =
   (timeoutMs: number, fail: Fail) =>

@@ -17,7 +17,7 @@ export interface World {
   readonly endMs: number
 }
 
-export type WorldEvent = Visit | Weather | Outage | Crash | Step
+export type WorldEvent = Visit | Weather | Outage | Crash | Stop | Step | Reset
 
 /** One request of one client. */
 export interface Visit {
@@ -115,6 +115,23 @@ export interface Crash {
   /** From then on it still gets this far: so many of its awaits are resumed. */
   readonly afterSteps: number
   readonly downMs: number
+}
+
+/** A gateway is told to stop, as for a new version: it ends what it has begun, while another one takes its place. */
+export interface Stop {
+  readonly kind: "stop"
+  readonly id: string
+  readonly atMs: number
+  readonly replica: number
+}
+
+/** An operator has a gateway forget all trouble of a provider. */
+export interface Reset {
+  readonly kind: "reset"
+  readonly id: string
+  readonly atMs: number
+  readonly replica: number
+  readonly provider: ProviderName
 }
 
 /** The wall clock of a gateway is set. */

@@ -83,6 +83,10 @@ const describe = (event: WorldEvent): string => {
       return `no ${event.of} for ${event.forMs} ms`
     case "crash":
       return `gateway ${event.replica} is to die after ${event.afterSteps} steps, for ${event.downMs} ms`
+    case "stop":
+      return `gateway ${event.replica} is told to stop, and another one starts`
+    case "reset":
+      return `gateway ${event.replica} is told to forget all trouble of ${event.provider}`
     case "step":
       return `the wall clock of gateway ${event.replica} is set by ${event.ms} ms`
   }

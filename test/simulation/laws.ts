@@ -1,3 +1,4 @@
+import { dispositions } from "../../src/domain/ProviderError.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import type { AttemptRow, Row } from "./Books.ts"
 import { principals, type Sight } from "./Client.ts"
@@ -135,7 +136,14 @@ const money: Law = {
     for (const { visit } of run.sights) {
       const row = run.rows.get(visit.id)
       if (row === undefined) continue
-      for (const attempt of row.attempts) {
+      for (const [i, attempt] of row.attempts.entries()) {
+        const counted = run.callsOf(visit)[i]?.usage
+        if (
+          counted != null &&
+          attempt.outcome !== "lost" &&
+          (attempt.input_tokens !== counted.inputTokens || attempt.output_tokens !== counted.outputTokens)
+        )
+          report(visit, `an attempt has other tokens in the books than ${attempt.provider} counted`)
         const cost = costOf(attempt.provider, attempt.model, attempt)
         if (attempt.cost_nano_usd !== cost)
           report(
@@ -271,13 +279,14 @@ const providersTrouble: Law = {
   name: "whose trouble",
   says: "What providers do wrong never reaches a client as its own mistake: no 401, 403 or 400, and no 429 as if it had sent too much",
   check: (run, report) => {
+    const stops = eventsOf(run.world, "stop").length > 0
     for (const { code, ending, replayed, retryAfterMs, status, understoodAtMs, visit } of run.sights) {
       if (retryAfterMs !== undefined && !(retryAfterMs >= 0 && retryAfterMs < Number.POSITIVE_INFINITY))
         report(visit, `is told to come back after ${retryAfterMs} ms`)
       if (code === undefined || replayed || (ending !== "refused" && ending !== "broken")) continue
       const calls = run.callsOf(visit)
       const says = `got ${code} (${status}); its calls: ${show(calls)}`
-      const fair = isFair(code, visit, understoodAtMs, calls)
+      const fair = isFair(code, visit, understoodAtMs, calls, stops)
       if (!fair) report(visit, says)
     }
   },
@@ -289,6 +298,7 @@ const isFair = (
   visit: Visit,
   understoodAtMs: number | undefined,
   calls: ReadonlyArray<UpstreamCall>,
+  stops: boolean,
 ): boolean => {
   const unasked = calls.length === 0
   switch (code) {
@@ -306,7 +316,13 @@ const isFair = (
     case "upstream_rate_limited":
       return calls.every(({ outcome }) => outcome === "rate_limited") && !unasked
     case "invalid_request":
-      return visit.mistake === "bad_request"
+      return (
+        visit.mistake === "bad_request" ||
+        calls.every(
+          ({ outcome }) =>
+            outcome === "unsupported" || outcome === "refused" || outcome === "needs_rewording",
+        )
+      )
     case "content_filter":
     case "context_length_exceeded":
       return visit.mistake === code
@@ -321,7 +337,7 @@ const isFair = (
         (code !== "idempotency_key_reused" && visit.claim !== undefined)
       )
     case "request_aborted":
-      return visit.claim !== undefined
+      return stops || visit.claim !== undefined
     case "auth_unavailable":
     case "overloaded":
       return unasked
@@ -340,20 +356,38 @@ const isFair = (
 
 const blame: Law = {
   name: "blame",
-  says: "A provider that is well is never tripped, whatever clients and other providers do",
+  says: "A candidate is tripped by its own failures alone, and by enough of them: not by what clients do, nor by what it refuses of one request",
   check: (run, report) => {
-    for (const { atMs, process, target } of run.trips)
-      if ([...run.steady].some((name) => target.startsWith(`${name}/`)))
-        report(undefined, `${target} is tripped in ${process} at ${atMs} ms, and nothing is wrong with it`)
+    const callsTo = Map.groupBy(run.calls, ({ process, target }) => `${process} ${target}`)
+    for (const { atMs, process, target } of run.trips) {
+      const before = (callsTo.get(`${process} ${target}`) ?? []).filter(
+        ({ atMs: ms, endedAtMs = ms }) => endedAtMs <= atMs,
+      )
+      const lessons = before.map((call) => lessonOf(call))
+      if (
+        !lessons.includes("open") &&
+        lessons.filter((lesson) => lesson === "count").length < FAILURES_TO_TRIP
+      )
+        report(undefined, `${target} is tripped in ${process} at ${atMs} ms after ${show(before.slice(-6))}`)
+    }
   },
+}
+
+const FAILURES_TO_TRIP = 5
+
+const lessonOf = ({ outcome, visit }: UpstreamCall): "ignore" | "count" | "open" => {
+  if (outcome === undefined) return "ignore"
+  // Left in the middle, or in time to say something; a stream without a word.
+  if (outcome === "cancelled" || outcome === "success") return visit.stream ? "count" : "ignore"
+  return dispositions[outcome].breaker
 }
 
 const oneAnswer: Law = {
   name: "one answer per key",
   says: "Of a key at most one run is under way, over all gateways; who asks again gets the same bytes, and nobody is asked again once there is an answer",
   check: (run, report) => {
-    const unsure =
-      run.deaths.length > 0 || eventsOf(run.world, "outage").some(({ of }) => of.startsWith("database"))
+    const withoutDatabase = eventsOf(run.world, "outage").some(({ of }) => of.startsWith("database"))
+    const unsure = run.deaths.length > 0 || withoutDatabase || eventsOf(run.world, "stop").length > 0
     const groups = Map.groupBy(
       run.sights.filter(({ visit }) => visit.claim !== undefined),
       ({ visit }) => `${visit.client} ${visit.claim?.key}`,
@@ -405,7 +439,11 @@ const oneAnswer: Law = {
             report(visit, `got the answer to another body`)
         }
       }
-      if (answers.size > 1 && !unsure) report(group[0]?.visit, `${name} has ${answers.size} answers`)
+      const answered = group.find(({ ending, replayed }) => ending === "delivered" && !replayed)
+      const again = runs.find(({ fromMs }) => fromMs > (answered?.endedAtMs ?? Number.POSITIVE_INFINITY))
+      if (again !== undefined && !withoutDatabase)
+        report(again.sight.visit, `runs for ${name}, although ${answered?.visit.id} had the answer`)
+      if (answers.size > 1 && !withoutDatabase) report(group[0]?.visit, `${name} has ${answers.size} answers`)
     }
   },
 }
@@ -454,8 +492,10 @@ const boundedMemory: Law = {
     for (const { aheadBytes, visit } of run.calls)
       if (visit.claim === undefined && aheadBytes > AHEAD_BYTES)
         report(visit, `a provider was ${aheadBytes} bytes ahead of its client`)
-    for (const { fibersLeft, name, stuck } of run.processes) {
+    for (const { fibersLeft, name, stuck, taken } of run.processes) {
       if (fibersLeft !== 0) report(undefined, `${fibersLeft} fibers are left over in ${name}`)
+      if (taken !== 0)
+        report(undefined, `${taken} requests, bytes and records are still under way in ${name}`)
       if (stuck) report(undefined, `${name} does not stop`)
     }
   },

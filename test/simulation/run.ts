@@ -15,6 +15,7 @@ import {
   providerNames,
   startGateway,
   targets,
+  timeouts,
 } from "./gateway.ts"
 import { Process } from "./Process.ts"
 import { Upstream, type UpstreamCall } from "./Upstream.ts"
@@ -42,10 +43,12 @@ export interface Run {
 /** What was left of a process when everybody had gone. */
 interface End {
   readonly name: string
-  /** Fibers more than when it had started. */
-  readonly fibersLeft: number
+  /** Fibers more than when it had started, and those that are there after its end. */
+  fibersLeft: number
+  /** Requests, streams and bytes that it took for under way still, and records for unwritten. */
+  readonly taken: number
   /** It did not come to its end within a minute. */
-  readonly stuck: boolean
+  stuck: boolean
   readonly errors: ReadonlyArray<string>
 }
 
@@ -55,9 +58,21 @@ interface Replica {
   process: Process
   gateway: Gateway | undefined
   fibers: number
+  /** It is dead or stops, or will at once. */
   isDoomed: boolean
+  readonly clients: Set<Client>
   close: Effect.Effect<void>
 }
+
+/** Gauges that say what is under way. */
+const TAKEN = [
+  "gateway_in_flight_requests",
+  "gateway_in_flight_body_bytes",
+  "gateway_ledger_queue_records",
+] as const
+
+/** Streams are told of the end so long before the rest is cut. */
+const LAST_WORDS_MS = 500
 
 /** A gateway that stops has less than this. */
 const STOP_MS = 60_000
@@ -112,6 +127,7 @@ export const run = (world: World, changes: Changes = {}): Run => {
       gateway: undefined,
       fibers: 0,
       isDoomed: false,
+      clients: new Set(),
       close: Effect.void,
     }
     process.whenDead(() => deaths.push({ process: process.name, atMs: nowMs() }))
@@ -155,7 +171,9 @@ export const run = (world: World, changes: Changes = {}): Run => {
       return
     }
     lookAt(replica)
-    new Client(visit, time, replica.process, sight).send(replica.gateway)
+    const client = new Client(visit, time, replica.process, sight)
+    replica.clients.add(client)
+    client.send(replica.gateway)
   }
 
   for (const event of world.events) {
@@ -173,7 +191,6 @@ export const run = (world: World, changes: Changes = {}): Run => {
       case "crash":
         at(() => {
           const replica = replicas[event.replica]
-          // It is dead, or about to be.
           if (replica === undefined || replica.isDoomed) return
           replica.isDoomed = true
           replica.process.whenDead(() => {
@@ -184,22 +201,54 @@ export const run = (world: World, changes: Changes = {}): Run => {
           replica.process.dieAfter(event.afterSteps)
         })
         break
+      case "stop":
+        at(() => {
+          const replica = replicas[event.replica]
+          if (replica === undefined || replica.isDoomed) return
+          replica.isDoomed = true
+          replicas[event.replica] = start({ number: replica.number, generation: replica.generation + 1 })
+          stop(replica)
+        })
+        break
+      case "reset":
+        at(() => void replicas[event.replica]?.gateway?.inference.resetProvider(event.provider))
+        break
       default:
     }
   }
 
+  /** As a process does that is told to: streams are ended before the rest is cut, and then everything is closed. */
+  const stop = (replica: Replica): void => {
+    const { gateway, process } = replica
+    if (gateway === undefined) return
+    time.at(time.nowMs + timeouts.drainMs - LAST_WORDS_MS, () => process.fork(gateway.inference.endStreams))
+    time.at(time.nowMs + timeouts.drainMs, () => {
+      for (const client of replica.clients) client.cut()
+      // Whoever was cut is gone when the rest is closed.
+      process.soon(() => close(replica, false))
+    })
+  }
+
+  const close = ({ close, fibers, process }: Replica, isQuiet: boolean): void => {
+    const end: End = {
+      name: process.name,
+      fibersLeft: isQuiet ? process.fibers - fibers : 0,
+      taken: isQuiet ? TAKEN.reduce((sum, name) => sum + (process.levels().get(name) ?? 0), 0) : 0,
+      stuck: true,
+      errors: process.errors,
+    }
+    ends.push(end)
+    process.fork(close)?.addObserver(() => {
+      end.stuck = false
+      end.fibersLeft += process.fibers
+      process.exit()
+    })
+  }
+
   const pass = (ms: number) => void time.run(Effect.sleep(ms))
   pass(world.endMs)
-  const stopping = replicas.map((replica) => {
-    const fibersLeft = replica.process.fibers - replica.fibers
-    const fiber = replica.process.fork(replica.close)
-    return { replica, fibersLeft, fiber }
-  })
+  for (const replica of replicas) close(replica, true)
   pass(STOP_MS)
-  for (const { fiber, fibersLeft, replica } of stopping) {
-    const { errors, name } = replica.process
-    ends.push({ name, fibersLeft, stuck: fiber?.pollUnsafe() === undefined, errors })
-  }
   const calls = Map.groupBy(upstream.calls, ({ visit }) => visit.id)
   return {
     world,

@@ -4,7 +4,7 @@ import { Dice } from "../fuzz/Dice.ts"
 import { CLOCK_STEPS } from "../support/stepped-clock.ts"
 import { type LimitChanges, type ProviderName, providerNames } from "./gateway.ts"
 import type { Run } from "./run.ts"
-import type { Crash, Outage, Step, Trouble, Visit, Weather, World, WorldEvent } from "./World.ts"
+import type { Crash, Outage, Reset, Step, Stop, Trouble, Visit, Weather, World, WorldEvent } from "./World.ts"
 
 const SECOND = 1_000
 const MINUTE = 60_000
@@ -167,6 +167,14 @@ const TROUBLES = Object.keys(dispositions).filter(
   (kind): kind is ProviderErrorKind =>
     kind in dispositions && !isAboutRequest(kind as ProviderErrorKind) && kind !== "timeout",
 )
+/** Of one candidate, for what is in one request. */
+const REFUSALS: ReadonlyArray<ProviderErrorKind> = [
+  "unsupported",
+  "refused",
+  "needs_rewording",
+  "too_large",
+  "no_answer",
+]
 const PASSING: ReadonlyArray<ProviderErrorKind> = ["server_error", "overloaded", "bad_response", "reset"]
 
 const weather = (provider: ProviderName, atMs: number, forMs: number, trouble: Trouble): Weather => ({
@@ -270,6 +278,23 @@ const crashes = (
     replica: dice.below(replicas),
     afterSteps: dice.below(dice.chance(0.8) ? 25 : 200),
     downMs: dice.below(dice.chance(0.7) ? 10_000 : 3 * MINUTE),
+  }))
+
+const stops = (dice: Dice, count: number, forMs: number, replicas: number): ReadonlyArray<Stop> =>
+  Array.from({ length: count }, (_, i) => ({
+    kind: "stop" as const,
+    id: `stop ${i}`,
+    atMs: dice.below(forMs),
+    replica: dice.below(replicas),
+  }))
+
+const resets = (dice: Dice, count: number, forMs: number, replicas: number): ReadonlyArray<Reset> =>
+  Array.from({ length: count }, (_, i) => ({
+    kind: "reset" as const,
+    id: `reset ${i}`,
+    atMs: dice.below(forMs),
+    replica: dice.below(replicas),
+    provider: dice.pick(providerNames),
   }))
 
 const steps = (dice: Dice, forMs: number, replicas: number): ReadonlyArray<Step> =>
@@ -554,6 +579,49 @@ const general: ReadonlyArray<WorldKind> = [
     },
   },
   {
+    name: "new versions",
+    subject: "gateways",
+    says: "gateways are told to stop and replaced, while streams, keyed and other requests are under way",
+    draw: (dice) => {
+      const visits = [
+        ...crowd(dice, { count: 150, forMs: HOUR, each: mixed }),
+        ...keyed(dice, 100, HOUR),
+        ...crowd(dice, {
+          count: 40,
+          forMs: HOUR,
+          name: "slow",
+          each: (dice) => ({ stream: true, reads: slowly(dice) }),
+        }),
+      ]
+      const some = stops(dice, 25, HOUR, 2).map((stop) => ({
+        ...stop,
+        atMs: dice.pick(visits).atMs + dice.below(2_000),
+      }))
+      return {
+        forMs: HOUR,
+        replicas: 2,
+        events: [...visits, ...some, ...twoOfThree(dice, HOUR, ["errors", "slow", "hangs", "cuts"])],
+      }
+    },
+  },
+  {
+    name: "refusals",
+    subject: "providers",
+    says: "providers refuse single requests for reasons of their own, which says nothing of the next request",
+    draw: (dice) => ({
+      forMs: HOUR,
+      events: [
+        ...crowd(dice, { count: 250, forMs: HOUR }),
+        ...providerNames.flatMap((name) =>
+          spells(dice, name, HOUR, ["down"]).map((spell) => ({
+            ...spell,
+            trouble: errors(dice.next(), dice.next(), REFUSALS),
+          })),
+        ),
+      ],
+    }),
+  },
+  {
     name: "flood",
     subject: "clients",
     says: "one key sends far more than the gateway takes, at providers that are slow or hang",
@@ -599,6 +667,8 @@ const general: ReadonlyArray<WorldKind> = [
             : []),
           ...(dice.chance(0.2) ? outages(dice, forMs, ["disk"]) : []),
           ...(dice.chance(0.4) ? steps(dice, forMs, replicas) : []),
+          ...(dice.chance(0.4) ? stops(dice, dice.between(1, 8), forMs, replicas) : []),
+          ...(dice.chance(0.2) ? resets(dice, dice.between(1, 20), forMs, replicas) : []),
         ],
       }
     },
