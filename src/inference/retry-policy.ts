@@ -78,15 +78,16 @@ export const retryFailed = <A>(
  * has something of an answer, and when the provider's retry budget is used up.
  */
 export const mayRetry = (state: AttemptState, waitMs: number): boolean => {
-  const { error, attempts, attemptsHere, maxAttempts, tripped, untried } = state
+  const { error, attempts, attemptsHere, maxAttempts, next, tripped, untried } = state
   const { retry, fallback } = dispositions[error.kind]
   if (attempts >= maxAttempts || retry === "never" || tripped || fallback === "larger_context") return false
   if (retry === "once" && attemptsHere > 1) return false
   if (canMove(state)) {
-    // With somebody else to ask, one retry is enough, waiting for a rate limit is a waste of the client's time, and
-    // no retry may take the attempt that an untried candidate would need.
+    // With somebody else to ask, one retry is enough, waiting for a rate limit or for longer than the other one's answer
+    // takes is a waste of the client's time, and no retry may take the attempt that an untried candidate would need.
     const scarce = maxAttempts - attempts <= untried
-    if (scarce || attemptsHere > 1 || error.kind === "rate_limited") return false
+    const isWaste = error.kind === "rate_limited" || waitMs > (next?.expectedMs ?? 0)
+    if (scarce || attemptsHere > 1 || isWaste) return false
   }
   return canFinish(state, state.remainingMs - waitMs)
 }

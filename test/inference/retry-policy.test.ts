@@ -76,6 +76,14 @@ describe("after a failure", () => {
     assert.strictEqual(nextStep(state(kind))._tag, expected)
   })
 
+  it("does not wait for one candidate for as long as another one's answer takes", () => {
+    const step = (retryAfterMs: number, expectedMs: number) =>
+      nextStep(state("overloaded", { error: failure("overloaded", retryAfterMs), next: { expectedMs } }))._tag
+    assert.strictEqual(step(300, 500), "Retry")
+    assert.strictEqual(step(20_000, 500), "Next")
+    assert.strictEqual(step(300, 100), "Next")
+  })
+
   it("asks only a larger model after a prompt that is too long", () => {
     const larger = { expectedMs: 900 }
     assert.strictEqual(nextStep(state("context_length_exceeded", { nextLarger: larger }))._tag, "NextLarger")

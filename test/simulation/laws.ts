@@ -240,6 +240,10 @@ const boundedWork: Law = {
         if (previous !== undefined) {
           const fault = following(previous, call)
           if (fault !== undefined) report(visit, fault)
+          const untried = visit.model === "auto" ? 3 - new Set(calls.map(({ target }) => target)).size : 0
+          const waitedMs = call.atMs - (previous.endedAtMs ?? call.atMs)
+          if (untried > 0 && waitedMs > LONGEST_WAIT_MS)
+            report(visit, `waits ${waitedMs} ms for ${call.target}, and others have not been asked`)
         }
         previous = call
       }
@@ -249,6 +253,9 @@ const boundedWork: Law = {
         report(undefined, `${retries} retries for ${requests} requests at ${name}`)
   },
 }
+
+/** For one provider, with others to ask: less than these need for an answer. */
+const LONGEST_WAIT_MS = 5_000
 
 const FINAL = new Set<UpstreamCall["outcome"]>(["bad_request", "content_filter"])
 const NEVER_AGAIN = new Set<UpstreamCall["outcome"]>([
