@@ -8,6 +8,7 @@ import {
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
 import type { RateLimited } from "../limits/RateLimits.ts"
+import { MAX_COOLDOWN_MS } from "../routing/CandidateHealth.ts"
 import { blamedParam, type ExclusionRule, exclusionText } from "../routing/exclusion.ts"
 import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"
 
@@ -95,6 +96,8 @@ export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayEr
   if (last === undefined) return timedOut()
   if (last.kind === "client_deadline") return clientDeadline
   const retryAfterMs = Math.min(
+    // Whatever a provider says, by then it is asked again.
+    MAX_COOLDOWN_MS,
     ...failures.map((failure) => failure.retryAfterMs ?? openCooldownMs(failure.kind)),
   )
   const refusal = refusalOf(failures, last)

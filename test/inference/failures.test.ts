@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import type { GatewayError } from "../../src/domain/GatewayError.ts"
 import { dispositions, ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { fromBrokenStream, fromProviders, fromRouting } from "../../src/inference/failures.ts"
+import { MAX_COOLDOWN_MS } from "../../src/routing/CandidateHealth.ts"
 import type { Exclusion, ExclusionRule } from "../../src/routing/exclusion.ts"
 import { ModelNotAllowed, ModelNotFound, NoCandidate } from "../../src/routing/plan.ts"
 
@@ -68,6 +69,8 @@ describe("fromProviders", () => {
     ])
     assert.strictEqual(error.code, "upstream_rate_limited")
     assert.strictEqual(error.retryAfterMs, 4_000)
+    const far = fromProviders([failure("rate_limited", "a", { retryAfterMs: 24 * 3_600_000 })])
+    assert.strictEqual(far.retryAfterMs, MAX_COOLDOWN_MS)
   })
 
   it("passes on a provider's words only about the client's own request", () => {

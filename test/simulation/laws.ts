@@ -288,7 +288,7 @@ const providersTrouble: Law = {
   check: (run, report) => {
     const stops = eventsOf(run.world, "stop").length > 0
     for (const { code, ending, replayed, retryAfterMs, status, understoodAtMs, visit } of run.sights) {
-      if (retryAfterMs !== undefined && !(retryAfterMs >= 0 && retryAfterMs < Number.POSITIVE_INFINITY))
+      if (retryAfterMs !== undefined && !(retryAfterMs >= 0 && retryAfterMs <= LONGEST_RETRY_AFTER_MS))
         report(visit, `is told to come back after ${retryAfterMs} ms`)
       if (code === undefined || replayed || (ending !== "refused" && ending !== "broken")) continue
       const calls = run.callsOf(visit)
@@ -298,6 +298,9 @@ const providersTrouble: Law = {
     }
   },
 }
+
+/** The gateway itself asks a provider again by then, whatever that said. */
+const LONGEST_RETRY_AFTER_MS = 10 * 60_000
 
 /** Tells whether a client may be told this. */
 const isFair = (

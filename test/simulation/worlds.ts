@@ -374,7 +374,11 @@ const general: ReadonlyArray<WorldKind> = [
     says: "429 beyond a few calls a minute, with a Retry-After that is right, missing, a day or zero",
     draw: (dice) => ({
       forMs: HOUR,
-      events: [...crowd(dice, { count: 300, forMs: HOUR }), ...twoOfThree(dice, HOUR, ["quota"])],
+      events: [
+        ...crowd(dice, { count: 270, forMs: HOUR }),
+        ...crowd(dice, { count: 30, forMs: HOUR, name: "only", as: { client: "usual", model: "only-a" } }),
+        ...twoOfThree(dice, HOUR, ["quota"]),
+      ],
     }),
   },
   {
