@@ -3,6 +3,7 @@ import { Reactivity } from "effect/reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { type ClaimStoreShape, ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
+import { hashKey } from "../../src/idempotency/fingerprint.ts"
 import { makeMemoryClaims } from "../../src/idempotency/memory-claims.ts"
 import type { AttemptRecord } from "../../src/ledger/LedgerRecord.ts"
 import type { Dice } from "../fuzz/Dice.ts"
@@ -50,10 +51,15 @@ const STATEMENT_MS = 2
 /** The longest that anybody waits for one. */
 const STATEMENT_TIMEOUT_MS = 1_500
 
+const nameOf = (keyId: string, keyHash: Uint8Array): string =>
+  `${keyId} ${Buffer.from(keyHash).toString("hex")}`
+
 /** The database of all gateways: claims by the rules of their SQL, and the two tables of the ledger. */
 export class Books {
   /** By id: who writes a request again changes nothing. */
   readonly rows = new Map<string, Row>()
+  /** Claims that have their answer. */
+  readonly #stored = new Set<string>()
   readonly #dice: Dice
   readonly #fault: () => Fault
   readonly #change: (row: Row) => Row | undefined
@@ -73,6 +79,11 @@ export class Books {
     )
   }
 
+  /** Tells whether an Idempotency-Key has its answer. */
+  hasAnswer(keyId: string, key: string): boolean {
+    return this.#stored.has(nameOf(keyId, hashKey(key)))
+  }
+
   #overTheWire(claims: ClaimStoreShape): ClaimStoreShape {
     const over = <A>(statement: Effect.Effect<A, ClaimStoreUnavailable>) =>
       Effect.timeoutOrElse(
@@ -85,7 +96,12 @@ export class Books {
     return {
       claim: (id, fingerprint, owner) => over(claims.claim(id, fingerprint, owner)),
       renew: (id, owner) => over(claims.renew(id, owner)),
-      complete: (id, owner, response) => over(claims.complete(id, owner, response)),
+      complete: (id, owner, response) =>
+        over(
+          Effect.tap(claims.complete(id, owner, response), (isOwn) =>
+            Effect.sync(() => isOwn && this.#stored.add(nameOf(id.keyId, id.keyHash))),
+          ),
+        ),
       release: (id, owner) => over(claims.release(id, owner)),
       cleanup: (limit) => over(claims.cleanup(limit)),
     }

@@ -47,6 +47,8 @@ export interface Sight {
   text: string
   ending: Ending | undefined
   endedAtMs: number | undefined
+  /** The claim had its answer when this client had it as a whole. */
+  stored: boolean
   /** What is wrong with the times that its answer says. */
   untimely: string | undefined
   /** A defect that came out of the gateway instead of an answer. */
@@ -77,6 +79,7 @@ export class Client {
   readonly sight: Sight
   readonly #time: VirtualTime
   readonly #process: Process
+  readonly #isStored: () => boolean
   readonly #reads: Visit["reads"]
   readonly #whenOver: Array<() => void> = []
   #fiber: Fiber.Fiber<unknown> | undefined
@@ -84,8 +87,10 @@ export class Client {
   /** Ends the gateway's side of a streamed answer. */
   #release: (() => void) | undefined
 
-  constructor(visit: Visit, time: VirtualTime, process: Process, sight: Sight) {
+  /** `isStored` tells whether its claim has an answer. */
+  constructor(visit: Visit, time: VirtualTime, process: Process, sight: Sight, isStored: () => boolean) {
     this.sight = sight
+    this.#isStored = isStored
     this.#time = time
     this.#process = process
     this.#reads = visit.reads
@@ -247,6 +252,7 @@ export class Client {
     const { sight } = this
     if (sight.ending !== undefined) return
     sight.ending = ending
+    sight.stored = ending === "delivered" && this.#isStored()
     sight.endedAtMs = this.#nowMs()
   }
 

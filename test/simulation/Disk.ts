@@ -25,6 +25,8 @@ export class Disk {
   readonly #dice: Dice
   readonly #takes: () => boolean
   readonly #directories = new Set<Directory>()
+  /** How often each request was written, by its id. */
+  readonly written = new Map<string, number>()
 
   /** `takes` tells whether the disk takes anything at the moment. */
   constructor(dice: Dice, takes: () => boolean) {
@@ -52,6 +54,7 @@ export class Disk {
       for (const write of writes) {
         if ("entry" in write) {
           own.records.push(write.entry)
+          this.written.set(write.id, (this.written.get(write.id) ?? 0) + 1)
           own.intents.delete(write.id)
         } else own.intents.set(write.id, [...(own.intents.get(write.id) ?? []), write.intent])
       }

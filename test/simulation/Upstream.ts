@@ -32,8 +32,9 @@ export interface UpstreamCall {
   /** Bytes that it has handed over, and how many of them the client had not taken at most. */
   bytes: number
   aheadBytes: number
-  /** Pieces that it has handed over. */
+  /** Pieces that it has handed over, and whether it has counted anything. */
   pieces: number
+  counted: boolean
 }
 
 /** How one call goes: an answer after a time, an error after it, or silence. */
@@ -128,6 +129,7 @@ export class Upstream {
     return this.#attempt(call, timeoutMs, ({ fail, fate, seen }) =>
       Effect.gen({ self: this }, function* () {
         const early = fate.countsEarly && fate.usage !== null ? { ...fate.usage, outputTokens: 0 } : undefined
+        seen.counted = early !== undefined
         sink.write(chunk({ event: event("role"), usage: early && { usage: early, raw: early } }))
         if (fate.mute) return
         for (let number = 0; number < fate.pieces; number++) {
@@ -177,6 +179,7 @@ export class Upstream {
         bytes: 0,
         aheadBytes: 0,
         pieces: 0,
+        counted: false,
       }
       this.calls.push(seen)
       const fate = this.#fateOf(seen)

@@ -73,6 +73,9 @@ const ledger: Law = {
     const { callsOf, leftovers, rows, sights } = run
     const known = new Set(sights.map(({ visit }): string => visit.id))
     for (const id of rows.keys()) if (!known.has(id)) report(undefined, `row ${id} is nobody's`)
+    if (run.deaths.length === 0)
+      for (const [id, times] of run.written)
+        if (times > 1) report(undefined, `${id} was written down ${times} times`)
     if (leftovers > 0) report(undefined, `${leftovers} records never got into the database`)
     let counted = 0
     for (const sight of sights) {
@@ -96,6 +99,12 @@ const ledger: Law = {
         continue
       }
       const lost = died(run, process)
+      if (
+        visit.claim !== undefined &&
+        sight.understoodAtMs !== undefined &&
+        row.error_code === "client_closed_request"
+      )
+        report(visit, "is in the books as left, although its key lets it go on")
       const exact = row.attempts.length === calls.length
       // An intent may have been noted whose call did not leave any more.
       if (
@@ -144,6 +153,12 @@ const money: Law = {
           (attempt.input_tokens !== counted.inputTokens || attempt.output_tokens !== counted.outputTokens)
         )
           report(visit, `an attempt has other tokens in the books than ${attempt.provider} counted`)
+        const call = run.callsOf(visit)[i]
+        if (call?.pieces === 0 && !call.counted && call.usage === null && attempt.input_tokens !== null)
+          report(
+            visit,
+            `an attempt has tokens in the books, and ${attempt.provider} counted and said nothing`,
+          )
         const cost = costOf(attempt.provider, attempt.model, attempt)
         if (attempt.cost_nano_usd !== cost)
           report(
@@ -210,6 +225,7 @@ const pointOfNoReturn: Law = {
           visit,
           `got something of ${call.target}'s answer, and another was asked: ${show(run.callsOf(call.visit))}`,
         )
+      if ((text.match(/data: role/g) ?? []).length > 1) report(visit, "has several beginnings")
       const ends = text.match(/data: (\[DONE\]|error \w+)\n\n/g) ?? []
       if (ends.length > 1) report(visit, `has ${ends.length} ends`)
       if (ending === "delivered" && (pieces.length !== call.pieces || call.outcome !== "success"))
@@ -370,6 +386,8 @@ const blame: Law = {
   check: (run, report) => {
     const callsTo = Map.groupBy(run.calls, ({ process, target }) => `${process} ${target}`)
     for (const { atMs, process, target } of run.trips) {
+      if ([...run.steady].some((name) => target.startsWith(`${name}/`)))
+        report(undefined, `${target} is tripped in ${process} at ${atMs} ms, and nothing is wrong with it`)
       const before = (callsTo.get(`${process} ${target}`) ?? []).filter(
         ({ atMs: ms, endedAtMs = ms }) => endedAtMs <= atMs,
       )
@@ -438,7 +456,8 @@ const oneAnswer: Law = {
         ({ text }) => ownerOf(run, text),
       )
       for (const [owner, same] of answers) {
-        for (const { replayed, text, visit } of same) {
+        for (const { replayed, stored, text, visit } of same) {
+          if (!stored && !withoutDatabase) report(visit, "has a whole answer, and its claim has none")
           if (withoutComments(text) !== withoutComments(same[0]?.text ?? ""))
             report(visit, `has another answer than ${same[0]?.visit.id}`)
           if (replayed !== (owner !== visit.id))
@@ -475,10 +494,29 @@ const ownerOf = (run: Run, text: string): string | undefined => {
 
 const fairShares: Law = {
   name: "fair shares",
-  says: "Who has nothing else under way is never turned away for want of room, whatever others send and however providers hang",
+  says: "Who has nothing else under way is never turned away for want of room, whatever others send; no more than nine tenths of all places wait for one candidate",
   check: (run, report) => {
+    const bound = Math.max(1, Math.floor(run.limits.maxInFlight * 0.9))
+    for (const [name, calls] of Map.groupBy(run.calls, ({ process, target }) => `${process} ${target}`)) {
+      const waiting = calls.filter(({ pieces }) => pieces === 0)
+      const changes = waiting
+        .flatMap(({ atMs, endedAtMs = Number.POSITIVE_INFINITY }) => [
+          { atMs, by: 1 },
+          { atMs: endedAtMs, by: -1 },
+        ])
+        .sort((one, other) => one.atMs - other.atMs || one.by - other.by)
+      let now = 0
+      let most = 0
+      for (const { by } of changes) {
+        now += by
+        most = Math.max(most, now)
+      }
+      if (most > bound) report(undefined, `${most} calls wait for ${name} at the same time`)
+    }
     for (const { code, process, visit } of run.sights) {
       if (code !== "overloaded" && code !== "concurrency_limited") continue
+      // Where one key may have all, it may.
+      if (run.limits.maxKeyShare === 1) continue
       const others = run.sights.filter(
         (other) =>
           other.visit.client === visit.client &&

@@ -31,6 +31,8 @@ export interface Run {
   readonly rows: ReadonlyMap<string, Row>
   readonly callsOf: (visit: Visit) => ReadonlyArray<UpstreamCall>
   readonly deaths: ReadonlyArray<{ readonly process: string; readonly atMs: number }>
+  /** How often the journals took each request, by its id. */
+  readonly written: ReadonlyMap<string, number>
   /** Records that never got into the database. */
   readonly leftovers: number
   /** Tripped at a moment at which somebody came. */
@@ -171,7 +173,13 @@ export const run = (world: World, changes: Changes = {}): Run => {
       return
     }
     lookAt(replica)
-    const client = new Client(visit, time, replica.process, sight)
+    const client = new Client(
+      visit,
+      time,
+      replica.process,
+      sight,
+      () => visit.claim !== undefined && books.hasAnswer(principals[visit.client].keyId, visit.claim.key),
+    )
     replica.clients.add(client)
     client.send(replica.gateway)
   }
@@ -258,6 +266,7 @@ export const run = (world: World, changes: Changes = {}): Run => {
     rows: books.rows,
     callsOf: ({ id }) => calls.get(id) ?? [],
     deaths,
+    written: disk.written,
     leftovers: disk.leftovers(),
     trips,
     processes: ends,
@@ -283,6 +292,7 @@ const unseen = (visit: Visit): Sight => ({
   text: "",
   ending: undefined,
   endedAtMs: undefined,
+  stored: false,
   untimely: undefined,
   defect: undefined,
 })

@@ -131,7 +131,7 @@ const keyed = (
     }
     add(atMs, { ...first, ...leaves(dice, 0.2) })
     for (let n = dice.below(5); n > 0; n--) {
-      const laterMs = dice.pick([0, dice.below(1_000), dice.below(20_000), dice.below(5 * MINUTE)])
+      const laterMs = dice.pick([0, dice.below(1_000), dice.below(50_000), dice.below(5 * MINUTE)])
       const body = dice.chance(0.12) ? 1 : 0
       add(atMs + laterMs, {
         ...first,
@@ -495,6 +495,18 @@ const general: ReadonlyArray<WorldKind> = [
     }),
   },
   {
+    name: "mistaken clients",
+    subject: "clients",
+    says: "most requests are wrong in themselves, and one key sends far more than it may",
+    draw: (dice) => ({
+      forMs: HOUR,
+      events: [
+        ...crowd(dice, { count: 200, forMs: HOUR, each: (dice) => mistakes(dice, 0.8) }),
+        ...crowd(dice, { count: 100, forMs: 3 * MINUTE, name: "limited", as: { client: "limited" } }),
+      ],
+    }),
+  },
+  {
     name: "hurried clients",
     subject: "clients",
     says: "bodies that arrive when next to no time is left, at providers that are well",
@@ -517,7 +529,12 @@ const general: ReadonlyArray<WorldKind> = [
     draw: (dice) => ({
       forMs: HOUR,
       replicas: 3,
-      events: [...keyed(dice, 250, HOUR), ...twoOfThree(dice, HOUR, ["down", "errors", "cuts"])],
+      events: [
+        ...keyed(dice, 250, HOUR),
+        ...twoOfThree(dice, HOUR, ["down", "errors", "cuts", "slow", "slow"]),
+        // Runs that take longer than a lease.
+        ...everywhere(20 * MINUTE, 5 * MINUTE, { is: "hangs", where: "head" }),
+      ],
     }),
   },
   {
@@ -609,6 +626,21 @@ const general: ReadonlyArray<WorldKind> = [
     },
   },
   {
+    name: "accounts",
+    subject: "providers",
+    says: "our accounts are refused, one after the other and all at once",
+    draw: (dice) => ({
+      forMs: HOUR,
+      events: [
+        ...crowd(dice, { count: 200, forMs: HOUR }),
+        ...crowd(dice, { count: 50, forMs: HOUR, name: "only", as: { client: "usual", model: "only-a" } }),
+        ...providerNames.flatMap((name) => spells(dice, name, HOUR / 2, ["locked"])),
+        ...everywhere(35 * MINUTE, 5 * MINUTE, { is: "locked", as: "auth" }),
+        ...everywhere(50 * MINUTE, 5 * MINUTE, draws.locked(dice)),
+      ],
+    }),
+  },
+  {
     name: "refusals",
     subject: "providers",
     says: "providers refuse single requests for reasons of their own, which says nothing of the next request",
@@ -631,7 +663,13 @@ const general: ReadonlyArray<WorldKind> = [
     says: "one key sends far more than the gateway takes, at providers that are slow or hang",
     draw: (dice) => ({
       forMs: 20 * MINUTE,
-      limits: { maxInFlight: 40, maxStreams: 40, requestsPerMinute: 6_000 },
+      limits: {
+        maxInFlight: 12,
+        maxStreams: 12,
+        requestsPerMinute: 6_000,
+        // Nothing but the bound for one candidate is in the way of a single key then.
+        ...(dice.chance(0.3) ? { maxKeyShare: 1 } : {}),
+      },
       events: [
         ...crowd(dice, {
           count: 400,
@@ -640,7 +678,9 @@ const general: ReadonlyArray<WorldKind> = [
           as: { client: "usual", answerTokens: 400 },
         }),
         ...crowd(dice, { count: 60, forMs: 10 * MINUTE, as: { client: "other" } }),
-        weather("a", 0, 10 * MINUTE, draws[dice.pick(["slow", "hangs"] as const)](dice)),
+        ...crowd(dice, { count: 30, forMs: 1, name: "burst", as: { client: "usual" } }),
+        ...everywhere(SECOND, 10 * MINUTE, { is: "slow", times: 10, toTimes: 20 }),
+        weather("a", 0, dice.below(10 * MINUTE), { is: "hangs", where: "head" }),
       ],
     }),
   },
@@ -691,8 +731,9 @@ const faults: ReadonlyArray<WorldKind> = [
       forMs: HOUR,
       replicas: 2,
       events: [
-        ...crowd(dice, { count: 150, forMs: HOUR, each: mixed }),
-        ...keyed(dice, 80, HOUR),
+        ...crowd(dice, { count: 120, forMs: HOUR, each: mixed }),
+        ...crowd(dice, { count: 60, forMs: 6 * MINUTE, name: "limited", as: { client: "limited" } }),
+        ...keyed(dice, 60, HOUR),
         ...twoOfThree(dice, HOUR, ["errors", "quota"]),
         ...steps(dice, HOUR, 2),
       ],
