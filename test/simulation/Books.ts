@@ -4,6 +4,7 @@ import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { type ClaimStoreShape, ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
 import { hashKey } from "../../src/idempotency/fingerprint.ts"
+import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { makeMemoryClaims } from "../../src/idempotency/memory-claims.ts"
 import type { AttemptRecord } from "../../src/ledger/LedgerRecord.ts"
 import type { Dice } from "../fuzz/Dice.ts"
@@ -63,10 +64,16 @@ export class Books {
   readonly #dice: Dice
   readonly #fault: () => Fault
   readonly #change: (row: Row) => Row | undefined
-  readonly #claims = Effect.runSync(makeMemoryClaims)
+  readonly #claims: ClaimStoreShape
 
-  constructor(dice: Dice, fault: () => Fault, change = (row: Row): Row | undefined => row) {
+  constructor(
+    dice: Dice,
+    limits: (typeof IdempotencyLimits)["Service"],
+    fault: () => Fault,
+    change = (row: Row): Row | undefined => row,
+  ) {
     this.#dice = dice
+    this.#claims = Effect.runSync(Effect.provideService(makeMemoryClaims, IdempotencyLimits, limits))
     this.#fault = fault
     this.#change = change
   }

@@ -1,6 +1,6 @@
 import type { RequestId } from "../../src/domain/Ids.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import type { LimitChanges, ProviderName } from "./gateway.ts"
+import type { IdempotencyChanges, LimitChanges, ProviderName } from "./gateway.ts"
 
 /**
  * A world as a list of what happens in it, each event on its own: taking one away leaves the others as they are. Times
@@ -12,6 +12,8 @@ export interface World {
   /** Gateways, which share the claims, the database and the disk, and nothing else. */
   readonly replicas: number
   readonly limits: LimitChanges
+  /** Of keyed requests: what is kept for who asks again. */
+  readonly idempotency: IdempotencyChanges
   readonly events: ReadonlyArray<WorldEvent>
   /** By then everybody has come and gone, and all trouble is over. */
   readonly endMs: number

@@ -7,6 +7,7 @@ import { Settings } from "../../src/config/Settings.ts"
 import { InferenceEndpoints } from "../../src/http/InferenceEndpoints.ts"
 import type { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
+import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { Attempts } from "../../src/inference/Attempts.ts"
 import { Inference } from "../../src/inference/Inference.ts"
 import type { Journal } from "../../src/journal/Journal.ts"
@@ -52,6 +53,13 @@ const usualLimits = {
 
 export type Limits = typeof usualLimits
 export type LimitChanges = Partial<Limits>
+
+export type IdempotencyChanges = Partial<(typeof IdempotencyLimits)["Service"]>
+
+export const idempotencyOf = (changes: IdempotencyChanges): (typeof IdempotencyLimits)["Service"] => ({
+  ...IdempotencyLimits.defaultValue(),
+  ...changes,
+})
 
 export const limitsOf = (changes: LimitChanges): Limits => ({ ...usualLimits, ...changes })
 
@@ -121,6 +129,7 @@ const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(Layer.provi
 /** What a gateway finds around it. */
 interface Surroundings {
   readonly limits: LimitChanges
+  readonly idempotency: IdempotencyChanges
   readonly edges: Layer.Layer<Authenticator | ClaimStore | Providers | SqlClient.SqlClient>
   readonly journal: Effect.Effect<Journal, never, Scope.Scope>
 }
@@ -128,7 +137,7 @@ interface Surroundings {
 /** Characters of records that wait in memory while the journal takes none. */
 const OVERFLOW_CHARACTERS = 1_000_000
 
-export const startGateway = ({ edges, journal, limits }: Surroundings) =>
+export const startGateway = ({ edges, idempotency, journal, limits }: Surroundings) =>
   Effect.map(
     Layer.build(
       Layer.fresh(
@@ -138,7 +147,11 @@ export const startGateway = ({ edges, journal, limits }: Surroundings) =>
           Layer.provideMerge(routing),
           Layer.provide([Idempotency.layerNoDeps, RateLimits.layerMemory, admission]),
           Layer.provide(Ledger.layerOn(journal, OVERFLOW_CHARACTERS)),
-          Layer.provide([edges, settingsOf(limits)]),
+          Layer.provide([
+            edges,
+            settingsOf(limits),
+            Layer.succeed(IdempotencyLimits, idempotencyOf(idempotency)),
+          ]),
         ),
       ),
     ),

@@ -6,6 +6,7 @@ import { limitsOf, models, timeouts } from "./gateway.ts"
 import type { Run } from "./run.ts"
 import type { UpstreamCall } from "./Upstream.ts"
 import { eventsOf, type Visit } from "./World.ts"
+import { AFTERWARDS } from "./worlds.ts"
 
 /** One way in which a world broke a law. */
 export interface Violation {
@@ -569,7 +570,7 @@ const noDefects: Law = {
 
 const liveness: Law = {
   name: "liveness",
-  says: "Every request comes to an end by its deadline; with one provider that is well nearly all are answered, and with none somebody is still asked",
+  says: "Every request comes to an end by its deadline; with one provider that is well nearly all are answered, and with none somebody is still asked; minutes after all trouble everybody is answered in every way",
   check: (run, report) => {
     let served = 0
     const failed: Array<Sight> = []
@@ -592,6 +593,8 @@ const liveness: Law = {
             idempotency.leaseMs
       const byMs = Math.max(deadlineOf(visit), (understoodAtMs ?? 0) + 1, visit.atMs + visit.uploadMs + 10)
       if (endedAtMs > byMs + readMs + claimMs) report(visit, `ends ${Math.round(endedAtMs - byMs)} ms late`)
+      if (visit.id.startsWith(AFTERWARDS) && ending !== "delivered")
+        report(visit, `is ${ending} with ${sight.code} when all trouble is over`)
       if (!isOrdinary(sight)) continue
       if (ending === "delivered") served += 1
       else if (ending === "refused") failed.push(sight)

@@ -9,6 +9,7 @@ import { Client, principals, type Sight } from "./Client.ts"
 import { Disk } from "./Disk.ts"
 import {
   type Gateway,
+  idempotencyOf,
   type Limits,
   limitsOf,
   type ProviderName,
@@ -92,6 +93,7 @@ export const run = (world: World, changes: Changes = {}): Run => {
   const isOut = (of: Outage["of"]) => outages.some((outage) => outage.of === of && isDuring(outage, nowMs()))
   const books = new Books(
     new Dice(`${world.seed} books`, 0),
+    idempotencyOf(world.idempotency),
     () => (["database", "database hangs", "database answers"] as const).find(isOut),
     changes.row,
   )
@@ -139,7 +141,12 @@ export const run = (world: World, changes: Changes = {}): Run => {
         const scope = yield* Scope.make()
         started.close = Scope.close(scope, Exit.void)
         return yield* Scope.provide(
-          startGateway({ edges, journal: disk.open(process), limits: world.limits }),
+          startGateway({
+            edges,
+            journal: disk.open(process),
+            limits: world.limits,
+            idempotency: world.idempotency,
+          }),
           scope,
         )
       }),

@@ -2,7 +2,7 @@ import { RequestId } from "../../src/domain/Ids.ts"
 import { dispositions, isAboutRequest, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Dice } from "../fuzz/Dice.ts"
 import { CLOCK_STEPS } from "../support/stepped-clock.ts"
-import { type LimitChanges, type ProviderName, providerNames } from "./gateway.ts"
+import { type IdempotencyChanges, type LimitChanges, type ProviderName, providerNames } from "./gateway.ts"
 import type { Run } from "./run.ts"
 import type { Crash, Outage, Reset, Step, Stop, Trouble, Visit, Weather, World, WorldEvent } from "./World.ts"
 
@@ -11,7 +11,7 @@ const MINUTE = 60_000
 const HOUR = 60 * MINUTE
 
 /** Whatever is going on when the last event comes is over after this. */
-const AFTERMATH_MS = 10 * MINUTE
+const AFTERMATH_MS = 5 * MINUTE
 
 export interface WorldKind {
   readonly name: string
@@ -33,6 +33,7 @@ interface Drawn {
   readonly forMs: number
   readonly replicas?: number
   readonly limits?: LimitChanges
+  readonly idempotency?: IdempotencyChanges
   readonly events: ReadonlyArray<WorldEvent>
 }
 
@@ -538,6 +539,24 @@ const general: ReadonlyArray<WorldKind> = [
     }),
   },
   {
+    name: "large answers",
+    subject: "clients",
+    says: "keyed streams that are longer than what is kept of them, read slowly and by several at once",
+    draw: (dice) => ({
+      forMs: HOUR,
+      replicas: 2,
+      idempotency: { maxStoredBytes: 60_000, maxReplayBytes: 200_000, maxRunning: 12 },
+      events: [
+        ...keyed(dice, 200, HOUR, (dice) => ({
+          stream: true,
+          reads: dice.chance(0.7) ? slowly(dice) : undefined,
+          answerTokens: dice.between(1, 400),
+        })),
+        ...twoOfThree(dice, HOUR, ["cuts", "hangs"]),
+      ],
+    }),
+  },
+  {
     name: "database outages",
     subject: "gateways",
     says: "the database is away, hangs, or its answers are lost, while keyed and other requests come",
@@ -973,16 +992,56 @@ const faults: ReadonlyArray<WorldKind> = [
 
 export const worldKinds: ReadonlyArray<WorldKind> = [...general, ...faults]
 
+/** Visits of the end begin with it: all trouble is over by then. */
+export const AFTERWARDS = "afterwards"
+
+/** Comes to every gateway in every way, to see that nothing is left of what happened. */
+const afterwards = (dice: Dice, atMs: number, replicas: number): ReadonlyArray<Visit> => {
+  const ways: ReadonlyArray<Partial<Visit>> = [
+    {},
+    {},
+    { stream: true },
+    { stream: true },
+    { stream: true, reads: { bytes: 16_000, everyMs: 200 } },
+    { claim: { key: "afterwards", body: 0 } },
+    { claim: { key: "afterwards, streamed", body: 0 }, stream: true },
+  ]
+  return Array.from({ length: replicas }, (_, replica) =>
+    ways.flatMap((way, i) =>
+      [0, 10 * SECOND].map((laterMs) =>
+        visitOf(`${AFTERWARDS} ${replica} ${i} ${laterMs}`, atMs + i * SECOND + laterMs, dice, {
+          client: "usual",
+          stream: false,
+          replica,
+          promptTokens: 100,
+          answerTokens: 50,
+          ...way,
+        }),
+      ),
+    ),
+  ).flat()
+}
+
 /** Makes the world that a kind and a seed have. */
 export const makeWorld = (kind: WorldKind, seed: string): World => {
-  const { events, forMs, limits = {}, replicas = 1 } = kind.draw(new Dice(`${kind.name} ${seed}`, 0))
+  const {
+    events,
+    forMs,
+    idempotency = {},
+    limits = {},
+    replicas = 1,
+  } = kind.draw(new Dice(`${kind.name} ${seed}`, 0))
   const last = Math.max(forMs, ...events.map((event) => event.atMs + ("forMs" in event ? event.forMs : 0)))
   return {
     name: kind.name,
     seed,
     replicas,
     limits,
-    events: events.toSorted((one, other) => one.atMs - other.atMs),
-    endMs: last + AFTERMATH_MS,
+    idempotency,
+    events: [
+      ...events,
+      ...afterwards(new Dice(`${kind.name} ${seed} end`, 0), last + AFTERMATH_MS, replicas),
+    ].toSorted((one, other) => one.atMs - other.atMs),
+    endMs: last + 2 * AFTERMATH_MS,
   }
 }
