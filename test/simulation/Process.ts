@@ -18,6 +18,8 @@ export class Process {
   readonly #context: Context.Context<never>
   readonly #whenDead: Array<() => void> = []
   #alive = true
+  /** What waits for the end of a pause. */
+  #held: Array<() => void> | undefined
   #stepsLeft = Number.POSITIVE_INFINITY
 
   /** `aheadMs` says what its wall clock is ahead of the world's. */
@@ -102,12 +104,27 @@ export class Process {
     return levels
   }
 
+  /** Runs nothing for a time. */
+  pause(forMs: number): void {
+    if (this.#held !== undefined) return
+    this.#held = []
+    this.#time.at(this.#time.nowMs + forMs, () => {
+      const held = this.#held ?? []
+      this.#held = undefined
+      for (const task of held) this.#step(task)
+    })
+  }
+
   whenDead(action: () => void): void {
     this.#whenDead.push(action)
   }
 
   #step(task: () => void): void {
     if (!this.#alive) return
+    if (this.#held !== undefined) {
+      this.#held.push(task)
+      return
+    }
     task()
     this.#stepsLeft -= 1
     if (this.#stepsLeft === 0) this.#die()

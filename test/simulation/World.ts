@@ -19,7 +19,7 @@ export interface World {
   readonly endMs: number
 }
 
-export type WorldEvent = Visit | Weather | Outage | Crash | Stop | Step | Reset
+export type WorldEvent = Visit | Weather | Outage | Crash | Stop | Pause | Step | Reset
 
 /** One request of one client. */
 export interface Visit {
@@ -124,6 +124,15 @@ export interface Stop {
   readonly kind: "stop"
   readonly id: string
   readonly atMs: number
+  readonly replica: number
+}
+
+/** A gateway stands still, as when its machine is moved: nothing of it runs, its clock goes on, and then it does too. */
+export interface Pause {
+  readonly kind: "pause"
+  readonly id: string
+  readonly atMs: number
+  readonly forMs: number
   readonly replica: number
 }
 

@@ -85,6 +85,8 @@ const describe = (event: WorldEvent): string => {
       return `gateway ${event.replica} is to die after ${event.afterSteps} steps, for ${event.downMs} ms`
     case "stop":
       return `gateway ${event.replica} is told to stop, and another one starts`
+    case "pause":
+      return `gateway ${event.replica} stands still for ${event.forMs} ms`
     case "reset":
       return `gateway ${event.replica} is told to forget all trouble of ${event.provider}`
     case "step":

@@ -36,6 +36,13 @@ const deadlineOf = (visit: Visit): number =>
 const died = (run: Run, process: string | undefined): boolean =>
   run.deaths.some((death) => death.process === process)
 
+/** Milliseconds for which a process stood still within a time. */
+const stoodStill = (run: Run, process: string | undefined, fromMs: number, toMs: number): number =>
+  eventsOf(run.world, "pause").reduce((sum, { atMs, forMs, replica }) => {
+    if (process?.startsWith(`${replica}.`) !== true) return sum
+    return sum + Math.max(0, Math.min(toMs, atMs + forMs) - Math.max(fromMs, atMs))
+  }, 0)
+
 /** The visit's process is dead, and by then could not write down what it knew. */
 const mayBeLost = (run: Run, process: string | undefined): boolean =>
   died(run, process) && eventsOf(run.world, "outage").some(({ of }) => of === "disk")
@@ -248,7 +255,9 @@ const boundedWork: Law = {
       for (const call of calls) {
         if (call.atMs >= deadlineMs) report(visit, "an attempt after the deadline")
         if (call.atMs + call.timeoutMs > deadlineMs) report(visit, "an attempt with more time than there is")
-        if ((call.endedAtMs ?? 0) > deadlineMs) report(visit, "an attempt that outlives its request")
+        const { endedAtMs = 0 } = call
+        if (endedAtMs > deadlineMs + stoodStill(run, call.process, call.atMs, endedAtMs))
+          report(visit, "an attempt that outlives its request")
         const name = `${call.process} ${call.provider}`
         const share = asked.get(name) ?? { requests: 0, retries: 0 }
         asked.set(name, share)
@@ -258,7 +267,8 @@ const boundedWork: Law = {
           const fault = following(previous, call)
           if (fault !== undefined) report(visit, fault)
           const untried = visit.model === "auto" ? 3 - new Set(calls.map(({ target }) => target)).size : 0
-          const waitedMs = call.atMs - (previous.endedAtMs ?? call.atMs)
+          const { endedAtMs: leftMs = call.atMs } = previous
+          const waitedMs = call.atMs - leftMs - stoodStill(run, call.process, leftMs, call.atMs)
           if (untried > 0 && call.target !== "b/big" && waitedMs > LONGEST_WAIT_MS)
             report(visit, `waits ${waitedMs} ms for ${call.target}, and others have not been asked`)
         }
@@ -416,7 +426,9 @@ const oneAnswer: Law = {
   says: "Of a key at most one run is under way, over all gateways; who asks again gets the same bytes, and nobody is asked again once there is an answer",
   check: (run, report) => {
     const withoutDatabase = eventsOf(run.world, "outage").some(({ of }) => of.startsWith("database"))
-    const unsure = run.deaths.length > 0 || withoutDatabase || eventsOf(run.world, "stop").length > 0
+    const pauses = eventsOf(run.world, "pause").length > 0
+    const unsure =
+      pauses || run.deaths.length > 0 || withoutDatabase || eventsOf(run.world, "stop").length > 0
     const groups = Map.groupBy(
       run.sights.filter(({ visit }) => visit.claim !== undefined),
       ({ visit }) => `${visit.client} ${visit.claim?.key}`,
@@ -436,7 +448,11 @@ const oneAnswer: Law = {
         .sort((one, other) => one.fromMs - other.fromMs)
       for (const [i, { fromMs, sight }] of runs.entries()) {
         const before = runs[i - 1]
-        if (before !== undefined && fromMs < before.toMs && !isLeaseLost(run, before.fromMs, fromMs))
+        if (
+          before !== undefined &&
+          fromMs < before.toMs &&
+          !isLeaseLost(run, before.sight.process, before.fromMs, fromMs)
+        )
           report(sight.visit, `runs for ${name} while ${before.sight.visit.id} does`)
         if (
           run.callsOf(sight.visit).some(({ outcome }) => outcome === "cancelled") &&
@@ -478,11 +494,13 @@ const oneAnswer: Law = {
   },
 }
 
-/** Tells whether a lease could not be renewed: while the database is away it runs out, and somebody else may take over. */
-const isLeaseLost = (run: Run, fromMs: number, toMs: number): boolean =>
-  eventsOf(run.world, "outage").some(
+/** Tells whether a lease could not be renewed: while the database is away, or its owner stands still, it runs out, and somebody else may take over. */
+const isLeaseLost = (run: Run, process: string | undefined, fromMs: number, toMs: number): boolean =>
+  stoodStill(run, process, fromMs, toMs) > idempotency.leaseMs - idempotency.renewEveryMs - 5_000 ||
+  (eventsOf(run.world, "outage").some(
     ({ atMs, forMs, of }) => of.startsWith("database") && atMs < toMs && atMs + forMs > fromMs,
-  ) && toMs - fromMs >= idempotency.leaseMs - idempotency.renewEveryMs
+  ) &&
+    toMs - fromMs >= idempotency.leaseMs - idempotency.renewEveryMs)
 
 const withoutComments = (text: string): string => text.replaceAll(": keep-alive\n\n", "")
 
@@ -592,10 +610,12 @@ const liveness: Law = {
             4 * idempotency.statementMs +
             idempotency.leaseMs
       const byMs = Math.max(deadlineOf(visit), (understoodAtMs ?? 0) + 1, visit.atMs + visit.uploadMs + 10)
-      if (endedAtMs > byMs + readMs + claimMs) report(visit, `ends ${Math.round(endedAtMs - byMs)} ms late`)
+      const stillMs = stoodStill(run, sight.process, visit.atMs, endedAtMs)
+      if (endedAtMs > byMs + readMs + claimMs + stillMs)
+        report(visit, `ends ${Math.round(endedAtMs - byMs)} ms late`)
       if (visit.id.startsWith(AFTERWARDS) && ending !== "delivered")
         report(visit, `is ${ending} with ${sight.code} when all trouble is over`)
-      if (!isOrdinary(sight)) continue
+      if (!isOrdinary(sight) || stillMs > 0) continue
       if (ending === "delivered") served += 1
       else if (ending === "refused") failed.push(sight)
     }

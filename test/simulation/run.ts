@@ -225,6 +225,9 @@ export const run = (world: World, changes: Changes = {}): Run => {
           stop(replica)
         })
         break
+      case "pause":
+        at(() => replicas[event.replica]?.process.pause(event.forMs))
+        break
       case "reset":
         at(() => void replicas[event.replica]?.gateway?.inference.resetProvider(event.provider))
         break

@@ -4,7 +4,19 @@ import { Dice } from "../fuzz/Dice.ts"
 import { CLOCK_STEPS } from "../support/stepped-clock.ts"
 import { type IdempotencyChanges, type LimitChanges, type ProviderName, providerNames } from "./gateway.ts"
 import type { Run } from "./run.ts"
-import type { Crash, Outage, Reset, Step, Stop, Trouble, Visit, Weather, World, WorldEvent } from "./World.ts"
+import type {
+  Crash,
+  Outage,
+  Pause,
+  Reset,
+  Step,
+  Stop,
+  Trouble,
+  Visit,
+  Weather,
+  World,
+  WorldEvent,
+} from "./World.ts"
 
 const SECOND = 1_000
 const MINUTE = 60_000
@@ -286,6 +298,15 @@ const stops = (dice: Dice, count: number, forMs: number, replicas: number): Read
     kind: "stop" as const,
     id: `stop ${i}`,
     atMs: dice.below(forMs),
+    replica: dice.below(replicas),
+  }))
+
+const pauses = (dice: Dice, count: number, forMs: number, replicas: number): ReadonlyArray<Pause> =>
+  Array.from({ length: count }, (_, i) => ({
+    kind: "pause" as const,
+    id: `pause ${i}`,
+    atMs: dice.below(forMs),
+    forMs: dice.between(100, dice.chance(0.5) ? 5_000 : 2 * MINUTE),
     replica: dice.below(replicas),
   }))
 
@@ -660,6 +681,19 @@ const general: ReadonlyArray<WorldKind> = [
     }),
   },
   {
+    name: "pauses",
+    subject: "gateways",
+    says: "gateways stand still for seconds or minutes, longer than leases, deadlines and timeouts",
+    draw: (dice) => {
+      const visits = [...keyed(dice, 200, HOUR), ...crowd(dice, { count: 80, forMs: HOUR })]
+      const some = pauses(dice, 40, HOUR, 2).map((pause) => ({
+        ...pause,
+        atMs: dice.pick(visits).atMs + dice.below(1_500),
+      }))
+      return { forMs: HOUR, replicas: 2, events: [...visits, ...some, ...twoOfThree(dice, HOUR, ["cuts"])] }
+    },
+  },
+  {
     name: "refusals",
     subject: "providers",
     says: "providers refuse single requests for reasons of their own, which says nothing of the next request",
@@ -731,6 +765,7 @@ const general: ReadonlyArray<WorldKind> = [
           ...(dice.chance(0.2) ? outages(dice, forMs, ["disk"]) : []),
           ...(dice.chance(0.4) ? steps(dice, forMs, replicas) : []),
           ...(dice.chance(0.4) ? stops(dice, dice.between(1, 8), forMs, replicas) : []),
+          ...(dice.chance(0.2) ? pauses(dice, dice.between(1, 10), forMs, replicas) : []),
           ...(dice.chance(0.2) ? resets(dice, dice.between(1, 20), forMs, replicas) : []),
         ],
       }
@@ -770,7 +805,7 @@ const faults: ReadonlyArray<WorldKind> = [
       events: [
         ...crowd(dice, { count: 150, forMs: 40 * MINUTE }),
         ...[SPELL.fromMs, 25 * MINUTE].flatMap((fromMs) =>
-          crowd(dice, { count: 150, forMs: SPELL.forMs, name: `storm${fromMs} ` }).map((visit) => ({
+          crowd(dice, { count: 300, forMs: SPELL.forMs, name: `storm${fromMs} ` }).map((visit) => ({
             ...visit,
             atMs: fromMs + visit.atMs,
           })),
