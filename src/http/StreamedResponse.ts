@@ -1,5 +1,7 @@
+import { Result } from "effect"
 import type { ChatChunk } from "../domain/Chat.ts"
 import type { AnswerSink } from "../inference/AnswerSink.ts"
+import { aborted } from "../inference/failures.ts"
 import type { Outcome, Progress } from "../inference/Outcome.ts"
 import type { ReplayableBody } from "../responses/ReplayableBody.ts"
 import type { GatewayResponse } from "../responses/response.ts"
@@ -71,7 +73,9 @@ export class StreamedResponse implements AnswerSink {
   end(outcome: Outcome): void {
     this.#open()
     this.#body.broken = outcome.result._tag === "Failure"
-    this.#body.end(this.#writer.end(outcome))
+    this.#body.end(this.#writer.end(outcome), () =>
+      this.#writer.end({ ...outcome, result: Result.fail(aborted) }),
+    )
   }
 
   /** Called at even intervals, `QUIET_TICKS` of which make the silence that a client should not have to bear. */

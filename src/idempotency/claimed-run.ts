@@ -1,7 +1,7 @@
 import { randomUUID } from "node:crypto"
 import { Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
 import { monotonicMs } from "../platform/monotonic.ts"
-import { deliver, type GatewayResponse, storable } from "../responses/response.ts"
+import { deliver, type GatewayResponse, storable, withdraw } from "../responses/response.ts"
 import type { ClaimId, ClaimStoreShape } from "./claim.ts"
 import type { IdempotencyLimits } from "./IdempotencyLimits.ts"
 
@@ -91,7 +91,9 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
         Effect.as(log(id, owner, "an answer was delivered but could not be stored", error.message), true),
       ),
     )
-    return kept ? { response, replayed: false } : yield* lost(id, owner)
+    if (kept) return { response, replayed: false }
+    withdraw(response)
+    return yield* lost(id, owner)
   })
 
   /** Claims, waiting (bounded) for a run in another process. Undefined: claimed. */

@@ -41,6 +41,7 @@ export class ReplayableBody {
   #kept = 0
   #full = false
   #ended = false
+  #instead: (() => Uint8Array) | undefined
   #delivered: boolean
 
   constructor(budget?: ReplayBudget) {
@@ -63,10 +64,21 @@ export class ReplayableBody {
     for (const reader of this.#readers) reader.comment()
   }
 
-  /** `last` belongs to the end: it goes out with it. */
-  end(last: Uint8Array): void {
+  /** `last` belongs to the end: it goes out with it, unless it is withdrawn for what `instead` makes. */
+  end(last: Uint8Array, instead?: () => Uint8Array): void {
     this.#ended = true
+    this.#instead = instead
     this.write(last)
+  }
+
+  /** Makes the end a broken one, if no reader can have it yet: the answer is not the one that is kept. */
+  withdraw(): void {
+    const last = this.#events.at(-1)
+    if (this.#delivered || this.#instead === undefined || last === undefined) return
+    const end = this.#instead()
+    this.broken = true
+    this.#kept += end.length - last.length
+    this.#events[this.#events.length - 1] = end
   }
 
   /** Readers get the end, as soon as there is one. */

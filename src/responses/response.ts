@@ -19,6 +19,11 @@ export const deliver = ({ body }: GatewayResponse): void => {
   if (body instanceof ReplayableBody) body.deliver()
 }
 
+/** Ends a stream as one that broke, whose end is not out yet: another answer is kept. */
+export const withdraw = ({ body }: GatewayResponse): void => {
+  if (body instanceof ReplayableBody) body.withdraw()
+}
+
 export const forget = ({ body }: GatewayResponse): void => {
   if (body instanceof ReplayableBody) body.release()
 }

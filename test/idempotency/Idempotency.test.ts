@@ -545,6 +545,33 @@ describe("an owner that lost its claim", () => {
   )
 })
 
+describe("a stream whose claim was lost", () => {
+  test(
+    "does not end as a whole answer beside the new owner's",
+    Effect.gen(function* () {
+      const late = yield* withStore(() => ({ renew: () => down }))
+      const { run } = yield* Idempotency
+      const body = late.replayableBody(request("k").keyId)
+      const response = { status: 200, headers: {}, body }
+      const { work, finish } = yield* gated
+      const streamed = (begin: Begin) =>
+        Effect.suspend(() => {
+          body.write(Buffer.from("data: late\n\n"))
+          begin(response)
+          return work
+        })
+      const client = yield* late.run(request("k"), streamed)
+      const reading = yield* Effect.forkChild(Effect.promise(() => read(client)))
+      yield* TestClock.adjust(leaseMs + 500)
+      yield* run(request("k"), () => Effect.succeed(kept("the new owner's")))
+      body.end(Buffer.from("data: [DONE]\n\n"), () => Buffer.from("data: error\n\n"))
+      yield* finish({ response, keep: true })
+      assert.strictEqual(yield* Fiber.join(reading), "data: late\n\ndata: error\n\n")
+      assert.strictEqual(text(yield* late.run(request("k"), streamed)), "the new owner's")
+    }),
+  )
+})
+
 describe("without the database", () => {
   test(
     "nothing runs",

@@ -131,7 +131,9 @@ const ledger: Law = {
       const says = `in the books is ${showAttempts(row)}`
       if (ending === "delivered" && (row.status !== 200 || row.error_code !== null))
         report(visit, `was delivered, ${says}`)
-      if (ending === "broken" && row.error_code === null) report(visit, `broke, ${says}`)
+      // The end of a stream is withdrawn when its key has got another answer by then.
+      const withdrawn = visit.claim !== undefined && code === "request_aborted"
+      if (ending === "broken" && row.error_code === null && !withdrawn) report(visit, `broke, ${says}`)
       if (ending === "refused" && visit.claim === undefined && row.error_code !== code)
         report(visit, `was refused with ${code}, ${says}`)
       // What it did not wait for, or did not read, had come to its end.
