@@ -87,6 +87,9 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, ProviderError> =>
     Effect.suspend(() => {
       const { call, recorder, recordIntent, deadlineAt } = request
+      const last = request.failures.at(-1)
+      // The wait after that one may have lasted longer than it should.
+      if (last !== undefined && recorder.now() >= deadlineAt) return Effect.fail(last)
       const startedAt = recorder.attemptStarted()
       const remainingMs = deadlineAt - startedAt
       // What one was left for may be the request's own length, and one that is not well is no good reason to leave.

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Layer, Random } from "effect"
+import { Clock, Duration, Effect, Exit, Fiber, Layer, Random } from "effect"
 import { TestClock } from "effect/testing"
 import { RequestId } from "../../src/domain/Ids.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
@@ -338,6 +338,24 @@ describe("the client's own deadline", () => {
         ...Array(5).fill("timeout"),
       ])
       assert.isAbove(healthOf("a/m").trippedForMs(yield* monotonicMs), 0)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+})
+
+describe("a process that stands still", () => {
+  it.effect("while a retry is waited for makes none when the deadline has passed", () => {
+    const { asked, infer, world } = scripted({ "a/m": [fails("overloaded", 5_000), answers] })
+    return Effect.gen(function* () {
+      const clock = yield* Clock.Clock
+      const still: Clock.Clock = {
+        ...clock,
+        sleep: (duration) =>
+          clock.sleep(Duration.toMillis(duration) > 5_000 ? Duration.minutes(2) : duration),
+      }
+      const fiber = yield* Effect.forkChild(Effect.provideService(infer("only-a"), Clock.Clock, still))
+      yield* TestClock.adjust("5 minutes")
+      assert.strictEqual((yield* Fiber.join(fiber)).code, "upstream_overloaded")
+      assert.deepStrictEqual(asked(), ["a/m overloaded"])
     }).pipe(Effect.provide(world), steadyRandom)
   })
 })
