@@ -404,23 +404,23 @@ const blame: Law = {
       const before = (callsTo.get(`${process} ${target}`) ?? []).filter(
         ({ atMs: ms, endedAtMs = ms }) => endedAtMs <= atMs,
       )
-      const lessons = before.map((call) => lessonOf(call))
-      if (
-        !lessons.includes("open") &&
-        lessons.filter((lesson) => lesson === "count").length < FAILURES_TO_TRIP
-      )
+      const weight = before.reduce((sum, call) => sum + weightOf(call), 0)
+      if (weight < WEIGHT_TO_TRIP)
         report(undefined, `${target} is tripped in ${process} at ${atMs} ms after ${show(before.slice(-6))}`)
     }
   },
 }
 
-const FAILURES_TO_TRIP = 5
+/** Failures in a row, of which one that took all its time counts twice, and one that says to stay away is enough. */
+const WEIGHT_TO_TRIP = 5
 
-const lessonOf = ({ outcome, visit }: UpstreamCall): "ignore" | "count" | "open" => {
-  if (outcome === undefined) return "ignore"
-  // Left in the middle, or in time to say something; a stream without a word.
-  if (outcome === "cancelled" || outcome === "success") return visit.stream ? "count" : "ignore"
-  return dispositions[outcome].breaker
+const weightOf = ({ outcome, visit }: UpstreamCall): number => {
+  if (outcome === undefined) return 0
+  // Left by the story, which had no word of it in time.
+  if (outcome === "cancelled" || outcome === "timeout") return visit.stream || outcome === "timeout" ? 2 : 0
+  if (outcome === "success") return visit.stream ? 1 : 0
+  const { breaker } = dispositions[outcome]
+  return breaker === "open" ? WEIGHT_TO_TRIP : breaker === "count" ? 1 : 0
 }
 
 const oneAnswer: Law = {
