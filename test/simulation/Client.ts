@@ -175,6 +175,8 @@ export class Client {
               dryRun,
               write,
             },
+            deadlineMs: visit.deadlineMs,
+            session: visit.conversation,
             claim: claim && { key: claim.key, fingerprint: Uint8Array.of(claim.body) },
           }
         }),

@@ -3,7 +3,7 @@ import type { ChatChunk } from "../../src/domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import type { Usage } from "../../src/domain/Usage.ts"
 import { monotonicMsUnsafe } from "../../src/platform/monotonic.ts"
-import type { ChunkSink, Provider } from "../../src/providers/Provider.ts"
+import type { ChunkSink, OnLimit, Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Dice } from "../fuzz/Dice.ts"
 import { START_MS } from "../support/started-clock.ts"
@@ -47,6 +47,8 @@ interface Fate {
   /** What happens instead of the end, after so many pieces. */
   readonly breaks: { readonly after: number; readonly as: ProviderErrorKind | "silence" } | undefined
   readonly mute: boolean
+  /** Its head says that a limit is used up, for so long. */
+  readonly limitMs: number | undefined
   /** What it read is counted at the beginning of a stream already. */
   readonly countsEarly: boolean
 }
@@ -102,8 +104,8 @@ export class Upstream {
           if (visit === undefined) throw new Error("nobody asked for this")
           const call = { process: process.name, provider: name, target: `${name}/${model}`, visit }
           return Result.succeed({
-            complete: (timeoutMs) => this.#complete(call, timeoutMs),
-            stream: (timeoutMs, sink) => this.#stream(call, timeoutMs, sink, process),
+            complete: (timeoutMs, onLimit) => this.#complete(call, timeoutMs, onLimit),
+            stream: (timeoutMs, sink, onLimit) => this.#stream(call, timeoutMs, sink, process, onLimit),
           })
         },
       },
@@ -111,8 +113,8 @@ export class Upstream {
     return Layer.succeed(Providers, new Map(providerNames.map(provider)))
   }
 
-  #complete(call: Whom, timeoutMs: number) {
-    return this.#attempt(call, timeoutMs, ({ fate }) =>
+  #complete(call: Whom, timeoutMs: number, onLimit: OnLimit | undefined) {
+    return this.#attempt(call, timeoutMs, onLimit, ({ fate }) =>
       Effect.succeed({
         text: "hello",
         finishReason: "stop" as const,
@@ -125,8 +127,8 @@ export class Upstream {
     )
   }
 
-  #stream(call: Whom, timeoutMs: number, sink: ChunkSink, process: Process) {
-    return this.#attempt(call, timeoutMs, ({ fail, fate, seen }) =>
+  #stream(call: Whom, timeoutMs: number, sink: ChunkSink, process: Process, onLimit: OnLimit | undefined) {
+    return this.#attempt(call, timeoutMs, onLimit, ({ fail, fate, seen }) =>
       Effect.gen({ self: this }, function* () {
         const early = fate.countsEarly && fate.usage !== null ? { ...fate.usage, outputTokens: 0 } : undefined
         seen.counted = early !== undefined
@@ -163,6 +165,7 @@ export class Upstream {
   #attempt<A>(
     whom: Whom,
     timeoutMs: number,
+    onLimit: OnLimit | undefined,
     answer: (call: { seen: UpstreamCall; fate: Fate; fail: Fail }) => Effect.Effect<A, ProviderError>,
   ): Effect.Effect<A, ProviderError> {
     return Effect.clockWith((clock) => {
@@ -190,6 +193,7 @@ export class Upstream {
         Effect.andThen(
           Effect.suspend(() => {
             if (fate.afterMs > headMs) return Effect.fail(fail({ kind: "timeout" }))
+            if (fate.limitMs !== undefined) onLimit?.(fate.limitMs)
             if (fate.fails !== undefined) return Effect.fail(fail(fate.fails))
             return answer({ seen, fate, fail })
           }),
@@ -233,6 +237,7 @@ export class Upstream {
       pieceMs: dice.between(5, 40),
       breaks: undefined,
       mute: false,
+      limitMs: undefined,
       countsEarly: dice.chance(0.3),
     }
     for (const weather of this.#weather.get(provider) ?? [])
@@ -284,10 +289,15 @@ export class Upstream {
       }
       case "slow":
         return { ...fate, afterMs: fate.afterMs * between(trouble.times, trouble.toTimes) }
-      case "quota":
-        return this.#isOverQuota(weather, trouble.perMinute, call.atMs)
-          ? fails("rate_limited", dice.between(5, 60), retryAfterOf(trouble.retryAfter, call.atMs))
+      case "quota": {
+        const left = trouble.perMinute - this.#countThisMinute(weather, call.atMs)
+        if (left < 0)
+          return fails("rate_limited", dice.between(5, 60), retryAfterOf(trouble.retryAfter, call.atMs))
+        // Who says rightly when to come back also says beforehand that nothing is left.
+        return left === 0 && trouble.retryAfter === "right"
+          ? { ...fate, limitMs: 60_000 - (call.atMs % 60_000) }
           : fate
+      }
       case "hangs":
         if (trouble.where === "head" || !call.visit.stream)
           return { ...fate, afterMs: Number.POSITIVE_INFINITY, fails: undefined }
@@ -308,12 +318,13 @@ export class Upstream {
     }
   }
 
-  #isOverQuota(weather: Weather, perMinute: number, atMs: number): boolean {
+  /** Counts a call, and returns how many there were in this minute. */
+  #countThisMinute(weather: Weather, atMs: number): number {
     const minute = Math.floor(atMs / 60_000)
     const counted = this.#counted.get(weather)
     const calls = (counted?.minute === minute ? counted.calls : 0) + 1
     this.#counted.set(weather, { minute, calls })
-    return calls > perMinute
+    return calls
   }
 }
 

@@ -41,6 +41,8 @@ export interface Visit {
   /** What it asks again for, with the same body or another one. */
   readonly claim: { readonly key: string; readonly body: number } | undefined
   readonly leavesAfterMs: number | undefined
+  /** Its own deadline, which it says. */
+  readonly deadlineMs: number | undefined
   /** Of a streamed answer: bytes at a time, and the pause after them. Undefined: as fast as it comes. */
   readonly reads: { readonly bytes: number; readonly everyMs: number } | undefined
   /** A conversation's prompt grows, and its beginning may be in a provider's cache. */

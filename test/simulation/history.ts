@@ -51,6 +51,7 @@ const describe = (event: WorldEvent): string => {
         claim,
         client,
         credential,
+        deadlineMs,
         dryRun,
         id,
         leavesAfterMs,
@@ -70,6 +71,7 @@ const describe = (event: WorldEvent): string => {
         readable ? undefined : "unreadable",
         dryRun ? "dry run" : undefined,
         uploadMs > 0 ? `arrives in ${uploadMs} ms` : undefined,
+        deadlineMs === undefined ? undefined : `has ${deadlineMs} ms`,
         leavesAfterMs === undefined ? undefined : `leaves after ${leavesAfterMs} ms`,
         reads && `reads ${reads.bytes} bytes every ${reads.everyMs} ms`,
       ]

@@ -31,7 +31,12 @@ const idempotency = IdempotencyLimits.defaultValue()
 
 const deadlineOf = (visit: Visit): number =>
   // Requests count whole milliseconds.
-  visit.atMs + (visit.stream && !visit.dryRun ? timeouts.streamMs : timeouts.deadlineMs) + 1
+  visit.atMs +
+  Math.min(
+    visit.stream && !visit.dryRun ? timeouts.streamMs : timeouts.deadlineMs,
+    visit.deadlineMs ?? Number.POSITIVE_INFINITY,
+  ) +
+  1
 
 const died = (run: Run, process: string | undefined): boolean =>
   run.deaths.some((death) => death.process === process)
@@ -49,16 +54,17 @@ const mayBeLost = (run: Run, process: string | undefined): boolean =>
 
 /** What an upstream call may be in the books as. */
 const asAttempt = ({ bytes, outcome, visit }: UpstreamCall): ReadonlyArray<AttemptRow["outcome"]> => {
+  const own = visit.deadlineMs === undefined ? [] : (["client_deadline"] as const)
   switch (outcome) {
     case undefined:
       return ["lost"]
     case "cancelled":
       // Left by the story, since nothing was said in time.
-      return visit.stream ? ["cancelled", "timeout", "client_too_slow"] : ["cancelled"]
+      return visit.stream ? ["cancelled", "timeout", "client_too_slow", ...own] : ["cancelled"]
     case "success":
       return visit.stream && bytes === 0 ? ["bad_response"] : ["success"]
     case "timeout":
-      return visit.stream ? ["timeout", "client_too_slow"] : ["timeout"]
+      return visit.stream ? ["timeout", "client_too_slow", ...own] : ["timeout", ...own]
     default:
       return [outcome]
   }
@@ -642,6 +648,7 @@ const isOrdinary = ({ authenticated, code, replayed, visit }: Sight): boolean =>
   visit.mistake === undefined &&
   visit.claim === undefined &&
   visit.reads === undefined &&
+  visit.deadlineMs === undefined &&
   visit.uploadMs < 1_000 &&
   !replayed &&
   code !== "rate_limited" &&

@@ -77,6 +77,7 @@ const visitOf = (name: string, atMs: number, dice: Dice, more: Partial<Visit>): 
   mistake: undefined,
   claim: undefined,
   leavesAfterMs: undefined,
+  deadlineMs: undefined,
   reads: undefined,
   conversation: undefined,
   promptTokens: dice.between(10, 3_000),
@@ -112,6 +113,7 @@ const mixed = (dice: Dice): Partial<Visit> => ({
   readable: !dice.chance(0.02),
   model: dice.chance(0.9) ? "auto" : dice.pick(["only-a", "nobody"] as const),
   dryRun: dice.chance(0.03),
+  ...(dice.chance(0.05) ? { deadlineMs: dice.between(1, 90 * SECOND) } : {}),
   ...mistakes(dice, 0.05),
   ...leaves(dice, 0.1),
   ...(dice.chance(0.05) ? { reads: slowly(dice), stream: true } : {}),
@@ -531,7 +533,7 @@ const general: ReadonlyArray<WorldKind> = [
   {
     name: "hurried clients",
     subject: "clients",
-    says: "bodies that arrive when next to no time is left, at providers that are well",
+    says: "deadlines of clients' own, and bodies that arrive when next to no time is left, at providers that are well",
     draw: (dice) => ({
       forMs: HOUR,
       events: crowd(dice, {
@@ -539,7 +541,9 @@ const general: ReadonlyArray<WorldKind> = [
         forMs: HOUR,
         each: (dice) => ({
           stream: false,
-          uploadMs: dice.chance(0.7) ? dice.between(58 * SECOND, 60 * SECOND) : dice.below(50),
+          ...(dice.chance(0.5)
+            ? { uploadMs: dice.between(58 * SECOND, 60 * SECOND) }
+            : { deadlineMs: dice.between(1, 2_000), stream: dice.chance(0.5) }),
         }),
       }),
     }),
