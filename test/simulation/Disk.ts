@@ -24,13 +24,15 @@ type Write = { readonly id: string; readonly done: Done } & (
 export class Disk {
   readonly #dice: Dice
   readonly #takes: () => boolean
+  readonly #maxRecords: number
   readonly #directories = new Set<Directory>()
   /** How often each request was written, by its id. */
   readonly written = new Map<string, number>()
 
   /** `takes` tells whether the disk takes anything at the moment. */
-  constructor(dice: Dice, takes: () => boolean) {
+  constructor(dice: Dice, maxRecords: number, takes: () => boolean) {
     this.#dice = dice
+    this.#maxRecords = maxRecords
     this.#takes = takes
   }
 
@@ -67,7 +69,17 @@ export class Disk {
       for (const { done } of writes) done(refusal)
     }
     process.whenDead(() => write(waiting.slice(0, this.#dice.below(waiting.length + 1))))
+    const isFull = () =>
+      [...this.#directories].reduce(
+        (sum, { acknowledged, owner, records }) =>
+          owner === process ? sum + records.length - acknowledged : sum,
+        0,
+      ) >= this.#maxRecords
     const append = (next: Write): void => {
+      if (isFull()) {
+        next.done("journal_full")
+        return
+      }
       if (!this.#takes()) {
         next.done("disk")
         return
@@ -90,7 +102,7 @@ export class Disk {
     return {
       ...queueOf(own),
       append: (entry, done) => append({ id: entry.id, entry, done }),
-      appendNow,
+      appendNow: (entry) => (isFull() ? "journal_full" : appendNow(entry)),
       forceAppend: appendNow,
       recordIntent: (id, intent, done) => append({ id, intent, done }),
       release: (id) => void own.intents.delete(id),

@@ -14,6 +14,8 @@ export interface World {
   readonly limits: LimitChanges
   /** Of keyed requests: what is kept for who asks again. */
   readonly idempotency: IdempotencyChanges
+  /** Records that a journal takes at most. */
+  readonly journalRecords: number
   readonly events: ReadonlyArray<WorldEvent>
   /** By then everybody has come and gone, and all trouble is over. */
   readonly endMs: number

@@ -2,7 +2,7 @@ import { dispositions } from "../../src/domain/ProviderError.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import type { AttemptRow, Row } from "./Books.ts"
 import { principals, type Sight } from "./Client.ts"
-import { limitsOf, models, timeouts } from "./gateway.ts"
+import { idempotencyOf, limitsOf, models, timeouts } from "./gateway.ts"
 import type { Run } from "./run.ts"
 import type { UpstreamCall } from "./Upstream.ts"
 import { eventsOf, type Visit } from "./World.ts"
@@ -50,7 +50,9 @@ const stoodStill = (run: Run, process: string | undefined, fromMs: number, toMs:
 
 /** The visit's process is dead, and by then could not write down what it knew. */
 const mayBeLost = (run: Run, process: string | undefined): boolean =>
-  died(run, process) && eventsOf(run.world, "outage").some(({ of }) => of === "disk")
+  died(run, process) &&
+  (run.world.journalRecords < Number.POSITIVE_INFINITY ||
+    eventsOf(run.world, "outage").some(({ of }) => of === "disk"))
 
 /** What an upstream call may be in the books as. */
 const asAttempt = ({ bytes, outcome, visit }: UpstreamCall): ReadonlyArray<AttemptRow["outcome"]> => {
@@ -435,6 +437,8 @@ const oneAnswer: Law = {
   check: (run, report) => {
     const withoutDatabase = eventsOf(run.world, "outage").some(({ of }) => of.startsWith("database"))
     const pauses = eventsOf(run.world, "pause").length > 0
+    const { expireMs } = idempotencyOf(run.world.idempotency)
+    const expires = expireMs < run.world.endMs
     const unsure =
       pauses || run.deaths.length > 0 || withoutDatabase || eventsOf(run.world, "stop").length > 0
     const groups = Map.groupBy(
@@ -473,7 +477,7 @@ const oneAnswer: Law = {
         const row = run.rows.get(sight.visit.id)
         return row?.status === 200 && row.error_code === null
       })
-      if (complete.length > 1 && !unsure)
+      if (complete.length > 1 && !unsure && !expires)
         report(complete[1]?.sight.visit, `${complete.length} runs for ${name} were completed`)
 
       const answers = Map.groupBy(
@@ -481,7 +485,7 @@ const oneAnswer: Law = {
         ({ text }) => ownerOf(run, text),
       )
       for (const [owner, same] of answers) {
-        for (const { replayed, stored, text, visit } of same) {
+        for (const { replayed, stored, text, understoodAtMs, visit } of same) {
           if (!stored && !withoutDatabase) report(visit, "has a whole answer, and its claim has none")
           if (withoutComments(text) !== withoutComments(same[0]?.text ?? ""))
             report(visit, `has another answer than ${same[0]?.visit.id}`)
@@ -489,15 +493,21 @@ const oneAnswer: Law = {
             report(visit, `got ${owner}'s answer as ${replayed ? "a replay" : "its own"}`)
           const source = group.find((other) => other.visit.id === owner)
           if (source === undefined) report(visit, `got ${owner}'s answer, which has another key`)
+          else if ((source.endedAtMs ?? 0) + expireMs + 2_000 < (understoodAtMs ?? 0))
+            report(visit, `got ${owner}'s answer after its time`)
           else if (source.visit.claim?.body !== visit.claim?.body)
             report(visit, `got the answer to another body`)
         }
       }
       const answered = group.find(({ ending, replayed }) => ending === "delivered" && !replayed)
-      const again = runs.find(({ fromMs }) => fromMs > (answered?.endedAtMs ?? Number.POSITIVE_INFINITY))
+      const expiresAtMs = (answered?.understoodAtMs ?? 0) + expireMs
+      const again = runs.find(
+        ({ fromMs }) => fromMs > (answered?.endedAtMs ?? Number.POSITIVE_INFINITY) && fromMs < expiresAtMs,
+      )
       if (again !== undefined && !withoutDatabase)
         report(again.sight.visit, `runs for ${name}, although ${answered?.visit.id} had the answer`)
-      if (answers.size > 1 && !withoutDatabase) report(group[0]?.visit, `${name} has ${answers.size} answers`)
+      if (answers.size > 1 && !withoutDatabase && !expires)
+        report(group[0]?.visit, `${name} has ${answers.size} answers`)
     }
   },
 }

@@ -97,7 +97,7 @@ export const run = (world: World, changes: Changes = {}): Run => {
     () => (["database", "database hangs", "database answers"] as const).find(isOut),
     changes.row,
   )
-  const disk = new Disk(new Dice(`${world.seed} disk`, 0), () => !isOut("disk"))
+  const disk = new Disk(new Dice(`${world.seed} disk`, 0), world.journalRecords, () => !isOut("disk"))
   const sights = new Map<string, Sight>()
   const upstream = new Upstream(world, ({ id }) => sights.get(id)?.text.length ?? 0)
   const visits = new Map(eventsOf(world, "visit").map((visit): [string, Visit] => [visit.id, visit]))

@@ -46,6 +46,7 @@ interface Drawn {
   readonly replicas?: number
   readonly limits?: LimitChanges
   readonly idempotency?: IdempotencyChanges
+  readonly journalRecords?: number
   readonly events: ReadonlyArray<WorldEvent>
 }
 
@@ -564,6 +565,36 @@ const general: ReadonlyArray<WorldKind> = [
     }),
   },
   {
+    name: "old keys",
+    subject: "clients",
+    says: "keys come again when their answers are about to expire, and after that",
+    draw: (dice) => ({
+      forMs: 2 * HOUR,
+      replicas: 2,
+      idempotency: { expireMs: 10 * MINUTE, cleanupEveryMs: MINUTE },
+      events: [
+        ...Array.from({ length: 40 }, (_, i) => {
+          const first = visitOf(`old${i} `, dice.below(HOUR), dice, {
+            client: "usual",
+            claim: { key: `old ${i}`, body: 0 },
+          })
+          const again = [10 * MINUTE - dice.below(20), 10 * MINUTE + dice.below(20), 15 * MINUTE]
+          return [
+            first,
+            ...again.map((laterMs, n) => ({
+              ...first,
+              id: RequestId.make(`old${i} again ${n}`),
+              atMs: first.atMs + laterMs,
+              replica: dice.below(2),
+              claim: { key: `old ${i}`, body: dice.chance(0.2) ? 1 : 0 },
+            })),
+          ]
+        }).flat(),
+        ...twoOfThree(dice, 2 * HOUR, ["errors", "slow"]),
+      ],
+    }),
+  },
+  {
     name: "large answers",
     subject: "clients",
     says: "keyed streams that are longer than what is kept of them, read slowly and by several at once",
@@ -606,6 +637,23 @@ const general: ReadonlyArray<WorldKind> = [
         ...crowd(dice, { count: 250, forMs: HOUR, each: mixed }),
         ...outages(dice, HOUR, ["disk"]),
         ...outages(dice, HOUR, ["database"]),
+      ],
+    }),
+  },
+  {
+    name: "full journal",
+    subject: "gateways",
+    says: "the database is away until the journals are full, and what comes then waits in memory",
+    draw: (dice) => ({
+      forMs: HOUR,
+      replicas: 2,
+      journalRecords: dice.between(1, 12),
+      events: [
+        ...crowd(dice, { count: 200, forMs: HOUR, each: mixed }),
+        ...keyed(dice, 60, HOUR),
+        ...outages(dice, HOUR, ["database", "database hangs", "database answers"], 10 * MINUTE),
+        ...stops(dice, 3, HOUR, 2),
+        ...twoOfThree(dice, HOUR, ["errors"]),
       ],
     }),
   },
@@ -1067,6 +1115,7 @@ export const makeWorld = (kind: WorldKind, seed: string): World => {
     events,
     forMs,
     idempotency = {},
+    journalRecords = Number.POSITIVE_INFINITY,
     limits = {},
     replicas = 1,
   } = kind.draw(new Dice(`${kind.name} ${seed}`, 0))
@@ -1077,6 +1126,7 @@ export const makeWorld = (kind: WorldKind, seed: string): World => {
     replicas,
     limits,
     idempotency,
+    journalRecords,
     events: [
       ...events,
       ...afterwards(new Dice(`${kind.name} ${seed} end`, 0), last + AFTERMATH_MS, replicas),
