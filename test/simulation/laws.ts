@@ -361,7 +361,13 @@ const isFair = (
     case "concurrency_limited":
       return unasked
     case "upstream_rate_limited":
-      return calls.every(({ outcome }) => outcome === "rate_limited") && !unasked
+      // The last word of each that was asked.
+      return (
+        !unasked &&
+        [...Map.groupBy(calls, ({ target }) => target).values()].every(
+          (asked) => asked.at(-1)?.outcome === "rate_limited",
+        )
+      )
     case "invalid_request":
       return (
         visit.mistake === "bad_request" ||

@@ -1,9 +1,12 @@
 /** `npm run simulate`: runs worlds of many seeds under virtual time, and tells which of them break a law. */
-import { setImmediate } from "node:timers/promises"
+import { once } from "node:events"
+import { availableParallelism } from "node:os"
 import { parseArgs } from "node:util"
+import { Worker } from "node:worker_threads"
 import { tell } from "./history.ts"
 import { judge } from "./judge.ts"
-import { inWords, type Tally, table } from "./report.ts"
+import type { SeedOrder, SeedResult } from "./judge-seed.ts"
+import { inWords, noTally, sumOf, table } from "./report.ts"
 import { shrink } from "./shrink.ts"
 import { makeWorld, worldKinds } from "./worlds.ts"
 
@@ -15,6 +18,7 @@ docs/simulation.md lists.
   --seeds N       seeds of each world, default 20
   --from S        the first seed, a whole number, default 1
   --world NAME    only this one
+  --jobs N        threads, default as many as there are cores
   --twice         runs each world twice, and compares; otherwise every tenth seed
   --shrink        reduces the first violation to the events that it needs, and prints what happens then
   --list          names the worlds
@@ -25,9 +29,6 @@ A violation names its seed, its world and the law. The same again, and no more:
 
 Exit code: 0 when all laws held, 1 when one was broken, 2 on wrong usage.
 `
-
-/** Violations of a world that are printed. */
-const PRINTED = 3
 
 const usage = (message: string): never => {
   process.stderr.write(`${message}\n\n${HELP}`)
@@ -40,6 +41,7 @@ const parseCommandLine = () =>
       seeds: { type: "string", default: "20" },
       from: { type: "string", default: "1" },
       world: { type: "string" },
+      jobs: { type: "string", default: String(availableParallelism()) },
       twice: { type: "boolean", default: false },
       shrink: { type: "boolean", default: false },
       list: { type: "boolean", default: false },
@@ -72,43 +74,43 @@ const count = whole("seeds", options.seeds)
 const kinds = worldKinds.filter(({ name }) => options.world === undefined || name === options.world)
 if (kinds.length === 0) usage(`There is no world "${options.world}"; --list names them.`)
 
-const tallies = kinds.map(
-  ({ name }): Tally => ({
-    world: name,
-    seeds: 0,
-    hours: 0,
-    requests: 0,
-    attempts: 0,
-    violations: 0,
+const worlds = kinds.map(({ name }) => name)
+const tallies = new Map(worlds.map((world) => [world, noTally(world)]))
+let broken: (SeedResult["broken"][number] & { readonly seed: number }) | undefined
+let done = 0
+const startedAt = performance.now()
+
+const book = ({ broken: found, seed, tallies: more }: SeedResult): void => {
+  for (const tally of more)
+    tallies.set(tally.world, sumOf([tallies.get(tally.world) ?? noTally(tally.world), tally]))
+  for (const { words } of found) process.stdout.write(`${words}\n`)
+  const [first] = found
+  // The same one whichever thread comes first.
+  if (first !== undefined && (broken === undefined || seed < broken.seed)) broken = { ...first, seed }
+  done += 1
+  const seconds = Math.round((performance.now() - startedAt) / 1_000)
+  process.stderr.write(`\r${done} of ${count} seeds, ${seconds} s `)
+}
+
+const seeds = Array.from({ length: count }, (_, i) => from + i).values()
+await Promise.all(
+  Array.from({ length: Math.max(1, Math.min(count, whole("jobs", options.jobs))) }, async () => {
+    const worker = new Worker(new URL("./seed-worker.ts", import.meta.url))
+    for (const seed of seeds) {
+      worker.postMessage({ seed, worlds, twice: options.twice || seed % 10 === 0 } satisfies SeedOrder)
+      const [result] = await once(worker, "message")
+      book(result)
+    }
+    await worker.terminate()
   }),
 )
-const startedAt = performance.now()
-let toShrink: { world: ReturnType<typeof makeWorld>; law: string } | undefined
-for (let seed = from; seed < from + count; seed++) {
-  for (const [i, kind] of kinds.entries()) {
-    // What the readers of streams left for the next turn is let go.
-    await setImmediate()
-    const world = makeWorld(kind, String(seed))
-    const { run, violations } = judge(world, { twice: options.twice || seed % 10 === 0 })
-    for (const violation of violations.slice(0, PRINTED))
-      process.stdout.write(`${inWords(world, violation)}\n`)
-    const [first] = violations
-    if (first !== undefined) toShrink ??= { world, law: first.law }
-    const tally = tallies[i]
-    if (tally === undefined) continue
-    tally.seeds += 1
-    tally.hours += world.endMs / 3_600_000
-    tally.requests += run.sights.length
-    tally.attempts += run.calls.length
-    tally.violations += violations.length
-  }
-  const seconds = Math.round((performance.now() - startedAt) / 1_000)
-  process.stderr.write(`\rseed ${seed} of ${from + count - 1}, ${seconds} s `)
-}
 process.stderr.write("\n")
 
-if (toShrink !== undefined && options.shrink) {
-  const { law, world } = toShrink
+if (broken !== undefined && options.shrink) {
+  const { law, seed } = broken
+  const kind = kinds.find(({ name }) => name === broken?.world)
+  if (kind === undefined) throw new Error("no such world")
+  const world = makeWorld(kind, String(seed))
   const small = await shrink(world, law, {
     onProgress: (events) => process.stderr.write(`\rshrinks to ${events} events  `),
   })
@@ -122,5 +124,5 @@ if (toShrink !== undefined && options.shrink) {
   process.stdout.write("\n")
 }
 
-process.stdout.write(`${table(tallies)}\n`)
-process.exitCode = tallies.some(({ violations }) => violations > 0) ? 1 : 0
+process.stdout.write(`${table([...tallies.values()])}\n`)
+process.exitCode = broken === undefined ? 0 : 1

@@ -5,27 +5,39 @@ import type { World } from "./World.ts"
 export const inWords = ({ name, seed }: World, { law, visit, what }: Violation): string =>
   `seed ${seed}, world "${name}", law "${law}": ${visit === undefined ? "" : `${visit} `}${what}`
 
-/** What came of all seeds of one kind of world. */
+/** What came of seeds of one kind of world, or of all. */
 export interface Tally {
   readonly world: string
-  seeds: number
-  hours: number
-  requests: number
-  attempts: number
-  violations: number
+  readonly seeds: number
+  readonly hours: number
+  readonly requests: number
+  readonly attempts: number
+  readonly violations: number
 }
+
+export const noTally = (world: string): Tally => ({
+  world,
+  seeds: 0,
+  hours: 0,
+  requests: 0,
+  attempts: 0,
+  violations: 0,
+})
+
+/** Adds tallies up, under the first one's name. */
+export const sumOf = (tallies: ReadonlyArray<Tally>): Tally =>
+  tallies.reduce((sum, tally) => ({
+    world: sum.world,
+    seeds: sum.seeds + tally.seeds,
+    hours: sum.hours + tally.hours,
+    requests: sum.requests + tally.requests,
+    attempts: sum.attempts + tally.attempts,
+    violations: sum.violations + tally.violations,
+  }))
 
 /** Columns of text, the first to the left and numbers to the right. */
 export const table = (tallies: ReadonlyArray<Tally>): string => {
-  const sum = (of: (tally: Tally) => number) => tallies.reduce((sum, tally) => sum + of(tally), 0)
-  const all: Tally = {
-    world: "all",
-    seeds: sum(({ seeds }) => seeds),
-    hours: sum(({ hours }) => hours),
-    requests: sum(({ requests }) => requests),
-    attempts: sum(({ attempts }) => attempts),
-    violations: sum(({ violations }) => violations),
-  }
+  const all = sumOf([noTally("all"), ...tallies])
   const rows = [
     ["world", "seeds", "simulated hours", "requests", "attempts", "violations"],
     ...[...tallies, all].map(({ attempts, hours, requests, seeds, violations, world }) => [

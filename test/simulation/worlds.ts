@@ -713,7 +713,13 @@ const general: ReadonlyArray<WorldKind> = [
       return {
         forMs: HOUR,
         replicas: 2,
-        events: [...visits, ...some, ...twoOfThree(dice, HOUR, ["errors", "slow", "hangs", "cuts"])],
+        events: [
+          ...visits,
+          ...some,
+          ...twoOfThree(dice, HOUR, ["errors", "slow", "hangs", "cuts"]),
+          ...everywhere(30 * MINUTE, 5 * MINUTE, { is: "hangs", where: dice.pick(["head", "middle"]) }),
+          ...(dice.chance(0.5) ? outages(dice, HOUR, ["database"]) : []),
+        ],
       }
     },
   },
