@@ -48,11 +48,15 @@ const stoodStill = (run: Run, process: string | undefined, fromMs: number, toMs:
     return sum + Math.max(0, Math.min(toMs, atMs + forMs) - Math.max(fromMs, atMs))
   }, 0)
 
-/** The visit's process is dead, and by then could not write down what it knew. */
-const mayBeLost = (run: Run, process: string | undefined): boolean =>
-  died(run, process) &&
-  (run.world.journalRecords < Number.POSITIVE_INFINITY ||
-    eventsOf(run.world, "outage").some(({ of }) => of === "disk"))
+const wasStopped = (run: Run, process: string | undefined): boolean =>
+  eventsOf(run.world, "stop").some(({ replica }) => process?.startsWith(`${replica}.`))
+
+/** The visit's process has ended, and perhaps could not write down what it knew until then. */
+const mayBeLost = (run: Run, process: string | undefined): boolean => {
+  const withoutDisk = eventsOf(run.world, "outage").some(({ of }) => of === "disk")
+  if (!died(run, process)) return withoutDisk && wasStopped(run, process)
+  return withoutDisk || run.world.journalRecords < Number.POSITIVE_INFINITY
+}
 
 /** What an upstream call may be in the books as. */
 const asAttempt = ({ bytes, outcome, visit }: UpstreamCall): ReadonlyArray<AttemptRow["outcome"]> => {
@@ -111,7 +115,8 @@ const ledger: Law = {
         if (ending === "refused" && status !== undefined && (status >= 499 ? status === 503 : true))
           counted += 1
         else if (ending === "refused") report(visit, `was refused with ${status}, and has no row`)
-        if (ending === "left" && visit.claim === undefined) report(visit, "left, and has no row")
+        if (ending === "left" && visit.claim === undefined && !died(run, process))
+          report(visit, "left, and has no row")
         continue
       }
       const lost = died(run, process)
@@ -151,7 +156,8 @@ const ledger: Law = {
         report(visit, `left, ${says}`)
     }
     const aggregated = [...rows.values()].reduce((sum, { requests }) => sum + requests - 1, 0)
-    if (run.deaths.length === 0 ? aggregated !== counted : aggregated > counted)
+    const unlost = run.deaths.length === 0 && !sights.some(({ process }) => mayBeLost(run, process))
+    if (unlost ? aggregated !== counted : aggregated > counted)
       report(undefined, `${counted} refusals have no row, and rows stand for ${aggregated} of them`)
   },
 }
