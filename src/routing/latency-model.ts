@@ -42,7 +42,7 @@ const SURPRISE = 2.5
 const SURPRISES_TO_BELIEVE = 3
 const MOST_SURPRISES_TO_BELIEVE = 6
 /** Chance of as many in a row by luck, as a logarithm. */
-const UNBELIEVABLE = Math.log(1e-6)
+const UNBELIEVABLE = Math.log(1e-5)
 const FIRST_SURPRISE_RATE = 0.01
 /** Weight of an answer in what lies beyond surprises: heavy tails count in the mean, and must not make it jump. */
 const TAIL = 1 / 200
