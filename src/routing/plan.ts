@@ -150,7 +150,7 @@ export const describe = (candidate: Candidate, index: number): DecisionCandidate
     weighed_ms: Math.round(candidate.weighedMs),
   }),
   ...(candidate.weighedNanoUsd !== undefined &&
-    candidate.weighedNanoUsd !== candidate.expectedNanoUsd && {
+    Math.round(candidate.weighedNanoUsd) !== Math.round(candidate.expectedNanoUsd ?? Number.NaN) && {
       weighed_cost_usd: toUsd(Math.round(candidate.weighedNanoUsd)),
     }),
   availability: thousandths(candidate.availability),
