@@ -27,6 +27,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   reconciliation: ["domain", "platform", "database", "ledger"],
   analytics: ["domain", "database", "ledger", "api"],
   routing: ["domain", "platform", "catalog", "config", "observability", "providers"],
+  replay: ["domain", "database", "ledger", "routing"],
   inference: [
     "domain",
     "platform",
@@ -69,6 +70,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "ledger",
     "repricing",
     "reconciliation",
+    "replay",
     "api",
     "doctor",
   ],

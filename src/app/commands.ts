@@ -9,12 +9,19 @@ import { migrate } from "../cli/migrate.ts"
 import { prices } from "../cli/prices.ts"
 import { providers } from "../cli/providers.ts"
 import { root } from "../cli/root.ts"
-import { route } from "../cli/route.ts"
+import { explain } from "../cli/route.ts"
+import { replay } from "../cli/route-replay.ts"
 import { Settings } from "../config/Settings.ts"
 import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./App.ts"
 
 const serveCommand = Command.make("serve", {}, () => serve).pipe(
   Command.withDescription("Run the gateway; what `npm start` does"),
+)
+
+/** Only what reads the ledger opens a database. */
+const route = Command.make("route").pipe(
+  Command.withDescription("Routing decisions"),
+  Command.withSubcommands([explain, replay.pipe(Command.provide(operatorLedger))]),
 )
 
 /** The whole command line, over the settings in `ConfigProvider`. */

@@ -34,7 +34,7 @@ const unusable = (url: string) => () =>
   new CommandFailed({ message: `${url} did not answer like a gateway.` })
 
 /** Asks the running gateway, because only it knows how fast its providers are. No provider is called. */
-const explain = Command.make(
+export const explain = Command.make(
   "explain",
   {
     url: Flag.String("url").pipe(
@@ -95,8 +95,3 @@ const explain = Command.make(
     }
   }, Effect.provide(FetchHttpClient.layer)),
 ).pipe(Command.withDescription("Show whom a request would be sent to and why; calls no provider"))
-
-export const route = Command.make("route").pipe(
-  Command.withDescription("Routing decisions"),
-  Command.withSubcommands([explain]),
-)

@@ -55,6 +55,10 @@ const MAX_CHANCE = 0.1
 /** The share is so many times as much for a candidate without an answer, and twice as much for one with so many. */
 const LITTLE_KNOWN = 100
 
+/** What asking a candidate costs in its leader's place, as a share of the leader's score. Its chance falls as it grows. */
+export const costOfExploring = (score: number, leaderScore: number): number =>
+  Math.max(MIN_COST, (score - leaderScore) / leaderScore)
+
 /**
  * The chance of each candidate, by position, to be asked first: the leader's, and those of others in its place to see how they
  * are now, so that all of these together cost no more than `share` of the score. Who is nearly as good is asked often, and who is far behind
@@ -70,10 +74,10 @@ export const explorationChances = (
   const chances = others.map(({ answers, key, known, score, tier }) => {
     if (tier === 2) return 0
     if (!known) return FIRST_CHANCE
-    const cost = Math.max(MIN_COST, (score - leader.score) / leader.score)
     const worth = share * (1 + LITTLE_KNOWN / (1 + answers))
     return (
-      Math.min(Math.max(MAX_CHANCE, share), worth / cost) * (1 - 2 ** (-askedMsAgo(key) / NEWS_HALF_LIFE_MS))
+      Math.min(Math.max(MAX_CHANCE, share), worth / costOfExploring(score, leader.score)) *
+      (1 - 2 ** (-askedMsAgo(key) / NEWS_HALF_LIFE_MS))
     )
   })
   const many = others.filter(({ tier }) => tier < 2).length
