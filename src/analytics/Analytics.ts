@@ -6,7 +6,15 @@ import { failureCode } from "../database/failure-code.ts"
 import { DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
-import { type CursorCodec, keyCursor, providerCursor, requestCursor, timeCursor } from "./cursor.ts"
+import { calibrationQuery, decodeCalibration, recentOf, type StoredCalibration } from "./calibration-query.ts"
+import {
+  type CursorCodec,
+  calibrationCursor,
+  keyCursor,
+  providerCursor,
+  requestCursor,
+  timeCursor,
+} from "./cursor.ts"
 import { storedText } from "./filters.ts"
 import type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
 import { readRequests } from "./requests-query.ts"
@@ -23,6 +31,7 @@ type UsageByKey = typeof Api.UsageByKey.Type
 type UsageByProvider = typeof Api.UsageByProvider.Type
 /** Usage of a bucket of time; one in which nothing was counted has no row. */
 type UsageInTime = typeof Api.TimeseriesRow.Type
+type Calibration = typeof Api.Calibration.Type
 export type RequestRow = typeof Api.RequestRow.Type
 
 /** Error of a database that did not answer, or not in time: the kind and its code, no message. */
@@ -48,6 +57,8 @@ export class Analytics extends Context.Service<
     readonly timeseries: (
       query: AnalyticsQuery & { readonly bucket: Bucket },
     ) => Effect.Effect<Page<UsageInTime>, AnalyticsError>
+    /** Lists how predictions compare with what came, in order of `provider`, `model`, `mode`: of the newest requests. */
+    readonly calibration: (query: AnalyticsQuery) => Effect.Effect<Page<Calibration>, AnalyticsError>
     /** Lists requests, newest first. */
     readonly requests: (query: RequestsQuery) => Effect.Effect<Page<RequestRow>, AnalyticsError>
   }
@@ -98,6 +109,16 @@ export class Analytics extends Context.Service<
         })
       })
 
+      const calibration = Effect.fn("Analytics.calibration")(function* (query: AnalyticsQuery) {
+        const asked = yield* placeOf(query, calibrationCursor, undefined)
+        const place = { ...asked, range: recentOf(asked.range) }
+        const rows = yield* answered(decodeCalibration(calibrationQuery(sql, place).unprepared))
+        return page(rows, place, {
+          row: calibrationRow,
+          cursor: (row) => calibrationCursor.encode(place.range, [row.provider, row.model, row.stream]),
+        })
+      })
+
       const requests = Effect.fn("Analytics.requests")(function* (query: RequestsQuery) {
         const place = yield* placeOf(query, requestCursor, undefined)
         const rows = yield* answered(readRequests(sql, place, query))
@@ -111,12 +132,27 @@ export class Analytics extends Context.Service<
         })
       })
 
-      return Analytics.of({ usageByKey, usageByProvider, timeseries, requests })
+      return Analytics.of({ usageByKey, usageByProvider, timeseries, calibration, requests })
     }),
   )
 }
 
 const totals = (row: StoredSums) => usageTotals({ ...row, histogram: storedHistogram(row.latencies) })
+
+const thousandths = (n: number | null): number | null => (n === null ? null : Math.round(n * 1000) / 1000)
+
+const calibrationRow = (row: StoredCalibration): Calibration => ({
+  provider: row.provider,
+  model: row.model,
+  mode: row.stream ? "stream" : "whole",
+  requests: row.requests,
+  time_bias: thousandths(row.time_bias),
+  time_p50_error: thousandths(row.time_p50),
+  time_p90_error: thousandths(row.time_p90),
+  cost_bias: thousandths(row.cost_bias),
+  cost_p50_error: thousandths(row.cost_p50),
+  cost_p90_error: thousandths(row.cost_p90),
+})
 
 /** A page's place in its listing. */
 interface Place<Key> {

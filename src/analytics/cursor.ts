@@ -30,3 +30,7 @@ export const keyCursor = cursor("usage-by-key", Schema.Tuple([Schema.String]))
 export const providerCursor = cursor("usage-by-provider", Schema.Tuple([Schema.String, Schema.String]))
 export const timeCursor = cursor("timeseries", Schema.Tuple([Instant]))
 export const requestCursor = cursor("requests", Schema.Tuple([Instant, Schema.String.check(Schema.isUUID())]))
+export const calibrationCursor = cursor(
+  "calibration",
+  Schema.Tuple([Schema.String, Schema.String, Schema.Boolean]),
+)

@@ -111,6 +111,25 @@ export const TimeseriesRow = Schema.Struct({
   ...totals,
 }).annotate({ identifier: "UsageOverTime" })
 
+const ratio = (description: string) => Schema.NullOr(Schema.Finite).annotate({ description })
+
+export const Calibration = Schema.Struct({
+  provider: Schema.String,
+  model: Schema.String,
+  mode: Schema.Literals(["whole", "stream"]),
+  requests: Schema.Int.annotate({
+    description: "Requests that were sent to it first and that it answered at the first attempt",
+  }),
+  time_bias: ratio(
+    "Mean of actual to predicted time, until the whole answer or the first token: 1 is right, 2 is twice as slow",
+  ),
+  time_p50_error: ratio("Half of the times are off by no more than this share of the prediction"),
+  time_p90_error: ratio("The same of nine in ten"),
+  cost_bias: ratio("Mean of actual to predicted cost; null where one of them is unknown"),
+  cost_p50_error: ratio("Half of the costs are off by no more than this share of the prediction"),
+  cost_p90_error: ratio("The same of nine in ten"),
+}).annotate({ identifier: "Calibration" })
+
 export const RequestRow = Schema.Struct({
   request_id: Schema.String,
   requests: Schema.Int.annotate({
@@ -162,6 +181,17 @@ export class AnalyticsApi extends HttpApiGroup.make("analytics")
       success: page(TimeseriesRow),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Usage over time" })),
+    HttpApiEndpoint.get("calibration", "/analytics/calibration", {
+      query: UsageParameters,
+      success: page(Calibration),
+      error,
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Predictions of routing beside what came",
+        description:
+          "Of the newest 50,000 answers in the span, and of its last 31 days at most: `from` says where that begins.",
+      }),
+    ),
     HttpApiEndpoint.get("requests", "/analytics/requests", {
       query: RequestsParameters,
       success: page(RequestRow),

@@ -16,7 +16,7 @@ import { requestIdOf } from "./request-id.ts"
 /** Milliseconds between two log lines: dashboards ask again and again while the database is away. */
 const LOG_INTERVAL_MS = 10_000
 
-/** Reads for operators; every number comes from rollups or an index. */
+/** Reads for operators; every number comes from rollups or an index, or from so many rows at most. */
 export const AnalyticsHandlers = HttpApiBuilder.group(
   AdminApi,
   "analytics",
@@ -46,6 +46,7 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
       usageByKey: ({ query }) => answer(analytics.usageByKey(filters(query))),
       usageByProvider: ({ query }) => answer(analytics.usageByProvider(filters(query))),
       timeseries: ({ query }) => answer(analytics.timeseries({ ...filters(query), bucket: query.bucket })),
+      calibration: ({ query }) => answer(analytics.calibration(filters(query))),
       requests: ({ query }) =>
         answer(
           analytics.requests({

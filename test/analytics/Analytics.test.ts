@@ -19,6 +19,7 @@ import { writeBatch } from "../../src/ledger/write-batch.ts"
 import {
   anyRecord,
   anyRecords,
+  attempt,
   type Cell,
   DAY,
   foldUsage,
@@ -455,6 +456,64 @@ describe.each([
           JSON.stringify({ listing: "usage-by-key", ...span, after: ["\0\ud800"] }),
         ).toString("base64url")
         assert.strictEqual((yield* analytics.usageByKey({ cursor: odd })).data.length, 0)
+      }),
+    )
+
+    it.effect("compares predictions with what came, of first candidates that answered at once", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const candidate = (provider: string, ms: unknown, usd: unknown) => ({
+          provider,
+          model: "m",
+          predicted_ms: ms,
+          predicted_cost_usd: usd,
+        })
+        const answered = (provider: string, ms: number, changes: Partial<LedgerRecord> = {}) =>
+          record({
+            provider,
+            model: "m",
+            latencyMs: ms,
+            costNanoUsd: 2_000_000,
+            decision: { candidates: [candidate(provider, 1_000, 0.001), candidate("other", 1, 1)] },
+            ...changes,
+          })
+        yield* write([
+          ...[500, 900, 1_000, 1_100, 2_000].map((ms) => answered("a", ms)),
+          answered("a", 9_000, { stream: true, firstTokenMs: 1_500, costNanoUsd: null }),
+          answered("b", 3_000, { decision: { candidates: [candidate("b", 0, null)] } }),
+          // None of these says how good a prediction was.
+          answered("other", 9_000, { decision: { candidates: [candidate("a", 1_000, 0.001)] } }),
+          answered("a", 9_000, { status: 502, errorCode: "all_providers_failed" }),
+          answered("a", 9_000, { attempts: [attempt, attempt] }),
+          answered("a", 9_000, { decision: { candidates: "none" } }),
+          answered("a", 9_000, { decision: null }),
+          answered("a", 9_000, { startedAt: DAY + HOUR_MS }),
+          answered("c", 9_000, { decision: { candidates: [candidate("c", "soon", "much")] } }),
+        ])
+        const analytics = yield* Analytics
+        const span = { fromMs: DAY, toMs: DAY + HOUR_MS }
+        const rows = yield* walk(analytics.calibration, { ...span, limit: 1 })
+        const unknown = {
+          ...{ time_bias: null, time_p50_error: null, time_p90_error: null },
+          ...{ cost_bias: null, cost_p50_error: null, cost_p90_error: null },
+        }
+        assert.deepStrictEqual(rows, [
+          {
+            ...{ provider: "a", model: "m", mode: "whole", requests: 5 },
+            ...{ time_bias: 1.1, time_p50_error: 0.1, time_p90_error: 0.8 },
+            ...{ cost_bias: 2, cost_p50_error: 1, cost_p90_error: 1 },
+          },
+          {
+            ...unknown,
+            ...{ provider: "a", model: "m", mode: "stream", requests: 1 },
+            ...{ time_bias: 1.5, time_p50_error: 0.5, time_p90_error: 0.5 },
+          },
+          { ...unknown, provider: "b", model: "m", mode: "whole", requests: 1 },
+          { ...unknown, provider: "c", model: "m", mode: "whole", requests: 1 },
+        ])
+        assert.lengthOf((yield* analytics.calibration({ ...span, stream: true })).data, 1)
+        const { from } = yield* analytics.calibration({ fromMs: 0, toMs: DAY })
+        assert.strictEqual(from, new Date(DAY - 31 * 24 * HOUR_MS).toISOString())
       }),
     )
 

@@ -63,6 +63,7 @@ const services = Layer.mergeAll(
     usageByKey: answer<never>(),
     usageByProvider: answer<never>(),
     timeseries: answer<never>(),
+    calibration: answer<never>(),
     requests: answer(row),
   }),
   Layer.succeed(AdminTokens, {
@@ -96,7 +97,7 @@ const get = Effect.fnUntraced(function* (path: string, token = "operator") {
   return { status: response.status, body: body as Record<string, unknown> }
 })
 
-const listings = ["usage-by-key", "usage-by-provider", "timeseries", "requests"]
+const listings = ["usage-by-key", "usage-by-provider", "timeseries", "calibration", "requests"]
 
 layer(server)("analytics over HTTP", (it) => {
   describe.each(listings)("%s", (listing) => {
