@@ -11,6 +11,7 @@ const Candidate = Schema.Struct({
   predicted_cost_usd: Schema.NullOr(Schema.Finite),
   tier: Schema.String,
   score: Schema.Finite,
+  calibration: Schema.optionalKey(Schema.Struct({ bias: Schema.Finite, p90_error: Schema.Finite })),
 })
 const Answer = Schema.Struct({
   decision: Schema.Struct({
@@ -86,8 +87,13 @@ export const explain = Command.make(
         candidate.predicted_cost_usd === null
           ? "unknown price"
           : `$${candidate.predicted_cost_usd.toFixed(6)}`
+      const { calibration } = candidate
+      const calibrated =
+        calibration === undefined
+          ? ""
+          : `  lately ${calibration.bias.toFixed(2)} times as long, nine in ten within ${Math.round(calibration.p90_error * 100)} %`
       yield* Console.log(
-        `  ${candidate.score.toFixed(3).padStart(8)}  ${candidate.provider}/${candidate.model}  ${candidate.predicted_ms} ms  ${dollars}  ${candidate.tier}`,
+        `  ${candidate.score.toFixed(3).padStart(8)}  ${candidate.provider}/${candidate.model}  ${candidate.predicted_ms} ms  ${dollars}  ${candidate.tier}${calibrated}`,
       )
     }
     for (const { provider, model, reason } of decision.excluded) {

@@ -111,6 +111,12 @@ const inferResponse = (outcome: Outcome, { candidate, summary, cost }: Answer, e
 /** Describes the plan as it was made, and what then happened. */
 const decision = ({ plan, attempts }: Outcome) => ({
   ...plan?.decision,
+  ...(plan && {
+    candidates: plan.decision.candidates.map((described, i) => ({
+      ...described,
+      ...calibrationOf(plan.candidates[i]?.errors.summary()),
+    })),
+  }),
   attempts: attempts.map((attempt) => ({
     provider: attempt.provider,
     model: attempt.model,
@@ -120,3 +126,17 @@ const decision = ({ plan, attempts }: Outcome) => ({
     upstream_status: attempt.upstreamStatus,
   })),
 })
+
+/** Tells how good the latest predictions of a candidate's time were, once there is one. */
+const calibrationOf = (
+  errors: { readonly answers: number; readonly bias: number; readonly p90Error: number } | undefined,
+) =>
+  errors && {
+    calibration: {
+      answers: errors.answers,
+      bias: thousandths(errors.bias),
+      p90_error: thousandths(errors.p90Error),
+    },
+  }
+
+const thousandths = (n: number): number => Math.round(n * 1000) / 1000

@@ -6,7 +6,14 @@ import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
-import { type Update, updater, upstreamAttempts, upstreamDuration } from "../observability/Metrics.ts"
+import {
+  predictedCostRatio,
+  predictedTimeRatio,
+  type Update,
+  updater,
+  upstreamAttempts,
+  upstreamDuration,
+} from "../observability/Metrics.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
@@ -137,7 +144,7 @@ const make = Effect.gen(function* () {
             const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, spent, price(spent))
             recorder.attemptEnded(record)
             const ms = (call.firstTokenAt() ?? endedAt) - startedAt
-            measure(update, record)
+            measure(update, candidate, record, ms)
             if (isHurried && record.outcome === "timeout") return Effect.void
             return learn(router, candidate, call.mode, record, ms)
           }),
@@ -332,7 +339,17 @@ const learn = (
   })
 }
 
-const measure = (update: Update, { provider, model, outcome, latencyMs }: AttemptRecord): void => {
+const measure = (
+  update: Update,
+  { errors, expectedMs, expectedNanoUsd }: Candidate,
+  { costNanoUsd, latencyMs, model, outcome, provider }: AttemptRecord,
+  ms: number,
+): void => {
   update(upstreamAttempts(provider, model, outcome), 1)
   update(upstreamDuration(provider, model), latencyMs)
+  if (outcome !== "success") return
+  errors.add(ms / expectedMs)
+  update(predictedTimeRatio(provider, model), ms / expectedMs)
+  if (costNanoUsd === null || expectedNanoUsd === undefined || expectedNanoUsd === 0) return
+  update(predictedCostRatio(provider, model), costNanoUsd / expectedNanoUsd)
 }

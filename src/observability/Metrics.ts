@@ -61,6 +61,18 @@ const duration = (name: string, description: string, attributes: Record<string, 
     Metric.mapInput((ms: number) => ms / 1000),
   )
 
+/** Boundaries around 1, finer where a prediction is nearly right. */
+const RATIOS = [0.1, 0.2, 0.35, 0.5, 0.65, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10]
+
+const ratios = <Values extends ReadonlyArray<string>>(
+  name: string,
+  description: string,
+  names: Names<Values>,
+) =>
+  labelled((attributes) => Metric.histogram(name, { description, boundaries: RATIOS, attributes }))<Values>(
+    names,
+  )
+
 const counters = <Values extends ReadonlyArray<string>>(
   name: string,
   description: string,
@@ -136,6 +148,19 @@ export const upstreamAttempts = counters<
 export const upstreamDuration = durations<readonly [provider: string, model: string]>(
   "gateway_upstream_duration_seconds",
   "Time of one call to a provider",
+  ["provider", "model"],
+)
+
+/** Of answers: above 1 they took longer than predicted. */
+export const predictedTimeRatio = ratios<readonly [provider: string, model: string]>(
+  "gateway_prediction_time_ratio",
+  "Actual to predicted time of answers, until they are whole or their first token",
+  ["provider", "model"],
+)
+
+export const predictedCostRatio = ratios<readonly [provider: string, model: string]>(
+  "gateway_prediction_cost_ratio",
+  "Actual to predicted cost of answers",
   ["provider", "model"],
 )
 

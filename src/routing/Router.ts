@@ -26,6 +26,7 @@ import {
   type Plan,
 } from "./plan.ts"
 import { prepareCalls, type ReadyTarget } from "./prepare-calls.ts"
+import { RecentErrors } from "./RecentErrors.ts"
 import { type Features, type Observation, Statistics } from "./Statistics.ts"
 import { rank, type Tier } from "./score.ts"
 import { arrange, isByPrediction } from "./strategy.ts"
@@ -105,6 +106,18 @@ const make = Effect.fnUntraced(function* () {
 
   const refusals = new LearnedRefusals()
   const conversations = new Conversations()
+  /** By `provider/model`: only configured ones get here. */
+  const errors: Readonly<Record<CallMode, Map<string, RecentErrors>>> = {
+    whole: new Map(),
+    stream: new Map(),
+  }
+  const errorsOf = (key: string, mode: CallMode): RecentErrors => {
+    const known = errors[mode].get(key)
+    if (known !== undefined) return known
+    const fresh = new RecentErrors()
+    errors[mode].set(key, fresh)
+    return fresh
+  }
 
   const isTripped = (key: string, nowMs: number): boolean => breakers.healthOf(key).trippedForMs(nowMs) > 0
 
@@ -173,6 +186,7 @@ const make = Effect.fnUntraced(function* () {
       }
       return {
         features,
+        errors: errorsOf(key, mode),
         known: predicted.known,
         answers: predicted.answers,
         availability,
@@ -348,6 +362,8 @@ const make = Effect.fnUntraced(function* () {
       for (const model of models.keys()) {
         breakers.healthOf(`${name}/${model}`).reset()
         statistics.forget(`${name}/${model}`)
+        errorsOf(`${name}/${model}`, "whole").forget()
+        errorsOf(`${name}/${model}`, "stream").forget()
         refusals.forget(`${name}/${model}`)
       }
       return [...models.keys()]

@@ -5,6 +5,7 @@ import type { CallMode } from "../domain/Chat.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { PreparedCall, Provider } from "../providers/Provider.ts"
 import { type Exclusion, exclusionText } from "./exclusion.ts"
+import type { RecentErrors } from "./RecentErrors.ts"
 import type { Features } from "./Statistics.ts"
 import type { Tier, Weights } from "./score.ts"
 
@@ -46,6 +47,8 @@ export interface Candidate {
   readonly score: number
   /** What its score would be if none of its calls failed. */
   readonly soundScore: number
+  /** Of its predictions in this mode; its next answer is added. */
+  readonly errors: RecentErrors
 }
 
 /** Plain JSON with the names of the public API; logged with every request, so numbers are rounded. */

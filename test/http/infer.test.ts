@@ -103,6 +103,18 @@ describe("POST /infer", () => {
     assert.lengthOf(decision.attempts as Array<unknown>, 1)
   })
 
+  it("explains how good its latest predictions were", async () => {
+    for (let i = 0; i < 3; i++) await gateway.infer(key, { model: "p0/m", prompt: "Hi" })
+    const response = await gateway.infer(key, { model: "p0/m", prompt: "Hi", dry_run: true })
+    const { decision } = (await response.json()) as {
+      decision: { candidates: ReadonlyArray<{ calibration: Record<string, number> }> }
+    }
+    const { answers = 0, bias = 0, p90_error = -1 } = decision.candidates[0]?.calibration ?? {}
+    assert.isAtLeast(answers, 3)
+    assert.isAbove(bias, 0)
+    assert.isAtLeast(p90_error, 0)
+  })
+
   it("plans without calling anybody on a dry run, and leaves no row", async () => {
     const response = await gateway.infer(key, { prompt: "Hi", dry_run: true })
     const body = (await response.json()) as Record<string, unknown>
@@ -422,6 +434,7 @@ describe("paths and methods", () => {
     ["GET", "/analytics/usage-by-key"],
     ["GET", "/analytics/usage-by-provider"],
     ["GET", "/analytics/timeseries"],
+    ["GET", "/analytics/calibration"],
     ["GET", "/analytics/requests"],
     ["GET", "/admin/keys"],
     ["POST", "/admin/keys"],
@@ -467,6 +480,7 @@ describe("paths and methods", () => {
     const text = await (await fetch(`${gateway.url}/metrics`)).text()
     assert.match(text, /^gateway_requests_total\{.*endpoint="\/infer".*\} \d+/m)
     assert.match(text, /^gateway_upstream_attempts_total\{.*provider="p0".*\} \d+/m)
+    assert.match(text, /^gateway_prediction_time_ratio_count\{.*provider="p0".*\} [1-9]/m)
     assert.notInclude(text, key.slice(4, 16))
   })
 })
