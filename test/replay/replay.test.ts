@@ -102,6 +102,11 @@ const logged = (provider: string, ms: number, usd: number) => ({
   tier: "healthy",
 })
 
+const withoutTrials = (policy: NewPolicy, request: LoggedRequest) => {
+  const rules = policy.rulesFor(request)
+  return typeof rules === "string" ? rules : { ...rules, explores: false }
+}
+
 describe("a replay", () => {
   it.effect("of the weights that a log was made by gives what was", () =>
     Effect.gen(function* () {
@@ -178,6 +183,36 @@ describe("a replay", () => {
     // All of them cost 2 USD per thousand, but for those that try `a` now.
     assert.isAtLeast(valueIn(found.new.costUsdPer1000), 2)
     assert.isBelow(valueIn(found.new.costUsdPer1000), 2 + 0.05 * 10)
+  })
+
+  it("counts an outcome for as many requests as its chance makes it stand for, and only for their kind", () => {
+    const candidates = [logged("b", 2_000, 0.001), logged("a", 1_000, 0.01)]
+    const explored = (probability: number, ms: number, cost: number, status = 200) =>
+      row({ ms, cost, status, decision: { candidates, chosen_by: "exploration", probability } })
+    const rows = [
+      // Those that are tried more often are answered sooner.
+      ...Array.from({ length: 400 }, () => row({ decision: { probability: 0.8 } })),
+      ...Array.from({ length: 100 }, () => explored(0.2, 1_000, 1_000_000)),
+      ...Array.from({ length: 980 }, () => row({ decision: { probability: 0.98 } })),
+      ...Array.from({ length: 15 }, () => explored(0.02, 4_000, 4_000_000)),
+      ...Array.from({ length: 5 }, () => explored(0.02, 4_000, 4_000_000, 502)),
+      // What leads already is as good as predicted.
+      ...Array.from({ length: 1_500 }, () =>
+        row({
+          ms: 500,
+          cost: 500_000,
+          decision: { candidates: [logged("b", 500, 0.0005), logged("a", 1_000, 0.01)] },
+        }),
+      ),
+    ]
+    const policy = otherWeights({ latency: 0, cost: 1 }).policy
+    const led = { ...policy, rulesFor: (request: LoggedRequest) => withoutTrials(policy, request) }
+    const found = tryOn(rows, led)
+    // A third of 1 and two thirds of 4, and a half of 0.5.
+    assert.closeTo(valueIn(found.new.costUsdPer1000), 1.75, 0.12)
+    assert.closeTo(valueIn(figuresOf(found.new).p95), 4_000, 100)
+    assert.closeTo(valueIn(found.new.availability), 1 - 0.25 / 3, 0.01)
+    assert.strictEqual(found.randomised, 120)
   })
 
   it("rests on predictions alone where nothing is left to chance, and says so", () => {
