@@ -232,7 +232,7 @@ export class Evidence {
     const asked = predictionOf.get(first.key)
     const probability = "probability" in choice ? choice.probability : 1
     this.#actualOf(mode).add(request)
-    this.#errorsOf(mode, first.key).add(request, asked ?? first, Math.min(1 / probability, MAX_WEIGHT))
+    this.#learn(request, asked ?? first)
     const placeOf = (candidate: string, part: Part): Place => ({ mode, candidate, part })
     if (unchanged || (choice.by === "probed" && asked !== undefined)) {
       const kept = placeOf(first.key, "kept")
@@ -264,6 +264,18 @@ export class Evidence {
     }
   }
 
+  /** Takes from a request that the estimate is not of what it says of predictions. */
+  learn(request: LoggedRequest): void {
+    const [first] = request.candidates
+    if (first !== undefined) this.#learn(request, first)
+  }
+
+  #learn(request: LoggedRequest, predicted: LoggedCandidate): void {
+    const { choice, mode } = request
+    const weight = "probability" in choice ? Math.min(1 / choice.probability, MAX_WEIGHT) : 1
+    this.#errorsOf(mode, predicted.key).add(request, predicted, weight)
+  }
+
   addTo(totals: Totals, times: number): void {
     for (const [name, [place, ofTrials, targets]] of this.#targets) {
       upsert(totals.targets, name, () => new TargetTotals(place, ofTrials)).plus(targets, times)
@@ -290,7 +302,7 @@ export class Evidence {
   }
 
   #errorsOf(mode: CallMode, candidate: string): Errors {
-    return upsert(this.#errors, nameOf(mode, candidate), () => [mode, candidate, new Errors()] as const)[2]
+    return upsert(this.#errors, nameOf(candidate, mode), () => [mode, candidate, new Errors()] as const)[2]
   }
 
   #actualOf(mode: CallMode): Actual {
@@ -312,7 +324,7 @@ export class Totals {
   }
 
   errorsAt({ candidate, mode }: Place): ErrorTotals | undefined {
-    return this.errors.get(nameOf(mode, candidate))
+    return this.errors.get(nameOf(candidate, mode))
   }
 }
 

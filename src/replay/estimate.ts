@@ -76,6 +76,8 @@ interface Calibration {
   readonly costRatio: number | null
 }
 
+const MODES: ReadonlyArray<CallMode> = ["whole", "stream"]
+
 const DRAWS = 400
 const SEED = 0x5eed
 
@@ -102,7 +104,7 @@ export const estimate = (stretches: ReadonlyArray<Evidence>): ReplayEstimate | u
     costUsd: between((figures) => costPer(figures[name], point[name].priced)),
     costUsdPer1000: between((figures) => costPer(figures[name], 1_000)),
     availability: between(({ [name]: { answers, requests } }) => ratio(answers, requests)),
-    latency: [...point[name].ms.keys()].map((mode) => ({
+    latency: MODES.filter((mode) => point.logged.ms.has(mode)).map((mode) => ({
       mode,
       p50Ms: between((figures) => figures[name].ms.get(mode)?.quantile(0.5) ?? null),
       p95Ms: between((figures) => figures[name].ms.get(mode)?.quantile(0.95) ?? null),
@@ -117,7 +119,9 @@ export const estimate = (stretches: ReadonlyArray<Evidence>): ReplayEstimate | u
       return before === null || after === null || before === 0 ? null : after / before - 1
     }),
     ...restsOn(all),
-    calibration: [...all.errors.values()].map(calibrationOf),
+    calibration: [...all.errors]
+      .toSorted(([one], [other]) => (one < other ? -1 : 1))
+      .map(([, errors]) => calibrationOf(errors)),
   }
 }
 

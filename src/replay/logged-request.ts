@@ -103,6 +103,7 @@ type StoredAttempt = typeof StoredAttempt.Type
 /** A row of `requests` with its attempts. */
 export const StoredRequest = Schema.Struct({
   id: Schema.String,
+  route: Schema.NullOr(Schema.String),
   /** Written by PostgreSQL, so that no fraction of a millisecond is lost. */
   started: Schema.String,
   started_ms: Schema.Finite,

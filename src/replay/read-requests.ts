@@ -11,23 +11,17 @@ const PAGE = 1_000
 const decodeCounts = decodeRows(Schema.Struct({ count: Schema.Finite }))
 const decodeRequests = decodeRows(StoredRequest)
 
-interface LoggedSpan extends TimeRange {
-  /** One route alone; undefined = all. */
-  readonly route: string | undefined
-}
-
-const within = (sql: SqlClient.SqlClient, { fromMs, route, toMs }: LoggedSpan) =>
+const within = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange) =>
   sql.and([
     sql`started_at >= to_timestamp(${fromMs}::float8 / 1000)`,
     sql`started_at < to_timestamp(${toMs}::float8 / 1000)`,
     sql`decision IS NOT NULL`,
-    ...(route === undefined ? [] : [sql`route = ${route}`]),
   ])
 
 /** Counts the requests of a span that were routed. */
 export const countLogged = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
-  span: LoggedSpan,
+  span: TimeRange,
 ): Effect.fn.Return<number, SqlError.SqlError> {
   let sum = 0
   for (const { requests } of yield* daysOf(sql, span)) {
@@ -42,7 +36,7 @@ export const countLogged = Effect.fnUntraced(function* (
 /** Reads them in the order in which they started, a page at a time. */
 export const eachPage = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
-  span: LoggedSpan,
+  span: TimeRange,
   onPage: (rows: ReadonlyArray<StoredRequest>) => Effect.Effect<void>,
 ): Effect.fn.Return<void, SqlError.SqlError> {
   for (const day of yield* daysOf(sql, span)) {
@@ -58,18 +52,18 @@ export const eachPage = Effect.fnUntraced(function* (
   }
 })
 
-const daysOf = (sql: SqlClient.SqlClient, span: LoggedSpan) =>
+const daysOf = (sql: SqlClient.SqlClient, span: TimeRange) =>
   Effect.map(ledgerPartitions(sql), (days) => days.filter((day) => isWithin(day, span)))
 
 const readPage = (
   sql: SqlClient.SqlClient,
   { attempts, requests }: LedgerPartition,
-  span: LoggedSpan,
+  span: TimeRange,
   after: StoredRequest | undefined,
 ): Effect.Effect<ReadonlyArray<StoredRequest>, SqlError.SqlError> =>
   decodeRequests(sql`
     SELECT
-      id, started_at::text AS started, extract(epoch FROM started_at)::float8 * 1000 AS started_ms, status, error_code,
+      id, route, started_at::text AS started, extract(epoch FROM started_at)::float8 * 1000 AS started_ms, status, error_code,
       latency_ms, first_token_ms, decision,
       (
         SELECT coalesce(jsonb_agg(jsonb_build_object(

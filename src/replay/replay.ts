@@ -9,7 +9,7 @@ import { type NewPolicy, redecide } from "./redecide.ts"
 
 interface ReplayOptions {
   readonly span: TimeRange
-  /** One route alone; undefined = all. */
+  /** One route alone, with what others tell of its candidates; undefined = all. */
   readonly route: string | undefined
   readonly policy: NewPolicy
   /** Prices of attempts in the policy that is tried; absent: what they were booked with. */
@@ -18,8 +18,8 @@ interface ReplayOptions {
 }
 
 export interface Replay {
-  /** Requests that were routed, of which those below are left out. */
-  readonly read: number
+  /** Requests that came to the route, of which those below are left out. */
+  read: number
   /** Their decision is of a form that is not known here. */
   unreadable: number
   /** Their client left, or sent what nobody could answer. */
@@ -42,8 +42,7 @@ export const replay = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   { onPage, policy, price, route, span }: ReplayOptions,
 ): Effect.fn.Return<Replay, SqlError.SqlError> {
-  const logged = { ...span, route }
-  const total = yield* countLogged(sql, logged)
+  const total = yield* countLogged(sql, span)
   const size = Math.max(1, Math.ceil(total / STRETCHES))
   const result: Replay = {
     read: 0,
@@ -56,14 +55,19 @@ export const replay = Effect.fnUntraced(function* (
   }
   const stretches: Array<Evidence> = []
   let stretch = new Evidence()
-  let read = 0
+  let done = 0
   const add = (row: StoredRequest): void => {
-    if (read % size === 0) {
+    if (done % size === 0) {
       stretch = new Evidence()
       stretches.push(stretch)
     }
-    read += 1
+    done += 1
     const request = readLogged(row, price)
+    if (route !== undefined && row.route !== route) {
+      if (typeof request !== "string") stretch.learn(request)
+      return
+    }
+    result.read += 1
     if (typeof request === "string") {
       result[request] += 1
       return
@@ -77,9 +81,9 @@ export const replay = Effect.fnUntraced(function* (
     else stretch.add(request, decision)
     for (const key of decision.unknown) result.unknown.set(key, (result.unknown.get(key) ?? 0) + 1)
   }
-  yield* eachPage(sql, logged, (rows) => {
+  yield* eachPage(sql, span, (rows) => {
     rows.forEach(add)
-    return onPage(read, total)
+    return onPage(done, total)
   })
-  return { ...result, read, estimate: estimate(stretches) }
+  return { ...result, estimate: estimate(stretches) }
 })

@@ -59,6 +59,7 @@ const row = (changes: {
   readonly status?: number
 }): StoredRequest => ({
   id: "00000000-0000-7000-8000-000000000000",
+  route: "auto",
   started: "2026-11-23",
   started_ms: Date.UTC(2026, 10, 23),
   status: changes.status ?? 200,
@@ -221,6 +222,25 @@ describe("a replay", () => {
     assert.deepInclude(found, { own: 0, others: 0, predicted: 1, effectiveOutcomes: 0 })
     assert.closeTo(valueIn(found.new.costUsdPer1000), 1, 1e-9)
     assert.closeTo(valueIn(figuresOf(found.new).p50), 2_000, 40)
+  })
+
+  it("corrects predictions by what other routes saw of a candidate", () => {
+    const policy = otherWeights({ latency: 0, cost: 1 }).policy
+    const seen = row({ ms: 4_000, cost: 3_000_000, decision: { candidates: [logged("b", 2_000, 0.001)] } })
+    const stretches = Array.from({ length: 50 }, () => {
+      const stretch = new Evidence()
+      const request = readable(row({}))
+      const decision = redecide(request, policy)
+      if (decision !== undefined) stretch.add(request, decision)
+      stretch.learn(readable(seen))
+      return stretch
+    })
+    const found = estimate(stretches)
+    if (found === undefined) throw new Error("no request")
+    assert.strictEqual(found.logged.requests, 50)
+    assert.strictEqual(found.predicted, 1)
+    assert.closeTo(valueIn(figuresOf(found.new).p50), 4_000, 100)
+    assert.closeTo(valueIn(found.new.costUsdPer1000), 3, 1e-9)
   })
 
   it("weighs what the decision weighed", () => {

@@ -80,6 +80,7 @@ export const routedLog = (
       const answered = attempts.at(-1)?.outcome === "success"
       rows.push({
         id: String(i),
+        route: plan.route,
         started: String(startedMs),
         started_ms: startedMs,
         status: answered ? 200 : 502,

@@ -15,6 +15,7 @@ const TICKS = 5
 const style = `
 text { font: 12px system-ui, sans-serif; fill: #1f2328 }
 .title { font-weight: 600; font-size: 14px } .note { font-size: 11px; fill: #59636e }
+path.logged, path.new { stroke-width: 2 }
 .card { fill: #ffffff } .grid { stroke: #d1d9e0 }
 .logged { stroke: #59636e; fill: #59636e } .new { stroke: #0969da; fill: #0969da }
 text.logged, text.new { stroke: none; font-weight: 600 }
@@ -72,14 +73,14 @@ const panel = (mode: CallMode, points: ReadonlyArray<Point>, top: number): strin
         `<path class="grid" d="M${LEFT} ${fixed(y(value))}H${right}"/><text x="${LEFT - 8}" y="${fixed(y(value) + 4)}" text-anchor="end">${tick(value)}</text>`,
     ),
     `<text class="note" x="${right}" y="${foot + 36}" text-anchor="end">USD per 1,000 requests</text>`,
-    `<text class="note" x="${LEFT - 8}" y="${top + TOP - 8}" text-anchor="end">ms</text>`,
+    `<text class="note" x="${LEFT - 8}" y="${top + TOP - 14}" text-anchor="end">ms</text>`,
   ]
   for (const { cost, name, p95 } of points) {
     const [cx, cy] = [x(cost.value), y(p95.value)]
     const anchor = cx > WIDTH / 2 ? "end" : "start"
     lines.push(
       `<path class="${name}" fill="none" d="M${fixed(x(cost.low))} ${fixed(cy)}H${fixed(x(cost.high))}M${fixed(cx)} ${fixed(y(p95.low))}V${fixed(y(p95.high))}"/>`,
-      `<circle class="${name}" cx="${fixed(cx)}" cy="${fixed(cy)}" r="5"/>`,
+      `<circle class="${name}" cx="${fixed(cx)}" cy="${fixed(cy)}" r="4"/>`,
       `<text class="${name}" x="${fixed(cx + (anchor === "end" ? -10 : 10))}" y="${fixed(cy - 9)}" text-anchor="${anchor}">${name}</text>`,
     )
   }

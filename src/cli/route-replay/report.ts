@@ -133,10 +133,10 @@ const warnings = ({
 }: ReplayEstimate): ReadonlyArray<string> => [
   ...(predicted > MUCH_PREDICTED
     ? [
-        `Take care: ${percent(predicted)} rests on predictions, whose own errors the intervals do not hold. Exploration gives a log what a replay needs.`,
+        `Take care: ${percent(predicted)} rests on predictions, corrected by what came of other requests. How far these are like those is in no interval; exploration gives a log what a replay needs.`,
       ]
     : []),
-  ...(own < 1 && randomised < FEW_OUTCOMES
+  ...(own < 1 && predicted <= MUCH_PREDICTED && randomised < FEW_OUTCOMES
     ? [`Take care: chance sent only ${randomised} requests where the new policy would.`]
     : []),
   ...(effectiveOutcomes < FEW_OUTCOMES ? ["Take care: these are few outcomes."] : []),
