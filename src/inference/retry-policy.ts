@@ -83,10 +83,11 @@ export const mayRetry = (state: AttemptState, waitMs: number): boolean => {
   if (attempts >= maxAttempts || retry === "never" || tripped || fallback === "larger_context") return false
   if (retry === "once" && attemptsHere > 1) return false
   if (canMove(state)) {
-    // With somebody else to ask, one retry is enough, waiting for a rate limit or for longer than the other one's answer
-    // takes is a waste of the client's time, and no retry may take the attempt that an untried candidate would need.
+    // With somebody else to ask, one retry is enough, waiting for a rate limit or as the provider says for longer than the
+    // other one's answer takes is a waste of the client's time, and no retry may take the attempt that an untried candidate
+    // would need.
     const scarce = maxAttempts - attempts <= untried
-    const isWaste = error.kind === "rate_limited" || waitMs > (next?.expectedMs ?? 0)
+    const isWaste = error.kind === "rate_limited" || (error.retryAfterMs ?? 0) > (next?.expectedMs ?? 0)
     if (scarce || attemptsHere > 1 || isWaste) return false
   }
   return canFinish(state, state.remainingMs - waitMs)

@@ -17,6 +17,7 @@ describe("the document", () => {
       "GET /admin/keys",
       "GET /admin/keys/{id}",
       "GET /admin/models",
+      "GET /analytics/calibration",
       "GET /analytics/requests",
       "GET /analytics/timeseries",
       "GET /analytics/usage-by-key",
