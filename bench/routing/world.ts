@@ -41,6 +41,8 @@ export interface State {
   readonly errors?: number
   readonly errorMs?: number
   readonly down?: "refuses" | "hangs"
+  /** Calls in flight beyond which it fails, and how. */
+  readonly most?: { readonly calls: number; readonly fails: "server_error" | "rate_limited" }
 }
 
 export interface Ask {
@@ -134,6 +136,7 @@ export class Run {
     })
     if (state.down === "refuses") return failed("connect", REFUSAL_MS)
     if (state.down === "hangs") return failed("hangs", Number.POSITIVE_INFINITY)
+    if (state.most !== undefined && flying >= state.most.calls) return failed(state.most.fails, LIMIT_MS)
     const waitMs = this.#takeQuota(candidate, nowMs)
     if (waitMs > 0) return failed("rate_limited", LIMIT_MS, truth.quota?.saysWhen ? waitMs : undefined)
     if (luck(0) < (state.errors ?? 0)) return failed("server_error", state.errorMs ?? REFUSAL_MS)
@@ -179,7 +182,8 @@ export class Run {
             : this.#cached(request, candidate, nowMs)
     const outputTokens = this.#usualOutput(request, candidate)
     const firstMs = firstTokenMs(truth, inputTokens - cachedTokens) * factor
-    const limited = caches === undefined && this.#quotaWaitMs(candidate, nowMs) > 0
+    const full = state.most !== undefined && flying >= state.most.calls
+    const limited = full || (caches === undefined && this.#quotaWaitMs(candidate, nowMs) > 0)
     return {
       ms: this.mode === "stream" ? firstMs : firstMs + truth.msPerOutputToken * outputTokens * factor,
       usd: usdOf(truth, inputTokens, cachedTokens, outputTokens),

@@ -247,6 +247,29 @@ export const worlds: ReadonlyArray<World> = [
     requests: flow(4),
   },
   {
+    name: "few at once",
+    why: "the best has six calls in flight at most, and refuses more by 429",
+    candidates: [{ ...best, state: () => ({ most: { calls: 6, fails: "rate_limited" } }) }, spare, cheap],
+    requests: flow(5),
+  },
+  {
+    name: "weak recovery",
+    why: "the best is down for two minutes of every twenty, and for five more fails all calls beyond six in flight",
+    candidates: [
+      {
+        ...best,
+        state: (atMs) => {
+          const minute = (atMs / MINUTE) % 20
+          if (minute < 2) return { down: "refuses" }
+          return minute < 7 ? { most: { calls: 6, fails: "server_error" } } : {}
+        },
+      },
+      spare,
+      cheap,
+    ],
+    requests: flow(5),
+  },
+  {
     name: "heavy tails",
     why: "times have a Pareto tail",
     candidates: [

@@ -131,10 +131,12 @@ const make = Effect.gen(function* () {
         cost ??= costOf(candidate.model.price, usage, recorder.startedAt)
         return cost
       }
+      const { expectedMs, lateAfterMs } = candidate
+      const tookMs = () => (call.firstTokenAt() ?? recorder.now()) - startedAt
       const recorded = breakers
         .run(
           candidate.key,
-          { lateAfterMs: candidate.lateAfterMs, isAnswering: call.committed, isHurried },
+          { expectedMs, tookMs, lateAfterMs, isAnswering: call.committed, isHurried },
           upstream,
         )
         .pipe(
@@ -143,7 +145,7 @@ const make = Effect.gen(function* () {
             const spent = spentBy(exit) ?? call.partial()
             const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, spent, price(spent))
             recorder.attemptEnded(record)
-            const ms = (call.firstTokenAt() ?? endedAt) - startedAt
+            const ms = tookMs()
             measure(update, candidate, record, ms)
             if (isHurried && record.outcome === "timeout") return Effect.void
             return learn(router, candidate, call.mode, record, ms)

@@ -171,6 +171,19 @@ export const breakerOpen = gauges<readonly [provider: string, model: string]>(
   ["provider", "model"],
 )
 
+export const upstreamInFlight = gauges<readonly [provider: string, model: string]>(
+  "gateway_upstream_in_flight",
+  "Calls to providers under way, streams included",
+  ["provider", "model"],
+)
+
+/** Above it others are preferred. */
+export const upstreamLimit = gauges<readonly [provider: string, model: string]>(
+  "gateway_upstream_in_flight_limit",
+  "Calls under way above which other candidates are preferred",
+  ["provider", "model"],
+)
+
 // Keys and claims
 
 type AuthResult = "cache_hit" | "verified" | "refused" | "unavailable" | "overloaded"

@@ -45,7 +45,7 @@ const make = () => {
         return Effect.onExit(attempt, (exit) => {
           const nowMs = monotonicMsUnsafe(clock)
           const error = Exit.isSuccess(exit) ? undefined : providerError(exit.cause)
-          if (Exit.isSuccess(exit)) health.succeeded(call)
+          if (Exit.isSuccess(exit)) health.succeeded(call, nowMs)
           else if (error === undefined || (forecast.isHurried && error.kind === "timeout"))
             health.abandoned(call)
           else health.failed(call, nowMs, error)

@@ -1,7 +1,12 @@
 import { dispositions, openCooldownMs, type ProviderError } from "../domain/ProviderError.ts"
+import { ConcurrencyLimit } from "./ConcurrencyLimit.ts"
 
 /** What is known of a call before it leaves. */
 export interface CallForecast {
+  /** Milliseconds that an answer, or the first of a stream, is predicted to take. */
+  readonly expectedMs: number
+  /** Milliseconds that it took, once it is there. */
+  readonly tookMs: () => number
   /** Milliseconds after which it is late: far beyond its prediction. */
   readonly lateAfterMs: number
   /** True once something of the answer has come. */
@@ -20,6 +25,8 @@ interface Call {
   /** Begun after a trip's time: how it ends decides. */
   readonly probe: boolean
   readonly startedMs: number
+  /** Calls under way when it began, itself included. */
+  readonly inFlight: number
 }
 
 const CONSECUTIVE_FAILURES = 5
@@ -98,6 +105,7 @@ export class CandidateHealth {
 
   /** Calls under way. */
   inFlight = 0
+  readonly #limit = new ConcurrencyLimit()
   #askedAtMs = Number.NEGATIVE_INFINITY
 
   /** Milliseconds since the latest call began. */
@@ -115,24 +123,26 @@ export class CandidateHealth {
   begin(nowMs: number, forecast: CallForecast): Call {
     const probe = this.#isProbeDue(nowMs)
     if (probe) this.#probes += 1
+    this.inFlight += 1
     const call = {
       forecast,
       era: this.#era,
       isFirst: this.#era !== this.#askedInEra,
       probe,
       startedMs: nowMs,
+      inFlight: this.inFlight,
     }
     this.#askedInEra = this.#era
-    this.inFlight += 1
     this.#askedAtMs = nowMs
     this.#waiting.add(call)
     this.#silent.add(call)
     return call
   }
 
-  succeeded(call: Call): void {
+  succeeded(call: Call, nowMs: number): void {
     this.#livesSince(call)
     const isNews = this.#end(call)
+    this.#limit.answered(call, call.forecast.tookMs() / call.forecast.expectedMs, nowMs)
     if (call.startedMs > this.#restToldMs) this.#restsUntilMs = Number.NEGATIVE_INFINITY
     // A call already in flight when the trip began knows nothing newer.
     if (!isNews) return
@@ -156,6 +166,7 @@ export class CandidateHealth {
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
     if (lesson === "ignore") return
+    this.#learnLimit(call, nowMs, error)
     if (isNews && call.probe) {
       this.#failedProbeMs = nowMs - call.startedMs
       this.#passedOver = 0
@@ -192,6 +203,16 @@ export class CandidateHealth {
 
   isResting(nowMs: number): boolean {
     return nowMs < this.#restsUntilMs
+  }
+
+  /** Tells that it has as many calls in flight as it is good for: others are preferred. */
+  get isAtLimit(): boolean {
+    return this.inFlight >= this.#limit.value
+  }
+
+  /** Calls in flight above which others are preferred. */
+  get limit(): number {
+    return this.#limit.value
   }
 
   /** Milliseconds until the candidate should be asked again; 0 = not tripped. */
@@ -250,6 +271,7 @@ export class CandidateHealth {
     this.#failedProbeMs = 0
     this.#recovered = false
     this.#restsUntilMs = Number.NEGATIVE_INFINITY
+    this.#limit.reset()
     this.#silent.clear()
   }
 
@@ -264,6 +286,13 @@ export class CandidateHealth {
         : Math.max(SHORTEST_LIMIT_MS, this.#limitMs / 2)
     }
     return this.#limitMs
+  }
+
+  #learnLimit(call: Call, nowMs: number, { kind }: ProviderError): void {
+    if (kind === "timeout") this.#limit.timedOut(call, nowMs)
+    else if (kind === "rate_limited") this.#limit.limited(call, nowMs)
+    else if (kind === "overloaded") this.#limit.overloaded(call, nowMs)
+    else if (dispositions[kind].breaker === "count") this.#limit.failed(call, nowMs)
   }
 
   #isProbeDue(nowMs: number): boolean {
@@ -318,6 +347,7 @@ export class CandidateHealth {
     const openForMs = Math.max(waitMs, Math.min(FIRST_OPENING_MS * 2 ** this.#openings, longestMs))
     this.#openings += 1
     this.#failures = 0
+    this.#limit.tripped(nowMs)
     this.#begin("circuit", Math.max(nowMs + openForMs, this.#answering ? 0 : this.#untilMs))
   }
 

@@ -6,7 +6,7 @@ import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { restrictedField } from "../domain/restricted-fields.ts"
 import { fieldsOf, inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
-import { breakerOpen, observe } from "../observability/Metrics.ts"
+import { breakerOpen, observe, upstreamInFlight, upstreamLimit } from "../observability/Metrics.ts"
 import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
@@ -95,6 +95,8 @@ const make = Effect.fnUntraced(function* () {
       yield* observe(breakerOpen(provider.name, model.name), () =>
         breakers.healthOf(key).trippedForMs(monotonicMsUnsafe(clock)) > 0 ? 1 : 0,
       )
+      yield* observe(upstreamInFlight(provider.name, model.name), () => breakers.healthOf(key).inFlight)
+      yield* observe(upstreamLimit(provider.name, model.name), () => breakers.healthOf(key).limit)
     }
   }
   /** Key of the leader by route name. Only configured names get here, so all are bounded. */
@@ -129,7 +131,7 @@ const make = Effect.fnUntraced(function* () {
     const health = breakers.healthOf(key)
     if (health.trippedForMs(nowMs) > 0) return 2
     if (call.isReduced === true || refuses === true) return 1
-    if (health.isResting(nowMs)) return 1
+    if (health.isResting(nowMs) || health.isAtLimit) return 1
     return isUnhealthy || health.isSuspect(nowMs) ? 1 : 0
   }
 

@@ -45,7 +45,11 @@ export const routedLog = (
       for (const { call, features, key, model, provider } of plan.candidates) {
         const calledMs = yield* Clock.currentTimeMillis
         const exit = yield* Effect.exit(
-          breakers.run(key, { lateAfterMs: 60_000, isAnswering: () => false }, call.complete(60_000)),
+          breakers.run(
+            key,
+            { expectedMs: 300, tookMs: () => 300, lateAfterMs: 60_000, isAnswering: () => false },
+            call.complete(60_000),
+          ),
         )
         const error = Exit.findErrorOption(exit)
         const ms = (yield* Clock.currentTimeMillis) - calledMs

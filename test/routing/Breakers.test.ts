@@ -23,7 +23,7 @@ const setup = Effect.gen(function* () {
     Effect.result(
       breakers.run(
         KEY,
-        { lateAfterMs: 1_000, isAnswering: () => false },
+        { expectedMs: 300, tookMs: () => 300, lateAfterMs: 1_000, isAnswering: () => false },
         Effect.suspend(() => {
           calls++
           return attempt
@@ -60,7 +60,13 @@ describe("circuit", () => {
     Effect.gen(function* () {
       const { run } = yield* Breakers
       const { times, trippedForMs } = yield* setup
-      const forecast = { lateAfterMs: 1_000, isAnswering: () => false, isHurried: true }
+      const forecast = {
+        expectedMs: 300,
+        tookMs: () => 300,
+        lateAfterMs: 1_000,
+        isAnswering: () => false,
+        isHurried: true,
+      }
       const hurried = (kind: ProviderErrorKind) => Effect.result(run(KEY, forecast, Effect.fail(error(kind))))
       yield* times(10, hurried("timeout"))
       assert.strictEqual(trippedForMs(), 0)

@@ -1,9 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { CandidateHealth, MAX_COOLDOWN_MS } from "../../src/routing/CandidateHealth.ts"
+import { type CallForecast, CandidateHealth, MAX_COOLDOWN_MS } from "../../src/routing/CandidateHealth.ts"
 
 const LATE_MS = 1_000
 const SECOND = 1_000
+
+const forecast: CallForecast = {
+  expectedMs: 300,
+  tookMs: () => 300,
+  lateAfterMs: LATE_MS,
+  isAnswering: () => false,
+}
 
 const error = (kind: ProviderErrorKind, retryAfterMs?: number) =>
   new ProviderError({ kind, provider: "a", model: "m", ...(retryAfterMs !== undefined && { retryAfterMs }) })
@@ -11,7 +18,7 @@ const error = (kind: ProviderErrorKind, retryAfterMs?: number) =>
 const setup = () => {
   const health = new CandidateHealth()
   const begin = (nowMs: number, isAnswering = () => false) =>
-    health.begin(nowMs, { lateAfterMs: LATE_MS, isAnswering })
+    health.begin(nowMs, { ...forecast, isAnswering })
   const fail = (
     nowMs: number,
     times = 1,
@@ -21,7 +28,7 @@ const setup = () => {
     for (let i = 0; i < times; i++) health.failed(begin(nowMs), nowMs, error(kind, retryAfterMs))
   }
   const succeed = (nowMs: number, times = 1) => {
-    for (let i = 0; i < times; i++) health.succeeded(begin(nowMs))
+    for (let i = 0; i < times; i++) health.succeeded(begin(nowMs), nowMs)
   }
   const hang = (nowMs: number, calls: number) => Array.from({ length: calls }, () => begin(nowMs))
   /** Whether a request is offered the candidate for a probe, where others take `usualMs`. */
@@ -89,13 +96,13 @@ describe("calls that hang", () => {
     const { begin, health } = setup()
     let answering = false
     const [one, two, three] = [begin(0), begin(0), begin(0)]
-    health.begin(0, { lateAfterMs: 10 * SECOND, isAnswering: () => answering })
+    health.begin(0, { ...forecast, lateAfterMs: 10 * SECOND, isAnswering: () => answering })
     assert.deepStrictEqual([health.hasWaiting(4), health.hasWaiting(5)], [true, false])
     health.reset()
     assert.isTrue(health.hasWaiting(4))
     answering = true
     assert.deepStrictEqual([health.hasWaiting(3), health.hasWaiting(4)], [true, false])
-    health.succeeded(one)
+    health.succeeded(one, 1)
     health.failed(two, 1, error("reset"))
     health.abandoned(three)
     assert.isFalse(health.hasWaiting(1))
@@ -105,9 +112,9 @@ describe("calls that hang", () => {
 describe("a limit that is used up", () => {
   it("keeps a candidate behind others until it is whole again, without a trip or a probe", () => {
     const { health, succeed } = setup()
-    const earlier = health.begin(0, { lateAfterMs: LATE_MS, isAnswering: () => false })
+    const earlier = health.begin(0, forecast)
     health.rest(0, 30 * SECOND)
-    health.succeeded(earlier)
+    health.succeeded(earlier, 1)
     assert.isTrue(health.isResting(30 * SECOND - 1))
     assert.isFalse(health.isResting(30 * SECOND))
     assert.strictEqual(health.trippedForMs(10), 0)
@@ -143,7 +150,7 @@ describe("probes", () => {
       assert.isTrue(offers(untilMs))
       const probe = begin(untilMs)
       assert.isFalse(offers(untilMs))
-      health.succeeded(probe)
+      health.succeeded(probe, untilMs)
     }
     assert.isFalse(offers(untilMs))
     assert.isTrue(health.takeRecovery())

@@ -95,7 +95,7 @@ export const trip = (key: string, kind: ProviderErrorKind = "rate_limited") =>
     Effect.ignore(
       breakers.run(
         key,
-        { lateAfterMs: 1_000, isAnswering: () => false },
+        { expectedMs: 300, tookMs: () => 300, lateAfterMs: 1_000, isAnswering: () => false },
         Effect.fail(new ProviderError({ kind, provider: key, model: key, retryAfterMs: 60_000 })),
       ),
     ),

@@ -53,7 +53,11 @@ const simulate = (
       for (const { call, features, key } of plan.candidates) {
         const startedAt = yield* Clock.currentTimeMillis
         const exit = yield* Effect.exit(
-          breakers.run(key, { lateAfterMs: 60_000, isAnswering: () => false }, call.complete(60_000)),
+          breakers.run(
+            key,
+            { expectedMs: 1_000, tookMs: () => 1_000, lateAfterMs: 60_000, isAnswering: () => false },
+            call.complete(60_000),
+          ),
         )
         const error = Exit.findErrorOption(exit)
         const ms = (yield* Clock.currentTimeMillis) - startedAt
