@@ -30,6 +30,18 @@ const RefusedParameter = Schema.Struct({
   until: InstantText.annotate({ description: "When it is forgotten, unless it is refused again" }),
 }).annotate({ identifier: "RefusedParameter" })
 
+const ModelHealth = Schema.Struct({
+  state: Schema.Literals(["healthy", "probation", "degraded", "tripped"]).annotate({
+    description:
+      "tripped: asked when nobody else is left; degraded: after those that are well; probation: may be asked, and is not known to be well again",
+  }),
+  until: Schema.NullOr(InstantText).annotate({ description: "When it is asked again, where that is known" }),
+  why: Schema.NullOr(Schema.String).annotate({
+    description:
+      "The kind of failure, or limit_used_up, silent (calls hang), calls_in_flight (as many as it is good for)",
+  }),
+}).annotate({ identifier: "ModelHealth" })
+
 /** A model of a provider as routing knows it. */
 const RoutedModel = Schema.Struct({
   provider: Schema.String,
@@ -44,6 +56,7 @@ const RoutedModel = Schema.Struct({
   unsupported: Schema.Array(Schema.String).annotate({
     description: "Parameters that it is stated to refuse, under chat's names",
   }),
+  health: ModelHealth.annotate({ description: "What keeps traffic away from it" }),
   refused: Schema.Array(RefusedParameter).annotate({
     description: "Parameters that it refused, for as long as that is remembered",
   }),

@@ -91,6 +91,13 @@ export const openCooldownMs = (kind: ProviderErrorKind): number => {
   }
 }
 
+/**
+ * Tells whether a refusal is of the whole account at the provider: no credit, or a key that is not taken. A 403 may be
+ * for one model.
+ */
+export const concernsAccount = ({ kind, modelOnly, status }: ProviderError): boolean =>
+  (kind === "quota_exhausted" && modelOnly !== true) || (kind === "auth" && status !== 403)
+
 /** Tells whether text and `param` are about the client's own request, so that the client may read them. */
 export const isAboutRequest = (kind: ProviderErrorKind): boolean => {
   const { blame } = dispositions[kind]
@@ -119,6 +126,8 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly usage?: Usage
   /** True where the call never left, which the kind does not say. */
   readonly unsent?: true
+  /** True where what is used up is a quota of this model alone. */
+  readonly modelOnly?: true
   /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}

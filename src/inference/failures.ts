@@ -8,8 +8,8 @@ import {
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
 import type { RateLimited } from "../limits/RateLimits.ts"
-import { MAX_COOLDOWN_MS } from "../routing/CandidateHealth.ts"
 import { blamedParam, type ExclusionRule, exclusionText } from "../routing/exclusion.ts"
+import { MAX_COOLDOWN_MS } from "../routing/OperatorRest.ts"
 import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"
 
 export const clientLeft = new GatewayError({ code: "client_closed_request", detail: "" })

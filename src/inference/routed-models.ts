@@ -9,28 +9,33 @@ import type { Router } from "../routing/Router.ts"
 /** Lists every model of the configuration for operators, with what the router learned of it. */
 export const listRoutedModels = (
   providers: GatewayConfig["providers"],
-  router: Pick<Router["Service"], "refusalsOf">,
+  router: Pick<Router["Service"], "refusalsOf" | "troubleOf">,
 ) =>
   Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
     Effect.forEach(
       providers.flatMap(({ models, name }) => models.map((model) => ({ provider: name, model }))),
       ({ provider, model }) =>
-        Effect.map(router.refusalsOf(`${provider}/${model.name}`), (refusals) => ({
-          provider,
-          model: model.name,
-          kind: model.kind,
-          context_window: model.contextWindow ?? null,
-          max_output_tokens: model.maxOutputTokens ?? null,
-          price: priceNow(model, nowMs),
-          inputs: model.inputs ?? null,
-          unsupported: model.unsupported ?? [],
-          refused: refusals.map(({ agoMs, dialect, leftMs, parameter }) => ({
-            parameter,
-            dialect,
-            since: instant(nowMs - agoMs),
-            until: instant(nowMs + leftMs),
-          })),
-        })),
+        Effect.zipWith(
+          router.refusalsOf(`${provider}/${model.name}`),
+          router.troubleOf(`${provider}/${model.name}`),
+          (refusals, { leftMs, state, why }) => ({
+            provider,
+            model: model.name,
+            kind: model.kind,
+            context_window: model.contextWindow ?? null,
+            max_output_tokens: model.maxOutputTokens ?? null,
+            price: priceNow(model, nowMs),
+            inputs: model.inputs ?? null,
+            unsupported: model.unsupported ?? [],
+            health: { state, until: leftMs === null ? null : instant(nowMs + leftMs), why },
+            refused: refusals.map(({ agoMs, dialect, leftMs, parameter }) => ({
+              parameter,
+              dialect,
+              since: instant(nowMs - agoMs),
+              until: instant(nowMs + leftMs),
+            })),
+          }),
+        ),
     ),
   )
 

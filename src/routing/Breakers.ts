@@ -2,6 +2,7 @@ import { type Cause, Context, Effect, Exit, Layer } from "effect"
 import type { ProviderError } from "../domain/ProviderError.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type CallForecast, CandidateHealth } from "./CandidateHealth.ts"
+import { OperatorRest } from "./OperatorRest.ts"
 
 /**
  * Tells which candidates are better left alone. It is a preference, not a wall: `run` always calls. A caller that
@@ -28,11 +29,15 @@ export class Breakers extends Context.Service<
 
 const make = () => {
   const healths = new Map<string, CandidateHealth>()
+  const accounts = new Map<string, OperatorRest>()
 
   const healthOf = (key: string): CandidateHealth => {
     const known = healths.get(key)
     if (known !== undefined) return known
-    const fresh = new CandidateHealth()
+    const provider = key.slice(0, key.indexOf("/"))
+    const account = accounts.get(provider) ?? new OperatorRest()
+    accounts.set(provider, account)
+    const fresh = new CandidateHealth(account)
     healths.set(key, fresh)
     return fresh
   }

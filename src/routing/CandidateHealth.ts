@@ -1,5 +1,11 @@
-import { dispositions, openCooldownMs, type ProviderError } from "../domain/ProviderError.ts"
+import {
+  concernsAccount,
+  dispositions,
+  type ProviderError,
+  type ProviderErrorKind,
+} from "../domain/ProviderError.ts"
 import { ConcurrencyLimit } from "./ConcurrencyLimit.ts"
+import { MAX_COOLDOWN_MS, OperatorRest, PROBE_WAIT_MS } from "./OperatorRest.ts"
 
 /** What is known of a call before it leaves. */
 export interface CallForecast {
@@ -13,6 +19,15 @@ export interface CallForecast {
   readonly isAnswering: () => boolean
   /** Its request leaves it too little time for a timeout to say anything of the candidate. */
   readonly isHurried?: boolean
+}
+
+/** What keeps traffic away from a candidate, as operators are shown it. */
+export interface Trouble {
+  /** `probation`: it may be asked, and is not yet known to be well again. */
+  readonly state: "healthy" | "probation" | "degraded" | "tripped"
+  /** Milliseconds until that is over or probed; null where nobody knows. */
+  readonly leftMs: number | null
+  readonly why: ProviderErrorKind | "limit_used_up" | "silent" | "calls_in_flight" | null
 }
 
 /** One call under way. */
@@ -36,15 +51,11 @@ const SHORT_OPENING_MS = 5_000
 const LONGEST_OPENING_MS = 60_000
 const OPENING_PER_OUTAGE = 0.05
 const OPENING_PER_FAILURE = 20
-/** A longer Retry-After is cut to this: one wrong header must not hide a provider for a day. */
-export const MAX_COOLDOWN_MS = 10 * 60_000
 /** The first wait for a limit that does not say when it ends is half or twice this. */
 const FIRST_LIMIT_MS = 1_000
 const SHORTEST_LIMIT_MS = 100
 /** Less is over before the next request. */
 const SHORTEST_REST_MS = 100
-/** Reported while an open circuit's probe is out: its end is near but unknown. */
-const PROBE_WAIT_MS = 1_000
 /** Answers after a trip with which a candidate is as good as before it. */
 const ANSWERS_TO_RECOVER = 3
 /** A candidate is taken to be better by no less than this share: it may have changed. */
@@ -106,7 +117,17 @@ export class CandidateHealth {
   /** Calls under way. */
   inFlight = 0
   readonly #limit = new ConcurrencyLimit()
+  readonly #rest: OperatorRest
+  /** Of all models of the provider. */
+  readonly #account: OperatorRest
+  /** What the latest trip was for. */
+  #why: ProviderErrorKind | null = null
   #askedAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(account = new OperatorRest()) {
+    this.#account = account
+    this.#rest = new OperatorRest(account)
+  }
 
   /** Milliseconds since the latest call began. */
   askedMs(nowMs: number): number {
@@ -136,6 +157,8 @@ export class CandidateHealth {
     this.#askedAtMs = nowMs
     this.#waiting.add(call)
     this.#silent.add(call)
+    this.#rest.begin(call)
+    this.#account.begin(call)
     return call
   }
 
@@ -144,6 +167,8 @@ export class CandidateHealth {
     const isNews = this.#end(call)
     this.#limit.answered(call, call.forecast.tookMs() / call.forecast.expectedMs, nowMs)
     if (call.startedMs > this.#restToldMs) this.#restsUntilMs = Number.NEGATIVE_INFINITY
+    this.#rest.answered(call, nowMs)
+    this.#account.answered(call, nowMs)
     // A call already in flight when the trip began knows nothing newer.
     if (!isNews) return
     this.#failures = 0
@@ -171,11 +196,15 @@ export class CandidateHealth {
       this.#failedProbeMs = nowMs - call.startedMs
       this.#passedOver = 0
     }
-    if (lesson === "open") {
-      const unsaidMs =
-        error.kind === "rate_limited" ? this.#limitedMs(isNews, call) : openCooldownMs(error.kind)
-      const waitMs = Math.min(error.retryAfterMs ?? unsaidMs, MAX_COOLDOWN_MS)
-      this.#coolDown(nowMs, nowMs + waitMs)
+    if (error.kind === "rate_limited") {
+      const unsaidMs = this.#limitedMs(isNews, call)
+      this.#why = error.kind
+      this.#coolDown(nowMs, nowMs + Math.min(error.retryAfterMs ?? unsaidMs, MAX_COOLDOWN_MS))
+    } else if (isNews && lesson === "open") {
+      const isOfAccount = concernsAccount(error)
+      // Of an account that rests already a refusal says nothing of the model.
+      if (!isOfAccount || this.#account.leftMs(nowMs) === 0) this.#rest.refused(call, nowMs, error)
+      if (isOfAccount) this.#account.refused(call, nowMs, error)
     }
     if (lesson === "open" || !isNews) return
     this.#failures += error.kind === "timeout" ? 2 : 1
@@ -183,6 +212,7 @@ export class CandidateHealth {
     this.#answers = 0
     if (this.#trip === "circuit") this.#answering = false
     const trips = this.#trip === "circuit" ? nowMs >= this.#untilMs : this.#failures >= CONSECUTIVE_FAILURES
+    if (trips) this.#why = error.kind
     if (trips) this.#open(nowMs, Math.min(error.retryAfterMs ?? 0, MAX_COOLDOWN_MS), nowMs - call.startedMs)
   }
 
@@ -217,9 +247,22 @@ export class CandidateHealth {
 
   /** Milliseconds until the candidate should be asked again; 0 = not tripped. */
   trippedForMs(nowMs: number): number {
-    if (this.#trip === "none" || this.#answering) return 0
+    const restMs = Math.max(this.#rest.leftMs(nowMs), this.#account.leftMs(nowMs))
+    if (this.#trip === "none" || this.#answering) return restMs
     const probing = this.#trip === "circuit" && this.#probes > 0
-    return Math.max(0, this.#untilMs - nowMs, probing ? PROBE_WAIT_MS : 0)
+    return Math.max(restMs, this.#untilMs - nowMs, probing ? PROBE_WAIT_MS : 0)
+  }
+
+  troubleAt(nowMs: number): Trouble {
+    const leftMs = this.trippedForMs(nowMs)
+    const why = this.#account.why ?? this.#rest.why ?? (this.#trip === "none" ? null : this.#why)
+    if (leftMs > 0) return { state: "tripped", leftMs, why }
+    if (this.isResting(nowMs)) {
+      return { state: "degraded", leftMs: this.#restsUntilMs - nowMs, why: "limit_used_up" }
+    }
+    if (this.isSuspect(nowMs)) return { state: "degraded", leftMs: null, why: "silent" }
+    if (this.isAtLimit) return { state: "degraded", leftMs: null, why: "calls_in_flight" }
+    return why === null ? { state: "healthy", leftMs: null, why } : { state: "probation", leftMs: null, why }
   }
 
   /**
@@ -247,6 +290,9 @@ export class CandidateHealth {
    */
   offersProbe(nowMs: number, usualMs: number, gain: number): boolean {
     this.#letBy += 1
+    if (this.#rest.leftMs(nowMs) > 0 || this.#account.leftMs(nowMs) > 0) return false
+    // Once in minutes: what that costs needs no weighing.
+    if (this.#rest.isProbeDue(nowMs) || this.#account.isProbeDue(nowMs)) return true
     if (this.#probes > 0 || !this.#isProbeDue(nowMs)) return false
     this.#passedOver += 1
     const cost = this.#failedProbeMs / usualMs
@@ -272,6 +318,9 @@ export class CandidateHealth {
     this.#recovered = false
     this.#restsUntilMs = Number.NEGATIVE_INFINITY
     this.#limit.reset()
+    this.#rest.reset()
+    this.#account.reset()
+    this.#why = null
     this.#silent.clear()
   }
 
@@ -326,6 +375,8 @@ export class CandidateHealth {
     this.inFlight -= 1
     this.#waiting.delete(call)
     this.#silent.delete(call)
+    this.#rest.end(call)
+    this.#account.end(call)
     if (call.era !== this.#era) return false
     if (call.probe) this.#probes -= 1
     return true

@@ -10,6 +10,7 @@ import { breakerOpen, observe, upstreamInFlight, upstreamLimit } from "../observ
 import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
+import type { Trouble } from "./CandidateHealth.ts"
 import { Conversations } from "./Conversations.ts"
 import { type AskedRequest, follow } from "./conditions.ts"
 import { drawPosition, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
@@ -67,6 +68,8 @@ export class Router extends Context.Service<
       task: Task,
       refused: { readonly param: string; readonly code?: string | undefined },
     ) => Effect.Effect<void>
+    /** Returns what keeps traffic away from a candidate. */
+    readonly troubleOf: (key: string) => Effect.Effect<Trouble>
     /** Returns what a candidate is remembered not to take. */
     readonly refusalsOf: (key: string) => Effect.Effect<ReadonlyArray<RefusedParameter>>
     /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
@@ -357,6 +360,7 @@ const make = Effect.fnUntraced(function* () {
       }),
     observeRefusal: (key, task, refused) =>
       Effect.map(monotonicMs, (nowMs) => refusals.remember(key, task, refused, nowMs)),
+    troubleOf: (key) => Effect.map(monotonicMs, (nowMs) => breakers.healthOf(key).troubleAt(nowMs)),
     refusalsOf: (key) => Effect.map(monotonicMs, (nowMs) => refusals.of(key, nowMs)),
     reset: (name) => {
       const models = providers.get(name)?.models

@@ -123,8 +123,8 @@ export class Statistics extends Context.Service<
     const observe = ({ features, key, mode, outcome }: Observation, nowMs: number): void => {
       const seen = of(key)
       if (outcome._tag === "failure") {
-        // A candidate that is at its limit is there.
-        if (dispositions[outcome.kind].breaker === "ignore" || outcome.kind === "rate_limited") return
+        // Whoever says to stay away is there, and is left alone for as long.
+        if (dispositions[outcome.kind].breaker !== "count") return
         seen.reliability.failed(nowMs, outcome.ms, outcome.kind === "timeout" ? outcome.ms : 0)
         return
       }

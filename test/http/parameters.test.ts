@@ -289,6 +289,7 @@ describe("a parameter that a candidate refused", () => {
           },
           inputs: ["text", "image", "audio", "video", "file"],
           unsupported: ["temperature", "top_k", "seed", "user", "reasoning_effort", "thinking"],
+          health: { state: "healthy", until: null, why: null },
           refused: [],
         },
         {
@@ -305,6 +306,7 @@ describe("a parameter that a candidate refused", () => {
           },
           inputs: null,
           unsupported: [],
+          health: { state: "healthy", until: null, why: null },
           refused: [],
         },
       ],

@@ -67,3 +67,23 @@ describe("a provider that is back with room for ten calls", () => {
     )
   })
 })
+
+describe("a provider whose account is out of credit", () => {
+  it.effect("is asked once, and then by one probe in 5, 10 and 20 minutes, until it is paid", () => {
+    const paidMs = 50 * 60_000
+    const { asked, ended, run, send } = makeWorld(({ atMs, target }) =>
+      target === "a/m" && atMs < paidMs ? { afterMs: 50, fails: { kind: "quota_exhausted" } } : takes(300),
+    )
+    return run(
+      Effect.gen(function* () {
+        yield* send(paidMs / 1_000, 1_000)
+        assert.strictEqual(asked("a/m"), 4)
+        assert.isTrue(ended.every(({ answeredBy }) => answeredBy === "b/m"))
+        yield* send(30 * 60, 1_000)
+        // The rest of 40 minutes began at the 35th.
+        assert.isAbove(asked("a/m", 76 * 60_000), 200)
+        assert.strictEqual(asked("a/m", paidMs) - asked("a/m", 75 * 60_000), 0)
+      }),
+    )
+  })
+})

@@ -3,7 +3,7 @@ import { Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
-import { MAX_COOLDOWN_MS } from "../../src/routing/CandidateHealth.ts"
+import { MAX_COOLDOWN_MS } from "../../src/routing/OperatorRest.ts"
 import { startedClock } from "../support/started-clock.ts"
 
 const KEY = "a/m"

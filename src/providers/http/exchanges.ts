@@ -47,6 +47,7 @@ export const makeExchanges = (
       ...(fault.code !== undefined && { code: fault.code }),
       ...(fault.detail !== undefined && { detail: fault.detail }),
       ...(fault.unsent && { unsent: true }),
+      ...(fault.modelOnly && { modelOnly: true }),
       ...(usage !== null && { usage }),
     })
 

@@ -122,5 +122,6 @@ export interface Fault {
   readonly ownParam?: string | undefined
   readonly code?: string | undefined
   readonly unsent?: true | undefined
+  readonly modelOnly?: true | undefined
   readonly detail?: string | undefined
 }

@@ -11,12 +11,16 @@ export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
   const details = objectsAt(error, "details")
   const delay = parseDuration(detail(details, "RetryInfo")?.retryDelay)
   const reason = stringAt(detail(details, "ErrorInfo"), "reason")
-  return upstreamFault(kindOf(answer.status, stringAt(error, "status"), reason, message, details), {
+  const fault = upstreamFault(kindOf(answer.status, stringAt(error, "status"), reason, message, details), {
     message,
     param: stringAt(objectsAt(detail(details, "BadRequest"), "fieldViolations")[0], "field"),
     identifiers: [stringAt(error, "status"), reason],
     retryAfterMs: delay ?? waitOf(answer.headers, nowMs, waitInWords(answer.status, message)),
   })
+  // Such as GenerateRequestsPerDayPerProjectPerModel-FreeTier.
+  return fault.kind === "quota_exhausted" && hasQuota(details, "PerModel")
+    ? { ...fault, modelOnly: true }
+    : fault
 }
 
 /** Classifies an error inside of a 200, where it alone tells a status; undefined when the JSON is no error. */
@@ -89,9 +93,11 @@ const isBadKey = (message: string | undefined): boolean =>
   message !== undefined && /^API key (not valid|expired)/i.test(message)
 
 /** Recognizes a per-day quota, which comes with a RetryInfo of seconds all the same: waiting those does not help. */
-const isPerDay = (details: ReadonlyArray<JsonObject>): boolean =>
+const isPerDay = (details: ReadonlyArray<JsonObject>): boolean => hasQuota(details, "PerDay")
+
+const hasQuota = (details: ReadonlyArray<JsonObject>, name: string): boolean =>
   objectsAt(detail(details, "QuotaFailure"), "violations").some(
-    (violation) => stringAt(violation, "quotaId")?.includes("PerDay") === true,
+    (violation) => stringAt(violation, "quotaId")?.includes(name) === true,
   )
 
 const isOutOfMoney = (message: string | undefined): boolean =>

@@ -89,6 +89,18 @@ describe("error classification", () => {
     assert.isUndefined(classify(429).retryAfterMs)
   })
 
+  it("tells a quota of one model from what concerns the whole account", () => {
+    assert.isTrue(classify(429, errorSamples.quotaExhausted.gemini.body).modelOnly)
+    for (const [status, body] of [
+      [429, error("RESOURCE_EXHAUSTED", "q", [violation("GenerateRequestsPerDayPerProject")])],
+      [429, error("RESOURCE_EXHAUSTED", "Your project has exceeded its monthly spending cap.")],
+      [402, undefined],
+    ] as const) {
+      const { kind, modelOnly } = classify(status, body)
+      assert.deepStrictEqual([kind, modelOnly], ["quota_exhausted", undefined])
+    }
+  })
+
   it("gives the client the message and field of its own mistake", () => {
     assert.deepInclude(classify(400, errorSamples.badRequest.gemini.body), {
       message: "Invalid value at 'generation_config.temperature'.",
