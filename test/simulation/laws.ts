@@ -415,7 +415,7 @@ const isFair = (
 
 const blame: Law = {
   name: "blame",
-  says: "A candidate is tripped by its own failures alone, and by enough of them: not by what clients do, nor by what it refuses of one request",
+  says: "A candidate is tripped by its own failures alone, and by enough of them, or by what its account is refused: not by what clients do, nor by what it refuses of one request",
   check: (run, report) => {
     const callsTo = Map.groupBy(run.calls, ({ process, target }) => `${process} ${target}`)
     for (const { atMs, process, target } of run.trips) {
@@ -425,11 +425,20 @@ const blame: Law = {
         ({ atMs: ms, endedAtMs = ms }) => endedAtMs <= atMs,
       )
       const weight = before.reduce((sum, call) => sum + weightOf(call), 0)
-      if (weight < WEIGHT_TO_TRIP)
+      const ofAccount = run.calls.some(
+        ({ atMs: ms, endedAtMs = ms, outcome, process: asked, target: other }) =>
+          asked === process &&
+          endedAtMs <= atMs &&
+          (outcome === "auth" || outcome === "quota_exhausted") &&
+          providerOf(other) === providerOf(target),
+      )
+      if (weight < WEIGHT_TO_TRIP && !ofAccount)
         report(undefined, `${target} is tripped in ${process} at ${atMs} ms after ${show(before.slice(-6))}`)
     }
   },
 }
+
+const providerOf = (target: string): string => target.slice(0, target.indexOf("/"))
 
 /** Failures in a row, of which one that took all its time counts twice, and one that says to stay away is enough. */
 const WEIGHT_TO_TRIP = 5
