@@ -1,6 +1,4 @@
 import { Clock, Context, Effect, Layer, Random, Result } from "effect"
-import { expectedCost } from "../catalog/cost.ts"
-import { priceAt } from "../catalog/price-history.ts"
 import { Settings } from "../config/Settings.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
@@ -14,10 +12,10 @@ import type { Trouble } from "./CandidateHealth.ts"
 import { Conversations } from "./Conversations.ts"
 import { type AskedRequest, follow } from "./conditions.ts"
 import { drawPosition, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
-import { applicationOf, conversationOf, pointOf } from "./identity.ts"
+import { conversationOf, pointOf } from "./identity.ts"
 import { LearnedRefusals, type RefusedParameter } from "./LearnedRefusals.ts"
+import { makeOrderByScore } from "./order-by-score.ts"
 import {
-  type Candidate,
   type ChosenBy,
   describe,
   describeExclusion,
@@ -26,12 +24,10 @@ import {
   NoCandidate,
   type Plan,
 } from "./plan.ts"
-import { prepareCalls, type ReadyTarget } from "./prepare-calls.ts"
-import { RecentErrors } from "./RecentErrors.ts"
-import { type Features, type Observation, Statistics } from "./Statistics.ts"
-import { rank, type Tier } from "./score.ts"
+import { prepareCalls } from "./prepare-calls.ts"
+import { type Observation, Statistics } from "./Statistics.ts"
 import { arrange, isByPrediction } from "./strategy.ts"
-import { type ListedModel, listModels, type Route, routesByName, type Target } from "./targets.ts"
+import { type ListedModel, listModels, routesByName, type Target } from "./targets.ts"
 
 interface PlanInput extends AskedRequest {
   /** The client's own name of the conversation, where it has one beside the request's body. */
@@ -41,14 +37,6 @@ interface PlanInput extends AskedRequest {
   /** Milliseconds until the request's deadline. */
   readonly remainingMs: number
 }
-
-/**
- * What is expected of the turns to come makes a turn at most so many times as good as it is by itself: a bound on how dear
- * loyalty can be.
- */
-const MAX_LOYALTY = 3
-/** What a failure costs beside its time, in milliseconds: an attempt less, and a wait before the next. */
-const FAILURE_COST_MS = 100
 
 /**
  * Puts the candidates for one request in order: availability tier, then score, then three deliberate deviations.
@@ -111,121 +99,8 @@ const make = Effect.fnUntraced(function* () {
 
   const refusals = new LearnedRefusals()
   const conversations = new Conversations()
-  /** By `provider/model`: only configured ones get here. */
-  const errors: Readonly<Record<CallMode, Map<string, RecentErrors>>> = {
-    whole: new Map(),
-    stream: new Map(),
-  }
-  const errorsOf = (key: string, mode: CallMode): RecentErrors => {
-    const known = errors[mode].get(key)
-    if (known !== undefined) return known
-    const fresh = new RecentErrors()
-    errors[mode].set(key, fresh)
-    return fresh
-  }
-
+  const { byScore, forgetErrors } = makeOrderByScore({ breakers, clock, conversations, statistics })
   const isTripped = (key: string, nowMs: number): boolean => breakers.healthOf(key).trippedForMs(nowMs) > 0
-
-  const tierOf = (
-    { call, refuses, target: { key } }: ReadyTarget,
-    isUnhealthy: boolean,
-    nowMs: number,
-  ): Tier => {
-    const health = breakers.healthOf(key)
-    if (health.trippedForMs(nowMs) > 0) return 2
-    if (call.isReduced === true || refuses === true) return 1
-    if (health.isResting(nowMs) || health.isAtLimit) return 1
-    return isUnhealthy || health.isSuspect(nowMs) ? 1 : 0
-  }
-
-  const byScore = (
-    ready: ReadonlyArray<ReadyTarget>,
-    { rules }: Route,
-    task: Task,
-    inputTokens: number,
-    conversation: string | undefined,
-    nowMs: number,
-  ): Array<Candidate> => {
-    const mode = modeOf(task)
-    const asked = outputLimitOf(task)
-    // Prices go by the calendar, everything else by the clock that never steps.
-    const pricedAt = clock.currentTimeMillisUnsafe()
-    const { rest } = conversations
-    const application = applicationOf(task)
-    const estimates = ready.map((each) => {
-      const { key, model } = each.target
-      const price = priceAt(model.price, pricedAt)
-      const discounted = price !== undefined && price.cachedInputNanoPer1M < price.inputNanoPer1M
-      const warmth =
-        conversation === undefined
-          ? undefined
-          : conversations.warmth(conversation, key, discounted, inputTokens, nowMs)
-      const features: Features = {
-        application,
-        conversation,
-        inputTokens,
-        cachedTokens: warmth?.now ?? 0,
-        outputLimit: asked,
-        modelLimit: model.maxOutputTokens,
-        inFlight: breakers.healthOf(key).inFlight,
-      }
-      const predicted = statistics.predict(key, mode, nowMs, features)
-      const { availability, burdenMs, failureMs, lateAfterMs, ms, outputTokens, patienceMs } = predicted
-      const costOf = (cachedTokens: number): number | undefined =>
-        price && expectedCost(price, predicted.inputTokens, cachedTokens, outputTokens)
-      const expectedNanoUsd = costOf(features.cachedTokens)
-      const failuresMs = ((1 - availability) / availability) * (failureMs + FAILURE_COST_MS)
-      // What a turn leaves in a cache is worth something to those that follow.
-      let scoredMs = ms
-      let scoredNanoUsd = expectedNanoUsd
-      if (warmth !== undefined && rest > 0) {
-        const next = statistics.predict(key, mode, nowMs, { ...features, cachedTokens: warmth.next })
-        scoredMs = Math.max(ms / MAX_LOYALTY, (ms + rest * next.ms) / (1 + rest))
-        const nextNanoUsd = costOf(warmth.next)
-        if (expectedNanoUsd !== undefined && nextNanoUsd !== undefined) {
-          scoredNanoUsd = Math.max(
-            expectedNanoUsd / MAX_LOYALTY,
-            (expectedNanoUsd + rest * nextNanoUsd) / (1 + rest),
-          )
-        }
-      }
-      return {
-        features,
-        errors: errorsOf(key, mode),
-        known: predicted.known,
-        answers: predicted.answers,
-        availability,
-        tier: tierOf(each, predicted.isUnhealthy, nowMs),
-        expectedMs: ms,
-        weighedMs: scoredMs + burdenMs + failuresMs,
-        weighedNanoUsd: scoredNanoUsd,
-        failuresMs,
-        lateAfterMs,
-        patienceMs,
-        expectedNanoUsd,
-        expectedOutputTokens: outputTokens,
-      }
-    })
-    const { leastMs, order, scores } = rank(
-      estimates.map(({ tier, weighedMs, weighedNanoUsd }) => ({
-        tier,
-        expectedMs: weighedMs,
-        expectedNanoUsd: weighedNanoUsd,
-      })),
-      rules.weights,
-    )
-    const candidates: Array<Candidate> = []
-    for (const position of order) {
-      const estimate = estimates[position]
-      const score = scores[position]
-      const target = ready[position]
-      if (target === undefined || estimate === undefined || score === undefined) continue
-      const { provider, model, key } = target.target
-      const soundScore = score - (rules.weights.latency * estimate.failuresMs) / leastMs
-      candidates.push({ provider, model, key, call: target.call, score, soundScore, ...estimate })
-    }
-    return candidates
-  }
 
   const planAt = (
     input: PlanInput,
@@ -265,13 +140,14 @@ const make = Effect.fnUntraced(function* () {
 
     const { rules } = route
     const conversation = conversationOf(task, input.keyId, input.session)
+    const request = { task, conversation, nowMs }
     const outputLimit = outputLimitOf(task)
     // The turns of a conversation are drawn alike.
     const draw =
       conversation !== undefined && rules.strategy === "weighted"
         ? () => pointOf(`${route.name} ${conversation}`)
         : () => random.nextDoubleUnsafe()
-    const candidates = byScore(first, route, task, inputTokens, conversation, nowMs)
+    const candidates = byScore(first, rules.weights, request)
     const choice = arrange(candidates, rules, draw)
     let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : choice.by
     let { probability } = choice
@@ -302,9 +178,7 @@ const make = Effect.fnUntraced(function* () {
       }
     }
     const largerContext =
-      onlyLarger || larger.ready.length === 0
-        ? []
-        : byScore(larger.ready, route, task, inputTokens, conversation, nowMs)
+      onlyLarger || larger.ready.length === 0 ? [] : byScore(larger.ready, rules.weights, request)
     arrange(largerContext, rules, draw)
     const { lastResorts } = onlyLarger ? larger : usual
     return Result.succeed({
@@ -312,7 +186,7 @@ const make = Effect.fnUntraced(function* () {
       candidates:
         lastResorts.length === 0
           ? candidates
-          : [...candidates, ...byScore(lastResorts, route, task, inputTokens, conversation, nowMs)],
+          : [...candidates, ...byScore(lastResorts, rules.weights, request)],
       largerContext,
       decision: {
         route: route.name,
@@ -368,8 +242,7 @@ const make = Effect.fnUntraced(function* () {
       for (const model of models.keys()) {
         breakers.healthOf(`${name}/${model}`).reset()
         statistics.forget(`${name}/${model}`)
-        errorsOf(`${name}/${model}`, "whole").forget()
-        errorsOf(`${name}/${model}`, "stream").forget()
+        forgetErrors(`${name}/${model}`)
         refusals.forget(`${name}/${model}`)
       }
       return [...models.keys()]

@@ -1,0 +1,158 @@
+import type { Clock } from "effect"
+import { expectedCost } from "../catalog/cost.ts"
+import { priceAt } from "../catalog/price-history.ts"
+import type { CallMode } from "../domain/Chat.ts"
+import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
+import type { Breakers } from "./Breakers.ts"
+import type { Conversations } from "./Conversations.ts"
+import { applicationOf } from "./identity.ts"
+import type { Candidate } from "./plan.ts"
+import type { ReadyTarget } from "./prepare-calls.ts"
+import { RecentErrors } from "./RecentErrors.ts"
+import type { Features, Statistics } from "./Statistics.ts"
+import { rank, type Tier, type Weights } from "./score.ts"
+
+/**
+ * What is expected of the turns to come makes a turn at most so many times as good as it is by itself: a bound on how dear
+ * loyalty can be.
+ */
+const MAX_LOYALTY = 3
+/** What a failure costs beside its time, in milliseconds: an attempt less, and a wait before the next. */
+const FAILURE_COST_MS = 100
+
+interface Request {
+  readonly task: Task
+  /** See `conversationOf`. */
+  readonly conversation: string | undefined
+  readonly nowMs: number
+}
+
+/** What is known of candidates, in this process. */
+interface Knowledge {
+  readonly statistics: Statistics["Service"]
+  readonly breakers: Breakers["Service"]
+  readonly conversations: Conversations
+  /** Prices go by the calendar, everything else by the clock that never steps. */
+  readonly clock: Clock.Clock
+}
+
+/** Makes what predicts a request at each target, and puts them in order: by tier, and then by the score of what is weighed. */
+export const makeOrderByScore = ({ breakers, clock, conversations, statistics }: Knowledge) => {
+  /** By `provider/model`: only configured ones get here. */
+  const errors: Readonly<Record<CallMode, Map<string, RecentErrors>>> = {
+    whole: new Map(),
+    stream: new Map(),
+  }
+  const errorsOf = (key: string, mode: CallMode): RecentErrors => {
+    const known = errors[mode].get(key)
+    if (known !== undefined) return known
+    const fresh = new RecentErrors()
+    errors[mode].set(key, fresh)
+    return fresh
+  }
+
+  const tierOf = (
+    { call, refuses, target: { key } }: ReadyTarget,
+    isUnhealthy: boolean,
+    nowMs: number,
+  ): Tier => {
+    const health = breakers.healthOf(key)
+    if (health.trippedForMs(nowMs) > 0) return 2
+    if (call.isReduced === true || refuses === true) return 1
+    if (health.isResting(nowMs) || health.isAtLimit) return 1
+    return isUnhealthy || health.isSuspect(nowMs) ? 1 : 0
+  }
+
+  const byScore = (
+    ready: ReadonlyArray<ReadyTarget>,
+    weights: Weights,
+    { conversation, nowMs, task }: Request,
+  ): Array<Candidate> => {
+    const inputTokens = inputTokensOf(task)
+    const mode = modeOf(task)
+    const asked = outputLimitOf(task)
+    const pricedAt = clock.currentTimeMillisUnsafe()
+    const { rest } = conversations
+    const application = applicationOf(task)
+    const estimates = ready.map((each) => {
+      const { key, model } = each.target
+      const price = priceAt(model.price, pricedAt)
+      const discounted = price !== undefined && price.cachedInputNanoPer1M < price.inputNanoPer1M
+      const warmth =
+        conversation === undefined
+          ? undefined
+          : conversations.warmth(conversation, key, discounted, inputTokens, nowMs)
+      const features: Features = {
+        application,
+        conversation,
+        inputTokens,
+        cachedTokens: warmth?.now ?? 0,
+        outputLimit: asked,
+        modelLimit: model.maxOutputTokens,
+        inFlight: breakers.healthOf(key).inFlight,
+      }
+      const predicted = statistics.predict(key, mode, nowMs, features)
+      const { availability, burdenMs, failureMs, lateAfterMs, ms, outputTokens, patienceMs } = predicted
+      const costOf = (cachedTokens: number): number | undefined =>
+        price && expectedCost(price, predicted.inputTokens, cachedTokens, outputTokens)
+      const expectedNanoUsd = costOf(features.cachedTokens)
+      const failuresMs = ((1 - availability) / availability) * (failureMs + FAILURE_COST_MS)
+      // What a turn leaves in a cache is worth something to those that follow.
+      let scoredMs = ms
+      let scoredNanoUsd = expectedNanoUsd
+      if (warmth !== undefined && rest > 0) {
+        const next = statistics.predict(key, mode, nowMs, { ...features, cachedTokens: warmth.next })
+        scoredMs = Math.max(ms / MAX_LOYALTY, (ms + rest * next.ms) / (1 + rest))
+        const nextNanoUsd = costOf(warmth.next)
+        if (expectedNanoUsd !== undefined && nextNanoUsd !== undefined) {
+          scoredNanoUsd = Math.max(
+            expectedNanoUsd / MAX_LOYALTY,
+            (expectedNanoUsd + rest * nextNanoUsd) / (1 + rest),
+          )
+        }
+      }
+      return {
+        features,
+        errors: errorsOf(key, mode),
+        known: predicted.known,
+        answers: predicted.answers,
+        availability,
+        tier: tierOf(each, predicted.isUnhealthy, nowMs),
+        expectedMs: ms,
+        weighedMs: scoredMs + burdenMs + failuresMs,
+        weighedNanoUsd: scoredNanoUsd,
+        failuresMs,
+        lateAfterMs,
+        patienceMs,
+        expectedNanoUsd,
+        expectedOutputTokens: outputTokens,
+      }
+    })
+    const { leastMs, order, scores } = rank(
+      estimates.map(({ tier, weighedMs, weighedNanoUsd }) => ({
+        tier,
+        expectedMs: weighedMs,
+        expectedNanoUsd: weighedNanoUsd,
+      })),
+      weights,
+    )
+    const candidates: Array<Candidate> = []
+    for (const position of order) {
+      const estimate = estimates[position]
+      const score = scores[position]
+      const target = ready[position]
+      if (target === undefined || estimate === undefined || score === undefined) continue
+      const { provider, model, key } = target.target
+      const soundScore = score - (weights.latency * estimate.failuresMs) / leastMs
+      candidates.push({ provider, model, key, call: target.call, score, soundScore, ...estimate })
+    }
+    return candidates
+  }
+
+  /** Forgets how far predictions of a candidate were off. */
+  const forgetErrors = (key: string): void => {
+    for (const known of Object.values(errors)) known.get(key)?.forget()
+  }
+
+  return { byScore, forgetErrors }
+}
