@@ -4,6 +4,7 @@ import { dispositions, type ProviderErrorKind } from "../domain/ProviderError.ts
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { AnswerLengths, type Asked } from "./answer-lengths.ts"
 import { LatencyModel } from "./latency-model.ts"
+import { RatioQuantiles } from "./RatioQuantiles.ts"
 import { Reliability } from "./reliability.ts"
 
 /** What is known of a request and of a candidate before it is asked: what its answer is later compared by. */
@@ -24,6 +25,8 @@ export interface Observation {
   readonly key: string
   readonly mode: CallMode
   readonly features: Features
+  /** What it was expected to take when it was chosen; absent: nobody said. */
+  readonly expectedMs?: number
   readonly outcome:
     | {
         readonly _tag: "success"
@@ -34,6 +37,8 @@ export interface Observation {
         readonly cachedTokens?: number | undefined
       }
     | { readonly _tag: "failure"; readonly kind: ProviderErrorKind; readonly ms: number }
+    /** Another call was sooner: it would have taken longer than this. */
+    | { readonly _tag: "cut"; readonly ms: number }
 }
 
 interface Prediction {
@@ -65,6 +70,10 @@ class CandidateStatistics {
     whole: LatencyModel.perMode.whole(),
     stream: LatencyModel.perMode.stream(),
   }
+  readonly ratios: Readonly<Record<CallMode, RatioQuantiles>> = {
+    whole: new RatioQuantiles(),
+    stream: new RatioQuantiles(),
+  }
   readonly reliability = new Reliability()
   /** Output tokens for each that others say. */
   readonly verbosity = new Ratio()
@@ -90,6 +99,10 @@ class Ratio {
 }
 
 const KNOWN_ANSWERS = 3
+/** A call that takes longer than this share of them is late. */
+const LATE_QUANTILE = 0.95
+/** Of fewer nobody knows when a call is late. */
+const ANSWERS_FOR_QUANTILE = 20
 const RATIO_PRIOR = 3
 const RATIO_ANSWERS = 100
 /** An answer that says how long it is by mistake must not undo all others. */
@@ -104,6 +117,8 @@ export class Statistics extends Context.Service<
   {
     readonly observe: (observation: Observation) => Effect.Effect<void>
     readonly predict: (key: string, mode: CallMode, nowMs: number, features: Features) => Prediction
+    /** Returns by how much a call that is late exceeds its prediction; undefined = too little is known. */
+    readonly lateRatio: (key: string, mode: CallMode) => number | undefined
     /** Forgets a candidate's failures, and keeps how fast it is. */
     readonly forgive: (key: string) => void
     readonly forget: (key: string) => void
@@ -120,8 +135,12 @@ export class Statistics extends Context.Service<
       return fresh
     }
 
-    const observe = ({ features, key, mode, outcome }: Observation, nowMs: number): void => {
+    const observe = ({ expectedMs = 0, features, key, mode, outcome }: Observation, nowMs: number): void => {
       const seen = of(key)
+      if (outcome._tag === "cut") {
+        if (expectedMs > 0) seen.ratios[mode].addLonger(outcome.ms / expectedMs)
+        return
+      }
       if (outcome._tag === "failure") {
         // Whoever says to stay away is there, and is left alone for as long.
         if (dispositions[outcome.kind].breaker !== "count") return
@@ -129,6 +148,7 @@ export class Statistics extends Context.Service<
         return
       }
       seen.reliability.succeeded(nowMs, outcome.ms)
+      if (expectedMs > 0) seen.ratios[mode].add(outcome.ms / expectedMs)
       const usual = lengths.expect(features)
       const outputTokens = outcome.outputTokens ?? usual * seen.verbosity.value
       if (outcome.inputTokens !== undefined && features.inputTokens > 0) {
@@ -181,6 +201,10 @@ export class Statistics extends Context.Service<
           lateAfterMs: seen.reliability.lateAfterMs(ms),
           patienceMs: seen.reliability.patienceMs(ms),
         }
+      },
+      lateRatio: (key, mode) => {
+        const ratios = of(key).ratios[mode]
+        return ratios.answers < ANSWERS_FOR_QUANTILE ? undefined : ratios.quantile(LATE_QUANTILE)
       },
       forgive: (key) => of(key).reliability.forgive(),
       forget: (key) => void candidates.delete(key),
