@@ -11,6 +11,7 @@ import { Attempts } from "../../src/inference/Attempts.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
 import { StreamedAnswer } from "../../src/inference/StreamedAnswer.ts"
 import { callStreamed, callWhole, deadlineOf } from "../../src/inference/upstream-call.ts"
+import { Admission } from "../../src/limits/Admission.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
@@ -145,6 +146,13 @@ const sink = (): AnswerSink => ({
   onRoom: () => {},
 })
 
+const admission = Layer.succeed(Admission, {
+  saturation: () => undefined,
+  isBusy: () => false,
+  enter: () =>
+    Result.succeed({ takeBytes: () => Result.succeed(undefined), streaming: () => {}, leave: () => {} }),
+})
+
 /** Plays a world with the gateway. */
 export const playGateway = (
   run: Run,
@@ -253,7 +261,7 @@ export const playGateway = (
   const gateway = Attempts.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(Router.layer, RetryBudget.layer)),
     Layer.provide(Breakers.layer),
-    Layer.provide([Layer.succeed(Providers, new Map(providers)), settings]),
+    Layer.provide([Layer.succeed(Providers, new Map(providers)), settings, admission]),
   )
 
   const served: Array<Served> = []

@@ -297,6 +297,16 @@ export const StatedRoute = snakeCased({
     share,
     "of `score`, `fastest`, `cheapest`: share by which a challenger must beat the route's leader, 0 to 1",
   ),
+  hedge: optional(
+    snakeCased({
+      traffic: required(numberBetween(0, 0.5), "most hedges, as a share of the route's requests, 0 to 0.5"),
+      spend: required(
+        numberBetween(0, 0.5),
+        "most that hedges may cost, as a share of what the route spends, 0 to 0.5",
+      ),
+    }),
+    "a second candidate is asked too when the first is late; off unless stated, and not of `cheapest`",
+  ),
   when: withDefault(list(RouteCondition), [], "requests that another route takes; the first match wins"),
   parameters: withDefault(
     Schema.Record(Schema.String, parameterRule).annotate({ message: MAPPING_RULE }),
@@ -349,8 +359,9 @@ export interface RouteCandidate extends CandidateRef {
  * A route with all of its rules. It has no candidates when its last condition sends every request on, and when nobody listed
  * any for `auto` and no provider has a chat model.
  */
-export interface RouteConfig extends Required<Omit<StatedRoute, "candidates" | "parameters">> {
+export interface RouteConfig extends Required<Omit<StatedRoute, "candidates" | "hedge" | "parameters">> {
   readonly name: string
+  readonly hedge?: NonNullable<StatedRoute["hedge"]>
   readonly candidates: ReadonlyArray<RouteCandidate>
   /** By the path of the parameter in chat. */
   readonly parameters: ReadonlyMap<string, ParameterRule>

@@ -58,6 +58,8 @@ export const mergeRoutes = (
     }
     requireOneKind({ candidates, larger_context: largerContext }, enabled, reportHere)
     requireLarger(route.largerContext ?? [], candidates, enabled, reportHere)
+    if (route.hedge !== undefined && candidates.length < 2)
+      reportHere(["hedge"], "needs two candidates at least")
     const parameters = parametersOf(route.parameters, (field, rule) =>
       reportHere(["parameters", field], rule),
     )

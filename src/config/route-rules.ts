@@ -33,6 +33,8 @@ export const rulesOf = (route: StatedRoute, report: ReportFault): Rules => {
     if (statable[strategy].includes(rule)) Object.assign(rules, { [rule]: route[rule] })
     else report([rule], meaningless(strategy))
   }
+  // Who counts nothing but dollars pays nobody for time.
+  if (strategy === "cheapest" && route.hedge !== undefined) report(["hedge"], meaningless(strategy))
   return rules
 }
 

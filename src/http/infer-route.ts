@@ -124,6 +124,7 @@ const decision = ({ plan, attempts }: Outcome) => ({
     dispatched: attempt.dispatched,
     latency_ms: attempt.latencyMs,
     upstream_status: attempt.upstreamStatus,
+    ...(attempt.hedge && { hedge: true }),
   })),
 })
 

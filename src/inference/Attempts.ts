@@ -22,6 +22,7 @@ import { Router } from "../routing/Router.ts"
 import { attemptRecord } from "./attempt-record.ts"
 import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
+import { type Hedging, makeHedges } from "./hedges.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { type AttemptState, fallbackOf, mayMoveOn, mayRetry, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
@@ -81,6 +82,7 @@ const make = Effect.gen(function* () {
   const breakers = yield* Breakers
   const retryBudget = yield* RetryBudget
   const router = yield* Router
+  const hedges = yield* makeHedges(maxWaitingEach)
   const clock = yield* Clock.Clock
   const update = yield* updater
   const report = makeReport()
@@ -91,9 +93,10 @@ const make = Effect.gen(function* () {
     request: Running<A>,
     candidate: Candidate,
     next: Candidate | undefined,
+    call: UpstreamCall<A>,
   ): Effect.Effect<Answered<A>, ProviderError> =>
     Effect.suspend(() => {
-      const { call, recorder, recordIntent, deadlineAt } = request
+      const { recorder, recordIntent, deadlineAt } = request
       const last = request.failures.at(-1)
       // The wait after that one may have lasted longer than it should.
       if (last !== undefined && recorder.now() >= deadlineAt) return Effect.fail(last)
@@ -105,7 +108,7 @@ const make = Effect.gen(function* () {
       const patienceMs = isTripped(candidate)
         ? lastResortPatienceMs(candidate.expectedMs)
         : mayMoveOn({
-              attempts: recorder.attempts.length + 1,
+              attempts: recorder.attemptCount,
               maxAttempts,
               remainingMs: remainingMs - usualPatienceMs,
               next,
@@ -121,7 +124,7 @@ const make = Effect.gen(function* () {
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
         call.deadline.isClients
-          ? Effect.mapError(made, (error) => orClients(error, request, candidate, startedAt))
+          ? Effect.mapError(made, (error) => orClients(error, request, call, candidate, startedAt))
           : made,
       )
       let cost: Cost | undefined
@@ -143,7 +146,15 @@ const make = Effect.gen(function* () {
           Effect.onExit((exit) => {
             const endedAt = recorder.now()
             const spent = spentBy(exit) ?? call.partial()
-            const record = attemptRecord(candidate, startedAt, endedAt - startedAt, exit, spent, price(spent))
+            const record = attemptRecord(
+              candidate,
+              startedAt,
+              endedAt - startedAt,
+              exit,
+              spent,
+              price(spent),
+              call.race,
+            )
             recorder.attemptEnded(record)
             const ms = tookMs()
             measure(update, candidate, record, ms)
@@ -155,17 +166,15 @@ const make = Effect.gen(function* () {
       return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
     })
 
-  /** Asks one candidate, again and again as far as policy, deadline and the provider's retry budget allow. */
-  const askCandidate = <A extends AnswerSummary>(
+  /** Makes one upstream call, whose failure is noted and told. */
+  const ask = <A extends AnswerSummary>(
     request: Running<A>,
     candidate: Candidate,
     next: Candidate | undefined,
-    state: (error: ProviderError) => AttemptState,
-  ): Effect.Effect<Answered<A>, ProviderError> => {
-    const { call, recorder } = request
-    const provider = candidate.provider.name
-    retryBudget.deposit(provider)
-    const reported = Effect.tapError(attempt(request, candidate, next), (error) => {
+    call: UpstreamCall<A>,
+  ): Effect.Effect<Answered<A>, ProviderError> =>
+    Effect.tapError(attempt(request, candidate, next, call), (error) => {
+      const { recorder } = request
       request.failures.push(error)
       if (error.kind === "timeout") request.left += 1
       const reported = report(candidate.key, error, recorder)
@@ -175,8 +184,35 @@ const make = Effect.gen(function* () {
         ? Effect.andThen(router.observeRefusal(candidate.key, task, { code, param }), reported)
         : reported
     })
+
+  /** Asks one candidate, again and again as far as policy, deadline and the provider's retry budget allow. */
+  const askCandidate = <A extends AnswerSummary>(
+    request: Running<A>,
+    candidate: Candidate,
+    rest: ReadonlyArray<Candidate>,
+    state: (error: ProviderError) => AttemptState,
+  ): Effect.Effect<Answered<A>, ProviderError> => {
+    const { call, deadlineAt, hedging, recorder } = request
+    const provider = candidate.provider.name
+    retryBudget.deposit(provider)
+    const alone = ask(request, candidate, rest[0], call)
+    const hedge = hedging?.hedge
+    const asked =
+      hedging === undefined || hedge?.first !== candidate
+        ? alone
+        : Effect.suspend(() => {
+            if (recorder.attempts.length > 0) return alone
+            const attempt = (one: Candidate, own: UpstreamCall<A>) =>
+              ask(
+                request,
+                one,
+                rest.find((each) => each !== one),
+                own,
+              )
+            return hedges.ask(hedging, hedge, { call, recorder, deadlineAt, attempt })
+          })
     return retryFailed(
-      reported,
+      asked,
       (error, waitMs) =>
         !call.committed() && mayRetry(state(error), waitMs) && retryBudget.withdraw(provider),
     )
@@ -194,6 +230,8 @@ const make = Effect.gen(function* () {
     const { call, deadlineAt, failures, recorder } = request
     const [candidate, ...rest] = queue
     if (candidate === undefined) return Effect.suspend(() => Effect.fail(fromProviders(failures)))
+    // It has been asked beside the first one.
+    if (candidate === request.hedging?.hedgedTo) return askFrom(request, rest, larger)
     const nextLarger = larger ?? rest
     if (breakers.healthOf(candidate.key).hasWaiting(maxWaitingEach)) {
       return Effect.suspend(() => {
@@ -209,15 +247,15 @@ const make = Effect.gen(function* () {
       maxAttempts,
       remainingMs: deadlineAt - recorder.now(),
       expectedMs: candidate.expectedMs,
-      next: rest[0],
+      next: untriedOf(request, rest)[0],
       nextLarger: nextLarger[0],
-      untried: rest.length,
+      untried: untriedOf(request, rest).length,
       tripped: isTripped(candidate),
     })
-    return Effect.catch(askCandidate(request, candidate, rest[0], state), (error) => {
+    return Effect.catch(askCandidate(request, candidate, rest, state), (error) => {
       // The client's answer is this one, as far as it came.
       if (call.committed()) return Effect.fail(fromBrokenStream(error))
-      const reduced = rest.length === 0 ? withoutRefused(candidate, error) : undefined
+      const reduced = untriedOf(request, rest).length === 0 ? withoutRefused(candidate, error) : undefined
       if (reduced !== undefined && recorder.attempts.length < maxAttempts) {
         return askFrom(request, [reduced], larger)
       }
@@ -241,10 +279,17 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, GatewayError> =>
     Effect.suspend(() => {
       const deadlineAt = recorder.startedAt + call.deadline.ms
-      const request: Running<A> = { call, recorder, recordIntent, deadlineAt, failures: [], left: 0 }
+      const hedging = hedges.of(plan)
+      const request: Running<A> = { call, recorder, recordIntent, deadlineAt, failures: [], left: 0, hedging }
       // A slow upload or a wait for another replica may have used up the request's time already.
       const candidates = recorder.now() < deadlineAt ? plan.candidates : []
-      return askFrom(request, candidates, plan.largerContext)
+      const answered = askFrom(request, candidates, plan.largerContext)
+      return hedging === undefined
+        ? answered
+        : Effect.map(answered, (answer) => {
+            hedging.budget.answered(answer.cost.nanoUsd)
+            return answer
+          })
     })
 
   return Attempts.of({ run })
@@ -266,6 +311,12 @@ const withoutRefused = (candidate: Candidate, { kind, param }: ProviderError): C
   return call && { ...candidate, call }
 }
 
+const untriedOf = (
+  { hedging }: Pick<Running<never>, "hedging">,
+  rest: ReadonlyArray<Candidate>,
+): ReadonlyArray<Candidate> =>
+  hedging?.hedgedTo === undefined ? rest : rest.filter((candidate) => candidate !== hedging.hedgedTo)
+
 /** Tells a candidate whose circuit or cooldown keeps traffic away. */
 const isTripped = ({ tier }: Candidate): boolean => tier === 2
 
@@ -278,6 +329,7 @@ interface Running<A extends AnswerSummary> {
   readonly failures: Array<ProviderError>
   /** Calls that were left, or ran out of time. */
   left: number
+  readonly hedging: Hedging | undefined
 }
 
 /** By how much a timer and the clock may differ, in milliseconds. */
@@ -290,7 +342,8 @@ const TIMER_SLACK_MS = 2
  */
 const orClients = (
   error: ProviderError,
-  { call, deadlineAt, recorder }: Running<AnswerSummary>,
+  { deadlineAt, recorder }: Pick<Running<never>, "deadlineAt" | "recorder">,
+  call: UpstreamCall<AnswerSummary>,
   { model, patienceMs, provider }: Candidate,
   startedAt: number,
 ): ProviderError => {
@@ -318,7 +371,7 @@ const atItsBound = ({ provider, model }: Candidate): ProviderError =>
 /** Teaches the router what an attempt showed; one that the client or a defect ended shows nothing. */
 const learn = (
   router: Router["Service"],
-  { features, key }: Candidate,
+  { expectedMs, features, key }: Candidate,
   mode: CallMode,
   { outcome, usage }: AttemptRecord,
   ms: number,
@@ -328,6 +381,7 @@ const learn = (
     key,
     mode,
     features,
+    expectedMs,
     outcome:
       outcome === "success"
         ? {
@@ -337,7 +391,9 @@ const learn = (
             inputTokens: usage?.inputTokens,
             cachedTokens: usage?.cachedTokens,
           }
-        : { _tag: "failure", kind: outcome, ms },
+        : outcome === "hedged"
+          ? { _tag: "cut", ms }
+          : { _tag: "failure", kind: outcome, ms },
   })
 }
 

@@ -29,8 +29,9 @@ export class RequestRecorder {
   stream: StreamedAnswer | undefined
   /** True once the record is written. A request has one, even if its client is then told something else. */
   recorded = false
-  /** Epoch milliseconds of the attempt under way, if one is. */
-  #attemptStartedAt: number | undefined
+  /** Attempts under way, and the sum of when they began. */
+  #underWay = 0
+  #startsMs = 0
   readonly #clock: Clock.Clock
   readonly #startedMs: number
   #principal: Principal | undefined
@@ -65,13 +66,21 @@ export class RequestRecorder {
 
   /** Begins an attempt, and returns when that was. */
   attemptStarted(): number {
-    this.#attemptStartedAt = this.now()
-    return this.#attemptStartedAt
+    const startedAt = this.now()
+    this.#underWay += 1
+    this.#startsMs += startedAt
+    return startedAt
   }
 
   attemptEnded(record: AttemptRecord): void {
-    this.#attemptStartedAt = undefined
+    this.#underWay -= 1
+    this.#startsMs -= record.startedAt
     this.attempts.push(record)
+  }
+
+  /** Attempts, with those under way. */
+  get attemptCount(): number {
+    return this.attempts.length + this.#underWay
   }
 
   /** Describes an upstream call before it leaves: what is left of it if the process dies. */
@@ -93,14 +102,13 @@ export class RequestRecorder {
   /** State of a streamed request: a candidate answers once it has said something. */
   progress(): Progress {
     const { stream } = this
-    const runningSince = this.#attemptStartedAt
     return {
       requestId: this.requestId,
       candidate: stream?.committed === true ? stream.candidate : undefined,
-      attemptCount: this.attempts.length + (runningSince === undefined ? 0 : 1),
+      attemptCount: this.attemptCount,
       rateLimit: this.rateLimit,
       latencyMs: this.now() - this.startedAt,
-      timings: this.#timings(runningSince === undefined ? 0 : this.now() - runningSince),
+      timings: this.#timings(this.#underWay * this.now() - this.#startsMs),
     }
   }
 

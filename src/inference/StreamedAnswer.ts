@@ -26,7 +26,7 @@ export class StreamedAnswer implements ChunkSink {
   /** Epoch milliseconds. */
   firstTokenAt: number | undefined
 
-  readonly #sink: AnswerSink
+  readonly #sink: ChunkTaker
   readonly #now: () => number
   readonly #inputTokens: () => number
   #held: Array<ChatChunk> = []
@@ -38,11 +38,21 @@ export class StreamedAnswer implements ChunkSink {
   #usage: ChatChunk["usage"]
 
   /** `inputTokens` estimates the request's, for a provider that did not count them. */
-  constructor(sink: AnswerSink, now: () => number, inputTokens: () => number) {
+  constructor(sink: ChunkTaker, now: () => number, inputTokens: () => number) {
     this.#sink = sink
     this.#now = now
     this.#inputTokens = inputTokens
     sink.onRoom = () => this.onRoom()
+  }
+
+  /** Makes the holder of one of two attempts at once: what it says is this answer if `mayAnswer` lets it, and else nothing. */
+  rival(mayAnswer: () => boolean): StreamedAnswer {
+    const rival: StreamedAnswer = new StreamedAnswer(
+      new RivalSink(this, mayAnswer, () => rival.candidate),
+      this.#now,
+      this.#inputTokens,
+    )
+    return rival
   }
 
   /** Starts the next attempt: nothing of an earlier one is left. */
@@ -128,3 +138,43 @@ export class StreamedAnswer implements ChunkSink {
 }
 
 const nothing = (): void => {}
+
+/** What an answer's chunks go to. */
+type ChunkTaker = Pick<AnswerSink, "chunk" | "opened" | "full" | "needsText" | "onRoom">
+
+/** Passes one of two attempts on to the answer that both are for, from the moment that it has something to say. */
+class RivalSink implements ChunkTaker {
+  onRoom: () => void = nothing
+  readonly needsText = false
+  readonly #answer: StreamedAnswer
+  readonly #mayAnswer: () => boolean
+  readonly #candidate: () => Candidate | undefined
+  /** Undefined while that is open. */
+  #answers: boolean | undefined
+
+  constructor(answer: StreamedAnswer, mayAnswer: () => boolean, candidate: () => Candidate | undefined) {
+    this.#answer = answer
+    this.#mayAnswer = mayAnswer
+    this.#candidate = candidate
+  }
+
+  chunk(chunk: ChatChunk): boolean {
+    if (this.#answers === undefined) {
+      this.#answers = this.#mayAnswer()
+      const candidate = this.#candidate()
+      if (this.#answers && candidate !== undefined) {
+        this.#answer.begin(candidate)
+        this.#answer.onRoom = () => this.onRoom()
+      }
+    }
+    return this.#answers ? this.#answer.write(chunk) : true
+  }
+
+  get opened(): boolean {
+    return this.#answer.opened
+  }
+
+  get full(): boolean {
+    return this.#answer.full
+  }
+}

@@ -4,6 +4,7 @@ import type { AnswerSummary } from "../domain/Chat.ts"
 import { dispatchedOf, type ProviderError } from "../domain/ProviderError.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { Candidate } from "../routing/plan.ts"
+import type { UpstreamCall } from "./upstream-call.ts"
 
 export const attemptRecord = (
   { provider, model }: Candidate,
@@ -12,12 +13,14 @@ export const attemptRecord = (
   exit: Exit.Exit<AnswerSummary, ProviderError>,
   spent: Pick<AnswerSummary, "usage" | "usageEstimated"> | undefined,
   cost: Cost,
+  race: UpstreamCall<AnswerSummary>["race"],
 ): AttemptRecord => ({
   provider: provider.name,
   model: model.name,
   startedAt,
   latencyMs,
-  ...endOf(exit),
+  ...endOf(exit, race?.isCut() === true),
+  ...(race?.isHedge && { hedge: true }),
   usage: spent?.usage ?? null,
   usageEstimated: spent?.usage != null && spent.usageEstimated,
   costNanoUsd: cost.nanoUsd,
@@ -25,6 +28,7 @@ export const attemptRecord = (
 
 const endOf = (
   exit: Exit.Exit<AnswerSummary, ProviderError>,
+  isCut: boolean,
 ): Pick<AttemptRecord, "outcome" | "dispatched" | "upstreamStatus"> => {
   if (Exit.isSuccess(exit)) return { outcome: "success", dispatched: "answered", upstreamStatus: 200 }
   const failure = Exit.findErrorOption(exit)
@@ -32,5 +36,6 @@ const endOf = (
     const { kind: outcome, status = null } = failure.value
     return { outcome, dispatched: dispatchedOf(failure.value), upstreamStatus: status }
   }
-  return { outcome: Exit.hasDies(exit) ? "defect" : "cancelled", dispatched: "unknown", upstreamStatus: null }
+  const outcome = Exit.hasDies(exit) ? "defect" : isCut ? "hedged" : "cancelled"
+  return { outcome, dispatched: "unknown", upstreamStatus: null }
 }

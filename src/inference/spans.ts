@@ -34,9 +34,9 @@ export const tracedAttempt = <A, E, R>(
   { provider, model }: Candidate,
   recorder: RequestRecorder,
 ): Effect.Effect<A, E, R> => {
-  const number = recorder.attempts.length + 1
+  const number = recorder.attemptCount
   return attempt.pipe(
-    Effect.onExit((exit) => annotateOutcome(recorder.attempts[number - 1], Exit.isSuccess(exit))),
+    Effect.onExit((exit) => annotateOutcome(recorder.attempts.at(-1), Exit.isSuccess(exit))),
     Effect.withSpan("upstream", {
       kind: "client",
       attributes: {

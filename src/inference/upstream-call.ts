@@ -35,6 +35,15 @@ export interface UpstreamCall<A extends AnswerSummary> {
   readonly partial: () => AnswerSummary | undefined
   /** Epoch milliseconds of the first token, where that is what an answer's latency means. */
   readonly firstTokenAt: () => number | undefined
+  /** Makes the call of one of two attempts at once, of which nothing goes out unless `mayAnswer` lets it. */
+  readonly rival: (mayAnswer: () => boolean) => UpstreamCall<A>
+  /** Set of such a call. */
+  readonly race?: {
+    /** It began beside the other one, which was late. */
+    readonly isHedge: boolean
+    /** The other one is the answer. */
+    readonly isCut: () => boolean
+  }
 }
 
 export const callWhole = (deadline: Deadline): UpstreamCall<Completion> => ({
@@ -45,11 +54,13 @@ export const callWhole = (deadline: Deadline): UpstreamCall<Completion> => ({
   committed: () => false,
   partial: () => undefined,
   firstTokenAt: () => undefined,
+  // Whole answers go out when all is over.
+  rival: () => callWhole(deadline),
 })
 
 export const callStreamed = (
   answer: StreamedAnswer,
-  { firstTokenMs }: Timeouts,
+  timeouts: Pick<Timeouts, "firstTokenMs">,
   deadline: Deadline,
 ): UpstreamCall<AnswerSummary> => ({
   mode: "stream",
@@ -60,7 +71,7 @@ export const callStreamed = (
     const fail = (kind: ProviderErrorKind, detail: string) =>
       new ProviderError({ kind, provider: provider.name, model: model.name, detail })
     const silence = Effect.andThen(
-      Effect.sleep(Math.min(firstTokenMs, patienceMs)),
+      Effect.sleep(Math.min(timeouts.firstTokenMs, patienceMs)),
       Effect.suspend(() =>
         answer.committed ? Effect.never : Effect.fail(fail("timeout", "no first token")),
       ),
@@ -80,4 +91,10 @@ export const callStreamed = (
   committed: () => answer.committed,
   partial: () => answer.partial(),
   firstTokenAt: () => answer.firstTokenAt,
+  rival: (mayAnswer) => {
+    const call = callStreamed(answer.rival(mayAnswer), timeouts, deadline)
+    const attempt: typeof call.attempt = (...asked) =>
+      Effect.map(call.attempt(...asked), () => answer.summary())
+    return { ...call, attempt }
+  },
 })

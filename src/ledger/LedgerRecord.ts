@@ -46,8 +46,10 @@ export interface AttemptRecord {
   readonly model: string
   readonly startedAt: number
   readonly latencyMs: number
-  /** `lost`: the gateway died before it knew. */
-  readonly outcome: "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
+  /** `hedged`: another attempt of the request was sooner, and this one was cut; `lost`: the gateway died before it knew. */
+  readonly outcome: "success" | "cancelled" | "hedged" | "defect" | "lost" | ProviderErrorKind
+  /** Made beside another one that was late. */
+  readonly hedge?: true
   readonly dispatched: Dispatched
   readonly upstreamStatus: number | null
   readonly usage: Usage | null

@@ -23,6 +23,8 @@ export interface Slot {
 
 const SAMPLE_EVERY_MS = 250
 const RETRY_AFTER_MS = 1_000
+/** Share of the room for requests that may be taken. */
+const BUSY = 0.75
 
 /**
  * Admits requests as far as there is room: for work, for streams that have begun, for the bytes of their bodies. What is
@@ -33,6 +35,8 @@ export class Admission extends Context.Service<
   {
     /** The reason for which nobody is admitted at the moment. */
     readonly saturation: () => NotAdmitted | undefined
+    /** Tells that little room is left: none for calls that could be done without. */
+    readonly isBusy: () => boolean
     readonly enter: (keyId: string) => Result.Result<Slot, NotAdmitted>
   }
 >()("gateway/limits/Admission") {
@@ -77,7 +81,9 @@ export class Admission extends Context.Service<
         return Result.fail(refusal)
       }
 
-      return Admission.of({ saturation, enter })
+      const isBusy = (): boolean => pots.requests.taken >= BUSY * maxInFlight || saturation() !== undefined
+
+      return Admission.of({ saturation, isBusy, enter })
     }),
   )
 

@@ -134,8 +134,8 @@ export const shed = counters<
 
 // Upstream
 
-/** `lost`: the gateway died before it knew. */
-type UpstreamOutcome = "success" | "cancelled" | "defect" | "lost" | ProviderErrorKind
+/** `hedged`: another attempt of the request was sooner; `lost`: the gateway died before it knew. */
+type UpstreamOutcome = "success" | "cancelled" | "hedged" | "defect" | "lost" | ProviderErrorKind
 
 export const upstreamAttempts = counters<
   readonly [provider: string, model: string, outcome: UpstreamOutcome]
@@ -162,6 +162,18 @@ export const predictedCostRatio = ratios<readonly [provider: string, model: stri
   "gateway_prediction_cost_ratio",
   "Actual to predicted cost of answers",
   ["provider", "model"],
+)
+
+export const hedgesStarted = counters<readonly [route: string]>(
+  "gateway_hedges_started_total",
+  "Calls to a second candidate while the first was late",
+  ["route"],
+)
+
+export const hedgesWon = counters<readonly [route: string]>(
+  "gateway_hedges_won_total",
+  "Hedges that were the answer",
+  ["route"],
 )
 
 /** Shows 1 while the breaker keeps traffic away, else 0. */

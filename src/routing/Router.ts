@@ -19,11 +19,13 @@ import {
   type ChosenBy,
   describe,
   describeExclusion,
+  describeHedge,
   ModelNotAllowed,
   ModelNotFound,
   NoCandidate,
   type Plan,
 } from "./plan.ts"
+import { planHedge } from "./plan-hedge.ts"
 import { prepareCalls } from "./prepare-calls.ts"
 import { type Observation, Statistics } from "./Statistics.ts"
 import { arrange, isByPrediction } from "./strategy.ts"
@@ -181,6 +183,11 @@ const make = Effect.fnUntraced(function* () {
       onlyLarger || larger.ready.length === 0 ? [] : byScore(larger.ready, rules.weights, request)
     arrange(largerContext, rules, draw)
     const { lastResorts } = onlyLarger ? larger : usual
+    const [asked] = candidates
+    const hedge =
+      rules.hedge === undefined || asked === undefined || chosenBy === "probe"
+        ? undefined
+        : planHedge(candidates, statistics.lateRatio(asked.key, modeOf(task)))
     return Result.succeed({
       route: route.name,
       candidates:
@@ -188,6 +195,7 @@ const make = Effect.fnUntraced(function* () {
           ? candidates
           : [...candidates, ...byScore(lastResorts, rules.weights, request)],
       largerContext,
+      hedge,
       decision: {
         route: route.name,
         ...(via.length === 0 ? {} : { requested_route: requestedModel, via }),
@@ -201,6 +209,7 @@ const make = Effect.fnUntraced(function* () {
         // Its key may not know which others there are.
         excluded: excluded.filter(({ rule }) => rule !== "not_allowed").map(describeExclusion),
         chosen_by: chosenBy,
+        ...(hedge && { hedge: describeHedge(hedge) }),
         probability: Math.round(probability * 1e6) / 1e6,
       },
     })

@@ -17,6 +17,8 @@ export interface Plan {
   readonly candidates: ReadonlyArray<Candidate>
   /** For a request that turned out too long for the candidates; best first. */
   readonly largerContext: ReadonlyArray<Candidate>
+  /** Only of routes that hedge. */
+  readonly hedge?: Hedge | undefined
   readonly decision: Decision
 }
 
@@ -51,6 +53,14 @@ export interface Candidate {
   readonly errors: RecentErrors
 }
 
+/** Whom to ask beside the first candidate while that one has not answered, and when. */
+export interface Hedge {
+  readonly first: Candidate
+  readonly candidate: Candidate
+  /** Milliseconds from the first one's call on. */
+  readonly afterMs: number
+}
+
 /** Plain JSON with the names of the public API; logged with every request, so numbers are rounded. */
 interface Decision {
   /** See `Plan`. */
@@ -69,6 +79,8 @@ interface Decision {
   readonly candidates: ReadonlyArray<DecisionCandidate>
   readonly excluded: ReadonlyArray<Excluded>
   readonly chosen_by: ChosenBy
+  /** Who is asked too once the first has not answered in so many milliseconds, where the route's shares allow it. */
+  readonly hedge?: { readonly provider: string; readonly model: string; readonly after_ms: number }
   /** The chance with which this very candidate is the first. */
   readonly probability: number
 }
@@ -160,4 +172,13 @@ export const describe = (candidate: Candidate, index: number): DecisionCandidate
   tier: TIER_NAMES[candidate.tier],
   score: thousandths(candidate.score),
   rank: index + 1,
+})
+
+export const describeHedge = ({
+  afterMs,
+  candidate: { model, provider },
+}: Hedge): NonNullable<Decision["hedge"]> => ({
+  provider: provider.name,
+  model: model.name,
+  after_ms: Math.round(afterMs),
 })

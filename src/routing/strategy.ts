@@ -3,7 +3,7 @@ import type { RouteConfig, Strategy } from "../config/GatewayConfig.ts"
 import type { Tier } from "./score.ts"
 
 export interface Rules
-  extends Pick<RouteConfig, "strategy" | "weights" | "exploration" | "hysteresis" | "parameters"> {
+  extends Pick<RouteConfig, "strategy" | "weights" | "exploration" | "hysteresis" | "hedge" | "parameters"> {
   /** `provider/model` -> place in the order as written; candidates first, then those for longer prompts. */
   readonly places: ReadonlyMap<string, number>
   /** `provider/model` -> weight in the draw; only of weighted routes. */
@@ -11,7 +11,7 @@ export interface Rules
 }
 
 export const rulesOf = (route: RouteConfig): Rules => {
-  const { candidates, exploration, hysteresis, largerContext, parameters, strategy, weights } = route
+  const { candidates, exploration, hedge, hysteresis, largerContext, parameters, strategy, weights } = route
   const places = new Map<string, number>()
   for (const { model, provider } of [...candidates, ...largerContext]) {
     places.set(`${provider}/${model}`, places.size)
@@ -20,7 +20,7 @@ export const rulesOf = (route: RouteConfig): Rules => {
   for (const { model, provider, weight = 0 } of candidates) {
     if (weight > 0) shares.set(`${provider}/${model}`, weight)
   }
-  return { strategy, weights, exploration, hysteresis, parameters, places, shares }
+  return { strategy, weights, exploration, hysteresis, parameters, places, shares, ...(hedge && { hedge }) }
 }
 
 interface Placeable {

@@ -69,6 +69,7 @@ const sample: Readonly<Record<string, string>> = {
   parameters: "{ seed: drop }",
   strategy: "score",
   hysteresis: "0.1",
+  hedge: "{ traffic: 0.1, spend: 0.1 }",
   target: "p/m",
   route: "r",
   uses: "[image]",
@@ -114,6 +115,7 @@ describe("docs/configuration.md", () => {
       ["A price,", "providers", "models", "price"],
       ["A mapping from route name", "routes"],
       ["A candidate of a `weighted` route", "routes", "candidates"],
+      ["A `hedge`", "routes", "hedge"],
       ["A condition in `when`", "routes", "when"],
     ] as const
     for (const [line, ...path] of groups) {

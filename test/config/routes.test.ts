@@ -76,6 +76,16 @@ describe("a strategy", () => {
     assert.deepStrictEqual(rules("cheapest", ", hysteresis: 0.2"), ["cheapest", 0, 0, 0.2])
   })
 
+  it.each(["score", "fastest", "priority", "weighted"])(
+    "%s may hedge, and does not unless told to",
+    (strategy) => {
+      const hedgeOf = (more: string) =>
+        routesOf(`  auto: { candidates: [v/a, v/b], strategy: ${strategy}${more} }`).get("auto")?.hedge
+      assert.isUndefined(hedgeOf(""))
+      assert.deepStrictEqual(hedgeOf(", hedge: { traffic: 0.05, spend: 0 }"), { traffic: 0.05, spend: 0 })
+    },
+  )
+
   it("weighted gives a weight to each candidate", () => {
     const found = routesOf(`  auto:
     strategy: weighted
@@ -98,6 +108,20 @@ describe("a strategy", () => {
         `routes.r.${rule.split(":")[0]} means nothing under strategy ${strategy}`,
       ]),
     ),
+    [
+      "strategy: cheapest, hedge: { traffic: 0.1, spend: 0.1 }, candidates: [v/a, v/b]",
+      "routes.r.hedge means nothing under strategy cheapest",
+    ],
+    [
+      "hedge: { traffic: 0.1, spend: 0.1 }, candidates: [v/a]",
+      "routes.r.hedge needs two candidates at least",
+    ],
+    ["hedge: { traffic: 0.1 }, candidates: [v/a, v/b]", "routes.r.hedge.spend is missing"],
+    [
+      "hedge: { traffic: 0.6, spend: 0.1 }, candidates: [v/a, v/b]",
+      "routes.r.hedge.traffic must be a number from 0 to 0.5",
+    ],
+    ["hedge: 0.1, candidates: [v/a, v/b]", "routes.r.hedge must be a mapping"],
     [
       "strategy: cheapest, exploration: 0.1, candidates: [v/a]",
       "routes.r.exploration means nothing under strategy cheapest",

@@ -87,6 +87,14 @@ const gateway: GatewayConfig = {
     ["only-a", route(refs("a/m"), { name: "only-a" })],
     ["a-then-b", route(refs("a/m", "b/m"), { name: "a-then-b", largerContext: refs("b/big") })],
     ["priority", route(refs("a/m", "b/m"), { name: "priority", strategy: "priority" })],
+    [
+      "hedged",
+      route(refs("a/m", "b/m", "c/m"), {
+        name: "hedged",
+        strategy: "priority",
+        hedge: { traffic: 0.5, spend: 0.5 },
+      }),
+    ],
     ["cheapest", route(refs("a/m", "b/m"), { name: "cheapest", strategy: "cheapest" })],
     [
       "weighted",
@@ -304,20 +312,22 @@ export const makeLedger = () => {
   return { records, layer }
 }
 
-/** Everything between planning and the providers. */
-export const attempts = Attempts.layer.pipe(
-  Layer.provideMerge(Layer.mergeAll(Router.layer, RetryBudget.layer)),
-  Layer.provideMerge(Breakers.layer),
-)
-
-/** One process: shares the claims, the ledger and the providers with others, and nothing else. */
 /** Takes everybody on. */
 const admission = Layer.succeed(Admission, {
   saturation: () => undefined,
+  isBusy: () => false,
   enter: () =>
     Result.succeed({ takeBytes: () => Result.succeed(undefined), streaming: () => {}, leave: () => {} }),
 })
 
+/** Everything between planning and the providers. */
+export const attempts = Attempts.layer.pipe(
+  Layer.provideMerge(Layer.mergeAll(Router.layer, RetryBudget.layer)),
+  Layer.provideMerge(Breakers.layer),
+  Layer.provide(admission),
+)
+
+/** One process: shares the claims, the ledger and the providers with others, and nothing else. */
 export const replica = Effect.map(
   Layer.build(
     Layer.fresh(

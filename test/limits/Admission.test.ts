@@ -71,6 +71,17 @@ describe("admission", () => {
     }).pipe(Effect.provide(admission())),
   )
 
+  it.effect("is busy before it is full", () =>
+    Effect.gen(function* () {
+      const { enter, isBusy } = yield* Admission
+      const busy = () => {
+        enter("key")
+        return isBusy()
+      }
+      assert.deepStrictEqual([isBusy(), busy(), busy(), busy(), busy()], [false, false, false, true, true])
+    }).pipe(Effect.provide(admission({ ms: 0 }, { maxInFlight: 4, maxKeyShare: 1 }))),
+  )
+
   it.effect("gives the slot back after success, failure, defect and interruption", () =>
     Effect.gen(function* () {
       const { withSlot, saturation } = yield* holding

@@ -15,7 +15,7 @@ interface History {
 }
 
 /** Outcomes of attempts that need not have reached anybody. */
-const UNHEARD = new Set(["connect", "cancelled", "lost"])
+const UNHEARD = new Set(["connect", "cancelled", "hedged", "lost"])
 
 /** Every way in which what clients and providers saw differs from what the database says; empty is right. */
 export const violations = (history: History): ReadonlyArray<string> => {
