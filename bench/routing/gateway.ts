@@ -1,5 +1,5 @@
 import { Context, Effect, Exit, Layer, Logger, Random, Redacted, Result } from "effect"
-import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
+import type { GatewayConfig, RouteConfig } from "../../src/config/GatewayConfig.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
@@ -52,7 +52,10 @@ const modelOf = ({ price }: CandidateTruth) => ({
   },
 })
 
-export const configOf = (candidates: ReadonlyArray<CandidateTruth>): GatewayConfig => ({
+export const configOf = (
+  candidates: ReadonlyArray<CandidateTruth>,
+  hedge?: RouteConfig["hedge"],
+): GatewayConfig => ({
   providers: candidates.map((truth, position) => ({
     kind: "openai-compatible" as const,
     name: nameOf(position),
@@ -74,6 +77,7 @@ export const configOf = (candidates: ReadonlyArray<CandidateTruth>): GatewayConf
         weights: { latency: 0.6, cost: 0.4 },
         exploration: 0.003,
         hysteresis: 0,
+        ...(hedge && { hedge }),
       },
     ],
   ]),
@@ -157,6 +161,7 @@ const admission = Layer.succeed(Admission, {
 export const playGateway = (
   run: Run,
   planned: (request: number, plan: Plan, nowMs: number) => void = () => {},
+  hedge?: RouteConfig["hedge"],
 ): ReadonlyArray<Served> => {
   const time = new VirtualTime(1_000_000)
   const startMs = time.nowMs
@@ -238,7 +243,7 @@ export const playGateway = (
     }
   }
 
-  const config = configOf(run.world.candidates)
+  const config = configOf(run.world.candidates, hedge)
   const providers = run.world.candidates.map((truth, position): readonly [string, Provider] => [
     nameOf(position),
     {
