@@ -19,7 +19,7 @@ export interface Target {
 
 const GATEWAY = "llm-gateway"
 
-export interface Route {
+interface Route {
   readonly name: string
   /** In lists of models: the one provider behind the name, or the gateway. */
   readonly ownedBy: string
