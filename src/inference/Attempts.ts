@@ -24,15 +24,9 @@ import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
-import { type AttemptState, fallbackOf, mayMoveOn, mayRetry, retryFailed } from "./retry-policy.ts"
+import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
-
-/** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
-const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
-
-/** Factor of the patience for each reason to be patient. */
-const MORE_PATIENCE = 4
 
 /**
  * Share of all requests in flight that may wait for one candidate, where there are others: so many may hang in it. More
@@ -102,25 +96,19 @@ const make = Effect.gen(function* () {
       if (last !== undefined && recorder.now() >= deadlineAt) return Effect.fail(last)
       const startedAt = recorder.attemptStarted()
       const remainingMs = deadlineAt - startedAt
-      // What one was left for may be the request's own length, and one that is not well is no good reason to leave.
-      const reluctance = request.left + (next === undefined || next.tier === 0 ? 0 : 1)
-      const usualPatienceMs = candidate.patienceMs * MORE_PATIENCE ** reluctance
-      const patienceMs = isTripped(candidate)
-        ? lastResortPatienceMs(candidate.expectedMs)
-        : mayMoveOn({
-              attempts: recorder.attemptCount,
-              maxAttempts,
-              remainingMs: remainingMs - usualPatienceMs,
-              next,
-            })
-          ? usualPatienceMs
-          : remainingMs
+      const patienceMs = patienceWith(candidate, next, {
+        attempts: recorder.attemptCount,
+        left: request.left,
+        maxAttempts,
+        remainingMs,
+      })
       const made = call.attempt(candidate, remainingMs, patienceMs, (ms) => {
         const nowMs = monotonicMsUnsafe(clock)
         breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
       })
       const isHurried =
-        remainingMs < Math.min(candidate.lateAfterMs, FAIR_SHARE_OF_DEADLINE * fullMs[call.mode])
+        remainingMs < Math.min(candidate.lateAfterMs, FAIR_SHARE_OF_DEADLINE * fullMs[call.mode]) ||
+        (patienceMs < candidate.patienceMs && patienceMs < remainingMs)
       const upstream = Effect.andThen(
         recordIntent(candidate, startedAt),
         call.deadline.isClients

@@ -5,6 +5,7 @@
  */
 import { Duration, Effect, Random, Schedule } from "effect"
 import { dispositions, type ProviderError } from "../domain/ProviderError.ts"
+import type { Tier } from "../routing/score.ts"
 
 export interface AttemptState {
   readonly error: ProviderError
@@ -101,18 +102,47 @@ export const fallbackOf = (state: AttemptState): Fallback => {
   return nextLarger !== undefined && canFinish(nextLarger, remainingMs) ? "NextLarger" : "GiveUp"
 }
 
+/** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
+const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
+
+/** Factor of the patience for each reason to be patient. */
+const MORE_PATIENCE = 4
+/** A candidate has at least so many times what its answers take. */
+const LEAST_PATIENCE = 1.5
+
+interface Asked {
+  readonly expectedMs: number
+  readonly patienceMs: number
+  readonly tier: Tier
+}
+
 /**
- * Tells whether a call that is far beyond its prediction should be left for the next candidate, although the provider may
- * still bill it: with an attempt to spare, and for a candidate that can finish in the time that is left by then.
+ * Returns the milliseconds after which a call is left for the next candidate, although the provider may still bill it: with
+ * an attempt to spare, and while the next one has the time that it is expected to need. Otherwise all that remain.
  */
-export const mayMoveOn = ({
-  attempts,
-  maxAttempts,
-  next,
-  remainingMs,
-}: Pick<AttemptState, "attempts" | "maxAttempts" | "remainingMs"> & {
-  readonly next: { readonly expectedMs: number } | undefined
-}): boolean => attempts < maxAttempts && next !== undefined && next.expectedMs <= remainingMs
+export const patienceWith = (
+  candidate: Asked,
+  next: Pick<Asked, "expectedMs" | "tier"> | undefined,
+  {
+    attempts,
+    left,
+    maxAttempts,
+    remainingMs,
+  }: Pick<AttemptState, "attempts" | "maxAttempts" | "remainingMs"> & {
+    /** Calls of the request that were left. */
+    readonly left: number
+  },
+): number => {
+  if (candidate.tier === 2) return lastResortPatienceMs(candidate.expectedMs)
+  if (next === undefined || attempts >= maxAttempts) return remainingMs
+  // What one was left for may be the request's own length, and one that is not well is no good reason to leave.
+  const reluctance = left + (next.tier === 0 ? 0 : 1)
+  const patienceMs = Math.min(
+    candidate.patienceMs * MORE_PATIENCE ** reluctance,
+    remainingMs - next.expectedMs,
+  )
+  return patienceMs >= LEAST_PATIENCE * candidate.expectedMs ? patienceMs : remainingMs
+}
 
 const canMove = ({ error, next, remainingMs }: AttemptState): boolean =>
   dispositions[error.kind].fallback === "yes" && next !== undefined && canFinish(next, remainingMs)

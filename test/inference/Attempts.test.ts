@@ -293,8 +293,13 @@ describe("the deadline", () => {
       assert.strictEqual(code, "upstream_timeout")
       assert.deepStrictEqual(
         calls.map((call) => call.timeoutMs),
-        // The first may be left early, at five times the 3.8 s that are expected of it; the others are waited for.
-        [19_000, ...[1, 2].map((n) => timeouts.deadlineMs - n * timeouts.headersMs)],
+        // The first may be left early, at five times the 3.8 s that are expected of it; the second so that the third has as
+        // much, which gets all that remains.
+        [
+          19_000,
+          timeouts.deadlineMs - timeouts.headersMs - 3_800,
+          timeouts.deadlineMs - 2 * timeouts.headersMs,
+        ],
       )
     }).pipe(Effect.provide(world), steadyRandom)
   })
@@ -309,6 +314,36 @@ describe("the deadline", () => {
 })
 
 describe("the client's own deadline", () => {
+  it.effect("leaves the next candidate its time, and blames nobody for having none", () => {
+    const usage = {
+      inputTokens: 9,
+      outputTokens: 9,
+      cachedTokens: 0,
+      cacheWriteTokens: 0,
+      reasoningTokens: 0,
+    }
+    const { asked, infer, world } = scripted({
+      "a/m": [...Array<Fate>(10).fill({ ...answers, usage }), hangs],
+      "b/m": [{ ...answers, usage }],
+    })
+    const ask = (model: string, clientMs?: number) =>
+      Effect.gen(function* () {
+        const fiber = yield* Effect.forkChild(infer(model, 0, clientMs))
+        yield* TestClock.adjust(clientMs ?? 500)
+        return (yield* Fiber.join(fiber)).code
+      })
+    return Effect.gen(function* () {
+      for (let i = 0; i < 10; i++) {
+        yield* ask("only-a")
+        yield* ask("b/m")
+      }
+      for (let i = 0; i < 5; i++) assert.isUndefined(yield* ask("a-then-b", 2_000))
+      assert.deepStrictEqual(asked().slice(-2), ["a/m timeout", "b/m success"])
+      const { healthOf } = yield* Breakers
+      assert.strictEqual(healthOf("a/m").trippedForMs(yield* monotonicMs), 0)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
   it.effect("is held against nobody, but where the candidate had the time to be left for another", () => {
     const usage = {
       inputTokens: 9,

@@ -7,6 +7,7 @@ import {
   type Fallback,
   fallbackOf,
   mayRetry,
+  patienceWith,
   retrySchedule,
 } from "../../src/inference/retry-policy.ts"
 
@@ -195,5 +196,28 @@ describe("the wait before a retry", () => {
         },
       ),
     )
+  })
+})
+
+describe("patience with a call", () => {
+  const candidate = { expectedMs: 1_000, patienceMs: 5_000, tier: 0 } as const
+  const next = { expectedMs: 800, tier: 0 } as const
+  const time = { attempts: 1, left: 0, maxAttempts: 4, remainingMs: 60_000 }
+
+  it("is the candidate's own, and more of it after one was left or where the next one is not well", () => {
+    assert.strictEqual(patienceWith(candidate, next, time), 5_000)
+    assert.strictEqual(patienceWith(candidate, next, { ...time, left: 1 }), 20_000)
+    assert.strictEqual(patienceWith(candidate, { ...next, tier: 1 }, time), 20_000)
+  })
+
+  it("leaves the next one the time that it needs", () => {
+    assert.strictEqual(patienceWith(candidate, next, { ...time, remainingMs: 4_000 }), 3_200)
+    // Too little for both: the first one gets all of it.
+    assert.strictEqual(patienceWith(candidate, next, { ...time, remainingMs: 2_000 }), 2_000)
+  })
+
+  it("is all the time there is without anybody to ask next, or an attempt to ask with", () => {
+    assert.strictEqual(patienceWith(candidate, undefined, time), 60_000)
+    assert.strictEqual(patienceWith(candidate, next, { ...time, attempts: 4 }), 60_000)
   })
 })
