@@ -69,29 +69,33 @@ export const explorationChances = (
   share: number,
   askedMsAgo: (key: string) => number,
 ): ReadonlyArray<number> => {
-  const [leader, ...others] = candidates
+  const [leader] = candidates
   if (leader === undefined || share === 0) return [1]
-  const chances = others.map(({ answers, key, known, score, tier }) => {
-    if (tier === 2) return 0
-    if (!known) return FIRST_CHANCE
+  let many = 0
+  for (const { tier } of candidates) if (tier < 2) many += 1
+  // But for the leader, who is no tripped one where anybody else may be explored.
+  many = Math.max(1, many - 1)
+  let left = 1
+  const chances = candidates.map(({ answers, key, known, score, tier }, position) => {
+    if (position === 0 || tier === 2) return 0
     const worth = share * (1 + LITTLE_KNOWN / (1 + answers))
-    return (
-      Math.min(Math.max(MAX_CHANCE, share), worth / costOfExploring(score, leader.score)) *
-      (1 - 2 ** (-askedMsAgo(key) / NEWS_HALF_LIFE_MS))
-    )
+    const chance = known
+      ? Math.min(Math.max(MAX_CHANCE, share), worth / costOfExploring(score, leader.score)) *
+        (1 - 2 ** (-askedMsAgo(key) / NEWS_HALF_LIFE_MS))
+      : FIRST_CHANCE
+    left -= chance / many
+    return chance / many
   })
-  const many = others.filter(({ tier }) => tier < 2).length
-  const each = chances.map((chance) => (chance === 0 ? 0 : chance / many))
-  return [1 - each.reduce((sum, chance) => sum + chance, 0), ...each]
+  chances[0] = left
+  return chances
 }
 
 /** Draws a position by its chance. */
 export const drawPosition = (chances: ReadonlyArray<number>, draw: () => number): number => {
   let left = draw()
-  for (const [position, chance] of chances.entries()) {
-    if (position === 0 || chance === 0) continue
-    if (left < chance) return position
-    left -= chance
+  for (let position = 1; position < chances.length; position++) {
+    left -= chances[position] ?? 0
+    if (left < 0) return position
   }
   return 0
 }

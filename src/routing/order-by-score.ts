@@ -20,6 +20,13 @@ const MAX_LOYALTY = 3
 /** What a failure costs beside its time, in milliseconds: an attempt less, and a wait before the next. */
 const FAILURE_COST_MS = 100
 
+/** A candidate while it is made: its score is set once all are known. */
+type Scored = Omit<Candidate, "score" | "soundScore"> & {
+  score: number
+  soundScore: number
+  readonly failuresMs: number
+}
+
 interface Request {
   readonly task: Task
   /** See `conversationOf`. */
@@ -74,8 +81,8 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
     const pricedAt = clock.currentTimeMillisUnsafe()
     const { rest } = conversations
     const application = applicationOf(task)
-    const estimates = ready.map((each) => {
-      const { key, model } = each.target
+    const candidates = ready.map((each): Scored => {
+      const { key, model, provider } = each.target
       const price = priceAt(model.price, pricedAt)
       const discounted = price !== undefined && price.cachedInputNanoPer1M < price.inputNanoPer1M
       const warmth =
@@ -112,6 +119,12 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
         }
       }
       return {
+        provider,
+        model,
+        key,
+        call: each.call,
+        score: 0,
+        soundScore: 0,
         features,
         errors: errorsOf(key, mode),
         known: predicted.known,
@@ -129,24 +142,21 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
       }
     })
     const { leastMs, order, scores } = rank(
-      estimates.map(({ tier, weighedMs, weighedNanoUsd }) => ({
+      candidates.map(({ tier, weighedMs, weighedNanoUsd }) => ({
         tier,
         expectedMs: weighedMs,
         expectedNanoUsd: weighedNanoUsd,
       })),
       weights,
     )
-    const candidates: Array<Candidate> = []
-    for (const position of order) {
-      const estimate = estimates[position]
+    return order.flatMap((position) => {
+      const candidate = candidates[position]
       const score = scores[position]
-      const target = ready[position]
-      if (target === undefined || estimate === undefined || score === undefined) continue
-      const { provider, model, key } = target.target
-      const soundScore = score - (weights.latency * estimate.failuresMs) / leastMs
-      candidates.push({ provider, model, key, call: target.call, score, soundScore, ...estimate })
-    }
-    return candidates
+      if (candidate === undefined || score === undefined) return []
+      candidate.score = score
+      candidate.soundScore = score - (weights.latency * candidate.failuresMs) / leastMs
+      return candidate
+    })
   }
 
   /** Forgets how far predictions of a candidate were off. */
