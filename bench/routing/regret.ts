@@ -167,7 +167,9 @@ if (values.write) {
     const after = rest.slice(rest.indexOf("<!-- /regret -->"))
     writeFileSync(path, `${before}<!-- regret -->\n${text}\n${after}`)
   }
-  between("docs/routing-bench.md", `${full}\n\n${short}\n\n${note}`)
+  const missed =
+    faults.length === 0 ? "" : `\n\nNot reached:\n\n${faults.map((fault) => `- ${fault}`).join("\n")}`
+  between("docs/routing-bench.md", `${full}\n\n${short}\n\n${note}${missed}`)
   between("README.md", short)
   const plotted: ReadonlyArray<Row> = policies.map((name) => ({ name, own: name === OWN, regrets: of(name) }))
   writeFileSync(join(root, "docs/regret.svg"), chart(plotted, note))
