@@ -9,10 +9,10 @@ const bestOf = (
   expectations: ReadonlyArray<readonly [candidate: number, expected: Expectation]>,
   unit: { readonly ms: number; readonly usd: number },
 ): { readonly candidate: number; readonly loss: number } => {
-  const alone = expectations.map(([candidate, { failure, failureMs, ms, usd }]) => ({
+  const alone = expectations.map(([candidate, { burdenMs, failure, failureMs, ms, usd }]) => ({
     candidate,
     failure,
-    loss: (1 - failure) * score(ms, usd, unit) + failure * score(failureMs, 0, unit),
+    loss: (1 - failure) * score(ms + burdenMs, usd, unit) + failure * score(failureMs, 0, unit),
   }))
   let best = { candidate: alone[0]?.candidate ?? 0, loss: Number.POSITIVE_INFINITY }
   for (const first of alone) {
@@ -27,7 +27,7 @@ const bestOf = (
 }
 
 /**
- * Knows how every candidate is at every moment and what it has in its cache, how long answers are of this kind, and how long
+ * Knows how every candidate is at every moment, what it has in its cache and what a call adds to those under way, how long answers are of this kind, and how long
  * conversations and their breaks are; but no draw of luck: the least loss that anybody can expect.
  */
 export const clairvoyant = (run: Run): Policy => {

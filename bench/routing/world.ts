@@ -74,6 +74,8 @@ export interface Fate {
 export interface Expectation {
   readonly ms: number
   readonly usd: number
+  /** What it adds to the calls that are under way there. */
+  readonly burdenMs: number
   /** Chance that it fails, and after how long. */
   readonly failure: number
   readonly failureMs: number
@@ -184,8 +186,10 @@ export class Run {
     const firstMs = firstTokenMs(truth, inputTokens - cachedTokens) * factor
     const full = state.most !== undefined && flying >= state.most.calls
     const limited = full || (caches === undefined && this.#quotaWaitMs(candidate, nowMs) > 0)
+    const ms = this.mode === "stream" ? firstMs : firstMs + truth.msPerOutputToken * outputTokens * factor
     return {
-      ms: this.mode === "stream" ? firstMs : firstMs + truth.msPerOutputToken * outputTokens * factor,
+      ms,
+      burdenMs: truth.capacity === undefined ? 0 : (ms * flying) / (truth.capacity + flying),
       usd: usdOf(truth, inputTokens, cachedTokens, outputTokens),
       failure: state.down !== undefined || limited ? 1 : (state.errors ?? 0),
       failureMs: state.down === "hangs" ? 600_000 : limited ? LIMIT_MS : (state.errorMs ?? REFUSAL_MS),

@@ -50,7 +50,7 @@ const MAX_TAIL = 30
 
 /** Calls in flight that the slope must have seen vary, as a sum of squares, to be believed by half. */
 const LOAD_RIDGE = 40
-const LOAD_ANSWERS = 300
+const LOAD_ANSWERS = 1_000
 
 export class LatencyModel {
   readonly #priorOverheadMs = PRIOR_OVERHEAD_MS
