@@ -1,3 +1,4 @@
+import { Struct } from "effect"
 import type { CallMode } from "../domain/Chat.ts"
 import { Histogram, SparseHistogram } from "./Histogram.ts"
 import type { LoggedCandidate, LoggedRequest } from "./logged-request.ts"
@@ -20,6 +21,14 @@ export type Part = "led" | "moved" | "kept" | "tried" | "swapped"
 /** A rarer choice than by one in so many stands for no more requests: one outcome must not be the whole estimate. */
 const MAX_WEIGHT = 200
 
+/** Makes what adds sums of one kind, so many times. */
+const adderOf = <Name extends string>(kind: Readonly<Record<Name, number>>) => {
+  const names = Struct.keys(kind)
+  return (into: Record<Name, number>, from: Readonly<Record<Name, number>>, times: number): void => {
+    for (const name of names) into[name] += times * from[name]
+  }
+}
+
 class TargetSums {
   requests = 0
   /** Expected of them. */
@@ -29,7 +38,7 @@ class TargetSums {
   nanoUsd = 0
 }
 
-const TARGET_SUMS = Object.keys(new TargetSums()) as ReadonlyArray<keyof TargetSums>
+const addTargets = adderOf(new TargetSums())
 
 /** Requests that a policy sends somewhere, in a stretch of the log. */
 class Targets extends TargetSums {
@@ -70,7 +79,7 @@ export class TargetTotals extends TargetSums {
   }
 
   plus(targets: Targets, times: number): void {
-    for (const name of TARGET_SUMS) this[name] += times * targets[name]
+    addTargets(this, targets, times)
     targets.ms.addTo(this.ms, times)
   }
 }
@@ -90,7 +99,7 @@ class OutcomeSums {
   clipped = 0
 }
 
-const OUTCOME_SUMS = Object.keys(new OutcomeSums()) as ReadonlyArray<keyof OutcomeSums>
+const addOutcomes = adderOf(new OutcomeSums())
 
 /** What came of requests that went somewhere, in a stretch of the log. */
 class Outcomes extends OutcomeSums {
@@ -124,7 +133,7 @@ export class OutcomeTotals extends OutcomeSums {
   readonly predictedMs = new Histogram()
 
   plus(outcomes: Outcomes, times: number): void {
-    for (const name of OUTCOME_SUMS) this[name] += times * outcomes[name]
+    addOutcomes(this, outcomes, times)
     outcomes.ms.addTo(this.ms, times)
     outcomes.predictedMs.addTo(this.predictedMs, times)
   }
@@ -138,7 +147,7 @@ class ErrorSums {
   actualNanoUsd = 0
 }
 
-const ERROR_SUMS = Object.keys(new ErrorSums()) as ReadonlyArray<keyof ErrorSums>
+const addErrors = adderOf(new ErrorSums())
 
 /** How far a candidate's predictions were off wherever it was asked first, in a stretch of the log. */
 class Errors extends ErrorSums {
@@ -169,7 +178,7 @@ export class ErrorTotals extends ErrorSums {
   }
 
   plus(errors: Errors, times: number): void {
-    for (const name of ERROR_SUMS) this[name] += times * errors[name]
+    addErrors(this, errors, times)
     errors.ratios.addTo(this.ratios, times)
   }
 }
@@ -181,7 +190,7 @@ class ActualSums {
   nanoUsd = 0
 }
 
-const ACTUAL_SUMS = Object.keys(new ActualSums()) as ReadonlyArray<keyof ActualSums>
+const addActual = adderOf(new ActualSums())
 
 /** What was, in one mode and a stretch of the log. */
 class Actual extends ActualSums {
@@ -208,7 +217,7 @@ export class ActualTotals extends ActualSums {
   }
 
   plus(actual: Actual, times: number): void {
-    for (const name of ACTUAL_SUMS) this[name] += times * actual[name]
+    addActual(this, actual, times)
     actual.ms.addTo(this.ms, times)
   }
 }
