@@ -45,7 +45,7 @@ interface Call {
 }
 
 const CONSECUTIVE_FAILURES = 5
-/** 2, 4 and 5 seconds, then a tenth of the outage so far, and no less than what many failures would take: what probes cost stays small. */
+/** 2, 4 and 5 seconds, then a twentieth of the outage so far, and no less than what many failures would take: what probes cost stays small. */
 const FIRST_OPENING_MS = 2_000
 const SHORT_OPENING_MS = 5_000
 const LONGEST_OPENING_MS = 60_000
@@ -212,8 +212,9 @@ export class CandidateHealth {
     this.#answers = 0
     if (this.#trip === "circuit") this.#answering = false
     const trips = this.#trip === "circuit" ? nowMs >= this.#untilMs : this.#failures >= CONSECUTIVE_FAILURES
-    if (trips) this.#why = error.kind
-    if (trips) this.#open(nowMs, Math.min(error.retryAfterMs ?? 0, MAX_COOLDOWN_MS), nowMs - call.startedMs)
+    if (!trips) return
+    this.#why = error.kind
+    this.#open(nowMs, Math.min(error.retryAfterMs ?? 0, MAX_COOLDOWN_MS), nowMs - call.startedMs)
   }
 
   /** Ends a call that says nothing of the candidate: its client left, or it met a bug of ours. */
