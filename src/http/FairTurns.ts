@@ -1,4 +1,5 @@
 import { SharedPot } from "../domain/SharedPot.ts"
+import { getOrInsert } from "../platform/get-or-insert.ts"
 import { onceATurn } from "../platform/once-a-turn.ts"
 
 /** Pieces that may wait, and the share of them that one party may have. */
@@ -12,6 +13,8 @@ interface Line {
   readonly party: string
   readonly waiting: Array<() => void>
 }
+
+const makeLine = (party: string): Line => ({ party, waiting: [] })
 
 /**
  * Spreads work over turns of the event loop: at most so many pieces begin in each, and what has to wait stands in the line
@@ -43,17 +46,9 @@ export class FairTurns {
       return true
     }
     if (this.#waiting.take(party, 1) !== undefined) return false
-    const line = this.#lineOf(party)
+    const line = getOrInsert(this.#lines, party, makeLine)
     if (line.waiting.push(begin) === 1) this.#next.push(line)
     return true
-  }
-
-  #lineOf(party: string): Line {
-    const known = this.#lines.get(party)
-    if (known !== undefined) return known
-    const line: Line = { party, waiting: [] }
-    this.#lines.set(party, line)
-    return line
   }
 
   #turn(): void {

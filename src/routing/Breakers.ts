@@ -1,5 +1,6 @@
 import { type Cause, Context, Effect, Exit, Layer } from "effect"
 import type { ProviderError } from "../domain/ProviderError.ts"
+import { getOrInsert } from "../platform/get-or-insert.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type CallForecast, CandidateHealth } from "./CandidateHealth.ts"
 import { OperatorRest } from "./OperatorRest.ts"
@@ -31,16 +32,12 @@ const make = () => {
   const healths = new Map<string, CandidateHealth>()
   const accounts = new Map<string, OperatorRest>()
 
-  const healthOf = (key: string): CandidateHealth => {
-    const known = healths.get(key)
-    if (known !== undefined) return known
+  const makeHealth = (key: string) => {
     const provider = key.slice(0, key.indexOf("/"))
-    const account = accounts.get(provider) ?? new OperatorRest()
-    accounts.set(provider, account)
-    const fresh = new CandidateHealth(account)
-    healths.set(key, fresh)
-    return fresh
+    return new CandidateHealth(getOrInsert(accounts, provider, () => new OperatorRest()))
   }
+
+  const healthOf = (key: string): CandidateHealth => getOrInsert(healths, key, makeHealth)
 
   return Breakers.of({
     run: (key, forecast, attempt) =>

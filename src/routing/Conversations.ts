@@ -1,3 +1,5 @@
+import { getOrInsert } from "../platform/get-or-insert.ts"
+
 /**
  * What is where of conversations: how much of the next turn a candidate may have in its prompt cache, as measured by the turns
  * before, and how many turns are still to come. In this process only, bounded, and forgotten. Synchronous, and all times are
@@ -84,9 +86,10 @@ export class Conversations {
       return
     }
     if (cachedTokens !== undefined && place.inputTokens > 0) {
-      const hits = this.#hits.get(key) ?? new CacheHits()
-      this.#hits.set(key, hits)
-      hits.add(nowMs - place.atMs, Math.min(1, cachedTokens / place.inputTokens))
+      getOrInsert(this.#hits, key, () => new CacheHits()).add(
+        nowMs - place.atMs,
+        Math.min(1, cachedTokens / place.inputTokens),
+      )
     }
     place.inputTokens = inputTokens
     place.atMs = nowMs

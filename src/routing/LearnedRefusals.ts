@@ -1,6 +1,7 @@
 import type { Dialect } from "../domain/Dialect.ts"
 import { asksFor, type Parameter, parameterOf, textIn } from "../domain/parameters.ts"
 import type { Task } from "../domain/Task.ts"
+import { getOrInsert } from "../platform/get-or-insert.ts"
 
 /** Models learn: what one did not take is tried again after so long, and after twice as long each time it is refused then. */
 const REMEMBERED_MS = 10 * 60_000
@@ -40,8 +41,7 @@ export class LearnedRefusals {
   remember(candidate: string, task: Task, { code, param }: Refused, nowMs: number): void {
     const parameter = meant(task, param, code)
     if (parameter === undefined || EVERYWHERE.has(parameter.path.split(".")[0] ?? "")) return
-    const known = this.#byCandidate.get(candidate) ?? new Map<string, LearnedRefusal>()
-    this.#byCandidate.set(candidate, known)
+    const known = getOrInsert(this.#byCandidate, candidate, () => new Map<string, LearnedRefusal>())
     const dialect = dialectOf(task)
     const name = `${dialect} ${parameter.name}`
     const before = known.get(name)

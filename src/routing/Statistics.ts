@@ -1,6 +1,7 @@
 import { Context, Effect, Layer } from "effect"
 import type { CallMode } from "../domain/Chat.ts"
 import { dispositions, type ProviderErrorKind } from "../domain/ProviderError.ts"
+import { getOrInsert } from "../platform/get-or-insert.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { AnswerLengths, type Asked } from "./answer-lengths.ts"
 import { LatencyModel } from "./latency-model.ts"
@@ -81,6 +82,8 @@ class CandidateStatistics {
   readonly inputRatio = new Ratio()
 }
 
+const nothingKnown = () => new CandidateStatistics()
+
 /** A ratio of two sums, near 1 until enough is known. */
 class Ratio {
   #over = 0
@@ -127,13 +130,7 @@ export class Statistics extends Context.Service<
   static readonly layer = Layer.sync(Statistics, () => {
     const lengths = new AnswerLengths()
     const candidates = new Map<string, CandidateStatistics>()
-    const of = (key: string): CandidateStatistics => {
-      const known = candidates.get(key)
-      if (known !== undefined) return known
-      const fresh = new CandidateStatistics()
-      candidates.set(key, fresh)
-      return fresh
-    }
+    const of = (key: string): CandidateStatistics => getOrInsert(candidates, key, nothingKnown)
 
     const observe = ({ expectedMs = 0, features, key, mode, outcome }: Observation, nowMs: number): void => {
       const seen = of(key)

@@ -1,3 +1,5 @@
+import { getOrInsert } from "../platform/get-or-insert.ts"
+
 /**
  * How long answers are: that depends on what is asked more than on who answers. Learned over all candidates by the application
  * that asks, the size of the input and the most tokens that were asked for, each as far as there are answers of its kind.
@@ -39,6 +41,8 @@ class Mean {
   }
 }
 
+const noMean = () => new Mean()
+
 export class AnswerLengths {
   readonly #all = new Mean()
   readonly #byLimit = new Map<number, Mean>()
@@ -63,10 +67,10 @@ export class AnswerLengths {
 
   observe({ application, inputTokens, outputLimit }: Asked, outputTokens: number): void {
     this.#all.add(outputTokens)
-    of(this.#byLimit, ofLimit(outputLimit)).add(outputTokens)
-    of(this.#bySize, ofSize(inputTokens, outputLimit)).add(outputTokens)
+    getOrInsert(this.#byLimit, ofLimit(outputLimit), noMean).add(outputTokens)
+    getOrInsert(this.#bySize, ofSize(inputTokens, outputLimit), noMean).add(outputTokens)
     if (application === undefined) return
-    const mean = of(this.#byApplication, application)
+    const mean = getOrInsert(this.#byApplication, application, noMean)
     mean.add(outputTokens)
     this.#byApplication.delete(application)
     this.#byApplication.set(application, mean)
@@ -82,11 +86,3 @@ const ofLimit = (limit: number | undefined): number =>
 
 const ofSize = (inputTokens: number, limit: number | undefined): number =>
   64 * ofLimit(limit) + Math.floor(Math.log2(Math.max(1, inputTokens)))
-
-const of = (means: Map<number, Mean>, key: number): Mean => {
-  const known = means.get(key)
-  if (known !== undefined) return known
-  const fresh = new Mean()
-  means.set(key, fresh)
-  return fresh
-}

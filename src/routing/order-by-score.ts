@@ -3,6 +3,7 @@ import { expectedCost } from "../catalog/cost.ts"
 import { priceAt } from "../catalog/price-history.ts"
 import type { CallMode } from "../domain/Chat.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
+import { getOrInsert } from "../platform/get-or-insert.ts"
 import type { Breakers } from "./Breakers.ts"
 import type { Conversations } from "./Conversations.ts"
 import { applicationOf } from "./identity.ts"
@@ -43,19 +44,14 @@ interface Knowledge {
   readonly clock: Clock.Clock
 }
 
+const noErrors = () => new RecentErrors()
+
 /** Makes what predicts a request at each target, and puts them in order: by tier, and then by the score of what is weighed. */
 export const makeOrderByScore = ({ breakers, clock, conversations, statistics }: Knowledge) => {
   /** By `provider/model`: only configured ones get here. */
   const errors: Readonly<Record<CallMode, Map<string, RecentErrors>>> = {
     whole: new Map(),
     stream: new Map(),
-  }
-  const errorsOf = (key: string, mode: CallMode): RecentErrors => {
-    const known = errors[mode].get(key)
-    if (known !== undefined) return known
-    const fresh = new RecentErrors()
-    errors[mode].set(key, fresh)
-    return fresh
   }
 
   const tierOf = (
@@ -126,7 +122,7 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
         score: 0,
         soundScore: 0,
         features,
-        errors: errorsOf(key, mode),
+        errors: getOrInsert(errors[mode], key, noErrors),
         known: predicted.known,
         answers: predicted.answers,
         availability,

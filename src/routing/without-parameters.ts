@@ -1,6 +1,7 @@
 import type { ChatRequest } from "../domain/Chat.ts"
 import type { Parameter } from "../domain/parameters.ts"
 import { ownNamesOf, type Task } from "../domain/Task.ts"
+import { getOrInsert } from "../platform/get-or-insert.ts"
 import { isObject, type JsonObject } from "../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange, scanJson } from "../platform/json-source.ts"
 import { remembered } from "../platform/remembered.ts"
@@ -10,13 +11,8 @@ const made = remembered((_task: Task) => new Map<string, Task>())
 
 /** Leaves parameters out of a task, in chat's words, in the client's own and in its bytes. */
 export const withoutParameters = (task: Task, parameters: ReadonlyArray<Parameter>): Task => {
-  const known = made(task)
   const name = parameters.map(({ path }) => path).join(" ")
-  const found = known.get(name)
-  if (found !== undefined) return found
-  const reduced = reduce(task, parameters)
-  known.set(name, reduced)
-  return reduced
+  return getOrInsert(made(task), name, () => reduce(task, parameters))
 }
 
 const reduce = (task: Task, parameters: ReadonlyArray<Parameter>): Task => {
