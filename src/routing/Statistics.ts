@@ -51,7 +51,6 @@ interface Prediction {
   /** What the call adds to the calls that are under way there, in milliseconds. */
   readonly burdenMs: number
   readonly inputTokens: number
-  readonly cachedTokens: number
   readonly outputTokens: number
   /** 0..1 */
   readonly availability: number
@@ -190,7 +189,6 @@ export class Statistics extends Context.Service<
           known: latency.answers >= KNOWN_ANSWERS || seen.reliability.hasFailed,
           burdenMs: ms * latency.loadSlope * inFlight,
           inputTokens,
-          cachedTokens,
           outputTokens,
           availability: seen.reliability.availability(nowMs),
           isUnhealthy: seen.reliability.isUnhealthy(nowMs),

@@ -5,6 +5,7 @@ import type { CallMode } from "../domain/Chat.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import type { Breakers } from "./Breakers.ts"
+import type { CandidateHealth } from "./CandidateHealth.ts"
 import type { Conversations } from "./Conversations.ts"
 import { applicationOf } from "./identity.ts"
 import type { Candidate } from "./plan.ts"
@@ -55,11 +56,11 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
   }
 
   const tierOf = (
-    { call, refuses, target: { key } }: ReadyTarget,
+    { call, refuses }: ReadyTarget,
+    health: CandidateHealth,
     isUnhealthy: boolean,
     nowMs: number,
   ): Tier => {
-    const health = breakers.healthOf(key)
     if (health.trippedForMs(nowMs) > 0) return 2
     if (call.isReduced === true || refuses === true) return 1
     if (health.isResting(nowMs) || health.isAtLimit) return 1
@@ -79,6 +80,7 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
     const application = applicationOf(task)
     const candidates = ready.map((each): Scored => {
       const { key, model, provider } = each.target
+      const health = breakers.healthOf(key)
       const price = priceAt(model.price, pricedAt)
       const discounted = price !== undefined && price.cachedInputNanoPer1M < price.inputNanoPer1M
       const warmth =
@@ -92,7 +94,7 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
         cachedTokens: warmth?.now ?? 0,
         outputLimit: asked,
         modelLimit: model.maxOutputTokens,
-        inFlight: breakers.healthOf(key).inFlight,
+        inFlight: health.inFlight,
       }
       const predicted = statistics.predict(key, mode, nowMs, features)
       const { availability, burdenMs, failureMs, lateAfterMs, ms, outputTokens, patienceMs } = predicted
@@ -126,7 +128,7 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
         known: predicted.known,
         answers: predicted.answers,
         availability,
-        tier: tierOf(each, predicted.isUnhealthy, nowMs),
+        tier: tierOf(each, health, predicted.isUnhealthy, nowMs),
         expectedMs: ms,
         weighedMs: scoredMs + burdenMs + failuresMs,
         weighedNanoUsd: scoredNanoUsd,
