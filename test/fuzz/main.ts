@@ -1,6 +1,6 @@
 /** `npm run fuzz`: sends requests that no client should send to a gateway, and tells what did not get a proper answer. */
 import { randomBytes } from "node:crypto"
-import { parseArgs } from "node:util"
+import { readCommandLine } from "../support/command-line.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { fuzz } from "./fuzz.ts"
@@ -23,34 +23,15 @@ Exit code: 0 when everything held, 1 when something did not, 2 on wrong usage.
 
 const PATIENCE_MS = 30_000
 
-const usage = (message: string): never => {
-  process.stderr.write(`${message}\n\n${HELP}`)
-  process.exit(2)
-}
-
-const parseCommandLine = () =>
-  parseArgs({
-    options: {
-      seed: { type: "string", default: randomBytes(4).toString("hex") },
-      count: { type: "string", default: "100000" },
-      case: { type: "string" },
-      url: { type: "string" },
-      key: { type: "string" },
-      "admin-token": { type: "string" },
-      help: { type: "boolean", default: false },
-    },
-  }).values
-
-const readOptions = () => {
-  try {
-    return parseCommandLine()
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
-  }
-}
-
-const whole = (name: string, text: string): number =>
-  /^\d{1,9}$/.test(text) ? Number(text) : usage(`--${name} is a whole number.`)
+const { options, usage, whole } = readCommandLine(HELP, {
+  seed: { type: "string", default: randomBytes(4).toString("hex") },
+  count: { type: "string", default: "100000" },
+  case: { type: "string" },
+  url: { type: "string" },
+  key: { type: "string" },
+  "admin-token": { type: "string" },
+  help: { type: "boolean", default: false },
+})
 
 interface Target {
   readonly url: string
@@ -73,11 +54,6 @@ const startTarget = async (): Promise<Target> => {
   return { url: gateway.url, apiKey: key, adminToken: gateway.adminToken, stop }
 }
 
-const options = readOptions()
-if (options.help) {
-  process.stdout.write(HELP)
-  process.exit(0)
-}
 const { seed, url } = options
 const first = options.case === undefined ? 0 : whole("case", options.case)
 const count = options.case === undefined ? whole("count", options.count) : 1

@@ -1,8 +1,8 @@
 /** `npm run simulate`: runs worlds of many seeds under virtual time, and tells which of them break a law. */
 import { once } from "node:events"
 import { availableParallelism } from "node:os"
-import { parseArgs } from "node:util"
 import { Worker } from "node:worker_threads"
+import { readCommandLine } from "../support/command-line.ts"
 import { tell } from "./history.ts"
 import { judge } from "./judge.ts"
 import type { SeedOrder, SeedResult } from "./judge-seed.ts"
@@ -30,41 +30,17 @@ A violation names its seed, its world and the law. The same again, and no more:
 Exit code: 0 when all laws held, 1 when one was broken, 2 on wrong usage.
 `
 
-const usage = (message: string): never => {
-  process.stderr.write(`${message}\n\n${HELP}`)
-  process.exit(2)
-}
+const { options, usage, whole } = readCommandLine(HELP, {
+  seeds: { type: "string", default: "20" },
+  from: { type: "string", default: "1" },
+  world: { type: "string" },
+  jobs: { type: "string", default: String(availableParallelism()) },
+  twice: { type: "boolean", default: false },
+  shrink: { type: "boolean", default: false },
+  list: { type: "boolean", default: false },
+  help: { type: "boolean", default: false },
+})
 
-const parseCommandLine = () =>
-  parseArgs({
-    options: {
-      seeds: { type: "string", default: "20" },
-      from: { type: "string", default: "1" },
-      world: { type: "string" },
-      jobs: { type: "string", default: String(availableParallelism()) },
-      twice: { type: "boolean", default: false },
-      shrink: { type: "boolean", default: false },
-      list: { type: "boolean", default: false },
-      help: { type: "boolean", default: false },
-    },
-  }).values
-
-const readOptions = () => {
-  try {
-    return parseCommandLine()
-  } catch (error) {
-    return usage(error instanceof Error ? error.message : String(error))
-  }
-}
-
-const whole = (name: string, text: string): number =>
-  /^\d{1,9}$/.test(text) ? Number(text) : usage(`--${name} is a whole number.`)
-
-const options = readOptions()
-if (options.help) {
-  process.stdout.write(HELP)
-  process.exit(0)
-}
 if (options.list) {
   process.stdout.write(`${worldKinds.map(({ name, says }) => `${name}: ${says}`).join("\n")}\n`)
   process.exit(0)
