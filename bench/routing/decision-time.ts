@@ -3,13 +3,13 @@
  * Measures what a decision takes: the router's plan for one request with ten candidates, each request a new one of forty
  * messages whose conversation is known, with real providers that prepare their calls and send nothing.
  */
-import { Effect, Layer, Logger, Redacted } from "effect"
-import { Settings } from "../../src/config/Settings.ts"
+import { Effect, Layer, Logger } from "effect"
 import type { Task } from "../../src/domain/Task.ts"
 import { LargeBodies } from "../../src/platform/LargeBodies.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { Router } from "../../src/routing/Router.ts"
+import { settingsOf } from "../../test/support/settings.ts"
 import { configOf } from "./gateway.ts"
 
 const CANDIDATES = 10
@@ -17,22 +17,15 @@ const WARM_UP = 20_000
 const PLANS = 100_000
 const GOAL_US = 50
 
-const settings = Layer.succeed(Settings, {
-  host: "127.0.0.1",
-  port: 0,
-  docs: false,
-  metrics: false,
-  dataDir: "unused",
-  adminJwtSecret: Redacted.make("unused"),
-  maxBodyBytes: 1_000_000,
-  gateway: configOf(
+const settings = settingsOf(
+  configOf(
     Array.from({ length: CANDIDATES }, (_, position) => ({
       price: { input: 0.3 + 0.1 * position, cached: 0.03, output: 1.2 },
       overheadMs: 300,
       msPerOutputToken: 8,
     })),
   ),
-})
+)
 
 const text = "word ".repeat(40)
 const taskOf = (request: number): Task => ({

@@ -1,6 +1,5 @@
-import { Context, Effect, Exit, Layer, Logger, Random, Redacted, Result } from "effect"
+import { Context, Effect, Exit, Layer, Logger, Random, Result } from "effect"
 import type { GatewayConfig, RouteConfig } from "../../src/config/GatewayConfig.ts"
-import { Settings } from "../../src/config/Settings.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { ProviderError } from "../../src/domain/ProviderError.ts"
@@ -18,6 +17,7 @@ import { Breakers } from "../../src/routing/Breakers.ts"
 import type { Plan } from "../../src/routing/plan.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
+import { settingsOf } from "../../test/support/settings.ts"
 import { VirtualTime } from "../../test/support/virtual-time.ts"
 import type { Served } from "./play.ts"
 import type { CandidateTruth, Fate, Run } from "./world.ts"
@@ -253,16 +253,7 @@ export const playGateway = (
       prepare: (task) => Result.succeed(prepare(task, position)),
     },
   ])
-  const settings = Layer.succeed(Settings, {
-    host: "127.0.0.1",
-    port: 0,
-    docs: false,
-    metrics: false,
-    dataDir: "unused",
-    adminJwtSecret: Redacted.make("unused"),
-    maxBodyBytes: 1_000_000,
-    gateway: config,
-  })
+  const settings = settingsOf(config)
   const gateway = Attempts.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(Router.layer, RetryBudget.layer)),
     Layer.provide(Breakers.layer),

@@ -11,8 +11,9 @@ import { Breakers } from "../../src/routing/Breakers.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { ask } from "../routing/world.ts"
+import { timeouts } from "../support/settings.ts"
 import { START_MS, startedClock } from "../support/started-clock.ts"
-import { attempts, type Fate, makeUpstream, settings, timeouts } from "./world.ts"
+import { attempts, type Fate, makeUpstream, settings } from "./world.ts"
 
 const answers: Fate = { afterMs: 500 }
 const hangs: Fate = { afterMs: Number.POSITIVE_INFINITY }
@@ -314,24 +315,24 @@ describe("the deadline", () => {
 })
 
 describe("the client's own deadline", () => {
-  it.effect("leaves the next candidate its time, and blames nobody for having none", () => {
-    const usage = {
-      inputTokens: 9,
-      outputTokens: 9,
-      cachedTokens: 0,
-      cacheWriteTokens: 0,
-      reasoningTokens: 0,
-    }
-    const { asked, infer, world } = scripted({
-      "a/m": [...Array<Fate>(10).fill({ ...answers, usage }), hangs],
-      "b/m": [{ ...answers, usage }],
+  const measured: Fate = {
+    ...answers,
+    usage: { inputTokens: 9, outputTokens: 9, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+  }
+  /** Makes what asks, and lets pass the time that the client gives or an answer takes. */
+  const asking = (infer: ReturnType<typeof scripted>["infer"]) => (model: string, clientMs?: number) =>
+    Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(infer(model, 0, clientMs))
+      yield* TestClock.adjust(clientMs ?? 500)
+      return (yield* Fiber.join(fiber)).code
     })
-    const ask = (model: string, clientMs?: number) =>
-      Effect.gen(function* () {
-        const fiber = yield* Effect.forkChild(infer(model, 0, clientMs))
-        yield* TestClock.adjust(clientMs ?? 500)
-        return (yield* Fiber.join(fiber)).code
-      })
+
+  it.effect("leaves the next candidate its time, and blames nobody for having none", () => {
+    const { asked, infer, world } = scripted({
+      "a/m": [...Array<Fate>(10).fill(measured), hangs],
+      "b/m": [measured],
+    })
+    const ask = asking(infer)
     return Effect.gen(function* () {
       for (let i = 0; i < 10; i++) {
         yield* ask("only-a")
@@ -345,28 +346,16 @@ describe("the client's own deadline", () => {
   })
 
   it.effect("is held against nobody, but where the candidate had the time to be left for another", () => {
-    const usage = {
-      inputTokens: 9,
-      outputTokens: 9,
-      cachedTokens: 0,
-      cacheWriteTokens: 0,
-      reasoningTokens: 0,
-    }
     const { infer, recorded, world } = scripted({
-      "a/m": [...Array<Fate>(10).fill({ ...answers, usage }), hangs],
+      "a/m": [...Array<Fate>(10).fill(measured), hangs],
     })
-    const ask = (clientMs?: number) =>
-      Effect.gen(function* () {
-        const fiber = yield* Effect.forkChild(infer("only-a", 0, clientMs))
-        yield* TestClock.adjust(clientMs ?? 500)
-        return (yield* Fiber.join(fiber)).code
-      })
+    const ask = asking(infer)
     return Effect.gen(function* () {
-      for (let i = 0; i < 10; i++) yield* ask()
-      for (let i = 0; i < 5; i++) assert.strictEqual(yield* ask(2_000), "upstream_timeout")
+      for (let i = 0; i < 10; i++) yield* ask("only-a")
+      for (let i = 0; i < 5; i++) assert.strictEqual(yield* ask("only-a", 2_000), "upstream_timeout")
       const { healthOf } = yield* Breakers
       assert.strictEqual(healthOf("a/m").trippedForMs(yield* monotonicMs), 0)
-      for (let i = 0; i < 5; i++) yield* ask(5_000)
+      for (let i = 0; i < 5; i++) yield* ask("only-a", 5_000)
       assert.deepStrictEqual(recorded(), [
         ...Array(10).fill("success"),
         ...Array(5).fill("client_deadline"),

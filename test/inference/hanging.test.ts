@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { TestClock } from "effect/testing"
+import { timeouts } from "../support/settings.ts"
 import { hangs, makeWorld, takes } from "./load.ts"
-import { timeouts } from "./world.ts"
 
 describe("a provider that hangs beside a healthy one", () => {
   it.effect(

@@ -17,8 +17,9 @@ import type { Candidate } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { Dice } from "../fuzz/Dice.ts"
 import { ask, chat } from "../routing/world.ts"
+import { timeouts } from "../support/settings.ts"
 import { startedClock } from "../support/started-clock.ts"
-import { attempts, type Fate, makeUpstream, piece, settings, timeouts } from "./world.ts"
+import { attempts, type Fate, makeUpstream, piece, settings } from "./world.ts"
 
 /** The route `hedged` asks `a/m`, and when that is late `b/m`; `c/m` has no price. */
 

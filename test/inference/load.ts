@@ -8,16 +8,9 @@ import { callWhole, deadlineOf } from "../../src/inference/upstream-call.ts"
 import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { ask } from "../routing/world.ts"
+import { timeouts } from "../support/settings.ts"
 import { START_MS, startedClock } from "../support/started-clock.ts"
-import {
-  attempts,
-  type Fate,
-  type limits,
-  makeUpstream,
-  settings,
-  timeouts,
-  type UpstreamCall,
-} from "./world.ts"
+import { attempts, type Fate, type limits, makeUpstream, settings, type UpstreamCall } from "./world.ts"
 
 export const hangs: Fate = { afterMs: Number.POSITIVE_INFINITY }
 /** An answer of few words, for which 1,000 ms are expected of a candidate nobody has heard from. */

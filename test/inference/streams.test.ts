@@ -9,17 +9,9 @@ import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
+import { timeouts } from "../support/settings.ts"
 import { START_MS, startedClock } from "../support/started-clock.ts"
-import {
-  connection,
-  event,
-  type Fate,
-  makeLedger,
-  makeUpstream,
-  replica,
-  settings,
-  timeouts,
-} from "./world.ts"
+import { connection, event, type Fate, makeLedger, makeUpstream, replica, settings } from "./world.ts"
 
 /** A streamed answer's story under virtual time: what the client gets, what is recorded, who is asked. */
 

@@ -1,7 +1,6 @@
-import { Clock, Context, Effect, Exit, Layer, Redacted, Result } from "effect"
+import { Clock, Context, Effect, Exit, Layer, Result } from "effect"
 import type { ModelConfig } from "../../src/catalog/model.ts"
 import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
-import { Settings } from "../../src/config/Settings.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import type { Usage } from "../../src/domain/Usage.ts"
@@ -20,24 +19,13 @@ import { Breakers } from "../../src/routing/Breakers.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { price, refs, route, simulated } from "../routing/world.ts"
+import { settingsOf, timeouts } from "../support/settings.ts"
 import { START_MS } from "../support/started-clock.ts"
 
 /**
  * The whole story of a request between doubles at its edges. Three providers serve the route `auto`: `a` is the
  * cheapest and goes first while nothing is known, then `b`; `c` has no price. `b/big` takes longer prompts.
  */
-
-export const timeouts = {
-  connectMs: 3_000,
-  headersMs: 15_000,
-  bodyMs: 15_000,
-  deadlineMs: 60_000,
-  streamMs: 120_000,
-  firstTokenMs: 10_000,
-  keepAliveMs: 15_000,
-  clientStallMs: 30_000,
-  drainMs: 20_000,
-}
 
 export const limits = {
   maxAttempts: 4,
@@ -110,16 +98,7 @@ const gateway: GatewayConfig = {
   ledger: { journal: "memory", journalMaxBytes: 0 },
 }
 
-export const settings = Layer.succeed(Settings, {
-  host: "127.0.0.1",
-  port: 0,
-  docs: true,
-  metrics: true,
-  dataDir: "unused",
-  adminJwtSecret: Redacted.make("unused"),
-  maxBodyBytes: 1_000_000,
-  gateway,
-})
+export const settings = settingsOf(gateway)
 
 /** How one upstream call goes: an answer after a time, or an error, or (`Infinity`) silence. */
 export interface Fate {

@@ -1,9 +1,9 @@
-import { Clock, Effect, Exit, Random } from "effect"
+import { Clock, Effect, Random } from "effect"
 import type { SimulatedProviderConfig } from "../../src/config/GatewayConfig.ts"
 import type { StoredRequest } from "../../src/replay/logged-request.ts"
-import { Breakers } from "../../src/routing/Breakers.ts"
 import { Router } from "../../src/routing/Router.ts"
 import type { Weights } from "../../src/routing/score.ts"
+import { attempt } from "../routing/planning.ts"
 import { ask, chat, price, refs, route, simulated, steppingClock, world } from "../routing/world.ts"
 
 /** Rows as the ledger would have them of requests that the real router sent to simulated providers, in no time. */
@@ -25,7 +25,6 @@ export const routedLog = (
 ): Effect.Effect<ReadonlyArray<StoredRequest>> =>
   Effect.gen(function* () {
     const router = yield* Router
-    const breakers = yield* Breakers
     const rows: Array<StoredRequest> = []
     for (let i = 0; i < requests; i++) {
       yield* Effect.sleep(500)
@@ -42,32 +41,14 @@ export const routedLog = (
         remainingMs: 60_000,
       })
       const attempts: Array<StoredRequest["attempts"][number]> = []
-      for (const { call, features, key, model, provider } of plan.candidates) {
-        const calledMs = yield* Clock.currentTimeMillis
-        const exit = yield* Effect.exit(
-          breakers.run(
-            key,
-            { expectedMs: 300, tookMs: () => 300, lateAfterMs: 60_000, isAnswering: () => false },
-            call.complete(60_000),
-          ),
-        )
-        const error = Exit.findErrorOption(exit)
-        const ms = (yield* Clock.currentTimeMillis) - calledMs
-        const usage = Exit.isSuccess(exit) ? exit.value.usage : null
-        const kind = error._tag === "Some" ? error.value.kind : "server_error"
-        yield* router.observe({
-          key,
-          mode: "whole",
-          features,
-          outcome: Exit.isSuccess(exit)
-            ? { _tag: "success", ms, outputTokens: usage?.outputTokens ?? null }
-            : { _tag: "failure", kind, ms },
-        })
+      for (const candidate of plan.candidates) {
+        const { model, provider } = candidate
+        const { outcome, usage } = yield* attempt(candidate, 300)
         const { inputNanoPer1M = 0, outputNanoPer1M = 0 } = model.price ?? {}
         attempts.push({
           provider: provider.name,
           model: model.name,
-          outcome: Exit.isSuccess(exit) ? "success" : kind,
+          outcome,
           input_tokens: usage?.inputTokens ?? null,
           output_tokens: usage?.outputTokens ?? null,
           cached_tokens: usage?.cachedTokens ?? null,
@@ -79,7 +60,7 @@ export const routedLog = (
             usage &&
             Math.round((usage.inputTokens * inputNanoPer1M + usage.outputTokens * outputNanoPer1M) / 1e6),
         })
-        if (Exit.isSuccess(exit)) break
+        if (outcome === "success") break
       }
       const answered = attempts.at(-1)?.outcome === "success"
       rows.push({

@@ -3,18 +3,9 @@ import { Effect, Layer } from "effect"
 import { TestClock } from "effect/testing"
 import type { CallMode } from "../../src/domain/Chat.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { type Features, Statistics } from "../../src/routing/Statistics.ts"
+import { Statistics } from "../../src/routing/Statistics.ts"
 import { startedClock } from "../support/started-clock.ts"
-
-const features: Features = {
-  application: undefined,
-  conversation: undefined,
-  inputTokens: 10,
-  cachedTokens: 0,
-  outputLimit: undefined,
-  modelLimit: undefined,
-  inFlight: 0,
-}
+import { features } from "./planning.ts"
 
 const setup = Effect.gen(function* () {
   const statistics = yield* Statistics

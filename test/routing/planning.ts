@@ -1,9 +1,10 @@
-import { Effect } from "effect"
+import { Clock, Effect, Exit } from "effect"
 import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
 import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { blamedParam, exclusionText } from "../../src/routing/exclusion.ts"
+import type { Candidate } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
 import type { Features } from "../../src/routing/Statistics.ts"
 import { ask, chat } from "./world.ts"
@@ -76,6 +77,35 @@ export const answered = (
       { times: times - 1 },
     ),
   )
+
+/** Calls a candidate of a plan, and lets the router learn how that went. */
+export const attempt = ({ call, features, key }: Candidate, expectedMs: number) =>
+  Effect.gen(function* () {
+    const router = yield* Router
+    const breakers = yield* Breakers
+    const calledMs = yield* Clock.currentTimeMillis
+    const exit = yield* Effect.exit(
+      breakers.run(
+        key,
+        { expectedMs, tookMs: () => expectedMs, lateAfterMs: 60_000, isAnswering: () => false },
+        call.complete(60_000),
+      ),
+    )
+    const ms = (yield* Clock.currentTimeMillis) - calledMs
+    const error = Exit.findErrorOption(exit)
+    const kind = error._tag === "Some" ? error.value.kind : "server_error"
+    const usage = Exit.isSuccess(exit) ? exit.value.usage : null
+    yield* router.observe({
+      key,
+      mode: "whole",
+      features,
+      outcome: Exit.isSuccess(exit)
+        ? { _tag: "success", ms, outputTokens: usage?.outputTokens ?? null }
+        : { _tag: "failure", kind, ms },
+    })
+    return { ms, outcome: Exit.isSuccess(exit) ? ("success" as const) : kind, usage }
+  })
+
 export const failed = (key: string, times: number) =>
   Router.use((router) =>
     Effect.repeat(

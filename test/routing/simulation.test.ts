@@ -1,11 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Random } from "effect"
+import { Clock, Effect, Random } from "effect"
 import type { RouteConfig, SimulatedProviderConfig } from "../../src/config/GatewayConfig.ts"
-import { Breakers } from "../../src/routing/Breakers.ts"
 import type { ChosenBy } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { seeds } from "../support/seeds.ts"
-import { features } from "./planning.ts"
+import { attempt, features } from "./planning.ts"
 import { ask, chat, price, refs, route, simulated, steppingClock, world } from "./world.ts"
 
 /** Whole routing under virtual time: plan, attempt in plan order until one answers, learn. One request at a time. */
@@ -35,7 +34,6 @@ const simulate = (
 ): Effect.Effect<ReadonlyArray<Served>> =>
   Effect.gen(function* () {
     const router = yield* Router
-    const breakers = yield* Breakers
     const request = ask("Tell me something")
     const served: Array<Served> = []
     for (let i = 0; i < requests; i++) {
@@ -50,34 +48,13 @@ const simulate = (
       })
       let answeredBy: string | undefined
       let lostMs = 0
-      for (const { call, features, key } of plan.candidates) {
-        const startedAt = yield* Clock.currentTimeMillis
-        const exit = yield* Effect.exit(
-          breakers.run(
-            key,
-            { expectedMs: 1_000, tookMs: () => 1_000, lateAfterMs: 60_000, isAnswering: () => false },
-            call.complete(60_000),
-          ),
-        )
-        const error = Exit.findErrorOption(exit)
-        const ms = (yield* Clock.currentTimeMillis) - startedAt
-        yield* router.observe({
-          key,
-          mode: "whole",
-          features,
-          outcome: Exit.isSuccess(exit)
-            ? {
-                _tag: "success",
-                ms,
-                outputTokens: exit.value.usage?.outputTokens ?? null,
-              }
-            : { _tag: "failure", kind: error._tag === "Some" ? error.value.kind : "server_error", ms },
-        })
-        if (Exit.isFailure(exit)) lostMs += ms
-        if (Exit.isSuccess(exit)) {
-          answeredBy = key
+      for (const candidate of plan.candidates) {
+        const { ms, outcome } = yield* attempt(candidate, 1_000)
+        if (outcome === "success") {
+          answeredBy = candidate.key
           break
         }
+        lostMs += ms
       }
       served.push({
         atMs,

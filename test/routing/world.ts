@@ -1,4 +1,4 @@
-import { type Clock, Duration, Effect, Layer, Redacted, Result } from "effect"
+import { type Clock, Duration, Effect, Layer, Result } from "effect"
 import type { ModelConfig, Price } from "../../src/catalog/model.ts"
 import type {
   CandidateRef,
@@ -6,7 +6,6 @@ import type {
   RouteConfig,
   SimulatedProviderConfig,
 } from "../../src/config/GatewayConfig.ts"
-import { Settings } from "../../src/config/Settings.ts"
 import type { CallMode, ChatRequest } from "../../src/domain/Chat.ts"
 import type { Task } from "../../src/domain/Task.ts"
 import type { Provider, Unsupported } from "../../src/providers/Provider.ts"
@@ -15,6 +14,7 @@ import { makeSimulated } from "../../src/providers/vendors/simulated/simulated.t
 import { Breakers } from "../../src/routing/Breakers.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
+import { settingsOf, timeouts } from "../support/settings.ts"
 import { START_MS } from "../support/started-clock.ts"
 
 /** A small gateway for routing tests: one model `m` per provider unless told otherwise. */
@@ -84,17 +84,7 @@ export const world = (
     priceLayers: new Map(),
     off: new Map(),
     routes: new Map(routes.map((each) => [each.name, each])),
-    timeouts: {
-      connectMs: 3_000,
-      headersMs: 60_000,
-      bodyMs: 60_000,
-      deadlineMs: 60_000,
-      streamMs: 60_000,
-      firstTokenMs: 10_000,
-      keepAliveMs: 15_000,
-      clientStallMs: 30_000,
-      drainMs: 20_000,
-    },
+    timeouts: { ...timeouts, headersMs: 60_000, bodyMs: 60_000, streamMs: 60_000 },
     limits: {
       maxAttempts: 4,
       retryRatio: 0.2,
@@ -107,16 +97,7 @@ export const world = (
     },
     ledger: { journal: "memory", journalMaxBytes: 0 },
   }
-  const settings = Layer.succeed(Settings, {
-    host: "127.0.0.1",
-    port: 0,
-    docs: true,
-    metrics: true,
-    dataDir: "unused",
-    adminJwtSecret: Redacted.make("unused"),
-    maxBodyBytes: 1_000_000,
-    gateway,
-  })
+  const settings = settingsOf(gateway)
   const made = Layer.effect(
     Providers,
     Effect.map(

@@ -1,9 +1,8 @@
-import { Clock, Context, Effect, Layer, Redacted, type Scope } from "effect"
+import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Authenticator } from "../../src/auth/Authenticator.ts"
 import type { ModelConfig, Price } from "../../src/catalog/model.ts"
 import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
-import { Settings } from "../../src/config/Settings.ts"
 import { InferenceEndpoints } from "../../src/http/InferenceEndpoints.ts"
 import type { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { Idempotency } from "../../src/idempotency/Idempotency.ts"
@@ -20,6 +19,7 @@ import { Breakers } from "../../src/routing/Breakers.ts"
 import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { refs, route, simulated } from "../routing/world.ts"
+import { settingsOf, timeouts } from "../support/settings.ts"
 
 /**
  * The gateway of all worlds, everything between its edges real. Three providers serve the route `auto`: `a` is the
@@ -27,18 +27,6 @@ import { refs, route, simulated } from "../routing/world.ts"
  */
 
 export type ProviderName = "a" | "b" | "c"
-
-export const timeouts = {
-  connectMs: 3_000,
-  headersMs: 15_000,
-  bodyMs: 15_000,
-  deadlineMs: 60_000,
-  streamMs: 120_000,
-  firstTokenMs: 10_000,
-  keepAliveMs: 15_000,
-  clientStallMs: 30_000,
-  drainMs: 20_000,
-}
 
 const usualLimits = {
   maxAttempts: 4,
@@ -101,18 +89,6 @@ const gatewayOf = (changes: LimitChanges): GatewayConfig => ({
   ledger: { journal: "memory", journalMaxBytes: 0 },
 })
 
-const settingsOf = (changes: LimitChanges) =>
-  Layer.succeed(Settings, {
-    host: "127.0.0.1",
-    port: 0,
-    docs: true,
-    metrics: true,
-    dataDir: "unused",
-    adminJwtSecret: Redacted.make("unused"),
-    maxBodyBytes: 1_000_000,
-    gateway: gatewayOf(changes),
-  })
-
 /** Without its samples of the event loop, which has no delay here: they come four times a second. */
 const admission = Admission.layerNoDeps.pipe(
   Layer.provide(Layer.succeed(EventLoopDelay, { take: () => 0 })),
@@ -149,7 +125,7 @@ export const startGateway = ({ edges, idempotency, journal, limits }: Surroundin
           Layer.provide(Ledger.layerOn(journal, OVERFLOW_CHARACTERS)),
           Layer.provide([
             edges,
-            settingsOf(limits),
+            settingsOf(gatewayOf(limits)),
             Layer.succeed(IdempotencyLimits, idempotencyOf(idempotency)),
           ]),
         ),

@@ -2,6 +2,7 @@ import { Effect, Exit, Layer, Scope } from "effect"
 import { AuthError } from "../../src/auth/AuthError.ts"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { Dice } from "../fuzz/Dice.ts"
+import { timeouts } from "../support/settings.ts"
 import { START_MS } from "../support/started-clock.ts"
 import { VirtualTime } from "../support/virtual-time.ts"
 import { Books, type Row } from "./Books.ts"
@@ -16,7 +17,6 @@ import {
   providerNames,
   startGateway,
   targets,
-  timeouts,
 } from "./gateway.ts"
 import { Process } from "./Process.ts"
 import { Upstream, type UpstreamCall } from "./Upstream.ts"
