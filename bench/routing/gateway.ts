@@ -19,7 +19,7 @@ import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { settingsOf } from "../../test/support/settings.ts"
 import { VirtualTime } from "../../test/support/virtual-time.ts"
-import type { Served } from "./play.ts"
+import { DEADLINE_MS, type Served } from "./play.ts"
 import type { CandidateTruth, Fate, Run } from "./world.ts"
 
 /** The gateway's own router, statistics, breakers and attempts in a world, under virtual time. */
@@ -28,8 +28,8 @@ const timeouts: GatewayConfig["timeouts"] = {
   connectMs: 3_000,
   headersMs: 300_000,
   bodyMs: 60_000,
-  deadlineMs: 600_000,
-  streamMs: 600_000,
+  deadlineMs: DEADLINE_MS,
+  streamMs: DEADLINE_MS,
   firstTokenMs: 120_000,
   keepAliveMs: 15_000,
   clientStallMs: 30_000,

@@ -32,6 +32,8 @@ export interface Served {
 const MAX_ATTEMPTS = 4
 /** A rival's patience with a call that hangs. */
 const HANG_MS = 60_000
+/** What takes longer is no answer any more. */
+export const DEADLINE_MS = 600_000
 
 /** Plays a world with a policy that falls back to its next choice at once, and asks nobody twice. */
 export const play = (run: Run, makePolicy: (run: Run) => Policy): ReadonlyArray<Served> => {
@@ -51,9 +53,11 @@ export const play = (run: Run, makePolicy: (run: Run) => Policy): ReadonlyArray<
     const startedMs = time.nowMs
     policy.started?.(candidate, startedMs)
     const fate = run.begin(request, candidate, attempts, startedMs)
-    const totalMs = Math.min(fate.totalMs, HANG_MS)
-    const answered = fate.kind === "answers"
-    const ms = run.mode === "stream" ? Math.min(fate.firstMs, HANG_MS) : totalMs
+    const untilMs = ask.atMs + DEADLINE_MS - startedMs
+    const totalMs = Math.min(fate.totalMs, fate.kind === "hangs" ? HANG_MS : untilMs)
+    const ms = run.mode === "stream" ? Math.min(fate.firstMs, totalMs) : totalMs
+    const answered =
+      fate.kind === "answers" && (run.mode === "stream" ? fate.firstMs : fate.totalMs) <= untilMs
     time.at(startedMs + totalMs, () => {
       run.end(request, candidate, fate, time.nowMs)
       const { kind, outputTokens, retryAfterMs } = fate
@@ -61,7 +65,7 @@ export const play = (run: Run, makePolicy: (run: Run) => Policy): ReadonlyArray<
       policy.ended?.(candidate, { kind, ms, totalMs, inputTokens, outputTokens, retryAfterMs }, time.nowMs)
       const spent = usd + fate.usd
       const left = rest.filter((other) => other !== candidate)
-      if (answered || left.length === 0 || attempts + 1 >= MAX_ATTEMPTS) {
+      if (answered || left.length === 0 || attempts + 1 >= MAX_ATTEMPTS || totalMs >= untilMs) {
         served[request] = {
           ms: startedMs - ask.atMs + ms,
           usd: spent,
@@ -72,7 +76,7 @@ export const play = (run: Run, makePolicy: (run: Run) => Policy): ReadonlyArray<
     })
   }
   for (const [request, ask] of run.asks.entries()) time.at(ask.atMs, () => attempt(request, ask, all, 0, 0))
-  time.run(Effect.sleep((run.asks.at(-1)?.atMs ?? 0) + 10 * HANG_MS))
+  time.run(Effect.sleep((run.asks.at(-1)?.atMs ?? 0) + 2 * DEADLINE_MS))
   return served
 }
 
