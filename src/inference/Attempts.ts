@@ -95,6 +95,7 @@ const make = Effect.gen(function* () {
       // The wait after that one may have lasted longer than it should.
       if (last !== undefined && recorder.now() >= deadlineAt) return Effect.fail(last)
       const startedAt = recorder.attemptStarted()
+      const startedMs = monotonicMsUnsafe(clock)
       const remainingMs = deadlineAt - startedAt
       const patienceMs = patienceWith(candidate, next, {
         attempts: recorder.attemptCount,
@@ -147,7 +148,9 @@ const make = Effect.gen(function* () {
             const ms = tookMs()
             measure(update, candidate, record, ms)
             if (isHurried && record.outcome === "timeout") return Effect.void
-            return learn(router, candidate, call.mode, record, ms)
+            const lives =
+              record.outcome === "timeout" && breakers.healthOf(candidate.key).livesSince(startedMs)
+            return learn(router, candidate, call.mode, record, ms, lives)
           }),
           Effect.map((answer) => ({ candidate, answer, cost: price(answer) })),
         )
@@ -363,6 +366,7 @@ const learn = (
   mode: CallMode,
   { outcome, usage }: AttemptRecord,
   ms: number,
+  lives: boolean,
 ): Effect.Effect<void> => {
   if (outcome === "cancelled" || outcome === "defect" || outcome === "lost") return Effect.void
   return router.observe({
@@ -381,7 +385,7 @@ const learn = (
           }
         : outcome === "hedged"
           ? { _tag: "cut", ms }
-          : { _tag: "failure", kind: outcome, ms },
+          : { _tag: "failure", kind: outcome, ms, lives },
   })
 }
 

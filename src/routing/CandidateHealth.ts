@@ -6,6 +6,7 @@ import {
 } from "../domain/ProviderError.ts"
 import { ConcurrencyLimit } from "./ConcurrencyLimit.ts"
 import { MAX_COOLDOWN_MS, OperatorRest, PROBE_WAIT_MS } from "./OperatorRest.ts"
+import { unusualRun } from "./unusual-run.ts"
 
 /** What is known of a call before it leaves. */
 export interface CallForecast {
@@ -44,7 +45,12 @@ interface Call {
   readonly inFlight: number
 }
 
+/** Failures in a row that open the circuit: more of a candidate whose calls often fail, unless as many are that unlikely. */
 const CONSECUTIVE_FAILURES = 5
+const MOST_CONSECUTIVE_FAILURES = 15
+const UNLIKELY = 0.001
+/** Weight of a call in the share that fails. */
+const SHARE_WEIGHT = 0.05
 /** 2, 4 and 5 seconds, then a twentieth of the outage so far, and no less than what many failures would take: what probes cost stays small. */
 const FIRST_OPENING_MS = 2_000
 const SHORT_OPENING_MS = 5_000
@@ -84,7 +90,10 @@ export class CandidateHealth {
   #era = 0
   /** In a row, while the circuit is closed; from the time on, a probe should say whether that goes on. */
   #failures = 0
+  #failuresToTrip = CONSECUTIVE_FAILURES
   #doubtedFromMs = 0
+  /** Share of calls that failed while the circuit was closed. */
+  #failureShare = 0
   #trip: "none" | "circuit" | "cooldown" = "none"
   #untilMs = Number.NEGATIVE_INFINITY
   /** Of this era. */
@@ -104,6 +113,8 @@ export class CandidateHealth {
   readonly #waiting = new Set<Call>()
   /** Calls under way that began after the newest one with a sign of life, oldest first. */
   readonly #silent = new Set<Call>()
+  /** When the newest call with a sign of life began. */
+  #livedAtMs = Number.NEGATIVE_INFINITY
   /** The era of the latest call. */
   #askedInEra = -1
   /** How long the latest limit was waited for that did not say when it ends. */
@@ -172,8 +183,9 @@ export class CandidateHealth {
     // A call already in flight when the trip began knows nothing newer.
     if (!isNews) return
     this.#failures = 0
+    this.#failedProbeMs = 0
     if (this.#trip === "none") {
-      this.#failedProbeMs = 0
+      this.#failureShare -= SHARE_WEIGHT * this.#failureShare
       return
     }
     this.#answering = true
@@ -181,7 +193,6 @@ export class CandidateHealth {
     if (this.#answers < ANSWERS_TO_RECOVER) return
     this.#trip = "none"
     this.#era += 1
-    this.#failedProbeMs = 0
     this.#recovered = true
   }
 
@@ -192,6 +203,8 @@ export class CandidateHealth {
     const lesson = dispositions[error.kind].breaker
     if (lesson === "ignore") return
     this.#learnLimit(call, nowMs, error)
+    // One call that is long among others that are answered is no outage.
+    if (error.kind === "timeout" && this.livesSince(call.startedMs)) return
     if (isNews && call.probe) {
       this.#failedProbeMs = nowMs - call.startedMs
       this.#passedOver = 0
@@ -207,11 +220,18 @@ export class CandidateHealth {
       if (isOfAccount) this.#account.refused(call, nowMs, error)
     }
     if (lesson === "open" || !isNews) return
+    if (this.#trip === "none") {
+      if (this.#failures === 0) {
+        const share = this.#failureShare
+        this.#failuresToTrip = unusualRun(share, UNLIKELY, CONSECUTIVE_FAILURES, MOST_CONSECUTIVE_FAILURES)
+      }
+      this.#failureShare += SHARE_WEIGHT * (1 - this.#failureShare)
+    }
     this.#failures += error.kind === "timeout" ? 2 : 1
     this.#doubtedFromMs = nowMs + FIRST_OPENING_MS
     this.#answers = 0
     if (this.#trip === "circuit") this.#answering = false
-    const trips = this.#trip === "circuit" ? nowMs >= this.#untilMs : this.#failures >= CONSECUTIVE_FAILURES
+    const trips = this.#trip === "circuit" ? nowMs >= this.#untilMs : this.#failures >= this.#failuresToTrip
     if (!trips) return
     this.#why = error.kind
     this.#open(nowMs, Math.min(error.retryAfterMs ?? 0, MAX_COOLDOWN_MS), nowMs - call.startedMs)
@@ -244,6 +264,12 @@ export class CandidateHealth {
   /** Calls in flight above which others are preferred. */
   get limit(): number {
     return this.#limit.value
+  }
+
+  /** Tells that a call which began later has brought something. */
+  livesSince(startedMs: number): boolean {
+    this.#takeLife()
+    return this.#livedAtMs > startedMs
   }
 
   /** Milliseconds until the candidate should be asked again; 0 = not tripped. */
@@ -352,6 +378,7 @@ export class CandidateHealth {
 
   /** A call that has brought something tells that those before it are long, and not that they hang. */
   #livesSince(call: Call): void {
+    this.#livedAtMs = Math.max(this.#livedAtMs, call.startedMs)
     if (!this.#silent.has(call)) return
     for (const earlier of this.#silent) {
       this.#silent.delete(earlier)

@@ -37,7 +37,13 @@ export interface Observation {
         readonly inputTokens?: number | undefined
         readonly cachedTokens?: number | undefined
       }
-    | { readonly _tag: "failure"; readonly kind: ProviderErrorKind; readonly ms: number }
+    | {
+        readonly _tag: "failure"
+        readonly kind: ProviderErrorKind
+        readonly ms: number
+        /** Calls that began later are answered. */
+        readonly lives?: boolean
+      }
     /** Another call was sooner: it would have taken longer than this. */
     | { readonly _tag: "cut"; readonly ms: number }
 }
@@ -140,7 +146,8 @@ export class Statistics extends Context.Service<
       if (outcome._tag === "failure") {
         // Whoever says to stay away is there, and is left alone for as long.
         if (dispositions[outcome.kind].breaker !== "count") return
-        seen.reliability.failed(nowMs, outcome.ms, outcome.kind === "timeout" ? outcome.ms : 0)
+        if (outcome.lives === true) seen.reliability.outlasted(nowMs, outcome.ms)
+        else seen.reliability.failed(nowMs, outcome.ms, outcome.kind === "timeout" ? outcome.ms : 0)
         return
       }
       seen.reliability.succeeded(nowMs, outcome.ms)

@@ -2,7 +2,7 @@
 import type { Candidate } from "./plan.ts"
 
 /** Beyond it a call that is made to see how a candidate is says enough. */
-const LEAST_TRIAL_MS = 3_000
+const LEAST_TRIAL_MS = 1_500
 const TRIAL_RATIO = 3
 
 /** Has a candidate asked first that is not the best: it is waited for no longer than that is worth. */

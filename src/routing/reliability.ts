@@ -1,3 +1,5 @@
+import { unusualRun } from "./unusual-run.ts"
+
 /**
  * How often one candidate's calls fail, how long that takes, and how long its answers may take. Old evidence fades by
  * half-life, so that a candidate nobody asks is trusted again, and by a limit on its weight. A limit of its vendor's is no
@@ -17,9 +19,12 @@ const PRIOR_WEIGHT = 4
  * Share of successes from which a candidate is healthy: of one that has failed in a row lately, that it has to come back to, as
  * otherwise one that always fails would be asked first again and again in quiet times.
  */
-const HEALTHY = 0.5
+const HEALTHY = 0.35
 const HEALTHY_AGAIN = 0.8
 const FAILURES_TO_DOUBT = 2
+/** Of a candidate whose calls often fail more are needed: so many that they are that unlikely. */
+const MOST_FAILURES_TO_DOUBT = 15
+const UNLIKELY = 0.003
 /** Weight of the latest failure in how long failures take. */
 const FAILURE_WEIGHT = 0.2
 
@@ -44,6 +49,7 @@ export class Reliability {
   #succeeded = 0
   /** Up to now; 0 when the latest attempt succeeded. */
   #failuresInRow = 0
+  #failuresToDoubt = FAILURES_TO_DOUBT
   /** Mean milliseconds until a failure. */
   #failureMs = 0
   /**
@@ -54,7 +60,7 @@ export class Reliability {
   #answered = false
 
   succeeded(nowMs: number, ms: number): void {
-    this.#count(nowMs, true)
+    this.#count(nowMs, true, 1, 0)
     this.#longestMs = Math.max(ms, this.#longestMs + LONGEST_FADE * (ms - this.#longestMs))
     this.#answered = true
   }
@@ -62,9 +68,15 @@ export class Reliability {
   /** `waitedMs` is how long no answer was waited for, if that was the failure. */
   failed(nowMs: number, ms: number, waitedMs = 0): void {
     // Who hangs once will hang again.
-    this.#count(nowMs, false, waitedMs > 0 ? 2 : 1)
-    this.#failureMs += (this.#failureMs === 0 ? 1 : FAILURE_WEIGHT) * (ms - this.#failureMs)
+    this.#count(nowMs, false, waitedMs > 0 ? 2 : 1, this.#failuresInRow + 1)
+    this.#learnFailureMs(ms)
     if (!this.#answered) this.#longestMs = Math.max(this.#longestMs, Math.min(waitedMs, MAX_UNKNOWN_WAIT_MS))
+  }
+
+  /** Counts a call that was left, although others that began later are answered: it is long, and the candidate is well. */
+  outlasted(nowMs: number, ms: number): void {
+    this.#count(nowMs, false, 1, this.#failuresInRow)
+    this.#learnFailureMs(ms)
   }
 
   /** Forgets failures: the candidate has recovered from what they were of. */
@@ -77,7 +89,7 @@ export class Reliability {
   /** Tells a candidate that comes after every healthy one, whatever its score. */
   isUnhealthy(nowMs: number): boolean {
     const share = this.availability(nowMs)
-    return share < HEALTHY || (this.#failuresInRow >= FAILURES_TO_DOUBT && share < HEALTHY_AGAIN)
+    return share < HEALTHY || (this.#failuresInRow >= this.#failuresToDoubt && share < HEALTHY_AGAIN)
   }
 
   /** Predicts the share of attempts that succeed, above 0 and at most 1. */
@@ -113,12 +125,20 @@ export class Reliability {
     return 2 ** (Math.min(0, this.#atMs - nowMs) / halfLifeMs)
   }
 
-  #count(nowMs: number, succeeded: boolean, weight = 1): void {
+  #learnFailureMs(ms: number): void {
+    this.#failureMs += (this.#failureMs === 0 ? 1 : FAILURE_WEIGHT) * (ms - this.#failureMs)
+  }
+
+  #count(nowMs: number, succeeded: boolean, weight: number, failuresInRow: number): void {
+    if (this.#failuresInRow === 0 && failuresInRow > 0) {
+      const share = 1 - this.availability(nowMs)
+      this.#failuresToDoubt = unusualRun(share, UNLIKELY, FAILURES_TO_DOUBT, MOST_FAILURES_TO_DOUBT)
+    }
     const factor = this.#decay(nowMs)
     const keep = this.#attempts * factor > MAX_WEIGHT - 1 ? (MAX_WEIGHT - 1) / this.#attempts : factor
     this.#attempts = this.#attempts * keep + weight
     this.#succeeded = this.#succeeded * keep + (succeeded ? 1 : 0)
-    this.#failuresInRow = succeeded ? 0 : this.#failuresInRow + 1
+    this.#failuresInRow = failuresInRow
     this.#atMs = nowMs
   }
 }

@@ -153,6 +153,27 @@ describe("long answers", () => {
     )
   })
 
+  it.effect("that come together are left, and the others stay: what began later is answered", () => {
+    let calls = 0
+    const { asked, ended, run, send } = makeWorld(({ target }) => {
+      if (target !== "a/m") return takes(2_000)
+      calls += 1
+      return takes(calls > 100 && calls <= 110 ? 14_000 : 300)
+    })
+    return run(
+      Effect.gen(function* () {
+        yield* send(100, 50)
+        yield* send(10, 0)
+        yield* send(300, 50)
+        yield* TestClock.adjust("1 minute")
+        const moved = ended.filter(({ attempts }) => attempts[0] === "a timeout")
+        assert.lengthOf(moved, 10)
+        // They, and who asks to see how the other one is.
+        assert.isAtMost(asked("b/m"), 20)
+      }),
+    )
+  })
+
   it.effect("among short ones make nobody suspect: only they are left, soon, and the others stay", () => {
     let calls = 0
     const { asked, ended, run, send } = makeWorld(({ target }) =>

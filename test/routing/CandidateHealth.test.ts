@@ -93,6 +93,20 @@ describe("calls that hang", () => {
     assert.isTrue(health.isSuspect(2 * SECOND))
   })
 
+  it("count for nothing when they time out while others that began later are answered", () => {
+    const { begin, hang, health, succeed } = setup()
+    const long = hang(0, 10)
+    succeed(SECOND)
+    for (const call of long) health.failed(call, 4 * SECOND, error("timeout"))
+    assert.strictEqual(health.trippedForMs(4 * SECOND), 0)
+    assert.isFalse(health.isSuspect(61 * SECOND))
+    // Silence afterwards is none of it.
+    for (const call of [begin(61 * SECOND), begin(61 * SECOND), begin(61 * SECOND)]) {
+      health.failed(call, 70 * SECOND, error("timeout"))
+    }
+    assert.isAbove(health.trippedForMs(70 * SECOND), 0)
+  })
+
   it("wait until they end, however, or bring something", () => {
     const { begin, health } = setup()
     let answering = false
@@ -217,6 +231,42 @@ describe("probes", () => {
     assert.isAbove(health.trippedForMs(MINUTE), 0)
     health.abandoned(probe)
     assert.isTrue(offers(MINUTE))
+  })
+})
+
+describe("the circuit", () => {
+  /** How many failures in a row open it after as many calls, of which a share failed. */
+  const failuresToTrip = (calls: number, share: number): number => {
+    const { fail, health, succeed } = setup()
+    for (let call = 1; call <= calls; call++) {
+      if (Math.floor(call * share) > Math.floor((call - 1) * share)) fail(call)
+      else succeed(call)
+    }
+    succeed(calls)
+    let failures = 0
+    while (health.trippedForMs(calls) === 0) {
+      fail(calls)
+      failures += 1
+    }
+    return failures
+  }
+
+  it("opens late where failures are usual: as many in a row have to be news", () => {
+    assert.strictEqual(failuresToTrip(0, 0), 5)
+    assert.strictEqual(failuresToTrip(500, 0.02), 5)
+    assert.strictEqual(failuresToTrip(500, 1 / 3), 6)
+    assert.strictEqual(failuresToTrip(500, 0.5), 10)
+    assert.strictEqual(failuresToTrip(500, 0.7), 15)
+  })
+
+  it("opens soon again once they were not usual for a while", () => {
+    const { fail, health, succeed } = setup()
+    for (let call = 0; call < 200; call++) call % 2 === 0 ? fail(0) : succeed(0)
+    succeed(0, 60)
+    fail(0, 4)
+    assert.strictEqual(health.trippedForMs(0), 0)
+    fail(0)
+    assert.isAbove(health.trippedForMs(0), 0)
   })
 })
 

@@ -11,6 +11,7 @@ const setup = Effect.gen(function* () {
   const statistics = yield* Statistics
   const clock = yield* Effect.clockWith(Effect.succeed)
   return {
+    statistics,
     answered: (key: string, ms: number, outputTokens: number | null, times = 1, mode: CallMode = "whole") =>
       Effect.repeat(
         statistics.observe({ key, mode, features, outcome: { _tag: "success", ms, outputTokens } }),
@@ -41,6 +42,26 @@ describe("statistics", () => {
       assert.approximately(predict("a/m").ms, 3_800, 1e-6)
       assert.approximately(predict("a/m").outputTokens, 300, 1e-6)
       assert.strictEqual(predict("a/m").availability, 1)
+    }))
+
+  test("take a call that was left for long where others that began later are answered, and not for a failure", () =>
+    Effect.gen(function* () {
+      const { answered, predict, statistics } = yield* setup
+      const left = (key: string, lives: boolean) =>
+        statistics.observe({
+          key,
+          mode: "whole",
+          features,
+          outcome: { _tag: "failure", kind: "timeout", ms: 5_000, lives },
+        })
+      for (const key of ["a/m", "b/m"]) yield* answered(key, 400, 50, 20)
+      for (let call = 0; call < 8; call++) {
+        yield* left("a/m", true)
+        yield* left("b/m", false)
+      }
+      assert.deepStrictEqual([predict("a/m").isUnhealthy, predict("b/m").isUnhealthy], [false, true])
+      assert.isAbove(predict("a/m").availability, predict("b/m").availability)
+      assert.strictEqual(predict("a/m").failureMs, 5_000)
     }))
 
   test("expect of a new candidate the lengths that the others answer with", () =>

@@ -4,12 +4,41 @@ import { Reliability } from "../../src/routing/reliability.ts"
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
-/** Below it a candidate comes after every healthy one. */
 const HEALTHY = 0.5
 
 const repeat = (times: number, step: (index: number) => void) => {
   for (let index = 0; index < times; index++) step(index)
 }
+
+describe("health", () => {
+  it("ends with failures in a row of a candidate that used to answer, and comes back with an answer", () => {
+    const seen = new Reliability()
+    repeat(20, () => seen.succeeded(0, 100))
+    seen.failed(0, 100)
+    assert.isFalse(seen.isUnhealthy(0))
+    repeat(7, () => seen.failed(0, 100))
+    assert.isTrue(seen.isUnhealthy(0))
+    seen.succeeded(0, 100)
+    assert.isFalse(seen.isUnhealthy(0))
+  })
+
+  it("is not lost to a bad patch of a candidate whose calls often fail: its score says that", () => {
+    const seen = new Reliability()
+    repeat(60, (call) => (call % 5 < 2 ? seen.failed(0, 100) : seen.succeeded(0, 100)))
+    repeat(4, () => seen.failed(0, 100))
+    assert.isBelow(seen.availability(0), 0.8)
+    assert.isFalse(seen.isUnhealthy(0))
+    repeat(10, () => seen.failed(0, 100))
+    assert.isTrue(seen.isUnhealthy(0))
+  })
+
+  it("is lost by a candidate of which hardly anything comes", () => {
+    const seen = new Reliability()
+    repeat(100, (call) => (call % 10 === 0 ? seen.succeeded(0, 100) : seen.failed(0, 100)))
+    seen.succeeded(0, 100)
+    assert.isTrue(seen.isUnhealthy(0))
+  })
+})
 
 describe("availability", () => {
   it("starts at 1 and survives a few failures as healthy, not many", () => {
@@ -32,6 +61,18 @@ describe("availability", () => {
     const seen = new Reliability()
     repeat(1_000, (i) => (i % 20 === 0 ? seen.failed(0, 100) : seen.succeeded(0, 100)))
     assert.isAbove(seen.availability(0), 0.9)
+  })
+
+  it("is that of the share of calls that are left while others are answered, soon forgotten", () => {
+    const hanging = new Reliability()
+    const long = new Reliability()
+    for (const seen of [hanging, long]) repeat(100, () => seen.succeeded(0, 100))
+    repeat(2, () => hanging.failed(0, 5_000, 5_000))
+    repeat(2, () => long.outlasted(0, 5_000))
+    assert.isBelow(hanging.availability(0), long.availability(0))
+    assert.isBelow(hanging.availability(3 * MINUTE), 0.94)
+    assert.isAbove(long.availability(3 * MINUTE), 0.97)
+    assert.approximately(long.failureMs, 5_000, 1e-6)
   })
 
   it("comes back with time, soon for what has worked since and late for what has not", () => {
