@@ -24,7 +24,15 @@ import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
-import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
+import {
+  type AttemptState,
+  fallbackOf,
+  isMomentary,
+  mayAskAgain,
+  mayRetry,
+  patienceWith,
+  retryFailed,
+} from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
 
@@ -97,7 +105,9 @@ const make = Effect.gen(function* () {
       const startedAt = recorder.attemptStarted()
       const startedMs = monotonicMsUnsafe(clock)
       const remainingMs = deadlineAt - startedAt
-      const patienceMs = patienceWith(candidate, next, {
+      const { again } = request
+      const isBack = again !== undefined && again.readyAt <= startedAt + candidate.patienceMs
+      const patienceMs = patienceWith(candidate, next ?? (isBack ? again.candidate : undefined), {
         attempts: recorder.attemptCount,
         left: request.left,
         maxAttempts,
@@ -185,7 +195,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, ProviderError> => {
     const { call, deadlineAt, hedging, recorder } = request
     const provider = candidate.provider.name
-    retryBudget.deposit(provider)
+    if (candidate !== request.again?.candidate) retryBudget.deposit(provider)
     const alone = ask(request, candidate, rest[0], call)
     const hedge = hedging?.hedge
     const asked =
@@ -252,12 +262,23 @@ const make = Effect.gen(function* () {
       }
       switch (fallbackOf(state(error))) {
         case "Next":
+          noteMomentary(request, candidate, error)
           return askFrom(request, rest, larger)
         case "NextLarger":
           // Too long for one of them: only the larger ones are asked from here on.
           return askFrom(request, nextLarger, undefined)
-        case "GiveUp":
-          return Effect.fail(fromProviders(failures))
+        case "GiveUp": {
+          const { again } = request
+          const isAskedAgain =
+            again !== undefined &&
+            again.candidate !== candidate &&
+            again.readyAt <= recorder.now() &&
+            mayAskAgain(again.candidate, state(error)) &&
+            retryBudget.withdraw(again.candidate.provider.name)
+          return isAskedAgain
+            ? askFrom(request, [again.candidate], larger)
+            : Effect.fail(fromProviders(failures))
+        }
       }
     })
   }
@@ -271,7 +292,16 @@ const make = Effect.gen(function* () {
     Effect.suspend(() => {
       const deadlineAt = recorder.startedAt + call.deadline.ms
       const hedging = hedges.of(plan)
-      const request: Running<A> = { call, recorder, recordIntent, deadlineAt, failures: [], left: 0, hedging }
+      const request: Running<A> = {
+        call,
+        recorder,
+        recordIntent,
+        deadlineAt,
+        failures: [],
+        left: 0,
+        again: undefined,
+        hedging,
+      }
       // A slow upload or a wait for another replica may have used up the request's time already.
       const candidates = recorder.now() < deadlineAt ? plan.candidates : []
       const answered = askFrom(request, candidates, plan.largerContext)
@@ -320,7 +350,20 @@ interface Running<A extends AnswerSummary> {
   readonly failures: Array<ProviderError>
   /** Calls that were left, or ran out of time. */
   left: number
+  /** Who failed for a moment only, and from when on it may be asked once more: where whoever is last does not answer. */
+  again: { readonly candidate: Candidate; readonly readyAt: number } | undefined
   readonly hedging: Hedging | undefined
+}
+
+/** Remembers the candidate that is back first of those that failed for a moment. */
+const noteMomentary = (
+  request: Pick<Running<never>, "again" | "recorder">,
+  candidate: Candidate,
+  error: ProviderError,
+): void => {
+  if (!isMomentary(error)) return
+  const readyAt = request.recorder.now() + (error.retryAfterMs ?? 0)
+  if (request.again === undefined || readyAt < request.again.readyAt) request.again = { candidate, readyAt }
 }
 
 /** By how much a timer and the clock may differ, in milliseconds. */

@@ -102,6 +102,19 @@ export const fallbackOf = (state: AttemptState): Fallback => {
   return nextLarger !== undefined && canFinish(nextLarger, remainingMs) ? "NextLarger" : "GiveUp"
 }
 
+/** Tells a failure that may be over soon: not one that took its time, and none that comes again. */
+export const isMomentary = ({ kind }: ProviderError): boolean =>
+  kind !== "timeout" && dispositions[kind].retry !== "never"
+
+/**
+ * Tells whether a candidate that failed for a moment is asked once more after the last one was left: better than to tell the
+ * client what that one did, while the others' limits are over.
+ */
+export const mayAskAgain = (
+  candidate: Pick<Asked, "expectedMs">,
+  { attempts, error, maxAttempts, remainingMs }: AttemptState,
+): boolean => error.kind === "timeout" && attempts < maxAttempts && canFinish(candidate, remainingMs)
+
 /** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 

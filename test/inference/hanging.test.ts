@@ -111,6 +111,48 @@ describe("a call that hangs", () => {
     )
   })
 
+  /** Two that are at their limits for a time, and one that hangs. */
+  const limited = (retryAfterMs: number) =>
+    makeWorld(({ atMs, target }) => {
+      if (atMs < 3_000) return takes(200)
+      if (target === "b/m") return hangs
+      return atMs < 3_000 + retryAfterMs
+        ? { afterMs: 40, fails: { kind: "rate_limited", retryAfterMs } }
+        : takes(200)
+    })
+  const learnAndSend = (send: ReturnType<typeof limited>["send"]) =>
+    Effect.gen(function* () {
+      for (const model of ["a/m", "b/m", "c/m"]) yield* send(5, 200, model)
+      yield* send(1, 0, "auto")
+      yield* TestClock.adjust(timeouts.deadlineMs)
+    })
+
+  it.effect("is left by who has nobody else for one that failed for a moment only", () => {
+    const { ended, run, send } = limited(1_000)
+    return run(
+      Effect.gen(function* () {
+        yield* learnAndSend(send)
+        const last = ended.at(-1)
+        assert.sameMembers(last?.attempts.slice(0, 2) ?? [], ["a rate_limited", "c rate_limited"])
+        assert.strictEqual(last?.attempts[2], "b timeout")
+        assert.match(last?.attempts[3] ?? "", /^[ac] success$/)
+        assert.isBelow(last?.ms ?? Number.NaN, 15_000)
+      }),
+    )
+  })
+
+  it.effect("is waited for by who has nobody else, as long as the others say to stay away", () => {
+    const { asked, ended, run, send } = limited(10 * 60_000)
+    return run(
+      Effect.gen(function* () {
+        yield* learnAndSend(send)
+        assert.strictEqual(ended.at(-1)?.attempts.at(-1), "b timeout")
+        assert.isAtLeast(ended.at(-1)?.ms ?? 0, timeouts.headersMs)
+        assert.deepStrictEqual([asked("a/m", 3_000), asked("c/m", 3_000)], [1, 1])
+      }),
+    )
+  })
+
   it.effect("is not left with the last attempt that the request has", () => {
     const { ended, run, send } = makeWorld(
       ({ atMs, target }) => takes(target === "b/m" || atMs < 1_000 ? 200 : 12_000),
