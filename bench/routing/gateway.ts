@@ -231,9 +231,10 @@ export const playGateway = (
       stream: (timeoutMs, to: ChunkSink) =>
         upstream(request, position, timeoutMs, (fate) =>
           Effect.gen(function* () {
-            yield* Effect.sleep(fate.firstMs)
+            yield* Effect.sleep(Math.min(fate.firstMs, timeoutMs))
+            if (fate.firstMs > timeoutMs) return yield* Effect.fail(timedOut(position))
             to.write(chunk({ text: "a", generated: 1 }))
-            yield* Effect.sleep(fate.totalMs - fate.firstMs)
+            yield* Effect.sleep(Math.min(fate.totalMs, timeoutMs) - fate.firstMs)
             const usage = usageOf(request, fate)
             to.write(
               chunk({ finishReason: "stop", semantic: false, usageOnly: true, usage: { usage, raw: null } }),

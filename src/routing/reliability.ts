@@ -21,7 +21,7 @@ const PRIOR_WEIGHT = 4
  */
 const HEALTHY = 0.35
 const HEALTHY_AGAIN = 0.8
-const FAILURES_TO_DOUBT = 2
+const FAILURES_TO_DOUBT = 3
 /** Of a candidate whose calls often fail more are needed: so many that they are that unlikely. */
 const MOST_FAILURES_TO_DOUBT = 15
 const UNLIKELY = 0.003
