@@ -10,6 +10,7 @@ import type { Fault, JsonAnswer, Wire } from "../protocols/Protocol.ts"
 import { untilReset } from "../protocols/retry-after.ts"
 import { answerJson, isEventStream, isJson, jsonOf } from "./answer-body.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
+import { makeKeyGuard } from "./key-guard.ts"
 import { isMissingPath } from "./missing-path.ts"
 import type { OutgoingCall } from "./OutgoingCall.ts"
 import { SseParser } from "./sse.ts"
@@ -28,6 +29,8 @@ export const makeExchanges = (
 ) => {
   /** Wires over which it has answered: what is missing there is something else, a file of the client's for one. */
   const found = new Set<Wire>()
+
+  const quotesKey = makeKeyGuard(apiKey)
 
   const taken = (call: OutgoingCall): void => {
     found.add(call.wire)
@@ -64,7 +67,7 @@ export const makeExchanges = (
       return Effect.fail(failure(call.model, { kind: "needs_rewording", detail: "no such path" }, status))
     }
     const own = inClientsNames(call, call.refused(fault))
-    return Effect.fail(failure(call.model, quotes(own, said, apiKey) ? withheld(own) : own, status, usage))
+    return Effect.fail(failure(call.model, quotes(own, quotesKey) ? withheld(own) : own, status, usage))
   }
 
   const failUnsent = (call: OutgoingCall, error: TransportError) =>
@@ -222,14 +225,8 @@ const transportFault = ({ failure, code, dispatched }: TransportError): Fault =>
     ? badResponse(code)
     : { kind: failure, detail: code, ...(!dispatched && { unsent: true }) }
 
-/** Length of a key that is looked for in texts. Shorter ones are placeholders of local servers ("none", "ollama"), which ordinary texts contain. */
-const MIN_SECRET_LENGTH = 16
-
-/** Looks at the bytes and at what was read from them, where escapes are gone. */
-const quotes = ({ code, detail, message, param }: Fault, said: Buffer, apiKey: string | undefined): boolean =>
-  apiKey !== undefined &&
-  apiKey.length >= MIN_SECRET_LENGTH &&
-  (said.includes(apiKey) || [message, detail, param, code].some((text) => text?.includes(apiKey)))
+const quotes = ({ code, detail, message, param }: Fault, quotesKey: (text: string | undefined) => boolean) =>
+  quotesKey(message) || quotesKey(detail) || quotesKey(param ?? undefined) || quotesKey(code)
 
 const withheld = ({ kind, retryAfterMs }: Fault): Fault => ({
   kind,
