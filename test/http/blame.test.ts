@@ -142,6 +142,40 @@ describe("a model that is not there", () => {
   })
 })
 
+describe("an answer that Google's filter ended, from a compatible API", () => {
+  const i = vendorErrors.length
+  const ended = (finish_reason: string, message: object) =>
+    status(200, { model: "m", choices: [{ index: 0, message, finish_reason }] })
+  const post = async (path: string, body: object) => {
+    const response = await fetch(gateway.url + path, {
+      method: "POST",
+      headers: { "x-api-key": key, "content-type": "application/json" },
+      body: JSON.stringify({ model: `p${2 * i}/m`, ...body }),
+    })
+    return (await response.json()) as Record<string, unknown>
+  }
+
+  it.each(["SAFETY", "PROHIBITED_CONTENT", "content_filter: PROHIBITED_CONTENT"])(
+    "with %s is a refusal in every dialect",
+    async (reason) => {
+      healthy.respond(ended(reason, { role: "assistant", content: "" }))
+      const told = await post("/infer", { prompt: "Hi" })
+      assert.strictEqual(told.finish_reason, "content_filter")
+      const messages = [{ role: "user", content: "Hi" }]
+      const message = await post("/v1/messages", { max_tokens: 9, messages })
+      assert.strictEqual(message.stop_reason, "refusal")
+    },
+  )
+
+  it("is none when the model's call was malformed, and another candidate is asked", async () => {
+    const refused = vendorErrors.findIndex(({ name }) => name.startsWith("somebody: a reason that"))
+    const reason = "function_call_filter: MALFORMED_FUNCTION_CALL"
+    troubled.respond(ended(reason, { role: "assistant" }))
+    const { raw } = await ask(`pair${refused}`)
+    assert.include(raw, "from the other one")
+  })
+})
+
 describe("candidates of which one is down and one refuses", () => {
   it("are no reason to blame the client", async () => {
     const i = vendorErrors.findIndex(({ name }) => name.startsWith("somebody: a reason"))

@@ -5,7 +5,7 @@ import { upstreamFault } from "../fault.ts"
 import type { Fault } from "../Protocol.ts"
 
 /** A reason that ends an answer, or one that leaves none, whatever was said before. */
-type Meaning = { readonly ends: FinishReason } | { readonly fails: ProviderErrorKind }
+export type Meaning = { readonly ends: FinishReason } | { readonly fails: ProviderErrorKind }
 
 const filtered: Meaning = { ends: "content_filter" }
 const unknown: Meaning = { ends: "other" }
@@ -13,7 +13,7 @@ const unknown: Meaning = { ends: "other" }
 const malformed: Meaning = { fails: "no_answer" }
 
 /** Every reason that Google's own package knows: with a new one there, this does not compile. */
-const meanings: ReadonlyMap<unknown, Meaning> = new Map(
+export const meanings: ReadonlyMap<unknown, Meaning> = new Map(
   Object.entries({
     STOP: { ends: "stop" },
     MAX_TOKENS: { ends: "length" },
@@ -63,7 +63,7 @@ export const candidateFault = (value: unknown, isEmpty: boolean): Fault | undefi
     : undefined
 }
 
-const stopped = (kind: ProviderErrorKind, value: unknown): Fault => {
+export const stopped = (kind: ProviderErrorKind, value: unknown): Fault => {
   const reason = typeof value === "string" ? value : undefined
   return upstreamFault(kind, {
     message: `The provider gave no answer: ${reason}`,

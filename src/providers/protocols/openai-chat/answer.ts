@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import type { Completion } from "../../../domain/Chat.ts"
-import { isObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
-import { badResponse } from "../fault.ts"
+import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
+import { badResponse, upstreamFault } from "../fault.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
 import { textOf } from "./content.ts"
 import { inBandFault } from "./errors.ts"
@@ -17,7 +17,7 @@ export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.
   if (fault !== undefined) return Result.fail(fault)
   const choice = choices[0]
   const message = objectAt(choice, "message")
-  if (message === undefined) return Result.fail(badResponse("no choice with a message"))
+  if (message === undefined) return Result.fail(withoutMessage(choice))
   const { usage } = json
   const named = withCallIds(json, choices)
   return Result.succeed({
@@ -30,3 +30,12 @@ export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.
     body: () => (named === undefined ? bytes : JSON.stringify(named)),
   })
 }
+
+/** Returns the fault of an answer without a message: Google's compatible API leaves it out where it did not let the prompt through. */
+const withoutMessage = (choice: JsonObject | undefined): Fault =>
+  readFinishReason(choice?.finish_reason) === "content_filter"
+    ? upstreamFault("content_filter", {
+        message: `The provider blocked the prompt: ${stringAt(choice, "finish_reason")}`,
+        identifiers: [],
+      })
+    : badResponse("no choice with a message")

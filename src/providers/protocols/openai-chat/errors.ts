@@ -2,8 +2,10 @@ import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { usedUpLimits } from "../../http/used-up-limits.ts"
 import { upstreamFault } from "../fault.ts"
+import { stopped } from "../gemini/finish-reason.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseDuration, untilReset, waitInWords, waitOf } from "../retry-after.ts"
+import { failureOf } from "./finish-reason.ts"
 import { envelope, isError, readError, type Said } from "./said.ts"
 import { decided, described } from "./vendor-words.ts"
 
@@ -41,14 +43,15 @@ export const classifyInBand = (data: unknown): Fault => {
 /** Returns the error that a 200 or an event with these choices is instead of an answer; undefined when it is none. */
 export const inBandFault = (json: JsonObject, choices: ReadonlyArray<JsonObject>): Fault | undefined => {
   if (isError(json)) return classifyInBand(json)
-  // Some end an answer that failed on its way like any other; OpenRouter with the error in the choice.
-  const failed = choices.find(
-    ({ finish_reason, native_finish_reason }) =>
-      failures.has(finish_reason) || failures.has(native_finish_reason),
-  )
-  if (failed === undefined) return undefined
-  const { error, finish_reason } = failed
-  return classifyInBand({ error: error ?? { code: failures.get(finish_reason), type: finish_reason } })
+  for (const { error, finish_reason, native_finish_reason } of choices) {
+    const kind = failureOf(finish_reason)
+    if (kind !== undefined) return stopped(kind, finish_reason)
+    // Some end an answer that failed on its way like any other; OpenRouter with the error in the choice.
+    if (failures.has(finish_reason) || failures.has(native_finish_reason)) {
+      return classifyInBand({ error: error ?? { code: failures.get(finish_reason), type: finish_reason } })
+    }
+  }
+  return undefined
 }
 
 /** Finish reasons of answers that are none, and what would have said so in an error. */

@@ -154,6 +154,14 @@ describe("response parsing", () => {
     ["content_filter", "content_filter"],
     ["tool_calls", "tool_calls"],
     ["function_call", "tool_calls"],
+    // Google's own, through proxies and its compatible API.
+    ["STOP", "stop"],
+    ["MAX_TOKENS", "length"],
+    ["SAFETY", "content_filter"],
+    ["PROHIBITED_CONTENT", "content_filter"],
+    ["content_filter: PROHIBITED_CONTENT", "content_filter"],
+    ["content_filter: A_REASON_OF_2030", "content_filter"],
+    ["OTHER", "other"],
     ["a_reason_of_2030", "other"],
     [null, "other"],
     [{ toString: 1 }, "other"],
@@ -193,6 +201,31 @@ describe("response parsing", () => {
   ])("an error in a 200 is classified like any other: %s", (_name, value, kind) => {
     const parsed = protocol.parse("m", answerOf(value))
     assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, kind)
+  })
+
+  it.each<[reason: string, kind: ProviderErrorKind]>([
+    ["MALFORMED_FUNCTION_CALL", "no_answer"],
+    ["function_call_filter: MALFORMED_FUNCTION_CALL", "no_answer"],
+    ["function_call_filter: A_REASON_OF_2030", "no_answer"],
+    ["MISSING_THOUGHT_SIGNATURE", "needs_rewording"],
+    ["PUP_LIMITED_DISABLED", "not_enabled"],
+  ])("an answer that ended with Google's %s is none: %s", (reason, kind) => {
+    const parsed = protocol.parse("m", answerOf(body({ content: "I was" }, reason)))
+    assert.strictEqual(Result.isFailure(parsed) && parsed.failure.kind, kind)
+    const reader = protocol.openStream("m", 0)
+    const choices = [{ index: 0, delta: { role: "assistant" }, finish_reason: reason }]
+    const data = JSON.stringify({ choices })
+    const reading = reader.read({ type: "message", data, bytes: Buffer.from(`data: ${data}\n\n`) })
+    assert.strictEqual(reading._tag === "Fault" && reading.fault.kind, kind)
+  })
+
+  it("a prompt that Google's filter did not let through is refused content, without a message", () => {
+    const choices = [{ index: 0, finish_reason: "content_filter: PROHIBITED_CONTENT" }]
+    const parsed = protocol.parse("m", answerOf({ choices, usage }))
+    assert.deepInclude(Result.isFailure(parsed) && parsed.failure, {
+      kind: "content_filter",
+      message: "The provider blocked the prompt: content_filter: PROHIBITED_CONTENT",
+    })
   })
 
   it("an empty error is none", () => {
