@@ -18,6 +18,7 @@ export type ProviderErrorKind =
   | "quota_exhausted" // money or per-day quota: waiting seconds does not help
   | "rate_limited"
   | "overloaded"
+  | "tier_unavailable" // no capacity for the service tier that this request asked for: others have their own
   | "request_conflict" // upstream 408/409
   | "server_error"
   | "server_error_once" // provider's 500/504 that its docs call possibly deterministic
@@ -62,6 +63,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   quota_exhausted: { blame: "operator", retry: "never", fallback: "yes", breaker: "open" },
   rate_limited: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "open" },
   overloaded: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
+  tier_unavailable: { blame: "provider", retry: "never", fallback: "yes", breaker: "ignore" },
   request_conflict: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
   server_error: { blame: "provider", retry: "backoff", fallback: "yes", breaker: "count" },
   server_error_once: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },

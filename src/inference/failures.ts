@@ -201,6 +201,7 @@ const ourTrouble = (kind: ProviderErrorKind, several: boolean, retryAfterMs: num
         detail: "The stream was not read fast enough to end in the time it has.",
       })
     case "overloaded":
+    case "tier_unavailable":
       return new GatewayError({
         code: "upstream_overloaded",
         detail: "The provider is overloaded. Retry shortly.",

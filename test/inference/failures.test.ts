@@ -22,6 +22,7 @@ describe("fromProviders", () => {
     ["quota_exhausted", 503, "upstream_quota"],
     ["rate_limited", 429, "upstream_rate_limited"],
     ["overloaded", 503, "upstream_overloaded"],
+    ["tier_unavailable", 503, "upstream_overloaded"],
     ["request_conflict", 502, "upstream_error"],
     ["server_error", 502, "upstream_error"],
     ["server_error_once", 502, "upstream_error"],

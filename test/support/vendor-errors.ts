@@ -445,8 +445,8 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
   {
     name: "Groq: no capacity for flex",
     status: 498,
-    body: openai("Flex tier capacity exceeded"),
-    kind: "overloaded",
+    body: openai("Flex tier capacity exceeded", { code: "capacity_exceeded" }),
+    kind: "tier_unavailable",
   },
   {
     name: "an aggregator: an upstream in trouble, by 403",
@@ -618,5 +618,12 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
       error_type: "generation",
     },
     kind: "server_error",
+  },
+  {
+    // https://developers.openai.com/api/docs/guides/flex-processing
+    name: "OpenAI: no capacity for flex",
+    status: 429,
+    body: openai("Resource unavailable. Please try again later.", { code: "resource_unavailable" }),
+    kind: "tier_unavailable",
   },
 ]

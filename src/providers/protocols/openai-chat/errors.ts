@@ -90,8 +90,10 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
   if (needsRewording(status, said)) return "needs_rewording"
   const known = decided(status, said)
   if (known !== undefined) return known
-  // 498 and 529: Groq's and Anthropic's own; 424: TGI's.
-  if (status === 503 || status === 529 || status === 498) return "overloaded"
+  // Groq's own, of flex alone.
+  if (status === 498) return "tier_unavailable"
+  // 529: Anthropic's own; 424: TGI's.
+  if (status === 503 || status === 529) return "overloaded"
   if (status >= 500 || status === 424 || type === "server_error") return "server_error"
   switch (status) {
     case 401:

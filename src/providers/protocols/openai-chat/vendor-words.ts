@@ -10,6 +10,8 @@ interface Row {
   /** Codes, or types. */
   readonly words?: ReadonlyArray<string>
   readonly says?: RegExp
+  /** The only status with which it counts. */
+  readonly at?: number
   /** Where a sentence of this status means something else. */
   readonly unless?: number
 }
@@ -39,6 +41,8 @@ const decisive: ReadonlyArray<Row> = [
   },
   // OpenRouter of an account that would do for a shorter answer.
   { kind: "refused", says: /^.{0,200}\bfewer max_tokens/i, unless: 400 },
+  // Flex: OpenAI by 429 (https://developers.openai.com/api/docs/guides/flex-processing), Groq by 498.
+  { kind: "tier_unavailable", words: ["resource_unavailable"], says: /^resource unavailable\b/i, at: 429 },
   {
     kind: "quota_exhausted",
     words: [
@@ -123,9 +127,10 @@ const finder = (rows: ReadonlyArray<Row>) => {
   const known = rows.map((row) => ({ ...row, words: new Set(row.words) }))
   return (status: number, { code, innerCode, sentence, type }: Said): ProviderErrorKind | undefined =>
     known.find(
-      ({ says, unless, words }) =>
-        [code, type, innerCode].some((word) => word !== undefined && words.has(word)) ||
-        (says !== undefined && sentence !== undefined && status !== unless && says.test(sentence)),
+      ({ at, says, unless, words }) =>
+        (at === undefined || at === status) &&
+        ([code, type, innerCode].some((word) => word !== undefined && words.has(word)) ||
+          (says !== undefined && sentence !== undefined && status !== unless && says.test(sentence))),
     )?.kind
 }
 
