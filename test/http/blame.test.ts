@@ -142,6 +142,22 @@ describe("a model that is not there", () => {
   })
 })
 
+describe("a 403 of which nothing is known", () => {
+  it("is in the log, with the candidate that gave it", async () => {
+    // Of a row whose second candidate is never asked, and has logged nothing in the last seconds.
+    const i = vendorErrors.findIndex(({ kind }) => kind === "bad_request")
+    const before = gateway.stderr.length
+    troubled.respond(status(403, "<html>Attention Required!</html>", { "content-type": "text/html" }))
+    assert.strictEqual((await ask(`p${2 * i + 1}/m`)).status, 400)
+    const line = gateway.stderr
+      .slice(before)
+      .split("\n")
+      .find((each) => each.includes(`p${2 * i + 1}/m`))
+    assert.match(line ?? "", /An upstream attempt failed.*403/)
+    assert.notInclude(line ?? "", "Attention")
+  })
+})
+
 describe("an answer that Google's filter ended, from a compatible API", () => {
   const i = vendorErrors.length
   const ended = (finish_reason: string, message: object) =>

@@ -15,6 +15,13 @@ const openai = (message: string, rest: object = {}) => ({
   error: { message, type: "invalid_request_error", param: null, code: null, ...rest },
 })
 
+const extra = (field: string) => ({
+  type: "extra_forbidden",
+  loc: ["body", field],
+  msg: "Extra inputs are not permitted",
+  input: null,
+})
+
 const uuid = "16f2151a-40f4-4a80-8ad0-cae00c27e8dd"
 
 export const vendorErrors: ReadonlyArray<VendorError> = [
@@ -64,10 +71,10 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     status: 403,
     body: {
       code: "The caller does not have permission to execute the specified operation",
-      error: "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_BIO",
+      error: `Content violates usage guidelines. Team: ${uuid}, API key ID: 8e13b5a0-11f2, Model: grok-4-0709, Failed check: SAFETY_CHECK_TYPE_BIO`,
     },
     kind: "content_filter",
-    says: /Failed check/,
+    says: /^Content violates usage guidelines\. Model: grok-4-0709, Failed check: SAFETY_CHECK_TYPE_BIO$/,
   },
   {
     name: "Alibaba: refused content",
@@ -229,10 +236,12 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     says: /^The provider refused the request\.$/,
   },
   {
+    // Cloudflare's, of a prompt that reads like an attack.
     name: "a firewall in front of a provider",
     status: 403,
     body: undefined,
-    kind: "auth",
+    kind: "refused",
+    says: /^The provider refused the request\.$/,
   },
   {
     name: "a client's words in a provider's",
@@ -626,4 +635,225 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     body: openai("Resource unavailable. Please try again later.", { code: "resource_unavailable" }),
     kind: "tier_unavailable",
   },
+  {
+    name: "Anthropic: a long context that the subscription does not have",
+    status: 429,
+    body: {
+      type: "error",
+      error: { type: "rate_limit_error", message: "Extra usage is required for long context requests." },
+    },
+    kind: "refused",
+    says: /operator/,
+  },
+  {
+    name: "OpenRouter: too long a prompt for the account",
+    status: 402,
+    body: {
+      error: {
+        code: 402,
+        message:
+          "Prompt tokens limit exceeded: 64128 > 6964. To increase, visit https://openrouter.ai/settings/credits and upgrade to a paid account",
+      },
+    },
+    kind: "refused",
+    says: /^Prompt tokens limit exceeded: 64128 > 6964\.$/,
+  },
+  {
+    name: "OpenRouter: an account that can afford nothing",
+    status: 402,
+    body: {
+      error: {
+        code: 402,
+        message:
+          "This request requires more credits, or fewer max_tokens. You requested up to 32000 tokens, but can only afford 0. To increase, visit https://openrouter.ai/settings/keys",
+      },
+    },
+    kind: "quota_exhausted",
+  },
+  ...["model", "set-model"].map(
+    (tool): VendorError => ({
+      name: `OpenRouter: no tools, of which one is called ${tool}`,
+      status: 404,
+      body: {
+        error: { code: 404, message: `No endpoints found that support tool use. Try disabling "${tool}".` },
+      },
+      kind: "refused",
+      says: /support tool use/,
+    }),
+  ),
+  {
+    name: "OpenRouter: the account's data policy",
+    status: 404,
+    body: {
+      error: {
+        code: 404,
+        message: "No endpoints found matching your data policy (Free model publication).",
+      },
+    },
+    kind: "model_not_found",
+  },
+  ...[
+    "The model `m` does not exist or you do not have access to it.",
+    "Model not found, inaccessible, and/or not deployed",
+    "Publisher Model `projects/p/locations/l/publishers/q/models/m` was not found or your project does not have access to it.",
+    "models/m is not found for API version v1main, or is not supported for generateContent.",
+    "Unable to access model m. Please visit https://api.together.ai/models to view the list of supported models.",
+    "This model version has reached the end of its life.",
+    "The API deployment for this resource does not exist.",
+  ].map(
+    (message): VendorError => ({
+      name: `a model that is not there: ${message}`,
+      status: 404,
+      body: openai(message),
+      kind: "model_not_found",
+    }),
+  ),
+  {
+    name: "a server made with Express: no such path",
+    status: 404,
+    body: { message: "Cannot POST /v2/chat/completions", error: "Not Found", statusCode: 404 },
+    kind: "model_not_found",
+  },
+  ...["Your request was forbidden by safety policy", "Output blocked by content filtering policy"].map(
+    (message): VendorError => ({
+      name: `a guard, by 403: ${message}`,
+      status: 403,
+      body: openai(message, { type: "permission_error" }),
+      kind: "content_filter",
+      says: /policy/,
+    }),
+  ),
+  ...[
+    ["New API by 429", 429, "blocked: prompt: BlockedReasonProhibitedContent ()", "do_request_failed"],
+    ["Google behind a proxy", 400, "Request blocked due to PROHIBITED_CONTENT", null],
+    ["a proxy by its code", 451, "No.", "content_blocked"],
+    ["a guard by its code", 403, "No.", "guardrail_violation"],
+    ["New API", 400, "user sensitive words detected", "sensitive_words_detected"],
+  ].map(
+    ([who, status, message, code]): VendorError => ({
+      name: `${who}: refused content`,
+      status: Number(status),
+      body: openai(String(message), { code }),
+      kind: "content_filter",
+      says: /./,
+    }),
+  ),
+  {
+    name: "a vendor of a file that is not the account's",
+    status: 403,
+    body: openai("You do not have access to this file", { type: "permission_error" }),
+    kind: "refused",
+    says: /^The provider refused the request\.$/,
+  },
+  ...[
+    ["a proxy", { error: { code: "no_access", message: "No access to model: openai/gpt-5" } }],
+    ["New API", openai("该令牌无权访问模型 gpt-5", { type: "new_api_error" })],
+    ["LiteLLM", openai("key not allowed to access model. This key can only access models=['a']")],
+  ].map(
+    ([who, body]): VendorError => ({
+      name: `${who}: a model that the key may not use`,
+      status: 403,
+      body,
+      kind: "not_enabled",
+    }),
+  ),
+  {
+    name: "Bedrock: no permission",
+    status: 403,
+    body: {
+      Message:
+        "User: arn:aws:iam::123456789012:user/gw is not authorized to perform: bedrock:InvokeModel on resource: arn:aws:bedrock:us-east-1::foundation-model/m",
+    },
+    kind: "auth",
+  },
+  ...[
+    ["Anthropic", 400, "You're out of extra usage. Add more at claude.ai/settings/usage and keep going."],
+    ["Anthropic", 400, "This workspace has reached its monthly spend limit."],
+    ["a proxy", 400, "Prepaid credits depleted for workspace acme-prod"],
+    ["a proxy in China", 400, "账户余额不足，请充值"],
+    ["Zhipu", 400, "余额不足或无可用资源包,请充值。"],
+    ["a proxy", 400, "please recharge your wallet; balance=0.00"],
+    ["a proxy", 400, "Your account balance is insufficient for this request."],
+    [
+      "Together",
+      403,
+      "Credit limit exceeded. Please navigate to https://api.together.xyz/settings/billing to add credit or upgrade your plan.",
+    ],
+    [
+      "SiliconFlow",
+      403,
+      "The selected model requires paid balance. Your paid balance is insufficient. Please top up and try again.",
+    ],
+    ["LiteLLM", 400, "Budget has been exceeded! Current cost: 0.3, Max budget: 0.2"],
+    ["Google", 429, "Your prepayment credits are depleted. Please go to AI Studio to manage your project."],
+    ["Google", 429, "Your project has exceeded its monthly spending cap."],
+  ].map(
+    ([who, status, message]): VendorError => ({
+      name: `${who}: money: ${message}`,
+      status: Number(status),
+      body: openai(String(message)),
+      kind: "quota_exhausted",
+    }),
+  ),
+  {
+    name: "OpenAI: whose account it is, in a refusal",
+    status: 400,
+    body: openai("The store of organization org-Secret123 takes no images."),
+    kind: "refused",
+    says: /^The store takes no images\.$/,
+  },
+  ...[
+    ["Mistral", { detail: [extra("n")] }],
+    ["a list", [extra("n")]],
+    [
+      "vLLM",
+      "[{'type': 'extra_forbidden', 'loc': ('body', 'n'), 'msg': 'Extra inputs are not permitted', 'input': 3}]",
+    ],
+  ].map(
+    ([who, message]): VendorError => ({
+      // https://github.com/nomtek/mistralai_client_dart/issues/44, https://github.com/1Panel-dev/MaxKB/issues/2912
+      name: `${who}: an extra field, within the message`,
+      status: 422,
+      body: { object: "error", message, type: "invalid_request_error", param: null, code: null },
+      kind: "unsupported",
+      says: /^n: Extra inputs are not permitted$/,
+      param: "n",
+    }),
+  ),
+  ...Object.entries({
+    "in another error": { error: { error: { message: "tools are off today" } } },
+    "in a list of errors": { error: [{ message: "tools are off today" }] },
+    "as `msg`": { code: 1, msg: "tools are off today" },
+    "as `error_msg`": { error_code: 336003, error_msg: "tools are off today" },
+    "in `detail`": { detail: { error: { message: "tools are off today" } } },
+    "as JSON in a text": { error: { message: '{"error":{"message":"tools are off today"}}' } },
+    "as JSON behind a proxy's names": {
+      error: {
+        message: 'litellm.BadRequestError: XException - {"error":{"message":"tools are off today"}}',
+      },
+    },
+    "beside the name of its status": { status: 400, error: "Bad Request", message: "tools are off today" },
+    "as an object of OpenRouter": {
+      error: { message: "Provider returned error", metadata: { raw: { message: "tools are off today" } } },
+    },
+    "behind two OpenRouters": {
+      error: {
+        message: "Provider returned error",
+        metadata: {
+          raw: JSON.stringify({
+            error: { message: "Provider returned error", metadata: { raw: "tools are off today" } },
+          }),
+        },
+      },
+    },
+    "as a bare text": "tools are off today",
+  }).map(
+    ([where, body]): VendorError => ({
+      name: `somebody: a reason ${where}`,
+      status: 400,
+      body,
+      kind: "refused",
+      says: /^tools are off today$/,
+    }),
+  ),
 ]

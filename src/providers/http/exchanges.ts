@@ -8,7 +8,7 @@ import type { ChunkSink, OnLimit } from "../Provider.ts"
 import { badResponse } from "../protocols/fault.ts"
 import type { Fault, JsonAnswer, Wire } from "../protocols/Protocol.ts"
 import { untilReset } from "../protocols/retry-after.ts"
-import { answerJson, isEventStream, isJson, jsonOf } from "./answer-body.ts"
+import { answerJson, errorBody, isEventStream, isJson, jsonOf } from "./answer-body.ts"
 import { readEvents, type StreamEnd } from "./event-reader.ts"
 import { makeKeyGuard } from "./key-guard.ts"
 import { isMissingPath } from "./missing-path.ts"
@@ -77,7 +77,7 @@ export const makeExchanges = (
     Effect.clockWith((clock) => {
       const { status, headers, body } = response
       const fault = call.protocol.classify(
-        { status, headers, body: jsonOf(response) },
+        { status, headers, body: errorBody(response) },
         clock.currentTimeMillisUnsafe(),
       )
       return failQuoting(call, fault, status, body)

@@ -1,10 +1,9 @@
 import type { ErrorType } from "@anthropic-ai/sdk/resources/shared"
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
-import { upstreamFault } from "../fault.ts"
-import { isForbidden } from "../openai-chat/errors.ts"
+import { unknownForbidden, upstreamFault } from "../fault.ts"
 import { envelope, readError, type Said } from "../openai-chat/said.ts"
-import { decided, described } from "../openai-chat/vendor-words.ts"
+import { decided, described, isModelMissing } from "../openai-chat/vendor-words.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { waitOf } from "../retry-after.ts"
 import { BETAS } from "./wire.ts"
@@ -46,9 +45,8 @@ const statuses: ReadonlyMap<unknown, number> = new Map(
 const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: number | undefined): Fault => {
   const said = readError(error)
   const { code, message, type } = said
-  const kind = kindOf(status, said, error !== undefined)
-  // What nobody knows about a 403 may be about the key.
-  if (status === 403 && kind === "refused") return upstreamFault(kind, { identifiers: [] })
+  const kind = kindOf(status, said)
+  if (status === 403 && kind === "refused") return unknownForbidden()
   return upstreamFault(kind, {
     message,
     param: refusesBetas(message) ? BETAS : (said.param ?? fieldOf(message)),
@@ -71,7 +69,7 @@ const fieldOf = (message: string | undefined): string | undefined => {
     .find((field) => field !== undefined)
 }
 
-const kindOf = (status: number, said: Said, isJson: boolean): ProviderErrorKind => {
+const kindOf = (status: number, said: Said): ProviderErrorKind => {
   const { message, type } = said
   if (status < 400) return "bad_response"
   if (status === 400 && (refusesThoughts(message) || refusesBetas(message))) return "needs_rewording"
@@ -85,13 +83,8 @@ const kindOf = (status: number, said: Said, isJson: boolean): ProviderErrorKind 
       return "auth"
     case 402:
       return "quota_exhausted"
-    case 403:
-      return type === "permission_error" || (isJson && isForbidden(said)) ? "auth" : "refused"
     case 404:
-      // Anything else that is missing (a file, a container) the client named.
-      return message === undefined || /^(model\b|not found( the model\b|$))/i.test(message)
-        ? "model_not_found"
-        : "refused"
+      return isModelMissing(said) ? "model_not_found" : "refused"
     case 405:
       return "model_not_found"
     case 408:

@@ -1,21 +1,27 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
-import { upstreamFault } from "../fault.ts"
+import { unknownForbidden, upstreamFault } from "../fault.ts"
+import { readError, type Said } from "../openai-chat/said.ts"
+import { decided, isModelMissing } from "../openai-chat/vendor-words.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseDuration, waitInWords, waitOf } from "../retry-after.ts"
 
 /** Classifies an answer that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
   const error = envelope(answer.body)
-  const message = stringAt(error, "message")
+  const name = stringAt(error, "status")
+  const said = { ...readError(error), type: name }
+  const { message } = said
   const details = objectsAt(error, "details")
   const delay = parseDuration(detail(details, "RetryInfo")?.retryDelay)
   const reason = stringAt(detail(details, "ErrorInfo"), "reason")
-  const fault = upstreamFault(kindOf(answer.status, stringAt(error, "status"), reason, message, details), {
+  const kind = kindOf(answer.status, said, reason, details)
+  if (answer.status === 403 && kind === "refused") return unknownForbidden()
+  const fault = upstreamFault(kind, {
     message,
     param: stringAt(objectsAt(detail(details, "BadRequest"), "fieldViolations")[0], "field"),
-    identifiers: [stringAt(error, "status"), reason],
-    retryAfterMs: delay ?? waitOf(answer.headers, nowMs, waitInWords(answer.status, message)),
+    identifiers: [name, reason],
+    retryAfterMs: delay ?? waitOf(answer.headers, nowMs, waitInWords(answer.status, said.sentence)),
   })
   // Such as GenerateRequestsPerDayPerProjectPerModel-FreeTier.
   return fault.kind === "quota_exhausted" && hasQuota(details, "PerModel")
@@ -55,25 +61,36 @@ const detail = (details: ReadonlyArray<JsonObject>, type: string): JsonObject | 
 
 const kindOf = (
   status: number,
-  name: string | undefined,
+  said: Said,
   reason: string | undefined,
-  message: string | undefined,
   details: ReadonlyArray<JsonObject>,
 ): ProviderErrorKind => {
+  const { message, sentence, type: name } = said
   if (status < 400) return "bad_response"
   // Its docs call 500 and 504 possibly deterministic: an input too long for the model or for the deadline.
   if (status === 500 || status === 504) return "server_error_once"
   // 499: Google's side gave it up.
   if (status >= 499) return status === 503 ? "overloaded" : "server_error"
-  if (status === 402) return "quota_exhausted"
   if (name === "FAILED_PRECONDITION" || isAboutProject(reason)) return "not_enabled"
-  if (status === 401 || status === 403 || reason === "API_KEY_INVALID" || isBadKey(message)) return "auth"
-  if (status === 404) return "model_not_found"
-  if (status === 408 || status === 409) return "request_conflict"
-  if (status === 429) return isPerDay(details) || isOutOfMoney(message) ? "quota_exhausted" : "rate_limited"
+  if (reason === "API_KEY_INVALID") return "auth"
+  const known = decided(status, said)
+  if (known !== undefined) return known
+  switch (status) {
+    case 401:
+      return "auth"
+    case 402:
+      return "quota_exhausted"
+    case 404:
+      return isModelMissing(said) ? "model_not_found" : "refused"
+    case 408:
+    case 409:
+      return "request_conflict"
+    case 429:
+      return isPerDay(details) ? "quota_exhausted" : "rate_limited"
+  }
   if (message !== undefined && /input token count.*exceeds/i.test(message)) return "context_length_exceeded"
   if (message !== undefined && /\bthought[_ ]?signature/i.test(message)) return "needs_rewording"
-  return saysUnsupported(message) ? "unsupported" : "refused"
+  return saysUnsupported(sentence) ? "unsupported" : "refused"
 }
 
 /** Tells of a Google Cloud project that its owner has to look after: https://cloud.google.com/apis/design/errors. */
@@ -83,14 +100,11 @@ const isAboutProject = (reason: string | undefined): boolean =>
     reason,
   )
 
-const saysUnsupported = (message: string | undefined): boolean =>
-  message !== undefined &&
+const saysUnsupported = (sentence: string | undefined): boolean =>
+  sentence !== undefined &&
   /\b(is|are) not (yet )?(supported|enabled)\b|\b(does|do)(n't| not) support\b|\bunknown name\b|\bunsupported\b/i.test(
-    message,
+    sentence,
   )
-
-const isBadKey = (message: string | undefined): boolean =>
-  message !== undefined && /^API key (not valid|expired)/i.test(message)
 
 /** Recognizes a per-day quota, which comes with a RetryInfo of seconds all the same: waiting those does not help. */
 const isPerDay = (details: ReadonlyArray<JsonObject>): boolean => hasQuota(details, "PerDay")
@@ -99,6 +113,3 @@ const hasQuota = (details: ReadonlyArray<JsonObject>, name: string): boolean =>
   objectsAt(detail(details, "QuotaFailure"), "violations").some(
     (violation) => stringAt(violation, "quotaId")?.includes(name) === true,
   )
-
-const isOutOfMoney = (message: string | undefined): boolean =>
-  message !== undefined && /spend(ing)? cap|prepay(ment)? credits/i.test(message)

@@ -1,13 +1,13 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { usedUpLimits } from "../../http/used-up-limits.ts"
-import { upstreamFault } from "../fault.ts"
+import { unknownForbidden, upstreamFault } from "../fault.ts"
 import { stopped } from "../gemini/finish-reason.ts"
 import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseDuration, untilReset, waitInWords, waitOf } from "../retry-after.ts"
 import { failureOf } from "./finish-reason.ts"
 import { envelope, isError, readError, type Said } from "./said.ts"
-import { decided, described } from "./vendor-words.ts"
+import { decided, described, isModelMissing } from "./vendor-words.ts"
 
 /** Classifies an answer of an OpenAI-speaking provider that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
@@ -20,7 +20,7 @@ export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
 const waitInBody = (status: number, error: JsonObject | undefined): number | undefined =>
   objectsAt(error, "details")
     .map((detail) => parseDuration(detail.retryDelay))
-    .find((delay) => delay !== undefined) ?? waitInWords(status, stringAt(error, "message"))
+    .find((delay) => delay !== undefined) ?? waitInWords(status, readError(error).sentence)
 
 /** Reads the header fields that OpenRouter puts into the body. */
 const limitsInBody = (error: JsonObject | undefined): ReadonlyArray<string> | undefined => {
@@ -67,11 +67,9 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
   const said = readError(error)
   const kind = kindOf(status, said)
   const { code, message, param, type } = said
-  // What nobody knows about a 403 may be about the key.
-  if (status === 403 && kind === "refused") return upstreamFault(kind, { identifiers: [] })
+  if (status === 403 && kind === "refused") return unknownForbidden()
   return upstreamFault(kind, {
-    // Whose account it is concerns no client.
-    message: message?.replace(/ in organization \S+/i, ""),
+    message,
     param: kind === "needs_rewording" && refusesStreamOptions(param, message) ? "stream_options" : param,
     code,
     identifiers: [code, type],
@@ -84,7 +82,7 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
  * known is the candidate's own: the next one is asked, and nobody else suffers.
  */
 const kindOf = (status: number, said: Said): ProviderErrorKind => {
-  const { code, message, param, type } = said
+  const { type } = said
   if (status < 400) return "bad_response"
   if (status === 403 && said.flagged) return "content_filter"
   if (needsRewording(status, said)) return "needs_rewording"
@@ -100,10 +98,8 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
       return "auth"
     case 402:
       return "quota_exhausted"
-    case 403:
-      return isForbidden(said) ? "auth" : "refused"
     case 404:
-      if (isAboutModel(code, message, param)) return "model_not_found"
+      if (isModelMissing(said)) return "model_not_found"
       break
     case 405:
       // Of a wrong URL, which is the configuration's.
@@ -134,36 +130,6 @@ const needsRewording = (status: number, { code, message, param }: Said): boolean
 
 const refusesStreamOptions = (param: string | undefined, message: string | undefined): boolean =>
   param === "stream_options" || (message !== undefined && /^.{0,100}\bstream_options\b/i.test(message))
-
-/** Tells a 403 of the gateway's key or address from one of which nothing is known. */
-export const isForbidden = ({ code, sentence, type }: Said): boolean =>
-  sentence === undefined ||
-  [code, type].some((word) => word !== undefined && /permission|forbidden|access_denied|auth/i.test(word)) ||
-  /^\W*((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key|forbidden|access (is )?denied|unauthori[sz]ed|not authori[sz]ed|authori[sz]ation failed)\b|^(you|your|this|the) [^:'"`]{0,60}\b(permissions?|api[ _-]?key|access|forbidden|(un)?authori[sz]ed)\b/i.test(
-    sentence,
-  )
-
-/**
- * Tells whether a 404 is about the model. Anything else that is missing (a file, a tool) the client named, and a client
- * must not be able to take the model from everybody. A wrong URL is the configuration's, and so like a wrong model.
- */
-const isAboutModel = (
-  code: string | undefined,
-  message: string | undefined,
-  param: string | undefined,
-): boolean => {
-  if (param) return param === "model"
-  // xAI's code is a sentence.
-  if (code && /^[\w.-]+$/.test(code) && !/^(\d+|not_?found)$/i.test(code)) {
-    return /model|deployment/i.test(code)
-  }
-  if (!message) return true
-  return (
-    /\bmodel\b|^no endpoints found for|^(resource )?not found$|^invalid url/i.test(message) &&
-    // OpenRouter of the providers that a request allows.
-    !/^no allowed providers/i.test(message)
-  )
-}
 
 const statusOf = (error: JsonObject | undefined): number => {
   const code = error?.code

@@ -1,4 +1,5 @@
 import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
+import { ABOUT_MONEY } from "../money.ts"
 import type { Said } from "./said.ts"
 
 /**
@@ -9,12 +10,18 @@ interface Row {
   readonly kind: ProviderErrorKind
   /** Codes, or types. */
   readonly words?: ReadonlyArray<string>
+  /** The same where each vendor has a spelling of its own. */
+  readonly named?: RegExp
   readonly says?: RegExp
   /** The only status with which it counts. */
   readonly at?: number
   /** Where a sentence of this status means something else. */
   readonly unless?: number
 }
+
+/** What a client names in a request, and may not use: that is no matter of the gateway's key. */
+const THINGS =
+  "(files?|images?|documents?|containers?|vector stores?|threads?|conversations?|responses?|attachments?|urls?|cached ?contents?)"
 
 /** Rows that decide whatever the status is, the first that fits. */
 const decisive: ReadonlyArray<Row> = [
@@ -30,17 +37,34 @@ const decisive: ReadonlyArray<Row> = [
       ],
       ...["data_inspection_failed", "DataInspectionFailed", "moderation_blocked", "1301"],
       ...["bio_policy", "cyber_policy", "misalignment_policy_violation", "image_content_policy_violation"],
+      // New API; guards in front of others.
+      ...["sensitive_words_detected", "prompt_blocked", "content_blocked", "guardrail_violation"],
     ],
     // xAI by 403, Alibaba, DeepSeek, Anthropic; OpenAI by a code that OpenRouter's Responses have for whatever is wrong.
-    says: /^(<\d+> InternalError\.Algo\.\w+: )?(invalid prompt: your prompt was flagged|content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk|output blocked by content filtering)/i,
+    says: /^(<\d+> InternalError\.Algo\.\w+: )?(invalid prompt: your prompt was flagged|content violates usage guidelines|(input|output)( text)? data may contain inappropriate content|content exists risk)/i,
+  },
+  {
+    // Anthropic, Google behind others (New API: "blocked: prompt: BlockedReasonProhibitedContent"), guards.
+    kind: "content_filter",
+    says: /^((the |your |this )?(request|prompt|input|output|response|content|message|candidate|generation|completion) )?(is |was |has been )?((blocked|rejected|refused|forbidden|denied|flagged|filtered|stopped) (by|due to|because of) (the |our |its |a )?([\w-]+ )?((content|safety|moderation|usage)[ _-]?(filter\w*|polic\w+|system|management)\b|moderation\b|guardrails?\b|PROHIBITED_CONTENT\b|BLOCKLIST\b|SAFETY\b|RECITATION\b|SPII\b)|blocked: (prompt|candidate): )/i,
   },
   // llama.cpp by 500, of what a request has.
   {
     kind: "refused",
     says: /^(\s*-+\s*while executing \w+ at line|conversation roles must alternate|tools param requires --jinja|unsupported param: )/i,
   },
-  // OpenRouter of an account that would do for a shorter answer.
-  { kind: "refused", says: /^.{0,200}\bfewer max_tokens/i, unless: 400 },
+  // OpenRouter of an account that can afford nothing.
+  {
+    kind: "quota_exhausted",
+    says: /^this request requires more credits, or fewer max_tokens\b.*\bcan only afford (-\d+|0)\b/i,
+    unless: 400,
+  },
+  // OpenRouter of an account that would do for a shorter answer or prompt; Anthropic of one that would for a prompt of 200k.
+  {
+    kind: "refused",
+    says: /^(this request requires more credits, or fewer max_tokens|(prompt tokens|max_tokens) limit exceeded: \d+ > \d+|extra usage is required for long context)/i,
+    unless: 400,
+  },
   // Flex: OpenAI by 429 (https://developers.openai.com/api/docs/guides/flex-processing), Groq by 498.
   { kind: "tier_unavailable", words: ["resource_unavailable"], says: /^resource unavailable\b/i, at: 429 },
   {
@@ -54,9 +78,9 @@ const decisive: ReadonlyArray<Row> = [
       ...["1113", "1310"], // Zhipu
       ...["NOT_ENOUGH_BALANCE", "30001"], // Novita, SiliconFlow
       ...["organization_spend_limit_exceeded", "project_spend_limit_exceeded", "user_spend_limit_exceeded"],
+      "budget_exceeded", // LiteLLM
     ],
-    // Anthropic by 400, xAI by 403 and 429, DeepSeek, OpenRouter, OpenAI, MiniMax by 500, Fireworks by 412, Zhipu by 429.
-    says: /^(your credit balance is too low|insufficient (account )?(balance|credits?|funds)|billing hard limit|your account is not active|you have run out of credits|your (newly created )?team (\S+ )?(doesn't have any credits|has either used all)|you have (reached|exceeded) your (specified |monthly |api )*(usage|spend(ing)?) limit|(api )?key (budget )?limit exceeded|account \S+ is suspended|weekly\/monthly limit exhausted)/i,
+    says: ABOUT_MONEY,
   },
   // In a 429 a quota may be a minute's.
   { kind: "quota_exhausted", says: /^you exceeded your current quota/i, unless: 429 },
@@ -65,7 +89,7 @@ const decisive: ReadonlyArray<Row> = [
     kind: "context_length_exceeded",
     words: ["context_length_exceeded", "exceed_context_size_error", "1261"],
     // More tokens than a minute's limit are a 429 (OpenAI) or 413 (Groq), but never fit, however long one waits.
-    says: /maximum context (length|window)|exceeds? the (available )?context (length|window|size)|^request too large for .*\blimit:? \d+, requested:? \d|^(the )?prompt is too long|^context size has been exceeded|maximum prompt length is|^prompt exceeds max length|exceeded model token limit|^(<\d+> InternalError\.Algo\.\w+: )?range of input length should be|^input validation error: .inputs. tokens \+ .max_new_tokens. must be|^input length and .max_tokens. exceed context limit|^the (input|(decoder|engine) prompt)\b.{0,40} (is longer than|exceeds) the (model's context length|maximum model length|max_model_len)|^trying to keep the first \d+ tokens when context|^too many tokens: |^input is too long for requested model/i,
+    says: /maximum context (length|window)|exceeds? the (available )?context (length|window|size)|^request too large for .*\blimit:? \d+, requested:? \d|^(the )?prompt is too long|^context size has been exceeded|maximum prompt length is|^prompt exceeds max length|exceeded model token limit|^(<\d+> InternalError\.Algo\.\w+: )?range of input length should be|^input validation error: '' tokens \+ '' must be|^input length and '' exceed context limit|^the (input|(decoder|engine) prompt)\b.{0,40} (is longer than|exceeds) the (model's context length|maximum model length|max_model_len)|^trying to keep the first \d+ tokens when context|^too many tokens: |^input is too long for requested model/i,
   },
   // Before the next: OpenAI says of streams alone that an organization must be verified for them.
   { kind: "unsupported", words: ["unsupported_parameter", "unsupported_value", "unknown_parameter"] },
@@ -81,7 +105,7 @@ const decisive: ReadonlyArray<Row> = [
   {
     kind: "auth",
     words: ["invalid_api_key"],
-    says: /^(incorrect api key provided|api key not valid|invalid api[- _]key)/i,
+    says: /^(incorrect api key provided|api key (not valid|expired)|invalid api[- _]key)/i,
   },
   {
     kind: "model_not_found",
@@ -91,13 +115,41 @@ const decisive: ReadonlyArray<Row> = [
       "InvalidEndpointOrModel.NotFound", // Volcengine
     ],
     // Groq, DeepSeek, OpenRouter, NVIDIA.
-    says: /^((the )?(requested )?model [`'"]?[^\s`'"]+[`'"]? (has been (decommissioned|deprecated)|does not exist|(is|was) not found)|model not exist|invalid model\b|\S+ is not a valid model id|function '\S+': not found for account)/i,
+    says: /^((the )?(requested )?model \S+ (has been (decommissioned|deprecated)|does not exist|(is|was) not found)|model not exist|invalid model\b|\S+ is not a valid model id|function '': not found for account)/i,
   },
   // Of an MCP server, which the client named itself.
   { kind: "refused", words: ["external_connector_error"] },
   // The model's own call or JSON was bad, of which Groq tells by 400.
   { kind: "no_answer", words: ["tool_use_failed", "json_validate_failed"] },
-  { kind: "overloaded", words: ["server_is_overloaded", "slow_down"], says: /^.{0,80}\bDEGRADED function\b/ },
+  {
+    kind: "overloaded",
+    words: ["server_is_overloaded", "slow_down"],
+    says: /^function id '': DEGRADED function\b/i,
+  },
+  // What a 403 may be about besides the key, before what it says of that. Google says of a key's scopes that the request lacks them.
+  {
+    kind: "refused",
+    at: 403,
+    says: new RegExp(
+      String.raw`^((the |your |this )?(request|prompt|input|content|message|conversation)\b(?!.{0,40}\b(authenticat|authori[sz]))|[^:]{0,80}\b(access|permissions?)\b.{0,30}\b${THINGS}\b|${THINGS}\b)`,
+      "i",
+    ),
+  },
+  {
+    kind: "not_enabled",
+    at: 403,
+    words: ["no_access", "key_model_access_denied", "team_model_access_denied"], // The last of LiteLLM.
+    // Also New API ("该令牌无权访问模型"), TrueFoundry.
+    says: /^(no access to (the )?model\b|(the )?(api )?(key|team|user|organi[sz]ation|project|account)( \S+)? (is )?not (allowed|authori[sz]ed) to (access|call|use) (the )?model|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限)(访问|使用)(该)?模型)/i,
+  },
+  {
+    kind: "auth",
+    at: 403,
+    named:
+      /^(\w+[_.])?(permission|access_?denied|unauthori[sz]ed|not_?authori[sz]ed|authori[sz]ation|authentication|insufficient_permissions?)(_?denied)?(_?(error|exception))?$/i,
+    // AWS, NVIDIA, Anthropic, OpenAI.
+    says: /^\W*(((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key)\b|(access (is )?denied|unauthori[sz]ed|not authori[sz]ed|(authori[sz]ation|authentication) (failed|required))\b|user:? \S+ is not authori[sz]ed to|(your|this|the) ((current|own|given|provided|supplied|service) )?(api[ _-]?key|token|credentials?|account|organi[sz]ation|project|team|workspace|plan|subscription|ip address)\b.{0,60}\b(permissions?|access|(un)?authori[sz]ed|forbidden|not allowed|disabled|suspended|blocked)\b|you (do not|don't|are not|aren't|have no|have insufficient|lack|need) .{0,40}\b(permissions?|authori[sz]ed|access)\b|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限))/i,
+  },
 ]
 
 /** Rows that describe what is wrong with a request, when its status says no more than that something is. */
@@ -105,7 +157,7 @@ const descriptive: ReadonlyArray<Row> = [
   {
     // OpenAI, Mistral and what is made with pydantic, Groq, Anthropic, llama.cpp, vLLM.
     kind: "unsupported",
-    says: /\b(is|are) not (yet )?supported\b|\b(does|do)(n't| not) support\b|^unsupported (parameter|value|field)|^unrecognized request argument|^unknown (parameter|field|name)|\bextra inputs are not permitted|\bproperty '[^']+' is unsupported/i,
+    says: /\b(is|are) not (yet )?supported\b|\b(does|do)(n't| not) support\b|^unsupported (parameter|value|field)|^unrecognized request argument|^unknown (parameter|field|name)|\bextra inputs are not permitted|\bproperty '' is unsupported/i,
   },
   {
     // OpenAI's codes of a value that makes no sense to anybody. Its bounds of lengths and of output are its own.
@@ -127,12 +179,35 @@ const finder = (rows: ReadonlyArray<Row>) => {
   const known = rows.map((row) => ({ ...row, words: new Set(row.words) }))
   return (status: number, { code, innerCode, sentence, type }: Said): ProviderErrorKind | undefined =>
     known.find(
-      ({ at, says, unless, words }) =>
+      ({ at, named, says, unless, words }) =>
         (at === undefined || at === status) &&
-        ([code, type, innerCode].some((word) => word !== undefined && words.has(word)) ||
+        ([code, type, innerCode].some(
+          (word) => word !== undefined && (words.has(word) || named?.test(word) === true),
+        ) ||
           (says !== undefined && sentence !== undefined && status !== unless && says.test(sentence))),
     )?.kind
 }
 
 export const decided = finder(decisive)
 export const described = finder(descriptive)
+
+/**
+ * Tells whether a 404 is about the model. Anything else that is missing (a file, a tool) the client named, and a client
+ * must not be able to take the model from everybody. A wrong URL is the configuration's, and so like a wrong model.
+ */
+export const isModelMissing = ({
+  code,
+  param,
+  sentence,
+}: Pick<Said, "code" | "param" | "sentence">): boolean => {
+  if (param) return param === "model"
+  // xAI's code is a sentence.
+  if (code && /^[\w.-]+$/.test(code) && !/^(\d+|not_?found)$/i.test(code)) {
+    return /model|deployment/i.test(code)
+  }
+  return !sentence || MODEL_MISSING.test(sentence)
+}
+
+/** Matches sentences whose first noun is the model, of which a vendor has no more than a few words before, and those of a URL. */
+const MODEL_MISSING =
+  /^\W{0,3}((the|this|that|your|an?|api|publisher|requested|provided|specified|foundation|unknown|invalid|unsupported|no such|not found( the)?|(could not|cannot|failed to) (find|resolve)( the)?|unable to access) ){0,4}(models?\b|deployment\b)|^no endpoints (found|available) (for|matching)\b|^(404 )?((page|resource) )?not found[.!]?$|^requested entity was not found|^invalid url|^cannot post \//i

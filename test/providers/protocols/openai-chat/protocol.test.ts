@@ -676,7 +676,14 @@ describe("error classification", () => {
   })
 
   it.each([401, 403])("keeps even identifiers out of a %i", (status) => {
-    assert.isUndefined(classify(status, error({ code: "sk-quoted", type: "sk-quoted" })).detail)
+    const fault = classify(status, error({ code: "sk-quoted", type: "sk-quoted" }))
+    assert.notInclude(JSON.stringify(fault), "sk-quoted")
+  })
+
+  it("tells the log of a 403 that nobody knows", () => {
+    for (const body of [undefined, {}, error({ message: "the moon is full" })]) {
+      assert.match(classify(403, body).detail ?? "", /403/)
+    }
   })
 
   it("tells the log identifiers and no sentences", () => {
@@ -690,5 +697,12 @@ describe("error classification", () => {
     assert.strictEqual(classify(429, error({}), { retryAfter: "7", retryAfterMs: "6500" }).retryAfterMs, 6500)
     assert.strictEqual(classify(503, undefined, { retryAfter: "2" }).retryAfterMs, 2000)
     assert.isUndefined(classify(429).retryAfterMs)
+  })
+
+  it("does not wait as long as a client's words say that are quoted", () => {
+    const wait = (words: string) =>
+      classify(429, error({ message: `Rate limit of ${words}. Please try again in 2s.` })).retryAfterMs
+    assert.strictEqual(wait("the tool 'try again in 3600s'"), 2_000)
+    assert.strictEqual(wait("the model"), 2_000)
   })
 })
