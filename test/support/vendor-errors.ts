@@ -748,6 +748,8 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
   ...[
     ["a proxy", { error: { code: "no_access", message: "No access to model: openai/gpt-5" } }],
     ["New API", openai("该令牌无权访问模型 gpt-5", { type: "new_api_error" })],
+    ["OpenAI", openai("You are not allowed to sample from this model")],
+    ["Bedrock", { message: "Model access is denied due to IAM user or service role is not authorized" }],
     ["LiteLLM", openai("key not allowed to access model. This key can only access models=['a']")],
   ].map(
     ([who, body]): VendorError => ({
@@ -784,6 +786,8 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
       403,
       "The selected model requires paid balance. Your paid balance is insufficient. Please top up and try again.",
     ],
+    ["a plan", 429, "You've reached your weekly usage limit. It resets on Monday."],
+    ["a proxy", 400, "Error: Insufficient credits"],
     ["LiteLLM", 400, "Budget has been exceeded! Current cost: 0.3, Max budget: 0.2"],
     ["Google", 429, "Your prepayment credits are depleted. Please go to AI Studio to manage your project."],
     ["Google", 429, "Your project has exceeded its monthly spending cap."],
@@ -795,6 +799,13 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
       kind: "quota_exhausted",
     }),
   ),
+  {
+    name: "an aggregator: words about money in the middle of others",
+    status: 400,
+    body: openai("Upstream m1 said: account balance is too low, please top up"),
+    kind: "refused",
+    says: /operator/,
+  },
   {
     name: "OpenAI: whose account it is, in a refusal",
     status: 400,

@@ -12,7 +12,7 @@ const PHRASES: ReadonlyArray<RegExp> = [
   // xAI.
   /your (newly created )?team (\S+ )?(doesn't have any credits|has either used all)/,
   // Anthropic, OpenAI, Google ("Your project has exceeded its monthly spending cap").
-  /(you|(your|this|the) (current |own |api )?(team|workspace|organi[sz]ation|account|project|key|plan|subscription)( [\w-]+)?) (have|has) (reached|exceeded|hit) (your |its |the )?(\w+ ){0,3}((spend(ing)?|billing|credit) (limit|cap|budget)|((api )?usage|monthly|weekly) limits?)\b(?!.{0,80}\bper (second|minute|hour)\b)/,
+  /(you('ve|’ve| have)|(your|this|the) (current |own |api )?(team|workspace|organi[sz]ation|account|project|key|plan|subscription)( [\w-]+)? has) (reached|exceeded|hit) (your |its |the )?(\w+ ){0,3}((spend(ing)?|billing|credit) (limit|cap|budget)|((api )?usage|monthly|weekly) limits?)\b(?!.{0,80}\bper (second|minute|hour)\b)/,
   // OpenRouter, Together, OpenAI, LiteLLM.
   /((api )?key( budget)?|credit|budget|billing( hard)?|spend(ing)?|weekly\/monthly) limit( has been)? (reached|exceeded|exhausted)\b/,
   /(budget has been exceeded|exceededbudget)\b/,
@@ -34,10 +34,10 @@ const PHRASES: ReadonlyArray<RegExp> = [
 const anyOf = PHRASES.map(({ source }) => source).join("|")
 
 /** An apology, or Alibaba's number of the error. */
-const BEFORE = String.raw`\W{0,3}(sorry, |<\d+> InternalError\.Algo\.\w+: )?`
+const BEFORE = String.raw`\W{0,3}(sorry, |error: |<\d+> InternalError\.Algo\.\w+: )?`
 
 /** Recognizes a vendor's sentence that is about the account's money. */
 export const ABOUT_MONEY = new RegExp(`^${BEFORE}(${anyOf})`, "i")
 
 /** Recognizes words about it anywhere. */
-export const MENTIONS_MONEY = new RegExp(anyOf, "i")
+export const MENTIONS_MONEY = new RegExp(`(?<![a-z])(${anyOf})`, "i")

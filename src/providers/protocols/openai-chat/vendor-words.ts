@@ -46,7 +46,7 @@ const decisive: ReadonlyArray<Row> = [
   {
     // Anthropic, Google behind others (New API: "blocked: prompt: BlockedReasonProhibitedContent"), guards.
     kind: "content_filter",
-    says: /^((the |your |this )?(request|prompt|input|output|response|content|message|candidate|generation|completion) )?(is |was |has been )?((blocked|rejected|refused|forbidden|denied|flagged|filtered|stopped) (by|due to|because of) (the |our |its |a )?([\w-]+ )?((content|safety|moderation|usage)[ _-]?(filter\w*|polic\w+|system|management)\b|moderation\b|guardrails?\b|PROHIBITED_CONTENT\b|BLOCKLIST\b|SAFETY\b|RECITATION\b|SPII\b)|blocked: (prompt|candidate): )/i,
+    says: /^((the |your |this )?(request|prompt|input|output|response|content|message|image|candidate|generation|completion) )?(is |was |has been )?((blocked|rejected|refused|forbidden|denied|flagged|filtered|stopped) (by|due to|because of) (the |our |its |a )?([\w-]+ )?((content|safety|moderation|usage)[ _-]?(filter\w*|polic\w+|system|management)\b|moderation\b|guardrails?\b|PROHIBITED_CONTENT\b|BLOCKLIST\b|SAFETY\b|RECITATION\b|SPII\b)|blocked: (prompt|candidate): )/i,
   },
   // llama.cpp by 500, of what a request has.
   {
@@ -139,8 +139,8 @@ const decisive: ReadonlyArray<Row> = [
     kind: "not_enabled",
     at: 403,
     words: ["no_access", "key_model_access_denied", "team_model_access_denied"], // The last of LiteLLM.
-    // Also New API ("该令牌无权访问模型"), TrueFoundry.
-    says: /^(no access to (the )?model\b|(the )?(api )?(key|team|user|organi[sz]ation|project|account)( \S+)? (is )?not (allowed|authori[sz]ed) to (access|call|use) (the )?model|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限)(访问|使用)(该)?模型)/i,
+    // Also New API ("该令牌无权访问模型"), TrueFoundry, OpenAI, Bedrock.
+    says: /^(no access to (the )?model\b|you are not allowed to sample from this model|model access is denied\b|(the )?(api )?(key|team|user|organi[sz]ation|project|account)( \S+)? (is )?not (allowed|authori[sz]ed) to (access|call|use) (the )?model|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限)(访问|使用)(该)?模型)/i,
   },
   {
     kind: "auth",
@@ -148,7 +148,7 @@ const decisive: ReadonlyArray<Row> = [
     named:
       /^(\w+[_.])?(permission|access_?denied|unauthori[sz]ed|not_?authori[sz]ed|authori[sz]ation|authentication|insufficient_permissions?)(_?denied)?(_?(error|exception))?$/i,
     // AWS, NVIDIA, Anthropic, OpenAI.
-    says: /^\W*(((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key)\b|(access (is )?denied|unauthori[sz]ed|not authori[sz]ed|(authori[sz]ation|authentication) (failed|required))\b|user:? \S+ is not authori[sz]ed to|(your|this|the) ((current|own|given|provided|supplied|service) )?(api[ _-]?key|token|credentials?|account|organi[sz]ation|project|team|workspace|plan|subscription|ip address)\b.{0,60}\b(permissions?|access|(un)?authori[sz]ed|forbidden|not allowed|disabled|suspended|blocked)\b|you (do not|don't|are not|aren't|have no|have insufficient|lack|need) .{0,40}\b(permissions?|authori[sz]ed|access)\b|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限))/i,
+    says: /^\W*(((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key)\b|(access (is )?denied|unauthori[sz]ed|not authori[sz]ed|(authori[sz]ation|authentication) (failed|required))\b|user:? \S+ is not authori[sz]ed to|(your|this|the) ((current|own|given|provided|supplied|service) )?(api[ _-]?key|token|credentials?|account|organi[sz]ation|project|team|workspace|plan|subscription|caller|principal|ip address)\b.{0,60}\b(permissions?|access|(un)?authori[sz]ed|forbidden|not allowed|disabled|suspended|blocked)\b|you (do not|don't|are not|aren't|have no|have insufficient|lack|need) .{0,40}\b(permissions?|authori[sz]ed|access)\b|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限))/i,
   },
 ]
 
