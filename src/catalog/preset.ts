@@ -38,6 +38,21 @@ const StatedEndpoint = Schema.Struct({
   source: page,
 })
 
+/** Where an answer of chat completions has its reasoning: in a field of the message, or in parts of the type `thinking`. */
+const ReasoningName = Schema.Literals(["reasoning_content", "reasoning", "reasoning_details", "thinking"])
+export type ReasoningName = typeof ReasoningName.Type
+
+/** What a vendor takes of earlier answers, its own and others', in a chat that goes on. */
+const PastTurns = Schema.Struct({
+  /** Where it takes their reasoning: under the first name, what others have under another. None where it takes none. */
+  reasoning: Schema.Array(ReasoningName),
+  /** All that it takes beside role, content, calls and reasoning: it refuses other fields. Absent: it ignores them. */
+  only: Schema.optionalKey(Schema.Array(Schema.Literals(["function_call", "name", "prefix"]))),
+  /** Where it was read. */
+  source: page,
+})
+export type PastTurns = typeof PastTurns.Type
+
 /** The dialects that a vendor may speak beside its main one. */
 export interface Endpoints {
   readonly messages?: Endpoint
@@ -68,6 +83,8 @@ export const Preset = Schema.Struct({
   keyHeader: Schema.optionalKey(Schema.Literal("api-key")),
   /** Path before the name of a Gemini model, where it is another than Google's own. */
   modelPath: Schema.optionalKey(Schema.String),
+  /** Absent: nobody says what it takes of earlier answers, which go out as they come. */
+  turns: Schema.optionalKey(PastTurns),
   /** The vendor refuses `stream_options`, and streams its usage anyway. */
   takesStreamOptions: Schema.optionalKey(Schema.Literal(false)),
   /** The key opens no list of models, so that only a call would try it. */

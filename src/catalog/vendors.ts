@@ -113,6 +113,11 @@ const rows = {
     baseUrl: "https://api.mistral.ai/v1",
     baseUrlEnv: "MISTRAL_BASE_URL",
     takesStreamOptions: false,
+    turns: {
+      reasoning: ["thinking"],
+      only: ["prefix"],
+      source: "https://github.com/mistralai/client-ts/blob/main/src/models/components/assistantmessage.ts",
+    },
     models: [
       row("mistral-medium-latest", 1.5, 0.15, 7.5, 262_144, undefined, from("2026-06-16", 0.4, 0.04, 2)),
       row("mistral-large-2512", 0.5, 0.05, 1.5, 262_144, undefined),
@@ -138,6 +143,11 @@ const rows = {
         without: ["store", "truncation", "include", "safety_identifier", "prompt_cache_key"],
       }),
     },
+    turns: {
+      reasoning: ["reasoning"],
+      only: ["function_call", "name"],
+      source: "https://console.groq.com/docs/api-reference",
+    },
     models: [
       row("openai/gpt-oss-120b", 0.15, 0.075, 0.6, 131_072, 65_536),
       row("openai/gpt-oss-20b", 0.075, 0.0375, 0.3, 131_072, 65_536),
@@ -160,6 +170,10 @@ const rows = {
       responses: at("responses", "https://api-docs.deepseek.com/guides/responses_api", {
         tools: ["web_search"],
       }),
+    },
+    turns: {
+      reasoning: ["reasoning_content"],
+      source: "https://api-docs.deepseek.com/guides/thinking_mode",
     },
     models: [
       row("deepseek-flash", 0.3, 0.006, 1.2, 1_000_000, 393_216, NEW_PEAK),
@@ -195,6 +209,10 @@ const rows = {
         encrypts: "all",
       }),
     },
+    turns: {
+      reasoning: [],
+      source: "https://docs.x.ai/developers/model-capabilities/text/best-practices",
+    },
     models: [
       row("grok-4.6", 2, 0.5, 6, 500_000, undefined, GROK),
       row("grok-4.5", 2, 0.3, 6, 500_000, undefined, GROK),
@@ -221,6 +239,10 @@ const rows = {
       }),
     },
     keyPath: "/key",
+    turns: {
+      reasoning: ["reasoning", "reasoning_details"],
+      source: "https://openrouter.ai/docs/use-cases/reasoning-tokens",
+    },
     models: [
       row("openai/gpt-5.4-mini", 0.75, 0.075, 4.5, 400_000, 128_000),
       row("openai/gpt-6-luna", 0.1, 0.01, 0.5, 1_050_000, 128_000, LUNA),
@@ -241,6 +263,11 @@ const rows = {
     apiKeyEnv: "TOGETHER_API_KEY",
     baseUrl: "https://api.together.xyz/v1",
     baseUrlEnv: "TOGETHER_BASE_URL",
+    turns: {
+      reasoning: ["reasoning", "reasoning_content"],
+      source:
+        "https://github.com/togethercomputer/together-typescript/blob/main/src/resources/chat/completions.ts",
+    },
     models: [
       row("openai/gpt-oss-120b", 0.15, 0.15, 0.6, 131_072, undefined, TOGETHER),
       row("deepseek-ai/DeepSeek-V4-Flash-0731", 0.14, 0.14, 0.28, 1_000_000, undefined, TOGETHER),
@@ -260,6 +287,10 @@ const rows = {
       messages: at("messages", "https://docs.fireworks.ai/tools-sdks/anthropic-compatibility", { tools: [] }),
       responses: at("responses", "https://docs.fireworks.ai/guides/response-api", { tools: ["mcp"] }),
     },
+    turns: {
+      reasoning: ["reasoning_content"],
+      source: "https://docs.fireworks.ai/guides/reasoning",
+    },
     models: [
       row("accounts/fireworks/models/gpt-oss-120b", 0.15, 0.014, 0.6, 131_072, undefined),
       row("accounts/fireworks/models/deepseek-v4-flash", 0.14, 0.028, 0.28, 1_040_000, undefined),
@@ -278,6 +309,11 @@ const rows = {
     apiKeyEnv: "CEREBRAS_API_KEY",
     baseUrl: "https://api.cerebras.ai/v1",
     baseUrlEnv: "CEREBRAS_BASE_URL",
+    turns: {
+      reasoning: ["reasoning"],
+      only: ["name"],
+      source: "https://inference-docs.cerebras.ai/capabilities/reasoning",
+    },
     models: [
       row("gpt-oss-120b", 0.35, 0.35, 0.75, 131_072, undefined),
       row("gemma-4-31b", 0.99, 0.99, 1.49, 131_072, undefined),
@@ -298,6 +334,10 @@ const rows = {
         tools: ["custom", "namespace", "web_search"],
       }),
     },
+    turns: {
+      reasoning: ["reasoning_content"],
+      source: "https://platform.kimi.ai/docs/guide/use-kimi-k2-thinking-model",
+    },
     models: [
       row("kimi-k3", 3, 0.3, 15, 1_048_576, undefined),
       row("kimi-k2.7-code", 0.95, 0.19, 4, 262_144, undefined),
@@ -316,6 +356,10 @@ const rows = {
     dialects: {
       messages: at("messages", "https://docs.ollama.com/api/anthropic-compatibility", { tools: [] }),
       responses: at("responses", "https://docs.ollama.com/api/openai-compatibility", { tools: [] }),
+    },
+    turns: {
+      reasoning: ["reasoning"],
+      source: "https://github.com/ollama/ollama/blob/main/openai/openai.go",
     },
     source: "https://docs.ollama.com/api/openai-compatibility",
   },

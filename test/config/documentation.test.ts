@@ -136,6 +136,18 @@ describe("docs/configuration.md", () => {
     }
   })
 
+  it("has what each preset takes of earlier answers", () => {
+    const names = { thinking: "`thinking` parts of the content" } as Readonly<Record<string, string>>
+    assert.deepStrictEqual(
+      rowsAfter("#### Earlier answers").map(([preset, cells]) => [preset, ...cells]),
+      presets.flatMap(({ name, turns }) => {
+        if (turns === undefined) return []
+        const reasoning = turns.reasoning.map((field) => names[field] ?? `\`${field}\``).join(", ")
+        return [[name, reasoning || "–", turns.only === undefined ? "no" : "yes"]]
+      }),
+    )
+  })
+
   it("has each preset with its variables, its address and its choice for auto", () => {
     assert.deepStrictEqual(
       rowsAfter("### Presets").map(([preset, cells]) => [

@@ -52,7 +52,7 @@ export class OutgoingCall {
       return { ...fault, kind: "refused" }
     }
     if (fault.kind !== "needs_rewording") return fault
-    const other = this.#writer.reworded?.(fault.param ?? "")
+    const other = this.#writer.reworded?.(fault.param ?? "", fault.turns)
     if (other === undefined) return { ...fault, kind: "refused" }
     this.#writer = other
     this.#whole = this.#streamed = undefined

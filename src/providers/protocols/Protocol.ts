@@ -63,9 +63,10 @@ export interface BodyWriter {
   readonly headers?: ReadonlyArray<string> | undefined
   /**
    * Finds other words, for when the provider does not take these: without a signature, an option of the gateway's own, a
-   * new role. `refused` is what it named, or an empty text; undefined when there are none (any more).
+   * new role. `refused` is what it named, or an empty text, `turns` what is wrong with past turns; undefined when there are none
+   * (any more).
    */
-  readonly reworded?: (refused: string) => BodyWriter | undefined
+  readonly reworded?: (refused: string, turns?: Fault["turns"]) => BodyWriter | undefined
   /** Hears that the provider took these words, so that later requests can be worded so at once. */
   readonly taken?: () => void
 }
@@ -120,6 +121,8 @@ export interface Fault {
   readonly message?: string | undefined
   readonly param?: string | null | undefined
   readonly ownParam?: string | undefined
+  /** What past turns have or miss, where that is why other words are needed. */
+  readonly turns?: "have_fields" | "have_reasoning" | "miss_reasoning" | undefined
   readonly code?: string | undefined
   readonly unsent?: true | undefined
   readonly modelOnly?: true | undefined

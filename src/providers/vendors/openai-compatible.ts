@@ -18,6 +18,7 @@ export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Tran
     isOpenAi: false,
     endsWithDone,
     takesStreamOptions: preset?.takesStreamOptions ?? true,
+    turns: preset?.turns,
   })
   const chat: Wire = { protocol, dialect: "chat", path: openAiPath }
   const messages =

@@ -7,6 +7,7 @@ import type { ErrorAnswer, Fault } from "../Protocol.ts"
 import { parseDuration, untilReset, waitInWords, waitOf } from "../retry-after.ts"
 import { failureOf } from "./finish-reason.ts"
 import { envelope, isError, readError, type Said } from "./said.ts"
+import { refusedOfTurns } from "./turn-refusals.ts"
 import { decided, described, isModelMissing } from "./vendor-words.ts"
 
 /** Classifies an answer of an OpenAI-speaking provider that is not a 200. */
@@ -68,13 +69,15 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
   const kind = kindOf(status, said)
   const { code, message, param, type } = said
   if (status === 403 && kind === "refused") return unknownForbidden()
-  return upstreamFault(kind, {
+  const turns = kind === "needs_rewording" ? refusedOfTurns(status, said) : undefined
+  const fault = upstreamFault(kind, {
     message,
     param: kind === "needs_rewording" && refusesStreamOptions(param, message) ? "stream_options" : param,
     code,
     identifiers: [code, type],
     retryAfterMs,
   })
+  return turns === undefined ? fault : { ...fault, turns }
 }
 
 /**
@@ -85,7 +88,7 @@ const kindOf = (status: number, said: Said): ProviderErrorKind => {
   const { type } = said
   if (status < 400) return "bad_response"
   if (status === 403 && said.flagged) return "content_filter"
-  if (needsRewording(status, said)) return "needs_rewording"
+  if (needsRewording(status, said) || refusedOfTurns(status, said)) return "needs_rewording"
   const known = decided(status, said)
   if (known !== undefined) return known
   // Groq's own, of flex alone.

@@ -3,30 +3,46 @@ import { isClaudesReasoning, isGatewaysReasoning } from "../../../domain/reasoni
 import { isObject, objectAt } from "../../../platform/json.ts"
 import { MAX_PLACES } from "../lowering.ts"
 import type { Audience } from "./audience.ts"
+import {
+  isAssistant,
+  isMistralsPart,
+  isReasoning,
+  reasoningText,
+  type TakenTurns,
+  withTakenTurns,
+} from "./past-turns.ts"
 import { withMessages } from "./with-messages.ts"
 
 /**
  * Returns the request without what is another vendor's: what one handed out in an earlier turn (Google's signatures, the
  * reasoning of a turn that bears one, the images of an answer; Claude's signed reasoning), and what the client says to
- * Google alone. A strict server refuses such fields, and they are none of its business. OpenAI itself takes no reasoning and
- * no images back at all; of a server that imitates it, both may be its own. The same request when there is nothing to change.
+ * Google alone. A strict server refuses such fields, and they are none of its business. OpenAI itself takes no images back
+ * at all; of a server that imitates it, they may be its own. The rest of a turn goes out as it is taken, where that is known.
+ * The same request when there is nothing to change.
  */
 export const withoutForeignFields = (
   request: ChatRequest,
   { isOpenAi, isClaude }: Pick<Audience, "isClaude" | "isOpenAi">,
+  taken: TakenTurns | undefined,
 ): ChatRequest => {
-  const own = sayingToGoogle(request) === undefined ? request : withoutGoogle(request)
-  if (isOpenAi) return withMessages(own, isForeignToOpenAi, forOpenAi)
-  return withMessages(
-    isClaude ? own : withMessages(own, isClaudes, forOthersThanClaude),
-    isForeignToImitators,
-    forImitators,
-  )
+  const asked = sayingToGoogle(request) === undefined ? request : withoutGoogle(request)
+  const own = isOpenAi
+    ? withMessages(asked, isForeignToOpenAi, forOpenAi)
+    : withMessages(
+        isClaude ? asked : withMessages(asked, isClaudes, forOthersThanClaude),
+        isForeignToImitators,
+        forImitators,
+      )
+  return taken === undefined ? own : withTakenTurns(own, taken)
 }
 
 /** Names what `withoutForeignFields` leaves out and says something. */
-export const foreignFields = (request: ChatRequest, audience: Audience): ReadonlyArray<string> => {
-  const own = withoutForeignFields(request, audience)
+export const foreignFields = (
+  request: ChatRequest,
+  audience: Audience,
+  taken: TakenTurns | undefined,
+): ReadonlyArray<string> => {
+  const own = withoutForeignFields(request, audience, taken)
   if (own === request) return []
   const google = sayingToGoogle(request)
   return [
@@ -34,25 +50,35 @@ export const foreignFields = (request: ChatRequest, audience: Audience): Readonl
     ...request.messages
       .flatMap((message, turn) => {
         const kept = own.messages[turn]
-        return kept === message ? [] : lostOf(message, kept, `messages[${turn}]`)
+        return kept === undefined || kept === message ? [] : lostOf(message, kept, `messages[${turn}]`)
       })
       .slice(0, MAX_PLACES),
   ]
 }
 
-/** Calls are changed and stay; of other lists each that is left is the same. */
-const lostOf = (before: ChatMessage, after: ChatMessage | undefined, at: string): ReadonlyArray<string> =>
-  Object.keys(before).flatMap((field) => {
+/** Calls are changed and stay; of other lists each that is left is the same. Words that stand elsewhere are not lost. */
+const lostOf = (before: ChatMessage, after: ChatMessage, at: string): ReadonlyArray<string> => {
+  const hasThoughts = reasoningText(after).trim() !== ""
+  const hasNewWords = !before.content && Boolean(after.content)
+  return Object.keys(before).flatMap((field) => {
     const value = before[field]
-    const kept = after?.[field]
-    if (value === kept || value === "" || value === null) return []
-    if (!Array.isArray(value)) return kept === undefined ? [`${at}.${field}`] : []
+    const kept = after[field]
+    if (value === kept || value === "" || value === null || value === false) return []
+    if (isReasoning(field) && hasThoughts) return []
+    if (!Array.isArray(value)) {
+      return kept === undefined && !(hasNewWords && WORDS.has(field)) ? [`${at}.${field}`] : []
+    }
     return value.flatMap((each, index) => {
       const place = `${at}.${field}[${index}]`
+      if (field === "content") return isMistralsPart(each) && !hasThoughts ? [place] : []
       if (field !== "tool_calls") return Array.isArray(kept) && kept.includes(each) ? [] : [place]
       return isObject(each) && each.extra_content !== undefined ? [`${place}.extra_content`] : []
     })
   })
+}
+
+/** Fields whose words may become content. */
+const WORDS: ReadonlySet<string> = new Set(["audio", "refusal"])
 
 /**
  * Returns the request in the words that OpenAI's protocol had at first, for servers that refuse newer ones: the role
@@ -112,16 +138,15 @@ const withoutExtra = (call: unknown): unknown => {
 
 const isForeignToOpenAi = (message: unknown): message is ChatMessage =>
   isAssistant(message) &&
-  (isForeign(message) ||
-    message.images !== undefined ||
-    message.reasoning_content !== undefined ||
-    message.reasoning !== undefined ||
-    message.reasoning_details !== undefined)
+  (isForeign(message) || OTHERS_HAND_OUT.some((field) => message[field] !== undefined))
 
 const forOpenAi = (message: ChatMessage): ChatMessage => {
-  const { images: _, reasoning: __, reasoning_content: ___, reasoning_details: ____, ...own } = message
-  return withoutSigned(own)
+  const fields = Object.entries(message).filter(([field]) => !OTHERS_HAND_OUT.includes(field))
+  return withoutSigned({ ...Object.fromEntries(fields), role: message.role })
 }
+
+/** What answers of others have beside their reasoning: Gemini's, Groq's, Mistral's, and any that LiteLLM passed on. */
+const OTHERS_HAND_OUT = ["images", "executed_tools", "prefix", "provider_specific_fields", "thinking_blocks"]
 
 // --- models that are not Claude
 
@@ -185,6 +210,3 @@ const older = (message: ChatMessage): ChatMessage => {
   )
   return { ...Object.fromEntries(fields), role: message.role === "developer" ? "system" : message.role }
 }
-
-const isAssistant = (message: unknown): message is ChatMessage =>
-  isObject(message) && message.role === "assistant"

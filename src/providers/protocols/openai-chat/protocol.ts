@@ -1,7 +1,7 @@
 import { Result } from "effect"
-import type { CallMode } from "../../../domain/Chat.ts"
+import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
-import type { BodyWriter, Protocol } from "../Protocol.ts"
+import type { BodyWriter, Fault, Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { audienceOf } from "./audience.ts"
 import { parseEmbedding, writeEmbedding } from "./embeddings.ts"
@@ -9,7 +9,15 @@ import { classify } from "./errors.ts"
 import { foreignFields } from "./foreign-fields.ts"
 import { lostOnOpenAi, unknownToOpenAi } from "./from-messages.ts"
 import { joinEvents, splitAnswer } from "./other-form.ts"
-import { type ChatWriting, hasOwnStreamOptions, type Wording, writeChat } from "./request.ts"
+import { withTakenTurns } from "./past-turns.ts"
+import {
+  type ChatWriting,
+  hasOwnStreamOptions,
+  ownRequest,
+  turnsFor,
+  type Wording,
+  writeChat,
+} from "./request.ts"
 import { openStream } from "./stream.ts"
 import { readUsage } from "./usage.ts"
 
@@ -53,7 +61,19 @@ interface ChatOptions extends ChatWriting {
 /** What models of the server refused so far, and took in other words. Names of models come from the configuration. */
 type Learned = Map<string, Wording>
 
-const USUAL: Wording = { withStreamOptions: true, inOlderWords: false }
+const USUAL: Wording = {
+  withStreamOptions: true,
+  inOlderWords: false,
+  reasoning: "own",
+  withUsualFields: false,
+}
+
+/** What is said otherwise once past turns were refused. */
+const OTHER_TURNS = {
+  have_fields: { withUsualFields: true },
+  have_reasoning: { reasoning: "none" },
+  miss_reasoning: { reasoning: "stand_in" },
+} as const satisfies Record<NonNullable<Fault["turns"]>, Partial<Wording>>
 
 class ChatWriter implements BodyWriter {
   readonly #model: string
@@ -76,7 +96,7 @@ class ChatWriter implements BodyWriter {
     const audience = audienceOf(this.#model, this.#options.isOpenAi)
     return [
       ...(dialect === "messages" && !audience.isClaude ? lostOnOpenAi(request, audience) : []),
-      ...foreignFields(request, audience),
+      ...foreignFields(request, audience, turnsFor(this.#options, this.#words())),
     ]
   }
 
@@ -84,24 +104,46 @@ class ChatWriter implements BodyWriter {
     return writeChat(this.#model, this.#task, mode, this.#options, this.#words())
   }
 
-  reworded(refused: string): BodyWriter | undefined {
+  reworded(refused: string, turns?: Fault["turns"]): BodyWriter | undefined {
+    const change = turns === undefined ? this.#otherWords(refused) : this.#otherTurns(turns)
+    return (
+      change &&
+      new ChatWriter(this.#model, this.#task, this.#options, this.#learned, { ...this.#words(), ...change })
+    )
+  }
+
+  #otherWords(refused: string): Partial<Wording> | undefined {
     const words = this.#words()
-    const isOption = refused === "stream_options"
-    const isWorn = isOption
-      ? !words.withStreamOptions || hasOwnStreamOptions(this.#task.request)
-      : words.inOlderWords
-    if (isWorn) return undefined
-    const change = isOption ? { withStreamOptions: false } : { inOlderWords: true }
-    return new ChatWriter(this.#model, this.#task, this.#options, this.#learned, { ...words, ...change })
+    if (refused !== "stream_options") return words.inOlderWords ? undefined : { inOlderWords: true }
+    return !words.withStreamOptions || hasOwnStreamOptions(this.#task.request)
+      ? undefined
+      : { withStreamOptions: false }
+  }
+
+  /** Undefined when the turns are so already, and when one wish has been met that contradicts the other. */
+  #otherTurns(turns: NonNullable<Fault["turns"]>): Partial<Wording> | undefined {
+    const words = this.#words()
+    if (turns !== "have_fields" && words.reasoning !== this.#known().reasoning) return undefined
+    const change = OTHER_TURNS[turns]
+    const taken = turnsFor(this.#options, { ...words, ...change })
+    const own = this.#ownRequest(words)
+    return taken === undefined || withTakenTurns(own, taken) === own ? undefined : change
+  }
+
+  #ownRequest(words: Wording): ChatRequest {
+    const audience = audienceOf(this.#model, this.#options.isOpenAi)
+    return ownRequest(this.#task, audience, turnsFor(this.#options, words), words.inOlderWords)
   }
 
   taken(): void {
     if (this.#wording === undefined) return
     // Another call may have learned something else meanwhile.
-    const { withStreamOptions, inOlderWords } = this.#known()
+    const known = this.#known()
     this.#learned.set(this.#model, {
-      withStreamOptions: withStreamOptions && this.#wording.withStreamOptions,
-      inOlderWords: inOlderWords || this.#wording.inOlderWords,
+      withStreamOptions: known.withStreamOptions && this.#wording.withStreamOptions,
+      inOlderWords: known.inOlderWords || this.#wording.inOlderWords,
+      reasoning: this.#wording.reasoning === "own" ? known.reasoning : this.#wording.reasoning,
+      withUsualFields: known.withUsualFields || this.#wording.withUsualFields,
     })
   }
 

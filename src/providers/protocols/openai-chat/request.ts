@@ -1,5 +1,7 @@
+import type { PastTurns } from "../../../catalog/preset.ts"
 import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
+import { getOrInsert } from "../../../platform/get-or-insert.ts"
 import { isObject, type JsonObject, joinObjects } from "../../../platform/json.ts"
 import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
 import { remembered } from "../../../platform/remembered.ts"
@@ -7,6 +9,7 @@ import { type Audience, audienceOf } from "./audience.ts"
 import { withOwnCallIds } from "./call-ids.ts"
 import { inOlderWords, withoutForeignFields } from "./foreign-fields.ts"
 import { inOpenAiWords, withMediaAfterResults } from "./from-messages.ts"
+import { OPENAI_TURNS, type TakenTurns } from "./past-turns.ts"
 
 /** The members that the gateway sets; every other member is the client's. */
 interface Settings {
@@ -24,6 +27,8 @@ export interface ChatWriting {
    * know either, so they get what the client sent. See `withoutForeignFields` for the rest.
    */
   readonly isOpenAi: boolean
+  /** What of past turns the server is known to take; absent where nothing is known. */
+  readonly turns?: PastTurns | undefined
 }
 
 /** Tells whether the client asks more of a stream than the gateway does itself. */
@@ -34,10 +39,40 @@ export const hasOwnStreamOptions = ({ stream_options: options }: ChatRequest): b
 export interface Wording {
   readonly withStreamOptions: boolean
   readonly inOlderWords: boolean
+  /** `none`: it refused reasoning in past turns. `stand_in`: it missed it there. */
+  readonly reasoning: "own" | "none" | "stand_in"
+  /** It refused what else past answers have. */
+  readonly withUsualFields: boolean
 }
 
+/**
+ * DeepSeek's newest models take no empty text for reasoning, and to all who insist on some a space is enough
+ * (github.com/NousResearch/hermes-agent/pull/17341).
+ */
+const STAND_IN = " "
+
+/** Returns how past turns go to a server; undefined for as they are. */
+export const turnsFor = ({ isOpenAi, turns }: ChatWriting, wording: Wording): TakenTurns | undefined => {
+  const known: TakenTurns | undefined = isOpenAi ? OPENAI_TURNS : turns
+  const { reasoning, withUsualFields } = wording
+  if (reasoning === "own" && !withUsualFields) return known
+  const only = known?.only ?? (withUsualFields ? ["name" as const] : undefined)
+  const learned: TakenTurns = {
+    ...known,
+    ...(only && { only }),
+    ...(reasoning === "none" && { reasoning: [] }),
+    ...(reasoning === "stand_in" && { reasoning: ["reasoning_content"], standIn: STAND_IN }),
+  }
+  return getOrInsert(learnedTurns, JSON.stringify(learned), () => learned)
+}
+
+/** One of each kind, of which there are few. */
+const learnedTurns = new Map<string, TakenTurns>()
+
 /** Cleaned requests by their form, so that the text of one is written once for all models that it is sent to. */
-const ownRequests = Array.from({ length: 32 }, () => new WeakMap<ChatRequest, ChatRequest>())
+const ownRequests = new Map<TakenTurns | undefined, ReadonlyArray<WeakMap<ChatRequest, ChatRequest>>>()
+
+const makeForms = () => Array.from({ length: 32 }, () => new WeakMap<ChatRequest, ChatRequest>())
 
 const formOf = ({ isClaude, isMistral, isOpenAi, reasons }: Audience, isOlder: boolean): number =>
   Number(isClaude) |
@@ -59,12 +94,18 @@ const inChatsWords = (
   return messages === request.messages ? request : { ...request, messages }
 }
 
-const ownRequest = ({ dialect, request }: ChatTask, audience: Audience, isOlder: boolean): ChatRequest => {
-  const known = ownRequests[formOf(audience, isOlder)]
+/** Returns the request in the words of its reader: the same one when it is so already. */
+export const ownRequest = (
+  { dialect, request }: ChatTask,
+  audience: Audience,
+  taken: TakenTurns | undefined,
+  isOlder: boolean,
+): ChatRequest => {
+  const known = getOrInsert(ownRequests, taken, makeForms)[formOf(audience, isOlder)]
   const made = known?.get(request)
   if (made !== undefined) return made
   const said = inChatsWords(dialect, request, audience)
-  const cleaned = withOwnCallIds(withoutForeignFields(said, audience), audience)
+  const cleaned = withOwnCallIds(withoutForeignFields(said, audience, taken), audience)
   const own = isOlder ? inOlderWords(cleaned) : cleaned
   if (own !== request) known?.set(request, own)
   return own
@@ -78,9 +119,10 @@ export const writeChat = (
   model: string,
   task: ChatTask,
   mode: CallMode,
-  { isOpenAi }: ChatWriting,
+  writing: ChatWriting,
   wording: Wording,
 ): string | Uint8Array => {
+  const { isOpenAi } = writing
   const { dialect = "chat", request, source } = task
   const { max_tokens, max_completion_tokens, stream_options } = request
   const settings: Settings = {
@@ -93,7 +135,7 @@ export const writeChat = (
     renamesMaxTokens:
       isOpenAi && refusesMaxTokens(model) && isNumber(max_tokens) && !isNumber(max_completion_tokens),
   }
-  const own = ownRequest(task, audienceOf(model, isOpenAi), wording.inOlderWords)
+  const own = ownRequest(task, audienceOf(model, isOpenAi), turnsFor(writing, wording), wording.inOlderWords)
   return source === undefined || dialect !== "chat" || own !== request
     ? rewrite(own, settings)
     : edit(source, settings)
