@@ -58,6 +58,11 @@ const Decision = Schema.Record(Schema.String, Schema.Unknown).annotate({
 
 export const InferResponse = Schema.Struct({
   output: Schema.String,
+  images: Schema.optionalKey(
+    Schema.Array(Schema.String).annotate({
+      description: "Images that the model gave beside its text, or in its place, as `data:` URLs",
+    }),
+  ),
   provider: Schema.String,
   latency_ms: Schema.Int,
   cost: Schema.NullOr(Schema.Finite).annotate({ description: "USD; null when unknown, never a guess" }),
@@ -86,6 +91,7 @@ export const DryRunResponse = Schema.Struct({
 /** Data of one event of a streamed answer; the last event before `[DONE]` has the fields of a whole answer. */
 export const InferStreamEvent = Schema.Union([
   Schema.Struct({ delta: Schema.String }),
+  Schema.Struct({ images: Schema.Array(Schema.String) }),
   InferResponse,
   Schema.Struct({ error: problem(502).schema }),
 ]).annotate({ identifier: "InferStreamEvent" })

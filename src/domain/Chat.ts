@@ -56,6 +56,8 @@ export interface AnswerSummary {
 export interface Completion extends AnswerSummary {
   /** What `body` speaks; chat when absent. Another one only to a client that speaks it too. */
   readonly dialect?: Dialect
+  /** URLs of the images of the first choice; absent for none. */
+  readonly images?: ReadonlyArray<string>
   /** The answer as a JSON body: the provider's own bytes when it speaks that dialect. */
   readonly body: () => string | Uint8Array
 }
@@ -72,6 +74,8 @@ export interface ChatChunk {
   readonly event: Uint8Array
   /** Text of the first choice that it adds. */
   readonly text: string
+  /** URLs of images of the first choice that it adds; absent for none. */
+  readonly images?: ReadonlyArray<string>
   /** Characters that all choices gained, for estimates: text, refusals, reasoning, tool-call arguments. */
   readonly generated: number
   /**

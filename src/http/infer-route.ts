@@ -67,30 +67,44 @@ const makeWriter = (explain: boolean) =>
     JSON.stringify(
       answer === undefined
         ? { request_id: outcome.requestId, dry_run: true, decision: decision(outcome) }
-        : inferResponse(outcome, answer, explain),
+        : inferResponse(outcome, answer, explain, answer.completion?.images),
     ),
   )
 const writeOutcome = makeWriter(false)
 const writeExplained = makeWriter(true)
 
-/** Writes deltas, then one event with the fields of a whole answer, then `[DONE]`. */
-const streamWriter = (explain: boolean): StreamWriter => ({
-  headers: (progress) => ({ ...progressHeaders(progress, rateLimitFields), ...STREAM_HEADERS }),
-  needsText: true,
-  chunk: ({ text }) => (text === "" ? undefined : sseEvent({ delta: text })),
-  end: (outcome) => {
-    const { result } = outcome
-    if (Result.isFailure(result)) {
-      return sseEvent({ error: problemFormat.body(result.failure, outcome.requestId) })
-    }
-    return result.success === undefined
-      ? DONE
-      : Buffer.concat([sseEvent(inferResponse(outcome, result.success, explain)), DONE])
-  },
-})
+/** Writes deltas and images, then one event with the fields of a whole answer, then `[DONE]`. */
+const streamWriter = (explain: boolean): StreamWriter => {
+  const all: Array<string> = []
+  return {
+    headers: (progress) => ({ ...progressHeaders(progress, rateLimitFields), ...STREAM_HEADERS }),
+    needsText: true,
+    chunk: ({ images, text }) => {
+      const delta = text === "" ? undefined : sseEvent({ delta: text })
+      if (images === undefined) return delta
+      all.push(...images)
+      return Buffer.concat([delta ?? Buffer.alloc(0), sseEvent({ images })])
+    },
+    end: (outcome) => {
+      const { result } = outcome
+      if (Result.isFailure(result)) {
+        return sseEvent({ error: problemFormat.body(result.failure, outcome.requestId) })
+      }
+      return result.success === undefined
+        ? DONE
+        : Buffer.concat([sseEvent(inferResponse(outcome, result.success, explain, all)), DONE])
+    },
+  }
+}
 
-const inferResponse = (outcome: Outcome, { candidate, summary, cost }: Answer, explain: boolean) => ({
+const inferResponse = (
+  outcome: Outcome,
+  { candidate, summary, cost }: Answer,
+  explain: boolean,
+  images: ReadonlyArray<string> = [],
+) => ({
   output: summary.text,
+  ...(images.length > 0 ? { images } : {}),
   provider: candidate.provider.name,
   latency_ms: outcome.latencyMs,
   cost: cost.nanoUsd === null ? null : toUsd(cost.nanoUsd),

@@ -32,6 +32,7 @@ describe("answers", () => {
       fieldsOf(whole),
       [
         "output",
+        "images",
         "provider",
         "latency_ms",
         "cost",

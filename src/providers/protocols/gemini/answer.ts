@@ -6,7 +6,7 @@ import { isNestedWithin, MAX_ANSWER_LEVELS } from "../depth.ts"
 import { badResponse } from "../fault.ts"
 import { chatCompletion, type WireHead } from "../openai-chat/wire.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
-import { answerHead, besides, callId, isEmpty, readCandidate } from "./candidate.ts"
+import { answerHead, besides, callId, imagesOf, isEmpty, readCandidate } from "./candidate.ts"
 import { blockedPrompt, classifyInBand } from "./errors.ts"
 import { candidateFault, readFinishReason } from "./finish-reason.ts"
 import { readLogprobs } from "./logprobs.ts"
@@ -32,6 +32,7 @@ export const parseAnswer = (model: string, answer: JsonAnswer): Result.Result<Co
   const usage = readUsage(json.usageMetadata)
   return Result.succeed({
     text: content.text,
+    ...imagesOf(content),
     finishReason: readFinishReason(first.finishReason, content.calls.length > 0),
     model: head.model,
     usage,

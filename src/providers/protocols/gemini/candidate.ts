@@ -1,4 +1,5 @@
 import type { OpenAI } from "openai"
+import type { ChatChunk } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { fromWireName } from "../function-names.ts"
 import type { WireHead } from "../openai-chat/wire.ts"
@@ -58,6 +59,10 @@ export const readCandidate = (candidate: JsonObject, ownId: (nth: number) => str
   }
   return { text, reasoning, images, calls, signature }
 }
+
+/** Returns the URLs of images; undefined for none. */
+export const imagesOf = ({ images }: CandidateContent): Pick<ChatChunk, "images"> | undefined =>
+  images.length === 0 ? undefined : { images: images.map(({ image_url }) => image_url.url) }
 
 /** Returns the fields of a message or a delta beside its role, content and calls. */
 export const besides = ({ images, reasoning, signature }: CandidateContent) => ({

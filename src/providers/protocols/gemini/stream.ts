@@ -17,6 +17,7 @@ import {
   type CandidateContent,
   callId,
   candidateIndex,
+  imagesOf,
   isEmpty,
   nothing,
   readCandidate,
@@ -146,6 +147,7 @@ class GeminiStream implements StreamReader {
     return {
       event: chatChunk(head, index, delta, finish ?? null, logprobs),
       text: index === 0 ? content.text : "",
+      ...(index === 0 && imagesOf(content)),
       generated,
       semantic: finish !== undefined || generated > 0,
       usageOnly: false,

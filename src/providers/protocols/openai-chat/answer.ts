@@ -3,7 +3,7 @@ import type { Completion } from "../../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
 import { badResponse, upstreamFault } from "../fault.ts"
 import type { Fault, JsonAnswer } from "../Protocol.ts"
-import { textOf } from "./content.ts"
+import { imagesOf, textOf } from "./content.ts"
 import { inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { withCallIds } from "./tool-calls.ts"
@@ -22,6 +22,7 @@ export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.
   const named = withCallIds(json, choices)
   return Result.succeed({
     text: textOf(message),
+    ...imagesOf(message),
     finishReason: readFinishReason(choice?.finish_reason),
     model: stringAt(json, "model") ?? model,
     usage: readUsage(usage, json.service_tier),

@@ -11,7 +11,7 @@ import type { SseEvent } from "../../http/sse.ts"
 import { badResponse } from "../fault.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
 import { faulty, nothing, truncated } from "../readings.ts"
-import { textOf } from "./content.ts"
+import { imagesOf, textOf } from "./content.ts"
 import { DeltaTemplate } from "./DeltaTemplate.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
@@ -108,6 +108,7 @@ const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<J
   let generated = 0
   let semantic = false
   let finished: unknown
+  let images: Pick<ChatChunk, "images"> | undefined
   for (const choice of choices) {
     const delta = objectAt(choice, "delta")
     const reason = choice.finish_reason
@@ -116,6 +117,7 @@ const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<J
     // A stream of many choices mixes them; the first is number 0 and need not be first in the event.
     if ((choice.index ?? 0) !== 0) continue
     text += textOf(delta)
+    images = imagesOf(delta) ?? images
     if (isReason(reason)) finished ??= reason
   }
   // Moonshot counts in the choice. Zeros at the end do not replace what was counted before.
@@ -124,6 +126,7 @@ const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<J
   return {
     event,
     text,
+    ...images,
     generated,
     semantic,
     usageOnly: isObject(counted) && choices.length === 0,
