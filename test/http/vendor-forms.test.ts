@@ -432,6 +432,51 @@ describe("Gemini", () => {
     )
   })
 
+  const post = async (path: string, body: object) => {
+    const response = await fetch(gateway.url + path, {
+      method: "POST",
+      headers: { "x-api-key": key, "content-type": "application/json" },
+      body: JSON.stringify({ model: "gemini/gemini-2.5-flash-image", ...body }),
+    })
+    return { code: response.status, raw: await response.text() }
+  }
+  const image = { inlineData: { mimeType: "image/png", data: "AAAA" }, thoughtSignature: "c2ln" }
+  const drawing = () => [
+    candidate([image]),
+    rawStream([
+      `data: ${JSON.stringify({ candidates: [{ content: { parts: [image] }, finishReason: "STOP" }] })}\n\n`,
+    ]),
+  ]
+
+  it("answers with an image in Responses, and has it back, which nobody else takes", async () => {
+    upstream.enqueue(...drawing())
+    const whole = await post("/v1/responses", { input: "Draw." })
+    const [item] = JSON.parse(whole.raw).output
+    assert.deepInclude(item, { type: "image_generation_call", status: "completed", result: "AAAA" })
+    const streamed = await post("/v1/responses", { input: "Draw.", stream: true })
+    assert.include(streamed.raw, "event: response.image_generation_call.completed")
+    const completed = JSON.parse(streamed.raw.trimEnd().split("\ndata: ").at(-1) ?? "")
+    assert.deepInclude(completed.response.output[0], { type: "image_generation_call", result: "AAAA" })
+    const input = [user, item, { role: "user", content: "Larger." }]
+    upstream.enqueue(candidate([{ text: "No." }]))
+    assert.strictEqual((await post("/v1/responses", { input })).code, 200)
+    assert.deepStrictEqual(sentTo(2).contents[1], { role: "model", parts: [image] })
+    const refused = await post("/v1/responses", { model: "plain/m", input })
+    assert.strictEqual(refused.code, 400, refused.raw)
+    assert.strictEqual(JSON.parse(refused.raw).error.param, "input[1]")
+  })
+
+  it("answers with an image to /infer", async () => {
+    upstream.enqueue(...drawing())
+    const images = ["data:image/png;base64,AAAA"]
+    const whole = await post("/infer", { prompt: "Draw." })
+    assert.deepInclude(JSON.parse(whole.raw), { output: "", images })
+    const streamed = await post("/infer", { prompt: "Draw.", stream: true })
+    const [first = "", last = ""] = streamed.raw.split("\n\n")
+    assert.deepStrictEqual(JSON.parse(first.slice("data: ".length)), { images })
+    assert.deepInclude(JSON.parse(last.slice("data: ".length)), { output: "", images })
+  })
+
   it("leaves Gemma without signatures", async () => {
     await ask("gemini/gemma-4-31b-it", { messages: turns })
     assert.notInclude(JSON.stringify(sentTo(0)), "thoughtSignature")

@@ -9,6 +9,7 @@ export class AssistantTurn {
   readonly #details: Array<JsonObject> = []
   readonly #calls: Array<JsonObject> = []
   readonly #said: Array<ChatContent> = []
+  readonly #images: Array<JsonObject> = []
   #reasoning = ""
 
   /** True when another message of the assistant's is another turn. Words after calls belong to them: their results follow. */
@@ -18,6 +19,10 @@ export class AssistantTurn {
 
   say(content: ChatContent): void {
     this.#said.push(content)
+  }
+
+  show(image: JsonObject): void {
+    this.#images.push(image)
   }
 
   call(call: JsonObject): void {
@@ -38,10 +43,12 @@ export class AssistantTurn {
 
   /** Undefined when nothing was said. Reasoning alone is nothing that chat knows. */
   message(): ChatMessage | undefined {
-    if (this.#said.length === 0 && this.#calls.length === 0) return undefined
+    const isSilent = this.#said.length === 0 && this.#calls.length === 0
+    if (isSilent && this.#images.length === 0) return undefined
     return {
       role: "assistant",
-      content: joined(this.#said),
+      content: isSilent ? "" : joined(this.#said),
+      ...(this.#images.length > 0 && { images: this.#images }),
       ...(this.#calls.length > 0 && { tool_calls: this.#calls }),
       ...(this.#reasoning !== "" && { reasoning_content: this.#reasoning }),
       ...(this.#details.length > 0 && { reasoning_details: this.#details }),

@@ -1,9 +1,9 @@
 import type { AnswerSummary } from "../../domain/Chat.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
-import { contentText, reasoningOf } from "../chat-answer.ts"
+import { reasoningOf } from "../chat-answer.ts"
 import { namesOf, type ToolName } from "./namespaces.ts"
-import { CallItem, type Emit, MessageItem, type OpenItem, ReasoningItem } from "./open-items.ts"
-import { logprobsOf, readCall, signedReasoningOf } from "./output-items.ts"
+import { CallItem, type Emit, ImageItem, MessageItem, type OpenItem, ReasoningItem } from "./open-items.ts"
+import { type Image, imagesOf, logprobsOf, readCall, signedReasoningOf, wordsOf } from "./output-items.ts"
 import { endState, makeResponse, type ResponseHead, type ResponseState } from "./response.ts"
 
 /**
@@ -34,13 +34,14 @@ export class ResponseStream {
     const delta = objectAt(choice, "delta")
     if (choice === undefined || delta === undefined) return this.#written()
     const reasoning = reasoningOf(delta)
-    const text = contentText(delta.content)
+    const text = wordsOf(delta)
     const refusal = stringAt(delta, "refusal") ?? ""
     const signed = signedReasoningOf(delta)
     if (reasoning !== "") this.#reasoning().add(reasoning)
     if (signed.length > 0) this.#reasoning().sign(signed)
     if (text !== "") this.#message().addText(text, logprobsOf(choice))
     if (refusal !== "") this.#message().addRefusal(refusal)
+    for (const image of imagesOf(delta)) this.#image(image)
     for (const piece of objectsAt(delta, "tool_calls")) this.#call(piece)
     return this.#written()
   }
@@ -107,6 +108,11 @@ export class ResponseStream {
     const item = this.#begun(new MessageItem(this.#place("msg")))
     this.#current = item
     return item
+  }
+
+  #image(image: Image): void {
+    this.#closeCurrent("completed")
+    this.#begun(new ImageItem(this.#place("ig"), image)).close()
   }
 
   #call(piece: JsonObject): void {

@@ -1,10 +1,12 @@
 import type { AnswerSummary } from "../../domain/Chat.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
-import { contentText, reasoningOf } from "../chat-answer.ts"
+import { reasoningOf } from "../chat-answer.ts"
 import { namesOf } from "./namespaces.ts"
 import {
   callItem,
   type ItemStatus,
+  imageItem,
+  imagesOf,
   logprobsOf,
   messageItem,
   readCall,
@@ -12,6 +14,7 @@ import {
   refusalPart,
   signedReasoningOf,
   textPart,
+  wordsOf,
 } from "./output-items.ts"
 import { endState, makeResponse, type ResponseHead } from "./response.ts"
 
@@ -37,10 +40,13 @@ const outputOf = (
   const names = namesOf(asked)
   const calls = objectsAt(message, "tool_calls").map((call) => readCall(call, names))
   const reasoning = reasoningOf(message)
-  const text = contentText(message.content)
+  const text = wordsOf(message)
+  const images = imagesOf(message)
   const refusal = stringAt(message, "refusal") ?? ""
   const parts = [
-    ...(text !== "" || (refusal === "" && calls.length === 0) ? [textPart(text, logprobsOf(choice))] : []),
+    ...(text !== "" || (refusal === "" && calls.length === 0 && images.length === 0)
+      ? [textPart(text, logprobsOf(choice))]
+      : []),
     ...(refusal !== "" ? [refusalPart(refusal)] : []),
   ]
   const items: Array<JsonObject> = []
@@ -48,6 +54,7 @@ const outputOf = (
   const signed = signedReasoningOf(message)
   if (reasoning !== "" || signed.length > 0) items.push(reasoningItem(idOf("rs"), reasoning, signed))
   if (parts.length > 0) items.push(messageItem(idOf("msg"), status, parts))
+  for (const image of images) items.push(imageItem(idOf("ig"), image))
   for (const call of calls) items.push(callItem(idOf(call.isCustom ? "ctc" : "fc"), status, call))
   return items
 }

@@ -39,6 +39,27 @@ const ofCalls = ["type", "call_id", "name", "namespace", "status", "caller"]
 const knownOfCalls: ReadonlySet<string> = new Set([...ofCalls, "arguments", "input", "extra_content"])
 const knownOfOutputs: ReadonlySet<string> = new Set([...ofCalls, "output"])
 
+/** How an image was made says nothing that it does not show. */
+const knownOfImages: ReadonlySet<string> = new Set([
+  ...["type", "status", "result", "output_format", "extra_content"],
+  ...["action", "background", "quality", "size", "svg_usage"],
+])
+
+/** The first characters of images as base64. */
+const BEGINNINGS: ReadonlyArray<readonly [beginning: string, format: string]> = [
+  ["/9j/", "jpeg"],
+  ["UklGR", "webp"],
+  ["R0lGOD", "gif"],
+]
+
+const mediaTypeOf = ({ output_format }: JsonObject, data: string): string => {
+  const format =
+    typeof output_format === "string" && /^[a-z]{1,10}$/.test(output_format)
+      ? output_format
+      : (BEGINNINGS.find(([beginning]) => data.startsWith(beginning))?.[1] ?? "png")
+  return format === "svg" ? "image/svg+xml" : `image/${format}`
+}
+
 const dropCaller = ({ caller }: JsonObject, at: string, beyond: Beyond): void => {
   if (isObject(caller) && caller.type !== "direct") beyond.drop(`${at}.caller`)
 }
@@ -86,6 +107,9 @@ class ItemReader {
       case "function_call_output":
       case "custom_tool_call_output":
         return this.#output(item, at)
+      case "image_generation_call":
+        this.#image(item, at)
+        return undefined
       case "compaction":
         this.#summary(item, at)
         return undefined
@@ -143,6 +167,24 @@ class ItemReader {
     this.#closeTurn()
     this.#messages.push(this.#beyond.from({ role: "tool", tool_call_id: id, content: output.success }, at))
     return undefined
+  }
+
+  /** One that came to nothing says nothing. */
+  #image(item: JsonObject, at: string): void {
+    const data = stringAt(item, "result")
+    if (!data) {
+      this.#beyond.drop(at)
+      return
+    }
+    const extra = objectAt(item, "extra_content")
+    this.#turnAt ??= at
+    this.#beyond.dropOthers(item, knownOfImages, `${at}.`)
+    const image = {
+      type: "image_url",
+      image_url: { url: `data:${mediaTypeOf(item, data)};base64,${data}` },
+      ...(extra !== undefined && { extra_content: extra }),
+    }
+    this.#turn.show(this.#beyond.from(image, at))
   }
 
   /** Another maker's is for that one alone. */

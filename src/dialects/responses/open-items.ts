@@ -2,7 +2,10 @@ import { type JsonObject, objectsAt } from "../../platform/json.ts"
 import {
   type Call,
   callItem,
+  type Image,
   type ItemStatus,
+  imageBegun,
+  imageItem,
   messageItem,
   reasoningItem,
   refusalPart,
@@ -149,6 +152,30 @@ export class MessageItem implements OpenItem {
 
 const partOf = ({ kind, logprobs, text }: Part): JsonObject =>
   kind === "refusal" ? refusalPart(text) : textPart(text, [...logprobs])
+
+/** An image comes whole. */
+export class ImageItem implements OpenItem {
+  readonly #place: Place
+  readonly #image: Image
+
+  constructor(place: Place, image: Image) {
+    this.#place = place
+    this.#image = image
+    place.emit("response.output_item.added", { output_index: place.index, item: imageBegun(place.id) })
+  }
+
+  close(): void {
+    const { emit, id, index } = this.#place
+    for (const stage of ["in_progress", "generating", "completed"]) {
+      emit(`response.image_generation_call.${stage}`, { item_id: id, output_index: index })
+    }
+    emit("response.output_item.done", { output_index: index, item: this.json() })
+  }
+
+  json(): JsonObject {
+    return imageItem(this.#place.id, this.#image)
+  }
+}
 
 export class CallItem implements OpenItem {
   readonly #place: Place

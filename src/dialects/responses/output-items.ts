@@ -1,6 +1,7 @@
 import { carryReasoning } from "../../domain/carried-reasoning.ts"
 import { isClaudesReasoning } from "../../domain/reasoning-details.ts"
 import { type JsonObject, objectAt, objectsAt, stringAt } from "../../platform/json.ts"
+import { contentText } from "../chat-answer.ts"
 import type { ToolName } from "./namespaces.ts"
 
 /** The items of an answer, made of what a chat's message says. Ids are made of the response's seed and the place. */
@@ -34,6 +35,54 @@ export const messageItem = (
   status: ItemStatus,
   content: ReadonlyArray<JsonObject>,
 ): JsonObject => ({ id, type: "message", status, role: "assistant", content })
+
+/** An image of the model's: what OpenAI gives with a tool of its own, and others in their answer. */
+export interface Image {
+  readonly data: string
+  readonly format: string
+  readonly extra: JsonObject | undefined
+}
+
+export const imageItem = (id: string, { data, extra, format }: Image): JsonObject => ({
+  ...imageBegun(id),
+  status: "completed",
+  result: data,
+  output_format: format,
+  ...(extra !== undefined && { extra_content: extra }),
+})
+
+/** The same before the image is there. */
+export const imageBegun = (id: string): JsonObject => ({
+  id,
+  type: "image_generation_call",
+  status: "in_progress",
+  result: null,
+})
+
+const DATA_URL = /^data:image\/([\w.+-]+);base64,/i
+
+/** Returns the images of a message or a delta that come as data. */
+export const imagesOf = (message: JsonObject): ReadonlyArray<Image> =>
+  objectsAt(message, "images").flatMap((image) => {
+    const url = stringAt(objectAt(image, "image_url"), "url") ?? ""
+    const head = DATA_URL.exec(url)
+    if (head === null) return []
+    const [, subtype = ""] = head
+    const format = subtype
+      .toLowerCase()
+      .replace(/^jpg$/, "jpeg")
+      .replace(/\+xml$/, "")
+    return [{ data: url.slice(head[0].length), format, extra: objectAt(image, "extra_content") }]
+  })
+
+/** Returns what a message or a delta says in words: its text, and where images are that do not come as data. */
+export const wordsOf = (message: JsonObject): string => {
+  const text = contentText(message.content)
+  const links = objectsAt(message, "images")
+    .map((image) => stringAt(objectAt(image, "image_url"), "url") ?? "")
+    .filter((url) => url !== "" && !DATA_URL.test(url))
+  return [...(text === "" ? [] : [text]), ...links].join("\n")
+}
 
 /** A call as chat has it, its arguments or its input complete. */
 export interface Call {

@@ -1,4 +1,5 @@
 import { type ChatRequest, UNNAMED_FILE } from "../../domain/Chat.ts"
+import type { ChatTask } from "../../domain/Task.ts"
 import { isObject, type JsonObject, objectsAt, stringAt } from "../../platform/json.ts"
 import type { LoweringFault } from "./Protocol.ts"
 
@@ -41,6 +42,16 @@ export const OPENAIS_ALONE: Unserved = [
 export const unservedField = (request: ChatRequest, fields: Unserved): LoweringFault | undefined => {
   const found = fields.find(([field, asks]) => present(request[field]) !== undefined && asks(request[field]))
   return found && unsupported(found[0], found[0] === "n" ? "n other than 1 is" : `${found[0]} is`)
+}
+
+/**
+ * Finds an image of the model's own in a conversation that came as Responses, for who takes none back. There an image is an item
+ * of its own, and what comes after is often about it.
+ */
+export const unseenImage = ({ dialect, request }: ChatTask): LoweringFault | undefined => {
+  if (dialect !== "responses") return undefined
+  const turn = request.messages.findIndex(({ images }) => images !== undefined)
+  return turn < 0 ? undefined : unsupported(`messages[${turn}].images[0]`, "Images of the model's own are")
 }
 
 /** Says within a schema what is said of it beside it, for vendors that have no place there. */

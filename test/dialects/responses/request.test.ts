@@ -63,6 +63,41 @@ describe("input", () => {
     ])
   })
 
+  it("has images of the model's in its turn, with what their vendor wants back", () => {
+    const extra_content = { google: { thought_signature: "c2ln" } }
+    const drawn = (more: object) => ({
+      type: "image_generation_call",
+      id: "ig_1",
+      status: "completed",
+      ...more,
+    })
+    const image = (url: string) => ({ type: "image_url", image_url: { url } })
+    assert.deepStrictEqual(
+      messages(
+        said("a"),
+        drawn({ result: "AAAA", output_format: "webp", extra_content }),
+        drawn({ result: "/9j/AA==" }),
+        output("1"),
+        drawn({ result: "AAAA" }),
+      ),
+      [
+        {
+          role: "assistant",
+          content: "a",
+          images: [
+            { ...image("data:image/webp;base64,AAAA"), extra_content },
+            image("data:image/jpeg;base64,/9j/AA=="),
+          ],
+        },
+        result("1"),
+        { role: "assistant", content: "", images: [image("data:image/png;base64,AAAA")] },
+      ],
+    )
+    assert.deepStrictEqual(read({ input: [drawn({ result: null, status: "failed" })] }).beyond?.dropped, [
+      "input[0]",
+    ])
+  })
+
   it("has reasoning that everybody can read as a text", () => {
     const open = {
       type: "reasoning",

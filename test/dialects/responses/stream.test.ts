@@ -107,6 +107,41 @@ describe("a stream", () => {
     ])
   })
 
+  it("has an item for each image, and so has a whole answer", () => {
+    const extra_content = { google: { thought_signature: "c2ln" } }
+    const images = [
+      { type: "image_url", image_url: { url: "data:image/png;base64,AAAA" } },
+      { type: "image_url", image_url: { url: "data:image/jpeg;base64,BBBB" }, extra_content },
+    ]
+    const events = streamed([{ role: "assistant", content: "" }, { images }])
+    assertWellFormed(events)
+    const item = { type: "image_generation_call", status: "completed" }
+    const expected = [
+      { ...item, id: `ig_${head.seed}_0`, result: "AAAA", output_format: "png" },
+      { ...item, id: `ig_${head.seed}_1`, result: "BBBB", output_format: "jpeg", extra_content },
+    ]
+    const whole = responseOf(
+      { choices: [{ message: { content: "", images } }] },
+      { finishReason: "stop", usage: null, model: "m" },
+      { ...head, completedAt: 2 },
+    )
+    assert.deepStrictEqual(events.at(-1)?.response?.output, expected)
+    assert.deepStrictEqual(whole.output, expected)
+  })
+
+  it("says where an image is that does not come as data, and so does a whole answer", () => {
+    const message = { content: "Look:", images: [{ image_url: { url: "https://example.test/a.png" } }] }
+    const whole = responseOf(
+      { choices: [{ message }] },
+      { finishReason: "stop", usage: null, model: "m" },
+      { ...head, completedAt: 2 },
+    )
+    const words = "Look:\nhttps://example.test/a.png"
+    for (const output of [streamed([message]).at(-1)?.response?.output, whole.output]) {
+      assert.include(JSON.stringify(output), JSON.stringify(words))
+    }
+  })
+
   it("of nothing is a message of nothing", () => {
     const events = streamed([{ role: "assistant" }])
     assertWellFormed(events)

@@ -261,6 +261,18 @@ const SHOWN =
 
 type Item = NonNullable<Exclude<ResponseInputItem, { type?: "item_reference" | null }>["type"]>
 
+const drawn = (more: JsonObject = {}) => ({
+  type: "image_generation_call",
+  status: "completed",
+  result: PNG,
+  ...more,
+})
+const ofImage = (more: JsonObject): Probe => ({
+  asks: items(drawn(more), user),
+  without: items(drawn(), user),
+})
+const SEEN = { Gemini: "The image shows it." }
+
 const other = (type: string, more: JsonObject = {}) => item({ type, id: "x_1", ...more })
 
 const itemKinds = {
@@ -281,7 +293,7 @@ const itemKinds = {
   computer_call_output: other("computer_call_output"),
   configuration_update: other("configuration_update"),
   file_search_call: other("file_search_call"),
-  image_generation_call: other("image_generation_call"),
+  image_generation_call: item(drawn(), user),
   local_shell_call: other("local_shell_call"),
   local_shell_call_output: other("local_shell_call_output"),
   mcp_approval_request: other("mcp_approval_request"),
@@ -373,7 +385,31 @@ const ofItems = {
     ...ofCustom({ caller: { type: "direct" } }),
     same: { "OpenAI, chat": DEFAULT, "OpenAI-compatible": DEFAULT },
   },
+  "image_generation_call.result": { asks: items(drawn(), user), without: items(user) },
+  "image_generation_call.output_format": ofImage({ output_format: "webp" }),
+  "image_generation_call.id": { ...ofImage({ id: "ig_1" }), why: "An id of what nobody keeps." },
+  "image_generation_call.status": {
+    asks: items(drawn(), user),
+    without: items(drawn({ status: undefined }), user),
+    same: { Gemini: STATUS },
+  },
+  "image_generation_call.action": { ...ofImage({ action: "generate" }), same: SEEN },
+  "image_generation_call.background": { ...ofImage({ background: "opaque" }), same: SEEN },
+  "image_generation_call.quality": { ...ofImage({ quality: "low" }), same: SEEN },
+  "image_generation_call.size": { ...ofImage({ size: "1024x1024" }), same: SEEN },
+  "image_generation_call.svg_usage": {
+    ...ofImage({ svg_usage: { input_tokens: 1, model: "m", output_tokens: 1 } }),
+    same: { Gemini: "It counts what an earlier answer took." },
+  },
+  "image_generation_call.revised_prompt": {
+    ...ofImage({ revised_prompt: "zq-words" }),
+    why: "What an earlier answer was asked for; the image arrives.",
+  },
+  "image_generation_call.error": ofImage({
+    error: { code: "moderation_blocked", message: "m", param: null, type: "t" },
+  }),
 } satisfies Record<
+  | Fields<"image_generation_call", ResponseInputItem.ImageGenerationCall>
   | Fields<"message", EasyInputMessage | ResponseInputItem.Message | ResponseOutputMessage>
   | Fields<"reasoning", ResponseReasoningItem>
   | Fields<"function_call", ResponseFunctionToolCall>
@@ -535,6 +571,10 @@ const choices = {
 const FOREIGN = "Another vendor's, of an earlier turn: it goes back to its maker alone."
 
 const ours = {
+  "`extra_content` of `image_generation_call`": {
+    ...ofImage({ extra_content: { google: { thought_signature: "zq-signature" } } }),
+    why: FOREIGN,
+  },
   "`extra_content` of `function_call`": {
     ...ofCall({ extra_content: { google: { thought_signature: "zq-signature" } } }),
     why: FOREIGN,

@@ -1,6 +1,6 @@
 import { Result } from "effect"
 import { badResponse } from "../fault.ts"
-import { unsupported } from "../lowering.ts"
+import { unseenImage, unsupported } from "../lowering.ts"
 import type { Protocol } from "../Protocol.ts"
 import { parseAnswer, parseNativeAnswer } from "./answer.ts"
 import { classify } from "./errors.ts"
@@ -23,8 +23,11 @@ const noEmbeddings = unsupported("model", "Embeddings are")
 /** Anthropic's Messages for clients of chat completions, translated. `limitOf`: the most tokens that a model puts out. */
 export const anthropic = (limitOf: (model: string) => number | undefined): Protocol => ({
   ...common,
-  lower: (task, model) =>
-    task._tag === "Chat" ? lowerChat(model, task.request, limitOf(model)) : Result.fail(noEmbeddings),
+  lower: (task, model) => {
+    if (task._tag === "Embedding") return Result.fail(noEmbeddings)
+    const image = unseenImage(task)
+    return image === undefined ? lowerChat(model, task.request, limitOf(model)) : Result.fail(image)
+  },
   parse: parseAnswer,
   openStream,
 })

@@ -1,6 +1,7 @@
 import { Result } from "effect"
 import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
+import { unseenImage } from "../lowering.ts"
 import type { BodyWriter, Fault, Protocol } from "../Protocol.ts"
 import { parseAnswer } from "./answer.ts"
 import { audienceOf } from "./audience.ts"
@@ -38,7 +39,7 @@ export const openAiChat = (
       const foreign =
         task.dialect === "messages" && !audienceOf(model, options.isOpenAi).isClaude
           ? unknownToOpenAi(task.request)
-          : undefined
+          : unseenImage(task)
       return foreign === undefined
         ? Result.succeed(new ChatWriter(model, task, options, learned))
         : Result.fail(foreign)

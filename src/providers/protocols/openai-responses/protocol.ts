@@ -1,5 +1,6 @@
 import { Result } from "effect"
 import { badResponse } from "../fault.ts"
+import { unseenImage } from "../lowering.ts"
 import { classify } from "../openai-chat/errors.ts"
 import type { Protocol } from "../Protocol.ts"
 import { parseAnswer, parseNativeAnswer } from "./answer.ts"
@@ -28,6 +29,8 @@ export const openAiResponses: Protocol = {
   lower: (task, model) => {
     if (task._tag === "Embedding") return Result.fail(noEmbeddings)
     const { dialect, request } = task
+    const image = unseenImage(task)
+    if (image !== undefined) return Result.fail(image)
     return dialect === "messages" ? lowerMessages(model, request) : lowerChat(model, request)
   },
   parse: parseAnswer,
