@@ -55,7 +55,7 @@ const isNano = (nano: unknown): nano is number =>
 /**
  * Checks a provider's counts, which are input like any other: a missing, negative, fractional or absurd one makes
  * the usage unknown (null), never 0 or NaN. Absent sub-counts are 0; a sub-count above its total is unknown, and so is
- * a total below its parts.
+ * a total that is not the sum of its parts, which protocols first put where they belong.
  */
 export const makeUsage = (raw: {
   readonly inputTokens: unknown
@@ -73,7 +73,7 @@ export const makeUsage = (raw: {
   const cacheWriteTokens = raw.cacheWriteTokens ?? 0
   const reasoningTokens = raw.reasoningTokens ?? 0
   if (!isCount(inputTokens) || !isCount(outputTokens)) return null
-  if (typeof totalTokens === "number" && totalTokens < inputTokens + outputTokens) return null
+  if ((totalTokens ?? inputTokens + outputTokens) !== inputTokens + outputTokens) return null
   if (!isCount(cachedTokens) || !isCount(cacheWriteTokens)) return null
   if (cachedTokens + cacheWriteTokens > inputTokens) return null
   if (!isCount(reasoningTokens) || reasoningTokens > outputTokens) return null

@@ -69,11 +69,10 @@ describe("details of a usage", () => {
 })
 
 describe("a total", () => {
-  it("below its parts makes the usage unknown, one above them and one that is no number do not", () => {
-    assert.isNull(makeUsage({ ...totals, totalTokens: 149 }))
-    for (const totalTokens of [150, 151, undefined, null, "9"]) {
-      assert.isNotNull(makeUsage({ ...totals, totalTokens }))
-    }
+  it("is the sum of its parts, or makes the usage unknown", () => {
+    for (const totalTokens of [149, 151, 0, "150", 150.5])
+      assert.isNull(makeUsage({ ...totals, totalTokens }))
+    for (const totalTokens of [150, undefined, null]) assert.isNotNull(makeUsage({ ...totals, totalTokens }))
   })
 })
 

@@ -1,6 +1,6 @@
 import { makeUsage, type Usage } from "../../../domain/Usage.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
-import { reportedNanoUsd } from "../openai-chat/usage.ts"
+import { hourOf, reportedNanoUsd } from "../openai-chat/usage.ts"
 
 /** Reads the usage block. What the cache read and wrote stands beside the input; thoughts are part of the output. */
 export const readUsage = (block: unknown): Usage | null => {
@@ -8,8 +8,8 @@ export const readUsage = (block: unknown): Usage | null => {
   const usage = withCompactions(block)
   const { cache_creation_input_tokens: written, cache_read_input_tokens: read, input_tokens: input } = usage
   const inputTokens = sum(input, read ?? 0, written ?? 0)
-  // What others begin a stream with, before they have counted: no answer is made of nothing.
-  if (inputTokens === 0 && usage.output_tokens === 0) return null
+  // No answer is made of nothing; others begin a stream with that, before they have counted.
+  if (inputTokens === 0) return null
   return makeUsage({
     inputTokens,
     outputTokens: usage.output_tokens,
@@ -17,7 +17,7 @@ export const readUsage = (block: unknown): Usage | null => {
     cacheWriteTokens: written,
     reasoningTokens: objectAt(usage, "output_tokens_details")?.thinking_tokens,
     details: {
-      cache_write_1h_tokens: objectAt(usage, "cache_creation")?.ephemeral_1h_input_tokens,
+      cache_write_1h_tokens: hourOf(objectAt(usage, "cache_creation"), written),
       web_searches: objectAt(usage, "server_tool_use")?.web_search_requests,
     },
     serviceTier: tierOf(usage),
@@ -64,7 +64,8 @@ const INPUT = ["input_tokens", "cache_read_input_tokens", "cache_creation_input_
 
 /**
  * Puts the counts that an event brings over those before: they are of the whole answer so far. Some servers count the input at
- * the beginning only, and say later that it was nothing.
+ * the beginning only, and say later that it was nothing; and Claude says at the beginning only how long what it wrote to its cache
+ * stays there, of what it had written by then.
  */
 export const withCounts = (before: JsonObject | undefined, usage: unknown): JsonObject | undefined => {
   if (!isObject(usage)) return before
@@ -73,5 +74,10 @@ export const withCounts = (before: JsonObject | undefined, usage: unknown): Json
     ([name, count]) =>
       count !== null && count !== undefined && (hasInput || before === undefined || !INPUT.includes(name)),
   )
-  return { ...before, ...Object.fromEntries(told) }
+  const counts: JsonObject = { ...before, ...Object.fromEntries(told) }
+  if (before === undefined || isObject(usage.cache_creation)) return counts
+  // What comes later stays as long as what came before, where all of that stays as long as is usual.
+  const { cache_creation: creation, ...others } = counts
+  const isStale = counts.cache_creation_input_tokens !== before.cache_creation_input_tokens
+  return isStale && isObject(creation) && !creation.ephemeral_1h_input_tokens ? others : counts
 }

@@ -25,7 +25,7 @@ export const parseAnswer = (model: string, { json, bytes }: JsonAnswer): Result.
     ...imagesOf(message),
     finishReason: readFinishReason(choice?.finish_reason),
     model: stringAt(json, "model") ?? model,
-    usage: readUsage(usage, json.service_tier),
+    usage: readUsage(usage, json.service_tier, json.model ?? model),
     usageEstimated: false,
     rawUsage: usage ?? null,
     body: () => (named === undefined ? bytes : JSON.stringify(named)),

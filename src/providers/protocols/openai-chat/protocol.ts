@@ -45,7 +45,7 @@ export const openAiChat = (
         : Result.fail(foreign)
     },
     parse: parseAnswer,
-    usageOf: ({ usage, service_tier }) => readUsage(usage, service_tier),
+    usageOf: ({ model, usage, service_tier }) => readUsage(usage, service_tier, model),
     openStream: () => openStream(options.endsWithDone ?? true),
     joinEvents,
     splitAnswer,

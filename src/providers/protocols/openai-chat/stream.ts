@@ -132,7 +132,10 @@ const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<J
     usageOnly: isObject(counted) && choices.length === 0,
     model: stringAt(json, "model") || undefined,
     finishReason: finished === undefined ? undefined : readFinishReason(finished),
-    usage: usage === undefined ? undefined : { usage: readUsage(usage, json.service_tier), raw: usage },
+    usage:
+      usage === undefined
+        ? undefined
+        : { usage: readUsage(usage, json.service_tier, json.model), raw: usage },
   }
 }
 

@@ -5,25 +5,21 @@ import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
  * Reads the usage block of a chat's answer, as the vendors that speak this protocol write it. They agree on prompt and
  * completion, and put what is part of them, or beside them, in places of their own.
  */
-export const readUsage = (usage: unknown, serviceTier?: unknown): Usage | null => {
+export const readUsage = (usage: unknown, serviceTier?: unknown, model?: unknown): Usage | null => {
   if (!isObject(usage) || countsNothing(usage)) return null
   const input = objectAt(usage, "prompt_tokens_details") ?? objectAt(usage, "input_tokens_details")
   const output = objectAt(usage, "completion_tokens_details") ?? objectAt(usage, "output_tokens_details")
-  const reasoningTokens = output?.reasoning_tokens ?? usage.reasoning_tokens
-  const cachedTokens = first(
-    input?.cached_tokens,
-    usage.cached_tokens, // Kimi
-    usage.prompt_cache_hit_tokens, // DeepSeek
-    usage.cache_read_input_tokens, // proxies in front of Claude
-  )
-  const cacheWriteTokens = first(
-    input?.cache_write_tokens, // OpenAI, OpenRouter
-    input?.cache_creation_tokens,
-    usage.cache_creation_input_tokens,
-  )
+  const cachedTokens = cachedIn(usage, input)
+  const cacheWriteTokens = writtenIn(usage, input)
+  const cache = numberOf(cachedTokens) + numberOf(cacheWriteTokens)
+  const gap = gapOf(usage)
+  const told = output?.reasoning_tokens ?? usage.reasoning_tokens
+  const reasoningTokens = gap !== undefined && isUntold(gap, cache, told, model) ? gap : told
+  const inputTokens = inputOf(usage, gap, cache, numberOf(reasoningTokens))
+  if (inputTokens === 0 || missesPrompt(usage, inputTokens)) return null
   return makeUsage({
-    inputTokens: inputOf(usage, cachedTokens, cacheWriteTokens),
-    outputTokens: outputOf(usage, reasoningTokens),
+    inputTokens,
+    outputTokens: outputOf(usage, gap, cache, numberOf(reasoningTokens)),
     totalTokens: usage.total_tokens,
     cachedTokens,
     cacheWriteTokens,
@@ -31,14 +27,14 @@ export const readUsage = (usage: unknown, serviceTier?: unknown): Usage | null =
     details: {
       audio_input_tokens: input?.audio_tokens,
       cached_audio_tokens: (input && objectAt(input, "cached_tokens_details"))?.audio_tokens,
-      cache_write_1h_tokens: first(
+      cache_write_1h_tokens: agreed(
         // Claude behind a proxy: LiteLLM, then what it passes on.
-        (input && objectAt(input, "cache_creation_token_details"))?.ephemeral_1h_input_tokens,
-        objectAt(usage, "cache_creation")?.ephemeral_1h_input_tokens,
+        hourOf(input && objectAt(input, "cache_creation_token_details"), cacheWriteTokens),
+        hourOf(objectAt(usage, "cache_creation"), cacheWriteTokens),
       ),
       audio_output_tokens: output?.audio_tokens,
       image_output_tokens: output?.image_tokens, // OpenRouter
-      web_searches: first(
+      web_searches: agreed(
         objectAt(usage, "server_tool_use")?.web_search_requests, // OpenRouter, Claude
         usage.num_search_queries, // Perplexity
       ),
@@ -69,43 +65,89 @@ export const reportedNanoUsd = (usage: JsonObject): number | undefined => {
   return typeof upstream === "number" ? Math.round((usd + upstream) * 1e9) : undefined
 }
 
-/** Returns the input with what the cache read and wrote. Proxies in front of Claude count that beside it, as their total shows. */
-const inputOf = (usage: JsonObject, cached: unknown, written: unknown): unknown => {
-  const { completion_tokens: output = usage.output_tokens, total_tokens: total } = usage
-  const input = usage.prompt_tokens ?? usage.input_tokens
-  if (typeof input !== "number" || typeof output !== "number") return input
-  const beside = numberOf(cached) + numberOf(written)
-  // Anthropic's own block, as it is.
-  const isAnthropics =
-    usage.prompt_tokens === undefined &&
-    total === undefined &&
-    (usage.cache_read_input_tokens ?? usage.cache_creation_input_tokens) !== undefined
-  if (isAnthropics) return input + beside
-  return beside > 0 && total === input + output + beside ? input + beside : input
+/** Returns the tokens read from a cache, wherever a vendor says so. */
+const cachedIn = (usage: JsonObject, input: JsonObject | undefined): unknown => {
+  const named = agreed(input?.cached_tokens, usage.cached_tokens) // OpenAI and most others; Kimi
+  // DeepSeek; proxies in front of Claude
+  return agreed(agreed(named, usage.prompt_cache_hit_tokens), usage.cache_read_input_tokens)
+}
+
+/** Returns the tokens written to a cache. */
+const writtenIn = (usage: JsonObject, input: JsonObject | undefined): unknown =>
+  agreed(
+    agreed(input?.cache_write_tokens, input?.cache_creation_tokens), // OpenAI, OpenRouter; LiteLLM
+    usage.cache_creation_input_tokens,
+  )
+
+/** Stands for two counts of the same that differ: no count, so that the usage is none. */
+const DISAGREED = -1
+
+/** Returns the one that says something; a vendor may write zero where it does not use the place. */
+const agreed = (a: unknown, b: unknown): unknown =>
+  // No list of them: every answer comes by here.
+  !b || a === b ? (a ?? b) : !a ? b : DISAGREED
+
+/** Returns what of the tokens written to Claude's cache stays there for an hour. */
+export const hourOf = (creation: JsonObject | undefined, written: unknown): unknown => {
+  const { ephemeral_1h_input_tokens: hour, ephemeral_5m_input_tokens: minutes } = creation ?? {}
+  const all = numberOf(hour) + numberOf(minutes)
+  return typeof minutes === "number" && all > 0 && all !== written ? DISAGREED : hour
 }
 
 const numberOf = (count: unknown): number => (typeof count === "number" ? count : 0)
+
+/** Returns what the total has beyond prompt and completion: 0 as a rule, undefined without a total. */
+const gapOf = (usage: JsonObject): number | undefined => {
+  const { completion_tokens: output = usage.output_tokens, total_tokens: total } = usage
+  const input = usage.prompt_tokens ?? usage.input_tokens
+  return typeof total === "number" && typeof input === "number" && typeof output === "number"
+    ? total - input - output
+    : undefined
+}
+
+/**
+ * Recognizes thoughts that are in the total alone, as Google's own endpoint and proxies in front of Gemini have them. Of other
+ * models nobody knows what is missing there.
+ */
+const isUntold = (gap: number, cache: number, reasoning: unknown, model: unknown): boolean =>
+  gap > 0 && gap !== cache && !reasoning && typeof model === "string" && /gemini/i.test(model)
+
+/**
+ * Returns the input with what the cache read and wrote. Proxies in front of Claude count that beside it, as their total shows;
+ * a total that both the cache and the reasoning explain shows nothing.
+ */
+const inputOf = (usage: JsonObject, gap: number | undefined, cache: number, reasoning: number): unknown => {
+  const input = usage.prompt_tokens ?? usage.input_tokens
+  if (typeof input !== "number" || cache === 0) return input
+  // Anthropic's own block, as it is.
+  const isBeside =
+    gap === undefined
+      ? usage.prompt_tokens === undefined &&
+        usage.total_tokens === undefined &&
+        (usage.cache_read_input_tokens ?? usage.cache_creation_input_tokens) !== undefined
+      : gap === cache + reasoning || (gap === cache && cache !== reasoning)
+  return isBeside ? input + cache : input
+}
 
 /**
  * Returns the output with its reasoning, which most vendors count in the completion and some beside it: then the total
  * says so, or there is more of it than of the completion.
  */
-const outputOf = (usage: JsonObject, reasoning: unknown): unknown => {
-  const { total_tokens: total } = usage
+const outputOf = (usage: JsonObject, gap: number | undefined, cache: number, reasoning: number): unknown => {
   const completion = usage.completion_tokens ?? usage.output_tokens
-  const prompt = usage.prompt_tokens ?? usage.input_tokens
-  if (typeof completion !== "number" || typeof reasoning !== "number" || typeof prompt !== "number") {
-    return completion
-  }
+  if (typeof completion !== "number" || reasoning === 0) return completion
   const isBeside =
-    typeof total === "number" ? total === prompt + completion + reasoning : reasoning > completion
+    gap === undefined
+      ? reasoning > completion
+      : gap === cache + reasoning || (gap === reasoning && cache !== reasoning)
   return isBeside ? completion + reasoning : completion
 }
 
-/** Returns the first that says something; a vendor may write zero where it does not use the place. */
-const first = (a: unknown, b: unknown, c?: unknown, d?: unknown): unknown =>
-  // No list of them: every answer comes by here.
-  a || b || c || d || (a ?? b ?? c ?? d)
+/** Tells whether what was in DeepSeek's cache and what was not are another prompt than the one that it counted. */
+const missesPrompt = (
+  { prompt_cache_hit_tokens: hit, prompt_cache_miss_tokens: miss }: JsonObject,
+  input: unknown,
+): boolean => typeof hit === "number" && typeof miss === "number" && hit + miss > 0 && hit + miss !== input
 
 /** Reads the usage block of an embeddings answer, which has no output. */
 export const readEmbeddingUsage = (usage: unknown): Usage | null =>

@@ -126,6 +126,22 @@ describe("a whole answer", () => {
     })
   })
 
+  it.each<[name: string, counts: object]>([
+    ["no input", { input_tokens: 0, output_tokens: 9 }],
+    [
+      "other parts of what was written than all of it",
+      {
+        input_tokens: 1,
+        output_tokens: 9,
+        cache_creation_input_tokens: 20,
+        cache_creation: { ephemeral_5m_input_tokens: 5, ephemeral_1h_input_tokens: 5 },
+      },
+    ],
+  ])("knows no usage with %s", (_name, counts) => {
+    const message = claudeMessage({ model: "x" }, [text], "end_turn", counts)
+    assert.isNull(Result.getOrThrow(parse(message)).usage)
+  })
+
   it("counts what compacting the conversation took, which its totals leave out", () => {
     const { usage } = Result.getOrThrow(
       parse(

@@ -120,6 +120,15 @@ describe("a streamed answer", () => {
     })
     const last = { input_tokens: 0, cache_read_input_tokens: 14, output_tokens: 5 }
     assert.deepInclude(counted({ input_tokens: 15 }, last), { inputTokens: 14, cachedTokens: 14 })
+    // Its own searches wrote more to the cache, for as long as it had written before; or nobody knows for how long.
+    const written = (hour: number) => ({
+      input_tokens: 15,
+      cache_creation_input_tokens: 4,
+      cache_creation: { ephemeral_5m_input_tokens: 4 - hour, ephemeral_1h_input_tokens: hour },
+    })
+    const later = { cache_creation_input_tokens: 9, output_tokens: 5 }
+    assert.deepInclude(counted(written(0), later), { cacheWriteTokens: 9 })
+    assert.isNull(counted(written(4), later))
   })
 
   it("hands each thought out whole, so that it comes back as it was", () => {

@@ -412,6 +412,16 @@ describe("usage", () => {
     })
   })
 
+  it("takes modalities that leave a document's tokens out, as Google's do", () => {
+    const found = usage({
+      promptTokenCount: 783,
+      candidatesTokenCount: 9,
+      totalTokenCount: 792,
+      promptTokensDetails: [{ modality: "TEXT", tokenCount: 9 }],
+    })
+    assert.strictEqual(found?.inputTokens, 783)
+  })
+
   it("finds a candidates count that was left out for being zero", () => {
     assert.deepStrictEqual(usage({ promptTokenCount: 10, thoughtsTokenCount: 5, totalTokenCount: 15 }), {
       inputTokens: 10,
@@ -431,6 +441,34 @@ describe("usage", () => {
     [
       "a total below prompt and candidates",
       { promptTokenCount: 10, candidatesTokenCount: 9, totalTokenCount: 18 },
+    ],
+    ["a total above its parts", { promptTokenCount: 10, candidatesTokenCount: 9, totalTokenCount: 25 }],
+    [
+      "a total without its thoughts",
+      { promptTokenCount: 10, candidatesTokenCount: 9, thoughtsTokenCount: 4, totalTokenCount: 19 },
+    ],
+    ["a total that is a text", { promptTokenCount: 10, candidatesTokenCount: 9, totalTokenCount: "19" }],
+    ["a prompt of nothing", { promptTokenCount: 0, candidatesTokenCount: 9, totalTokenCount: 9 }],
+    [
+      "modalities of more than the prompt",
+      {
+        promptTokenCount: 10,
+        candidatesTokenCount: 9,
+        totalTokenCount: 19,
+        promptTokensDetails: [
+          { modality: "TEXT", tokenCount: 10 },
+          { modality: "IMAGE", tokenCount: 1 },
+        ],
+      },
+    ],
+    [
+      "modalities of more than was cached",
+      {
+        promptTokenCount: 10,
+        candidatesTokenCount: 9,
+        cachedContentTokenCount: 4,
+        cacheTokensDetails: [{ modality: "TEXT", tokenCount: 5 }],
+      },
     ],
     [
       "more audio than prompt",

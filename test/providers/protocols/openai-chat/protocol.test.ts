@@ -303,8 +303,10 @@ describe("embeddings", () => {
 })
 
 describe("usage", () => {
-  const parse = (usage: unknown) =>
-    Result.getOrThrow(protocol.parse("m", answerOf({ choices: [{ message: { content: "" } }], usage }))).usage
+  const parse = (usage: unknown, model = "m") =>
+    Result.getOrThrow(
+      protocol.parse("m", answerOf({ model, choices: [{ message: { content: "" } }], usage })),
+    ).usage
 
   it("reads cached and reasoning tokens as parts of their totals", () => {
     assert.deepStrictEqual(
@@ -367,6 +369,16 @@ describe("usage", () => {
       "reasoning within the completion",
       { ...plain, total_tokens: 1_100, completion_tokens_details: { reasoning_tokens: 60 } },
       { outputTokens: 100, reasoningTokens: 60 },
+    ],
+    [
+      "reasoning and a cache, both beside, by the total",
+      {
+        ...plain,
+        cache_read_input_tokens: 9_000,
+        total_tokens: 10_500,
+        completion_tokens_details: { reasoning_tokens: 400 },
+      },
+      { inputTokens: 10_000, cachedTokens: 9_000, outputTokens: 500, reasoningTokens: 400 },
     ],
     ["OpenRouter's cost", { ...plain, cost: 0.00123 }, { reportedNanoUsd: 1_230_000 }],
     [
@@ -471,8 +483,55 @@ describe("usage", () => {
     ["a total below its parts", { ...plain, total_tokens: 1_099 }],
     ["more audio than input", { ...plain, prompt_tokens_details: { audio_tokens: 1_001 } }],
     ["more reasoning than the total has", { ...plain, ...beside, total_tokens: 1_100 }],
+    ["a total above its parts", { ...plain, total_tokens: 1_500 }],
+    [
+      "a total above its parts and the reasoning",
+      { ...plain, total_tokens: 1_500, completion_tokens_details: { reasoning_tokens: 300 } },
+    ],
+    [
+      "a total that the cache explains as well as the reasoning",
+      {
+        ...plain,
+        total_tokens: 1_500,
+        cache_read_input_tokens: 400,
+        completion_tokens_details: { reasoning_tokens: 400 },
+      },
+    ],
+    ["a total that is a text", { ...plain, total_tokens: "1100" }],
+    ["a prompt of nothing", { prompt_tokens: 0, completion_tokens: 100, total_tokens: 100 }],
+    [
+      "two counts of the cache",
+      { ...plain, cached_tokens: 100, prompt_tokens_details: { cached_tokens: 200 } },
+    ],
+    [
+      "three counts of the cache, of which the first two differ",
+      {
+        ...plain,
+        cached_tokens: 100,
+        prompt_tokens_details: { cached_tokens: 200 },
+        prompt_cache_hit_tokens: 100,
+      },
+    ],
+    [
+      "what was in DeepSeek's cache and what was not being another prompt",
+      { ...plain, prompt_cache_hit_tokens: 640, prompt_cache_miss_tokens: 300 },
+    ],
+    [
+      "five minutes and an hour in Claude's cache being more than was written",
+      {
+        ...plain,
+        cache_creation_input_tokens: 200,
+        cache_creation: { ephemeral_5m_input_tokens: 200, ephemeral_1h_input_tokens: 100 },
+      },
+    ],
   ])("%s is unknown, not zero", (_name, usage) => {
     assert.isNull(parse(usage))
+  })
+
+  it("counts thoughts of Gemini's that are in the total alone, as Google's own endpoint has them", () => {
+    const of = { prompt_tokens: 20, completion_tokens: 198, total_tokens: 623 }
+    assert.deepInclude(parse(of, "google/gemini-2.5-flash"), { outputTokens: 603, reasoningTokens: 405 })
+    assert.isNull(parse(of, "another"))
   })
 })
 
