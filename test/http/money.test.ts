@@ -26,6 +26,8 @@ beforeAll(async () => {
     models:
       - name: kimi
         price: { input_usd_per_1m: 1, cached_input_usd_per_1m: 0.1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
+      - name: writer
+        price: { input_usd_per_1m: 1, cache_write_usd_per_1m: 1.25, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
       - name: reasoner
         price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
       - name: speaker
@@ -182,6 +184,23 @@ const cases: ReadonlyArray<Case> = [
     model: "vendor/kimi",
     usage: { prompt_tokens: 10_000, completion_tokens: 10, cached_tokens: 9_000 },
     cost: 0.00192,
+  },
+  {
+    name: "Mistral's cache",
+    model: "vendor/kimi",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, total_tokens: 1_100, num_cached_tokens: 900 },
+    cost: 0.00039,
+  },
+  {
+    name: "what DashScope wrote to its cache",
+    model: "vendor/writer",
+    usage: {
+      prompt_tokens: 900,
+      completion_tokens: 10,
+      total_tokens: 910,
+      prompt_tokens_details: { cache_creation_input_tokens: 889, cache_type: "ephemeral", cached_tokens: 0 },
+    },
+    cost: 0.00114225,
   },
   {
     name: "what the vendor says itself",

@@ -28,8 +28,11 @@ export const readUsage = (usage: unknown, serviceTier?: unknown, model?: unknown
       audio_input_tokens: input?.audio_tokens,
       cached_audio_tokens: (input && objectAt(input, "cached_tokens_details"))?.audio_tokens,
       cache_write_1h_tokens: agreed(
-        // Claude behind a proxy: LiteLLM, then what it passes on.
-        hourOf(input && objectAt(input, "cache_creation_token_details"), cacheWriteTokens),
+        // Claude behind a proxy: LiteLLM, then what it passes on; new-api.
+        agreed(
+          hourOf(input && objectAt(input, "cache_creation_token_details"), cacheWriteTokens),
+          usage.claude_cache_creation_1_h_tokens,
+        ),
         hourOf(objectAt(usage, "cache_creation"), cacheWriteTokens),
       ),
       audio_output_tokens: output?.audio_tokens,
@@ -67,17 +70,25 @@ export const reportedNanoUsd = (usage: JsonObject): number | undefined => {
 
 /** Returns the tokens read from a cache, wherever a vendor says so. */
 const cachedIn = (usage: JsonObject, input: JsonObject | undefined): unknown => {
-  const named = agreed(input?.cached_tokens, usage.cached_tokens) // OpenAI and most others; Kimi
+  const usual = agreed(input?.cached_tokens, usage.cached_tokens) // OpenAI and most others; Kimi
   // DeepSeek; proxies in front of Claude
-  return agreed(agreed(named, usage.prompt_cache_hit_tokens), usage.cache_read_input_tokens)
+  const named = agreed(agreed(usual, usage.prompt_cache_hit_tokens), usage.cache_read_input_tokens)
+  // Mistral, which has three places
+  return agreed(
+    agreed(named, usage.num_cached_tokens),
+    objectAt(usage, "prompt_token_details")?.cached_tokens,
+  )
 }
 
 /** Returns the tokens written to a cache. */
-const writtenIn = (usage: JsonObject, input: JsonObject | undefined): unknown =>
-  agreed(
-    agreed(input?.cache_write_tokens, input?.cache_creation_tokens), // OpenAI, OpenRouter; LiteLLM
-    usage.cache_creation_input_tokens,
-  )
+const writtenIn = (usage: JsonObject, input: JsonObject | undefined): unknown => {
+  const outside = usage.cache_creation_input_tokens // proxies in front of Claude
+  if (input === undefined) return outside
+  const usual = agreed(input.cache_write_tokens, input.cache_creation_tokens) // OpenAI, OpenRouter; LiteLLM
+  // DashScope; what new-api and Requesty make of Claude's
+  const named = agreed(input.cache_creation_input_tokens, input.cached_creation_tokens)
+  return agreed(agreed(usual, agreed(named, input.caching_tokens)), outside)
+}
 
 /** Stands for two counts of the same that differ: no count, so that the usage is none. */
 const DISAGREED = -1

@@ -340,6 +340,53 @@ describe("usage", () => {
       { ...plain, cache_read_input_tokens: 300, cache_creation_input_tokens: 200 },
       { cachedTokens: 300, cacheWriteTokens: 200 },
     ],
+    ["Mistral's at the top", { ...plain, num_cached_tokens: 900 }, { cachedTokens: 900 }],
+    [
+      "Mistral's in details of another name",
+      { ...plain, prompt_token_details: { cached_tokens: 900 } },
+      { cachedTokens: 900 },
+    ],
+    [
+      "Mistral's in all of its places",
+      {
+        ...plain,
+        num_cached_tokens: 900,
+        prompt_tokens_details: { cached_tokens: 900 },
+        prompt_token_details: { cached_tokens: 900 },
+      },
+      { cachedTokens: 900 },
+    ],
+    [
+      // alibabacloud.com/help/en/model-studio/context-cache
+      "DashScope's cache writes",
+      {
+        prompt_tokens: 900,
+        completion_tokens: 10,
+        total_tokens: 910,
+        prompt_tokens_details: {
+          cache_creation_input_tokens: 889,
+          cache_creation: { ephemeral_5m_input_tokens: 889 },
+          cache_type: "ephemeral",
+          cached_tokens: 0,
+        },
+      },
+      { inputTokens: 900, cacheWriteTokens: 889, cachedTokens: 0 },
+    ],
+    [
+      "Claude's cache writes as new-api has them",
+      {
+        ...plain,
+        prompt_tokens_details: { cached_tokens: 10, cached_creation_tokens: 200 },
+        claude_cache_creation_5_m_tokens: 150,
+        claude_cache_creation_1_h_tokens: 50,
+      },
+      { cacheWriteTokens: 200, details: { cache_write_1h_tokens: 50 } },
+    ],
+    [
+      "Claude's cache writes as Requesty has them",
+      { ...plain, prompt_tokens_details: { cached_tokens: 10, caching_tokens: 200 } },
+      { cachedTokens: 10, cacheWriteTokens: 200 },
+    ],
     [
       "a place that is not used, with zero in it",
       { ...plain, cached_tokens: 900, prompt_tokens_details: { cached_tokens: 0 } },
