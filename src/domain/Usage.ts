@@ -12,7 +12,7 @@ export interface Usage {
   readonly reasoningTokens: number
   /** What few answers have, each at a price of its own; absent: nothing of it. */
   readonly details?: UsageDetails
-  /** The service tier that the answer came from, where the provider has such; absent: the usual one. */
+  /** The service tier that the answer came from, where the provider has such; absent: the usual one, which has no other price. */
   readonly serviceTier?: string
   /** What the provider says that the answer costs, in nano-dollars; absent: it says nothing. */
   readonly reportedNanoUsd?: number
@@ -46,8 +46,14 @@ const isNone = (n: unknown): boolean => n === undefined || n === null || n === 0
 /** Names of the usual tier, which a provider need not say. */
 export const USUAL_TIERS: ReadonlySet<unknown> = new Set(["default", "auto", "standard", "on_demand"])
 
-const isTier = (tier: unknown): tier is string =>
-  typeof tier === "string" && /^[\w.-]{1,64}$/.test(tier) && !USUAL_TIERS.has(tier)
+/** Stands for a tier that is no name: not the usual one, and none that has a price. */
+export const NAMELESS_TIER = "nameless"
+
+/** Returns the name of a tier that is not the usual one. */
+const tierNamed = (tier: unknown): string | undefined => {
+  if (tier === undefined || tier === null || tier === "" || USUAL_TIERS.has(tier)) return undefined
+  return typeof tier === "string" && /^[\w.-]{1,64}$/.test(tier) ? tier : NAMELESS_TIER
+}
 
 const isNano = (nano: unknown): nano is number =>
   typeof nano === "number" && Number.isSafeInteger(nano) && nano >= 0
@@ -68,7 +74,7 @@ export const makeUsage = (raw: {
   readonly serviceTier?: unknown
   readonly reportedNanoUsd?: unknown
 }): Usage | null => {
-  const { inputTokens, outputTokens, totalTokens, reportedNanoUsd, serviceTier } = raw
+  const { inputTokens, outputTokens, totalTokens, reportedNanoUsd } = raw
   const cachedTokens = raw.cachedTokens ?? 0
   const cacheWriteTokens = raw.cacheWriteTokens ?? 0
   const reasoningTokens = raw.reasoningTokens ?? 0
@@ -80,10 +86,11 @@ export const makeUsage = (raw: {
   const totals = { inputTokens, outputTokens, cachedTokens, cacheWriteTokens, reasoningTokens }
   const details = raw.details === undefined ? undefined : detailsOf(raw.details, totals)
   if (details === null) return null
+  const serviceTier = tierNamed(raw.serviceTier)
   return {
     ...totals,
     ...(details !== undefined && { details }),
-    ...(isTier(serviceTier) && { serviceTier }),
+    ...(serviceTier !== undefined && { serviceTier }),
     ...(isNano(reportedNanoUsd) && { reportedNanoUsd }),
   }
 }

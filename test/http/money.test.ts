@@ -104,6 +104,22 @@ const cases: ReadonlyArray<Case> = [
     cost: null,
   },
   {
+    name: "a tier that is no name",
+    model: terra,
+    usage: { prompt_tokens: 1_000, completion_tokens: 1_000 },
+    rest: { service_tier: { name: "flex" } },
+    cost: null,
+    reason: "unknown_service_tier",
+  },
+  {
+    name: "a tier of two words",
+    model: terra,
+    usage: { prompt_tokens: 1_000, completion_tokens: 1_000 },
+    rest: { service_tier: "flex tier" },
+    cost: null,
+    reason: "unknown_service_tier",
+  },
+  {
     name: "the priority tier of a long prompt",
     model: terra,
     usage: { prompt_tokens: 300_000, completion_tokens: 1_000 },
@@ -312,10 +328,33 @@ describe("a stream that counts", () => {
       "in every chunk, and not in the last",
       event({ choices: [end], usage }) + event({ choices: [], usage: null }),
     ],
+    [
+      "where Groq's have been of old",
+      event({ choices: [end], x_groq: { id: "req_1", usage: { ...usage, total_time: 0.1 } } }),
+    ],
   ])("%s is priced", async (_name, events) => {
     upstream.respond(status(200, `${events}data: [DONE]\n\n`, { "content-type": "text/event-stream" }))
     const headers = await ask("vendor/reasoner", true)
     assert.strictEqual((await bookedFor(headers.get("x-request-id"))).cost_usd, 0.0012)
+  })
+})
+
+describe("a stream whose tier stands apart from its counts", () => {
+  const event = (fields: object) => `data: ${JSON.stringify({ id: "x", model: "m", ...fields })}\n\n`
+  const usage = { prompt_tokens: 300_000, completion_tokens: 1_000 }
+  const end = { index: 0, delta: { content: "Hi" }, finish_reason: "stop" }
+
+  it.each([
+    ["before them", event({ choices: [end], service_tier: "flex" }) + event({ choices: [], usage })],
+    [
+      "before them, and is not said again",
+      event({ choices: [end], service_tier: "flex" }) + event({ choices: [], service_tier: null, usage }),
+    ],
+    ["after them", event({ choices: [end], usage }) + event({ choices: [], service_tier: "flex" })],
+  ])("%s is priced by it", async (_name, events) => {
+    upstream.respond(status(200, `${events}data: [DONE]\n\n`, { "content-type": "text/event-stream" }))
+    const headers = await ask(terra, true)
+    assert.strictEqual((await bookedFor(headers.get("x-request-id"))).cost_usd, 0.609)
   })
 })
 

@@ -1,4 +1,4 @@
-import { makeUsage, type Usage } from "../../../domain/Usage.ts"
+import { makeUsage, NAMELESS_TIER, type Usage } from "../../../domain/Usage.ts"
 import { isObject, type JsonObject, objectAt, objectsAt } from "../../../platform/json.ts"
 import { hourOf, reportedNanoUsd } from "../openai-chat/usage.ts"
 
@@ -50,8 +50,13 @@ const sum = (...counts: ReadonlyArray<unknown>): number =>
 const tierOf = (usage: JsonObject): string | undefined => {
   const { inference_geo: geo, service_tier: tier, speed } = usage
   const named = [
-    ...(typeof tier === "string" && tier !== "standard" ? [tier] : []),
-    ...(speed === "fast" ? [speed] : []),
+    ...[tier, speed].flatMap((each) =>
+      each === undefined || each === null || each === "standard"
+        ? []
+        : typeof each === "string"
+          ? each
+          : NAMELESS_TIER,
+    ),
     ...(geo === "us" ? [geo] : []),
     // In no total, at the prices of a model of its own.
     ...(objectsAt(usage, "iterations").some(({ type }) => type === "advisor_message") ? ["advisor"] : []),

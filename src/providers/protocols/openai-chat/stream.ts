@@ -38,6 +38,30 @@ class Choices {
 /** Some servers send an empty one as long as there is none. */
 const isReason = (reason: unknown): boolean => reason !== undefined && reason !== null && reason !== ""
 
+/** What the chunks say of the usage. Its parts may be in different ones: the tier in the first, the counts in the last. */
+class Counts {
+  #tier: unknown
+  #counted: JsonObject | undefined
+
+  /** Returns the usage so far, where a chunk says something of it. */
+  read(json: JsonObject, choices: ReadonlyArray<JsonObject>): ChatChunk["usage"] {
+    const counted = countedIn(json, choices)
+    // Zeros at the end do not replace what was counted before.
+    const hasCounted = counted !== undefined && !countsNothing(counted)
+    if (hasCounted) this.#counted = counted
+    const tier = json.service_tier ?? this.#tier
+    const hasTold = hasCounted || tier !== this.#tier
+    this.#tier = tier
+    return hasTold && this.#counted !== undefined
+      ? { usage: readUsage(this.#counted, tier, json.model), raw: this.#counted }
+      : undefined
+  }
+}
+
+/** Finds the counts of a chunk: Moonshot's are in the choice, and Groq's in a place of its own. */
+const countedIn = (json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined =>
+  objectAt(json, "usage") ?? objectAt(choices[0], "usage") ?? objectAt(objectAt(json, "x_groq"), "usage")
+
 /**
  * Reads a streamed chat completion. Each event is passed on as it came and read only to be understood; of the events
  * before it, it needs at most the form that text deltas have here.
@@ -46,11 +70,12 @@ export const openStream = (endsWithDone: boolean): StreamReader => {
   const template = new DeltaTemplate()
   const calls = new ToolCalls()
   const seen = endsWithDone ? undefined : new Choices()
+  const counts = new Counts()
   return {
     read: (event) => {
       const chunk = event.type === "message" ? template.read(event) : undefined
       return chunk === undefined
-        ? readEvent(event, { template, calls, seen })
+        ? readEvent(event, { template, calls, seen, counts })
         : { _tag: "Chunks", chunks: [chunk] }
     },
     // An answer that ended, in a body that did too, is whole, whatever its vendor leaves out.
@@ -63,9 +88,10 @@ interface SoFar {
   readonly template: DeltaTemplate
   readonly calls: ToolCalls
   readonly seen: Choices | undefined
+  readonly counts: Counts
 }
 
-const readEvent = (event: SseEvent, { calls, seen, template }: SoFar): Reading => {
+const readEvent = (event: SseEvent, { calls, counts, seen, template }: SoFar): Reading => {
   const { type, data } = event
   if (type === "error") return faulty(classifyInBand(parseJson(data) ?? { message: data }))
   // Some servers name their chunks, and clients read them all the same. Other named events are not part of the answer.
@@ -83,7 +109,7 @@ const readEvent = (event: SseEvent, { calls, seen, template }: SoFar): Reading =
     const isBareCount = !hasChoices && isObject(json.usage)
     const mended = isBareCount ? { ...json, choices: [] } : calls.mend(json, choices)
     const bytes = mended === undefined ? event.bytes : Buffer.from(`data: ${JSON.stringify(mended)}\n\n`)
-    return { _tag: "Chunks", chunks: [readChunk(bytes, json, choices)] }
+    return { _tag: "Chunks", chunks: [readChunk(bytes, json, choices, counts)] }
   }
   const text = data.trim()
   if (text === "[DONE]") return done
@@ -103,7 +129,12 @@ const done: Reading = { _tag: "Done", chunks: [] }
 const badEvent = faulty(badResponse("event data is not a JSON object"))
 const early = truncated("ended without its terminal event")
 
-const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<JsonObject>): ChatChunk => {
+const readChunk = (
+  event: Uint8Array,
+  json: JsonObject,
+  choices: ReadonlyArray<JsonObject>,
+  counts: Counts,
+): ChatChunk => {
   let text = ""
   let generated = 0
   let semantic = false
@@ -120,22 +151,16 @@ const readChunk = (event: Uint8Array, json: JsonObject, choices: ReadonlyArray<J
     images = imagesOf(delta) ?? images
     if (isReason(reason)) finished ??= reason
   }
-  // Moonshot counts in the choice. Zeros at the end do not replace what was counted before.
-  const counted = json.usage ?? choices[0]?.usage ?? undefined
-  const usage = isObject(counted) && countsNothing(counted) ? undefined : counted
   return {
     event,
     text,
     ...images,
     generated,
     semantic,
-    usageOnly: isObject(counted) && choices.length === 0,
+    usageOnly: choices.length === 0 && countedIn(json, choices) !== undefined,
     model: stringAt(json, "model") || undefined,
     finishReason: finished === undefined ? undefined : readFinishReason(finished),
-    usage:
-      usage === undefined
-        ? undefined
-        : { usage: readUsage(usage, json.service_tier, json.model), raw: usage },
+    usage: counts.read(json, choices),
   }
 }
 

@@ -126,6 +126,19 @@ describe("a whole answer", () => {
     })
   })
 
+  it("has a tier that is no name, and not the usual one, where Claude says something else", () => {
+    const tierOf = (told: object) =>
+      Result.getOrThrow(
+        parse(
+          claudeMessage({ model: "x" }, [text], "end_turn", { input_tokens: 1, output_tokens: 1, ...told }),
+        ),
+      ).usage?.serviceTier
+    assert.strictEqual(tierOf({ service_tier: { name: "priority" } }), "nameless")
+    assert.strictEqual(tierOf({ service_tier: "a b" }), "nameless")
+    assert.strictEqual(tierOf({ speed: "faster" }), "faster")
+    assert.isUndefined(tierOf({ service_tier: "standard", speed: "standard", inference_geo: "global" }))
+  })
+
   it.each<[name: string, counts: object]>([
     ["no input", { input_tokens: 0, output_tokens: 9 }],
     [

@@ -498,7 +498,9 @@ describe("usage", () => {
         protocol.parse("m", answerOf({ choices: [{ message: {} }], usage: plain, service_tier })),
       ).usage?.serviceTier
     assert.strictEqual(of("flex"), "flex")
-    for (const usual of ["default", "auto", null, undefined, 7, "<b>"]) assert.isUndefined(of(usual))
+    for (const usual of ["default", "auto", null, undefined, ""]) assert.isUndefined(of(usual))
+    for (const odd of [7, "<b>", "flex tier", { name: "flex" }, ["flex"]])
+      assert.strictEqual(of(odd), "nameless")
   })
 
   it("believes no cost that makes no sense", () => {
