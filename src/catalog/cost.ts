@@ -1,6 +1,6 @@
 import { NanoUsd } from "../domain/Money.ts"
 import type { Billed, Usage, UsageDetails } from "../domain/Usage.ts"
-import { dayOf, type Price, type PriceRow } from "./model.ts"
+import { dayOf, MAX_USD_PER_1M, type Price, type PriceRow } from "./model.ts"
 import { priceAt } from "./price-history.ts"
 
 /** Why a cost is unknown. Unknown is null, never 0. */
@@ -10,6 +10,7 @@ type UnpricedReason =
   | "contradictory_usage"
   | "unpriced_usage"
   | "unknown_service_tier"
+  | "implausible_cost"
 
 export type Cost =
   | { readonly nanoUsd: NanoUsd; readonly reason: null; readonly priceVersion: string }
@@ -98,14 +99,38 @@ const unpriced = (price: PriceRow, reason: UnpricedReason): Cost => ({
 
 /**
  * Price of one answer, rounded half up to the nano-dollar, by the row that held when its request started (epoch
- * milliseconds). Exact: products exceed 2^53, so BigInt. What the provider itself reports is believed.
+ * milliseconds). Exact: products exceed 2^53, so BigInt. What the provider itself reports counts where nothing else is known,
+ * and where the provider is known to report what it charges.
  */
 export const costOf = (history: Price | undefined, usage: Billed, startedAt: number): Cost => {
-  if (typeof usage === "object" && usage?.reportedNanoUsd !== undefined) {
-    return { nanoUsd: NanoUsd.make(usage.reportedNanoUsd), reason: null, priceVersion: REPORTED }
-  }
   const price = priceAt(history, startedAt)
-  if (price === undefined) return { nanoUsd: null, reason: "unknown_model", priceVersion: null }
+  const own = price === undefined ? UNKNOWN : costBy(price, usage)
+  if (typeof usage !== "object" || usage?.reportedNanoUsd === undefined) return own
+  const isBelieved =
+    price === undefined ||
+    history?.reported === "any" ||
+    (history?.reported === "above 0" && usage.reportedNanoUsd > 0)
+  return isBelieved ? reportedCost(usage.reportedNanoUsd, usage, own) : own
+}
+
+const UNKNOWN: Cost = { nanoUsd: null, reason: "unknown_model", priceVersion: null }
+
+/** A reported cost may be so many times what the tokens cost here: it has what no answer counts. */
+const MAX_TIMES = 1_000
+/** And as much more, for what is charged beside the tokens: a thousand of them may have made a search or an image. */
+const MAX_BESIDE_NANO = 1_000_000_000
+/** What no token costs more than. */
+const DEAREST_NANO = (MAX_USD_PER_1M * 1e9) / 1e6
+
+/** Returns a cost as the provider reports it, unless no such answer can cost as much. */
+const reportedCost = (nanoUsd: number, { inputTokens, outputTokens }: Usage, own: Cost): Cost => {
+  const most = own.nanoUsd ? own.nanoUsd * MAX_TIMES : (inputTokens + outputTokens) * DEAREST_NANO
+  return nanoUsd > most + MAX_BESIDE_NANO
+    ? { nanoUsd: null, reason: "implausible_cost", priceVersion: REPORTED }
+    : { nanoUsd: NanoUsd.make(nanoUsd), reason: null, priceVersion: REPORTED }
+}
+
+const costBy = (price: PriceRow, usage: Billed): Cost => {
   if (usage === null) return unpriced(price, "missing_usage")
   if (usage === "contradictory") return unpriced(price, "contradictory_usage")
   const { details, inputTokens, serviceTier } = usage

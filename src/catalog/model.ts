@@ -18,7 +18,7 @@ import { matching, numberBetween, oneOf, textThat, wholeNumber } from "../domain
  * The highest price for which the cost of the largest accepted usage (10^9 tokens each way, 10^4 searches) is still a
  * safe integer of nano-dollars.
  */
-const MAX_USD_PER_1M = 4_000
+export const MAX_USD_PER_1M = 4_000
 const USD_RULE = `must be a price from 0 to ${MAX_USD_PER_1M} USD with at most 9 decimals`
 
 /** Tells whether a price has at most nine decimals, which are whole nano-dollars; only those read back to the same. */
@@ -156,7 +156,12 @@ export type PriceRow = typeof PriceRow.Type
 /** What a model costs: the row that holds last, and those that held before it, latest first. */
 export interface Price extends PriceRow {
   readonly earlier?: ReadonlyArray<PriceRow>
+  /** What the provider itself says that an answer costs counts for more. */
+  readonly reported?: Reported
 }
+
+/** Which costs a provider is believed: any, or those above 0 where it gives nothing away. */
+export type Reported = "any" | "above 0"
 
 export const ProviderName = matching("must be 1 to 64 of a-z, 0-9 and -", /^[a-z0-9-]{1,64}$/u)
 const ModelName = matching("must be 1 to 200 printable characters without spaces", /^[!-~]{1,200}$/u)

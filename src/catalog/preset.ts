@@ -91,6 +91,8 @@ export const Preset = Schema.Struct({
   listsModels: Schema.optionalKey(Schema.Literal(false)),
   /** What only a good key opens, where the list of models is open to everybody. */
   keyPath: Schema.optionalKey(Schema.String),
+  /** It says what its answers cost, and is believed; see `Reported`. Absent: it does not, and a model's price holds. */
+  reportsCost: Schema.optionalKey(Schema.Literals(["any", "above 0"])),
   /** Models that are served; none where only the operator knows which there are. */
   models: Schema.Array(Schema.toType(ModelConfig)),
   /** Models that are served only when a file lists them, and are then known. */

@@ -213,6 +213,7 @@ const rows = {
       reasoning: [],
       source: "https://docs.x.ai/developers/model-capabilities/text/best-practices",
     },
+    reportsCost: "above 0",
     models: [
       row("grok-4.6", 2, 0.5, 6, 500_000, undefined, GROK),
       row("grok-4.5", 2, 0.3, 6, 500_000, undefined, GROK),
@@ -243,6 +244,8 @@ const rows = {
       reasoning: ["reasoning", "reasoning_details"],
       source: "https://openrouter.ai/docs/use-cases/reasoning-tokens",
     },
+    // Nothing for its free models, and next to nothing for a key of one's own at the vendor.
+    reportsCost: "any",
     models: [
       row("openai/gpt-5.4-mini", 0.75, 0.075, 4.5, 400_000, 128_000),
       row("openai/gpt-6-luna", 0.1, 0.01, 0.5, 1_050_000, 128_000, LUNA),

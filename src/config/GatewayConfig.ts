@@ -1,5 +1,5 @@
 import { type Redacted, Schema, SchemaTransformation } from "effect"
-import { ModelConfig, PriceOverride, ProviderName, StatedModel } from "../catalog/model.ts"
+import { ModelConfig, PriceOverride, ProviderName, type Reported, StatedModel } from "../catalog/model.ts"
 import type { Endpoints, Preset } from "../catalog/preset.ts"
 import type { PriceLayers } from "../catalog/price-history.ts"
 import { type PresetName, presetNames } from "../catalog/vendors.ts"
@@ -218,6 +218,10 @@ const StatedProvider = Schema.Union([
       "true: a stream without `[DONE]` was cut, even after its finish reason",
     ),
     dialects,
+    reportsCost: optional(
+      Schema.Boolean.annotate({ message: "must be true or false" }),
+      "true: what it says that an answer costs is believed also where a price is stated",
+    ),
     models: required(filledList(ModelConfig), MODELS),
   }),
   simulated,
@@ -341,6 +345,8 @@ export interface HttpProviderConfig {
   readonly apiKey?: Redacted.Redacted
   /** See there; only for openai-compatible endpoints. */
   readonly endsWithDone?: boolean
+  /** Absent: as its preset says. */
+  readonly reportsCost?: Reported
   /** Where it speaks other dialects natively; only for openai-compatible endpoints. */
   readonly endpoints?: Endpoints
   readonly models: ReadonlyArray<ModelConfig>

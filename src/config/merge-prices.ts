@@ -1,4 +1,4 @@
-import type { ModelConfig, PriceOverride, PriceRow } from "../catalog/model.ts"
+import type { ModelConfig, PriceOverride, PriceRow, Reported } from "../catalog/model.ts"
 import { type PriceLayers, priceOf, priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
 import { presets } from "../catalog/vendors.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
@@ -44,7 +44,9 @@ export const mergePrices = (
     models: provider.models.map((model) => {
       const price = priceOfLayers(layersOf(vendorOf(provider), provider.name, model))
       const { price: _, ...rest } = model
-      return price === undefined ? rest : { ...rest, price }
+      if (price === undefined) return rest
+      const reported = reportedBy(provider)
+      return { ...rest, price: reported === undefined ? price : { ...price, reported } }
     }),
   }))
   for (const [vendor, models] of knownModels) {
@@ -53,6 +55,10 @@ export const mergePrices = (
   }
   return { providers: priced, layers }
 }
+
+/** Returns which costs that a provider reports count for more than the prices of its models. */
+const reportedBy = (provider: ProviderConfig): Reported | undefined =>
+  provider.kind === "simulated" ? undefined : (provider.reportsCost ?? provider.preset?.reportsCost)
 
 /** Names what a provider's models cost as in: a vendor, or a kind. */
 export const vendorOf = (provider: ProviderConfig): string =>

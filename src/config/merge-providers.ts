@@ -152,6 +152,7 @@ const httpFrom = (
           baseUrl: provider.baseUrl,
           models: provider.models,
           ...(provider.endsWithDone !== undefined && { endsWithDone: provider.endsWithDone }),
+          ...(provider.reportsCost === true && { reportsCost: "any" }),
           endpoints: chosen(USUAL_ENDPOINTS, provider.dialects ?? []),
         }
       : {

@@ -125,14 +125,39 @@ describe("the cost of one answer", () => {
     assert.strictEqual(costOf(of, usage).nanoUsd, 1_000_000 + 7 + 22)
   })
 
-  it("is what the provider says, if it says so, for models with a price and without", () => {
-    const said = { ...used(10, 5), reportedNanoUsd: 1_230_000 }
-    for (const of of [price(2, 1, 8), undefined]) {
-      assert.deepStrictEqual(costOf(of, said), {
-        nanoUsd: NanoUsd.make(1_230_000),
-        reason: null,
-        priceVersion: "provider",
-      })
+  /** Costs 60,000 by itself. */
+  const said = (reportedNanoUsd: number) => ({ ...used(10, 5), reportedNanoUsd })
+  const own = price(2, 1, 8)
+
+  it.each<[of: Price | undefined, reported: number, cost: number]>([
+    [undefined, 1_230_000, 1_230_000],
+    [undefined, 0, 0],
+    [own, 1_230_000, 60_000],
+    [own, 0, 60_000],
+    [{ ...own, reported: "any" }, 1_230_000, 1_230_000],
+    [{ ...own, reported: "any" }, 0, 0],
+    [{ ...own, reported: "above 0" }, 1_230_000, 1_230_000],
+    [{ ...own, reported: "above 0" }, 0, 60_000],
+  ])("by %j, of which the provider says %s, is %s", (of, reported, cost) => {
+    const { nanoUsd, priceVersion, reason } = costOf(of, said(reported))
+    assert.deepStrictEqual(
+      [nanoUsd, reason, priceVersion === "provider"],
+      [NanoUsd.make(cost), null, cost === reported],
+    )
+  })
+
+  it("is not what the provider says when no such answer can cost as much", () => {
+    const believed: Price = { ...own, reported: "any" }
+    const flagged = { nanoUsd: null, reason: "implausible_cost", priceVersion: "provider" } as const
+    const atMost = 1_000 * 60_000 + 1_000_000_000
+    assert.strictEqual(costOf(believed, said(atMost)).nanoUsd, atMost)
+    assert.deepInclude(costOf(believed, said(atMost + 1)), flagged)
+    // Of a model without a price, or without one for what was used, by the dearest that a row can state.
+    const dearest = 15 * 4_000_000 + 1_000_000_000
+    for (const of of [undefined, { ...believed, serviceTiers: {} }]) {
+      const flex = { ...said(dearest), serviceTier: "flex" }
+      assert.strictEqual(costOf(of, flex).nanoUsd, dearest)
+      assert.deepInclude(costOf(of, { ...flex, reportedNanoUsd: dearest + 1 }), flagged)
     }
   })
 

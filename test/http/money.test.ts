@@ -33,6 +33,15 @@ beforeAll(async () => {
       - name: speaker
         price: { input_usd_per_1m: 1, output_usd_per_1m: 2, audio_input_usd_per_1m: 10, audio_output_usd_per_1m: 20, web_search_usd: 0.01, request_usd: 0.005, source: test, as_of: 2026-11-01 }
       - name: unpriced
+  - name: aggregator
+    kind: openai-compatible
+    base_url: ${upstream.openAiBaseUrl}
+    reports_cost: true
+    models:
+      - name: priced
+        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
+  - { preset: openrouter, base_url: "${upstream.openAiBaseUrl}", api_key_env: OPENAI_API_KEY, models: [{ name: openai/gpt-5.4-mini }] }
+  - { preset: xai, base_url: "${upstream.openAiBaseUrl}", api_key_env: OPENAI_API_KEY, models: [{ name: grok-4.3 }] }
 `,
   })
   key = (await gateway.createKey()).key
@@ -229,6 +238,62 @@ const cases: ReadonlyArray<Case> = [
     model: "vendor/unpriced",
     usage: { prompt_tokens: 10, completion_tokens: 10, cost_in_usd_ticks: 2_709_000 },
     cost: 0.0002709,
+  },
+  {
+    name: "a cost that is not believed over a stated price",
+    model: "vendor/reasoner",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, cost: 0.5 },
+    cost: 0.0012,
+  },
+  {
+    name: "nothing, where a price is stated",
+    model: "vendor/reasoner",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, estimated_cost: 0 },
+    cost: 0.0012,
+  },
+  {
+    name: "nothing, of a model of OpenAI's",
+    model: terra,
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, cost_in_usd_ticks: 0 },
+    cost: 0.0032,
+  },
+  {
+    name: "the cost of an aggregator that the file believes",
+    model: "aggregator/priced",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, cost: 0.5 },
+    cost: 0.5,
+  },
+  {
+    name: "a cost that cannot be",
+    model: "aggregator/priced",
+    usage: { prompt_tokens: 10, completion_tokens: 100, cost: 5e6 },
+    cost: null,
+    reason: "implausible_cost",
+  },
+  {
+    name: "a cost that cannot be, of a model without a price",
+    model: "vendor/unpriced",
+    usage: { prompt_tokens: 10, completion_tokens: 100, cost: 5e6 },
+    cost: null,
+    reason: "implausible_cost",
+  },
+  {
+    name: "OpenRouter's free answer",
+    model: "openrouter/openai/gpt-5.4-mini",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, cost: 0 },
+    cost: 0,
+  },
+  {
+    name: "no ticks of xAI's, which gives nothing away",
+    model: "xai/grok-4.3",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, cost_in_usd_ticks: 0 },
+    cost: 0.0015,
+  },
+  {
+    name: "ticks of xAI's",
+    model: "xai/grok-4.3",
+    usage: { prompt_tokens: 1_000, completion_tokens: 100, cost_in_usd_ticks: 20_000_000 },
+    cost: 0.002,
   },
   {
     name: "counts by their newer names",

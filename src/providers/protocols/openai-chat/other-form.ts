@@ -1,5 +1,5 @@
 import { isObject, type JsonObject, objectAt, objectsAt, parseJson } from "../../../platform/json.ts"
-import { countsNothing } from "./usage.ts"
+import { countedIn, countsNothing } from "./usage.ts"
 
 /**
  * Answers in the other form than was asked for: some servers ignore `stream`, some stream whatever they are asked. Both forms
@@ -9,7 +9,7 @@ import { countsNothing } from "./usage.ts"
 /** Makes a whole answer of a stream's events; undefined when they do not end. An error among them is returned as it is. */
 export const joinEvents = (events: ReadonlyArray<{ readonly data: string }>): JsonObject | undefined => {
   let head: JsonObject = {}
-  let usage: unknown
+  let usage: JsonObject | undefined
   const choices = new Map<number, Draft>()
   for (const { data } of events) {
     const json = parseJson(data)
@@ -19,8 +19,8 @@ export const joinEvents = (events: ReadonlyArray<{ readonly data: string }>): Js
       continue
     }
     head = { ...json, ...head, service_tier: json.service_tier ?? head.service_tier }
-    const counted = json.usage ?? objectsAt(json, "choices")[0]?.usage
-    if (isObject(counted) && !countsNothing(counted)) usage = counted
+    const counted = countedIn(json, objectsAt(json, "choices"))
+    if (counted !== undefined && !countsNothing(counted)) usage = counted
     for (const choice of objectsAt(json, "choices")) addTo(choices, choice)
   }
   const drafts = [...choices].toSorted(([a], [b]) => a - b)
@@ -38,7 +38,7 @@ export const joinEvents = (events: ReadonlyArray<{ readonly data: string }>): Js
       },
       ...rest,
     })),
-    ...(usage != null && { usage }),
+    ...(usage !== undefined && { usage }),
   }
 }
 

@@ -16,7 +16,7 @@ import { DeltaTemplate } from "./DeltaTemplate.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
 import { ToolCalls } from "./tool-calls.ts"
-import { countsNothing, readUsage } from "./usage.ts"
+import { countedIn, countsNothing, readUsage } from "./usage.ts"
 
 /** Choices of which something has come, and those of them that said why they ended. */
 class Choices {
@@ -57,10 +57,6 @@ class Counts {
       : undefined
   }
 }
-
-/** Finds the counts of a chunk: Moonshot's are in the choice, and Groq's in a place of its own. */
-const countedIn = (json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined =>
-  objectAt(json, "usage") ?? objectAt(choices[0], "usage") ?? objectAt(objectAt(json, "x_groq"), "usage")
 
 /**
  * Reads a streamed chat completion. Each event is passed on as it came and read only to be understood; of the events

@@ -47,6 +47,10 @@ export const readUsage = (usage: unknown, serviceTier?: unknown, model?: unknown
   })
 }
 
+/** Finds the counts of a chunk: Moonshot's are in the choice, and Groq's in a place of its own. */
+export const countedIn = (json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined =>
+  objectAt(json, "usage") ?? objectAt(choices[0], "usage") ?? objectAt(objectAt(json, "x_groq"), "usage")
+
 /** Recognizes a block of zeros, which some send where they did not count. No answer is made of nothing. */
 export const countsNothing = (usage: JsonObject): boolean =>
   (usage.prompt_tokens ?? usage.input_tokens) === 0 &&
