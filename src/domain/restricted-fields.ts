@@ -9,20 +9,31 @@ export const RESTRICTED_FIELDS = [
   // LiteLLM
   ...["fallbacks", "context_window_fallbacks", "content_policy_fallbacks", "model_list", "model_id"],
   ...["custom_llm_provider", "deployment_id", "user_config", "api_base", "base_url", "api_key", "api_type"],
-  ...["api_version", "organization", "extra_headers", "headers", "mock_response"],
+  ...["api_version", "organization", "extra_headers", "headers", "mock_response", "router_settings_override"],
+  ...["specific_deployment", "input_cost_per_token", "output_cost_per_token"],
   // Portkey
   ...["config", "targets", "strategy", "virtual_key"],
+  // Azure: where it searches, with a key; Groq: the models of a system of several
+  ...["data_sources", "compound_custom"],
+  // SGLang, Text Generation Inference: another adapter; vLLM: another server
+  ...["lora_path", "adapter_id", "kv_transfer_params"],
   // Anthropic: servers that it calls, with a token, and who pays for it
   ...["mcp_servers", "workspace_id", "user_profile_id", "billing_policy", "fallback_credit_token"],
 ]
 
-/** Fields of a tool by which its vendor asks another model (an advisor, one that draws), or calls a server, with a token. */
+/** Fields of a tool, and of what its vendor is told in it, by which that calls a server, with a token. */
 export const RESTRICTED_TOOL_FIELDS = [
-  ...["model", "server_url", "connector_id", "tunnel_id", "authorization", "headers"],
+  ...["server_url", "connector_id", "tunnel_id", "authorization", "headers"],
+  ...["base_url", "api_base", "endpoint", "api_key"],
 ]
 
-/** Beginnings of LiteLLM's names for a cloud's addresses and credentials, and for its own settings. */
-export const RESTRICTED_PREFIXES = ["litellm_", "aws_", "azure_", "vertex_"]
+/** Beginnings of names for a cloud's addresses and credentials, and for settings: LiteLLM's, and TensorZero's. */
+export const RESTRICTED_PREFIXES = ["litellm_", "aws_", "azure_", "vertex_", "tensorzero::"]
+
+/** Ends of names that name another model: `fallback_models`, `judge_model`, `model`. Except that of the request itself. */
+export const RESTRICTED_ENDINGS = ["model", "models"]
+
+const namesModel = (name: string): boolean => RESTRICTED_ENDINGS.some((ending) => name.endsWith(ending))
 
 const restricted = new Set(RESTRICTED_FIELDS.map((field) => field.toLowerCase()))
 
@@ -38,27 +49,58 @@ export const restrictedField = (request: object): string | undefined => findIn(r
 const ofTools = new Set(RESTRICTED_TOOL_FIELDS)
 
 /** Looks through tools, and through lists with more of them: those of a namespace, and items of Responses that add some. */
-const findInTools = (list: ReadonlyArray<unknown>, path: string): string | undefined => {
+const findInTools = (list: ReadonlyArray<unknown>, path: string, levels = MAX_LEVELS): string | undefined => {
   for (const [index, each] of list.entries()) {
     if (typeof each !== "object" || each === null) continue
-    const at = `${path}[${index}]`
-    for (const [field, value] of Object.entries(each)) {
-      if (value === null || value === undefined) continue
-      const name = field.toLowerCase()
-      if (path !== "input" && ofTools.has(name)) return `${at}.${field}`
-      const inner =
-        name === "tools" && Array.isArray(value) ? findInTools(value, `${at}.${field}`) : undefined
-      if (inner !== undefined) return inner
-    }
+    const inner = findInTool(each, `${path}[${index}]`, path === "input" ? "item" : kindOf(each), levels)
+    if (inner !== undefined) return inner
   }
   return undefined
 }
+
+/** A function is the client's own: what its schema says, or calls a model, is nobody's setting. */
+const kindOf = (tool: object): "function" | "vendor's" =>
+  "type" in tool && typeof tool.type === "string" && tool.type !== "function" && tool.type !== "custom"
+    ? "vendor's"
+    : "function"
+
+/** Nobody nests deeper, and a request must not exhaust the stack. */
+const MAX_LEVELS = 64
+
+const findInTool = (
+  fields: object,
+  path: string,
+  kind: "item" | "function" | "vendor's",
+  levels: number,
+): string | undefined => {
+  if (levels === 0) return path
+  for (const [field, value] of Object.entries(fields)) {
+    if (value === null || value === undefined) continue
+    const at = Array.isArray(fields) ? `${path}[${field}]` : `${path}.${field}`
+    const name = field.toLowerCase()
+    if (kind !== "item" && (ofTools.has(name) || namesModel(name))) return at
+    const inner =
+      name === "tools" && Array.isArray(value)
+        ? findInTools(value, at, levels - 1)
+        : // The names below `properties` are a schema's.
+          kind === "vendor's" && typeof value === "object" && name !== "properties"
+          ? findInTool(value, at, kind, levels - 1)
+          : undefined
+    if (inner !== undefined) return inner
+  }
+  return undefined
+}
+
+const isRestricted = (name: string): boolean =>
+  restricted.has(name) ||
+  RESTRICTED_PREFIXES.some((prefix) => name.startsWith(prefix)) ||
+  (namesModel(name) && !GATEWAYS_OWN.has(name))
 
 const findIn = (fields: object, isTop: boolean): string | undefined => {
   for (const [field, value] of Object.entries(fields)) {
     if (value === null || value === undefined) continue
     const name = field.toLowerCase()
-    if (restricted.has(name) || RESTRICTED_PREFIXES.some((prefix) => name.startsWith(prefix))) return field
+    if (isRestricted(name)) return field
     if (GATEWAYS_OWN.has(name) && !(isTop && field === name)) return field
     if ((name === "tools" || name === "input") && Array.isArray(value)) {
       const inner = findInTools(value, field)

@@ -53,6 +53,12 @@ describe("a field that may choose another model", () => {
     ["route", { route: "fallback" }],
     ["extra_body.models", { extra_body: { models: ["p/dear"] } }],
     ["litellm_params", { litellm_params: {} }],
+    ["fallback_models", { fallback_models: ["p/dear"] }],
+    ["tensorzero::variant_name", { "tensorzero::variant_name": "dear" }],
+    [
+      "data_sources",
+      { data_sources: [{ type: "azure_search", parameters: { endpoint: "https://attacker.example" } }] },
+    ],
     ["Model", { Model: "dear" }],
     ["extra_body.model", { extra_body: { model: "dear" } }],
   ])("%s is refused by its name, and passes for a key that may use everything", async (param, fields) => {
@@ -91,6 +97,20 @@ describe("a field that may choose another model", () => {
         "/v1/messages",
         "tools[0].model",
         { max_tokens: 1, tools: [{ type: "advisor_20260301", name: "advisor", model: "dear" }] },
+      ],
+      [
+        "/v1/chat/completions",
+        "tools[0].parameters.model",
+        { tools: [{ type: "openrouter:subagent", parameters: { model: "dear" } }] },
+      ],
+      [
+        "/v1/responses",
+        "tools[0].parameters.judge_model",
+        {
+          messages: undefined,
+          input: "x",
+          tools: [{ type: "openrouter:fusion", parameters: { judge_model: "dear" } }],
+        },
       ],
       [
         "/v1/responses",
