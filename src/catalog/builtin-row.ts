@@ -12,8 +12,9 @@ export interface More {
   readonly cacheWrite?: number
   /** Writing for an hour costs so many times the input. */
   readonly cacheWrite1h?: number
-  /** USD for each search that the vendor makes itself. */
+  /** USD for each search that the vendor makes itself, of the web and of files. */
   readonly webSearch?: number
+  readonly fileSearch?: number
   /** From more than so many input tokens on, everything costs so many times as much. */
   readonly long?: { readonly above: number; readonly input: number; readonly output: number }
   /** Audio in costs what text does, or so many USD; from the cache in proportion. */
@@ -46,7 +47,7 @@ const ratesOf = ([input, cachedInput, output]: Usd, { audio, cacheWrite, cacheWr
 })
 
 const priceRow = (usd: Usd, more: More): PriceRow => {
-  const { long, source = SOURCE, tiers, webSearch } = more
+  const { fileSearch, long, source = SOURCE, tiers, webSearch } = more
   const [input, cachedInput, output] = usd
   return {
     ...ratesOf(usd, more),
@@ -60,6 +61,7 @@ const priceRow = (usd: Usd, more: More): PriceRow => {
     }),
     ...(tiers !== undefined && { serviceTiers: tiers }),
     ...(webSearch !== undefined && { webSearchNano: fromUsd(webSearch) }),
+    ...(fileSearch !== undefined && { fileSearchNano: fromUsd(fileSearch) }),
     source,
     asOf: AS_OF,
   }
@@ -89,6 +91,14 @@ export const row = (
         ? price
         : { ...price, validFrom: startOf(all.from.day), earlier: [priceRow(all.from.before, all)] },
   }
+}
+
+/** Returns a model without the prices of what its vendor does besides. */
+export const withoutCalls = ({ price, ...model }: ModelConfig): ModelConfig => {
+  if (price === undefined) return model
+  const { earlier, fileSearchNano: _, webSearchNano: __, ...row } = price
+  const before = earlier?.map(({ fileSearchNano: _, webSearchNano: __, ...each }) => each)
+  return { ...model, price: before === undefined ? row : { ...row, earlier: before } }
 }
 
 /** Says what a model cost before the day from which its prices hold. */

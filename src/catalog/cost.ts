@@ -86,9 +86,17 @@ const extraCost = (rates: Rates, details: UsageDetails): bigint | undefined => {
 }
 
 /** Returns what is paid for calls, not for tokens, in nano-dollars; undefined where a price of it is not known. */
-const callsCost = ({ requestNano = 0, webSearchNano }: PriceRow, searches: number): number | undefined => {
-  if (searches === 0) return requestNano
-  return webSearchNano === undefined ? undefined : requestNano + searches * webSearchNano
+const callsCost = (
+  { fileSearchNano, requestNano = 0, webSearchNano }: PriceRow,
+  details: UsageDetails | undefined,
+): number | undefined => {
+  if (details === undefined) return requestNano
+  const { file_searches: files = 0, unpriced_calls: others = 0, web_searches: searches = 0 } = details
+  if (others > 0) return undefined
+  if ((searches > 0 && webSearchNano === undefined) || (files > 0 && fileSearchNano === undefined)) {
+    return undefined
+  }
+  return requestNano + searches * (webSearchNano ?? 0) + files * (fileSearchNano ?? 0)
 }
 
 const unpriced = (price: PriceRow, reason: UnpricedReason): Cost => ({
@@ -138,7 +146,7 @@ const costBy = (price: PriceRow, usage: Billed): Cost => {
   if (factor === undefined) return unpriced(price, "unknown_service_tier")
   const rates = ratesFor(price, inputTokens)
   const extra = details === undefined ? 0n : extraCost(rates, details)
-  const calls = callsCost(price, details?.web_searches ?? 0)
+  const calls = callsCost(price, details)
   if (extra === undefined || calls === undefined) return unpriced(price, "unpriced_usage")
   let total = textCost(rates, usage)
   if (extra !== 0n) total += extra

@@ -48,7 +48,11 @@ const RATES = {
 } as const
 
 /** Prices of a thousand calls there, and of one here. */
-const CALLS = { requests_kcount: "request_usd", web_searches_kcount: "web_search_usd" } as const
+const CALLS = {
+  requests_kcount: "request_usd",
+  web_searches_kcount: "web_search_usd",
+  storage_searches_kcount: "file_search_usd",
+} as const
 
 const decodeRow = Schema.decodeUnknownResult(PriceOverride, { errors: "all" })
 

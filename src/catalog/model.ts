@@ -15,7 +15,7 @@ import { matching, numberBetween, oneOf, textThat, wholeNumber } from "../domain
 /** Models and their prices, as the gateway computes with them and as files write them. */
 
 /**
- * The highest price for which the cost of the largest accepted usage (10^9 tokens each way, 10^4 searches) is still a
+ * The highest price for which the cost of the largest accepted usage (10^9 tokens each way, 10^4 calls of each kind) is still a
  * safe integer of nano-dollars.
  */
 export const MAX_USD_PER_1M = 4_000
@@ -105,6 +105,7 @@ const stated = {
   ...rates,
   requestNano: optional(nanoEach, "USD for each request, 0 to 10"),
   webSearchNano: optional(nanoEach, "USD for each search that the provider says it made, 0 to 10"),
+  fileSearchNano: optional(nanoEach, "the same of files that the provider keeps"),
   serviceTiers: optional(
     Schema.Record(Schema.String, numberBetween(0, 100, "must be a factor from 0 to 100")),
     "factors of service tiers, such as `{ flex: 0.5 }`; another tier's cost is `null`. Unset: all cost the same",
@@ -133,6 +134,7 @@ const names = {
   ...rateNames,
   requestNano: "request_usd",
   webSearchNano: "web_search_usd",
+  fileSearchNano: "file_search_usd",
   serviceTiers: "service_tiers",
   asOf: "as_of",
   validFrom: "valid_from",

@@ -52,5 +52,6 @@ const jumpsOf = (old: PriceRow, next: PriceRow): ReadonlyArray<string> => {
   }
   compare("request", old.requestNano, next.requestNano, "")
   compare("web search", old.webSearchNano, next.webSearchNano, "")
+  compare("file search", old.fileSearchNano, next.fileSearchNano, "")
   return found
 }

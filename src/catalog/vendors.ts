@@ -1,5 +1,5 @@
 import { anthropicModels, geminiModels, openaiModels } from "./builtin-models.ts"
-import { embedding, from, type More, row } from "./builtin-row.ts"
+import { embedding, from, type More, row, withoutCalls } from "./builtin-row.ts"
 import type { Endpoint, Preset } from "./preset.ts"
 
 /**
@@ -10,18 +10,23 @@ import type { Endpoint, Preset } from "./preset.ts"
 const GROK: More = { long: { above: 200_000, input: 2, output: 2 } }
 const WRITES: More = { cacheWrite: 1.25 }
 const CLAUDE: More = { ...WRITES, cacheWrite1h: 2 }
-const LUNA: More = { ...WRITES, long: { above: 272_000, input: 2, output: 1.5 } }
+const LUNA: More = { ...WRITES, webSearch: 0.01, long: { above: 272_000, input: 2, output: 1.5 } }
+const BEDROCK: More = { tiers: { flex: 0.5, priority: 1.75 } }
 /** DeepSeek's price of 01-04 and 06-10 UTC, which is twice that of the other hours: a row knows no hours, and no cost should be too low. */
 const PEAK: More = { source: "genai-prices 0.1.8, peak hours" }
 const NEW_PEAK: More = { source: "api-docs.deepseek.com/quick_start/pricing, peak hours" }
 /** Of Together's models the data set has only old ones. */
 const TOGETHER: More = { source: "docs.together.ai/docs/serverless/models" }
+const LITELLM: More = { source: "LiteLLM 1.110.2" }
 
-/** On Azure a deployment has the name that its owner gave it, mostly that of the model. Claude's there cost what they do at Anthropic. */
+/**
+ * On Azure a deployment has the name that its owner gave it, mostly that of the model. Claude's there cost what they do at Anthropic.
+ * What a search costs there is another matter.
+ */
 const azureModels = [
   ...openaiModels.filter(({ name }) => /^(gpt-(4\.1|5|6)|o3|o4|text-embedding-3)/.test(name)),
   ...anthropicModels.filter(({ name }) => !/\d{8}$/.test(name)),
-]
+].map(withoutCalls)
 /** Without aliases and previews, which Vertex AI does not have. */
 const vertexModels = geminiModels.filter(({ kind, name }) => kind === "chat" && !/latest|preview/.test(name))
 
@@ -76,8 +81,8 @@ const rows = {
     },
     listsModels: false,
     models: [
-      row("openai.gpt-oss-120b-1:0", 0.15, 0.15, 0.6, 128_000, undefined),
-      row("openai.gpt-oss-20b-1:0", 0.07, 0.07, 0.3, 128_000, undefined),
+      row("openai.gpt-oss-120b-1:0", 0.15, 0.15, 0.6, 128_000, undefined, BEDROCK),
+      row("openai.gpt-oss-20b-1:0", 0.07, 0.07, 0.3, 128_000, undefined, BEDROCK),
     ],
     unserved: [
       row("global.anthropic.claude-opus-5-5", 4, 0.2, 20, 1_000_000, 128_000, CLAUDE),
@@ -273,8 +278,8 @@ const rows = {
     },
     models: [
       row("openai/gpt-oss-120b", 0.15, 0.15, 0.6, 131_072, undefined, TOGETHER),
-      row("deepseek-ai/DeepSeek-V4-Flash-0731", 0.14, 0.14, 0.28, 1_000_000, undefined, TOGETHER),
-      row("meta-llama/Llama-3.3-70B-Instruct-Turbo", 0.88, 0.88, 0.88, 131_072, undefined),
+      row("deepseek-ai/DeepSeek-V4-Flash-0731", 0.14, 0.03, 0.28, 1_000_000, undefined, LITELLM),
+      row("meta-llama/Llama-3.3-70B-Instruct-Turbo", 1.04, 1.04, 1.04, 131_072, undefined, LITELLM),
     ],
     auto: ["openai/gpt-oss-120b"],
     pricesOf: "together",

@@ -50,6 +50,7 @@ export const rowText = (each: LayeredRow, nowMs: number): ReadonlyArray<string> 
   const calls = [
     ["request", row.requestNano],
     ["web search", row.webSearchNano],
+    ["file search", row.fileSearchNano],
   ].flatMap(([what, nano]) => (typeof nano === "number" ? `${what} ${toUsd(nano)} USD` : []))
   const tiers = Object.entries(row.serviceTiers ?? {}).map(([tier, factor]) => `${tier} x ${factor}`)
   return [

@@ -28,9 +28,14 @@ const DETAILS = [
   /** Of the output, as are images. */
   "audio_output_tokens",
   "image_output_tokens",
-  /** Searches that the provider made itself, in any number of tokens. */
+  /** Searches that the provider made itself, in any number of tokens: of the web, and of files that it keeps. */
   "web_searches",
+  "file_searches",
+  /** Other calls of tools that it runs itself and charges for by what no answer says, such as the minutes of a container. */
+  "unpriced_calls",
 ] as const
+
+const CALLS = ["web_searches", "file_searches", "unpriced_calls"] as const
 
 /** Counts above 0. */
 export type UsageDetails = { readonly [Name in (typeof DETAILS)[number]]?: number }
@@ -107,7 +112,9 @@ const detailsOf = (
     isNone(raw.cache_write_1h_tokens) &&
     isNone(raw.audio_output_tokens) &&
     isNone(raw.image_output_tokens) &&
-    isNone(raw.web_searches)
+    isNone(raw.web_searches) &&
+    isNone(raw.file_searches) &&
+    isNone(raw.unpriced_calls)
   ) {
     return undefined
   }
@@ -125,7 +132,7 @@ const detailsOf = (
   if (audio > inputTokens || cachedAudio < beside || cachedAudio > Math.min(audio, cachedTokens)) return null
   if ((counts.cache_write_1h_tokens ?? 0) > cacheWriteTokens) return null
   if ((counts.audio_output_tokens ?? 0) + (counts.image_output_tokens ?? 0) > outputTokens) return null
-  if ((counts.web_searches ?? 0) > MAX_CALLS) return null
+  for (const name of CALLS) if ((counts[name] ?? 0) > MAX_CALLS) return null
   return Object.keys(counts).length === 0 ? undefined : counts
 }
 

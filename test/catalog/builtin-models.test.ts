@@ -89,6 +89,8 @@ describe("built-in models", () => {
           cachedInputNanoPer1M: 75_000_000,
           outputNanoPer1M: 4_500_000_000,
           serviceTiers: { flex: 0.5, priority: 2 },
+          webSearchNano: 10_000_000,
+          fileSearchNano: 2_500_000,
           source: "genai-prices 0.1.8",
           asOf: "2026-11-28",
         },

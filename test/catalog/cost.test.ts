@@ -104,10 +104,16 @@ describe("the cost of one answer", () => {
       [{ image_output_tokens: 1 }, { imageOutputNanoPer1M: 1e9 }],
       [{ cache_write_1h_tokens: 1 }, { cacheWrite1hNanoPer1M: 1e9 }],
       [{ web_searches: 1 }, { webSearchNano: 0 }],
+      [{ file_searches: 1 }, { fileSearchNano: 0 }],
     ] as const) {
       assert.deepInclude(of(details), { nanoUsd: null, reason: "unpriced_usage" })
       assert.strictEqual(of(details, more).nanoUsd, 20_000)
     }
+    // Nothing has a price of calls that nobody can price.
+    assert.deepInclude(of({ unpriced_calls: 1 }, { webSearchNano: 0, fileSearchNano: 0, requestNano: 0 }), {
+      nanoUsd: null,
+      reason: "unpriced_usage",
+    })
     // Audio from the cache costs what other audio does, unless it is said.
     const cached = { audio_input_tokens: 5, cached_audio_tokens: 5 }
     assert.strictEqual(of(cached, { audioInputNanoPer1M: 3e9 }).nanoUsd, 30_000)
@@ -189,6 +195,7 @@ const anyPrice: fc.Arbitrary<Price> = fc
     first: anyRates,
     bands: fc.array(fc.tuple(fc.integer({ min: 1, max: 1_000_000 }), anyRates), { maxLength: 3 }),
     requestNano: fc.nat(10_000_000_000),
+    fileSearchNano: fc.nat(10_000_000_000),
     webSearchNano: fc.nat(10_000_000_000),
     flex: fc.nat(4_000_000).map((parts) => parts / 1e6),
   })
@@ -236,6 +243,7 @@ const anyUsage: fc.Arbitrary<Usage> = fc
             audio_output_tokens: audioOutput,
             image_output_tokens: Math.floor((output - audioOutput) * g),
             web_searches: searches,
+            file_searches: Math.floor(searches / 2),
           }
         : undefined,
     })
@@ -276,7 +284,9 @@ const exact = (of: Price, used: Usage): bigint => {
   const factor =
     used.serviceTier === "flex" ? BigInt(Math.round((of.serviceTiers?.flex ?? 1) * 1e6)) : 1_000_000n
   const calls =
-    BigInt(of.requestNano ?? 0) + BigInt(details.web_searches ?? 0) * BigInt(of.webSearchNano ?? 0)
+    BigInt(of.requestNano ?? 0) +
+    BigInt(details.web_searches ?? 0) * BigInt(of.webSearchNano ?? 0) +
+    BigInt(details.file_searches ?? 0) * BigInt(of.fileSearchNano ?? 0)
   return tokens * factor + calls * 10n ** 12n
 }
 

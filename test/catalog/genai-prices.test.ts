@@ -19,6 +19,7 @@ const reasons: Readonly<Record<string, string>> = {
   "google/gemini-flash-latest": "an alias of Google's that the data set does not have",
   "mistral/mistral-embed": "it puts nothing out, which the data set has a price for",
   "together/openai/gpt-oss-120b": "the data set has only old models of Together's",
+  "together/meta-llama/Llama-3.3-70B-Instruct-Turbo": "the data set has only old prices of Together's",
   "together/deepseek-ai/DeepSeek-V4-Flash-0731": "the data set has only old models of Together's",
   "deepseek/deepseek-flash": "a name of September 2026 that the data set does not have yet",
   "anthropic/claude-haiku-5-5": "a model of October 2026 that the data set does not have yet",
@@ -41,9 +42,9 @@ const vendors = [
   ["openai", [...openaiModels, ...openaiResponsesModels]],
   ["google", geminiModels],
   ["anthropic", anthropicModels],
-  ...presets.flatMap(({ models, pricesOf }) =>
-    // Vertex AI has Google's own rows.
-    pricesOf === undefined || pricesOf === "google" ? [] : [[pricesOf, models] as const],
+  ...presets.flatMap(({ models, name, pricesOf }) =>
+    // Azure and Vertex AI have OpenAI's and Google's own rows.
+    pricesOf === undefined || name === "azure" || name === "vertex" ? [] : [[pricesOf, models] as const],
   ),
 ] as const
 
@@ -112,6 +113,22 @@ const ratesOf = (
   }),
 })
 
+/** What is charged for calls, for a thousand of them there. */
+const callsOf = (of: Record<string, number | TieredPrices | undefined>) => {
+  const each = (price: number | TieredPrices | undefined) => nano(base(price) && (base(price) ?? 0) / 1_000)
+  return {
+    requestNano: each(of.requests_kcount),
+    webSearchNano: each(of.web_searches_kcount),
+    fileSearchNano: each(of.storage_searches_kcount),
+  }
+}
+
+const ourCalls = ({ fileSearchNano, requestNano, webSearchNano }: PriceRow) => ({
+  requestNano,
+  webSearchNano,
+  fileSearchNano,
+})
+
 const ours = (rates: Omit<PriceRow, "source" | "asOf" | "bands" | "serviceTiers" | "validFrom">) => ({
   inputNanoPer1M: rates.inputNanoPer1M,
   cachedInputNanoPer1M: rates.cachedInputNanoPer1M,
@@ -140,6 +157,11 @@ describe("the built-in price", () => {
       rates.cachedInputNanoPer1M = price.cachedInputNanoPer1M
     }
     assert.deepStrictEqual(ours(price), rates)
+    assert.deepStrictEqual(ourCalls(price), {
+      ...callsOf(other),
+      // Left out there: Anthropic takes the same of all models (platform.claude.com/docs/en/about-claude/pricing).
+      ...(name === "claude-sonnet-5-5" && { webSearchNano: 10_000_000 }),
+    })
     const tiered = typeof other.input_mtok === "object" ? other.input_mtok : undefined
     const [band, ...more] = price.bands ?? []
     assert.deepStrictEqual([more.length, band !== undefined], [0, tiered !== undefined])

@@ -7,6 +7,7 @@ import {
 } from "../../src/catalog/builtin-models.ts"
 import type { Price, PriceRow } from "../../src/catalog/model.ts"
 import { priceAt } from "../../src/catalog/price-history.ts"
+import { presets } from "../../src/catalog/vendors.ts"
 import fixture from "../fixtures/litellm-prices.json" with { type: "json" }
 
 /** The built-in prices of today beside a second list, which others keep from the vendors' pages by themselves. */
@@ -64,6 +65,79 @@ explained(
   "gemini/gemini-3.5-flash-lite: priority",
 )
 
+explained(
+  "25 USD a thousand there, which the preview tool costs with models that do not reason; the first list has 10",
+  "gpt-4.1: web search",
+  "gpt-4.1-2025-04-14: web search",
+  "gpt-4.1-mini: web search",
+  "gpt-4.1-mini-2025-04-14: web search",
+  "gpt-4o-mini: web search",
+  "gpt-4o-mini-2024-07-18: web search",
+)
+explained(
+  "nothing of a search there; the first list has it",
+  "gpt-4o: web search",
+  "gpt-4o-2024-11-20: web search",
+  "gpt-5.2-codex: web search",
+  "gpt-5.4: web search",
+  "gpt-5.4-2026-03-05: web search",
+  "claude-haiku-4-5: web search",
+  "claude-haiku-4-5-20251001: web search",
+)
+explained(
+  "nothing of a search in the first list: unknown here",
+  "gpt-5.3-codex: web search",
+  "o3-pro: web search",
+  "o3-pro-2025-06-10: web search",
+)
+explained(
+  "no answer counts the searches",
+  ...geminiModels
+    .filter(({ name }) => list[`gemini/${name}`]?.search_context_cost_per_query !== undefined)
+    .map(({ name }) => `gemini/${name}: web search`),
+  "groq/openai/gpt-oss-120b: web search",
+  "groq/openai/gpt-oss-20b: web search",
+  "bedrock/global.anthropic.claude-opus-5: web search",
+  "bedrock/global.anthropic.claude-opus-5-5: web search",
+  "bedrock/us.anthropic.claude-opus-5: web search",
+  "bedrock/us.anthropic.claude-opus-5-5: web search",
+)
+explained(
+  "not listed there: OpenRouter says what an answer costs, and its prices are for routing",
+  ...presets
+    .filter(({ name }) => name === "openrouter")
+    .flatMap(({ models }) => models.map(({ name }) => `openrouter/${name}: model`)),
+)
+explained("not listed there", "mistral/devstral-2512: model")
+explained(
+  "nothing there, as DeepSeek counts no writes",
+  "deepseek/deepseek-flash: cache write",
+  "deepseek/deepseek-v4-flash: cache write",
+  "deepseek/deepseek-v4-pro: cache write",
+)
+explained(
+  "no answer of Kimi's says how long what it wrote stays: unknown here",
+  "moonshot/kimi-k3: cache write for an hour",
+)
+explained(
+  "there is Fireworks' price for any model of its size; the first list has this one's own",
+  "fireworks/accounts/fireworks/models/deepseek-v4-pro: input",
+  "fireworks/accounts/fireworks/models/deepseek-v4-pro: cached input",
+  "fireworks/accounts/fireworks/models/deepseek-v4-pro: output",
+)
+explained(
+  "a tenth of the input there, to the tenth of a cent; the first list has 0.014 USD",
+  "fireworks/accounts/fireworks/models/gpt-oss-120b: cached input",
+)
+explained(
+  "no one factor for all that a model counts, or none that the first list knows: unknown here",
+  "fireworks/accounts/fireworks/models/deepseek-v4-pro: priority",
+  "fireworks/accounts/fireworks/models/glm-5p2: priority",
+  "fireworks/accounts/fireworks/models/gpt-oss-120b: priority",
+  "fireworks/accounts/fireworks/models/kimi-k2p6: priority",
+  "fireworks/accounts/fireworks/models/kimi-k3: priority",
+)
+
 const nano = (usdPerToken: number | undefined): number | undefined =>
   usdPerToken === undefined ? undefined : Math.round(usdPerToken * 1e15)
 
@@ -78,10 +152,15 @@ const kinds = [
   ["cached audio input", "cache_read_input_audio_token_cost", "cachedAudioInputNanoPer1M"],
 ] as const
 
-const text = {
+/** What something costs that states no price of its own. */
+const fallbacks: { readonly [Own in (typeof kinds)[number][2]]?: (typeof kinds)[number][2] } = {
+  cachedInputNanoPer1M: "inputNanoPer1M",
+  cacheWriteNanoPer1M: "inputNanoPer1M",
   audioInputNanoPer1M: "inputNanoPer1M",
   cachedAudioInputNanoPer1M: "cachedInputNanoPer1M",
-} as const
+}
+
+const labels = { inputNanoPer1M: "input", outputNanoPer1M: "output", webSearchNano: "web search" } as const
 
 type Rates = Partial<Omit<PriceRow, "source" | "asOf">>
 
@@ -89,17 +168,15 @@ const deviationsOf = (name: string, price: PriceRow, theirs: Theirs): ReadonlyAr
   const compare = (label: string, rates: Rates, suffix: string, factor = 1) =>
     kinds.flatMap(([kind, field, own]) => {
       const there = nano(theirs[`${field}${suffix}`])
-      const here = rates[own]
-      // Without a price of its own, audio costs what text does, and cached input what other input does.
+      const other = fallbacks[own]
+      const fallback = other === undefined ? undefined : rates[other]
       if (there === undefined) {
-        const fallback =
-          own === "cachedInputNanoPer1M"
-            ? rates.inputNanoPer1M
-            : own === "audioInputNanoPer1M" || own === "cachedAudioInputNanoPer1M"
-              ? rates[text[own]]
-              : undefined
-        return factor !== 1 || here === undefined || here === fallback ? [] : [`${name}: ${kind}${label}`]
+        const here = rates[own]
+        // Vectors are put out for nothing, which need not be said.
+        const isSame = here === undefined || here === fallback || (own === "outputNanoPer1M" && here === 0)
+        return factor !== 1 || isSame ? [] : [`${name}: ${kind}${label}`]
       }
+      const here = rates[own] ?? (own === "cacheWriteNanoPer1M" ? fallback : undefined)
       return here !== undefined && Math.round(here * factor) === there ? [] : [`${name}: ${kind}${label}`]
     })
   const bounds = Object.keys(theirs).flatMap((field) => {
@@ -118,8 +195,10 @@ const deviationsOf = (name: string, price: PriceRow, theirs: Theirs): ReadonlyAr
       ),
     ]
   })
+  const search = theirs.search_context_cost_per_query
   return [
     ...compare("", price, ""),
+    ...(price.webSearchNano === (search && Math.round(search * 1e9)) ? [] : [`${name}: web search`]),
     ...(bounds.join() === bands.map(({ aboveTokens }) => aboveTokens).join() ? [] : [`${name}: bands`]),
     ...bands.flatMap((band) => compare(", long", band, `_above_${band.aboveTokens / 1_000}k_tokens`)),
     ...tiers,
@@ -132,6 +211,12 @@ const rows: ReadonlyArray<readonly [name: string, price: Price | undefined]> = [
   ...[...openaiModels, ...openaiResponsesModels].map(({ name, price }) => [name, price] as const),
   ...geminiModels.map(({ name, price }) => [`gemini/${name}`, price] as const),
   ...anthropicModels.map(({ name, price }) => [name, price] as const),
+  ...presets
+    // Their rows are those of others.
+    .filter(({ name }) => name !== "azure" && name !== "vertex")
+    .flatMap(({ models, name: vendor, unserved }) =>
+      [...models, ...unserved].map(({ name, price }) => [`${vendor}/${name}`, price] as const),
+    ),
 ]
 
 describe("the built-in prices", () => {
@@ -150,8 +235,9 @@ describe("the built-in prices", () => {
       const row = priceAt(price, today)
       const theirs = list[name]
       if (row === undefined || theirs === undefined) continue
-      for (const field of ["inputNanoPer1M", "outputNanoPer1M"] as const) {
-        const wrong = { ...row, [field]: row[field] + 1_000 }
+      for (const field of ["inputNanoPer1M", "outputNanoPer1M", "webSearchNano"] as const) {
+        if (reasons[`${name}: ${labels[field]}`] !== undefined) continue
+        const wrong = { ...row, [field]: (row[field] ?? 0) + 1_000 }
         assert.isAbove(deviationsOf(name, wrong, theirs).length, deviationsOf(name, row, theirs).length)
       }
     }

@@ -26,6 +26,7 @@ describe("a price that changes", () => {
     assert.deepStrictEqual(jumpsBetween(price(1, 1), price(0, 1)), ["input 1 -> 0 USD"])
     assert.deepStrictEqual(jumpsBetween(price(0, 1), price(1, 1)), ["input 0 -> 1 USD"])
     assert.deepStrictEqual(jumpsBetween(price(1, 1), price(1, 1, { webSearchNano: 5 })), [])
+    assert.lengthOf(jumpsBetween(price(1, 1, { fileSearchNano: 1 }), price(1, 1, { fileSearchNano: 5 })), 1)
     assert.deepStrictEqual(jumpsBetween(undefined, price(1, 1)), [])
   })
 

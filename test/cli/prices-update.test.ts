@@ -76,14 +76,15 @@ describe("prices update", () => {
       const { update, priceOf, run, kept } = yield* operator(
         "prices: [{ provider: openai, model: o3-2025-04-16, input_usd_per_1m: 1.8, output_usd_per_1m: 7, source: contract, as_of: 2026-01-01 }]",
       )
-      const { code, stdout } = yield* update(withPrices({ o3: o3(2.5) }))
+      const heard = o3(2.5).map((each) => ({ ...each, prices: { ...each.prices, audio_hours: 3 } }))
+      const { code, stdout } = yield* update(withPrices({ o3: heard }))
       assert.strictEqual(code, 0)
       assert.match(
         stdout,
         /^Prices of \d+ models kept, from .*data\.json\. A gateway takes them at its next start/,
       )
       assert.include(stdout, "Not in it, and left as they are: gemini/gemini-flash-latest")
-      assert.match(stdout, /storage_searches_kcount of \d+ models: no answer counts it/)
+      assert.match(stdout, /audio_hours of 2 models: no answer counts it/)
       assert.deepInclude(yield* priceOf("openai/o3"), { layer: "update", input: 2.5 })
       assert.deepInclude(yield* priceOf("openai/o3-2025-04-16"), { layer: "file", input: 1.8 })
       assert.deepInclude(yield* priceOf("gemini/gemini-flash-latest"), { layer: "built-in", input: 0.75 })

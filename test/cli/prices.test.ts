@@ -93,11 +93,13 @@ describe("prices show", () => {
   built-in: held from 2026-07-30 until 2026-10-01
     input 2, cached input 0.2, cache write 2.5, output 12 USD per million tokens
     above 272000 input tokens: input 4, cached input 0.4, cache write 5, output 18
+    web search 0.01 USD, file search 0.0025 USD
     service tiers: flex x 0.5, priority x 2, others unknown
     price version: genai-prices 0.1.8@2026-11-28 from 2026-07-30
   built-in: held until 2026-07-30
     input 2.5, cached input 0.25, cache write 3.125, output 15 USD per million tokens
     above 272000 input tokens: input 5, cached input 0.5, cache write 6.25, output 22.5
+    web search 0.01 USD, file search 0.0025 USD
     service tiers: flex x 0.5, priority x 2, others unknown
     price version: genai-prices 0.1.8@2026-11-28
 local/gpt-5.6-terra

@@ -39,6 +39,7 @@ describe("details of a usage", () => {
     ["half a count", { audio_output_tokens: 0.5 }],
     ["a text", { image_output_tokens: "3" }],
     ["more searches than anybody makes", { web_searches: 10_001 }],
+    ["more calls than anybody makes", { unpriced_calls: 10_001 }],
   ])("that have %s make the usage unknown", (_name, details) => {
     assert.isNull(makeUsage({ ...totals, details }))
   })
@@ -52,6 +53,8 @@ describe("details of a usage", () => {
       audio_output_tokens: count,
       image_output_tokens: count,
       web_searches: count,
+      file_searches: count,
+      unpriced_calls: count,
     })
     fc.assert(
       fc.property(raw, (details) => {

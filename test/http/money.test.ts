@@ -404,6 +404,47 @@ describe("a stream that counts", () => {
   })
 })
 
+describe("an answer of Responses", () => {
+  const responseOf = (types: ReadonlyArray<string>) => ({
+    id: "resp_1",
+    object: "response",
+    created_at: 1,
+    model: "gpt-5.6-terra",
+    status: "completed",
+    output: [
+      ...types.map((type, index) => ({ type, id: `call_${index}`, status: "completed" })),
+      {
+        type: "message",
+        id: "msg_1",
+        role: "assistant",
+        status: "completed",
+        content: [{ type: "output_text", text: "Rome", annotations: [] }],
+      },
+    ],
+    usage: { input_tokens: 1_000, output_tokens: 100, total_tokens: 1_100 },
+  })
+
+  it.each<[types: ReadonlyArray<string>, cost: number | null]>([
+    [[], 0.0032],
+    [["web_search_call"], 0.0132],
+    [["file_search_call", "file_search_call"], 0.0082],
+    [["code_interpreter_call"], null],
+    [["image_generation_call"], null],
+    [["mcp_call"], 0.0032],
+  ])("with %j costs %s", async (types, cost) => {
+    upstream.respond(status(200, responseOf(types)))
+    const response = await fetch(`${gateway.url}/v1/responses`, {
+      method: "POST",
+      headers: { "x-api-key": key, "content-type": "application/json" },
+      body: JSON.stringify({ model: terra, input: "Hi" }),
+    })
+    assert.strictEqual(response.status, 200, await response.clone().text())
+    await response.text()
+    const booked = await bookedFor(response.headers.get("x-request-id"))
+    assert.deepInclude(booked, { cost_usd: cost, cost_reason: cost === null ? "unpriced_usage" : null })
+  })
+})
+
 describe("a stream whose tier stands apart from its counts", () => {
   const event = (fields: object) => `data: ${JSON.stringify({ id: "x", model: "m", ...fields })}\n\n`
   const usage = { prompt_tokens: 300_000, completion_tokens: 1_000 }

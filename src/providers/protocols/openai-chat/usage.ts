@@ -1,11 +1,16 @@
-import { makeUsage, type Usage } from "../../../domain/Usage.ts"
+import { makeUsage, type Usage, type UsageDetails } from "../../../domain/Usage.ts"
 import { isObject, type JsonObject, objectAt } from "../../../platform/json.ts"
 
 /**
  * Reads the usage block of a chat's answer, as the vendors that speak this protocol write it. They agree on prompt and
- * completion, and put what is part of them, or beside them, in places of their own.
+ * completion, and put what is part of them, or beside them, in places of their own. `calls` are what somebody else has counted.
  */
-export const readUsage = (usage: unknown, serviceTier?: unknown, model?: unknown): Usage | null => {
+export const readUsage = (
+  usage: unknown,
+  serviceTier?: unknown,
+  model?: unknown,
+  calls?: UsageDetails,
+): Usage | null => {
   if (!isObject(usage) || countsNothing(usage)) return null
   const input = objectAt(usage, "prompt_tokens_details") ?? objectAt(usage, "input_tokens_details")
   const output = objectAt(usage, "completion_tokens_details") ?? objectAt(usage, "output_tokens_details")
@@ -37,10 +42,15 @@ export const readUsage = (usage: unknown, serviceTier?: unknown, model?: unknown
       ),
       audio_output_tokens: output?.audio_tokens,
       image_output_tokens: output?.image_tokens, // OpenRouter
-      web_searches: agreed(
-        objectAt(usage, "server_tool_use")?.web_search_requests, // OpenRouter, Claude
-        usage.num_search_queries, // Perplexity
-      ),
+      web_searches:
+        calls?.web_searches ??
+        agreed(
+          objectAt(usage, "server_tool_use")?.web_search_requests, // OpenRouter, Claude
+          usage.num_search_queries, // Perplexity
+        ),
+      file_searches: calls?.file_searches,
+      // xAI, which says what they cost, or nothing
+      unpriced_calls: calls?.unpriced_calls ?? (usage.num_server_side_tools_used || usage.num_sources_used),
     },
     serviceTier: serviceTier ?? usage.service_tier,
     reportedNanoUsd: reportedNanoUsd(usage),

@@ -464,6 +464,8 @@ describe("usage", () => {
       },
       { details: { image_output_tokens: 90, web_searches: 2 } },
     ],
+    ["xAI's own tools", { ...plain, num_server_side_tools_used: 2 }, { details: { unpriced_calls: 2 } }],
+    ["xAI's sources", { ...plain, num_sources_used: 3 }, { details: { unpriced_calls: 3 } }],
     ["Perplexity's searches", { ...plain, num_search_queries: 3 }, { details: { web_searches: 3 } }],
     [
       "what stays in Claude's cache for an hour",

@@ -53,6 +53,47 @@ describe.each(both)("an answer that is %s", (_, protocol) => {
     assert.deepStrictEqual(Result.getOrThrow(parse(searched)).usage?.details, { web_searches: 1 })
   })
 
+  const call = (type: string, more: object = {}) => ({ type, id: "x", status: "completed", ...more })
+
+  it.each<[calls: ReadonlyArray<object>, details: object | undefined]>([
+    [[call("file_search_call"), call("file_search_call")], { file_searches: 2 }],
+    [
+      [call("web_search_call"), call("file_search_call"), call("code_interpreter_call")],
+      { web_searches: 1, file_searches: 1, unpriced_calls: 1 },
+    ],
+    [[call("image_generation_call"), call("invented_call")], { unpriced_calls: 2 }],
+    [
+      [
+        call("shell_call", { environment: { type: "container_reference" } }),
+        call("shell_call", { environment: { type: "local" } }),
+        call("shell_call", { environment: null }),
+      ],
+      { unpriced_calls: 1 },
+    ],
+    [
+      ["function", "custom_tool", "computer", "local_shell", "apply_patch", "mcp", "tool_search"].map(
+        (each) => call(`${each}_call`),
+      ),
+      undefined,
+    ],
+  ])("counts what is charged by the call of %j", (calls, details) => {
+    const parsed = Result.getOrThrow(parse({ ...response, output: [...calls, message("Rome")] }))
+    assert.deepStrictEqual(parsed.usage?.details, details)
+  })
+
+  it("has no price of a search by the preview tool, which costs more with models that do not reason", () => {
+    const of = (model: string, type: string) =>
+      Result.getOrThrow(
+        parse({ ...response, model, tools: [{ type }], output: [call("web_search_call"), message("Rome")] }),
+      ).usage?.details
+    assert.deepStrictEqual(of("gpt-4.1-2025-04-14", "web_search_preview"), {
+      web_searches: 1,
+      unpriced_calls: 1,
+    })
+    assert.deepStrictEqual(of("gpt-4.1-2025-04-14", "web_search"), { web_searches: 1 })
+    assert.deepStrictEqual(of("gpt-5.6-terra", "web_search_preview"), { web_searches: 1 })
+  })
+
   it("is a failure where it says so", () => {
     assert.strictEqual(
       failure({ ...response, status: "failed", error: { code: "server_error" } }),
