@@ -19,7 +19,7 @@ export interface More {
   readonly long?: { readonly above: number; readonly input: number; readonly output: number }
   /** Audio in costs what text does, or so many USD; from the cache in proportion. */
   readonly audio?: "as text" | number
-  /** Factors of service tiers. */
+  /** Factors of service tiers; absent: none is known. */
   readonly tiers?: Readonly<Record<string, number>>
   /** Where the price was read, when not where the others were. */
   readonly source?: string

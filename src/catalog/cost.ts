@@ -38,9 +38,9 @@ const PER = 1_000_000n
 /** Factors of service tiers are kept to this part. */
 const FACTOR_PARTS = 1_000_000
 
-/** Returns the factor of a tier in parts; undefined where a row that knows tiers does not know this one. */
-const tierFactor = ({ serviceTiers }: PriceRow, tier: string | undefined): number | undefined => {
-  if (tier === undefined || serviceTiers === undefined) return FACTOR_PARTS
+/** Returns the factor of a tier in parts; undefined where the row does not know it. */
+const tierFactor = ({ serviceTiers = {} }: PriceRow, tier: string | undefined): number | undefined => {
+  if (tier === undefined) return FACTOR_PARTS
   // The provider names it: what every object has is no tier.
   const factor = Object.hasOwn(serviceTiers, tier) ? serviceTiers[tier] : undefined
   return factor === undefined ? undefined : Math.round(factor * FACTOR_PARTS)

@@ -161,9 +161,6 @@ const rowOf = (amounts: Amounts, { kind, known, pricesOf }: WantedModel) => {
     const usd = amounts[key]
     return typeof usd === "number" ? [[field, usd / 1_000]] : []
   })
-  // A tier that nobody has a price for must not be taken for the usual one.
-  const tiers =
-    known === undefined ? (pricesOf === "openai" && kind === "chat" ? {} : undefined) : known.serviceTiers
   return {
     ...ratesAt(0),
     ...Object.fromEntries(calls),
@@ -172,6 +169,6 @@ const rowOf = (amounts: Amounts, { kind, known, pricesOf }: WantedModel) => {
         .toSorted((a, b) => a - b)
         .map((start) => ({ above_tokens: start, ...ratesAt(start + 1) })),
     }),
-    ...(tiers !== undefined && { service_tiers: tiers }),
+    ...(known?.serviceTiers !== undefined && { service_tiers: known.serviceTiers }),
   }
 }

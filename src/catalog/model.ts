@@ -108,7 +108,7 @@ const stated = {
   fileSearchNano: optional(nanoEach, "the same of files that the provider keeps"),
   serviceTiers: optional(
     Schema.Record(Schema.String, numberBetween(0, 100, "must be a factor from 0 to 100")),
-    "factors of service tiers, such as `{ flex: 0.5 }`; another tier's cost is `null`. Unset: all cost the same",
+    "factors of service tiers, such as `{ flex: 0.5 }`; the usual one has none, and another one's cost is `null`",
   ),
   bands: optional(
     filledList(Band).check(

@@ -11,6 +11,8 @@ const GROK: More = { long: { above: 200_000, input: 2, output: 2 } }
 const WRITES: More = { cacheWrite: 1.25 }
 const CLAUDE: More = { ...WRITES, cacheWrite1h: 2 }
 const LUNA: More = { ...WRITES, webSearch: 0.01, long: { above: 272_000, input: 2, output: 1.5 } }
+/** The same price, for a lesser promise: console.groq.com/docs/flex-processing. */
+const GROQ: More = { tiers: { flex: 1 } }
 const BEDROCK: More = { tiers: { flex: 0.5, priority: 1.75 } }
 /** DeepSeek's price of 01-04 and 06-10 UTC, which is twice that of the other hours: a row knows no hours, and no cost should be too low. */
 const PEAK: More = { source: "genai-prices 0.1.8, peak hours" }
@@ -154,8 +156,8 @@ const rows = {
       source: "https://console.groq.com/docs/api-reference",
     },
     models: [
-      row("openai/gpt-oss-120b", 0.15, 0.075, 0.6, 131_072, 65_536),
-      row("openai/gpt-oss-20b", 0.075, 0.0375, 0.3, 131_072, 65_536),
+      row("openai/gpt-oss-120b", 0.15, 0.075, 0.6, 131_072, 65_536, GROQ),
+      row("openai/gpt-oss-20b", 0.075, 0.0375, 0.3, 131_072, 65_536, GROQ),
     ],
     auto: ["openai/gpt-oss-120b"],
     pricesOf: "groq",

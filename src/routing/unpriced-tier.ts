@@ -9,16 +9,13 @@ const asking = {
   inference_geo: (geo: unknown) => (geo === "us" ? geo : undefined),
 } as const
 
-/**
- * Names the field by which a request asks for a service tier whose price is not known where those of others are; undefined when
- * none does.
- */
+/** Names the field by which a request asks for a service tier that the model's price does not know; undefined when none does. */
 export const unpricedTier = (
   request: Readonly<Record<string, unknown>>,
   price: Price | undefined,
 ): string | undefined => {
-  const known = price?.serviceTiers
-  if (known === undefined) return undefined
+  if (price === undefined) return undefined
+  const known = price.serviceTiers ?? {}
   const asked = Object.entries(asking).flatMap(([field, tierOf]) => {
     const tier = tierOf(request[field])
     return tier === null || tier === undefined ? [] : [{ field, tier }]

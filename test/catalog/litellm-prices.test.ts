@@ -130,6 +130,11 @@ explained(
   "fireworks/accounts/fireworks/models/gpt-oss-120b: cached input",
 )
 explained(
+  "what Groq's own page says: the price of any other",
+  "groq/openai/gpt-oss-120b: flex",
+  "groq/openai/gpt-oss-20b: flex",
+)
+explained(
   "no one factor for all that a model counts, or none that the first list knows: unknown here",
   "fireworks/accounts/fireworks/models/deepseek-v4-pro: priority",
   "fireworks/accounts/fireworks/models/glm-5p2: priority",

@@ -136,6 +136,14 @@ const cases: ReadonlyArray<Case> = [
     cost: 2.436,
   },
   {
+    name: "a tier, where the file names none",
+    model: "vendor/kimi",
+    usage: { prompt_tokens: 1_000, completion_tokens: 1_000 },
+    rest: { service_tier: "flex" },
+    cost: null,
+    reason: "unknown_service_tier",
+  },
+  {
     name: "audio in and out, and searches",
     model: "vendor/speaker",
     usage: {

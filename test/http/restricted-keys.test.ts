@@ -18,8 +18,12 @@ beforeAll(async () => {
     "price: { input_usd_per_1m: 1, output_usd_per_1m: 2, service_tiers: { flex: 0.5 }, source: test, as_of: 2026-11-01 }"
   gateway = await GatewayInProcess.start({
     databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+    env: { OPENAI_API_KEY: "sk-of-a-test-that-everybody-knows" },
     config: `providers:
   - { name: p, kind: openai-compatible, base_url: "${upstream.openAiBaseUrl}", models: [{ name: m, ${price} }, { name: dear }] }
+  - { name: openai, kind: openai, base_url: "${upstream.openAiBaseUrl}" }
+prices:
+  - { provider: openai, model: gpt-5.6-terra, input_usd_per_1m: 7, output_usd_per_1m: 7, source: contract, as_of: 2026-11-01 }
 `,
   })
   free = (await gateway.createKey()).key
@@ -147,6 +151,15 @@ describe("a service tier", () => {
     const { code, body } = await tier(restricted, "priority")
     assert.strictEqual(code, 400)
     assert.deepInclude(body.error, { param: "service_tier" })
+    assert.strictEqual((await tier(free, "priority")).code, 200)
+  })
+
+  it("has no price where the file restates one without it", async () => {
+    const { key } = await gateway.createKey({ models: ["openai/gpt-5.6-terra"] })
+    const tier = (of: string, service_tier: string) =>
+      ask(of, "/v1/chat/completions", { model: "openai/gpt-5.6-terra", service_tier })
+    assert.strictEqual((await tier(key, "priority")).code, 400)
+    assert.strictEqual((await tier(key, "default")).code, 200)
     assert.strictEqual((await tier(free, "priority")).code, 200)
   })
 

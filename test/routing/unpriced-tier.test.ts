@@ -28,8 +28,12 @@ describe("a service tier", () => {
     ["speed", { speed: "fast", inference_geo: "us" }],
   ])("without a price is %s, of %j", (field, request) => {
     assert.strictEqual(unpricedTier(request, { ...price, serviceTiers: { flex: 0.5, us: 1.1 } }), field)
-    assert.isUndefined(unpricedTier(request, price))
     assert.isUndefined(unpricedTier(request, undefined))
+  })
+
+  it("has no price where the price names none", () => {
+    assert.strictEqual(unpricedTier({ service_tier: "flex" }, price), "service_tier")
+    assert.isUndefined(unpricedTier({ service_tier: "auto" }, price))
   })
 
   it("with a price is one that is named as an answer names it", () => {
