@@ -11,6 +11,7 @@ type GroupSums = typeof RollupSums.Type & { readonly histogram: LatencyHistogram
 
 export const usageTotals = (sums: GroupSums): UsageTotals => {
   const successes = sums.requests - sums.errors
+  const nothingSpent = sums.cost_nano_usd === 0 && sums.wasted_nano_usd === 0
   const nothingKnown = sums.cost_nano_usd === 0 && successes > 0 && sums.unpriced_requests === successes
   return {
     requests: sums.requests,
@@ -22,8 +23,11 @@ export const usageTotals = (sums: GroupSums): UsageTotals => {
     cost_usd: nothingKnown ? null : toUsd(sums.cost_nano_usd),
     unpriced_requests: sums.unpriced_requests,
     wasted_usd: toUsd(sums.wasted_nano_usd),
+    unpriced_attempts: sums.unpriced_attempts,
     spent_usd:
-      nothingKnown && sums.wasted_nano_usd === 0 ? null : toUsd(sums.cost_nano_usd + sums.wasted_nano_usd),
+      nothingSpent && (nothingKnown || (successes === 0 && sums.unpriced_attempts > 0))
+        ? null
+        : toUsd(sums.cost_nano_usd + sums.wasted_nano_usd),
     avg_latency_ms: successes === 0 ? null : hundredths(sums.latency_ms / successes),
     p95_latency_ms: hundredths(percentile(sums.histogram, 0.95)),
   }

@@ -78,8 +78,12 @@ const totals = {
     description:
       "Sum of the known costs of attempts that were not the answer, in the row of the provider and model that was asked",
   }),
+  unpriced_attempts: Schema.Int.annotate({
+    description: "Attempts that used tokens, were not the answer, and whose cost is unknown",
+  }),
   spent_usd: Schema.NullOr(Schema.Finite).annotate({
-    description: "cost_usd and wasted_usd together; null when neither is known",
+    description:
+      "cost_usd and wasted_usd together; null when neither is known. It is too little where unpriced_requests or unpriced_attempts is above 0",
   }),
   avg_latency_ms: Schema.NullOr(Schema.Finite),
   p95_latency_ms: Schema.NullOr(Schema.Finite),

@@ -12,6 +12,7 @@ import addBilledUsage from "../../migrations/0009_add_billed_usage.ts"
 import addWastedCost from "../../migrations/0010_add_wasted_cost.ts"
 import addUsageDetails from "../../migrations/0011_add_usage_details.ts"
 import addDispatched from "../../migrations/0012_add_dispatched.ts"
+import countUnpricedAttempts from "../../migrations/0013_count_unpriced_attempts.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -33,6 +34,7 @@ export const migrations = {
   "0010_add_wasted_cost": addWastedCost,
   "0011_add_usage_details": addUsageDetails,
   "0012_add_dispatched": addDispatched,
+  "0013_count_unpriced_attempts": countUnpricedAttempts,
 }
 
 const known = Object.keys(migrations)

@@ -24,6 +24,7 @@ const SUMS = {
   unpriced_requests: "bigint",
   latency_ms: "bigint",
   wasted_nano_usd: "bigint",
+  unpriced_attempts: "bigint",
 }
 
 const CELL = { hour: INSTANT, key_id: "text", provider: "text", model: "text", stream: "boolean" }

@@ -4,7 +4,7 @@ import { failureCode } from "../database/failure-code.ts"
 import { ATTEMPT_COLUMNS, type LineColumn, REQUEST_COLUMNS } from "./columns.ts"
 import type { LedgerEntry } from "./ledger-entry.ts"
 import { createDaysOf } from "./tables/partitions.ts"
-import { addedSums, isWasted, KNOWN_SUMS, ROLLUP_SUMS } from "./tables/rollups.ts"
+import { addedSums, isWasted, KNOWN_SUMS, ROLLUP_SUMS, wastedSums } from "./tables/rollups.ts"
 
 /**
  * Turns a batch into rows, whatever days its records are of: a late one may be of a day that has no partition yet, or
@@ -22,6 +22,8 @@ export const writeBatch = (
     Effect.asVoid,
   )
 }
+
+const WASTED = wastedSums("tried")
 
 /**
  * Inserts a batch. Requests that are already there are left alone, and attempts, rollups and histogram are fed only
@@ -70,7 +72,7 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
           ${definitions(ATTEMPT_COLUMNS)}
         )
       ) WITH ORDINALITY AS attempt
-      RETURNING request_id, ordinal, provider, model, cost_nano_usd
+      RETURNING request_id, ordinal, provider, model, input_tokens, cost_nano_usd
     ), answered AS (
       SELECT
         hour, key_id, answered_by AS provider, answering_model AS model, stream, sum(asked) AS requests,
@@ -82,9 +84,9 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       FROM counted
       GROUP BY hour, key_id, answered_by, answering_model, stream
     ), wasted AS (
-      SELECT hour, key_id, tried.provider, tried.model, stream, sum(tried.cost_nano_usd) AS wasted_nano_usd
+      SELECT hour, key_id, tried.provider, tried.model, stream, ${sql.literal(WASTED.sums)}
       FROM inserted_attempts AS tried JOIN counted ON counted.id = tried.request_id
-      WHERE tried.cost_nano_usd > 0
+      WHERE ${sql.literal(WASTED.hasAny)}
         AND ${sql.literal(isWasted("tried", "counted", "jsonb_array_length(counted.attempts)"))}
       GROUP BY hour, key_id, tried.provider, tried.model, stream
     ), updated_usage AS (

@@ -164,26 +164,34 @@ export const writeCosts = (
             WHEN ${sql.literal(isWasted("attempt", "request"))}
             THEN coalesce(change.cost, 0) - coalesce(change.old_cost, 0)
             ELSE 0
-          END AS wasted
+          END AS wasted,
+          CASE
+            WHEN attempt.input_tokens IS NOT NULL AND ${sql.literal(isWasted("attempt", "request"))}
+            THEN (change.cost IS NULL)::int - (change.old_cost IS NULL)::int
+            ELSE 0
+          END AS unpriced_attempts
       ), differences AS (
-        SELECT hour, key_id, provider, model, stream, difference AS cost, unpriced, 0 AS wasted FROM updated
+        SELECT hour, key_id, provider, model, stream, difference AS cost, unpriced, 0 AS wasted, 0 AS unpriced_attempts
+        FROM updated
         UNION ALL
-        SELECT hour, key_id, provider, model, stream, 0, 0, wasted FROM updated_attempts
+        SELECT hour, key_id, provider, model, stream, 0, 0, wasted, unpriced_attempts FROM updated_attempts
       ), updated_usage AS (
         INSERT INTO usage_recent AS rollup (
           hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
-          reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms, wasted_nano_usd
+          reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms, wasted_nano_usd, unpriced_attempts
         )
         SELECT
-          hour, key_id, provider, model, stream, 0, 0, 0, 0, 0, 0, sum(cost), sum(unpriced), 0, sum(wasted)
+          hour, key_id, provider, model, stream, 0, 0, 0, 0, 0, 0, sum(cost), sum(unpriced), 0, sum(wasted),
+          sum(unpriced_attempts)
         FROM differences
         GROUP BY hour, key_id, provider, model, stream
-        HAVING sum(cost) <> 0 OR sum(unpriced) <> 0 OR sum(wasted) <> 0
+        HAVING sum(cost) <> 0 OR sum(unpriced) <> 0 OR sum(wasted) <> 0 OR sum(unpriced_attempts) <> 0
         ORDER BY hour, key_id, provider, model, stream
         ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
           cost_nano_usd = rollup.cost_nano_usd + excluded.cost_nano_usd,
           unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests,
-          wasted_nano_usd = rollup.wasted_nano_usd + excluded.wasted_nano_usd
+          wasted_nano_usd = rollup.wasted_nano_usd + excluded.wasted_nano_usd,
+          unpriced_attempts = rollup.unpriced_attempts + excluded.unpriced_attempts
       )
       SELECT id FROM updated`),
     (rows) => new Set(rows.map(({ id }) => id)),

@@ -12,6 +12,7 @@ const sums = {
   unpriced_requests: 0,
   latency_ms: 601,
   wasted_nano_usd: 0,
+  unpriced_attempts: 0,
   histogram: [[100, 6] as const],
 }
 
@@ -48,6 +49,13 @@ describe("usageTotals", () => {
     const unpriced = { ...sums, unpriced_requests: 6 }
     assert.deepInclude(usageTotals(unpriced), { cost_usd: null, wasted_usd: 0, spent_usd: null })
     assert.deepInclude(usageTotals({ ...unpriced, wasted_nano_usd: 3 }), { cost_usd: null, spent_usd: 3e-9 })
+  })
+
+  it("does not spend nothing where all that was tried has an unknown cost", () => {
+    const tried = { ...sums, requests: 0, errors: 0, unpriced_attempts: 2 }
+    assert.deepInclude(usageTotals(tried), { cost_usd: 0, unpriced_attempts: 2, spent_usd: null })
+    assert.deepInclude(usageTotals({ ...tried, wasted_nano_usd: 3 }), { spent_usd: 3e-9 })
+    assert.deepInclude(usageTotals({ ...sums, unpriced_attempts: 2, cost_nano_usd: 5e9 }), { spent_usd: 5 })
   })
 
   it("averages latency over successes", () => {

@@ -20,6 +20,7 @@ const totals = [
   "cost_usd",
   "unpriced_requests",
   "wasted_usd",
+  "unpriced_attempts",
   "spent_usd",
   "avg_latency_ms",
   "p95_latency_ms",

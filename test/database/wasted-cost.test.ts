@@ -19,7 +19,7 @@ const before = applyMigrations(
 )
 
 it.live(
-  "the migration counts what was spent in vain before, and lets a gateway of the version before write on",
+  "the migrations count what was spent in vain before, and let a gateway of the version before write on",
   () =>
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
@@ -35,6 +35,7 @@ it.live(
         { day: 1, by: null, attempts: ["openai success 11"] },
         { day: 1, by: "openai", attempts: ["openai bad_response 13", "openai success 100"] },
         { day: 1, by: "openai", attempts: ["openai stream_interrupted 100"] },
+        { day: 1, by: "openai", attempts: ["openai bad_response unknown", "openai success unknown"] },
         { day: 2, by: "openai", attempts: [] },
       ]
       for (const { day, by, attempts } of requests) {
@@ -49,10 +50,10 @@ it.live(
           const [provider, outcome, cost] = attempt.split(" ")
           yield* sql`
             INSERT INTO attempts (
-              request_id, day, ordinal, provider, model, started_at, latency_ms, outcome, cost_nano_usd
+              request_id, day, ordinal, provider, model, started_at, latency_ms, outcome, cost_nano_usd, input_tokens
             ) VALUES (
               ${id}, (${days[day]}::timestamptz AT TIME ZONE 'UTC')::date, ${i + 1}, ${provider}, 'm', ${days[day]}, 1,
-              ${outcome}, ${Number(cost)}
+              ${outcome}, ${cost === "unknown" ? null : Number(cost)}, ${cost === "unknown" ? 11_000 : null}
             )`
         }
       }
@@ -65,9 +66,9 @@ it.live(
       yield* count
       yield* migrate
       const wasted = sql`
-        SELECT hour, provider, requests::int, wasted_nano_usd::int AS wasted FROM usage_rollups ORDER BY hour, provider`
-      const first = { hour: days[0], provider: "gemini", requests: 0, wasted: 12 }
-      const second = { hour: days[1], provider: "openai", requests: 2, wasted: 24 }
+        SELECT hour, provider, requests::int, wasted_nano_usd::int AS wasted, unpriced_attempts::int AS unpriced FROM usage_rollups ORDER BY hour, provider`
+      const first = { hour: days[0], provider: "gemini", requests: 0, wasted: 12, unpriced: 0 }
+      const second = { hour: days[1], provider: "openai", requests: 2, wasted: 24, unpriced: 1 }
       assert.deepStrictEqual(yield* wasted, [first, second])
       yield* count
       const after = [first, { ...second, requests: 4 }]

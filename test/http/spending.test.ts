@@ -23,14 +23,19 @@ let gateway: GatewayInProcess
 let databaseUrl: Redacted.Redacted
 let key: { readonly id: string; readonly key: string }
 
-const config = (carelessUsdPer1M: number) => {
+const config = (carelessUsdPer1M: number, unpricedUsdPer1M?: number) => {
   const provider = (name: string, { openAiBaseUrl }: FakeUpstream, usdPer1M: number) => `
   - name: ${name}
     kind: openai-compatible
     base_url: ${openAiBaseUrl}
     models:
       - { name: m, price: { input_usd_per_1m: ${usdPer1M}, output_usd_per_1m: ${usdPer1M}, source: test, as_of: 2026-11-01 } }`
-  return `providers:${provider("careless", careless, carelessUsdPer1M)}${provider("careful", careful, 10)}
+  const price =
+    unpricedUsdPer1M === undefined
+      ? ""
+      : `, price: { input_usd_per_1m: ${unpricedUsdPer1M}, output_usd_per_1m: 0, source: test, as_of: 2026-11-01 }`
+  return `providers:${provider("careless", careless, carelessUsdPer1M)}
+      - { name: unpriced${price} }${provider("careful", careful, 10)}
 routes:
   either: { candidates: [careless/m, careful/m], exploration: 0, weights: { latency: 0, cost: 1 } }
 `
@@ -70,6 +75,7 @@ interface Row {
   readonly errors: number
   readonly cost_usd: number | null
   readonly wasted_usd: number
+  readonly unpriced_attempts: number
   readonly spent_usd: number | null
 }
 
@@ -120,10 +126,10 @@ const onDatabase = <A>(use: (sql: SqlClient.SqlClient) => Effect.Effect<A, SqlEr
     Effect.runPromise,
   )
 
-const recompute = async (carelessUsdPer1M: number) => {
+const recompute = async (...usdPer1M: Parameters<typeof config>) => {
   const folder = await mkdtemp(join(tmpdir(), "gateway-spending-"))
   try {
-    await writeFile(join(folder, "gateway.yaml"), config(carelessUsdPer1M))
+    await writeFile(join(folder, "gateway.yaml"), config(...usdPer1M))
     const env = {
       DATABASE_URL: Redacted.value(databaseUrl),
       GATEWAY_CONFIG: join(folder, "gateway.yaml"),
@@ -161,5 +167,24 @@ describe("a provider whose answers are none", () => {
     await assertSpending(0.03 * careless.count)
     await recompute(2)
     await assertSpending(0.02 * careless.count)
+  })
+})
+
+describe("a provider whose answers are none, and have no price", () => {
+  const unpriced = async () => {
+    const [row] = await rowsOf("usage-by-provider?provider=careless&model=unpriced")
+    return row && [row.requests, row.wasted_usd, row.unpriced_attempts, row.spent_usd]
+  }
+
+  it("is paid an unknown sum, until there is one", async () => {
+    const before = (await rowsOf("requests")).length
+    const asked = careless.count
+    assert.strictEqual((await ask("careless/unpriced")).status, 502)
+    const attempts = careless.count - asked
+    assert.isAbove(attempts, 0)
+    while ((await rowsOf("requests")).length === before) await setTimeout(20)
+    assert.deepStrictEqual(await unpriced(), [0, 0, attempts, null])
+    await recompute(2, 1)
+    assert.deepStrictEqual(await unpriced(), [0, 0.007 * attempts, 0, 0.007 * attempts])
   })
 })

@@ -62,7 +62,7 @@ const lost = (n: number) => {
     usage: null,
     costNanoUsd: null,
     firstTokenMs: null,
-    attempts: request.attempts.map((attempt) => ({ ...attempt, costNanoUsd: null })),
+    attempts: request.attempts.map((attempt) => ({ ...attempt, usage: null, costNanoUsd: null })),
   }
 }
 

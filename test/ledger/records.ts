@@ -165,6 +165,7 @@ export interface Usage {
   cost_nano_usd: number
   unpriced_requests: number
   wasted_nano_usd: number
+  unpriced_attempts: number
   latencies: Array<number>
 }
 
@@ -181,7 +182,8 @@ const answeringAttempt = ({ attempts, provider, model }: LedgerRecord): AttemptR
 
 /**
  * The definition of usage: every record counted once into the group that `groupOf` names, and the cost of each of its
- * attempts but the answer's into the group of the same with the attempt's provider and model.
+ * attempts but the answer's into the group of the same with the attempt's provider and model; those that used tokens at an unknown
+ * cost are counted there.
  */
 export const foldUsage = (
   records: ReadonlyArray<LedgerRecord>,
@@ -201,6 +203,7 @@ export const foldUsage = (
       cost_nano_usd: 0,
       unpriced_requests: 0,
       wasted_nano_usd: 0,
+      unpriced_attempts: 0,
       latencies: [],
     }
     groups.set(groupOf(cell), group)
@@ -208,10 +211,14 @@ export const foldUsage = (
   }
   for (const record of records) {
     const answering = answeringAttempt(record)
-    for (const { provider, model, costNanoUsd } of record.attempts.filter((each) => each !== answering)) {
-      if (costNanoUsd === null || costNanoUsd === 0) continue
+    for (const { provider, model, costNanoUsd, usage } of record.attempts.filter(
+      (each) => each !== answering,
+    )) {
+      if (costNanoUsd === 0 || (costNanoUsd === null && usage === null)) continue
       const group = groupFor({ ...record, provider, model })
-      if (group !== undefined) group.wasted_nano_usd += costNanoUsd
+      if (group === undefined) continue
+      if (costNanoUsd === null) group.unpriced_attempts += 1
+      else group.wasted_nano_usd += costNanoUsd
     }
     const group = groupFor(record)
     if (group === undefined) continue

@@ -73,7 +73,8 @@ export const assertHoldsExactly = Effect.fnUntraced(function* (records: Readonly
     }
   >`
     SELECT hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
-      reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms, wasted_nano_usd
+      reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms, wasted_nano_usd,
+      unpriced_attempts
     FROM usage_rollups`
   const stored = new Map(
     rollups.map(({ hour, key_id, provider, model, stream, ...sums }) => [

@@ -59,7 +59,7 @@ export const readBooks = (databaseUrl: string): Promise<Books> =>
 
 const sums = [
   ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
-  ...["cost_nano_usd", "unpriced_requests", "latency_ms", "wasted_nano_usd"],
+  ...["cost_nano_usd", "unpriced_requests", "latency_ms", "wasted_nano_usd", "unpriced_attempts"],
 ]
 
 /** Rows of the rollups count so many hours each, from a multiple of them since 1970. */
@@ -93,18 +93,19 @@ const rollupFaults = Effect.fnUntraced(function* (sql: SqlClient.SqlClient) {
             coalesce(sum(reasoning_tokens), 0)::bigint, coalesce(sum(cost_nano_usd), 0)::bigint,
             count(*) FILTER (WHERE good AND cost_nano_usd IS NULL),
             coalesce(sum(latency_ms) FILTER (WHERE good), 0)::bigint, coalesce(sum(wasted), 0)::bigint,
+            coalesce(sum(unpriced), 0)::bigint,
             count(*) FILTER (WHERE good)
           FROM (
             SELECT ${start("started_at")}, ${grouped} stream, input_tokens, output_tokens, cached_tokens,
               reasoning_tokens, cost_nano_usd, latency_ms, requests.requests AS asked,
               requests.provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL AS good,
-              NULL::bigint AS wasted
+              NULL::bigint AS wasted, NULL::int AS unpriced
             FROM requests
             UNION ALL
             SELECT ${start("requests.started_at")}, ${tried} stream, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
-              attempts.cost_nano_usd
+              attempts.cost_nano_usd, (attempts.cost_nano_usd IS NULL)::int
             FROM requests JOIN attempts ON request_id = id
-            WHERE attempts.cost_nano_usd > 0 AND (requests.provider IS NULL OR ordinal < requests.attempts)
+            WHERE (attempts.cost_nano_usd > 0 OR (attempts.cost_nano_usd IS NULL AND attempts.input_tokens IS NOT NULL)) AND (requests.provider IS NULL OR ordinal < requests.attempts)
           ) AS rows
           GROUP BY ${key}
         ), counted AS (

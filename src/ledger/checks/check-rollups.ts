@@ -5,7 +5,7 @@ import { reading } from "../../database/reading.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "../../domain/Finding.ts"
 import { DAY_MS, HOUR_MS, widen } from "../../domain/TimeRange.ts"
 import { ledgerPartitions } from "../tables/partitions.ts"
-import { isWasted, ROLLUP_SUMS } from "../tables/rollups.ts"
+import { isWasted, ROLLUP_SUMS, wastedSums } from "../tables/rollups.ts"
 import type { LedgerSubject } from "./LedgerSubject.ts"
 import { unfinished } from "./unfinished.ts"
 
@@ -18,6 +18,8 @@ interface Hour {
   /** The day that the attempts of its requests are under: all from before there were days are under one. */
   readonly attemptsDay: Date
 }
+
+const WASTED = wastedSums("tried")
 
 /** Sums that are compared; the last one is of requests whose latency was counted. */
 const sums = [...ROLLUP_SUMS, "measured"]
@@ -72,9 +74,9 @@ const compareHour = (sql: SqlClient.SqlClient, { startMs, attemptsDay }: Hour) =
       FROM counted
       GROUP BY 1, 2, 3, 4
     ), wasted AS (
-      SELECT key_id, tried.provider, tried.model, stream, sum(tried.cost_nano_usd) AS wasted_nano_usd
+      SELECT key_id, tried.provider, tried.model, stream, ${sql.literal(WASTED.sums)}
       FROM counted JOIN attempts AS tried ON tried.request_id = counted.id
-      WHERE tried.day = (${attemptsDay}::timestamptz AT TIME ZONE 'UTC')::date AND tried.cost_nano_usd > 0
+      WHERE tried.day = (${attemptsDay}::timestamptz AT TIME ZONE 'UTC')::date AND ${sql.literal(WASTED.hasAny)}
         AND ${sql.literal(isWasted("tried", "counted"))}
       GROUP BY 1, 2, 3, 4
     ), summed AS (

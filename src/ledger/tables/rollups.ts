@@ -4,7 +4,8 @@ import { Schema, Struct } from "effect"
 
 /**
  * Columns that are sums, in every one of the tables: over requests, in the row of whoever answered, and for
- * `wasted_nano_usd` over attempts whose cost is not their request's, in the row of the attempt's provider and model.
+ * `wasted_nano_usd` and `unpriced_attempts` over attempts whose cost is not their request's, in the row of the attempt's provider
+ * and model.
  */
 export const RollupSums = Schema.Struct({
   requests: Schema.Finite,
@@ -17,6 +18,7 @@ export const RollupSums = Schema.Struct({
   unpriced_requests: Schema.Finite,
   latency_ms: Schema.Finite,
   wasted_nano_usd: Schema.Finite,
+  unpriced_attempts: Schema.Finite,
 })
 
 export const ROLLUP_SUMS = Struct.keys(RollupSums.fields)
@@ -35,6 +37,18 @@ export const KNOWN_SUMS = ROLLUP_SUMS.map((column) => `coalesce(${column}, 0)`).
 export const isWasted = (attempt: string, request: string, count = `${request}.attempts`): string =>
   `(${attempt}.ordinal, ${attempt}.provider, ${attempt}.model) IS DISTINCT FROM ` +
   `(${count}, ${request}.provider, ${request}.model)`
+
+/** SQL for whether an attempt used tokens whose cost is not known. */
+const isUnpriced = (attempt: string): string =>
+  `${attempt}.cost_nano_usd IS NULL AND ${attempt}.input_tokens IS NOT NULL`
+
+/** SQL for the sums over attempts that were wasted, and for which of those have any. */
+export const wastedSums = (attempt: string): { readonly sums: string; readonly hasAny: string } => ({
+  sums:
+    `sum(${attempt}.cost_nano_usd) AS wasted_nano_usd, ` +
+    `count(*) FILTER (WHERE ${isUnpriced(attempt)}) AS unpriced_attempts`,
+  hasAny: `(${attempt}.cost_nano_usd > 0 OR ${isUnpriced(attempt)})`,
+})
 
 /** Sizes of rows in hours, each a multiple of the one before; rows start at multiples of their size since 1970. */
 export const ROLLUP_HOURS = [1, 6, 24, 168]
