@@ -1,4 +1,4 @@
-import type { Price, PriceRow } from "./model.ts"
+import { type Price, type PriceRow, startOf } from "./model.ts"
 
 /** Rows of one model over time: each holds from its first day (UTC) until the next one does. */
 
@@ -28,9 +28,23 @@ const LAYERS = ["file", "update", "built-in"] as const
 type PriceLayer = (typeof LAYERS)[number]
 export type PriceLayers = { readonly [Layer in PriceLayer]?: Price | undefined }
 
-/** Returns what an update says: nothing where the built-in list was read on a later day, as after an upgrade. */
-export const updatedPrice = (rows: ReadonlyArray<PriceRow>, builtIn: Price | undefined): Price | undefined =>
-  priceOf(rows.filter(({ asOf }) => builtIn === undefined || asOf >= builtIn.asOf))
+/** The data set that updates come from, and most built-in rows. */
+const DATA_SET = "genai-prices"
+
+/**
+ * Returns what an update says: nothing where the built-in list was read on a later day, as after an upgrade, and nothing of a
+ * price that was built in from elsewhere because the data set had not heard of it, until it has a row of that day or a later one.
+ */
+export const updatedPrice = (
+  rows: ReadonlyArray<PriceRow>,
+  builtIn: Price | undefined,
+): Price | undefined => {
+  if (builtIn === undefined) return priceOf(rows)
+  const { asOf, source, validFrom = startOf(asOf) } = builtIn
+  const news = rows.filter((row) => row.asOf >= asOf)
+  const hasHeard = source.startsWith(DATA_SET) || news.some((row) => since(row) >= validFrom)
+  return hasHeard ? priceOf(news) : undefined
+}
 
 /** A row that some layer states, and what has become of it. */
 export interface LayeredRow {

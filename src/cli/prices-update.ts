@@ -7,9 +7,9 @@ import {
   readGenaiPrices,
   type WantedModel,
 } from "../catalog/genai-prices.ts"
-import { dayOf, type ModelConfig, type PriceOverride } from "../catalog/model.ts"
-import { priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
-import { jumpsBetween } from "../catalog/price-jumps.ts"
+import { dayOf, isDay, type ModelConfig, type PriceOverride } from "../catalog/model.ts"
+import { priceOf, priceOfLayers, updatedPrice } from "../catalog/price-history.ts"
+import { jumpsBetween, RATES } from "../catalog/price-jumps.ts"
 import { presets } from "../catalog/vendors.ts"
 import { builtinVendors, vendors } from "../config/builtin-providers.ts"
 import { vendorOf } from "../config/merge-prices.ts"
@@ -57,15 +57,35 @@ type Update = ReadonlyMap<string, ReadonlyArray<PriceOverride>>
 const byModel = (prices: ReadonlyArray<PriceOverride>): Update =>
   Map.groupBy(prices, ({ provider, model }) => `${provider}/${model}`)
 
+const rowsFor = (update: Update, { name, vendor }: WantedModel) =>
+  (update.get(`${vendor}/${name}`) ?? []).map(({ price }) => price)
+
 /** Returns what a model costs by an update over what is built in. */
-const priceBy = (update: Update, { known, name, vendor }: WantedModel) =>
-  priceOfLayers({
-    update: updatedPrice(
-      (update.get(`${vendor}/${name}`) ?? []).map(({ price }) => price),
-      known,
-    ),
-    "built-in": known,
+const priceBy = (update: Update, model: WantedModel) =>
+  priceOfLayers({ update: updatedPrice(rowsFor(update, model), model.known), "built-in": model.known })
+
+/** Names models of which what is built in is newer than the update, and says something else. */
+const olderIn = (update: Update, wanted: ReadonlyArray<WantedModel>): ReadonlyArray<string> =>
+  wanted.flatMap((model) => {
+    const rows = rowsFor(update, model)
+    const { known, name, vendor } = model
+    const [stated, holds] = [priceOf(rows), priceBy(update, model)]
+    if (known === undefined || stated === undefined || updatedPrice(rows, known) !== undefined) return []
+    const isOther = RATES.some(([field]) => stated[field] !== holds?.[field])
+    return isOther ? `${vendor}/${name}: ${known.source} of ${known.asOf}` : []
   })
+
+/** Leaves out rows that do not hold. */
+const effective = (update: Update, wanted: ReadonlyArray<WantedModel>): Update =>
+  new Map(
+    wanted.flatMap((model) => {
+      const name = `${model.vendor}/${model.name}`
+      const rows = update.get(name)
+      return rows !== undefined && updatedPrice(rowsFor(update, model), model.known) !== undefined
+        ? [[name, rows] as const]
+        : []
+    }),
+  )
 
 /** A list is as long as a person reads. */
 const MAX_LINES = 50
@@ -80,10 +100,17 @@ const failure = (message: string, lines: ReadonlyArray<string>) =>
 
 const RESTART = "A gateway takes them at its next start; llm-gateway prices list shows them now."
 
-const asText = (source: string, models: number, jumps: ReadonlyArray<string>, found: FoundPrices): string =>
+const asText = (
+  source: string,
+  models: number,
+  jumps: ReadonlyArray<string>,
+  older: ReadonlyArray<string>,
+  found: FoundPrices,
+): string =>
   [
     `Prices of ${several(models, "model")} kept, from ${oneLine(source)}. ${RESTART}`,
     ...(jumps.length > 0 ? ["Changed by more than a factor of 2:", ...shortened(jumps)] : []),
+    ...(older.length > 0 ? ["Built in from a later day, and left as they are:", ...shortened(older)] : []),
     ...(found.missing.length > 0 ? [`Not in it, and left as they are: ${found.missing.join(", ")}`] : []),
     ...(found.inexpressible.length > 0
       ? ["In it with what a row cannot say, and left as they are:", ...shortened(found.inexpressible)]
@@ -125,12 +152,16 @@ export const update = Command.make(
       Flag.withDescription("Take prices that are more than twice or less than half of what they were"),
       Flag.withDefault(false),
     ),
+    asOf: Flag.String("as-of").pipe(
+      Flag.withDescription("The day of the list, YYYY-MM-DD, where it is not of today"),
+      Flag.optional,
+    ),
     rollback: Flag.Boolean("rollback").pipe(
       Flag.withDescription("Take the last update back, and read nothing"),
       Flag.withDefault(false),
     ),
   },
-  Effect.fn(function* ({ allowJumps, file, rollback, url }) {
+  Effect.fn(function* ({ allowJumps, asOf, file, rollback, url }) {
     if (rollback) return yield* takeBack
     const { json } = yield* root
     const { dataDir } = yield* Settings
@@ -140,15 +171,22 @@ export const update = Command.make(
       onNone: () => fetchPrices(url),
     })
     const nowMs = yield* Clock.currentTimeMillis
+    const day = Option.getOrElse(asOf, () => dayOf(nowMs))
+    if (!isDay(day) || day > dayOf(nowMs)) {
+      return yield* new CommandFailed({
+        message: "--as-of must be a day as YYYY-MM-DD, and not a later one than today",
+      })
+    }
     const wanted = yield* wantedModels
     const digest = createHash("sha256").update(bytes).digest("hex").slice(0, 12)
     const found = yield* Effect.mapError(
-      Effect.fromResult(
-        readGenaiPrices(data, wanted, { source: `genai-prices ${digest}`, asOf: dayOf(nowMs) }),
-      ),
+      Effect.fromResult(readGenaiPrices(data, wanted, { source: `genai-prices ${digest}`, asOf: day })),
       (faults) => failure(`Nothing was taken, since the list of ${oneLine(source)} is wrong:`, faults),
     )
-    const [before, after] = [byModel((yield* readPriceUpdate(dataDir))?.prices ?? []), byModel(found.prices)]
+    const stated = byModel(found.prices)
+    const older = olderIn(stated, wanted)
+    const after = effective(stated, wanted)
+    const before = byModel((yield* readPriceUpdate(dataDir))?.prices ?? [])
     const jumps = wanted.flatMap((model) =>
       jumpsBetween(priceBy(before, model), priceBy(after, model)).map(
         (jump) => `${model.vendor}/${model.name}: ${jump}`,
@@ -161,7 +199,10 @@ export const update = Command.make(
       )
     }
     const fetchedAt = new Date(nowMs).toISOString()
-    yield* Effect.mapError(writePriceUpdate(dataDir, { source, fetchedAt, prices: found.prices }), unwritable)
+    yield* Effect.mapError(
+      writePriceUpdate(dataDir, { source, fetchedAt, prices: [...after.values()].flat() }),
+      unwritable,
+    )
     yield* Console.log(
       json
         ? oneLine(
@@ -170,12 +211,13 @@ export const update = Command.make(
               fetched_at: fetchedAt,
               models: after.size,
               jumps,
+              older,
               missing: found.missing,
               inexpressible: found.inexpressible,
               ignored: Object.fromEntries(found.ignored),
             }),
           )
-        : asText(source, after.size, jumps, found),
+        : asText(source, after.size, jumps, older, found),
     )
   }),
 ).pipe(

@@ -19,7 +19,12 @@ const operator = Effect.fnUntraced(function* (yaml = "") {
   const config = join(folder, "gateway.yaml")
   yield* Effect.promise(() => writeFile(config, yaml))
   yield* TestClock.setTime(TODAY)
-  const env = { OPENAI_API_KEY: "sk-of-a-test", GEMINI_API_KEY: "of-a-test", GATEWAY_CONFIG: config }
+  const env = {
+    OPENAI_API_KEY: "sk-of-a-test",
+    GEMINI_API_KEY: "of-a-test",
+    ANTHROPIC_API_KEY: "of-a-test",
+    GATEWAY_CONFIG: config,
+  }
   const run = (...args: ReadonlyArray<string>) => runCli(["prices", ...args], env, folder)
   const list = join(folder, "data.json")
   return {
@@ -216,12 +221,54 @@ describe("prices update", () => {
       }),
   )
 
-  it.effect("gives way to a built-in list that was read on a later day", () =>
+  it.effect("gives way to a built-in list that was read on a later day, and says so", () =>
     Effect.gen(function* () {
       const { update, priceOf } = yield* operator()
-      yield* TestClock.setTime(Date.UTC(2026, 10, 27))
-      yield* update(withPrices({ o3: o3(2.5) }))
-      assert.deepInclude(yield* priceOf("openai/o3"), { layer: "built-in", input: 2 })
+      for (const asOf of [[], ["--as-of", "2026-11-27"]]) {
+        yield* TestClock.setTime(asOf.length === 0 ? Date.UTC(2026, 10, 27) : TODAY)
+        const { stdout } = yield* update(withPrices({ o3: o3(2.5) }), ...asOf)
+        assert.match(stdout, /^Prices of 0 models kept/)
+        assert.include(
+          stdout,
+          "Built in from a later day, and left as they are:\nopenai/o3: genai-prices 0.1.8 of 2026-11-28",
+        )
+        assert.deepInclude(yield* priceOf("openai/o3"), { layer: "built-in", input: 2 })
+      }
+      for (const day of ["tomorrow", "2026-11-29"]) {
+        assert.include((yield* update(withPrices({}), "--as-of", day)).stderr, "--as-of must be a day")
+      }
+    }),
+  )
+
+  it.effect("does not overrule what was built in from elsewhere, until the list has heard of that day", () =>
+    Effect.gen(function* () {
+      const { update, run } = yield* operator()
+      const cached = Effect.map(run("list", "--json"), ({ stdout }) => {
+        const { models } = JSON.parse(stdout) as {
+          models: ReadonlyArray<{ model: string; price: { layer: string; cached_input_usd_per_1m: number } }>
+        }
+        const { layer, cached_input_usd_per_1m } =
+          models.find(({ model }) => model === "claude-sonnet-5-5")?.price ?? {}
+        return [layer, cached_input_usd_per_1m]
+      })
+      const { stdout } = yield* update(withPrices({}), "--json")
+      assert.deepStrictEqual(JSON.parse(stdout).older, [
+        "anthropic/claude-sonnet-5-5: LiteLLM 1.110.2 of 2026-11-28",
+      ])
+      assert.deepStrictEqual(yield* cached, ["built-in", 0.1])
+      const sonnet = (usd: number) => ({ input_mtok: 2, cache_read_mtok: usd, output_mtok: 10 })
+      const heard = [
+        { prices: sonnet(0.2) },
+        { constraint: { start_date: "2026-10-07" }, prices: sonnet(0.12) },
+      ]
+      const id = "claude-sonnet-5-5"
+      const list = withPrices({}).map((provider) =>
+        provider.id === "anthropic"
+          ? { ...provider, models: [{ id, match: { equals: id }, prices: heard }, ...provider.models] }
+          : provider,
+      )
+      assert.deepStrictEqual(JSON.parse((yield* update(list, "--json")).stdout).older, [])
+      assert.deepStrictEqual(yield* cached, ["update", 0.12])
     }),
   )
 })
