@@ -1,3 +1,4 @@
+import { presets } from "../catalog/vendors.ts"
 import { builtinVendors } from "./builtin-providers.ts"
 import type { GatewayConfig } from "./GatewayConfig.ts"
 
@@ -29,7 +30,8 @@ const knownNames = ({
 }: Pick<GatewayConfig, "providers" | "routes">): ReadonlySet<string> => {
   const names = new Set(routes.keys())
   const vendors = Object.entries(builtinVendors).map(([name, { models }]) => ({ name, models }))
-  for (const { name, models } of [...providers, ...vendors]) {
+  const others = presets.map(({ models, name, unserved }) => ({ name, models: [...models, ...unserved] }))
+  for (const { name, models } of [...providers, ...vendors, ...others]) {
     names.add(`${name}/*`)
     for (const model of models) names.add(model.name).add(`${name}/${model.name}`)
   }
