@@ -263,6 +263,17 @@ describe("a simulated answer with tools", () => {
     }),
   )
 
+  it.effect("refuses to call a function of before there were tools, and answers beside them", () =>
+    Effect.gen(function* () {
+      const functions = [{ name: "get_weather", parameters: { type: "object" } }]
+      const asked = (function_call: unknown) => request("Hi", { functions, function_call })
+      const result = yield* Effect.result(whole(asked({ name: "get_weather" })))
+      assert(Result.isFailure(result))
+      assert.deepInclude(result.failure, { kind: "bad_request", status: 400, param: "function_call" })
+      for (const choice of ["auto", "none", undefined]) yield* whole(asked(choice))
+    }),
+  )
+
   it.effect("cuts the arguments where the tokens end", () =>
     Effect.gen(function* () {
       const { choices, usage } = yield* both(request("The weather", { tools, max_completion_tokens: 6 }))

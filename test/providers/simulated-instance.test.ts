@@ -59,6 +59,8 @@ describe("an instance of a schema", () => {
       hex: z.hex(),
       e164: z.e164(),
       nanoid: z.nanoid(),
+      password: z.string().regex(/^(?=.*\d).{8,20}$/),
+      strong: z.string().regex(/^(?=.*[a-z])(?=.*[A-Z])(?=.*\d)(?=.*[@$!%*?&])[A-Za-z\d@$!%*?&]{8,}$/),
       ulid: z.ulid(),
       date: z.iso.date(),
       time: z.iso.time(),
@@ -90,6 +92,25 @@ describe("an instance of a schema", () => {
     }
     for (const [name, schema] of Object.entries(all)) valid(z.toJSONSchema(z.object({ [name]: schema })))
     valid(z.toJSONSchema(z.object(all)))
+  })
+
+  it("is valid for formats that only zod knows, by zod's own word", () => {
+    const all = {
+      emoji: z.emoji(),
+      jwt: z.jwt(),
+      cuid: z.cuid(),
+      cuid2: z.cuid2(),
+      ulid: z.ulid(),
+      xid: z.xid(),
+      ksuid: z.ksuid(),
+      e164: z.e164(),
+      base64url: z.base64url(),
+      cidrv6: z.cidrv6(),
+    }
+    for (const [name, schema] of Object.entries(all)) {
+      const { json } = simulatedInstance(z.toJSONSchema(z.array(schema).min(2)))
+      assert.isTrue(z.array(schema).safeParse(JSON.parse(json)).success, `${name}: ${json}`)
+    }
   })
 
   it("is valid for what pydantic writes", () => {

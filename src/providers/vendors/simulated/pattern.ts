@@ -20,9 +20,9 @@ type Node =
 export interface Pattern {
   /**
    * Makes a text of the pattern's form: the first of every choice, and `extra` more repetitions than there must be. Another
-   * `variant` takes other characters. Undefined: it is too long.
+   * `variant` takes other characters, and `mixed` a letter, a capital, a digit and a sign in turn. Undefined: it is too long.
    */
-  readonly make: (extra: number, variant: number) => string | undefined
+  readonly make: (extra: number, variant: number, mixed?: boolean) => string | undefined
   /** Tells whether the pattern is found in a text; false as well when that takes too long to tell. */
   readonly isIn: (text: string) => boolean
 }
@@ -38,7 +38,7 @@ export const readPattern = (source: string, effort: Effort): Pattern | undefined
   const root = new Parser(source).read()
   return (
     root && {
-      make: (extra, variant) => make(root, extra, variant, effort),
+      make: (extra, variant, mixed = false) => make(root, extra, variant, mixed, effort),
       isIn: (text) => isIn(root, text, effort),
     }
   )
@@ -166,14 +166,26 @@ const coded = (source: string): ReadonlyArray<string> => {
   return code <= 0x10ffff ? [String.fromCodePoint(code)] : []
 }
 
-const make = (root: Node, extra: number, variant: number, effort: Effort): string | undefined => {
+/** Kinds of characters that a password is asked for. */
+const KINDS = [/[a-z]/, /[A-Z]/, /[0-9]/, /[!-/:-@]/]
+
+const make = (
+  root: Node,
+  extra: number,
+  variant: number,
+  mixed: boolean,
+  effort: Effort,
+): string | undefined => {
   const most = Math.min(MAX_MADE, effort.left)
   let left = most
   const write = (node: Node): string => {
     if (left-- < 0) return ""
     switch (node._tag) {
       case "Char": {
-        const samples = node.samples()
+        const all = node.samples()
+        const kind = mixed ? KINDS[left % KINDS.length] : undefined
+        const ofKind = kind === undefined ? [] : all.filter((char) => kind.test(char))
+        const samples = ofKind.length > 0 ? ofKind : all
         return samples[variant % samples.length] ?? ""
       }
       case "Sequence":

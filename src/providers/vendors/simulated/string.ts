@@ -42,7 +42,9 @@ function* candidates(
   for (let extra = 0; extra <= most + 1; extra++) {
     const made = patterns.map((pattern) => pattern.make(extra, variant) ?? "")
     // An empty text is the last that one would expect.
-    for (const text of [...made, made.join("")]) if (text !== "") yield text
+    // What looks ahead mostly asks for characters of several kinds.
+    const mixed = patterns.map((pattern) => pattern.make(extra, variant, true) ?? "")
+    for (const text of [...made, made.join(""), ...mixed]) if (text !== "") yield text
   }
   yield ""
 }
@@ -94,6 +96,12 @@ const formats = new Map<string, (variant: number) => ReadonlyArray<string>>(
     binary: (i: number) => [Buffer.from(`simulated${number(i)}`).toString("base64")],
     base64: (i: number) => [Buffer.from(`simulated${number(i)}`).toString("base64")],
     base64url: (i: number) => [Buffer.from(`simulated${number(i)}`).toString("base64url")],
+    emoji: (i: number) => [String.fromCodePoint(0x1f600 + (i % 64))],
+    jwt: (i: number) => [
+      [{ alg: "HS256", typ: "JWT" }, { sub: `simulated${number(i)}` }, "simulated"]
+        .map((part) => Buffer.from(JSON.stringify(part)).toString("base64url"))
+        .join("."),
+    ],
     e164: (i: number) => [`+1202555${String(100 + (i % 100)).padStart(4, "0")}`],
   }),
 )

@@ -19,6 +19,12 @@ export interface SimulatedTool {
 export const calledTools = (
   request: ChatRequest,
 ): Result.Result<ReadonlyArray<SimulatedTool>, SimulatedFailure> => {
+  if (isObject(request.function_call)) {
+    return refuse(
+      "The simulated provider calls tools, and no functions of before there were tools.",
+      "function_call",
+    )
+  }
   const tools = objectsAt(request, "tools").flatMap(readTool)
   const choice = request.tool_choice ?? "auto"
   if (choice === "none") return Result.succeed([])
@@ -31,8 +37,8 @@ export const calledTools = (
   return mode === "auto" ? Result.succeed(mentioned(request, allowed)) : must(request, allowed)
 }
 
-const refuse = (message: string) =>
-  Result.fail({ kind: "bad_request" as const, status: 400, param: "tool_choice", message })
+const refuse = (message: string, param = "tool_choice") =>
+  Result.fail({ kind: "bad_request" as const, status: 400, param, message })
 
 const must = (request: ChatRequest, tools: ReadonlyArray<SimulatedTool>) => {
   const called = mentioned(request, tools)
