@@ -152,6 +152,9 @@ export const RequestRow = Schema.Struct({
   finish_reason: Schema.NullOr(Schema.String),
   input_tokens: Schema.NullOr(Schema.Int),
   output_tokens: Schema.NullOr(Schema.Int),
+  service_tier: Schema.NullOr(Schema.String).annotate({
+    description: "The tier that the provider says it served; null for the usual one",
+  }),
   usage_estimated: Schema.Boolean.annotate({
     description: "Tokens and cost are not (all of) the provider's own count",
   }),

@@ -271,7 +271,20 @@ describe.each([
     it.effect("shows a request under the contract's names", () =>
       Effect.gen(function* () {
         yield* emptyTables
-        const answered = record({ startedAt: DAY + 7, stream: true, firstTokenMs: 90, usageEstimated: true })
+        const usage = {
+          inputTokens: 120,
+          outputTokens: 55,
+          cachedTokens: 0,
+          cacheWriteTokens: 0,
+          reasoningTokens: 0,
+        }
+        const answered = record({
+          startedAt: DAY + 7,
+          stream: true,
+          firstTokenMs: 90,
+          usageEstimated: true,
+          usage: { ...usage, serviceTier: "flex" },
+        })
         const refused = record({
           provider: null,
           model: null,
@@ -300,6 +313,7 @@ describe.each([
             finish_reason: "stop",
             input_tokens: 120,
             output_tokens: 55,
+            service_tier: "flex",
             usage_estimated: true,
             latency_ms: 812,
             attempts: 1,
@@ -323,6 +337,7 @@ describe.each([
             finish_reason: null,
             input_tokens: null,
             output_tokens: null,
+            service_tier: null,
             usage_estimated: false,
             latency_ms: 812,
             attempts: 0,

@@ -78,6 +78,7 @@ describe("answers", () => {
         "output_tokens",
         "usage_estimated",
         "cost_usd",
+        "service_tier",
         "cost_reason",
         "price_version",
         "latency_ms",

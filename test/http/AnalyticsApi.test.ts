@@ -33,6 +33,7 @@ const row: RequestRow = {
   finish_reason: "stop",
   input_tokens: 120,
   output_tokens: 55,
+  service_tier: null,
   usage_estimated: true,
   cost_usd: 0.00014,
   cost_reason: null,
