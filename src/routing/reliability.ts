@@ -50,6 +50,9 @@ export class Reliability {
   /** Up to now; 0 when the latest attempt succeeded. */
   #failuresInRow = 0
   #failuresToDoubt = FAILURES_TO_DOUBT
+  /** What was seen before them. */
+  #attemptsBefore = 0
+  #succeededBefore = 0
   /** Mean milliseconds until a failure. */
   #failureMs = 0
   /**
@@ -81,8 +84,8 @@ export class Reliability {
 
   /** Forgets failures: the candidate has recovered from what they were of. */
   forgive(): void {
-    this.#attempts = 0
-    this.#succeeded = 0
+    this.#attempts = this.#attemptsBefore
+    this.#succeeded = this.#succeededBefore
     this.#failuresInRow = 0
   }
 
@@ -131,6 +134,8 @@ export class Reliability {
 
   #count(nowMs: number, succeeded: boolean, weight: number, failuresInRow: number): void {
     if (this.#failuresInRow === 0 && failuresInRow > 0) {
+      this.#attemptsBefore = this.#attempts
+      this.#succeededBefore = this.#succeeded
       const share = 1 - this.availability(nowMs)
       this.#failuresToDoubt = unusualRun(share, UNLIKELY, FAILURES_TO_DOUBT, MOST_FAILURES_TO_DOUBT)
     }
