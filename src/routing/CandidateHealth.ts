@@ -49,6 +49,9 @@ interface Call {
 const CONSECUTIVE_FAILURES = 5
 const MOST_CONSECUTIVE_FAILURES = 15
 const UNLIKELY = 0.001
+/** A call that goes on for so many times what failures take, and for no less than this, is none of them. */
+const OUTLIVES = 10
+const LEAST_LIFE_MS = 1_000
 /** Weight of a call in the share that fails. */
 const SHARE_WEIGHT = 0.05
 /** 2, 4 and 5 seconds, then a twentieth of the outage so far, and no less than what many failures would take: what probes cost stays small. */
@@ -92,6 +95,9 @@ export class CandidateHealth {
   #failures = 0
   #failuresToTrip = CONSECUTIVE_FAILURES
   #doubtedFromMs = 0
+  /** How long the latest failure took, and the first call under way that began since failures did. */
+  #failureMs = 0
+  #survivor: Call | undefined
   /** Share of calls that failed while the circuit was closed. */
   #failureShare = 0
   #trip: "none" | "circuit" | "cooldown" = "none"
@@ -165,6 +171,7 @@ export class CandidateHealth {
       inFlight: this.inFlight,
     }
     this.#askedInEra = this.#era
+    if (this.#failures > 0 || this.#trip !== "none") this.#survivor ??= call
     this.#askedAtMs = nowMs
     this.#waiting.add(call)
     this.#silent.add(call)
@@ -220,8 +227,11 @@ export class CandidateHealth {
       if (isOfAccount) this.#account.refused(call, nowMs, error)
     }
     if (lesson === "open" || !isNews) return
+    if (this.#failures > 0 && this.outlivesFailures(nowMs)) this.#failures = 0
+    this.#failureMs = nowMs - call.startedMs
     if (this.#trip === "none") {
       if (this.#failures === 0) {
+        this.#survivor = undefined
         const share = this.#failureShare
         this.#failuresToTrip = unusualRun(share, UNLIKELY, CONSECUTIVE_FAILURES, MOST_CONSECUTIVE_FAILURES)
       }
@@ -266,6 +276,14 @@ export class CandidateHealth {
     return this.#limit.value
   }
 
+  /** Tells that failures are not in a row: a call which began after the first of them goes on, far longer than they take. */
+  outlivesFailures(nowMs: number): boolean {
+    return (
+      this.#survivor !== undefined &&
+      nowMs - this.#survivor.startedMs > Math.max(LEAST_LIFE_MS, OUTLIVES * this.#failureMs)
+    )
+  }
+
   /** Tells that a call which began later has brought something. */
   livesSince(startedMs: number): boolean {
     this.#takeLife()
@@ -276,6 +294,7 @@ export class CandidateHealth {
   trippedForMs(nowMs: number): number {
     const restMs = Math.max(this.#rest.leftMs(nowMs), this.#account.leftMs(nowMs))
     if (this.#trip === "none" || this.#answering) return restMs
+    if (this.#trip === "circuit" && this.outlivesFailures(nowMs)) return restMs
     const probing = this.#trip === "circuit" && this.#probes > 0
     return Math.max(restMs, this.#untilMs - nowMs, probing ? PROBE_WAIT_MS : 0)
   }
@@ -401,6 +420,7 @@ export class CandidateHealth {
   /** Ends the call; true when it is of the present era. */
   #end(call: Call): boolean {
     this.inFlight -= 1
+    if (this.#survivor === call) this.#survivor = undefined
     this.#waiting.delete(call)
     this.#silent.delete(call)
     this.#rest.end(call)
@@ -442,6 +462,7 @@ export class CandidateHealth {
   #begin(trip: "circuit" | "cooldown", untilMs: number): void {
     if (this.#trip === "none") this.#letBy = 0
     this.#era += 1
+    this.#survivor = undefined
     this.#trip = trip
     this.#untilMs = untilMs
     this.#answers = 0

@@ -48,7 +48,7 @@ export interface Observation {
     | { readonly _tag: "cut"; readonly ms: number }
 }
 
-interface Prediction {
+export interface Prediction {
   readonly ms: number
   /** It has answered or failed enough to know it by. */
   readonly known: boolean
@@ -62,6 +62,7 @@ interface Prediction {
   readonly availability: number
   /** See `Reliability`. */
   readonly isUnhealthy: boolean
+  readonly isDoubtful: boolean
   /** Until a failure, on average. */
   readonly failureMs: number
   /** A call that takes so long is late. */
@@ -199,6 +200,7 @@ export class Statistics extends Context.Service<
           outputTokens,
           availability: seen.reliability.availability(nowMs),
           isUnhealthy: seen.reliability.isUnhealthy(nowMs),
+          isDoubtful: seen.reliability.isDoubtful(nowMs),
           failureMs: seen.reliability.failureMs,
           lateAfterMs: seen.reliability.lateAfterMs(ms),
           patienceMs: seen.reliability.patienceMs(ms),

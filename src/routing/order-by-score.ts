@@ -11,7 +11,7 @@ import { applicationOf } from "./identity.ts"
 import type { Candidate } from "./plan.ts"
 import type { ReadyTarget } from "./prepare-calls.ts"
 import { RecentErrors } from "./RecentErrors.ts"
-import type { Features, Statistics } from "./Statistics.ts"
+import type { Features, Prediction, Statistics } from "./Statistics.ts"
 import { rank, type Tier, type Weights } from "./score.ts"
 
 /**
@@ -58,13 +58,14 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
   const tierOf = (
     { call, refuses }: ReadyTarget,
     health: CandidateHealth,
-    isUnhealthy: boolean,
+    { isDoubtful, isUnhealthy }: Prediction,
     nowMs: number,
   ): Tier => {
     if (health.trippedForMs(nowMs) > 0) return 2
     if (call.isReduced === true || refuses === true) return 1
     if (health.isResting(nowMs) || health.isAtLimit) return 1
-    return isUnhealthy || health.isSuspect(nowMs) ? 1 : 0
+    if (isUnhealthy || (isDoubtful && !health.outlivesFailures(nowMs))) return 1
+    return health.isSuspect(nowMs) ? 1 : 0
   }
 
   const byScore = (
@@ -128,7 +129,7 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
         known: predicted.known,
         answers: predicted.answers,
         availability,
-        tier: tierOf(each, health, predicted.isUnhealthy, nowMs),
+        tier: tierOf(each, health, predicted, nowMs),
         expectedMs: ms,
         weighedMs: scoredMs + burdenMs + failuresMs,
         weighedNanoUsd: scoredNanoUsd,

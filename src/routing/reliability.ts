@@ -91,8 +91,12 @@ export class Reliability {
 
   /** Tells a candidate that comes after every healthy one, whatever its score. */
   isUnhealthy(nowMs: number): boolean {
-    const share = this.availability(nowMs)
-    return share < HEALTHY || (this.#failuresInRow >= this.#failuresToDoubt && share < HEALTHY_AGAIN)
+    return this.availability(nowMs) < HEALTHY
+  }
+
+  /** Tells one that has failed more often in a row than it usually does. */
+  isDoubtful(nowMs: number): boolean {
+    return this.#failuresInRow >= this.#failuresToDoubt && this.availability(nowMs) < HEALTHY_AGAIN
   }
 
   /** Predicts the share of attempts that succeed, above 0 and at most 1. */

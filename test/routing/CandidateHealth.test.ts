@@ -270,6 +270,45 @@ describe("the circuit", () => {
   })
 })
 
+describe("a call that goes on for far longer than failures take", () => {
+  it("tells that those before and after it are not in a row", () => {
+    const { begin, fail, health } = setup()
+    fail(0, 4)
+    begin(1)
+    assert.isFalse(health.outlivesFailures(SECOND))
+    assert.isTrue(health.outlivesFailures(2 * SECOND))
+    fail(2 * SECOND, 4)
+    assert.strictEqual(health.trippedForMs(2 * SECOND), 0)
+    fail(2 * SECOND)
+    assert.isAbove(health.trippedForMs(2 * SECOND), 0)
+  })
+
+  it("tells nothing when it began before them, has ended, or failures take as long", () => {
+    const before = setup()
+    before.begin(0)
+    before.fail(1, 4)
+    assert.isFalse(before.health.outlivesFailures(60 * SECOND))
+    const ended = setup()
+    ended.fail(0)
+    ended.health.abandoned(ended.begin(1))
+    assert.isFalse(ended.health.outlivesFailures(60 * SECOND))
+    const slow = setup()
+    slow.health.failed(slow.begin(0), 5 * SECOND, error("server_error"))
+    slow.begin(5 * SECOND)
+    assert.isFalse(slow.health.outlivesFailures(54 * SECOND))
+    assert.isTrue(slow.health.outlivesFailures(56 * SECOND))
+  })
+
+  it("opens the way to a candidate whose circuit is open: a probe need not have ended", () => {
+    const { begin, fail, health } = setup()
+    fail(0, 5)
+    const openMs = health.trippedForMs(0)
+    begin(openMs)
+    assert.isAbove(health.trippedForMs(openMs + SECOND), 0)
+    assert.strictEqual(health.trippedForMs(openMs + 2 * SECOND), 0)
+  })
+})
+
 describe("an open circuit", () => {
   /** Milliseconds of each opening, while every probe fails after `failureMs`. */
   const openings = (count: number, failureMs = 0) => {

@@ -59,7 +59,7 @@ describe("statistics", () => {
         yield* left("a/m", true)
         yield* left("b/m", false)
       }
-      assert.deepStrictEqual([predict("a/m").isUnhealthy, predict("b/m").isUnhealthy], [false, true])
+      assert.deepStrictEqual([predict("a/m").isDoubtful, predict("b/m").isDoubtful], [false, true])
       assert.isAbove(predict("a/m").availability, predict("b/m").availability)
       assert.strictEqual(predict("a/m").failureMs, 5_000)
     }))

@@ -11,15 +11,15 @@ const repeat = (times: number, step: (index: number) => void) => {
 }
 
 describe("health", () => {
-  it("ends with failures in a row of a candidate that used to answer, and comes back with an answer", () => {
+  it("is in doubt with failures in a row of a candidate that used to answer, until it answers again", () => {
     const seen = new Reliability()
     repeat(20, () => seen.succeeded(0, 100))
     seen.failed(0, 100)
-    assert.isFalse(seen.isUnhealthy(0))
+    assert.isFalse(seen.isDoubtful(0))
     repeat(7, () => seen.failed(0, 100))
-    assert.isTrue(seen.isUnhealthy(0))
+    assert.isTrue(seen.isDoubtful(0))
     seen.succeeded(0, 100)
-    assert.isFalse(seen.isUnhealthy(0))
+    assert.isFalse(seen.isDoubtful(0))
   })
 
   it("is not lost to a bad patch of a candidate whose calls often fail: its score says that", () => {
@@ -27,9 +27,9 @@ describe("health", () => {
     repeat(60, (call) => (call % 5 < 2 ? seen.failed(0, 100) : seen.succeeded(0, 100)))
     repeat(4, () => seen.failed(0, 100))
     assert.isBelow(seen.availability(0), 0.8)
-    assert.isFalse(seen.isUnhealthy(0))
+    assert.isFalse(seen.isDoubtful(0))
     repeat(10, () => seen.failed(0, 100))
-    assert.isTrue(seen.isUnhealthy(0))
+    assert.isTrue(seen.isDoubtful(0))
   })
 
   it("is lost by a candidate of which hardly anything comes", () => {
@@ -85,6 +85,16 @@ describe("availability", () => {
     assert.isAbove(working.availability(6 * MINUTE), 0.9)
     assert.isBelow(failing.availability(6 * MINUTE), HEALTHY)
     assert.isAbove(failing.availability(90 * MINUTE), 0.9)
+  })
+
+  it("is what it was before an outage once that is forgiven", () => {
+    const seen = new Reliability()
+    repeat(60, (call) => (call % 3 === 0 ? seen.failed(0, 100) : seen.succeeded(0, 100)))
+    const before = seen.availability(0)
+    repeat(30, () => seen.failed(0, 100))
+    assert.isBelow(seen.availability(0), before - 0.2)
+    seen.forgive()
+    assert.approximately(seen.availability(0), before, 0.02)
   })
 
   it("is whole again when failures are forgiven, and how long they took is not forgotten", () => {
