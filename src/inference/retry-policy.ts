@@ -120,6 +120,8 @@ const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 
 
 /** Factor of the patience for each reason to be patient. */
 const MORE_PATIENCE = 4
+/** The most that they make of it, where it is not more anyway. */
+const MOST_PATIENCE_MS = 60_000
 /** A candidate has at least so many times what its answers take. */
 const LEAST_PATIENCE = 1.5
 
@@ -150,10 +152,8 @@ export const patienceWith = (
   if (next === undefined || attempts >= maxAttempts) return remainingMs
   // What one was left for may be the request's own length, and one that is not well is no good reason to leave.
   const reluctance = left + (next.tier === 0 ? 0 : 1)
-  const patienceMs = Math.min(
-    candidate.patienceMs * MORE_PATIENCE ** reluctance,
-    remainingMs - next.expectedMs,
-  )
+  const reluctantMs = Math.min(MOST_PATIENCE_MS, candidate.patienceMs * MORE_PATIENCE ** reluctance)
+  const patienceMs = Math.min(Math.max(candidate.patienceMs, reluctantMs), remainingMs - next.expectedMs)
   return patienceMs >= LEAST_PATIENCE * candidate.expectedMs ? patienceMs : remainingMs
 }
 

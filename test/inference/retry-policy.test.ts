@@ -210,6 +210,12 @@ describe("patience with a call", () => {
     assert.strictEqual(patienceWith(candidate, { ...next, tier: 1 }, time), 20_000)
   })
 
+  it("grows to a minute at most, where it is not more anyway", () => {
+    const long = { ...time, remainingMs: 600_000, left: 2 }
+    assert.strictEqual(patienceWith(candidate, next, long), 60_000)
+    assert.strictEqual(patienceWith({ ...candidate, patienceMs: 125_000 }, next, long), 125_000)
+  })
+
   it("leaves the next one the time that it needs", () => {
     assert.strictEqual(patienceWith(candidate, next, { ...time, remainingMs: 4_000 }), 3_200)
     // Too little for both: the first one gets all of it.
