@@ -200,6 +200,7 @@ export class CandidateHealth {
     if (this.#answers < ANSWERS_TO_RECOVER) return
     this.#trip = "none"
     this.#era += 1
+    this.#probes = 0
     this.#recovered = true
   }
 
@@ -274,6 +275,11 @@ export class CandidateHealth {
   /** Calls in flight above which others are preferred. */
   get limit(): number {
     return this.#limit.value
+  }
+
+  /** Tells that its latest news are failures: it is probed until that is known to be over. */
+  isInDoubt(nowMs: number): boolean {
+    return (this.#trip !== "none" || this.#failures > 0) && !this.outlivesFailures(nowMs)
   }
 
   /** Tells that failures are not in a row: a call which began after the first of them goes on, far longer than they take. */

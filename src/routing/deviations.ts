@@ -115,6 +115,6 @@ export const findProbe = (
     ({ key, patienceMs, soundScore }, position) =>
       position > 0 &&
       patienceMs + first.expectedMs <= remainingMs &&
-      offersProbe(key, first.expectedMs, (first.score - soundScore) / first.score),
+      offersProbe(key, first.expectedMs, (first.soundScore - soundScore) / first.soundScore),
   )
 }

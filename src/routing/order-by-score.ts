@@ -12,7 +12,7 @@ import type { Candidate } from "./plan.ts"
 import type { ReadyTarget } from "./prepare-calls.ts"
 import { RecentErrors } from "./RecentErrors.ts"
 import type { Features, Prediction, Statistics } from "./Statistics.ts"
-import { rank, type Tier, type Weights } from "./score.ts"
+import { rank, type Scorable, type Tier, type Weights } from "./score.ts"
 
 /**
  * What is expected of the turns to come makes a turn at most so many times as good as it is by itself: a bound on how dear
@@ -47,6 +47,13 @@ interface Knowledge {
 
 const noErrors = () => new RecentErrors()
 
+/** As if it were well, and so were all others. */
+const sound = ({ failuresMs, weighedMs, weighedNanoUsd }: Scored): Scorable => ({
+  tier: 0,
+  expectedMs: weighedMs - failuresMs,
+  expectedNanoUsd: weighedNanoUsd,
+})
+
 /** Makes what predicts a request at each target, and puts them in order: by tier, and then by the score of what is weighed. */
 export const makeOrderByScore = ({ breakers, clock, conversations, statistics }: Knowledge) => {
   /** By `provider/model`: only configured ones get here. */
@@ -64,7 +71,8 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
     if (health.trippedForMs(nowMs) > 0) return 2
     if (call.isReduced === true || refuses === true) return 1
     if (health.isResting(nowMs) || health.isAtLimit) return 1
-    if (isUnhealthy || (isDoubtful && !health.outlivesFailures(nowMs))) return 1
+    // Who is not in doubt is not probed, and would stay behind.
+    if (isUnhealthy || (isDoubtful && health.isInDoubt(nowMs))) return 1
     return health.isSuspect(nowMs) ? 1 : 0
   }
 
@@ -140,7 +148,7 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
         expectedOutputTokens: outputTokens,
       }
     })
-    const { leastMs, order, scores } = rank(
+    const { order, scores } = rank(
       candidates.map(({ tier, weighedMs, weighedNanoUsd }) => ({
         tier,
         expectedMs: weighedMs,
@@ -148,12 +156,14 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
       })),
       weights,
     )
+    const areSound = candidates.every(({ failuresMs, tier }) => tier === 0 && failuresMs === 0)
+    const soundScores = areSound ? scores : rank(candidates.map(sound), weights).scores
     return order.flatMap((position) => {
       const candidate = candidates[position]
       const score = scores[position]
       if (candidate === undefined || score === undefined) return []
       candidate.score = score
-      candidate.soundScore = score - (weights.latency * candidate.failuresMs) / leastMs
+      candidate.soundScore = soundScores[position] ?? score
       return candidate
     })
   }

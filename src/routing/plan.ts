@@ -47,7 +47,7 @@ export interface Candidate {
   readonly availability: number
   readonly tier: Tier
   readonly score: number
-  /** What its score would be if none of its calls failed. */
+  /** What its score would be if all were well and none of their calls failed. */
   readonly soundScore: number
   /** Of its predictions in this mode; its next answer is added. */
   readonly errors: RecentErrors

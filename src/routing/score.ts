@@ -1,6 +1,6 @@
 /**
  * The order of candidates for one request: availability tier first, then one weighted sum of latency and cost,
- * both relative to the best candidate. Pure, and free of units: milliseconds or dollars may be scaled by any
+ * both relative to the least of those in the best tier: what the others would take is not to be had. Pure, and free of units: milliseconds or dollars may be scaled by any
  * factor without changing a score.
  */
 
@@ -21,9 +21,7 @@ export interface Weights {
 }
 
 interface Ranking {
-  /** The fewest milliseconds of a candidate. */
-  readonly leastMs: number
-  /** By candidate position; lower is better, 1 is best on both axes (weights sum to 1). */
+  /** By candidate position; lower is better, 1 is the best on both axes of the best tier (weights sum to 1). */
   readonly scores: ReadonlyArray<number>
   /** Candidate positions, best first. */
   readonly order: ReadonlyArray<number>
@@ -37,9 +35,11 @@ const MAX_RATIO = 1e9
  * matter where rounding or the ratio limit hid a difference: a candidate worse on both axes is never preferred.
  */
 export const rank = (candidates: ReadonlyArray<Scorable>, weights: Weights): Ranking => {
-  const costRatio = costRatios(candidates)
+  let bestTier: Tier = 2
+  for (const { tier } of candidates) if (tier < bestTier) bestTier = tier
+  const costRatio = costRatios(candidates, bestTier)
   let minMs = Number.POSITIVE_INFINITY
-  for (const candidate of candidates) minMs = Math.min(minMs, candidate.expectedMs)
+  for (const { expectedMs, tier } of candidates) if (tier === bestTier) minMs = Math.min(minMs, expectedMs)
   const scored = candidates.map((candidate, position) => ({
     candidate,
     position,
@@ -56,7 +56,7 @@ export const rank = (candidates: ReadonlyArray<Scorable>, weights: Weights): Ran
       compareCost(a.candidate.expectedNanoUsd, b.candidate.expectedNanoUsd) ||
       a.position - b.position,
   )
-  return { leastMs: minMs, scores, order: scored.map((entry) => entry.position) }
+  return { scores, order: scored.map((entry) => entry.position) }
 }
 
 /**
@@ -64,12 +64,15 @@ export const rank = (candidates: ReadonlyArray<Scorable>, weights: Weights): Ran
  * 1 plus its ratio to the cheapest that costs something. An unknown price counts as the worst known one, never
  * as free.
  */
-const costRatios = (candidates: ReadonlyArray<Scorable>): ((cost: number | undefined) => number) => {
+const costRatios = (
+  candidates: ReadonlyArray<Scorable>,
+  bestTier: Tier,
+): ((cost: number | undefined) => number) => {
   let smallestPositive = Number.POSITIVE_INFINITY
   let largest = 0
   let free = 0
-  for (const { expectedNanoUsd: cost } of candidates) {
-    if (cost === undefined) continue
+  for (const { expectedNanoUsd: cost, tier } of candidates) {
+    if (cost === undefined || tier !== bestTier) continue
     if (cost === 0) {
       free = 1
       continue

@@ -270,6 +270,21 @@ describe("the circuit", () => {
   })
 })
 
+describe("a recovery", () => {
+  it("is not held up by probes that are still under way: a later doubt is probed", () => {
+    const { begin, fail, health, offers, succeed } = setup()
+    fail(0, 5)
+    const backMs = health.trippedForMs(0)
+    // Some of those that were let through go on.
+    const long = [begin(backMs), begin(backMs)]
+    succeed(backMs, 3)
+    assert.strictEqual(health.troubleAt(backMs).state, "healthy")
+    for (const call of long) health.abandoned(call)
+    fail(backMs, 3)
+    assert.isTrue(offers(backMs + MINUTE))
+  })
+})
+
 describe("a call that goes on for far longer than failures take", () => {
   it("tells that those before and after it are not in a row", () => {
     const { begin, fail, health } = setup()

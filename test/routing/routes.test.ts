@@ -49,7 +49,7 @@ describe("priority", () => {
           ["a/m", "b/m", "c/m"],
         )
         assert.deepInclude(first.decision, { strategy: "priority", chosen_by: "priority" })
-        yield* failed("a/m", 40)
+        yield* failed("a/m", 80)
         assert.deepStrictEqual(yield* keys(), ["b/m", "c/m", "a/m"])
         yield* trip("b/m")
         assert.deepStrictEqual(yield* keys(), ["c/m", "a/m", "b/m"])
