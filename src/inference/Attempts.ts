@@ -90,6 +90,27 @@ const make = Effect.gen(function* () {
   const report = makeReport()
   const traced = otlpEndpoint !== undefined
 
+  /**
+   * Returns whom to go back to from the last candidate, once: the first of those before it that failed for a moment only, or was
+   * left while it answered others, and need not be stayed away from in `inMs`.
+   */
+  const returning = (
+    { hasReturned, left }: Pick<Running<never>, "hasReturned" | "left">,
+    last: Candidate,
+    inMs: number,
+  ): Candidate | undefined => {
+    if (hasReturned || left.length === 0) return undefined
+    const nowMs = monotonicMsUnsafe(clock)
+    return left.find(({ askedAtMs, candidate, isMomentary }) => {
+      const health = breakers.healthOf(candidate.key)
+      return (
+        candidate !== last &&
+        health.trippedForMs(nowMs) <= inMs &&
+        (isMomentary || health.livesSince(askedAtMs))
+      )
+    })?.candidate
+  }
+
   /** Makes one upstream call, recorded and learned from however it ends. */
   const attempt = <A extends AnswerSummary>(
     request: Running<A>,
@@ -105,14 +126,16 @@ const make = Effect.gen(function* () {
       const startedAt = recorder.attemptStarted()
       const startedMs = monotonicMsUnsafe(clock)
       const remainingMs = deadlineAt - startedAt
-      const { again } = request
-      const isBack = again !== undefined && again.readyAt <= startedAt + candidate.patienceMs
-      const patienceMs = patienceWith(candidate, next ?? (isBack ? again.candidate : undefined), {
-        attempts: recorder.attemptCount,
-        left: request.left,
-        maxAttempts,
-        remainingMs,
-      })
+      const patienceMs = patienceWith(
+        candidate,
+        next ?? returning(request, candidate, candidate.patienceMs),
+        {
+          attempts: recorder.attemptCount,
+          left: request.timeouts,
+          maxAttempts,
+          remainingMs,
+        },
+      )
       const made = call.attempt(candidate, remainingMs, patienceMs, (ms) => {
         const nowMs = monotonicMsUnsafe(clock)
         breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
@@ -177,7 +200,7 @@ const make = Effect.gen(function* () {
     Effect.tapError(attempt(request, candidate, next, call), (error) => {
       const { recorder } = request
       request.failures.push(error)
-      if (error.kind === "timeout") request.left += 1
+      if (error.kind === "timeout") request.timeouts += 1
       const reported = report(candidate.key, error, recorder)
       const { code, kind, param } = error
       const task = recorder.request?.task
@@ -195,7 +218,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, ProviderError> => {
     const { call, deadlineAt, hedging, recorder } = request
     const provider = candidate.provider.name
-    if (candidate !== request.again?.candidate) retryBudget.deposit(provider)
+    if (!request.hasReturned) retryBudget.deposit(provider)
     const alone = ask(request, candidate, rest[0], call)
     const hedge = hedging?.hedge
     const asked =
@@ -241,6 +264,7 @@ const make = Effect.gen(function* () {
       })
     }
     const before = recorder.attempts.length
+    const askedAtMs = monotonicMsUnsafe(clock)
     const state = (error: ProviderError): AttemptState => ({
       error,
       attempts: recorder.attempts.length,
@@ -262,22 +286,21 @@ const make = Effect.gen(function* () {
       }
       switch (fallbackOf(state(error))) {
         case "Next":
-          noteMomentary(request, candidate, error)
+          if (isMomentary(error) || error.kind === "timeout")
+            request.left.push({ candidate, askedAtMs, isMomentary: isMomentary(error) })
           return askFrom(request, rest, larger)
         case "NextLarger":
           // Too long for one of them: only the larger ones are asked from here on.
           return askFrom(request, nextLarger, undefined)
         case "GiveUp": {
-          const { again } = request
-          const isAskedAgain =
-            again !== undefined &&
-            again.candidate !== candidate &&
-            again.readyAt <= recorder.now() &&
-            mayAskAgain(again.candidate, state(error)) &&
-            retryBudget.withdraw(again.candidate.provider.name)
-          return isAskedAgain
-            ? askFrom(request, [again.candidate], larger)
-            : Effect.fail(fromProviders(failures))
+          const first = error.kind === "timeout" ? returning(request, candidate, 0) : undefined
+          const returns =
+            first !== undefined &&
+            mayAskAgain(first, state(error)) &&
+            retryBudget.withdraw(first.provider.name)
+          if (!returns) return Effect.fail(fromProviders(failures))
+          request.hasReturned = true
+          return askFrom(request, [first], larger)
         }
       }
     })
@@ -298,8 +321,9 @@ const make = Effect.gen(function* () {
         recordIntent,
         deadlineAt,
         failures: [],
-        left: 0,
-        again: undefined,
+        timeouts: 0,
+        left: [],
+        hasReturned: false,
         hedging,
       }
       // A slow upload or a wait for another replica may have used up the request's time already.
@@ -341,6 +365,12 @@ const untriedOf = (
 /** Tells a candidate whose circuit or cooldown keeps traffic away. */
 const isTripped = ({ tier }: Candidate): boolean => tier === 2
 
+interface Left {
+  readonly candidate: Candidate
+  readonly askedAtMs: number
+  readonly isMomentary: boolean
+}
+
 /** One request's attempts under way. */
 interface Running<A extends AnswerSummary> {
   readonly call: UpstreamCall<A>
@@ -349,21 +379,11 @@ interface Running<A extends AnswerSummary> {
   readonly deadlineAt: number
   readonly failures: Array<ProviderError>
   /** Calls that were left, or ran out of time. */
-  left: number
-  /** Who failed for a moment only, and from when on it may be asked once more: where whoever is last does not answer. */
-  again: { readonly candidate: Candidate; readonly readyAt: number } | undefined
+  timeouts: number
+  /** Whom the request has left, and may go back to. */
+  readonly left: Array<Left>
+  hasReturned: boolean
   readonly hedging: Hedging | undefined
-}
-
-/** Remembers the candidate that is back first of those that failed for a moment. */
-const noteMomentary = (
-  request: Pick<Running<never>, "again" | "recorder">,
-  candidate: Candidate,
-  error: ProviderError,
-): void => {
-  if (!isMomentary(error)) return
-  const readyAt = request.recorder.now() + (error.retryAfterMs ?? 0)
-  if (request.again === undefined || readyAt < request.again.readyAt) request.again = { candidate, readyAt }
 }
 
 /** By how much a timer and the clock may differ, in milliseconds. */

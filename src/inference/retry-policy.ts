@@ -102,25 +102,21 @@ export const fallbackOf = (state: AttemptState): Fallback => {
   return nextLarger !== undefined && canFinish(nextLarger, remainingMs) ? "NextLarger" : "GiveUp"
 }
 
-/** Tells a failure that may be over soon: not one that took its time, and none that comes again. */
-export const isMomentary = ({ kind }: ProviderError): boolean =>
-  kind !== "timeout" && dispositions[kind].retry !== "never"
+/** Tells a failure that may be over soon. */
+export const isMomentary = ({ kind }: ProviderError): boolean => dispositions[kind].retry !== "never"
 
-/**
- * Tells whether a candidate that failed for a moment is asked once more after the last one was left: better than to tell the
- * client what that one did, while the others' limits are over.
- */
+/** Tells whether a request has the attempts and the time to ask a candidate once more. */
 export const mayAskAgain = (
   candidate: Pick<Asked, "expectedMs">,
-  { attempts, error, maxAttempts, remainingMs }: AttemptState,
-): boolean => error.kind === "timeout" && attempts < maxAttempts && canFinish(candidate, remainingMs)
+  { attempts, maxAttempts, remainingMs }: AttemptState,
+): boolean => attempts < maxAttempts && canFinish(candidate, remainingMs)
 
 /** Patience with a tripped candidate, a last resort that may well hang: a few times what its answers take. */
 const lastResortPatienceMs = (expectedMs: number): number => Math.max(10_000, 4 * expectedMs)
 
 /** Factor of the patience for each reason to be patient. */
 const MORE_PATIENCE = 4
-/** The most that they make of it, where it is not more anyway. */
+/** The most that having left others makes of it, where it is not more anyway. */
 const MOST_PATIENCE_MS = 60_000
 /** A candidate has at least so many times what its answers take. */
 const LEAST_PATIENCE = 1.5
@@ -151,9 +147,11 @@ export const patienceWith = (
   if (candidate.tier === 2) return lastResortPatienceMs(candidate.expectedMs)
   if (next === undefined || attempts >= maxAttempts) return remainingMs
   // What one was left for may be the request's own length, and one that is not well is no good reason to leave.
-  const reluctance = left + (next.tier === 0 ? 0 : 1)
-  const reluctantMs = Math.min(MOST_PATIENCE_MS, candidate.patienceMs * MORE_PATIENCE ** reluctance)
-  const patienceMs = Math.min(Math.max(candidate.patienceMs, reluctantMs), remainingMs - next.expectedMs)
+  const moreMs = Math.min(MOST_PATIENCE_MS, candidate.patienceMs * MORE_PATIENCE ** left)
+  const patienceMs = Math.min(
+    Math.max(candidate.patienceMs, moreMs) * (next.tier === 0 ? 1 : MORE_PATIENCE),
+    remainingMs - next.expectedMs,
+  )
   return patienceMs >= LEAST_PATIENCE * candidate.expectedMs ? patienceMs : remainingMs
 }
 

@@ -141,6 +141,45 @@ describe("a call that hangs", () => {
     )
   })
 
+  /** Of two, `b` hangs after a while, and `a` takes long for one request only. */
+  const oneLong = (others: boolean) => {
+    let calls = 0
+    const world = makeWorld(({ atMs, target }) => {
+      if (target === "b/m") return atMs < 3_000 ? takes(200) : hangs
+      calls += 1
+      return calls === 16 ? hangs : takes(200)
+    })
+    const ask = Effect.gen(function* () {
+      yield* world.send(10, 100, "b/m")
+      yield* world.send(15, 150, "a/m")
+      yield* TestClock.adjust("5 seconds")
+      yield* world.send(1, 0, "priority")
+      if (others) yield* world.send(200, 200, "a/m")
+      yield* TestClock.adjust("1 minute")
+    })
+    return { ...world, ask, theOne: () => world.ended.find(({ attempts }) => attempts.length > 1) }
+  }
+
+  it.effect("is left for one that was left before it, and answers others", () => {
+    const { ask, run, theOne } = oneLong(true)
+    return run(
+      Effect.gen(function* () {
+        yield* ask
+        assert.deepStrictEqual(theOne()?.attempts, ["a timeout", "b timeout", "a success"])
+      }),
+    )
+  })
+
+  it.effect("is not left for one of which nobody knows more than that it hangs", () => {
+    const { ask, run, theOne } = oneLong(false)
+    return run(
+      Effect.gen(function* () {
+        yield* ask
+        assert.deepStrictEqual(theOne()?.attempts, ["a timeout", "b timeout"])
+      }),
+    )
+  })
+
   it.effect("is waited for by who has nobody else, as long as the others say to stay away", () => {
     const { asked, ended, run, send } = limited(10 * 60_000)
     return run(

@@ -213,7 +213,10 @@ describe("patience with a call", () => {
   it("grows to a minute at most, where it is not more anyway", () => {
     const long = { ...time, remainingMs: 600_000, left: 2 }
     assert.strictEqual(patienceWith(candidate, next, long), 60_000)
-    assert.strictEqual(patienceWith({ ...candidate, patienceMs: 125_000 }, next, long), 125_000)
+    const patient = { ...candidate, patienceMs: 125_000 }
+    assert.strictEqual(patienceWith(patient, next, long), 125_000)
+    // Who is not well is no better place after a minute either.
+    assert.strictEqual(patienceWith(patient, { ...next, tier: 1 }, long), 500_000)
   })
 
   it("leaves the next one the time that it needs", () => {
