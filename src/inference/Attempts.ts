@@ -91,24 +91,25 @@ const make = Effect.gen(function* () {
   const traced = otlpEndpoint !== undefined
 
   /**
-   * Returns whom to go back to from the last candidate, once: the first of those before it that failed for a moment only, or was
-   * left while it answered others, and need not be stayed away from in `inMs`.
+   * Finds whom to go back to if the last candidate is left, and sets a retry aside for it: of those before it that failed for a
+   * moment only, or were left while they answer others, the one that is well again first, within `inMs`.
    */
-  const returning = (
+  const reserveReturn = (
     { hasReturned, left }: Pick<Running<never>, "hasReturned" | "left">,
-    last: Candidate,
     inMs: number,
   ): Candidate | undefined => {
-    if (hasReturned || left.length === 0) return undefined
+    if (hasReturned) return undefined
     const nowMs = monotonicMsUnsafe(clock)
-    return left.find(({ askedAtMs, candidate, isMomentary }) => {
+    let first: Candidate | undefined
+    let firstMs = Number.POSITIVE_INFINITY
+    for (const { askedAtMs, candidate, isMomentary } of left) {
       const health = breakers.healthOf(candidate.key)
-      return (
-        candidate !== last &&
-        health.trippedForMs(nowMs) <= inMs &&
-        (isMomentary || health.livesSince(askedAtMs))
-      )
-    })?.candidate
+      const trippedMs = health.trippedForMs(nowMs)
+      if (trippedMs > inMs || trippedMs >= firstMs || !(isMomentary || health.livesSince(askedAtMs))) continue
+      first = candidate
+      firstMs = trippedMs
+    }
+    return first !== undefined && retryBudget.withdraw(first.provider.name) ? first : undefined
   }
 
   /** Makes one upstream call, recorded and learned from however it ends. */
@@ -126,16 +127,13 @@ const make = Effect.gen(function* () {
       const startedAt = recorder.attemptStarted()
       const startedMs = monotonicMsUnsafe(clock)
       const remainingMs = deadlineAt - startedAt
-      const patienceMs = patienceWith(
-        candidate,
-        next ?? returning(request, candidate, candidate.patienceMs),
-        {
-          attempts: recorder.attemptCount,
-          left: request.timeouts,
-          maxAttempts,
-          remainingMs,
-        },
-      )
+      if (next === undefined) request.returnTo = reserveReturn(request, candidate.patienceMs)
+      const patienceMs = patienceWith(candidate, next ?? request.returnTo, {
+        attempts: recorder.attemptCount,
+        left: request.timeouts,
+        maxAttempts,
+        remainingMs,
+      })
       const made = call.attempt(candidate, remainingMs, patienceMs, (ms) => {
         const nowMs = monotonicMsUnsafe(clock)
         breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
@@ -178,6 +176,11 @@ const make = Effect.gen(function* () {
               call.race,
             )
             recorder.attemptEnded(record)
+            const { returnTo } = request
+            if (returnTo !== undefined && record.outcome !== "timeout") {
+              retryBudget.giveBack(returnTo.provider.name)
+              request.returnTo = undefined
+            }
             const ms = tookMs()
             measure(update, candidate, record, ms)
             if (isHurried && record.outcome === "timeout") return Effect.void
@@ -218,7 +221,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, ProviderError> => {
     const { call, deadlineAt, hedging, recorder } = request
     const provider = candidate.provider.name
-    if (!request.hasReturned) retryBudget.deposit(provider)
+    retryBudget.deposit(provider)
     const alone = ask(request, candidate, rest[0], call)
     const hedge = hedging?.hedge
     const asked =
@@ -291,16 +294,15 @@ const make = Effect.gen(function* () {
           return askFrom(request, rest, larger)
         case "NextLarger":
           // Too long for one of them: only the larger ones are asked from here on.
+          request.left.length = 0
           return askFrom(request, nextLarger, undefined)
         case "GiveUp": {
-          const first = error.kind === "timeout" ? returning(request, candidate, 0) : undefined
-          const returns =
-            first !== undefined &&
-            mayAskAgain(first, state(error)) &&
-            retryBudget.withdraw(first.provider.name)
-          if (!returns) return Effect.fail(fromProviders(failures))
+          const { returnTo } = request
+          if (returnTo === undefined || !mayAskAgain(returnTo, state(error))) {
+            return Effect.fail(fromProviders(failures))
+          }
           request.hasReturned = true
-          return askFrom(request, [first], larger)
+          return askFrom(request, [returnTo], larger)
         }
       }
     })
@@ -323,6 +325,7 @@ const make = Effect.gen(function* () {
         failures: [],
         timeouts: 0,
         left: [],
+        returnTo: undefined,
         hasReturned: false,
         hedging,
       }
@@ -382,6 +385,8 @@ interface Running<A extends AnswerSummary> {
   timeouts: number
   /** Whom the request has left, and may go back to. */
   readonly left: Array<Left>
+  /** Whom it goes back to if its last call is left. */
+  returnTo: Candidate | undefined
   hasReturned: boolean
   readonly hedging: Hedging | undefined
 }

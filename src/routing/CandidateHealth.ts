@@ -119,8 +119,8 @@ export class CandidateHealth {
   readonly #waiting = new Set<Call>()
   /** Calls under way that began after the newest one with a sign of life, oldest first. */
   readonly #silent = new Set<Call>()
-  /** When the newest call with a sign of life began. */
-  #livedAtMs = Number.NEGATIVE_INFINITY
+  /** When the newest call began that was answered, or has begun to be. A refusal is no sign that it answers. */
+  #answeredAtMs = Number.NEGATIVE_INFINITY
   /** The era of the latest call. */
   #askedInEra = -1
   /** How long the latest limit was waited for that did not say when it ends. */
@@ -181,6 +181,7 @@ export class CandidateHealth {
   }
 
   succeeded(call: Call, nowMs: number): void {
+    this.#answeredAtMs = Math.max(this.#answeredAtMs, call.startedMs)
     this.#livesSince(call)
     const isNews = this.#end(call)
     this.#limit.answered(call, call.forecast.tookMs() / call.forecast.expectedMs, nowMs)
@@ -230,12 +231,12 @@ export class CandidateHealth {
     if (lesson === "open" || !isNews) return
     if (this.#failures > 0 && this.outlivesFailures(nowMs)) this.#failures = 0
     this.#failureMs = nowMs - call.startedMs
+    if (this.#trip !== "circuit" && this.#failures === 0) {
+      this.#survivor = undefined
+      const share = this.#failureShare
+      this.#failuresToTrip = unusualRun(share, UNLIKELY, CONSECUTIVE_FAILURES, MOST_CONSECUTIVE_FAILURES)
+    }
     if (this.#trip === "none") {
-      if (this.#failures === 0) {
-        this.#survivor = undefined
-        const share = this.#failureShare
-        this.#failuresToTrip = unusualRun(share, UNLIKELY, CONSECUTIVE_FAILURES, MOST_CONSECUTIVE_FAILURES)
-      }
       this.#failureShare += SHARE_WEIGHT * (1 - this.#failureShare)
     }
     this.#failures += error.kind === "timeout" ? 2 : 1
@@ -290,10 +291,10 @@ export class CandidateHealth {
     )
   }
 
-  /** Tells that a call which began later has brought something. */
+  /** Tells that a call which began later is answered. */
   livesSince(startedMs: number): boolean {
     this.#takeLife()
-    return this.#livedAtMs > startedMs
+    return this.#answeredAtMs > startedMs
   }
 
   /** Milliseconds until the candidate should be asked again; 0 = not tripped. */
@@ -366,6 +367,7 @@ export class CandidateHealth {
   reset(): void {
     this.#begin("cooldown", Number.NEGATIVE_INFINITY)
     this.#failures = 0
+    this.#failureShare = 0
     this.#failedProbeMs = 0
     this.#recovered = false
     this.#restsUntilMs = Number.NEGATIVE_INFINITY
@@ -403,7 +405,6 @@ export class CandidateHealth {
 
   /** A call that has brought something tells that those before it are long, and not that they hang. */
   #livesSince(call: Call): void {
-    this.#livedAtMs = Math.max(this.#livedAtMs, call.startedMs)
     if (!this.#silent.has(call)) return
     for (const earlier of this.#silent) {
       this.#silent.delete(earlier)
@@ -420,7 +421,9 @@ export class CandidateHealth {
       looked += 1
       if (looked >= MAX_LOOKED_AT) break
     }
-    if (newest !== undefined) this.#livesSince(newest)
+    if (newest === undefined) return
+    this.#answeredAtMs = Math.max(this.#answeredAtMs, newest.startedMs)
+    this.#livesSince(newest)
   }
 
   /** Ends the call; true when it is of the present era. */

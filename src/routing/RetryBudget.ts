@@ -16,6 +16,8 @@ export class RetryBudget extends Context.Service<
     readonly deposit: (provider: string) => void
     /** Spends one retry; false = the retry must not happen. */
     readonly withdraw: (provider: string) => boolean
+    /** Takes back a retry that did not happen. */
+    readonly giveBack: (provider: string) => void
   }
 >()("gateway/routing/RetryBudget") {
   static readonly layer = Layer.effect(
@@ -34,6 +36,9 @@ export class RetryBudget extends Context.Service<
           if (balance < 1) return false
           balances.set(provider, balance - 1)
           return true
+        },
+        giveBack: (provider) => {
+          balances.set(provider, Math.min(CAP, (balances.get(provider) ?? 0) + 1))
         },
       })
     }),

@@ -156,8 +156,7 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
       })),
       weights,
     )
-    const areSound = candidates.every(({ failuresMs, tier }) => tier === 0 && failuresMs === 0)
-    const soundScores = areSound ? scores : rank(candidates.map(sound), weights).scores
+    const soundScores = rank(candidates.map(sound), weights).scores
     return order.flatMap((position) => {
       const candidate = candidates[position]
       const score = scores[position]

@@ -25,6 +25,8 @@ const FAILURES_TO_DOUBT = 3
 /** Of a candidate whose calls often fail more are needed: so many that they are that unlikely. */
 const MOST_FAILURES_TO_DOUBT = 15
 const UNLIKELY = 0.003
+/** With so many in a row its trouble is over, whether anybody has said so or not. */
+const SUCCESSES_TO_TRUST = 10
 /** Weight of the latest failure in how long failures take. */
 const FAILURE_WEIGHT = 0.2
 
@@ -50,9 +52,10 @@ export class Reliability {
   /** Up to now; 0 when the latest attempt succeeded. */
   #failuresInRow = 0
   #failuresToDoubt = FAILURES_TO_DOUBT
-  /** What was seen before them. */
-  #attemptsBefore = 0
-  #succeededBefore = 0
+  /** What was seen before the trouble that it is in, until that is forgiven or long over. */
+  #before: { readonly attempts: number; readonly succeeded: number; readonly atMs: number } | undefined
+  #wasDoubtful = false
+  #successesInRow = 0
   /** Mean milliseconds until a failure. */
   #failureMs = 0
   /**
@@ -82,11 +85,16 @@ export class Reliability {
     this.#learnFailureMs(ms)
   }
 
-  /** Forgets failures: the candidate has recovered from what they were of. */
+  /** Forgets the failures of its trouble, from which the candidate has recovered. */
   forgive(): void {
-    this.#attempts = this.#attemptsBefore
-    this.#succeeded = this.#succeededBefore
     this.#failuresInRow = 0
+    if (this.#before === undefined) return
+    const { attempts, succeeded, atMs } = this.#before
+    const keep = 2 ** (Math.min(0, atMs - this.#atMs) / WORKING_HALF_LIFE_MS)
+    this.#attempts = attempts * keep
+    this.#succeeded = succeeded * keep
+    this.#before = undefined
+    this.#wasDoubtful = false
   }
 
   /** Tells a candidate that comes after every healthy one, whatever its score. */
@@ -138,11 +146,18 @@ export class Reliability {
 
   #count(nowMs: number, succeeded: boolean, weight: number, failuresInRow: number): void {
     if (this.#failuresInRow === 0 && failuresInRow > 0) {
-      this.#attemptsBefore = this.#attempts
-      this.#succeededBefore = this.#succeeded
+      if (!this.#wasDoubtful) {
+        this.#before = { attempts: this.#attempts, succeeded: this.#succeeded, atMs: this.#atMs }
+      }
       const share = 1 - this.availability(nowMs)
       this.#failuresToDoubt = unusualRun(share, UNLIKELY, FAILURES_TO_DOUBT, MOST_FAILURES_TO_DOUBT)
     }
+    this.#successesInRow = succeeded ? this.#successesInRow + 1 : 0
+    if (this.#successesInRow >= SUCCESSES_TO_TRUST) {
+      this.#before = undefined
+      this.#wasDoubtful = false
+    }
+    if (failuresInRow >= this.#failuresToDoubt) this.#wasDoubtful = true
     const factor = this.#decay(nowMs)
     const keep = this.#attempts * factor > MAX_WEIGHT - 1 ? (MAX_WEIGHT - 1) / this.#attempts : factor
     this.#attempts = this.#attempts * keep + weight

@@ -180,6 +180,51 @@ describe("a call that hangs", () => {
     )
   })
 
+  it.effect(
+    "is waited for when nobody may be asked again: each retry is set aside before a call is left for it",
+    () => {
+      const { ended, run, send } = makeWorld(
+        ({ atMs, target }) => {
+          if (target === "b/m") return takes(atMs < 3_000 ? 200 : 12_000)
+          return atMs >= 3_000 && atMs < 4_500
+            ? { afterMs: 20, fails: { kind: "rate_limited", retryAfterMs: 500 } }
+            : takes(200)
+        },
+        { retryRatio: 0 },
+      )
+      return run(
+        Effect.gen(function* () {
+          for (const model of ["a/m", "b/m", "c/m"]) yield* send(5, 200, model)
+          yield* send(30, 0, "auto")
+          yield* TestClock.adjust("1 minute")
+          const late = ended.slice(-30)
+          assert.isTrue(late.every(({ answeredBy }) => answeredBy !== undefined))
+          // Both: the budget is used, and no more than that.
+          assert.isAtLeast(late.filter(({ attempts }) => attempts.length === 4).length, 1)
+          assert.isAtLeast(late.filter(({ answeredBy }) => answeredBy === "b/m").length, 10)
+        }),
+      )
+    },
+  )
+
+  it.effect("with room for longer prompts is not left for those that have none", () => {
+    const { ended, run, send } = makeWorld(({ atMs, target }) => {
+      if (atMs < 5_000) return takes(200)
+      if (target === "b/big") return takes(9_000)
+      if (target === "b/m") return { afterMs: 20, fails: { kind: "context_length_exceeded" } }
+      return { afterMs: 20, fails: { kind: "rate_limited", retryAfterMs: 1_000 } }
+    })
+    return run(
+      Effect.gen(function* () {
+        for (const model of ["a/m", "b/m", "c/m", "b/big"]) yield* send(5, 200, model)
+        yield* TestClock.adjust("2 seconds")
+        yield* send(1, 0, "a-then-b")
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual(ended.at(-1)?.answeredBy, "b/big")
+      }),
+    )
+  })
+
   it.effect("is waited for by who has nobody else, as long as the others say to stay away", () => {
     const { asked, ended, run, send } = limited(10 * 60_000)
     return run(

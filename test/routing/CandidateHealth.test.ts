@@ -107,6 +107,14 @@ describe("calls that hang", () => {
     assert.isAbove(health.trippedForMs(70 * SECOND), 0)
   })
 
+  it("count although later ones are refused: who refuses need not answer", () => {
+    const { begin, fail, health } = setup()
+    const hanging = Array.from({ length: 3 }, () => begin(0))
+    fail(SECOND, 1, "bad_request")
+    for (const call of hanging) health.failed(call, 4 * SECOND, error("timeout"))
+    assert.isAbove(health.trippedForMs(4 * SECOND), 0)
+  })
+
   it("wait until they end, however, or bring something", () => {
     const { begin, health } = setup()
     let answering = false
@@ -257,6 +265,28 @@ describe("the circuit", () => {
     assert.strictEqual(failuresToTrip(500, 1 / 3), 6)
     assert.strictEqual(failuresToTrip(500, 0.5), 10)
     assert.strictEqual(failuresToTrip(500, 0.7), 15)
+  })
+
+  it("opens after a limit as before it, also while one call goes on", () => {
+    const { begin, fail, health, succeed } = setup()
+    for (let call = 0; call < 200; call++) call % 10 < 7 ? fail(0) : succeed(0)
+    succeed(0, 100)
+    fail(1, 1, "rate_limited", 100)
+    begin(2 * SECOND)
+    fail(4 * SECOND, 4)
+    assert.strictEqual(health.trippedForMs(4 * SECOND), 0)
+    fail(4 * SECOND)
+    assert.isAbove(health.trippedForMs(4 * SECOND), 0)
+  })
+
+  it("opens after a reset as if nothing was known", () => {
+    const { fail, health, succeed } = setup()
+    for (let call = 0; call < 200; call++) call % 10 < 7 ? fail(0) : succeed(0)
+    health.reset()
+    fail(0, 4)
+    assert.strictEqual(health.trippedForMs(0), 0)
+    fail(0)
+    assert.isAbove(health.trippedForMs(0), 0)
   })
 
   it("opens soon again once they were not usual for a while", () => {

@@ -4,7 +4,7 @@ import { Reliability } from "../../src/routing/reliability.ts"
 
 const SECOND = 1_000
 const MINUTE = 60 * SECOND
-const HEALTHY = 0.5
+const HEALTHY = 0.35
 
 const repeat = (times: number, step: (index: number) => void) => {
   for (let index = 0; index < times; index++) step(index)
@@ -44,16 +44,18 @@ describe("availability", () => {
   it("starts at 1 and survives a few failures as healthy, not many", () => {
     const seen = new Reliability()
     assert.strictEqual(seen.availability(0), 1)
-    repeat(2, () => seen.failed(0, 100))
+    repeat(5, () => seen.failed(0, 100))
     assert.isAtLeast(seen.availability(0), HEALTHY)
-    repeat(10, () => seen.failed(0, 100))
+    assert.isFalse(seen.isUnhealthy(0))
+    repeat(5, () => seen.failed(0, 100))
     assert.isBelow(seen.availability(0), HEALTHY)
+    assert.isTrue(seen.isUnhealthy(0))
   })
 
   it("falls within tens of attempts when most of them fail, after any number of good ones", () => {
     const seen = new Reliability()
     repeat(10_000, () => seen.succeeded(0, 100))
-    repeat(60, (i) => (i % 6 === 0 ? seen.succeeded(0, 100) : seen.failed(0, 100)))
+    repeat(90, (i) => (i % 6 === 0 ? seen.succeeded(0, 100) : seen.failed(0, 100)))
     assert.isBelow(seen.availability(0), HEALTHY)
   })
 
@@ -95,6 +97,30 @@ describe("availability", () => {
     assert.isBelow(seen.availability(0), before - 0.2)
     seen.forgive()
     assert.approximately(seen.availability(0), before, 0.02)
+  })
+
+  it("is not what it was in trouble that is long over, when a later one is forgiven", () => {
+    const seen = new Reliability()
+    repeat(100, (call) => (call % 4 === 0 ? seen.succeeded(0, 100) : seen.failed(0, 100)))
+    repeat(500, (call) => seen.succeeded(60 * MINUTE + call * SECOND, 100))
+    const now = 70 * MINUTE
+    seen.forgive()
+    assert.isAbove(seen.availability(now), 0.99)
+    seen.failed(now, 100)
+    seen.forgive()
+    assert.isAbove(seen.availability(now), 0.99)
+  })
+
+  it("is forgiven as a whole, also what failed while it came back", () => {
+    const seen = new Reliability()
+    repeat(50, () => seen.succeeded(0, 100))
+    repeat(30, (call) => seen.failed(call * SECOND, 3_000, 3_000))
+    seen.succeeded(31 * SECOND, 100)
+    seen.failed(31.5 * SECOND, 100)
+    repeat(3, () => seen.succeeded(32 * SECOND, 100))
+    assert.isBelow(seen.availability(33 * SECOND), 0.5)
+    seen.forgive()
+    assert.isAbove(seen.availability(33 * SECOND), 0.95)
   })
 
   it("is whole again when failures are forgiven, and how long they took is not forgotten", () => {

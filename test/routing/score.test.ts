@@ -43,6 +43,18 @@ describe("score", () => {
     assert.deepStrictEqual(rank([of(5, 5), of(5, 5), of(5, 5)], half).order, [0, 1, 2])
   })
 
+  it("is beside what can be had: the times and prices of a worse tier change no better one's", () => {
+    const two: ReadonlyArray<Scorable> = [
+      { tier: 0, expectedMs: 200, expectedNanoUsd: 10 },
+      { tier: 0, expectedMs: 100, expectedNanoUsd: 20 },
+    ]
+    const tripped: Scorable = { tier: 2, expectedMs: 1, expectedNanoUsd: 1 }
+    const weights = { latency: 0.6, cost: 0.4 }
+    const { order, scores } = rank([...two, tripped], weights)
+    assert.deepStrictEqual(order, [1, 0, 2])
+    assert.deepStrictEqual(scores.slice(0, 2), rank(two, weights).scores)
+  })
+
   it("never lets a worse tier win by its score", () => {
     fc.assert(
       fc.property(candidates, weights, (all, w) => {
