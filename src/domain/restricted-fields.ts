@@ -64,6 +64,9 @@ const kindOf = (tool: object): "function" | "vendor's" =>
     ? "vendor's"
     : "function"
 
+/** The names below are those of a schema. */
+const OF_SCHEMAS: ReadonlySet<string> = new Set(["properties", "patternproperties", "$defs", "definitions"])
+
 /** Nobody nests deeper, and a request must not exhaust the stack. */
 const MAX_LEVELS = 64
 
@@ -82,8 +85,7 @@ const findInTool = (
     const inner =
       name === "tools" && Array.isArray(value)
         ? findInTools(value, at, levels - 1)
-        : // The names below `properties` are a schema's.
-          kind === "vendor's" && typeof value === "object" && name !== "properties"
+        : kind === "vendor's" && typeof value === "object" && !OF_SCHEMAS.has(name)
           ? findInTool(value, at, kind, levels - 1)
           : undefined
     if (inner !== undefined) return inner

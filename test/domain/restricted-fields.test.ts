@@ -72,6 +72,10 @@ describe("a field that may choose another model", () => {
       { type: "custom", name: "buy", input_schema: parameters },
       { type: "tool_search", execution: "client", parameters },
       {
+        type: "tool_search",
+        parameters: { $defs: { model: { type: "string" } }, definitions: { model: {} } },
+      },
+      {
         type: "web_search",
         filters: { allowed_domains: ["model.example"] },
         user_location: { city: "Rome" },

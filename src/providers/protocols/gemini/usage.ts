@@ -50,12 +50,17 @@ const exceeds = (usage: JsonObject, list: string, count: unknown): boolean => {
   return sum > (typeof count === "number" ? count : 0)
 }
 
-/** Sums a modality's tokens in one of the lists of `{ modality, tokenCount }`; NaN where one has no number. */
+/** Sums a modality's tokens in one of the lists of `{ modality, tokenCount }`, which has no count that is 0; NaN where one is no number. */
 const tokensOf = (usage: JsonObject, list: string, modality: string): number =>
   objectsAt(usage, list).reduce(
     (sum, each) =>
       each.modality === modality
-        ? sum + (typeof each.tokenCount === "number" ? each.tokenCount : Number.NaN)
+        ? sum +
+          (typeof each.tokenCount === "number"
+            ? each.tokenCount
+            : each.tokenCount === undefined
+              ? 0
+              : Number.NaN)
         : sum,
     0,
   )

@@ -21,14 +21,20 @@ export const readUsage = (
   const told = output?.reasoning_tokens ?? usage.reasoning_tokens
   const reasoningTokens = gap !== undefined && isUntold(gap, cache, told, model) ? gap : told
   const inputTokens = inputOf(usage, gap, cache, numberOf(reasoningTokens))
-  if (inputTokens === 0 || missesPrompt(usage, inputTokens)) return null
+  const reported = reportedNanoUsd(usage)
+  // Ollama counts no prompt that it has in its cache; of OpenRouter's the cost is told.
+  if (inputTokens === 0 && reported === undefined) return null
+  if (missesPrompt(usage, inputTokens)) return null
+  const outputTokens = outputOf(usage, gap, cache, numberOf(reasoningTokens))
   return makeUsage({
     inputTokens,
-    outputTokens: outputOf(usage, gap, cache, numberOf(reasoningTokens)),
+    outputTokens,
     totalTokens: usage.total_tokens,
     cachedTokens,
     cacheWriteTokens,
-    reasoningTokens,
+    // More of it than was said is none that was charged for here.
+    reasoningTokens:
+      reported === undefined ? reasoningTokens : atMost(reasoningTokens, numberOf(outputTokens)),
     details: {
       audio_input_tokens: input?.audio_tokens,
       cached_audio_tokens: (input && objectAt(input, "cached_tokens_details"))?.audio_tokens,
@@ -53,7 +59,7 @@ export const readUsage = (
       unpriced_calls: calls?.unpriced_calls ?? (usage.num_server_side_tools_used || usage.num_sources_used),
     },
     serviceTier: serviceTier ?? usage.service_tier,
-    reportedNanoUsd: reportedNanoUsd(usage),
+    reportedNanoUsd: reported,
   })
 }
 
@@ -119,6 +125,9 @@ export const hourOf = (creation: JsonObject | undefined, written: unknown): unkn
   return typeof minutes === "number" && all > 0 && all !== written ? DISAGREED : hour
 }
 
+const atMost = (count: unknown, most: number): unknown =>
+  typeof count === "number" ? Math.min(count, most) : count
+
 const numberOf = (count: unknown): number => (typeof count === "number" ? count : 0)
 
 /** Returns what the total has beyond prompt and completion: 0 as a rule, undefined without a total. */
@@ -135,7 +144,7 @@ const gapOf = (usage: JsonObject): number | undefined => {
  * models nobody knows what is missing there.
  */
 const isUntold = (gap: number, cache: number, reasoning: unknown, model: unknown): boolean =>
-  gap > 0 && gap !== cache && !reasoning && typeof model === "string" && /gemini/i.test(model)
+  gap > 0 && gap !== cache && !reasoning && typeof model === "string" && /gemini|gemma/i.test(model)
 
 /**
  * Returns the input with what the cache read and wrote. Proxies in front of Claude count that beside it, as their total shows;

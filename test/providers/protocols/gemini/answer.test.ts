@@ -412,6 +412,17 @@ describe("usage", () => {
     })
   })
 
+  it("takes a modality without a count for none of it", () => {
+    const found = usage({
+      promptTokenCount: 9,
+      promptTokensDetails: [{ modality: "TEXT", tokenCount: 9 }, { modality: "AUDIO" }],
+      candidatesTokenCount: 5,
+      totalTokenCount: 14,
+    })
+    assert.strictEqual(found?.inputTokens, 9)
+    assert.isUndefined(found?.details)
+  })
+
   it("takes modalities that leave a document's tokens out, as Google's do", () => {
     const found = usage({
       promptTokenCount: 783,
@@ -479,8 +490,12 @@ describe("usage", () => {
       },
     ],
     [
-      "audio without a number",
-      { promptTokenCount: 1, candidatesTokenCount: 5, promptTokensDetails: [{ modality: "AUDIO" }] },
+      "audio with a text for a number",
+      {
+        promptTokenCount: 1,
+        candidatesTokenCount: 5,
+        promptTokensDetails: [{ modality: "AUDIO", tokenCount: "1" }],
+      },
     ],
     ["negative thoughts", { promptTokenCount: 1, candidatesTokenCount: 5, thoughtsTokenCount: -1 }],
     ["a negative prompt", { promptTokenCount: -1, toolUsePromptTokenCount: 5, candidatesTokenCount: 5 }],

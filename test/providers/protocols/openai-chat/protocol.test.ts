@@ -429,6 +429,16 @@ describe("usage", () => {
     ],
     ["OpenRouter's cost", { ...plain, cost: 0.00123 }, { reportedNanoUsd: 1_230_000 }],
     [
+      "OpenRouter's cost of a prompt that it did not count",
+      { prompt_tokens: 0, completion_tokens: 180, total_tokens: 180, cost: 0.00045, is_byok: false },
+      { inputTokens: 0, outputTokens: 180, reportedNanoUsd: 450_000 },
+    ],
+    [
+      "a cost that is told beside more reasoning than was said",
+      { ...plain, total_tokens: 1_100, completion_tokens_details: { reasoning_tokens: 140 }, cost: 0.002 },
+      { outputTokens: 100, reasoningTokens: 100, reportedNanoUsd: 2_000_000 },
+    ],
+    [
       "OpenRouter's fee, and what the vendor takes for a key of one's own",
       { ...plain, is_byok: true, cost: 0.0001, cost_details: { upstream_inference_cost: 0.002 } },
       { reportedNanoUsd: 2_100_000 },
@@ -581,7 +591,8 @@ describe("usage", () => {
 
   it("counts thoughts of Gemini's that are in the total alone, as Google's own endpoint has them", () => {
     const of = { prompt_tokens: 20, completion_tokens: 198, total_tokens: 623 }
-    assert.deepInclude(parse(of, "google/gemini-2.5-flash"), { outputTokens: 603, reasoningTokens: 405 })
+    for (const model of ["google/gemini-2.5-flash", "gemma-4-31b-it"])
+      assert.deepInclude(parse(of, model), { outputTokens: 603, reasoningTokens: 405 })
     assert.isNull(parse(of, "another"))
   })
 })
