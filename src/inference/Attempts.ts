@@ -184,8 +184,11 @@ const make = Effect.gen(function* () {
             const ms = tookMs()
             measure(update, candidate, record, ms)
             if (isHurried && record.outcome === "timeout") return Effect.void
+            // What has begun to be answered is a sign of life itself.
             const lives =
-              record.outcome === "timeout" && breakers.healthOf(candidate.key).livesSince(startedMs)
+              record.outcome === "timeout" &&
+              !call.committed() &&
+              breakers.healthOf(candidate.key).livesSince(startedMs)
             return learn(router, candidate, call.mode, record, ms, lives)
           }),
           Effect.map((answer) => ({ candidate, answer, cost: price(answer) })),

@@ -185,6 +185,26 @@ describe("order", () => {
       assert.strictEqual(decision.candidates[1]?.tier, "degraded")
     }))
 
+  test("doubts nobody for failures in a row once a call has told that they are over", () =>
+    Effect.gen(function* () {
+      yield* answered("a/m", 10)
+      yield* failed("a/m", 20)
+      const [first] = (yield* plan()).candidates
+      assert.deepInclude(first, { key: "a/m", tier: 0 })
+      assert.isBelow(first?.availability ?? 1, 0.8)
+    }))
+
+  test("knows what each would score if all were well, however they are", () =>
+    Effect.gen(function* () {
+      yield* answered("a/m", 100)
+      yield* answered("b/m", 1_000)
+      yield* trip("a/m")
+      const [first, second] = (yield* plan()).candidates
+      assert.deepInclude(first, { key: "b/m", score: 1 })
+      assert.isAbove(first?.soundScore ?? 0, 2)
+      assert.deepInclude(second, { key: "a/m", soundScore: 1 })
+    }))
+
   test("puts a tripped candidate last and still offers it", () =>
     Effect.gen(function* () {
       yield* trip("a/m")
