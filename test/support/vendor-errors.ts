@@ -9,6 +9,8 @@ interface VendorError {
   /** What the client may read of it, when every candidate says so. */
   readonly says?: RegExp
   readonly param?: string
+  /** What is used up is of this model alone. */
+  readonly modelOnly?: true
 }
 
 const openai = (message: string, rest: object = {}) => ({
@@ -788,6 +790,7 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     ],
     ["a plan", 429, "You've reached your weekly usage limit. It resets on Monday."],
     ["a proxy", 400, "Error: Insufficient credits"],
+    ["a proxy", 400, "Insufficient balance: 0.00"],
     ["LiteLLM", 400, "Budget has been exceeded! Current cost: 0.3, Max budget: 0.2"],
     ["Google", 429, "Your prepayment credits are depleted. Please go to AI Studio to manage your project."],
     ["Google", 429, "Your project has exceeded its monthly spending cap."],
@@ -805,6 +808,125 @@ export const vendorErrors: ReadonlyArray<VendorError> = [
     body: openai("Upstream m1 said: account balance is too low, please top up"),
     kind: "refused",
     says: /operator/,
+  },
+  ...[
+    ["a vendor", openai("Your API key has been revoked.")],
+    [
+      "Google's compatible API",
+      [
+        {
+          error: { code: 403, message: "Your API key was reported as leaked.", status: "PERMISSION_DENIED" },
+        },
+      ],
+    ],
+    [
+      "Google's compatible API, by its status alone",
+      [{ error: { code: 403, message: "Kaboom.", status: "PERMISSION_DENIED" } }],
+    ],
+    [
+      "Google",
+      openai("Method doesn't allow unregistered callers (callers without established identity). Please use"),
+    ],
+    ["Groq", openai("Kaboom.", { type: "permissions_error" })],
+    ["Anthropic", { type: "error", error: { type: "forbidden", message: "Request not allowed" } }],
+    [
+      "Azure",
+      openai("Key based authentication is disabled for this resource.", {
+        code: "AuthenticationTypeDisabled",
+      }),
+    ],
+    [
+      "Hugging Face",
+      {
+        error: "This authentication method does not have sufficient permissions to call Inference Providers",
+      },
+    ],
+    ["xAI", { code: "The caller does not have permission", error: "Team is not authorized to do this." }],
+    ["Bedrock", { message: "The security token included in the request is expired" }],
+    ["Bedrock", { message: "The security token included in the request is invalid." }],
+    ["a vendor", { message: "The token has expired" }],
+    ["a vendor", { message: "Credentials have been deactivated" }],
+  ].map(
+    ([who, body]): VendorError => ({
+      name: `${who}: a key that is not taken, by 403: ${JSON.stringify(body)}`,
+      status: 403,
+      body,
+      kind: "auth",
+    }),
+  ),
+  ...[
+    [
+      403,
+      "permissions_error",
+      "model_permission_blocked_project",
+      "The model `m` is blocked at the project.",
+    ],
+    [
+      403,
+      "permissions_error",
+      "model_permission_blocked_org",
+      "The model `m` is blocked at the organization.",
+    ],
+    [400, "invalid_request_error", "organization_restricted", "Organization has been restricted."],
+    [400, "invalid_request_error", "model_terms_required", "The model `m` requires terms acceptance."],
+  ].map(
+    ([status, type, code, message]): VendorError => ({
+      name: `Groq: ${code}`,
+      status: Number(status),
+      body: openai(String(message), { type, code }),
+      kind: "not_enabled",
+    }),
+  ),
+  {
+    name: "Alibaba: a model's free tier is used up",
+    status: 403,
+    body: openai("The free tier of the model has been exhausted.", { code: "AllocationQuota.FreeTierOnly" }),
+    kind: "quota_exhausted",
+    modelOnly: true,
+  },
+  ...[
+    "You do not have access to skill skill_01",
+    "You do not have permission to use voice voice_1",
+    "Not authorized to use MCP connector acme",
+    "Not allowed to use knowledge base kb_1",
+    "Workspace does not have access to file_01",
+    "You don't have access to the assistant asst_1",
+    "Your account has no access to this collection",
+  ].map(
+    (message): VendorError => ({
+      name: `what a client named, by 403: ${message}`,
+      status: 403,
+      body: openai(message, { type: "permission_error" }),
+      kind: "refused",
+      says: /^The provider refused the request\.$/,
+    }),
+  ),
+  ...[
+    "Billing limit reached.pdf: unsupported file type",
+    "your account balance is insufficient is not a valid role",
+    "your account balance is insufficient for role x is not known",
+    "No credits left.py: cannot be read",
+    "Error: payment required is not of type object - 'tools.0'",
+    "budget limit exceeded: thinking budget 5000 > 4096",
+    "recharge must be a string",
+    "invalid api key format is not a valid enum member",
+    "Invalid API key.txt: no such file",
+    "This organization has been disabled.csv: no such file",
+  ].map(
+    (message): VendorError => ({
+      name: `a client's words at the beginning: ${message}`,
+      status: 400,
+      body: openai(message),
+      kind: "refused",
+      says: /./,
+    }),
+  ),
+  {
+    name: "words about money, of a field",
+    status: 400,
+    body: openai("Budget limit exceeded.", { param: "thinking.budget_tokens" }),
+    kind: "refused",
+    param: "thinking.budget_tokens",
   },
   {
     name: "OpenAI: whose account it is, in a refusal",

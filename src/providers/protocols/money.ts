@@ -1,3 +1,5 @@
+import { sentences } from "./unquoted.ts"
+
 /**
  * What vendors say of an account that has to be paid for, or that is at the limit its owner set: the operator's business, of
  * which no client reads. A sentence that begins like that is about the account; anywhere else it may be quoted.
@@ -15,7 +17,7 @@ const PHRASES: ReadonlyArray<RegExp> = [
   /(you('ve|’ve| have)|(your|this|the) (current |own |api )?(team|workspace|organi[sz]ation|account|project|key|plan|subscription)( [\w-]+)? has) (reached|exceeded|hit) (your |its |the )?(\w+ ){0,3}((spend(ing)?|billing|credit) (limit|cap|budget)|((api )?usage|monthly|weekly) limits?)\b(?!.{0,80}\bper (second|minute|hour)\b)/,
   // OpenRouter, Together, OpenAI, LiteLLM.
   /((api )?key( budget)?|credit|budget|billing( hard)?|spend(ing)?|weekly\/monthly) limit( has been)? (reached|exceeded|exhausted)\b/,
-  /(budget has been exceeded|exceededbudget)\b/,
+  /(budget has been exceeded|exceededbudget(: .{1,120}? over budget)?)\b/,
   /(please |you must |you need to )?(recharge|top[ -]?up|add (more )?(credits?|funds)|(buy|purchase) (more )?credits?)\b/,
   /payment (is )?(required|overdue)\b/,
   /there is an issue with your billing\b/,
@@ -36,8 +38,8 @@ const anyOf = PHRASES.map(({ source }) => source).join("|")
 /** An apology, or Alibaba's number of the error. */
 const BEFORE = String.raw`\W{0,3}(sorry, |error: |<\d+> InternalError\.Algo\.\w+: )?`
 
-/** Recognizes a vendor's sentence that is about the account's money. */
-export const ABOUT_MONEY = new RegExp(`^${BEFORE}(${anyOf})`, "i")
+/** Recognizes a vendor's sentences that are about the account's money. */
+export const ABOUT_MONEY = sentences(`${BEFORE}(${anyOf})`)
 
 /** Recognizes words about it anywhere. */
 export const MENTIONS_MONEY = new RegExp(`(?<![a-z])(${anyOf})`, "i")

@@ -8,7 +8,7 @@ import { parseDuration, untilReset, waitInWords, waitOf } from "../retry-after.t
 import { failureOf } from "./finish-reason.ts"
 import { envelope, isError, readError, type Said } from "./said.ts"
 import { refusedOfTurns } from "./turn-refusals.ts"
-import { decided, described, isModelMissing } from "./vendor-words.ts"
+import { decided, described, FREE_TIER_ONLY, isModelMissing } from "./vendor-words.ts"
 
 /** Classifies an answer of an OpenAI-speaking provider that is not a 200. */
 export const classify = (answer: ErrorAnswer, nowMs: number): Fault => {
@@ -77,6 +77,7 @@ const faultOf = (status: number, error: JsonObject | undefined, retryAfterMs: nu
     identifiers: [code, type],
     retryAfterMs,
   })
+  if (kind === "quota_exhausted" && code === FREE_TIER_ONLY) return { ...fault, modelOnly: true }
   return turns === undefined ? fault : { ...fault, turns }
 }
 

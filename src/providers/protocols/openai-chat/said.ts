@@ -36,14 +36,19 @@ export const readError = (error: JsonObject | undefined, depth = 0): Said => {
   const first = fields[0]?.msg ?? message
   return {
     code: codeOf(error?.code) ?? stringAt(error, "reason"),
-    // RFC 9457's title is as good a word as a type.
-    type: stringAt(error, "type") ?? stringAt(error, "title"),
+    // RFC 9457's title is as good a word as a type, and so is the name of Google's status.
+    type: stringAt(error, "type") ?? stringAt(error, "title") ?? statusNameOf(error),
     message,
     sentence: first === undefined ? undefined : sentenceOf(first),
     param: stringAt(error, "param") ?? fieldNamedIn(message),
     innerCode: stringAt(objectAt(error, "innererror"), "code"),
     flagged: isFlagged(objectAt(error, "metadata")),
   }
+}
+
+const statusNameOf = (error: JsonObject | undefined): string | undefined => {
+  const name = stringAt(error, "status")
+  return name !== undefined && /^[A-Z]+(_[A-Z]+)+$/.test(name) ? name : undefined
 }
 
 /** Finds what an error says: a text, FastAPI's list of fields, or another error. */

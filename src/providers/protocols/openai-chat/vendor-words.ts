@@ -1,5 +1,6 @@
-import type { ProviderErrorKind } from "../../../domain/ProviderError.ts"
+import { dispositions, type ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { ABOUT_MONEY } from "../money.ts"
+import { isOfValue, sentences } from "../unquoted.ts"
 import type { Said } from "./said.ts"
 
 /**
@@ -13,15 +14,21 @@ interface Row {
   /** The same where each vendor has a spelling of its own. */
   readonly named?: RegExp
   readonly says?: RegExp
-  /** The only status with which it counts. */
-  readonly at?: number
+  /** What `says` is narrowed to where nothing else backs it, for rows about the account: see `Sentences`. */
+  readonly alone?: RegExp
+  /** The only statuses with which it counts. */
+  readonly at?: ReadonlyArray<number>
   /** Where a sentence of this status means something else. */
   readonly unless?: number
 }
 
 /** What a client names in a request, and may not use: that is no matter of the gateway's key. */
 const THINGS =
-  "(files?|images?|documents?|containers?|vector stores?|threads?|conversations?|responses?|attachments?|urls?|cached ?contents?)"
+  // Also before an underscore, as in `file_01`.
+  "(files?|images?|documents?|containers?|vector[ _]stores?|threads?|conversations?|responses?|attachments?|urls?|cached ?contents?|skills?|voices?|(mcp )?connectors?|mcp servers?|prompts?|assistants?|batch(es)?|knowledge bases?|collections?|datasets?)(?![a-z])"
+
+/** Alibaba's code of a model whose free tier is used up, where its owner does not want to pay. */
+export const FREE_TIER_ONLY = "AllocationQuota.FreeTierOnly"
 
 /** Rows that decide whatever the status is, the first that fits. */
 const decisive: ReadonlyArray<Row> = [
@@ -66,7 +73,13 @@ const decisive: ReadonlyArray<Row> = [
     unless: 400,
   },
   // Flex: OpenAI by 429 (https://developers.openai.com/api/docs/guides/flex-processing), Groq by 498.
-  { kind: "tier_unavailable", words: ["resource_unavailable"], says: /^resource unavailable\b/i, at: 429 },
+  { kind: "tier_unavailable", words: ["resource_unavailable"], says: /^resource unavailable\b/i, at: [429] },
+  // Before the limits that are of money.
+  {
+    kind: "rate_limited",
+    at: [403, 429],
+    says: /^[\w' -]{0,40}\blimit\b.{0,80}(\bper (second|minute|hour)\b|\/ ?(s|sec|second|min|minute|h|hour)\b|\b[rtq]p[sm]\b)/i,
+  },
   {
     kind: "quota_exhausted",
     words: [
@@ -79,8 +92,9 @@ const decisive: ReadonlyArray<Row> = [
       ...["NOT_ENOUGH_BALANCE", "30001"], // Novita, SiliconFlow
       ...["organization_spend_limit_exceeded", "project_spend_limit_exceeded", "user_spend_limit_exceeded"],
       "budget_exceeded", // LiteLLM
+      FREE_TIER_ONLY,
     ],
-    says: ABOUT_MONEY,
+    ...ABOUT_MONEY,
   },
   // In a 429 a quota may be a minute's.
   { kind: "quota_exhausted", says: /^you exceeded your current quota/i, unless: 429 },
@@ -98,14 +112,21 @@ const decisive: ReadonlyArray<Row> = [
     words: [
       ...["unsupported_country_region_territory", "account_deactivated", "organization_deactivated"],
       ...["organization_not_verified", "ModelNotOpen", "AccessDenied.Unpurchased"],
+      // Groq.
+      ...["model_permission_blocked_project", "model_permission_blocked_org"],
+      ...["organization_restricted", "model_terms_required"],
     ],
     // OpenAI, Anthropic.
-    says: /^(user location is not supported|country, region, or territory not supported|your organization must be verified|this organization has been disabled|project \S+ does not have access to model)/i,
+    ...sentences(
+      String.raw`(user location is not supported|country, region, or territory not supported|your organization must be verified|this organization has been disabled|project \S+ does not have access to model( '')?)`,
+    ),
   },
   {
     kind: "auth",
     words: ["invalid_api_key"],
-    says: /^(incorrect api key provided|api key (not valid|expired)|invalid api[- _]key)/i,
+    ...sentences(
+      String.raw`(incorrect api key provided|api key (not valid|expired)|invalid api[- _]key( provided)?)(: (\S*\*\S*|''))?`,
+    ),
   },
   {
     kind: "model_not_found",
@@ -126,29 +147,32 @@ const decisive: ReadonlyArray<Row> = [
     words: ["server_is_overloaded", "slow_down"],
     says: /^function id '': DEGRADED function\b/i,
   },
+  // Anthropic's, of the whole key, which reads like one request's.
+  { kind: "auth", at: [403], says: /^request not allowed\W*$/i },
   // What a 403 may be about besides the key, before what it says of that. Google says of a key's scopes that the request lacks them.
   {
     kind: "refused",
-    at: 403,
+    at: [403],
     says: new RegExp(
-      String.raw`^((the |your |this )?(request|prompt|input|content|message|conversation)\b(?!.{0,40}\b(authenticat|authori[sz]))|[^:]{0,80}\b(access|permissions?)\b.{0,30}\b${THINGS}\b|${THINGS}\b)`,
+      String.raw`^((the |your |this )?(request|prompt|input|content|message|conversation)\b(?!.{0,40}\b(authenticat|authori[sz]))|[^:]{0,80}\b(access|permissions?|not (authori[sz]ed|allowed))\b.{0,30}\b${THINGS}|${THINGS})`,
       "i",
     ),
   },
   {
     kind: "not_enabled",
-    at: 403,
+    at: [403],
     words: ["no_access", "key_model_access_denied", "team_model_access_denied"], // The last of LiteLLM.
     // Also New API ("该令牌无权访问模型"), TrueFoundry, OpenAI, Bedrock.
     says: /^(no access to (the )?model\b|you are not allowed to sample from this model|model access is denied\b|(the )?(api )?(key|team|user|organi[sz]ation|project|account)( \S+)? (is )?not (allowed|authori[sz]ed) to (access|call|use) (the )?model|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限)(访问|使用)(该)?模型)/i,
   },
   {
     kind: "auth",
-    at: 403,
+    at: [403],
+    words: ["AuthenticationTypeDisabled"], // Azure
     named:
-      /^(\w+[_.])?(permission|access_?denied|unauthori[sz]ed|not_?authori[sz]ed|authori[sz]ation|authentication|insufficient_permissions?)(_?denied)?(_?(error|exception))?$/i,
-    // AWS, NVIDIA, Anthropic, OpenAI.
-    says: /^\W*(((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key)\b|(access (is )?denied|unauthori[sz]ed|not authori[sz]ed|(authori[sz]ation|authentication) (failed|required))\b|user:? \S+ is not authori[sz]ed to|(your|this|the) ((current|own|given|provided|supplied|service) )?(api[ _-]?key|token|credentials?|account|organi[sz]ation|project|team|workspace|plan|subscription|caller|principal|ip address)\b.{0,60}\b(permissions?|access|(un)?authori[sz]ed|forbidden|not allowed|disabled|suspended|blocked)\b|you (do not|don't|are not|aren't|have no|have insufficient|lack|need) .{0,40}\b(permissions?|authori[sz]ed|access)\b|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限))/i,
+      /^(\w+[_.])?(permissions?|access_?denied|unauthori[sz]ed|not_?authori[sz]ed|authori[sz]ation|authentication|insufficient_permissions?)(_?denied)?(_?(error|exception))?$/i,
+    // AWS, NVIDIA, Anthropic, OpenAI, Google, Hugging Face, xAI.
+    says: /^\W*(((insufficient|missing|invalid|no) )?(permissions?|api[ _-]?key)\b|(access (is )?denied|unauthori[sz]ed|not authori[sz]ed|(authori[sz]ation|authentication) (failed|required))\b|user:? \S+ is not authori[sz]ed to|((your|this|the) )?((current|own|given|provided|supplied|service|security|access) )?(api[ _-]?key|key|token(?! (limit|count|budget|usage))|credentials?|authentication method|account|organi[sz]ation|project|team|workspace|plan|subscription|caller|principal|ip address)\b.{0,60}\b(permissions?|access|(un)?authori[sz]ed|forbidden|not allowed|disabled|deactivated|suspended|restricted|blocked|revoked|expired|leaked|invalid|not (valid|active))\b|method doesn't allow unregistered callers|you (do not|don't|are not|aren't|have no|have insufficient|lack|need) .{0,40}\b(permissions?|authori[sz]ed|access)\b|(您|该|此|当前)?的?(令牌|密钥|账户|账号|用户)?(无权|没有权限))/i,
   },
 ]
 
@@ -175,17 +199,32 @@ const descriptive: ReadonlyArray<Row> = [
   },
 ]
 
+/** Recognizes a status, code or type that says of the account what a sentence says. */
+const backs = (status: number, { code, type }: Said): boolean =>
+  [401, 402, 403, 429].includes(status) ||
+  /authenti|authori|permission|billing|quota|credit|balance|payment/i.test(`${code} ${type}`)
+
+/** Tells whether a row's sentence is the vendor's own. Nothing that a client can write may trip a candidate. */
+const fits = ({ alone, kind, says, unless }: Row, status: number, said: Said): boolean => {
+  const { param, sentence } = said
+  if (says === undefined || sentence === undefined || status === unless || !says.test(sentence)) return false
+  const isBacked = backs(status, said)
+  if (!isBacked && dispositions[kind].breaker !== "ignore" && isOfValue(sentence)) return false
+  if (alone === undefined) return true
+  return (!param || param === "model") && (isBacked || alone.test(sentence))
+}
+
 const finder = (rows: ReadonlyArray<Row>) => {
-  const known = rows.map((row) => ({ ...row, words: new Set(row.words) }))
-  return (status: number, { code, innerCode, sentence, type }: Said): ProviderErrorKind | undefined =>
+  const known = rows.map((row) => ({ row, words: new Set(row.words) }))
+  return (status: number, said: Said): ProviderErrorKind | undefined =>
     known.find(
-      ({ at, named, says, unless, words }) =>
-        (at === undefined || at === status) &&
-        ([code, type, innerCode].some(
-          (word) => word !== undefined && (words.has(word) || named?.test(word) === true),
+      ({ row, words }) =>
+        (row.at === undefined || row.at.includes(status)) &&
+        ([said.code, said.type, said.innerCode].some(
+          (word) => word !== undefined && (words.has(word) || row.named?.test(word) === true),
         ) ||
-          (says !== undefined && sentence !== undefined && status !== unless && says.test(sentence))),
-    )?.kind
+          fits(row, status, said)),
+    )?.row.kind
 }
 
 export const decided = finder(decisive)

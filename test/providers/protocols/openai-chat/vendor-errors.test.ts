@@ -9,18 +9,53 @@ import { vendorErrors } from "../../../support/vendor-errors.ts"
 const headers = { retryAfter: undefined, retryAfterMs: undefined }
 
 describe("whom an error of a vendor concerns", () => {
-  it.each(vendorErrors)("$name: $kind", ({ status, body, kind, says, param }) => {
+  it.each(vendorErrors)("$name: $kind", ({ status, body, kind, says, param, modelOnly }) => {
     const fault = openai({ status, body, headers }, 0)
     assert.strictEqual(fault.kind, kind)
+    assert.strictEqual(fault.modelOnly, modelOnly)
     if (says === undefined && param === undefined) assert.isUndefined(fault.message)
     if (says !== undefined) assert.match(fault.message ?? "", says)
     if (param !== undefined) assert.strictEqual(fault.param, param)
+  })
+
+  it.each([
+    [429, "API key limit exceeded: 60 requests per minute"],
+    [429, "Spend limit reached: 5 USD per hour"],
+    [403, "Key limit exceeded (60 requests/min)"],
+  ])("is a limit of a while, and no money: %s %s", (status, message) => {
+    for (const by of [openai, anthropic, gemini]) {
+      assert.strictEqual(by({ status, body: { error: { message } }, headers }, 0).kind, "rate_limited")
+    }
+  })
+
+  it.each([
+    ["forbidden", "Request not allowed"],
+    ["permissions_error", "Kaboom."],
+    ["x", "Your API key has been revoked."],
+    ["x", "The security token included in the request is expired"],
+  ])("is the key's in Anthropic's protocol: %s %s", (type, message) => {
+    const body = { type: "error", error: { type, message } }
+    assert.strictEqual(anthropic({ status: 403, body, headers }, 0).kind, "auth")
   })
 
   it("is nobody else's, when a request brought it about", () => {
     for (const [kind, { blame, breaker }] of Object.entries(dispositions)) {
       if (blame === "client" || blame === "content" || blame === "candidate") {
         assert.strictEqual(breaker, "ignore", kind)
+      }
+    }
+  })
+
+  it("cannot be chosen by a client whose words a refused value begins with", () => {
+    for (const words of vendorErrors.flatMap(({ body }) => textsIn(body))) {
+      for (const end of [".pdf: unsupported file type", " is not a valid role", " is not of type object"]) {
+        for (const by of [openai, anthropic, gemini]) {
+          for (const status of [400, 413, 422]) {
+            const body = { error: { message: words.replace(/[.!\s]*$/, "") + end } }
+            const { kind } = by({ status, body, headers }, 0)
+            assert.strictEqual(dispositions[kind].breaker, "ignore", words + end)
+          }
+        }
       }
     }
   })
