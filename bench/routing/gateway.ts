@@ -232,7 +232,7 @@ export const playGateway = (
         upstream(request, position, timeoutMs, (fate) =>
           Effect.gen(function* () {
             yield* Effect.sleep(Math.min(fate.firstMs, timeoutMs))
-            if (fate.firstMs > timeoutMs) return yield* Effect.fail(timedOut(position))
+            if (fate.firstMs > timeoutMs) return yield* timedOut(position)
             to.write(chunk({ text: "a", generated: 1 }))
             yield* Effect.sleep(Math.min(fate.totalMs, timeoutMs) - fate.firstMs)
             const usage = usageOf(request, fate)

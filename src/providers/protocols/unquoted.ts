@@ -15,7 +15,7 @@ const OF_A_VALUE =
   /\.[a-z]\w{1,4}: |\b(is|are) not (an? valid (?!model)|of type|one of|an? allowed)|\bmust be (an?|one|of|either)\b|\bunsupported file\b/i
 
 /** Recognizes sentences about the gateway's account or key. */
-export interface Sentences {
+interface Sentences {
   /** Matches one where a status, code or type says the same. */
   readonly says: RegExp
   /** Matches one that nothing else backs: it has to be a sentence of its own, and not the beginning of a client's text. */
