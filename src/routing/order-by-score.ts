@@ -156,7 +156,9 @@ export const makeOrderByScore = ({ breakers, clock, conversations, statistics }:
       })),
       weights,
     )
-    const soundScores = rank(candidates.map(sound), weights).scores
+    // Nearly always: then these are the same, and need not be made for each request.
+    const areSound = candidates.every(({ failuresMs, tier }) => tier === 0 && failuresMs === 0)
+    const soundScores = areSound ? scores : rank(candidates.map(sound), weights).scores
     return order.flatMap((position) => {
       const candidate = candidates[position]
       const score = scores[position]

@@ -1,7 +1,7 @@
 /**
  * The order of candidates for one request: availability tier first, then one weighted sum of latency and cost,
- * both relative to the least of those in the best tier: what the others would take is not to be had. Pure, and free of units: milliseconds or dollars may be scaled by any
- * factor without changing a score.
+ * both relative to the least of those in the best tier: what the others would take is not to be had. Pure, and free
+ * of units: milliseconds or dollars may be scaled by any factor without changing a score.
  */
 
 /** 0 healthy, 1 degraded, 2 tripped. A worse tier never beats a better one, so failing fast cannot score well. */
