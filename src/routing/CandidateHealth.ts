@@ -6,6 +6,7 @@ import {
 } from "../domain/ProviderError.ts"
 import { ConcurrencyLimit } from "./ConcurrencyLimit.ts"
 import { MAX_COOLDOWN_MS, OperatorRest, PROBE_WAIT_MS } from "./OperatorRest.ts"
+import { Silence } from "./Silence.ts"
 import { unusualRun } from "./unusual-run.ts"
 
 /** What is known of a call before it leaves. */
@@ -70,14 +71,6 @@ const ANSWERS_TO_RECOVER = 3
 /** A candidate is taken to be better by no less than this share: it may have changed. */
 const LEAST_GAIN = 0.02
 const MAX_REQUESTS_BETWEEN_PROBES = 1_000
-/**
- * Sum over silent calls of how unlikely it is, as a natural logarithm, that they are silent by chance: with so much the
- * candidate is suspected. A failure in a row says as much as a call that is a little late.
- */
-const SUSPICIOUS_SILENCE = 12
-const SILENCE_PER_FAILURE = 1.2
-/** The oldest calls say the most. */
-const MAX_LOOKED_AT = 64
 
 /**
  * Health of one candidate, from how its calls end and, while they hang, from that they do not. Synchronous, as planning
@@ -117,10 +110,7 @@ export class CandidateHealth {
   #openedAtMs = 0
   /** Calls under way that have brought nothing yet; those that have leave when somebody counts. */
   readonly #waiting = new Set<Call>()
-  /** Calls under way that began after the newest one with a sign of life, oldest first. */
-  readonly #silent = new Set<Call>()
-  /** When the newest call began that was answered, or has begun to be. A refusal is no sign that it answers. */
-  #answeredAtMs = Number.NEGATIVE_INFINITY
+  readonly #silence = new Silence()
   /** The era of the latest call. */
   #askedInEra = -1
   /** How long the latest limit was waited for that did not say when it ends. */
@@ -174,15 +164,14 @@ export class CandidateHealth {
     if (this.#failures > 0 || this.#trip !== "none") this.#survivor ??= call
     this.#askedAtMs = nowMs
     this.#waiting.add(call)
-    this.#silent.add(call)
+    this.#silence.begin(call)
     this.#rest.begin(call)
     this.#account.begin(call)
     return call
   }
 
   succeeded(call: Call, nowMs: number): void {
-    this.#answeredAtMs = Math.max(this.#answeredAtMs, call.startedMs)
-    this.#livesSince(call)
+    this.#silence.answered(call)
     const isNews = this.#end(call)
     this.#limit.answered(call, call.forecast.tookMs() / call.forecast.expectedMs, nowMs)
     if (call.startedMs > this.#restToldMs) this.#restsUntilMs = Number.NEGATIVE_INFINITY
@@ -207,7 +196,7 @@ export class CandidateHealth {
 
   failed(call: Call, nowMs: number, error: ProviderError): void {
     // Whatever it said, it is there.
-    if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#livesSince(call)
+    if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#silence.broken(call)
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
     if (lesson === "ignore") return
@@ -293,8 +282,7 @@ export class CandidateHealth {
 
   /** Tells that a call which began later is answered. */
   livesSince(startedMs: number): boolean {
-    this.#takeLife()
-    return this.#answeredAtMs > startedMs
+    return this.#silence.isAnsweredSince(startedMs)
   }
 
   /** Milliseconds until the candidate should be asked again; 0 = not tripped. */
@@ -318,21 +306,9 @@ export class CandidateHealth {
     return why === null ? { state: "healthy", leftMs: null, why } : { state: "probation", leftMs: null, why }
   }
 
-  /**
-   * Tells that calls hang which have not failed yet: those that began after the newest one with a sign of life are silent for
-   * longer than chance would have it, all together.
-   */
+  /** Tells that calls hang which have not failed yet. */
   isSuspect(nowMs: number): boolean {
-    this.#takeLife()
-    let silence = SILENCE_PER_FAILURE * this.#failures
-    let looked = 0
-    for (const { forecast, startedMs } of this.#silent) {
-      silence += Math.log1p((nowMs - startedMs) ** 4 / (forecast.lateAfterMs / 2) ** 4)
-      if (silence >= SUSPICIOUS_SILENCE) return true
-      looked += 1
-      if (looked >= MAX_LOOKED_AT) return false
-    }
-    return false
+    return this.#silence.isSuspicious(nowMs, this.#failures)
   }
 
   /**
@@ -375,7 +351,7 @@ export class CandidateHealth {
     this.#rest.reset()
     this.#account.reset()
     this.#why = null
-    this.#silent.clear()
+    this.#silence.forget()
   }
 
   /**
@@ -403,35 +379,12 @@ export class CandidateHealth {
     return nowMs >= this.#untilMs || this.#answering
   }
 
-  /** A call that has brought something tells that those before it are long, and not that they hang. */
-  #livesSince(call: Call): void {
-    if (!this.#silent.has(call)) return
-    for (const earlier of this.#silent) {
-      this.#silent.delete(earlier)
-      if (earlier === call) return
-    }
-  }
-
-  /** Takes note of streams that have begun to answer. */
-  #takeLife(): void {
-    let looked = 0
-    let newest: Call | undefined
-    for (const call of this.#silent) {
-      if (call.forecast.isAnswering()) newest = call
-      looked += 1
-      if (looked >= MAX_LOOKED_AT) break
-    }
-    if (newest === undefined) return
-    this.#answeredAtMs = Math.max(this.#answeredAtMs, newest.startedMs)
-    this.#livesSince(newest)
-  }
-
   /** Ends the call; true when it is of the present era. */
   #end(call: Call): boolean {
     this.inFlight -= 1
     if (this.#survivor === call) this.#survivor = undefined
     this.#waiting.delete(call)
-    this.#silent.delete(call)
+    this.#silence.end(call)
     this.#rest.end(call)
     this.#account.end(call)
     if (call.era !== this.#era) return false

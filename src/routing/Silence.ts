@@ -1,0 +1,90 @@
+/** What is looked at of a call. */
+interface SilentCall {
+  readonly forecast: {
+    /** True once something of the answer has come. */
+    readonly isAnswering: () => boolean
+    readonly lateAfterMs: number
+  }
+  readonly startedMs: number
+}
+
+/**
+ * Sum over silent calls of how unlikely it is, as a natural logarithm, that they are silent by chance: with so much the
+ * candidate is suspected. A failure in a row says as much as a call that is a little late.
+ */
+const SUSPICIOUS = 12
+const PER_FAILURE = 1.2
+/** The oldest calls say the most. */
+const MAX_LOOKED_AT = 64
+
+/**
+ * Which of one candidate's calls under way have brought nothing, and since when: that they hang shows before any of them
+ * has failed. Synchronous, and all times are `monotonicMs`.
+ */
+export class Silence {
+  /** Calls under way that began after the newest one with a sign of life, oldest first. */
+  readonly #calls = new Set<SilentCall>()
+  /** When the newest call began that was answered, or has begun to be. A refusal is no sign that it answers. */
+  #answeredAtMs = Number.NEGATIVE_INFINITY
+
+  begin(call: SilentCall): void {
+    this.#calls.add(call)
+  }
+
+  end(call: SilentCall): void {
+    this.#calls.delete(call)
+  }
+
+  answered(call: SilentCall): void {
+    this.#answeredAtMs = Math.max(this.#answeredAtMs, call.startedMs)
+    this.broken(call)
+  }
+
+  /** A call that has brought something, if only a refusal, tells that those before it are long, and not that they hang. */
+  broken(call: SilentCall): void {
+    if (!this.#calls.has(call)) return
+    for (const earlier of this.#calls) {
+      this.#calls.delete(earlier)
+      if (earlier === call) return
+    }
+  }
+
+  /** Tells that a call which began later is answered. */
+  isAnsweredSince(startedMs: number): boolean {
+    this.#takeAnswers()
+    return this.#answeredAtMs > startedMs
+  }
+
+  /**
+   * Tells that calls hang which have not failed yet: those that began after the newest one with a sign of life are silent for
+   * longer than chance would have it, all together.
+   */
+  isSuspicious(nowMs: number, failuresInRow: number): boolean {
+    this.#takeAnswers()
+    let silence = PER_FAILURE * failuresInRow
+    let looked = 0
+    for (const { forecast, startedMs } of this.#calls) {
+      silence += Math.log1p((nowMs - startedMs) ** 4 / (forecast.lateAfterMs / 2) ** 4)
+      if (silence >= SUSPICIOUS) return true
+      looked += 1
+      if (looked >= MAX_LOOKED_AT) return false
+    }
+    return false
+  }
+
+  forget(): void {
+    this.#calls.clear()
+  }
+
+  /** Takes note of streams that have begun to answer. */
+  #takeAnswers(): void {
+    let looked = 0
+    let newest: SilentCall | undefined
+    for (const call of this.#calls) {
+      if (call.forecast.isAnswering()) newest = call
+      looked += 1
+      if (looked >= MAX_LOOKED_AT) break
+    }
+    if (newest !== undefined) this.answered(newest)
+  }
+}
