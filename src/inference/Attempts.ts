@@ -24,17 +24,10 @@ import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
-import {
-  type AttemptState,
-  fallbackOf,
-  isMomentary,
-  mayAskAgain,
-  mayRetry,
-  patienceWith,
-  retryFailed,
-} from "./retry-policy.ts"
+import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
+import { WayBack } from "./WayBack.ts"
 
 /**
  * Share of all requests in flight that may wait for one candidate, where there are others: so many may hang in it. More
@@ -87,30 +80,9 @@ const make = Effect.gen(function* () {
   const hedges = yield* makeHedges(maxWaitingEach)
   const clock = yield* Clock.Clock
   const update = yield* updater
+  const waysBack = { breakers, clock, retryBudget }
   const report = makeReport()
   const traced = otlpEndpoint !== undefined
-
-  /**
-   * Finds whom to go back to if the last candidate is left, and sets a retry aside for it: of those before it that failed for a
-   * moment only, or were left while they answer others, the one that is well again first, within `inMs`.
-   */
-  const reserveReturn = (
-    { hasReturned, left }: Pick<Running<never>, "hasReturned" | "left">,
-    inMs: number,
-  ): Candidate | undefined => {
-    if (hasReturned) return undefined
-    const nowMs = monotonicMsUnsafe(clock)
-    let first: Candidate | undefined
-    let firstMs = Number.POSITIVE_INFINITY
-    for (const { askedAtMs, candidate, isMomentary } of left) {
-      const health = breakers.healthOf(candidate.key)
-      const trippedMs = health.trippedForMs(nowMs)
-      if (trippedMs > inMs || trippedMs >= firstMs || !(isMomentary || health.livesSince(askedAtMs))) continue
-      first = candidate
-      firstMs = trippedMs
-    }
-    return first !== undefined && retryBudget.withdraw(first.provider.name) ? first : undefined
-  }
 
   /** Makes one upstream call, recorded and learned from however it ends. */
   const attempt = <A extends AnswerSummary>(
@@ -127,8 +99,8 @@ const make = Effect.gen(function* () {
       const startedAt = recorder.attemptStarted()
       const startedMs = monotonicMsUnsafe(clock)
       const remainingMs = deadlineAt - startedAt
-      if (next === undefined) request.returnTo = reserveReturn(request, candidate.patienceMs)
-      const patienceMs = patienceWith(candidate, next ?? request.returnTo, {
+      const then = next ?? request.wayBack.reserve(candidate.patienceMs)
+      const patienceMs = patienceWith(candidate, then, {
         attempts: recorder.attemptCount,
         left: request.timeouts,
         maxAttempts,
@@ -176,11 +148,7 @@ const make = Effect.gen(function* () {
               call.race,
             )
             recorder.attemptEnded(record)
-            const { returnTo } = request
-            if (returnTo !== undefined && record.outcome !== "timeout") {
-              retryBudget.giveBack(returnTo.provider.name)
-              request.returnTo = undefined
-            }
+            if (record.outcome !== "timeout") request.wayBack.release()
             const ms = tookMs()
             measure(update, candidate, record, ms)
             if (isHurried && record.outcome === "timeout") return Effect.void
@@ -292,20 +260,17 @@ const make = Effect.gen(function* () {
       }
       switch (fallbackOf(state(error))) {
         case "Next":
-          if (isMomentary(error) || error.kind === "timeout")
-            request.left.push({ candidate, askedAtMs, isMomentary: isMomentary(error) })
+          request.wayBack.leave(candidate, error, askedAtMs)
           return askFrom(request, rest, larger)
         case "NextLarger":
           // Too long for one of them: only the larger ones are asked from here on.
-          request.left.length = 0
+          request.wayBack.close()
           return askFrom(request, nextLarger, undefined)
         case "GiveUp": {
-          const { returnTo } = request
-          if (returnTo === undefined || !mayAskAgain(returnTo, state(error))) {
-            return Effect.fail(fromProviders(failures))
-          }
-          request.hasReturned = true
-          return askFrom(request, [returnTo], larger)
+          const again = request.wayBack.take(state(error))
+          return again === undefined
+            ? Effect.fail(fromProviders(failures))
+            : askFrom(request, [again], larger)
         }
       }
     })
@@ -327,9 +292,7 @@ const make = Effect.gen(function* () {
         deadlineAt,
         failures: [],
         timeouts: 0,
-        left: [],
-        returnTo: undefined,
-        hasReturned: false,
+        wayBack: new WayBack(waysBack),
         hedging,
       }
       // A slow upload or a wait for another replica may have used up the request's time already.
@@ -371,12 +334,6 @@ const untriedOf = (
 /** Tells a candidate whose circuit or cooldown keeps traffic away. */
 const isTripped = ({ tier }: Candidate): boolean => tier === 2
 
-interface Left {
-  readonly candidate: Candidate
-  readonly askedAtMs: number
-  readonly isMomentary: boolean
-}
-
 /** One request's attempts under way. */
 interface Running<A extends AnswerSummary> {
   readonly call: UpstreamCall<A>
@@ -386,11 +343,7 @@ interface Running<A extends AnswerSummary> {
   readonly failures: Array<ProviderError>
   /** Calls that were left, or ran out of time. */
   timeouts: number
-  /** Whom the request has left, and may go back to. */
-  readonly left: Array<Left>
-  /** Whom it goes back to if its last call is left. */
-  returnTo: Candidate | undefined
-  hasReturned: boolean
+  readonly wayBack: WayBack
   readonly hedging: Hedging | undefined
 }
 
