@@ -1,7 +1,8 @@
 import { Option, Schema } from "effect"
 import type { CallMode } from "../domain/Chat.ts"
 import { fromUsd } from "../domain/Money.ts"
-import { type Billed, makeUsage } from "../domain/Usage.ts"
+import type { Billed } from "../domain/Usage.ts"
+import { readStoredUsage, storedUsage } from "../ledger/stored-usage.ts"
 
 /** A request of the ledger as a replay sees it: what was decided from, how it was decided, and what came of it. */
 export interface LoggedRequest {
@@ -89,13 +90,7 @@ const StoredAttempt = Schema.Struct({
   provider: Schema.String,
   model: Schema.String,
   outcome: Schema.String,
-  input_tokens: Schema.NullOr(Schema.Finite),
-  output_tokens: Schema.NullOr(Schema.Finite),
-  cached_tokens: Schema.NullOr(Schema.Finite),
-  cache_write_tokens: Schema.NullOr(Schema.Finite),
-  service_tier: Schema.NullOr(Schema.String),
-  reported: Schema.NullOr(Schema.Finite),
-  details: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown)),
+  ...storedUsage,
   cost: Schema.NullOr(Schema.Finite),
 })
 type StoredAttempt = typeof StoredAttempt.Type
@@ -211,15 +206,7 @@ const costOf = (
 }
 
 const repriced = (attempt: StoredAttempt, startedAt: number, price: PriceAttempt): number | null => {
-  const usage = makeUsage({
-    inputTokens: attempt.input_tokens,
-    outputTokens: attempt.output_tokens,
-    cachedTokens: attempt.cached_tokens,
-    cacheWriteTokens: attempt.cache_write_tokens,
-    serviceTier: attempt.service_tier,
-    details: attempt.details ?? undefined,
-    reportedNanoUsd: attempt.reported,
-  })
+  const usage = readStoredUsage(attempt)
   return usage === null
     ? attempt.cost
     : (price(attempt.provider, attempt.model, usage, startedAt)?.nanoUsd ?? attempt.cost)

@@ -1,7 +1,8 @@
 import { Effect, Schedule } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import type { TimeRange } from "../domain/TimeRange.ts"
-import { type Billed, makeUsage } from "../domain/Usage.ts"
+import type { Billed } from "../domain/Usage.ts"
+import { readStoredUsage } from "../ledger/stored-usage.ts"
 import { isDropped, isWithin, type LedgerPartition, ledgerPartitions } from "../ledger/tables/partitions.ts"
 import {
   type AttemptChange,
@@ -9,7 +10,6 @@ import {
   countRequests,
   isRolledBack,
   readRequests,
-  type StoredAttempt,
   type StoredRequest,
   writeCosts,
 } from "./reprice-batch.ts"
@@ -158,7 +158,7 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
         },
     attempts: row.attempts.flatMap((attempt) => {
       const { provider, model } = attempt
-      const cost = price(provider, model, usageOf(attempt), row.started_ms)?.nanoUsd ?? attempt.cost
+      const cost = price(provider, model, readStoredUsage(attempt), row.started_ms)?.nanoUsd ?? attempt.cost
       return cost === attempt.cost
         ? []
         : { request_id: row.id, ordinal: attempt.ordinal, old_cost: attempt.cost, cost }
@@ -166,20 +166,9 @@ const priceRequest = (row: StoredRequest, price: PriceUsage): PricedRequest => {
   }
 }
 
-/** Returns the part of a stored usage that decides its cost. */
-const usageOf = (stored: StoredRequest | StoredAttempt): Billed => {
-  // Numbers that cannot be are not stored, and it would be taken for one that was not sent.
-  if ("reason" in stored && stored.reason === "contradictory_usage") return "contradictory"
-  return makeUsage({
-    inputTokens: stored.input_tokens,
-    outputTokens: stored.output_tokens,
-    cachedTokens: stored.cached_tokens,
-    cacheWriteTokens: stored.cache_write_tokens,
-    serviceTier: stored.service_tier,
-    details: stored.details ?? undefined,
-    reportedNanoUsd: stored.reported,
-  })
-}
+/** Returns the usage that a request's cost is computed from: numbers that cannot be are not stored, and are not such that were not sent. */
+const usageOf = (row: StoredRequest): Billed =>
+  row.reason === "contradictory_usage" ? "contradictory" : readStoredUsage(row)
 
 const count = (sofar: Recomputation, priced: PricedRequest, changed: ReadonlySet<string>) => {
   const { row, attempts } = priced

@@ -3,6 +3,7 @@ import type { SqlClient, SqlError } from "effect/sql"
 import { decodeRows } from "../database/decode-rows.ts"
 import { failureCode } from "../database/failure-code.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
+import { storedUsage } from "../ledger/stored-usage.ts"
 import type { LedgerPartition } from "../ledger/tables/partitions.ts"
 import { isWasted } from "../ledger/tables/rollups.ts"
 
@@ -11,16 +12,12 @@ const StoredAttempt = Schema.Struct({
   ordinal: Schema.Finite,
   provider: Schema.String,
   model: Schema.String,
+  ...storedUsage,
   input_tokens: Schema.Finite,
   output_tokens: Schema.Finite,
   cached_tokens: Schema.Finite,
-  cache_write_tokens: Schema.NullOr(Schema.Finite),
-  service_tier: Schema.NullOr(Schema.String),
-  reported: Schema.NullOr(Schema.Finite),
-  details: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown)),
   cost: Schema.NullOr(Schema.Finite),
 })
-export type StoredAttempt = typeof StoredAttempt.Type
 
 /** The usage and cost of one request. */
 const StoredRequest = Schema.Struct({
@@ -30,13 +27,7 @@ const StoredRequest = Schema.Struct({
   started_ms: Schema.Finite,
   provider: Schema.NullOr(Schema.String),
   model: Schema.NullOr(Schema.String),
-  input_tokens: Schema.NullOr(Schema.Finite),
-  output_tokens: Schema.NullOr(Schema.Finite),
-  cached_tokens: Schema.NullOr(Schema.Finite),
-  cache_write_tokens: Schema.NullOr(Schema.Finite),
-  service_tier: Schema.NullOr(Schema.String),
-  reported: Schema.NullOr(Schema.Finite),
-  details: Schema.NullOr(Schema.Record(Schema.String, Schema.Unknown)),
+  ...storedUsage,
   cost: Schema.NullOr(Schema.Finite),
   reason: Schema.NullOr(Schema.String),
   version: Schema.NullOr(Schema.String),
