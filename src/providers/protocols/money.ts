@@ -1,4 +1,4 @@
-import { sentences } from "./unquoted.ts"
+import { sentences } from "./sentences.ts"
 
 /**
  * What vendors say of an account that has to be paid for, or that is at the limit its owner set: the operator's business, of

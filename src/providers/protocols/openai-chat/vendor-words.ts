@@ -1,6 +1,6 @@
 import { dispositions, type ProviderErrorKind } from "../../../domain/ProviderError.ts"
 import { ABOUT_MONEY } from "../money.ts"
-import { isOfValue, sentences } from "../unquoted.ts"
+import { isOfValue, sentences } from "../sentences.ts"
 import type { Said } from "./said.ts"
 
 /**
