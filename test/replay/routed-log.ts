@@ -1,10 +1,9 @@
 import { Clock, Effect, Random } from "effect"
 import type { SimulatedProviderConfig } from "../../src/config/GatewayConfig.ts"
 import type { StoredRequest } from "../../src/replay/logged-request.ts"
-import { Router } from "../../src/routing/Router.ts"
 import type { Weights } from "../../src/routing/score.ts"
-import { attempt } from "../routing/planning.ts"
-import { ask, chat, price, refs, route, simulated, steppingClock, world } from "../routing/world.ts"
+import { attempt, plan } from "../routing/planning.ts"
+import { ask, price, refs, route, simulated, steppingClock, world } from "../routing/world.ts"
 
 /** Rows as the ledger would have them of requests that the real router sent to simulated providers, in no time. */
 
@@ -24,7 +23,6 @@ export const routedLog = (
   { requests, seed }: { readonly requests: number; readonly seed: string },
 ): Effect.Effect<ReadonlyArray<StoredRequest>> =>
   Effect.gen(function* () {
-    const router = yield* Router
     const rows: Array<StoredRequest> = []
     for (let i = 0; i < requests; i++) {
       yield* Effect.sleep(500)
@@ -33,15 +31,9 @@ export const routedLog = (
         max_tokens: yield* Random.nextIntBetween(20, 400),
       })
       const startedMs = yield* Clock.currentTimeMillis
-      const plan = yield* router.plan({
-        requestedModel: "auto",
-        task: chat(request),
-        keyId: "key",
-        allowed: undefined,
-        remainingMs: 60_000,
-      })
+      const { candidates, decision, route: routed } = yield* plan({ request })
       const attempts: Array<StoredRequest["attempts"][number]> = []
-      for (const candidate of plan.candidates) {
+      for (const candidate of candidates) {
         const { model, provider } = candidate
         const { outcome, usage } = yield* attempt(candidate, 300)
         const { inputNanoPer1M = 0, outputNanoPer1M = 0 } = model.price ?? {}
@@ -65,14 +57,14 @@ export const routedLog = (
       const answered = attempts.at(-1)?.outcome === "success"
       rows.push({
         id: String(i),
-        route: plan.route,
+        route: routed,
         started: String(startedMs),
         started_ms: startedMs,
         status: answered ? 200 : 502,
         error_code: answered ? null : "all_providers_failed",
         latency_ms: (yield* Clock.currentTimeMillis) - startedMs,
         first_token_ms: null,
-        decision: plan.decision,
+        decision,
         attempts,
       })
     }

@@ -4,8 +4,8 @@ import type { RouteConfig, SimulatedProviderConfig } from "../../src/config/Gate
 import type { ChosenBy } from "../../src/routing/plan.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { seeds } from "../support/seeds.ts"
-import { attempt, features } from "./planning.ts"
-import { ask, chat, price, refs, route, simulated, steppingClock, world } from "./world.ts"
+import { attempt, features, plan } from "./planning.ts"
+import { ask, price, refs, route, simulated, steppingClock, world } from "./world.ts"
 
 /** Whole routing under virtual time: plan, attempt in plan order until one answers, learn. One request at a time. */
 
@@ -33,22 +33,15 @@ const simulate = (
   { gapMs = 500, requests, seed, startMs = 0 }: Run,
 ): Effect.Effect<ReadonlyArray<Served>> =>
   Effect.gen(function* () {
-    const router = yield* Router
     const request = ask("Tell me something")
     const served: Array<Served> = []
     for (let i = 0; i < requests; i++) {
       yield* Effect.sleep(gapMs)
       const atMs = yield* Clock.currentTimeMillis
-      const plan = yield* router.plan({
-        requestedModel: "auto",
-        task: chat(request),
-        keyId: "key",
-        allowed: undefined,
-        remainingMs: 60_000,
-      })
+      const { candidates, decision } = yield* plan({ request })
       let answeredBy: string | undefined
       let lostMs = 0
-      for (const candidate of plan.candidates) {
+      for (const candidate of candidates) {
         const { ms, outcome } = yield* attempt(candidate, 1_000)
         if (outcome === "success") {
           answeredBy = candidate.key
@@ -58,8 +51,8 @@ const simulate = (
       }
       served.push({
         atMs,
-        first: plan.candidates[0]?.key ?? "",
-        chosenBy: plan.decision.chosen_by,
+        first: candidates[0]?.key ?? "",
+        chosenBy: decision.chosen_by,
         answeredBy,
         ms: (yield* Clock.currentTimeMillis) - atMs,
         lostMs,
@@ -184,13 +177,7 @@ describe("a provider that gets twenty times slower", () => {
       const request = ask("Tell me something")
       let spike = 1
       const next = Effect.gen(function* () {
-        const { candidates } = yield* router.plan({
-          requestedModel: "auto",
-          task: chat(request),
-          keyId: "key",
-          allowed: undefined,
-          remainingMs: 60_000,
-        })
+        const { candidates } = yield* plan({ request })
         const key = candidates[0]?.key ?? ""
         const ms = (key === "spiky/m" ? 500 * spike : 700) * (yield* Random.nextBetween(0.7, 1.3))
         yield* Effect.sleep(ms)
