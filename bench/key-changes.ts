@@ -23,6 +23,7 @@ import { KeyId } from "../src/domain/Ids.ts"
 import { monotonicMs } from "../src/platform/monotonic.ts"
 import { createPostgresServer } from "../test/support/postgres-server.ts"
 import { postmasterOf } from "../test/support/postgres-signals.ts"
+import { principalOf } from "../test/support/principal-of.ts"
 
 const { values } = parseArgs({
   options: {
@@ -108,7 +109,7 @@ const poll = Effect.fnUntraced(function* (notices: Notices) {
     const lookup = { id, result: Deferred.makeUnsafe<Principal, AuthError>(), changeSeq }
     cache.beginLookup(id, lookup)
     cache.endLookup(id, lookup, {
-      principal: Exit.succeed({ keyId: id, name: "bench" }),
+      principal: Exit.succeed(principalOf(id)),
       changeSeq,
       checkedAtMs: yield* monotonicMs,
       validUntilMs: Number.POSITIVE_INFINITY,

@@ -1,8 +1,10 @@
 import { Context, Data, Effect, type Exit, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
+import { BUDGET_PERIODS, BUDGET_SCOPES, type Budget } from "../domain/Budget.ts"
 import { KeyId } from "../domain/Ids.ts"
 import { batchedFind } from "./batched-find.ts"
+import type { SubjectLimits } from "./Principal.ts"
 
 /** The columns of `api_keys` that a check needs. Lifetimes are what the database's clock says is left of them. */
 export interface KeyRecord {
@@ -15,13 +17,25 @@ export interface KeyRecord {
   readonly previousProof: string | null
   /** <= 0: the grace period of the last rotation is over. Null: there was none. */
   readonly previousSecretLeftMs: number | null
-  readonly requestsPerMinute: number | null
   readonly models: ReadonlyArray<string> | null
+  readonly team: string | null
+  readonly tags: ReadonlyArray<string>
+  readonly mayIssue: boolean
+  /** Of the key itself, then of its issuer and its team where it has them. */
+  readonly limits: readonly [StoredLimits, ...ReadonlyArray<StoredLimits>]
+  /** Of the same. */
+  readonly budgets: ReadonlyArray<Budget>
+  /** Itself, or its issuer. */
   readonly revoked: boolean
   /** <= 0: expired. Null: never expires. */
   readonly leftMs: number | null
   /** Another number = another row. */
   readonly changeSeq: bigint
+}
+
+/** The limits of a key or a team. */
+type StoredLimits = Pick<SubjectLimits, "scope" | "subject"> & {
+  readonly [Name in "requestsPerMinute" | "tokensPerMinute" | "concurrency"]: number | null
 }
 
 /** A key's row at one time. */
@@ -92,29 +106,49 @@ export class KeyRecords extends Context.Service<
   )
 }
 
-const findAllWith = (sql: SqlClient.SqlClient) =>
-  Effect.fnUntraced(
+const findAllWith = (sql: SqlClient.SqlClient) => {
+  const limitsOf = (scope: SubjectLimits["scope"], subject: string, table: string) =>
+    sql.literal(`jsonb_build_object(
+      'scope', '${scope}', 'subject', ${subject}, 'requestsPerMinute', ${table}.requests_per_minute,
+      'tokensPerMinute', ${table}.tokens_per_minute, 'concurrency', ${table}.concurrency
+    )`)
+  return Effect.fnUntraced(
     function* (ids: ReadonlyArray<string>) {
       const rows = yield* sql`
         SELECT
-          id,
-          name,
-          api_keys.secret_hash AS "secretHash",
+          key.id,
+          key.name,
+          key.secret_hash AS "secretHash",
           current.proof,
-          previous_secret_hash AS "previousSecretHash",
+          key.previous_secret_hash AS "previousSecretHash",
           previous.proof AS "previousProof",
-          (extract(epoch FROM previous_secret_until - now()) * 1000)::float8 AS "previousSecretLeftMs",
-          requests_per_minute AS "requestsPerMinute",
-          models,
-          revoked_at IS NOT NULL AS "revoked",
-          (extract(epoch FROM expires_at - now()) * 1000)::float8 AS "leftMs",
-          change_seq AS "changeSeq"
-        FROM api_keys
+          (extract(epoch FROM key.previous_secret_until - now()) * 1000)::float8 AS "previousSecretLeftMs",
+          key.models,
+          key.team,
+          key.tags,
+          key.may_issue AS "mayIssue",
+          jsonb_build_array(${limitsOf("key", "key.id", "key")})
+            || CASE WHEN issuer.id IS NULL THEN '[]' ELSE jsonb_build_array(${limitsOf("key", "issuer.id", "issuer")}) END
+            || CASE WHEN teams.name IS NULL THEN '[]' ELSE jsonb_build_array(${limitsOf("team", "teams.name", "teams")}) END
+            AS limits,
+          (
+            SELECT coalesce(jsonb_agg(jsonb_build_object(
+              'id', budgets.id, 'scope', scope, 'subject', subject, 'period', period, 'limitNanoUsd', limit_nano_usd
+            ) ORDER BY budgets.id), '[]')
+            FROM budgets
+            WHERE (scope = 'key' AND subject IN (key.id, key.parent_id)) OR (scope = 'team' AND subject = key.team)
+          ) AS budgets,
+          key.revoked_at IS NOT NULL OR issuer.revoked_at IS NOT NULL AS "revoked",
+          (extract(epoch FROM least(key.expires_at, issuer.expires_at) - now()) * 1000)::float8 AS "leftMs",
+          key.change_seq AS "changeSeq"
+        FROM api_keys AS key
+        LEFT JOIN api_keys AS issuer ON issuer.id = key.parent_id
+        LEFT JOIN teams ON teams.name = key.team
         LEFT JOIN api_key_proofs AS current
-          ON current.key_id = id AND current.secret_hash = api_keys.secret_hash
+          ON current.key_id = key.id AND current.secret_hash = key.secret_hash
         LEFT JOIN api_key_proofs AS previous
-          ON previous.key_id = id AND previous.secret_hash = previous_secret_hash
-        WHERE id = ANY(${ids}::text[])`
+          ON previous.key_id = key.id AND previous.secret_hash = key.previous_secret_hash
+        WHERE key.id = ANY(${ids}::text[])`
       const found = new Map<string, Exit.Exit<KeyRecord, KeyRecordsUnavailable>>()
       for (const row of rows) {
         // One by one: a row that somebody spoilt by hand is the trouble of its own key.
@@ -125,6 +159,7 @@ const findAllWith = (sql: SqlClient.SqlClient) =>
     answerWithin(FIND_TIMEOUT),
     unavailable,
   )
+}
 
 const saveProofWith = (sql: SqlClient.SqlClient) =>
   Effect.fnUntraced(function* ({
@@ -196,8 +231,28 @@ const decodeRecord = Schema.decodeUnknownEffect(
     // A timestamp may be `infinity`.
     // @effect-diagnostics-next-line schemaNumber:off
     previousSecretLeftMs: Schema.NullOr(Schema.Number),
-    requestsPerMinute: Schema.NullOr(Schema.Int),
     models: Schema.NullOr(Schema.Array(Schema.String)),
+    team: Schema.NullOr(Schema.String),
+    tags: Schema.Array(Schema.String),
+    mayIssue: Schema.Boolean,
+    limits: Schema.NonEmptyArray(
+      Schema.Struct({
+        scope: Schema.Literals(["key", "team"]),
+        subject: Schema.String,
+        requestsPerMinute: Schema.NullOr(Schema.Int),
+        tokensPerMinute: Schema.NullOr(Schema.Int),
+        concurrency: Schema.NullOr(Schema.Int),
+      }),
+    ),
+    budgets: Schema.Array(
+      Schema.Struct({
+        id: Schema.Int,
+        scope: Schema.Literals(BUDGET_SCOPES),
+        subject: Schema.String,
+        period: Schema.Literals(BUDGET_PERIODS),
+        limitNanoUsd: Schema.Int,
+      }),
+    ),
     revoked: Schema.Boolean,
     // @effect-diagnostics-next-line schemaNumber:off
     leftMs: Schema.NullOr(Schema.Number),

@@ -5,7 +5,7 @@ import { monotonicMs } from "../platform/monotonic.ts"
 import type { Lookup, Refusal, Verdict } from "./KeyCache.ts"
 import type { KeyProofs } from "./KeyProofs.ts"
 import { type KeyRecord, type KeyRecords, NO_ROW } from "./KeyRecords.ts"
-import type { Principal } from "./Principal.ts"
+import type { Principal, SubjectLimits } from "./Principal.ts"
 import type { SecretHasher } from "./SecretHasher.ts"
 
 /** A client with an unknown key hears within a second that the database does not answer. */
@@ -109,9 +109,36 @@ const acceptedSecrets = (record: KeyRecord): ReadonlyArray<AcceptedSecret> => {
   return secrets.filter(({ leftMs }) => leftMs > 0)
 }
 
-const toPrincipal = ({ id, name, requestsPerMinute, models }: KeyRecord): Principal => ({
+const toPrincipal = ({
+  id,
+  name,
+  models,
+  team,
+  tags,
+  mayIssue,
+  limits: [own, ...others],
+  budgets,
+}: KeyRecord): Principal => ({
   keyId: id,
   name,
-  ...(requestsPerMinute === null ? {} : { requestsPerMinute }),
   ...(models === null ? {} : { models: new Set(models) }),
+  ...(team === null ? {} : { team }),
+  tags,
+  mayIssue,
+  limits: [toLimits(own), ...others.map(toLimits)],
+  budgets,
+})
+
+const toLimits = ({
+  scope,
+  subject,
+  requestsPerMinute,
+  tokensPerMinute,
+  concurrency,
+}: KeyRecord["limits"][number]): SubjectLimits => ({
+  scope,
+  subject,
+  ...(requestsPerMinute === null ? {} : { requestsPerMinute }),
+  ...(tokensPerMinute === null ? {} : { tokensPerMinute }),
+  ...(concurrency === null ? {} : { concurrency }),
 })

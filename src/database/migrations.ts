@@ -13,6 +13,7 @@ import addWastedCost from "../../migrations/0010_add_wasted_cost.ts"
 import addUsageDetails from "../../migrations/0011_add_usage_details.ts"
 import addDispatched from "../../migrations/0012_add_dispatched.ts"
 import countUnpricedAttempts from "../../migrations/0013_count_unpriced_attempts.ts"
+import createTeamsAndBudgets from "../../migrations/0014_create_teams_and_budgets.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -35,6 +36,7 @@ export const migrations = {
   "0011_add_usage_details": addUsageDetails,
   "0012_add_dispatched": addDispatched,
   "0013_count_unpriced_attempts": countUnpricedAttempts,
+  "0014_create_teams_and_budgets": createTeamsAndBudgets,
 }
 
 const known = Object.keys(migrations)

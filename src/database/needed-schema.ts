@@ -63,6 +63,12 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
       expires_at: INSTANT,
       revoked_at: INSTANT,
       change_seq: "bigint",
+      team: "text",
+      tags: "text[]",
+      tokens_per_minute: "bigint",
+      concurrency: "integer",
+      may_issue: "boolean",
+      parent_id: "text",
     },
     key: "id",
   },
@@ -70,6 +76,30 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
     columns: { key_id: "text", secret_hash: "text", proof: "text" },
     key: "key_id, secret_hash",
   },
+  teams: {
+    columns: {
+      name: "text",
+      requests_per_minute: "integer",
+      tokens_per_minute: "bigint",
+      concurrency: "integer",
+      created_at: INSTANT,
+    },
+    key: "name",
+  },
+  budgets: {
+    columns: {
+      id: "bigint",
+      scope: "text",
+      subject: "text",
+      period: "text",
+      limit_nano_usd: "bigint",
+      alert_percents: "smallint[]",
+      time_zone: "text",
+      created_at: INSTANT,
+    },
+    key: "id",
+  },
+  budget_changes: { columns: { version: "bigint" } },
   idempotency_claims: {
     columns: {
       key_id: "text",
@@ -170,10 +200,19 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
 /** Functions with the types of their parameters. */
 export const neededFunctions: ReadonlyArray<string> = [
   "announce_api_key_change()",
+  "announce_budget_change()",
+  "announce_issuer_change()",
+  "announce_team_change()",
   "compact_latencies(bytea)",
   "create_ledger_day(date)",
   "latency_buckets(bytea)",
+  "touch_api_keys(text,text,text)",
 ]
 
-/** Triggers with their tables: without this one no replica hears of a revoked key. */
-export const neededTriggers: ReadonlyArray<string> = ["api_keys_announce on api_keys"]
+/** Triggers with their tables: without these no replica hears of a revoked key, or of another limit or budget. */
+export const neededTriggers: ReadonlyArray<string> = [
+  "api_keys_announce on api_keys",
+  "api_keys_announce_issuer on api_keys",
+  "budgets_announce on budgets",
+  "teams_announce on teams",
+]

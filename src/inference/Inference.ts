@@ -85,7 +85,10 @@ const make = Effect.gen(function* () {
 
   const admit = (recorder: RequestRecorder, principal: Principal): Effect.Effect<void, GatewayError> =>
     Effect.matchEffect(
-      rateLimits.consume(principal.keyId, principal.requestsPerMinute ?? gateway.limits.requestsPerMinute),
+      rateLimits.consume(
+        principal.keyId,
+        principal.limits[0].requestsPerMinute ?? gateway.limits.requestsPerMinute,
+      ),
       {
         onSuccess: (state) => {
           recorder.rateLimit = state

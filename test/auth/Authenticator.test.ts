@@ -6,6 +6,7 @@ import { Authenticator } from "../../src/auth/Authenticator.ts"
 import { KeyProofs } from "../../src/auth/KeyProofs.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { formatApiKey, parseApiKey } from "../../src/domain/ApiKeyFormat.ts"
+import { principalOf } from "../support/principal-of.ts"
 import { makeToken, START_MS, World } from "./world.ts"
 
 const authenticate = (token: string) => Authenticator.use((auth) => auth.authenticate(token))
@@ -34,13 +35,38 @@ describe("a key", () => {
   it.effect("is looked up and compared once, then known", () =>
     inWorld((world) =>
       Effect.gen(function* () {
-        const { id, token } = world.addKey({ name: "ada", requestsPerMinute: 7, models: ["auto"] })
+        const own = {
+          scope: "key",
+          subject: "Ada",
+          requestsPerMinute: 7,
+          tokensPerMinute: 9,
+          concurrency: null,
+        } as const
+        const teams = {
+          ...own,
+          scope: "team",
+          subject: "search",
+          requestsPerMinute: null,
+          concurrency: 3,
+        } as const
+        const budget = { id: 1, scope: "team", subject: "search", period: "day", limitNanoUsd: 5 } as const
+        const { id, token } = world.addKey({
+          ...{ name: "ada", models: ["auto"], team: "search", tags: ["eu"], mayIssue: true },
+          ...{ limits: [own, teams], budgets: [budget] },
+        })
         const principal = yield* authenticate(token)
         assert.deepStrictEqual(principal, {
           keyId: id,
           name: "ada",
-          requestsPerMinute: 7,
           models: new Set(["auto"]),
+          team: "search",
+          tags: ["eu"],
+          mayIssue: true,
+          limits: [
+            { scope: "key", subject: "Ada", requestsPerMinute: 7, tokensPerMinute: 9 },
+            { scope: "team", subject: "search", tokensPerMinute: 9, concurrency: 3 },
+          ],
+          budgets: [budget],
         })
         world.database = "down"
         for (let i = 0; i < 10; i++) assert.strictEqual(yield* authenticate(token), principal)
@@ -53,7 +79,7 @@ describe("a key", () => {
     inWorld((world) =>
       Effect.gen(function* () {
         const { id, token } = world.addKey()
-        assert.deepStrictEqual(yield* authenticate(token), { keyId: id, name: "a key" })
+        assert.deepStrictEqual(yield* authenticate(token), principalOf(id))
       }),
     ),
   )

@@ -4,8 +4,8 @@ import { TestClock } from "effect/testing"
 import { KeyCache, type Lookup } from "../../src/auth/KeyCache.ts"
 import { KeyChanges } from "../../src/auth/KeyChanges.ts"
 import { KeyRecords, KeyRecordsUnavailable } from "../../src/auth/KeyRecords.ts"
-import { KeyId } from "../../src/domain/Ids.ts"
 import { monotonicMs } from "../../src/platform/monotonic.ts"
+import { principalOf } from "../support/principal-of.ts"
 import { KeyTable } from "./KeyTable.ts"
 import { START_MS } from "./world.ts"
 
@@ -45,7 +45,7 @@ export class Feed {
   endLookup(lookup: Lookup, changeSeq = lookup.changeSeq ?? assert.fail("no row was read")) {
     return Effect.map(monotonicMs, (checkedAtMs) =>
       this.cache.endLookup(lookup.id, lookup, {
-        principal: Exit.succeed({ keyId: KeyId.make("AdaAdaAdaAda"), name: "a key" }),
+        principal: Exit.succeed(principalOf("AdaAdaAdaAda")),
         changeSeq,
         checkedAtMs,
         validUntilMs: Number.POSITIVE_INFINITY,

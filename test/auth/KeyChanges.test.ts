@@ -62,12 +62,12 @@ for (const { name, database } of databases) {
         Effect.gen(function* () {
           const auth = yield* replica
           const { id, token } = yield* create(5)
-          assert.strictEqual((yield* auth.authenticate(token)).requestsPerMinute, 5)
+          assert.strictEqual((yield* auth.authenticate(token)).limits[0].requestsPerMinute, 5)
           const sql = yield* SqlClient.SqlClient
           yield* sql`UPDATE api_keys SET requests_per_minute = 9 WHERE id = ${id}`
           const edited = sentAfterMs(
             auth.authenticate(token),
-            ({ requestsPerMinute }) => requestsPerMinute === 9,
+            ({ limits }) => limits[0].requestsPerMinute === 9,
           )
           assert.isBelow(yield* edited, scaled(1_000))
         }),

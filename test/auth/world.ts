@@ -81,7 +81,7 @@ export class World {
   /** Adds a row and returns its token. */
   addKey(row: Partial<KeyRecord> = {}): { readonly id: KeyId; readonly token: string } {
     const { id, token, secret } = makeToken()
-    this.put({ ...blank, id, secretHash: `hash of ${secret}`, ...row })
+    this.put({ ...blank, limits: [noLimits(id)], id, secretHash: `hash of ${secret}`, ...row })
     return { id, token }
   }
 
@@ -102,14 +102,25 @@ export const makeToken = (id = KeyId.make(generateApiKeyId(randomBytes))) => {
   return { id, secret, token: formatApiKey({ id, secret }) }
 }
 
+const noLimits = (subject: string): KeyRecord["limits"][number] => ({
+  scope: "key",
+  subject,
+  requestsPerMinute: null,
+  tokensPerMinute: null,
+  concurrency: null,
+})
+
 const blank = {
   name: "a key",
   proof: null,
   previousSecretHash: null,
   previousProof: null,
   previousSecretLeftMs: null,
-  requestsPerMinute: null,
   models: null,
+  team: null,
+  tags: [],
+  mayIssue: false,
+  budgets: [],
   revoked: false,
   leftMs: null,
   changeSeq: 0n,

@@ -19,7 +19,10 @@ const damages: ReadonlyArray<readonly [statement: string, ...found: ReadonlyArra
     "primary key of request_kinds is day, key_id instead of day, key_id, endpoint, provider, model, stream",
   ],
   ["DROP FUNCTION create_ledger_day", "function create_ledger_day(date) is missing"],
-  ["ALTER TABLE api_keys DISABLE TRIGGER ALL", "trigger api_keys_announce on api_keys is missing"],
+  [
+    "ALTER TABLE api_keys DISABLE TRIGGER api_keys_announce",
+    "trigger api_keys_announce on api_keys is missing",
+  ],
   ["ALTER TABLE requests ADD COLUMN more text"],
   ["CREATE TABLE more (id integer)"],
 ]

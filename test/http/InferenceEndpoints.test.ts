@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
-import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import { RequestId } from "../../src/domain/Ids.ts"
 import type { InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
@@ -10,6 +10,7 @@ import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { connection, type Fate, makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
 import { ask } from "../routing/world.ts"
+import { principalOf } from "../support/principal-of.ts"
 
 /** Claims that another owner has taken over by the time that an answer is to be stored. */
 const lostClaims = Layer.effect(
@@ -32,7 +33,7 @@ const world = (claims: Layer.Layer<ClaimStore>) => {
   const upstream = makeUpstream(() => Effect.succeed({ afterMs: 100 }))
   const ledger = makeLedger()
   const authenticator = Layer.succeed(Authenticator, {
-    authenticate: () => Effect.succeed({ keyId: KeyId.make("AAAAAAAAAAAA"), name: "test" }),
+    authenticate: () => Effect.succeed(principalOf("AAAAAAAAAAAA")),
   })
   return { ledger, layer: Layer.mergeAll(upstream.layer, ledger.layer, authenticator, claims, settings) }
 }

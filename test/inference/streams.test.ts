@@ -2,13 +2,14 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Layer, Random, Result } from "effect"
 import { TestClock } from "effect/testing"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
-import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import { RequestId } from "../../src/domain/Ids.ts"
 import { InferenceEndpoints, type InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { ask } from "../routing/world.ts"
+import { principalOf } from "../support/principal-of.ts"
 import { timeouts } from "../support/settings.ts"
 import { START_MS, startedClock } from "../support/started-clock.ts"
 import { connection, event, type Fate, makeLedger, makeUpstream, replica, settings } from "./world.ts"
@@ -112,7 +113,7 @@ const world = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
     upstream.layer,
     ledger.layer,
     Layer.succeed(Authenticator, {
-      authenticate: () => Effect.succeed({ keyId: KeyId.make("AAAAAAAAAAAA"), name: "test" }),
+      authenticate: () => Effect.succeed(principalOf("AAAAAAAAAAAA")),
     }),
     ClaimStore.layerMemory,
     settings,

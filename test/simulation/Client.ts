@@ -2,7 +2,6 @@ import type { Readable } from "node:stream"
 import { Effect, Exit, type Fiber, Random, Result } from "effect"
 import type { Principal } from "../../src/auth/Principal.ts"
 import { GatewayError } from "../../src/domain/GatewayError.ts"
-import { KeyId } from "../../src/domain/Ids.ts"
 import type { InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
 import type { IdempotentReply } from "../../src/idempotency/claimed-run.ts"
@@ -10,6 +9,7 @@ import type { Outcome } from "../../src/inference/Outcome.ts"
 import { ReplayableBody } from "../../src/responses/ReplayableBody.ts"
 import { Dice } from "../fuzz/Dice.ts"
 import { ask } from "../routing/world.ts"
+import { principalOf } from "../support/principal-of.ts"
 import { START_MS } from "../support/started-clock.ts"
 import type { VirtualTime } from "../support/virtual-time.ts"
 import type { Gateway } from "./gateway.ts"
@@ -18,10 +18,10 @@ import { event } from "./Upstream.ts"
 import type { ClientName, Visit } from "./World.ts"
 
 export const principals: Readonly<Record<ClientName, Principal>> = {
-  usual: { keyId: KeyId.make("AAAAAAAAAAAA"), name: "usual" },
-  other: { keyId: KeyId.make("DDDDDDDDDDDD"), name: "other" },
-  limited: { keyId: KeyId.make("BBBBBBBBBBBB"), name: "limited", requestsPerMinute: 5 },
-  narrow: { keyId: KeyId.make("CCCCCCCCCCCC"), name: "narrow", models: new Set(["auto"]) },
+  usual: principalOf("AAAAAAAAAAAA", { name: "usual" }),
+  other: principalOf("DDDDDDDDDDDD", { name: "other" }),
+  limited: principalOf("BBBBBBBBBBBB", { name: "limited", limits: { requestsPerMinute: 5 } }),
+  narrow: principalOf("CCCCCCCCCCCC", { name: "narrow", models: new Set(["auto"]) }),
 }
 
 /**

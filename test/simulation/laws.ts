@@ -699,7 +699,8 @@ const rateLimits: Law = {
       const [first] = group
       if (first === undefined) continue
       const perMinute =
-        principals[first.visit.client].requestsPerMinute ?? limitsOf(run.world.limits).requestsPerMinute
+        principals[first.visit.client].limits[0].requestsPerMinute ??
+        limitsOf(run.world.limits).requestsPerMinute
       const admitted = group.filter(
         ({ code }) => code !== "rate_limited" && code !== "overloaded" && code !== "concurrency_limited",
       )
