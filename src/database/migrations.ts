@@ -14,6 +14,7 @@ import addUsageDetails from "../../migrations/0011_add_usage_details.ts"
 import addDispatched from "../../migrations/0012_add_dispatched.ts"
 import countUnpricedAttempts from "../../migrations/0013_count_unpriced_attempts.ts"
 import createTeamsAndBudgets from "../../migrations/0014_create_teams_and_budgets.ts"
+import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -37,6 +38,7 @@ export const migrations = {
   "0012_add_dispatched": addDispatched,
   "0013_count_unpriced_attempts": countUnpricedAttempts,
   "0014_create_teams_and_budgets": createTeamsAndBudgets,
+  "0018_create_budget_windows": createBudgetWindows,
 }
 
 const known = Object.keys(migrations)

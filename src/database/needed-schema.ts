@@ -100,6 +100,22 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
     key: "id",
   },
   budget_changes: { columns: { version: "bigint" } },
+  budget_windows: {
+    columns: { budget_id: "bigint", starts_at: INSTANT, spent_nano_usd: "bigint" },
+    key: "budget_id, starts_at",
+  },
+  budget_leases: {
+    columns: {
+      budget_id: "bigint",
+      starts_at: INSTANT,
+      holder: "text",
+      granted_nano_usd: "bigint",
+      returned_nano_usd: "bigint",
+      settled_nano_usd: "bigint",
+      seen_at: INSTANT,
+    },
+    key: "budget_id, starts_at, holder",
+  },
   idempotency_claims: {
     columns: {
       key_id: "text",
@@ -203,6 +219,8 @@ export const neededFunctions: ReadonlyArray<string> = [
   "announce_budget_change()",
   "announce_issuer_change()",
   "announce_team_change()",
+  "budget_window_end(text,text,timestamp with time zone)",
+  "budget_window_start(text,text,timestamp with time zone)",
   "compact_latencies(bytea)",
   "create_ledger_day(date)",
   "latency_buckets(bytea)",
