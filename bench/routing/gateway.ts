@@ -86,6 +86,7 @@ export const configOf = (
     maxAttempts: 4,
     retryRatio: 0.2,
     requestsPerMinute: 600,
+    defaultMaxOutputTokens: 8_192,
     maxInFlight: 1_000,
     maxStreams: 10_000,
     maxKeyShare: 1,

@@ -74,6 +74,11 @@ const Limits = snakeCased({
     600,
     "for keys without a limit of their own",
   ),
+  defaultMaxOutputTokens: withDefault(
+    wholeNumber(1, 1_000_000),
+    8_192,
+    "counted for an answer before it is there, where the request sets no limit and the model can give more",
+  ),
   maxInFlight: withDefault(
     wholeNumber(1, 100_000),
     1_000,

@@ -77,3 +77,18 @@ export const inputTokensOf = remembered((task: Task): number =>
 /** Returns the most tokens that the task may produce, when it says so; embeddings produce none. */
 export const outputLimitOf = (task: Task): number | undefined =>
   task._tag === "Chat" ? maxOutputTokens(task.request) : 0
+
+/**
+ * Returns how many tokens a model may produce for the task, over all choices: what the client says, else what the model can,
+ * `unstatedTokens` at most.
+ */
+export const outputBoundOf = (
+  task: Task,
+  { maxOutputTokens: limit }: { readonly maxOutputTokens?: number },
+  unstatedTokens: number,
+): number => {
+  if (task._tag === "Embedding") return 0
+  const { n } = task.request
+  const choices = typeof n === "number" && n > 1 ? n : 1
+  return choices * (outputLimitOf(task) ?? Math.min(limit ?? unstatedTokens, unstatedTokens))
+}

@@ -96,7 +96,7 @@ describe("docs/configuration.md", () => {
   it("has every timeout and limit with its default", () => {
     assert.deepStrictEqual(tableAfter("## timeouts"), shown(defaults.timeouts))
     const bodies = ["max_body_bytes_in_flight", "by memory"] as const
-    assert.deepStrictEqual(tableAfter("## limits"), shown(defaults.limits).toSpliced(6, 0, bodies))
+    assert.deepStrictEqual(tableAfter("## limits"), shown(defaults.limits).toSpliced(7, 0, bodies))
   })
 
   it("has everything that a simulation can be told, with its default", () => {

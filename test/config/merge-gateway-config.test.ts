@@ -403,6 +403,7 @@ describe("other rules between settings", () => {
       maxAttempts: 2,
       retryRatio: 0.2,
       requestsPerMinute: 600,
+      defaultMaxOutputTokens: 8_192,
       maxInFlight: 1_000,
       maxStreams: 10_000,
       maxKeyShare: 0.75,

@@ -31,6 +31,7 @@ export const limits = {
   maxAttempts: 4,
   retryRatio: 0.2,
   requestsPerMinute: 120,
+  defaultMaxOutputTokens: 8_192,
   maxInFlight: 1_000_000,
   maxStreams: 1_000_000,
   maxKeyShare: 1,

@@ -28,6 +28,7 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     maxAttempts: 4,
     retryRatio: 0.2,
     requestsPerMinute: 60,
+    defaultMaxOutputTokens: 8_192,
     maxInFlight: 100,
     maxStreams: 100,
     maxKeyShare: 1,

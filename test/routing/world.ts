@@ -89,6 +89,7 @@ export const world = (
       maxAttempts: 4,
       retryRatio: 0.2,
       requestsPerMinute: 60,
+      defaultMaxOutputTokens: 8_192,
       maxInFlight: 100,
       maxStreams: 100,
       maxKeyShare: 1,

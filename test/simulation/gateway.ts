@@ -32,6 +32,7 @@ const usualLimits = {
   maxAttempts: 4,
   retryRatio: 0.2,
   requestsPerMinute: 120,
+  defaultMaxOutputTokens: 8_192,
   maxInFlight: 200,
   maxStreams: 200,
   maxKeyShare: 0.5,
