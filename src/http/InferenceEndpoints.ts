@@ -2,6 +2,7 @@ import { Cause, Clock, Context, Deferred, Effect, Exit, Layer, Metric, Result } 
 import { Authenticator } from "../auth/Authenticator.ts"
 import type { Principal } from "../auth/Principal.ts"
 import { Settings } from "../config/Settings.ts"
+import { type Attribution, joinTags, UNATTRIBUTED } from "../domain/Attribution.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import type { Task } from "../domain/Task.ts"
@@ -53,6 +54,8 @@ export interface ReadCall {
   readonly call: InferenceCall
   /** Undefined for a request without an Idempotency-Key. */
   readonly claim: { readonly key: string; readonly fingerprint: Uint8Array } | undefined
+  /** Without the tags of the key; absent: nothing is said. */
+  readonly attribution?: Attribution
   readonly headers?: InferenceRequest["headers"]
   readonly session?: InferenceRequest["session"]
   /** See `InferenceRequest`. */
@@ -216,12 +219,13 @@ const make = Effect.gen(function* () {
       Effect.result,
     )
     if (Result.isFailure(read)) return yield* refuse(recorder, read.failure, exchange)
-    const { call, claim, deadlineMs, headers, session } = read.success
+    const { attribution, call, claim, deadlineMs, headers, session } = read.success
     const { stream } = call
     const request: InferenceRequest = {
       principal,
       requestedModel: call.requestedModel,
       task: call.task,
+      attribution: withKeyTags(attribution, principal),
       headers,
       session,
       deadlineMs,
@@ -254,6 +258,10 @@ const make = Effect.gen(function* () {
 
   return InferenceEndpoints.of({ serve, serveAlone, authenticate })
 })
+
+/** Adds the tags of its key to what a request says. */
+const withKeyTags = (said: Attribution = UNATTRIBUTED, { tags }: Principal): Attribution =>
+  tags.length === 0 ? said : { ...said, tags: joinTags(tags, said.tags) }
 
 const responseOf = ({ response }: FinishedRun): GatewayResponse => response
 

@@ -10,6 +10,7 @@ import { parseIdempotencyKey } from "../idempotency/header.ts"
 import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import { LargeBodies, SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
+import { attributionOf, makeAttributionReader } from "./attribution.ts"
 import { type JsonBody, readBody, readJson, type TakeBytes } from "./body.ts"
 import { packageTimeout, timeoutHeader } from "./client-deadline.ts"
 import { whenClosed } from "./connections.ts"
@@ -112,6 +113,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
   const refusals = yield* Refusals
   const readMeaning = yield* makeBodyReader
   const routingHeaders = yield* makeRoutingHeaders
+  const namedInHeaders = makeAttributionReader([])
 
   const readCall = (
     request: HttpServerRequest.HttpServerRequest,
@@ -122,6 +124,8 @@ export const makeInferenceRoute = Effect.gen(function* () {
     if (Result.isFailure(key)) return Effect.fail(key.failure)
     const timeout = timeoutHeader(request.headers)
     if (Result.isFailure(timeout)) return Effect.fail(timeout.failure)
+    const named = namedInHeaders(request.headers)
+    if (Result.isFailure(named)) return Effect.fail(named.failure)
     const header: ReadHeader = (name) => request.headers[name]
     return readMeaning(
       request,
@@ -129,6 +133,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
       (body) => decode(body, header),
       (call, bytes) => ({
         call,
+        attribution: attributionOf(named.success, call.task),
         headers: routingHeaders(request),
         session: sessionHeader(request),
         claim:

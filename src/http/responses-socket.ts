@@ -14,6 +14,7 @@ import { bodyBytesInFlight } from "../limits/body-bytes.ts"
 import { requestDuration, requestOutcome, requests, updater } from "../observability/Metrics.ts"
 import type { JsonObject } from "../platform/json.ts"
 import type { GatewayResponse } from "../responses/response.ts"
+import { attributionOf, makeAttributionReader } from "./attribution.ts"
 import { type TakeBytes, tooLarge } from "./body.ts"
 import { timeoutHeader } from "./client-deadline.ts"
 import { whenClosed } from "./connections.ts"
@@ -60,6 +61,7 @@ export const makeResponsesSocket = ({
     const update = yield* updater
     const readJson = yield* makeJsonReader
     const routingHeaders = yield* makeRoutingHeaders
+    const namedInHeaders = makeAttributionReader([])
     const { openMs, idleMs } = yield* SocketTimes
     const { gateway, maxBodyBytes } = yield* Settings
     const { maxBodyBytesInFlight = bodyBytesInFlight(maxBodyBytes), maxKeyShare } = gateway.limits
@@ -72,6 +74,7 @@ export const makeResponsesSocket = ({
       const { keyId } = yield* endpoints.authenticate(credential)
       if (request.headers["idempotency-key"] !== undefined) return yield* manyRequests
       const deadlineMs = yield* Effect.fromResult(timeoutHeader(request.headers))
+      const named = yield* Effect.fromResult(namedInHeaders(request.headers))
       if (readiness.phase() === "draining" || room.take(keyId, CONNECTION_BYTES) !== undefined) {
         return yield* noRoom
       }
@@ -131,6 +134,7 @@ export const makeResponsesSocket = ({
               call: conversation.warmsUp
                 ? warmUp(call)
                 : { ...call, stream: call.stream && inLines(call.stream) },
+              attribution: attributionOf(named, call.task),
               claim: undefined,
               headers,
               session,

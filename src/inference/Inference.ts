@@ -118,6 +118,7 @@ const make = Effect.gen(function* () {
       task,
       headers,
       keyId,
+      user: request.attribution.user,
       session: request.session,
       allowed,
       remainingMs,

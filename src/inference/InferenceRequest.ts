@@ -1,4 +1,5 @@
 import type { Principal } from "../auth/Principal.ts"
+import type { Attribution } from "../domain/Attribution.ts"
 import type { Task } from "../domain/Task.ts"
 
 /** A client's request, authenticated and understood. */
@@ -9,6 +10,7 @@ export interface InferenceRequest {
   /** Model, route or `provider/model` as the client named it. */
   readonly requestedModel: string
   readonly task: Task
+  readonly attribution: Attribution
   /** Header fields that a condition of some route asks for; absent when none does. */
   readonly headers?: ReadonlyMap<string, string> | undefined
   /** The client's own deadline in milliseconds from the request's start; the configured one holds all the same. */

@@ -1,9 +1,10 @@
 import { hash } from "node:crypto"
 import type { RouteConfig } from "../config/GatewayConfig.ts"
 import { type Day, headersOf, type RouteCondition } from "../config/route-condition.ts"
+import { userOf } from "../domain/Attribution.ts"
 import { fieldsOf, inputTokensOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { uses } from "../domain/uses.ts"
-import { isObject, stringAt } from "../platform/json.ts"
+import { isObject } from "../platform/json.ts"
 import { isWithin, wallClock } from "./wall-clock.ts"
 
 /** Conditions of routes: which requests go on to another route. */
@@ -13,6 +14,8 @@ export interface AskedRequest {
   readonly requestedModel: string
   readonly task: Task
   readonly keyId: string
+  /** Whom it is for, where more than its body was asked. */
+  readonly user?: string | undefined
   /** Fields that some condition asks for, by lower-case name; absent when none does. */
   readonly headers?: ReadonlyMap<string, string> | undefined
 }
@@ -97,7 +100,7 @@ const checksOf = (condition: RouteCondition): ReadonlyArray<Condition["holds"]> 
   if (inputTokensAbove !== undefined) checks.push(({ task }) => inputTokensOf(task) > inputTokensAbove)
   if (inputTokensBelow !== undefined) checks.push(({ task }) => inputTokensOf(task) < inputTokensBelow)
   for (const what of condition.uses ?? []) checks.push(({ task }) => uses(task, what))
-  if (share !== undefined) checks.push(({ keyId, task }) => placeOf(route, userOf(task) ?? keyId) < share)
+  if (share !== undefined) checks.push((request) => placeOf(route, sharerOf(request)) < share)
   return checks
 }
 
@@ -114,22 +117,16 @@ const timeCheck = ({ days, hours = "00:00-24:00", timeZone = "UTC" }: RouteCondi
   return (_, nowMs) => isWithin(clock(nowMs), window)
 }
 
-/** Characters of a user's name that count: it is the client's, of any length. */
-const MAX_USER = 512
+/** Characters of a conversation's name that count: it is the client's, of any length. */
+const MAX_NAME = 512
 
-/** Returns whom a request says that it is for, as vendors' APIs have it; undefined where it says nothing. */
-export const userOf = (task: Task): string | undefined => {
+/** Returns whom a request is for, or else what it is a turn of, or whose key it has. */
+export const sharerOf = ({ keyId, task, user }: Pick<AskedRequest, "keyId" | "task" | "user">): string => {
+  const named = user ?? userOf(task)
+  if (named !== undefined) return named
   const fields = fieldsOf(task)
-  if (!isObject(fields)) return undefined
-  const { metadata, prompt_cache_key, safety_identifier, user } = fields
-  const named = [
-    safety_identifier,
-    user,
-    isObject(metadata) ? stringAt(metadata, "user_id") : "",
-    prompt_cache_key,
-  ]
-  const found = named.find((each) => typeof each === "string" && each !== "")
-  return typeof found === "string" ? found.slice(0, MAX_USER) : undefined
+  const cached = isObject(fields) ? fields.prompt_cache_key : undefined
+  return typeof cached === "string" && cached !== "" ? cached.slice(0, MAX_NAME) : keyId
 }
 
 /**

@@ -8,7 +8,7 @@ import {
   compileConditions,
   follow,
   placeOf,
-  userOf,
+  sharerOf,
 } from "../../src/routing/conditions.ts"
 import { ask, chat } from "./world.ts"
 
@@ -124,17 +124,15 @@ describe("the way of a request", () => {
   })
 })
 
-describe("the user", () => {
-  it("is whom the request names, in the words of each API, and unnamed without", () => {
-    assert.strictEqual(userOf(saying({ safety_identifier: "s", user: "u" })), "s")
-    assert.strictEqual(userOf(saying({ user: "u", metadata: { user_id: "m" }, prompt_cache_key: "p" })), "u")
-    assert.strictEqual(userOf(saying({ user: "", metadata: { user_id: "m" }, prompt_cache_key: "p" })), "m")
-    assert.strictEqual(userOf(saying({ user: 7, metadata: { user_id: null }, prompt_cache_key: "p" })), "p")
-    assert.isUndefined(userOf(saying({ metadata: "m" })))
-    assert.strictEqual(userOf({ _tag: "Embedding", request: { input: "x", user: "u" } }), "u")
-    // A client of Messages says it in a field that chat has no word for.
-    const body = { metadata: { user_id: "m" } }
-    assert.strictEqual(userOf({ _tag: "Chat", request: ask(), mode: "whole", body }), "m")
+describe("whose share a request counts for", () => {
+  const sharer = (fields: Record<string, unknown>, user?: string) =>
+    sharerOf({ keyId: "key", task: saying(fields), user })
+
+  it("is the user's, else the conversation's, else the key's", () => {
+    assert.strictEqual(sharer({ user: "u" }, "named"), "named")
+    assert.strictEqual(sharer({ user: "u", prompt_cache_key: "p" }), "u")
+    assert.strictEqual(sharer({ user: 7, metadata: { user_id: null }, prompt_cache_key: "p" }), "p")
+    assert.strictEqual(sharer({ metadata: "m" }), "key")
   })
 })
 
