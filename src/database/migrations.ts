@@ -15,6 +15,7 @@ import addDispatched from "../../migrations/0012_add_dispatched.ts"
 import countUnpricedAttempts from "../../migrations/0013_count_unpriced_attempts.ts"
 import createTeamsAndBudgets from "../../migrations/0014_create_teams_and_budgets.ts"
 import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
+import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -39,6 +40,7 @@ export const migrations = {
   "0013_count_unpriced_attempts": countUnpricedAttempts,
   "0014_create_teams_and_budgets": createTeamsAndBudgets,
   "0018_create_budget_windows": createBudgetWindows,
+  "0020_lease_budgets": leaseBudgets,
 }
 
 const known = Object.keys(migrations)

@@ -116,6 +116,21 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
     },
     key: "budget_id, starts_at, holder",
   },
+  budget_alerts: {
+    columns: {
+      id: "bigint",
+      budget_id: "bigint",
+      starts_at: INSTANT,
+      percent: "smallint",
+      spent_nano_usd: "bigint",
+      limit_nano_usd: "bigint",
+      raised_at: INSTANT,
+      next_at: INSTANT,
+      tries: "integer",
+      sent_at: INSTANT,
+    },
+    key: "id",
+  },
   idempotency_claims: {
     columns: {
       key_id: "text",
@@ -223,7 +238,9 @@ export const neededFunctions: ReadonlyArray<string> = [
   "budget_window_start(text,text,timestamp with time zone)",
   "compact_latencies(bytea)",
   "create_ledger_day(date)",
+  "exchange_budget_leases(text,jsonb)",
   "latency_buckets(bytea)",
+  "raise_budget_alerts()",
   "touch_api_keys(text,text,text)",
 ]
 
@@ -231,6 +248,7 @@ export const neededFunctions: ReadonlyArray<string> = [
 export const neededTriggers: ReadonlyArray<string> = [
   "api_keys_announce on api_keys",
   "api_keys_announce_issuer on api_keys",
+  "budget_windows_raise on budget_windows",
   "budgets_announce on budgets",
   "teams_announce on teams",
 ]

@@ -1,4 +1,5 @@
 import { rmSync } from "node:fs"
+import { basename } from "node:path"
 import { Clock, Effect, Schedule, type Scope } from "effect"
 import { INTENT, RECORD } from "./frame.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -85,6 +86,9 @@ export class FileJournal implements Journal {
     this.acknowledge = this.#queue.acknowledge
   }
 
+  get name(): string {
+    return basename(this.#own.path)
+  }
   readonly peek: Journal["peek"]
   readonly acknowledge: Journal["acknowledge"]
   readonly appended = (): number => this.#appended

@@ -34,6 +34,8 @@ export type Done = (refusal: Refusal | undefined) => void
 
 /** Keeps finished requests for the database: what it took stays until it is acknowledged. */
 export interface Journal extends EntryQueue {
+  /** Tells it from every other, those of dead processes among them. */
+  readonly name: string
   /**
    * Queues the entry for the one write at the end of this turn of the event loop. `done` is called after that write, or
    * before `append` returns when the entry is refused at once. Forgets the intents of the entry's request.
@@ -60,6 +62,7 @@ export interface Journal extends EntryQueue {
 
 /** A dead process's journal, owned by this process now. */
 export interface Orphan {
+  readonly name: string
   readonly queue: EntryQueue
   readonly bytes: () => number
   /** The intents of each request that has no entry. They must be kept elsewhere before the first peek. */

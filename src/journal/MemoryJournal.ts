@@ -1,8 +1,10 @@
+import { randomUUID } from "node:crypto"
 import { Effect } from "effect"
 import type { Done, Entry, Journal, Refusal } from "./Journal.ts"
 
 /** In memory, gone with the process. Bounded by what its lines hold, since records differ in size. */
 export class MemoryJournal implements Journal {
+  readonly name = randomUUID()
   readonly #maxCharacters: number
   readonly #entries: Array<Entry> = []
   #characters = 0

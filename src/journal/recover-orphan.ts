@@ -1,3 +1,4 @@
+import { basename } from "node:path"
 import { Effect, Metric } from "effect"
 import { ledgerDropped, ledgerReadFailures, ledgerTornBytes } from "../observability/Metrics.ts"
 import { codeOf } from "../platform/error-code.ts"
@@ -27,6 +28,7 @@ export const recoverOrphan = Effect.fnUntraced(
     })
     yield* Effect.addFinalizer(() => Effect.sync(queue.closeFile))
     return {
+      name: basename(directory.path),
       queue,
       bytes: () => bytes,
       unfinished,

@@ -1,17 +1,24 @@
 import { Effect, Latch } from "effect"
 import type { SqlClient } from "effect/sql"
+import { answerWithin } from "../database/answer-within.ts"
 import { type EntryQueue, type Journal, type Orphan, sizeOf } from "../journal/Journal.ts"
 import type { MemoryJournal } from "../journal/MemoryJournal.ts"
 import { deliverBatch } from "./deliver-batch.ts"
+import { endLeases } from "./tables/leases.ts"
 import type { WriterHealth } from "./WriterHealth.ts"
 
 /** A batch leaves when it is full or this old, whichever comes first. */
 const BATCH_RECORDS = 500
 const BATCH_AGE = "200 millis"
 
+const LEASES_TIMEOUT = "5 seconds"
+
+/** Queues, and what they had taken at a time. */
+type Targets = Map<EntryQueue, number>
+
 interface Flush {
-  /** Queues, and what they had taken when the flush was asked for. */
-  readonly targets: Map<EntryQueue, number>
+  /** As of when it was asked for. */
+  readonly targets: Targets
   readonly resume: () => void
 }
 
@@ -21,7 +28,7 @@ export class BatchShipper {
   readonly #journal: Journal
   readonly #overflow: MemoryJournal
   readonly #health: WriterHealth
-  readonly #orphans: Array<Orphan> = []
+  readonly #orphans: Array<{ readonly orphan: Orphan; readonly after: Targets }> = []
   readonly #filled = Latch.makeUnsafe()
   readonly #batchReady = Latch.makeUnsafe()
   readonly #orphansFound = Latch.makeUnsafe()
@@ -51,8 +58,9 @@ export class BatchShipper {
     if (sizeOf(this.#journal) + sizeOf(this.#overflow) >= BATCH_RECORDS) this.#batchReady.openUnsafe()
   }
 
+  /** Takes what a dead process left; of what that was working on there are records in this one's journal by now. */
   add(orphan: Orphan): void {
-    this.#orphans.push(orphan)
+    this.#orphans.push({ orphan, after: this.#targets([this.#journal, this.#overflow]) })
     this.#filled.openUnsafe()
     this.#batchReady.openUnsafe()
   }
@@ -62,9 +70,10 @@ export class BatchShipper {
     this.#orphansFound.openUnsafe()
   }
 
-  /** Lets the flushes that wait also wait for what went from memory to the journal. */
+  /** Lets those that wait also wait for what went from memory to the journal. */
   extendFlushes(): void {
     for (const { targets } of this.#flushes) targets.set(this.#journal, this.#journal.appended())
+    for (const { after } of this.#orphans) after.set(this.#journal, this.#journal.appended())
   }
 
   /** Resolves when everything taken in so far is in the database, or fails to within `timeoutMs` (false). */
@@ -118,21 +127,39 @@ export class BatchShipper {
   })
 
   readonly #removeEmptyOrphans = Effect.gen({ self: this }, function* () {
-    for (const done of this.#orphans.filter(({ queue }) => sizeOf(queue) === 0)) {
-      yield* done.remove
+    for (const done of this.#orphans.filter(
+      ({ after, orphan }) => sizeOf(orphan.queue) === 0 && isReached(after),
+    )) {
+      // Failing, it is tried again: the journal is still there.
+      if (!(yield* this.endLeases(done.orphan.name))) return
+      yield* done.orphan.remove
       this.#orphans.splice(this.#orphans.indexOf(done), 1)
     }
   })
 
   /** Queues in the order they are shipped: first what would be lost with the process, then the oldest. */
   #queues(): ReadonlyArray<EntryQueue> {
-    return [this.#overflow, ...this.#orphans.map(({ queue }) => queue), this.#journal]
+    return [this.#overflow, ...this.#orphans.map(({ orphan }) => orphan.queue), this.#journal]
+  }
+
+  #targets(queues: ReadonlyArray<EntryQueue>): Targets {
+    return new Map(queues.map((queue) => [queue, queue.appended()]))
+  }
+
+  /** Says that everything that a process recorded is in the database. Tells whether that was heard. */
+  endLeases(holder: string): Effect.Effect<boolean> {
+    return endLeases(this.#sql, holder).pipe(
+      answerWithin(LEASES_TIMEOUT),
+      Effect.as(true),
+      Effect.catchCause((cause) =>
+        Effect.as(Effect.logWarning("budgets that a process held could not be given back", cause), false),
+      ),
+    )
   }
 
   #register(resume: () => void): Effect.Effect<void> {
     this.#journal.flush()
-    const targets = new Map(this.#queues().map((queue) => [queue, queue.appended()]))
-    const flush: Flush = { targets, resume }
+    const flush: Flush = { targets: this.#targets(this.#queues()), resume }
     this.#flushes.add(flush)
     this.#resumeFlushes()
     this.#batchReady.openUnsafe()
@@ -141,9 +168,12 @@ export class BatchShipper {
 
   #resumeFlushes(): void {
     for (const flush of this.#flushes) {
-      if ([...flush.targets].some(([queue, appended]) => queue.acknowledged() < appended)) continue
+      if (!isReached(flush.targets)) continue
       this.#flushes.delete(flush)
       flush.resume()
     }
   }
 }
+
+const isReached = (targets: Targets): boolean =>
+  ![...targets].some(([queue, appended]) => queue.acknowledged() < appended)

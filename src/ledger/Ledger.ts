@@ -50,6 +50,8 @@ export class Ledger extends Context.Service<
      * records the request as `gateway_crashed` and each of its calls as `lost`. Never fails.
      */
     readonly recordIntent: (intent: AttemptIntent) => Effect.Effect<void>
+    /** Names this process in what it is charged of budgets. */
+    readonly holder: string
     /** Resolves when everything taken in so far is in the database, or fails to within `timeoutMs` (false). */
     readonly flush: (timeoutMs: number) => Effect.Effect<boolean>
     /** Tells in words and with the code why no batch is written, although there is one; undefined when all is well. */
@@ -131,6 +133,7 @@ const make = Effect.fnUntraced(function* (journal: Journal, overflow: MemoryJour
   yield* Effect.addFinalizer(() => drain(journal, overflow, intake, shipper, flushed))
 
   return Ledger.of({
+    holder: journal.name,
     record: intake.record,
     recordIntent: intake.recordIntent,
     flush: (timeoutMs) => shipper.flush(timeoutMs),
@@ -166,7 +169,11 @@ const drain = Effect.fnUntraced(function* (
   shipper: BatchShipper,
   flushed: Effect.Effect<boolean>,
 ) {
-  if (yield* flushed) return
+  if (yield* flushed) {
+    // What was dropped may have been charged.
+    if (intake.lost() === 0) yield* shipper.endLeases(journal.name)
+    return
+  }
   yield* intake.saveOverflow(journal.forceAppend)
   const lost = sizeOf(overflow) + (journal.durable ? 0 : sizeOf(journal))
   if (lost > 0) yield* Metric.update(ledgerDropped("stopped"), lost)

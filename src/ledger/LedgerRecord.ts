@@ -1,3 +1,4 @@
+import type { Charge } from "../domain/Budget.ts"
 import type { KeyId, RequestId } from "../domain/Ids.ts"
 import type { Dispatched, ProviderErrorKind } from "../domain/ProviderError.ts"
 import type { Usage } from "../domain/Usage.ts"
@@ -38,6 +39,8 @@ export interface LedgerRecord {
   /** The routing decision, JSON. */
   readonly decision: unknown
   readonly attempts: ReadonlyArray<AttemptRecord>
+  /** What its budgets are charged; absent: it has none. */
+  readonly charges?: ReadonlyArray<Charge>
 }
 
 /** One upstream call, whether or not its answer reached the client. */
@@ -74,4 +77,6 @@ export interface AttemptIntent {
   readonly model: string
   /** Epoch milliseconds at which this call leaves. */
   readonly startedAt: number
+  /** What the request's budgets are charged so far, and at most for this call. */
+  readonly charges?: ReadonlyArray<Charge>
 }

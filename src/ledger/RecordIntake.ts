@@ -26,6 +26,7 @@ export class RecordIntake {
   /** Refusals since the last line in the log. */
   #refused = { kept: 0, dropped: 0, calls: 0 }
   #loggedAtMs = Number.NEGATIVE_INFINITY
+  #lost = 0
 
   constructor(
     journal: Journal,
@@ -39,6 +40,11 @@ export class RecordIntake {
     this.#shipper = shipper
     this.#clock = clock
     this.#health = health
+  }
+
+  /** Number of records that were dropped. */
+  lost(): number {
+    return this.#lost
   }
 
   readonly record = (record: LedgerRecord): Effect.Effect<void> =>
@@ -84,6 +90,7 @@ export class RecordIntake {
       return this.#reportRefusals(refusal)
     }
     this.#refused.dropped += 1
+    this.#lost += 1
     this.#journal.release(entry.id)
     return Effect.andThen(Metric.update(ledgerDropped(refusal), 1), this.#reportRefusals(refusal))
   }

@@ -49,6 +49,7 @@ const requestFields = <Out>(as: Kinds<Out>, record: LedgerRecord) => {
     decision: as.json(record.decision),
     attempts: as.attempts(record.attempts),
     requests: as.population(record.requests),
+    charges: as.unstored(record.charges ?? null),
   }
 }
 
@@ -91,6 +92,8 @@ interface Kinds<Out> {
   /** One where a line of an older version does not say. */
   readonly population: (n: number) => Out
   readonly json: (value: unknown) => Out
+  /** For the statement alone. */
+  readonly unstored: (value: unknown) => Out
   /** A list in the line, its length in the column. */
   readonly attempts: (attempts: ReadonlyArray<AttemptRecord>) => Out
 }
@@ -124,6 +127,7 @@ const VALUES: Kinds<unknown> = {
   count: countOf,
   population: clampInt4,
   json: (value) => value,
+  unstored: (value) => value,
   attempts: (attempts) => attempts.map((attempt) => attemptFields(VALUES, attempt)),
 }
 
@@ -165,6 +169,7 @@ const TYPES: Kinds<Kind> = {
   count: plain("bigint"),
   population: () => ({ type: "integer", stored: (value) => `coalesce(${value}, 1)` }),
   json: plain("jsonb"),
+  unstored: () => ({ type: "jsonb", stored: undefined }),
   attempts: () => ({ type: "jsonb", stored: (value) => `jsonb_array_length(${value})` }),
 }
 
@@ -183,7 +188,9 @@ const listed = (fields: Readonly<Record<string, Kind>>): ReadonlyArray<LineColum
 export const REQUEST_COLUMNS = listed(requestFields(TYPES, {} as LedgerRecord))
 export const ATTEMPT_COLUMNS = listed(attemptFields(TYPES, {} as AttemptRecord))
 
-type ColumnOf<Name> = Name extends `${infer Column}_at_ms` ? `${Column}_at` : Exclude<Name, "latency_bucket">
+type ColumnOf<Name> = Name extends `${infer Column}_at_ms`
+  ? `${Column}_at`
+  : Exclude<Name, "latency_bucket" | "charges">
 
 /** Name of a column of the table `requests`. */
 type RequestColumn = ColumnOf<keyof ReturnType<typeof requestLine>>

@@ -15,6 +15,16 @@ const Intent = Schema.Struct({
   provider: Schema.String,
   model: Schema.String,
   startedAt: Schema.Finite,
+  charges: Schema.optionalKey(
+    Schema.Array(
+      Schema.Struct({
+        budget: Schema.Int,
+        starts_at_ms: Schema.NullOr(Schema.Finite),
+        holder: Schema.String,
+        nano_usd: Schema.Int,
+      }),
+    ),
+  ),
 })
 
 const decode = Schema.decodeUnknownOption(Schema.fromJsonString(Intent))
@@ -34,6 +44,7 @@ export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefi
   const calls = lines.flatMap((line): ReadonlyArray<AttemptIntent> => Option.toArray(decode(line)))
   const [first] = calls
   if (first === undefined) return undefined
+  const { charges } = calls.at(-1) ?? first
   return {
     requests: 1,
     id: first.id,
@@ -57,6 +68,8 @@ export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefi
     costReason: "gateway_crashed",
     priceVersion: null,
     decision: null,
+    // Each note has all of the request's until then: the provider may have billed what is not known to have cost nothing.
+    ...(charges !== undefined && { charges }),
     attempts: calls.map(({ provider, model, startedAt }) => ({
       provider,
       model,

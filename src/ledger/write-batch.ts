@@ -28,8 +28,8 @@ const WASTED = wastedSums("tried")
 /**
  * Inserts a batch. Requests that are already there are left alone, and attempts, rollups and histogram are fed only
  * from the rows that were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One
- * statement is one transaction. Rollups are locked in key order, so replicas that write at the same time wait for each
- * other instead of deadlocking.
+ * statement is one transaction. Rollups and windows of budgets are locked in key order, so replicas that write at the same
+ * time wait for each other instead of deadlocking; a lease is only touched by who holds its window's lock.
  */
 const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Statement<unknown> => {
   const definitions = (columns: ReadonlyArray<LineColumn>) =>
@@ -73,6 +73,28 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
         )
       ) WITH ORDINALITY AS attempt
       RETURNING request_id, ordinal, provider, model, input_tokens, cost_nano_usd
+    ), charged AS (
+      SELECT
+        charge.budget AS budget_id, coalesce(to_timestamp(charge.starts_at_ms / 1000), '-infinity') AS starts_at,
+        charge.holder, sum(charge.nano_usd)::bigint AS nano_usd
+      FROM counted
+        CROSS JOIN jsonb_to_recordset(coalesce(counted.charges, '[]')) AS charge (
+          budget bigint, starts_at_ms double precision, holder text, nano_usd bigint
+        )
+        JOIN budgets ON budgets.id = charge.budget
+      GROUP BY 1, 2, 3
+    ), spent AS (
+      INSERT INTO budget_windows AS known (budget_id, starts_at, spent_nano_usd)
+      SELECT budget_id, starts_at, sum(nano_usd) FROM charged
+      GROUP BY budget_id, starts_at ORDER BY budget_id, starts_at
+      ON CONFLICT (budget_id, starts_at) DO UPDATE SET
+        spent_nano_usd = known.spent_nano_usd + excluded.spent_nano_usd
+      RETURNING budget_id, starts_at
+    ), settled AS (
+      UPDATE budget_leases AS lease SET settled_nano_usd = lease.settled_nano_usd + charged.nano_usd
+      FROM charged JOIN spent USING (budget_id, starts_at)
+      WHERE (lease.budget_id, lease.starts_at, lease.holder) =
+        (charged.budget_id, charged.starts_at, charged.holder)
     ), answered AS (
       SELECT
         hour, key_id, answered_by AS provider, answering_model AS model, stream, sum(asked) AS requests,

@@ -85,6 +85,7 @@ describe("a stream that fails just before a silent client would be told that it 
         "2 seconds",
       ),
     recordIntent: () => Effect.void,
+    holder: "one",
     flush: () => Effect.succeed(true),
     databaseFault: () => undefined,
     journalFault: () => undefined,

@@ -1,4 +1,5 @@
 import { Clock, Context, Effect, Exit, Layer, Result } from "effect"
+import { Budgets } from "../../src/budgets/Budgets.ts"
 import type { ModelConfig } from "../../src/catalog/model.ts"
 import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
 import type { ChatChunk, ChatRequest } from "../../src/domain/Chat.ts"
@@ -285,6 +286,7 @@ export const makeLedger = () => {
   const layer = Layer.succeed(Ledger, {
     record: (record) => Effect.sync(() => void records.push(record)),
     recordIntent: () => Effect.void,
+    holder: "one",
     flush: () => Effect.succeed(true),
     databaseFault: () => undefined,
     journalFault: () => undefined,
@@ -313,7 +315,13 @@ export const replica = Effect.map(
     Layer.fresh(
       InferenceEndpoints.layer.pipe(
         Layer.provideMerge(Inference.layer),
-        Layer.provide([attempts, Idempotency.layerNoDeps, RateLimits.layerMemory, admission]),
+        Layer.provide([
+          attempts,
+          Idempotency.layerNoDeps,
+          RateLimits.layerMemory,
+          Budgets.layerNone,
+          admission,
+        ]),
       ),
     ),
   ),

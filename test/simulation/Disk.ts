@@ -5,6 +5,7 @@ import type { Process } from "./Process.ts"
 
 /** What one process has written: what is left of it when it dies. */
 interface Directory {
+  readonly name: string
   owner: Process
   readonly records: Array<Entry>
   acknowledged: number
@@ -26,6 +27,7 @@ export class Disk {
   readonly #takes: () => boolean
   readonly #maxRecords: number
   readonly #directories = new Set<Directory>()
+  #made = 0
   /** How often each request was written, by its id. */
   readonly written = new Map<string, number>()
 
@@ -49,7 +51,13 @@ export class Disk {
   }
 
   #journalOf(process: Process): Journal {
-    const own: Directory = { owner: process, records: [], acknowledged: 0, intents: new Map() }
+    const own: Directory = {
+      name: `disk-${this.#made++}`,
+      owner: process,
+      records: [],
+      acknowledged: 0,
+      intents: new Map(),
+    }
     this.#directories.add(own)
     let waiting: Array<Write> = []
     const write = (writes: ReadonlyArray<Write>) => {
@@ -100,6 +108,7 @@ export class Disk {
       return undefined
     }
     return {
+      name: own.name,
       ...queueOf(own),
       append: (entry, done) => append({ id: entry.id, entry, done }),
       appendNow: (entry) => (isFull() ? "journal_full" : appendNow(entry)),
@@ -119,6 +128,7 @@ export class Disk {
       if (directory.owner.alive) continue
       directory.owner = process
       return {
+        name: directory.name,
         queue: queueOf(directory),
         bytes: () => 0,
         unfinished: [...directory.intents.values()],

@@ -5,6 +5,7 @@ import { answerWithin } from "../../database/answer-within.ts"
 import { failureCode } from "../../database/failure-code.ts"
 import { ledgerDaysDropped } from "../../observability/Metrics.ts"
 import { Ledger } from "../Ledger.ts"
+import { forgetLeases } from "./leases.ts"
 import { createDaysAhead, dropPartition, expiredPartitions } from "./partitions.ts"
 import { rollUp } from "./roll-up.ts"
 
@@ -53,6 +54,7 @@ const upkeepRound = Effect.fnUntraced(function* (
 ) {
   yield* createDaysAhead(sql, DAYS_AHEAD).pipe(answerWithin(STATEMENT_TIMEOUT))
   yield* rollUp(sql)
+  yield* forgetLeases(sql).pipe(answerWithin(STATEMENT_TIMEOUT))
   if (retentionDays !== undefined) yield* dropExpired(sql, ledger, retentionDays)
 })
 

@@ -28,6 +28,7 @@ const upkeep = (options: { retentionDays?: number; flushed?: boolean } = {}) =>
       Layer.fresh(LedgerUpkeep.layer).pipe(
         Layer.provide(
           Layer.mock(Ledger, {
+            holder: "one",
             flush: () => Effect.succeed(options.flushed ?? true),
             databaseFault: () => undefined,
             journalFault: () => undefined,
