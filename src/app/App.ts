@@ -4,6 +4,7 @@ import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
 import { Authenticator } from "../auth/Authenticator.ts"
 import { KeyChanges } from "../auth/KeyChanges.ts"
+import { Budgets } from "../budgets/Budgets.ts"
 import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
@@ -46,6 +47,12 @@ const claimPool = Database.layerPool({
   maxConnections: 4,
   statementTimeoutMs: 5_000,
 })
+/** Budgets: one statement at a time, for all requests that wait. */
+const budgetPool = Database.layerPool({
+  applicationName: "llm-gateway budgets",
+  maxConnections: 2,
+  statementTimeoutMs: 5_000,
+})
 const ledgerPool = Database.layerPool({
   applicationName: "llm-gateway ledger",
   maxConnections: 2,
@@ -72,9 +79,13 @@ const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
 
 const ledger = LedgerUpkeep.layer.pipe(Layer.provideMerge(Ledger.layer), Layer.provide(ledgerPool))
 
+const budgets = Layer.unwrap(Effect.map(Ledger, ({ holder }) => Budgets.layer(holder))).pipe(
+  Layer.provide(budgetPool),
+)
+
 const inference = Inference.layer.pipe(
   Layer.provide(Attempts.layer),
-  Layer.provide([routing, RateLimits.layer]),
+  Layer.provide([routing, RateLimits.layer, budgets]),
   Layer.provideMerge(ledger),
 )
 

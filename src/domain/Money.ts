@@ -14,3 +14,9 @@ export const toUsd = (nano: number | bigint): number => Number(nano) / NANO_PER_
 
 /** Returns the nearest whole number of nano-dollars. The input must be finite and >= 0. */
 export const fromUsd = (usd: number): NanoUsd => NanoUsd.make(Math.round(usd * NANO_PER_USD))
+
+/** Plain decimal dollars, at most nine places: never exponent notation. */
+export const decimalUsd = (nanoUsd: number): string =>
+  toUsd(nanoUsd)
+    .toFixed(9)
+    .replace(/\.?0+$/, "")

@@ -1,4 +1,5 @@
 import { Data } from "effect"
+import type { GatewayError } from "./GatewayError.ts"
 import type { Usage } from "./Usage.ts"
 
 /**
@@ -30,6 +31,7 @@ export type ProviderErrorKind =
   | "client_deadline" // the client's own deadline passed, too early to hold it against the provider
   | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
   | "reset" // connection lost after the request was sent: may have been billed
+  | "held_back" // never sent: it may cost more than a budget has left
 
 /**
  * Who has to act so that the same request succeeds: its client, nobody (the content is what it is), nobody as long as
@@ -75,6 +77,7 @@ export const dispositions: Readonly<Record<ProviderErrorKind, Disposition>> = {
   client_too_slow: { blame: "client", retry: "never", fallback: "no", breaker: "ignore" },
   connect: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
   reset: { blame: "provider", retry: "once", fallback: "yes", breaker: "count" },
+  held_back: { blame: "client", retry: "never", fallback: "yes", breaker: "ignore" },
 }
 
 /**
@@ -126,6 +129,8 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly code?: string
   /** What the provider says that the attempt used, where it answered something that is no answer. */
   readonly usage?: Usage
+  /** What the client is told where the gateway itself held the call back. */
+  readonly refusal?: GatewayError
   /** True where the call never left, which the kind does not say. */
   readonly unsent?: true
   /** True where what is used up is a quota of this model alone. */
@@ -149,6 +154,6 @@ const uncertain: ReadonlySet<ProviderErrorKind> = new Set([
 ])
 
 export const dispatchedOf = ({ kind, unsent }: ProviderError): Dispatched => {
-  if (unsent === true || kind === "connect") return "no"
+  if (unsent === true || kind === "connect" || kind === "held_back") return "no"
   return uncertain.has(kind) ? "unknown" : "answered"
 }

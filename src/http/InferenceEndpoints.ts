@@ -293,7 +293,9 @@ const keepAliveClock = Effect.gen(function* () {
 
 /** Tells whether repeating the request would bring the same answer, so that this one may be kept. */
 const isKept = ({ result }: Outcome): boolean =>
-  Result.isSuccess(result) || (result.failure.final && result.failure.status < 500)
+  Result.isSuccess(result) ||
+  // One that says when to come back does not last.
+  (result.failure.final && result.failure.status < 500 && result.failure.retryAfterMs === undefined)
 
 /** Returns the error that ended a request before it was understood. */
 const endOf = (cause: Cause.Cause<GatewayError>): GatewayError => {

@@ -34,7 +34,7 @@ export const openAiFormat: ErrorFormat = {
   body: (error) => ({
     error: {
       message: error.detail,
-      type: openAiType(error.status),
+      type: error.code === "budget_exceeded" ? "insufficient_quota" : openAiType(error.status),
       param: error.param ?? null,
       code: error.upstreamCode ?? error.code,
     },
@@ -130,7 +130,9 @@ export const storedError = (
   if (format.headers !== undefined) Object.assign(headers, format.headers(requestId))
   headers["content-type"] = format.contentType
   if (error.final) headers["x-should-retry"] = "false"
-  else if (RETRY_AFTER_STATUSES.has(error.status)) {
+  // A budget that is used up is whole again in its next window.
+  const comesBack = error.final ? error.status === 429 && error.retryAfterMs !== undefined : true
+  if (comesBack && RETRY_AFTER_STATUSES.has(error.status)) {
     headers["retry-after"] = retryAfterSeconds(error.retryAfterMs ?? 1000)
   }
   if (error.status === 401) headers["www-authenticate"] = "Bearer"

@@ -1,5 +1,5 @@
 import { Result } from "effect"
-import { toUsd } from "../domain/Money.ts"
+import { decimalUsd } from "../domain/Money.ts"
 import type { Outcome, Progress } from "../inference/Outcome.ts"
 import type { RateLimitState } from "../limits/RateLimits.ts"
 import { commonHeaders } from "./error-response.ts"
@@ -16,6 +16,8 @@ export const progressHeaders = (
   headers["x-gateway-attempts"] = String(progress.attemptCount)
   headers["server-timing"] = serverTiming(progress)
   if (progress.rateLimit !== undefined) Object.assign(headers, rateLimitFields(progress.rateLimit))
+  if (progress.budgetRemaining !== undefined)
+    headers["x-gateway-budget-remaining"] = decimalUsd(progress.budgetRemaining)
   if (progress.candidate !== undefined) {
     headers["x-gateway-provider"] = progress.candidate.provider.name
     headers["x-gateway-model"] = progress.candidate.model.name
@@ -95,9 +97,3 @@ const goDuration = (ms: number): string => {
   const seconds = (ms - minutes * 60_000) / 1000
   return minutes === 0 ? `${seconds}s` : `${minutes}m${seconds}s`
 }
-
-/** Plain decimal dollars, at most nine places: never exponent notation. */
-const decimalUsd = (nanoUsd: number): string =>
-  toUsd(nanoUsd)
-    .toFixed(9)
-    .replace(/\.?0+$/, "")

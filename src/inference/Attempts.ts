@@ -1,4 +1,5 @@
 import { Clock, Context, Effect, Exit, Layer } from "effect"
+import type { Reservation } from "../budgets/Spending.ts"
 import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
@@ -24,6 +25,7 @@ import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
+import { Reservations } from "./Reservations.ts"
 import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
@@ -82,6 +84,7 @@ const make = Effect.gen(function* () {
   const update = yield* updater
   const waysBack = { breakers, clock, retryBudget }
   const report = makeReport()
+  const reservations = new Reservations(gateway.limits.defaultMaxOutputTokens)
   const traced = otlpEndpoint !== undefined
 
   /** Makes one upstream call, recorded and learned from however it ends. */
@@ -90,12 +93,30 @@ const make = Effect.gen(function* () {
     candidate: Candidate,
     next: Candidate | undefined,
     call: UpstreamCall<A>,
+  ): Effect.Effect<Answered<A>, ProviderError> => {
+    const { budgets } = request.recorder
+    return budgets === undefined
+      ? attemptWith(request, candidate, next, call, undefined)
+      : Effect.flatMap(reservations.reserve(budgets, candidate, request.recorder), (reservation) =>
+          attemptWith(request, candidate, next, call, reservation),
+        )
+  }
+
+  const attemptWith = <A extends AnswerSummary>(
+    request: Running<A>,
+    candidate: Candidate,
+    next: Candidate | undefined,
+    call: UpstreamCall<A>,
+    reservation: Reservation | undefined,
   ): Effect.Effect<Answered<A>, ProviderError> =>
     Effect.suspend(() => {
       const { recorder, recordIntent, deadlineAt } = request
       const last = request.failures.at(-1)
       // The wait after that one may have lasted longer than it should.
-      if (last !== undefined && recorder.now() >= deadlineAt) return Effect.fail(last)
+      if (last !== undefined && recorder.now() >= deadlineAt) {
+        reservation?.settle(0)
+        return Effect.fail(last)
+      }
       const startedAt = recorder.attemptStarted()
       const startedMs = monotonicMsUnsafe(clock)
       const remainingMs = deadlineAt - startedAt
@@ -148,6 +169,7 @@ const make = Effect.gen(function* () {
               call.race,
             )
             recorder.attemptEnded(record)
+            if (reservation !== undefined) reservations.settle(reservation, candidate, recorder, record)
             if (record.outcome !== "timeout") request.wayBack.release()
             const ms = tookMs()
             measure(update, candidate, record, ms)
@@ -174,6 +196,7 @@ const make = Effect.gen(function* () {
     Effect.tapError(attempt(request, candidate, next, call), (error) => {
       const { recorder } = request
       request.failures.push(error)
+      if (error.kind === "held_back") return Effect.void
       if (error.kind === "timeout") request.timeouts += 1
       const reported = report(candidate.key, error, recorder)
       const { code, kind, param } = error

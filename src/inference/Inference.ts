@@ -1,5 +1,6 @@
 import { Cause, Context, Deferred, Effect, Exit, Layer, Result } from "effect"
 import type { Principal } from "../auth/Principal.ts"
+import { Budgets } from "../budgets/Budgets.ts"
 import { Settings } from "../config/Settings.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { inputTokensOf } from "../domain/Task.ts"
@@ -10,7 +11,14 @@ import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
 import type { AnswerSink } from "./AnswerSink.ts"
 import { Attempts } from "./Attempts.ts"
-import { aborted, clientLeft, defect, fromRateLimit, fromRouting } from "./failures.ts"
+import {
+  aborted,
+  clientLeft,
+  defect,
+  fromBudgetsUnavailable,
+  fromRateLimit,
+  fromRouting,
+} from "./failures.ts"
 import type { InferenceRequest } from "./InferenceRequest.ts"
 import type { Answer, Outcome } from "./Outcome.ts"
 import { RefusalLog } from "./RefusalLog.ts"
@@ -79,6 +87,7 @@ const make = Effect.gen(function* () {
   const router = yield* Router
   const attempts = yield* Attempts
   const ledger = yield* Ledger
+  const budgets = yield* Budgets
   const refusals = yield* makeRefusalLog(ledger)
   const stopped = yield* Deferred.make<never, GatewayError>()
   const traced = otlpEndpoint !== undefined
@@ -113,6 +122,10 @@ const make = Effect.gen(function* () {
     const deadline = deadlineOf(configuredMs, request.deadlineMs)
     const remainingMs = recorder.startedAt + deadline.ms - planningAt
     const { keyId, models: allowed } = principal
+    recorder.budgets = yield* Effect.mapError(
+      budgets.of(principal.budgets, request.attribution),
+      () => fromBudgetsUnavailable,
+    )
     const planned = router.plan({
       requestedModel,
       task,
@@ -122,6 +135,7 @@ const make = Effect.gen(function* () {
       session: request.session,
       allowed,
       remainingMs,
+      bounded: recorder.budgets && { outputTokens: gateway.limits.defaultMaxOutputTokens },
     })
     const plan = yield* Effect.mapError(planned, fromRouting)
     recorder.planned(plan, planningAt)

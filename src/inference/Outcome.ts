@@ -24,6 +24,8 @@ export interface Progress {
   /** Upstream calls, one under way included. */
   readonly attemptCount: number
   readonly rateLimit: RateLimitState | undefined
+  /** Nano-dollars that are left of the budget that is nearest to its end; undefined: the request has none. */
+  readonly budgetRemaining: number | undefined
   readonly latencyMs: number
   readonly timings: Timings
 }

@@ -1,5 +1,6 @@
 import type { Clock, Result } from "effect"
 import type { Principal } from "../auth/Principal.ts"
+import type { RequestBudgets } from "../budgets/Budgets.ts"
 import { costOf } from "../catalog/cost.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
@@ -13,6 +14,8 @@ import type { InferenceRequest } from "./InferenceRequest.ts"
 import type { Answer, Outcome, Progress, Timings } from "./Outcome.ts"
 import type { StreamedAnswer } from "./StreamedAnswer.ts"
 
+const NO_CHARGES = {}
+
 /** Notes on one request while it runs: mutable, owned by its fiber, turned into its ledger record at its end. */
 export class RequestRecorder {
   readonly requestId: RequestId
@@ -25,6 +28,8 @@ export class RequestRecorder {
   request: InferenceRequest | undefined
   plan: Plan | undefined
   rateLimit: RateLimitState | undefined
+  /** Undefined: no budget is concerned. */
+  budgets: RequestBudgets | undefined
   /** Set when the answer is a stream. */
   stream: StreamedAnswer | undefined
   /** True once the record is written. A request has one, even if its client is then told something else. */
@@ -96,6 +101,7 @@ export class RequestRecorder {
       provider: provider.name,
       model: model.name,
       startedAt,
+      ...(this.budgets !== undefined && { charges: this.budgets.charges() }),
     }
   }
 
@@ -107,6 +113,7 @@ export class RequestRecorder {
       candidate: stream?.committed === true ? stream.candidate : undefined,
       attemptCount: this.attemptCount,
       rateLimit: this.rateLimit,
+      budgetRemaining: this.budgets?.remaining(),
       latencyMs: this.now() - this.startedAt,
       timings: this.#timings(this.#underWay * this.now() - this.#startsMs),
     }
@@ -121,6 +128,7 @@ export class RequestRecorder {
       attempts: this.attempts,
       attemptCount: this.attempts.length,
       rateLimit: this.rateLimit,
+      budgetRemaining: this.budgets?.remaining(),
       latencyMs: this.now() - this.startedAt,
       timings: this.#timings(0),
     }
@@ -159,7 +167,16 @@ export class RequestRecorder {
       priceVersion: answer?.cost.priceVersion ?? null,
       decision: this.plan?.decision ?? null,
       attempts: this.attempts,
+      ...this.#charges(),
     }
+  }
+
+  /** Returns what the request is charged, now that no call follows. */
+  #charges(): Pick<LedgerRecord, "charges"> {
+    if (this.budgets === undefined) return NO_CHARGES
+    this.budgets.close()
+    const charges = this.budgets.charges()
+    return charges.length === 0 ? NO_CHARGES : { charges }
   }
 
   /** Prices what the client got of a stream that ended too early: it was produced, and will be billed. */

@@ -1,5 +1,8 @@
 /** Errors of the story in the client's words. Pure; the one place where inference's failures get codes. */
+
+import type { BudgetExceeded } from "../budgets/Accounts.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import { decimalUsd } from "../domain/Money.ts"
 import {
   dispositions,
   isAboutRequest,
@@ -30,6 +33,55 @@ export const fromRateLimit = (error: RateLimited): GatewayError =>
     detail: `This key may send ${error.state.limit} requests per minute.`,
     retryAfterMs: error.retryAfterMs,
   })
+
+export const fromBudgetsUnavailable = new GatewayError({
+  code: "budget_unavailable",
+  detail: "What is left of the budgets of this request cannot be asked for at the moment. Retry shortly.",
+  retryAfterMs: 1_000,
+})
+
+/** Says which budget does not suffice, what the request would take, what is left, what would fit and when there is more. */
+export const fromBudgetExceeded = (
+  { budget, leftNanoUsd, neededNanoUsd, resetMs }: BudgetExceeded,
+  asked: {
+    readonly inputTokens: number
+    readonly outputTokens: number
+    /** Output tokens with which it would fit; 0: none. */
+    readonly fitting: number
+    /** Epoch milliseconds. */
+    readonly nowMs: number
+  },
+): GatewayError => {
+  const { fitting, inputTokens, nowMs, outputTokens } = asked
+  const window = budget.period === "total" ? "in total" : `per ${budget.period}`
+  const advice =
+    fitting > 0 && fitting < outputTokens ? ` With an output limit of ${fitting} tokens it would fit.` : ""
+  const reset =
+    resetMs === null
+      ? "It does not reset by itself: ask the gateway's operator for more."
+      : `It resets at ${new Date(nowMs + resetMs).toISOString().slice(0, 19)}Z.`
+  return new GatewayError({
+    code: "budget_exceeded",
+    detail:
+      `${ownerOf(budget)} budget of ${dollars(budget.limitNanoUsd)} ${window} has ${dollars(leftNanoUsd)} left, and this ` +
+      `request may cost ${dollars(neededNanoUsd)}: about ${inputTokens} tokens of input and up to ${outputTokens} of output.` +
+      `${advice} ${reset}`,
+    ...(resetMs !== null && { retryAfterMs: resetMs }),
+  })
+}
+
+const ownerOf = ({ scope, subject }: BudgetExceeded["budget"]): string => {
+  switch (scope) {
+    case "key":
+      return "The API key's"
+    case "gateway":
+      return "The gateway's"
+    default:
+      return `The ${scope} ${subject}'s`
+  }
+}
+
+const dollars = (nanoUsd: number): string => `$${decimalUsd(nanoUsd)}`
 
 export const fromRouting = (error: ModelNotFound | ModelNotAllowed | NoCandidate): GatewayError => {
   switch (error._tag) {
@@ -91,7 +143,11 @@ const clientDeadline = new GatewayError({
  * The client's view of a request that no provider answered. Its own mistakes come back as the provider put them;
  * our trouble with a provider (credentials, quota, outages) is never shown as the client's.
  */
-export const fromProviders = (failures: ReadonlyArray<ProviderError>): GatewayError => {
+export const fromProviders = (all: ReadonlyArray<ProviderError>): GatewayError => {
+  // What was never sent explains a request only where nothing was.
+  const failures = all.filter(({ refusal }) => refusal === undefined)
+  const held = all.at(-1)?.refusal
+  if (failures.length === 0 && held !== undefined) return held
   const last = failures.at(-1)
   if (last === undefined) return timedOut()
   if (last.kind === "client_deadline") return clientDeadline

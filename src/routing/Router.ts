@@ -38,6 +38,8 @@ interface PlanInput extends AskedRequest {
   readonly allowed: ReadonlySet<string> | undefined
   /** Milliseconds until the request's deadline. */
   readonly remainingMs: number
+  /** Set of a request that a budget bounds: no model without a price, and no answer that is longer unless it asks for one. */
+  readonly bounded?: { readonly outputTokens: number } | undefined
 }
 
 /**

@@ -1,6 +1,7 @@
 import { Result } from "effect"
+import type { ModelConfig } from "../catalog/model.ts"
 import type { RouteConfig } from "../config/GatewayConfig.ts"
-import type { Task } from "../domain/Task.ts"
+import { outputLimitOf, type Task, withOutputLimit } from "../domain/Task.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
 import { prepareAccepted } from "./capabilities.ts"
 import type { Exclusion, ExclusionRule } from "./exclusion.ts"
@@ -31,9 +32,11 @@ export const prepareCalls = (
   targets: ReadonlyArray<Target>,
   {
     allowed,
+    bounded,
     requestedModel,
     task,
   }: {
+    readonly bounded?: { readonly outputTokens: number } | undefined
     readonly allowed: ReadonlySet<string> | undefined
     readonly requestedModel: string
     readonly task: Task
@@ -50,14 +53,16 @@ export const prepareCalls = (
   const refused: Array<Exclusion> = []
   for (const target of targets) {
     const names = { provider: target.provider.name, model: target.model.name }
-    const rule = unavailable(target, allowed, requestedModel, task)
+    const rule =
+      unavailable(target, allowed, requestedModel, task) ??
+      (bounded !== undefined && target.model.price === undefined ? UNPRICED : undefined)
     if (rule !== undefined) {
       excluded.push({ ...names, ...rule })
       continue
     }
     const found = prepareAccepted(
       target,
-      task,
+      bounded === undefined ? task : limited(task, target.model, bounded.outputTokens, windowTokens),
       windowTokens,
       rules,
       learned.concerning(target.key, task, nowMs),
@@ -73,6 +78,24 @@ export const prepareCalls = (
   return ready.some(({ target }) => !isTripped(target.key))
     ? { ready, lastResorts: refusing, excluded: [...excluded, ...refused] }
     : { ready: [...ready, ...refusing], lastResorts: [], excluded }
+}
+
+const UNPRICED: ExclusionRule = {
+  rule: "unsupported",
+  param: "model",
+  text: "It has no price here, and a budget bounds what the request may cost.",
+}
+
+/** Returns the task with a limit of its answer, where its client sets none. */
+const limited = (
+  task: Task,
+  { contextWindow, maxOutputTokens }: ModelConfig,
+  outputTokens: number,
+  inputTokens: number,
+): Task => {
+  if (outputLimitOf(task) !== undefined) return task
+  const room = Math.max(1, (contextWindow ?? Number.POSITIVE_INFINITY) - inputTokens)
+  return withOutputLimit(task, Math.min(outputTokens, maxOutputTokens ?? outputTokens, room))
 }
 
 /** Tells why a target is not for the key; undefined when it is. */

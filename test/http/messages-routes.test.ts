@@ -27,6 +27,7 @@ const outcome = (result: Outcome["result"]): Outcome => ({
   candidate: undefined,
   attemptCount: 1,
   rateLimit: undefined,
+  budgetRemaining: undefined,
   latencyMs: 1,
   timings: { authMs: 0, routeMs: 0, upstreamMs: 1 },
   plan: undefined,

@@ -36,6 +36,7 @@ const progress: Progress = {
   candidate: undefined,
   attemptCount: 1,
   rateLimit: undefined,
+  budgetRemaining: undefined,
   latencyMs: 0,
   timings: { authMs: 0, routeMs: 0, upstreamMs: 0 },
 }

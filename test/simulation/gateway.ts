@@ -1,6 +1,7 @@
 import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Authenticator } from "../../src/auth/Authenticator.ts"
+import { Budgets } from "../../src/budgets/Budgets.ts"
 import type { ModelConfig, Price } from "../../src/catalog/model.ts"
 import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
 import { InferenceEndpoints } from "../../src/http/InferenceEndpoints.ts"
@@ -122,7 +123,7 @@ export const startGateway = ({ edges, idempotency, journal, limits }: Surroundin
           Layer.provideMerge(Inference.layer),
           Layer.provide(Attempts.layer),
           Layer.provideMerge(routing),
-          Layer.provide([Idempotency.layerNoDeps, RateLimits.layerMemory, admission]),
+          Layer.provide([Idempotency.layerNoDeps, RateLimits.layerMemory, Budgets.layerNone, admission]),
           Layer.provide(Ledger.layerOn(journal, OVERFLOW_CHARACTERS)),
           Layer.provide([
             edges,

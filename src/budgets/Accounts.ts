@@ -1,0 +1,326 @@
+import { Data } from "effect"
+import type { Budget } from "../domain/Budget.ts"
+import { Lease } from "./Lease.ts"
+import type { LeaseAnswer, LeaseAsk } from "./LeaseStore.ts"
+
+/** A budget has not enough left for what a request may cost. */
+export class BudgetExceeded extends Data.TaggedError("BudgetExceeded")<{
+  readonly budget: Budget
+  readonly neededNanoUsd: number
+  readonly leftNanoUsd: number
+  /** Milliseconds until the next window; null: there is none. */
+  readonly resetMs: number | null
+}> {}
+
+/** What is left of a budget cannot be asked for at the moment. */
+export class BudgetsUnavailable extends Data.TaggedError("BudgetsUnavailable") {}
+
+/** A request that waits until every budget that it concerns has been asked. */
+interface Waiter {
+  readonly accounts: ReadonlyArray<Account>
+  readonly nanoUsd: number
+  readonly done: (outcome: ReadonlyArray<Lease> | BudgetExceeded | BudgetsUnavailable) => void
+  /** Exchanges that it has waited for. */
+  rounds: number
+}
+
+/** Time constant of how fast a budget is spent, and the time after which nobody is taken to come again. */
+const DEMAND_MS = 1_000
+/** Free beside this many times what was lately reserved in a second is worth returning. */
+const AMPLE = 2
+/** Between two exchanges of a budget that nobody waits for. */
+const HEARTBEAT_MS = 1_000
+const REFILL_EVERY_MS = 50
+/** What was left is believed for so long: an exhausted budget is not asked for by every request that it refuses. */
+const BELIEVED_MS = 250
+/** A request that others overtook so often is told to come back. */
+const MAX_ROUNDS = 10
+/** Budgets of one exchange. */
+const MAX_ASKS = 500
+/** An account without a reservation that nobody asks for is forgotten. */
+const FORGOTTEN_AFTER_MS = 600_000
+
+/** One budget as this process knows it. */
+class Account {
+  budget: Budget
+  lease: Lease | undefined
+  /** What neither was spent nor is anybody's, and the limit, as of the last answer. */
+  left = 0
+  limit: number
+  /** False once the database says that there is no such budget. */
+  exists = true
+  askedAtMs = Number.NEGATIVE_INFINITY
+  answeredAtMs = Number.NEGATIVE_INFINITY
+  /** The last ask was granted less than it wanted. */
+  isDry = false
+  /** The last ask has no answer, and may have been granted all the same. */
+  isUnsure = false
+  waiting = 0
+  #demand = 0
+  #demandAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(budget: Budget) {
+    this.budget = budget
+    this.limit = budget.limitNanoUsd
+  }
+
+  leaseAt(nowMs: number): Lease | undefined {
+    return this.lease !== undefined && nowMs < this.lease.endsAtMs ? this.lease : undefined
+  }
+
+  has(nanoUsd: number, nowMs: number): boolean {
+    if (!this.exists) return true
+    const lease = this.leaseAt(nowMs)
+    return lease !== undefined && lease.free >= nanoUsd
+  }
+
+  /** What a request could have at most, as far as is known. */
+  reach(nowMs: number): number {
+    return Math.max(0, this.left) + Math.max(0, this.leaseAt(nowMs)?.free ?? 0)
+  }
+
+  noteDemand(nanoUsd: number, nowMs: number): void {
+    this.#demand = this.demandAt(nowMs) + nanoUsd
+    this.#demandAtMs = nowMs
+  }
+
+  /** What was reserved within the last second or so. */
+  demandAt(nowMs: number): number {
+    const passedMs = nowMs - this.#demandAtMs
+    return passedMs > 3 * DEMAND_MS ? 0 : this.#demand * Math.exp(-passedMs / DEMAND_MS)
+  }
+
+  wanted(nowMs: number): number {
+    return this.left < 0 ? 0 : Math.ceil(AMPLE * this.demandAt(nowMs))
+  }
+
+  runsLow(nowMs: number): boolean {
+    const lease = this.leaseAt(nowMs)
+    return lease !== undefined && (lease.free < 0 || lease.free < this.wanted(nowMs) / 2)
+  }
+
+  isDue(nowMs: number): boolean {
+    if (this.waiting > 0) return true
+    const sinceMs = nowMs - this.askedAtMs
+    if (sinceMs >= HEARTBEAT_MS) return this.isActive
+    if (this.leaseAt(nowMs) === undefined) return false
+    if (this.left < 0 && this.lease !== undefined && this.lease.free > 0) return true
+    return !this.isDry && sinceMs >= REFILL_EVERY_MS && this.runsLow(nowMs)
+  }
+
+  get isActive(): boolean {
+    return this.isUnsure || (this.lease !== undefined && (this.lease.open > 0 || this.lease.free !== 0))
+  }
+}
+
+export type { Account }
+
+/**
+ * Every budget of which this process holds something, and the requests that wait for more. It knows no time and no database: it
+ * says what to ask for, and is told the answers, one exchange after the other.
+ */
+export class Accounts {
+  readonly #accounts = new Map<number, Account>()
+  /** Budgets of which leases were forgotten that are the database's to remember. */
+  readonly #forgotten = new Set<number>()
+  #waiters: Array<Waiter> = []
+
+  of(budget: Budget): Account {
+    const known = this.#accounts.get(budget.id)
+    if (known !== undefined) {
+      known.budget = budget
+      return known
+    }
+    const account = new Account(budget)
+    this.#accounts.set(budget.id, account)
+    return account
+  }
+
+  get hasWaiting(): boolean {
+    return this.#waiters.length > 0
+  }
+
+  /** Reserves in all accounts or in none. Undefined: the database has to be asked. */
+  reserve(
+    accounts: ReadonlyArray<Account>,
+    nanoUsd: number,
+    nowMs: number,
+  ): ReadonlyArray<Lease> | BudgetExceeded | undefined {
+    if (this.#canReserve(accounts, nanoUsd, nowMs)) return take(accounts, nanoUsd, nowMs)
+    for (const account of accounts) {
+      if (nowMs - account.answeredAtMs >= BELIEVED_MS || account.leaseAt(nowMs) === undefined) continue
+      if (nanoUsd > account.reach(nowMs)) return exceeded(account, nanoUsd, nowMs)
+    }
+    return undefined
+  }
+
+  /** Has the request wait for exchanges; returns what ends its waiting. */
+  wait(accounts: ReadonlyArray<Account>, nanoUsd: number, done: Waiter["done"]): () => void {
+    const waiter: Waiter = { accounts, nanoUsd, done, rounds: 0 }
+    this.#waiters.push(waiter)
+    for (const account of accounts) account.waiting += 1
+    return () => this.#leave(waiter)
+  }
+
+  /** Tells whether an exchange is due. */
+  isDue(nowMs: number): boolean {
+    if (this.#waiters.length > 0) return true
+    for (const account of this.#accounts.values()) if (account.isDue(nowMs)) return true
+    return false
+  }
+
+  /** Tells whether there will be something to ask for, though nobody comes. */
+  get isActive(): boolean {
+    for (const account of this.#accounts.values()) if (account.isActive) return true
+    return false
+  }
+
+  /** Returns what is to be asked for now; what is given back is so from here on. */
+  asks(nowMs: number): ReadonlyArray<LeaseAsk> {
+    const asks: Array<LeaseAsk> = []
+    for (const account of this.#accounts.values()) {
+      if (asks.length === MAX_ASKS) break
+      if (!account.isDue(nowMs)) {
+        this.#forgetIdle(account, nowMs)
+        continue
+      }
+      account.askedAtMs = nowMs
+      const { budget, waiting } = account
+      // One whose window is over by this clock may not be by the database's.
+      const { lease } = account
+      const wanted = account.wanted(nowMs)
+      if (waiting === 0) lease?.giveBack(AMPLE * wanted)
+      let [least, need] = [0, 0]
+      if (waiting > 0) {
+        for (const waiter of this.#waiters) {
+          if (!waiter.accounts.includes(account)) continue
+          least = least === 0 ? waiter.nanoUsd : Math.min(least, waiter.nanoUsd)
+          need += waiter.nanoUsd
+        }
+      }
+      asks.push({
+        budgetId: budget.id,
+        startsAtMs: lease?.startsAtMs ?? null,
+        returned: lease?.returned ?? 0,
+        charged: lease?.charged ?? (this.#forgotten.has(budget.id) ? null : 0),
+        least,
+        need: Math.min(need, budget.limitNanoUsd),
+        want: Math.min(Math.max(need, wanted), budget.limitNanoUsd),
+      })
+    }
+    for (const waiter of this.#waiters) waiter.rounds += 1
+    return asks
+  }
+
+  /** Takes the answers to `asks`, which were sent at `sentMs`, and ends the waiting that they end. */
+  answered(
+    asks: ReadonlyArray<LeaseAsk>,
+    answers: ReadonlyArray<LeaseAnswer>,
+    sentMs: number,
+    nowMs: number,
+  ): void {
+    const byId = new Map(answers.map((answer) => [answer.budgetId, answer]))
+    for (const ask of asks) {
+      const account = this.#accounts.get(ask.budgetId)
+      const answer = byId.get(ask.budgetId)
+      if (account === undefined) continue
+      account.exists = answer !== undefined
+      account.isUnsure = false
+      if (answer === undefined) account.lease = undefined
+      else note(account, ask, answer, sentMs, nowMs)
+    }
+    this.#resume(new Set(asks.map(({ budgetId }) => budgetId)), nowMs)
+  }
+
+  /** Ends the waiting of everybody who needs what could not be asked for. */
+  failed(asks: ReadonlyArray<LeaseAsk>, nowMs: number): void {
+    const asked = new Set(asks.map(({ budgetId }) => budgetId))
+    for (const id of asked) {
+      const account = this.#accounts.get(id)
+      if (account !== undefined) account.isUnsure = true
+    }
+    for (const waiter of [...this.#waiters]) {
+      const { accounts, done, nanoUsd } = waiter
+      if (!accounts.some((account) => asked.has(account.budget.id) && !account.has(nanoUsd, nowMs))) continue
+      this.#leave(waiter)
+      done(new BudgetsUnavailable())
+    }
+  }
+
+  #canReserve(accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): boolean {
+    for (const account of accounts) {
+      // Those who wait come first.
+      if (account.waiting > 0 || !account.has(nanoUsd, nowMs)) return false
+    }
+    return true
+  }
+
+  #resume(answered: ReadonlySet<number>, nowMs: number): void {
+    for (const waiter of [...this.#waiters]) {
+      const { accounts, done, nanoUsd, rounds } = waiter
+      if (rounds === 0) continue
+      const lacking = accounts.filter((account) => !account.has(nanoUsd, nowMs))
+      const refusing = lacking.find(
+        (account) => answered.has(account.budget.id) && nanoUsd > account.reach(nowMs),
+      )
+      if (lacking.length > 0 && refusing === undefined && rounds < MAX_ROUNDS) continue
+      this.#leave(waiter)
+      if (refusing !== undefined) done(exceeded(refusing, nanoUsd, nowMs))
+      else done(lacking.length > 0 ? new BudgetsUnavailable() : take(accounts, nanoUsd, nowMs))
+    }
+  }
+
+  #leave(waiter: Waiter): void {
+    const at = this.#waiters.indexOf(waiter)
+    if (at === -1) return
+    this.#waiters.splice(at, 1)
+    for (const account of waiter.accounts) account.waiting -= 1
+  }
+
+  #forgetIdle(account: Account, nowMs: number): void {
+    if (account.waiting > 0 || account.isActive || (account.lease?.open ?? 0) > 0) return
+    if (nowMs - account.askedAtMs < FORGOTTEN_AFTER_MS) return
+    this.#accounts.delete(account.budget.id)
+    if (account.lease !== undefined) this.#forgotten.add(account.budget.id)
+  }
+}
+
+const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> => {
+  const leases: Array<Lease> = []
+  for (const account of accounts) {
+    const lease = account.leaseAt(nowMs)
+    if (!account.exists || lease === undefined) continue
+    lease.reserve(nanoUsd)
+    account.noteDemand(nanoUsd, nowMs)
+    leases.push(lease)
+  }
+  return leases
+}
+
+const note = (account: Account, ask: LeaseAsk, answer: LeaseAnswer, sentMs: number, nowMs: number): void => {
+  const { granted, startsAtMs } = answer
+  const endsAtMs = answer.endsInMs === null ? Number.POSITIVE_INFINITY : sentMs + answer.endsInMs
+  const { lease } = account
+  if (lease !== undefined && lease.startsAtMs === startsAtMs) {
+    // Also where that is less than before: a database that was restored knows best.
+    lease.granted = granted
+    lease.endsAtMs = endsAtMs
+  } else {
+    account.lease = new Lease(answer.budgetId, startsAtMs, endsAtMs, answer)
+  }
+  account.left = answer.leftNanoUsd
+  account.limit = answer.limitNanoUsd
+  account.answeredAtMs = nowMs
+  account.isDry = (account.lease?.free ?? 0) < ask.want
+}
+
+const exceeded = (account: Account, neededNanoUsd: number, nowMs: number): BudgetExceeded =>
+  new BudgetExceeded({
+    budget: { ...account.budget, limitNanoUsd: account.limit },
+    neededNanoUsd,
+    leftNanoUsd: account.reach(nowMs),
+    resetMs:
+      account.lease === undefined || account.lease.endsAtMs === Number.POSITIVE_INFINITY
+        ? null
+        : account.lease.endsAtMs - nowMs,
+  })

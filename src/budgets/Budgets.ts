@@ -1,0 +1,168 @@
+import { Clock, Context, Effect, Latch, Layer } from "effect"
+import type { Attribution } from "../domain/Attribution.ts"
+import type { Budget, Charge } from "../domain/Budget.ts"
+import { monotonicMsUnsafe } from "../platform/monotonic.ts"
+import { type Account, Accounts, BudgetExceeded, BudgetsUnavailable } from "./Accounts.ts"
+import { LeaseStore } from "./LeaseStore.ts"
+import { SharedBudgets } from "./SharedBudgets.ts"
+import { type Reservation, Spending } from "./Spending.ts"
+
+/** Every budget that one request counts against. */
+export interface RequestBudgets {
+  /**
+   * Reserves what one call may cost, of all budgets or of none. Waits for the database only where this process does not hold
+   * enough.
+   */
+  readonly reserve: (nanoUsd: number) => Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable>
+  /** See `Spending`. */
+  readonly charges: () => ReadonlyArray<Charge>
+  /** Ends the request: what was reserved for calls that were never made is free again. */
+  readonly close: () => void
+  /** Nano-dollars that could be spent of the budget that is nearest to its end; undefined where that is not known. */
+  readonly remaining: () => number | undefined
+  /** Share of that budget that is used up, 0 to 1. */
+  readonly used: () => number
+}
+
+const none = Effect.succeed(undefined)
+
+/** Between two exchanges that nobody waits for. */
+const TICK_MS = 50
+/** A process that starts reads the budgets in so much time, or the database does not answer. */
+const KNOWN_WITHIN = "1 second"
+
+/**
+ * Holds spending within every budget, over all processes: each spends what it holds of a budget, asks the database for more
+ * before it runs dry, and per request near the end. What a request was charged is settled by its record in the ledger.
+ */
+export class Budgets extends Context.Service<
+  Budgets,
+  {
+    /** Returns the budgets of a request; undefined: it has none. */
+    readonly of: (
+      own: ReadonlyArray<Budget>,
+      attribution: Attribution,
+    ) => Effect.Effect<RequestBudgets | undefined, BudgetsUnavailable>
+  }
+>()("gateway/budgets/Budgets") {
+  static readonly layerNone = Layer.succeed(Budgets, { of: () => none })
+
+  /** Over the database. */
+  static readonly layer = (holder: string) =>
+    this.layerNoDeps(holder).pipe(Layer.provide([LeaseStore.layerPostgres(holder), SharedBudgets.layer]))
+
+  /** `holder` names this process in the ledger. */
+  static readonly layerNoDeps = (holder: string) =>
+    Layer.effect(
+      Budgets,
+      Effect.suspend(() => make(holder)),
+    )
+}
+
+const make = Effect.fnUntraced(function* (holder: string) {
+  const store = yield* LeaseStore
+  const shared = yield* SharedBudgets
+  const clock = yield* Clock.Clock
+  const accounts = new Accounts()
+  const wanted = Latch.makeUnsafe(false)
+  let reachable = true
+
+  const exchange = Effect.gen(function* () {
+    const sentMs = monotonicMsUnsafe(clock)
+    const asks = accounts.asks(sentMs)
+    if (asks.length === 0) return
+    yield* Effect.matchEffect(store.exchange(asks), {
+      onSuccess: (answers) => {
+        accounts.answered(asks, answers, sentMs, monotonicMsUnsafe(clock))
+        if (reachable) return Effect.void
+        reachable = true
+        return Effect.logInfo("budgets can be asked for again")
+      },
+      onFailure: ({ cause }) => {
+        accounts.failed(asks, monotonicMsUnsafe(clock))
+        if (!reachable) return Effect.void
+        reachable = false
+        return Effect.logWarning("budgets cannot be asked for; what is held of them is spent", { cause })
+      },
+    })
+  })
+  const round = Effect.suspend(() => {
+    wanted.closeUnsafe()
+    return exchange
+  }).pipe(
+    Effect.andThen(
+      Effect.suspend(() => {
+        if (accounts.hasWaiting) return Effect.void
+        const idle = wanted.await
+        // Those who hold nothing any more are woken by a request.
+        return accounts.isActive ? Effect.raceFirst(idle, Effect.sleep(TICK_MS)) : idle
+      }),
+    ),
+  )
+  yield* Effect.forkScoped(Effect.forever(round))
+
+  const reserve = (
+    concerned: ReadonlyArray<Account>,
+    spending: Spending,
+    wish: number,
+  ): Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable> =>
+    Effect.suspend(() => {
+      // Whoever has used up a budget is not to be answered for nothing either.
+      const nanoUsd = Math.max(1, Math.ceil(wish))
+      const nowMs = monotonicMsUnsafe(clock)
+      const reserved = accounts.reserve(concerned, nanoUsd, nowMs)
+      if (reserved instanceof BudgetExceeded) return Effect.fail(reserved)
+      if (reserved !== undefined) {
+        if (concerned.some((account) => account.runsLow(nowMs))) wanted.openUnsafe()
+        return Effect.succeed(spending.reserved(reserved, nanoUsd))
+      }
+      return Effect.callback((resume) => {
+        const leave = accounts.wait(concerned, nanoUsd, (outcome) => {
+          if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable)
+            return resume(Effect.fail(outcome))
+          // Noted at once: a request that is interrupted now settles it all the same.
+          resume(Effect.succeed(spending.reserved(outcome, nanoUsd)))
+        })
+        wanted.openUnsafe()
+        return Effect.sync(leave)
+      })
+    })
+
+  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets => {
+    const concerned = budgets.map((budget) => accounts.of(budget))
+    const spending = new Spending(holder)
+    const tightest = (): Account | undefined => {
+      const nowMs = monotonicMsUnsafe(clock)
+      const known = concerned.filter((account) => account.exists && account.answeredAtMs > 0)
+      return known.toSorted((one, other) => one.reach(nowMs) - other.reach(nowMs))[0]
+    }
+    return {
+      reserve: (nanoUsd) => reserve(concerned, spending, nanoUsd),
+      charges: () => spending.charges(),
+      close: () => spending.close(),
+      remaining: () => tightest()?.reach(monotonicMsUnsafe(clock)),
+      used: () => {
+        const account = tightest()
+        if (account === undefined || account.limit === 0) return 0
+        return Math.max(0, 1 - account.reach(monotonicMsUnsafe(clock)) / account.limit)
+      },
+    }
+  }
+
+  return Budgets.of({
+    of: (own, attribution) => {
+      const others = shared.of(attribution)
+      if (others === undefined) {
+        return Effect.andThen(
+          Effect.timeoutOrElse(shared.known, {
+            duration: KNOWN_WITHIN,
+            orElse: () => Effect.fail(new BudgetsUnavailable()),
+          }),
+          Effect.sync(() => open([...own, ...(shared.of(attribution) ?? [])])),
+        )
+      }
+      if (own.length === 0 && others.length === 0) return none
+      return Effect.sync(() => open(others.length === 0 ? own : [...own, ...others]))
+    },
+  })
+})

@@ -1,0 +1,36 @@
+/** Below, what an estimate is wrong by is a number of tokens, such as a vendor's own prompt; above, a factor. */
+const LONG_TOKENS = 1_000
+const MOST_FACTOR = 8
+const MOST_TOKENS = 20_000
+/** Of a model that has not answered yet: how its vendor counts is not known. */
+const UNKNOWN: Margin = { tokens: 256, factor: 1.2 }
+/** Share of a margin that an answer without need of it takes away. */
+const FADE = 0.01
+
+interface Margin {
+  readonly tokens: number
+  readonly factor: number
+}
+
+/** By how much more than estimated each model's vendor counts: the most of late, so that what is reserved is enough. */
+export class InputMargins {
+  readonly #margins = new Map<string, Margin>()
+
+  /** Returns the input tokens that are to be expected at most. `key` is `provider/model`, of which there are few. */
+  above(key: string, estimated: number): number {
+    const { factor, tokens } = this.#margins.get(key) ?? UNKNOWN
+    return Math.ceil(estimated * factor + tokens)
+  }
+
+  observe(key: string, estimated: number, counted: number): void {
+    const { factor, tokens } = this.#margins.get(key) ?? UNKNOWN
+    const faded = { factor: factor - (factor - 1) * FADE, tokens: tokens * (1 - FADE) }
+    const missing = counted - estimated
+    this.#margins.set(
+      key,
+      estimated >= LONG_TOKENS
+        ? { ...faded, factor: Math.max(faded.factor, Math.min(MOST_FACTOR, 1 + missing / estimated)) }
+        : { ...faded, tokens: Math.max(faded.tokens, Math.min(MOST_TOKENS, missing)) },
+    )
+  }
+}

@@ -1,0 +1,113 @@
+import { Effect } from "effect"
+import type { BudgetExceeded } from "../budgets/Accounts.ts"
+import type { RequestBudgets } from "../budgets/Budgets.ts"
+import type { Reservation } from "../budgets/Spending.ts"
+import { costOf } from "../catalog/cost.ts"
+import { ProviderError } from "../domain/ProviderError.ts"
+import { inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
+import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
+import type { Candidate } from "../routing/plan.ts"
+import { fromBudgetExceeded, fromBudgetsUnavailable } from "./failures.ts"
+import { InputMargins } from "./InputMargins.ts"
+import type { RequestRecorder } from "./RequestRecorder.ts"
+
+/** Holds calls back that may cost more than the budgets of their request have left. */
+export class Reservations {
+  readonly #margins = new InputMargins()
+  readonly #unstatedTokens: number
+
+  /** `unstatedTokens` bounds an answer of which neither the request nor the model says how long it may be. */
+  constructor(unstatedTokens: number) {
+    this.#unstatedTokens = unstatedTokens
+  }
+
+  /** Reserves what a call may cost at most: all of its input, and as much output as it may have. */
+  reserve(
+    budgets: RequestBudgets,
+    candidate: Candidate,
+    recorder: RequestRecorder,
+  ): Effect.Effect<Reservation, ProviderError> {
+    const task = recorder.request?.task
+    const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
+    const inputTokens = task === undefined ? 0 : this.#margins.above(candidate.key, inputTokensOf(task))
+    const most = (output: number) => mostOf(candidate, task, inputTokens, output, recorder.startedAt)
+    return Effect.mapError(budgets.reserve(most(outputTokens)), (refused) => {
+      const refusal =
+        refused._tag === "BudgetsUnavailable"
+          ? fromBudgetsUnavailable
+          : fromBudgetExceeded(refused, {
+              ...{ inputTokens, outputTokens },
+              fitting: fittingTokens(refused, outputTokens, most),
+              nowMs: recorder.now(),
+            })
+      return heldBack(candidate, refusal)
+    })
+  }
+
+  /** Settles what an attempt cost, as far as anybody knows, and learns how its vendor counts. */
+  settle(
+    reservation: Reservation,
+    { key }: Candidate,
+    recorder: RequestRecorder,
+    record: AttemptRecord,
+  ): void {
+    reservation.settle(chargeOf(record))
+    const task = recorder.request?.task
+    if (record.usage === null || record.usageEstimated || task === undefined) return
+    this.#margins.observe(key, inputTokensOf(task), record.usage.inputTokens)
+  }
+}
+
+/**
+ * Returns what an attempt is charged: its cost, nothing where the provider cannot bill it, and undefined where it may have been
+ * billed without a count.
+ */
+const chargeOf = ({
+  costNanoUsd,
+  dispatched,
+  outcome,
+  upstreamStatus,
+}: Pick<AttemptRecord, "costNanoUsd" | "dispatched" | "outcome" | "upstreamStatus">): number | undefined => {
+  if (costNanoUsd !== null) return costNanoUsd
+  if (dispatched === "no") return 0
+  const isError = dispatched === "answered" && outcome !== "success" && (upstreamStatus ?? 200) >= 400
+  return isError ? 0 : undefined
+}
+
+/** Writing to a cache may cost more than reading the input, and is none of the client's choice everywhere. */
+const mostOf = (
+  { model }: Candidate,
+  task: Task | undefined,
+  inputTokens: number,
+  outputTokens: number,
+  startedAt: number,
+): number => {
+  const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
+  const tier = task?.request.service_tier
+  const tiers = typeof tier === "string" ? [{ serviceTier: tier }, {}] : [{}]
+  for (const named of tiers) {
+    const costs = [usage, { ...usage, cacheWriteTokens: inputTokens }].map(
+      (each) => costOf(model.price, { ...each, ...named }, startedAt).nanoUsd ?? Number.NaN,
+    )
+    const most = Math.max(...costs)
+    if (!Number.isNaN(most)) return most
+  }
+  return 0
+}
+
+/** Returns the most output tokens with which the call would have fitted; 0 for none. */
+const fittingTokens = (
+  { leftNanoUsd }: BudgetExceeded,
+  outputTokens: number,
+  most: (outputTokens: number) => number,
+): number => {
+  const input = most(0)
+  const perToken = outputTokens === 0 ? 0 : (most(outputTokens) - input) / outputTokens
+  return perToken === 0 || leftNanoUsd <= input ? 0 : Math.floor((leftNanoUsd - input) / perToken)
+}
+
+const heldBack = (
+  { model, provider }: Candidate,
+  refusal: ReturnType<typeof fromBudgetExceeded>,
+): ProviderError =>
+  new ProviderError({ kind: "held_back", provider: provider.name, model: model.name, refusal })
