@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   providers: ["domain", "platform", "catalog", "config", "tokens"],
   auth: ["domain", "platform", "config", "database", "observability"],
   limits: ["domain", "platform", "config", "observability"],
-  budgets: ["domain", "platform", "database"],
+  budgets: ["domain", "platform", "config", "database", "observability"],
   idempotency: ["domain", "platform", "database", "responses"],
   journal: ["platform", "observability"],
   ledger: ["domain", "config", "database", "observability", "journal"],

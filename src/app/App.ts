@@ -4,6 +4,7 @@ import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
 import { Authenticator } from "../auth/Authenticator.ts"
 import { KeyChanges } from "../auth/KeyChanges.ts"
+import { Alerts } from "../budgets/Alerts.ts"
 import { Budgets } from "../budgets/Budgets.ts"
 import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
@@ -80,6 +81,7 @@ const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
 const ledger = LedgerUpkeep.layer.pipe(Layer.provideMerge(Ledger.layer), Layer.provide(ledgerPool))
 
 const budgets = Layer.unwrap(Effect.map(Ledger, ({ holder }) => Budgets.layer(holder))).pipe(
+  Layer.merge(Alerts.layer),
   Layer.provide(budgetPool),
 )
 

@@ -1,6 +1,7 @@
-import { Clock, Context, Effect, Latch, Layer } from "effect"
+import { Clock, Context, Effect, Latch, Layer, Metric } from "effect"
 import type { Attribution } from "../domain/Attribution.ts"
 import type { Budget, Charge } from "../domain/Budget.ts"
+import { budgetRefusals } from "../observability/Metrics.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type Account, Accounts, BudgetExceeded, BudgetsUnavailable } from "./Accounts.ts"
 import { LeaseStore } from "./LeaseStore.ts"
@@ -137,7 +138,13 @@ const make = Effect.fnUntraced(function* (holder: string) {
       return known.toSorted((one, other) => one.reach(nowMs) - other.reach(nowMs))[0]
     }
     return {
-      reserve: (nanoUsd) => reserve(concerned, spending, nanoUsd),
+      reserve: (nanoUsd) =>
+        Effect.tapError(reserve(concerned, spending, nanoUsd), (refused) =>
+          Metric.update(
+            budgetRefusals(refused._tag === "BudgetExceeded" ? refused.budget.scope : "unavailable"),
+            1,
+          ),
+        ),
       charges: () => spending.charges(),
       close: () => spending.close(),
       remaining: () => tightest()?.reach(monotonicMsUnsafe(clock)),

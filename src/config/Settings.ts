@@ -27,6 +27,8 @@ import {
 } from "./setting.ts"
 import { anthropicUrl, geminiUrl, openAiUrl } from "./vendor-urls.ts"
 
+const WebhookSecret = textThat("must have at least 24 characters", (value) => value.length >= 24)
+
 /**
  * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
  * them for people; a test compares the former.
@@ -45,6 +47,10 @@ const table = {
   databaseUrl: secret("DATABASE_URL", urlOf("postgres", "postgresql")),
   dataDir: text("DATA_DIR", FilePath, "./data"),
   redisUrl: secret("REDIS_URL", urlOf("redis", "rediss")),
+  /** Absent = alerts are log lines and a metric alone. */
+  alertWebhookUrl: secret("ALERT_WEBHOOK_URL", urlOf("http", "https")),
+  /** Absent = messages are not signed. */
+  alertWebhookSecret: secret("ALERT_WEBHOOK_SECRET", WebhookSecret),
   maxBodyBytes: number("MAX_BODY_BYTES", wholeNumber(1, 104_857_600), 33_554_432),
   /** Single requests are kept this long, rollups for ever. Absent = requests too. */
   retentionDays: number("RETENTION_DAYS", wholeNumber(1, 36_500), undefined),

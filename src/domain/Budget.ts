@@ -1,6 +1,6 @@
 /** Whose spending a budget bounds; `gateway`: everybody's together. */
 export const BUDGET_SCOPES = ["key", "team", "user", "tag", "gateway"] as const
-type BudgetScope = (typeof BUDGET_SCOPES)[number]
+export type BudgetScope = (typeof BUDGET_SCOPES)[number]
 
 /** Windows by the calendar of the budget's time zone; `total` has no end. A week begins on Monday. */
 export const BUDGET_PERIODS = ["hour", "day", "week", "month", "total"] as const

@@ -1,6 +1,7 @@
 import { Effect, Layer, Metric, type Scope } from "effect"
 import { constVoid } from "effect/Function"
 import { version } from "../config/version.ts"
+import type { BudgetScope } from "../domain/Budget.ts"
 import type { ProviderErrorKind } from "../domain/ProviderError.ts"
 
 /**
@@ -126,6 +127,19 @@ export const bodyBytesInFlight = gauge(
 export const eventLoopDelay = gauge("gateway_event_loop_delay_seconds", "Recent delay of the event loop")
 
 export const rateLimited = counter("gateway_rate_limited_total", "Requests refused by a key's rate limit")
+
+/** `unavailable`: the database did not say what is left. */
+export const budgetRefusals = counters<readonly [scope: BudgetScope | "unavailable"]>(
+  "gateway_budget_refused_total",
+  "Calls held back since a budget had not enough left",
+  ["scope"],
+)
+
+export const budgetAlerts = counters<readonly [scope: BudgetScope]>(
+  "gateway_budget_alerts_total",
+  "Shares of budgets that were spent, each once",
+  ["scope"],
+)
 
 /** Reasons that begin with `key` are the key's own share, the others the whole process. */
 export const shed = counters<
