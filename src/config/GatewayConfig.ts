@@ -306,6 +306,10 @@ export const StatedRoute = snakeCased({
     share,
     "of `score`, `fastest`, `cheapest`: share by which a challenger must beat the route's leader, 0 to 1",
   ),
+  saveFrom: optional(
+    share,
+    "of `score`: used-up share of a request's budget, 0 to 1, from which cost weighs more, and alone at its end",
+  ),
   hedge: optional(
     snakeCased({
       traffic: required(numberBetween(0, 0.5), "most hedges, as a share of the route's requests, 0 to 0.5"),
@@ -370,8 +374,10 @@ export interface RouteCandidate extends CandidateRef {
  * A route with all of its rules. It has no candidates when its last condition sends every request on, and when nobody listed
  * any for `auto` and no provider has a chat model.
  */
-export interface RouteConfig extends Required<Omit<StatedRoute, "candidates" | "hedge" | "parameters">> {
+export interface RouteConfig
+  extends Required<Omit<StatedRoute, "candidates" | "hedge" | "parameters" | "saveFrom">> {
   readonly name: string
+  readonly saveFrom?: number
   readonly hedge?: NonNullable<StatedRoute["hedge"]>
   readonly candidates: ReadonlyArray<RouteCandidate>
   /** By the path of the parameter in chat. */

@@ -3,7 +3,7 @@ import type { ReportFault } from "./GatewayFile.ts"
 
 /** The rules by which each strategy goes, unless a route states those that it has. */
 
-type Rules = Pick<RouteConfig, "weights" | "exploration" | "hysteresis">
+type Rules = Pick<RouteConfig, "weights" | "exploration" | "hysteresis" | "saveFrom">
 
 const usual: Rules = { weights: { latency: 0.6, cost: 0.4 }, exploration: 0, hysteresis: 0 }
 
@@ -17,7 +17,7 @@ const defaults: Readonly<Record<Strategy, Rules>> = {
 }
 
 const statable: Readonly<Record<Strategy, ReadonlyArray<keyof Rules>>> = {
-  score: ["weights", "exploration", "hysteresis"],
+  score: ["weights", "exploration", "hysteresis", "saveFrom"],
   fastest: ["exploration", "hysteresis"],
   cheapest: ["hysteresis"],
   priority: [],
@@ -28,10 +28,10 @@ const statable: Readonly<Record<Strategy, ReadonlyArray<keyof Rules>>> = {
 export const rulesOf = (route: StatedRoute, report: ReportFault): Rules => {
   const { strategy } = route
   const rules = { ...defaults[strategy] }
-  for (const rule of ["weights", "exploration", "hysteresis"] as const) {
+  for (const rule of ["weights", "exploration", "hysteresis", "saveFrom"] as const) {
     if (route[rule] === undefined) continue
     if (statable[strategy].includes(rule)) Object.assign(rules, { [rule]: route[rule] })
-    else report([rule], meaningless(strategy))
+    else report([rule === "saveFrom" ? "save_from" : rule], meaningless(strategy))
   }
   // Who counts nothing but dollars pays nobody for time.
   if (strategy === "cheapest" && route.hedge !== undefined) report(["hedge"], meaningless(strategy))

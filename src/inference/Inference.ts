@@ -135,7 +135,10 @@ const make = Effect.gen(function* () {
       session: request.session,
       allowed,
       remainingMs,
-      bounded: recorder.budgets && { outputTokens: gateway.limits.defaultMaxOutputTokens },
+      bounded: recorder.budgets && {
+        outputTokens: gateway.limits.defaultMaxOutputTokens,
+        used: recorder.budgets.used,
+      },
     })
     const plan = yield* Effect.mapError(planned, fromRouting)
     recorder.planned(plan, planningAt)

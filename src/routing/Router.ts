@@ -28,7 +28,7 @@ import {
 import { planHedge } from "./plan-hedge.ts"
 import { prepareCalls } from "./prepare-calls.ts"
 import { type Observation, Statistics } from "./Statistics.ts"
-import { arrange, isByPrediction } from "./strategy.ts"
+import { arrange, isByPrediction, weightsAt } from "./strategy.ts"
 import { type ListedModel, listModels, routesByName, type Target } from "./targets.ts"
 
 interface PlanInput extends AskedRequest {
@@ -39,7 +39,13 @@ interface PlanInput extends AskedRequest {
   /** Milliseconds until the request's deadline. */
   readonly remainingMs: number
   /** Set of a request that a budget bounds: no model without a price, and no answer that is longer unless it asks for one. */
-  readonly bounded?: { readonly outputTokens: number } | undefined
+  readonly bounded?:
+    | {
+        readonly outputTokens: number
+        /** Share of the budget that is used up, 0 to 1. */
+        readonly used: () => number
+      }
+    | undefined
 }
 
 /**
@@ -143,6 +149,10 @@ const make = Effect.fnUntraced(function* () {
     }
 
     const { rules } = route
+    const weights =
+      rules.saveFrom === undefined || input.bounded === undefined
+        ? rules.weights
+        : weightsAt(rules, input.bounded.used())
     const conversation = conversationOf(task, input.keyId, input.session)
     const request = { task, conversation, nowMs }
     const outputLimit = outputLimitOf(task)
@@ -151,7 +161,7 @@ const make = Effect.fnUntraced(function* () {
       conversation !== undefined && rules.strategy === "weighted"
         ? () => pointOf(`${route.name} ${conversation}`)
         : () => random.nextDoubleUnsafe()
-    const candidates = byScore(first, rules.weights, request)
+    const candidates = byScore(first, weights, request)
     const choice = arrange(candidates, rules, draw)
     let chosenBy: ChosenBy = candidates.length === 1 ? "only_candidate" : choice.by
     let { probability } = choice
@@ -182,7 +192,7 @@ const make = Effect.fnUntraced(function* () {
       }
     }
     const largerContext =
-      onlyLarger || larger.ready.length === 0 ? [] : byScore(larger.ready, rules.weights, request)
+      onlyLarger || larger.ready.length === 0 ? [] : byScore(larger.ready, weights, request)
     arrange(largerContext, rules, draw)
     const { lastResorts } = onlyLarger ? larger : usual
     const [asked] = candidates
@@ -193,9 +203,7 @@ const make = Effect.fnUntraced(function* () {
     return Result.succeed({
       route: route.name,
       candidates:
-        lastResorts.length === 0
-          ? candidates
-          : [...candidates, ...byScore(lastResorts, rules.weights, request)],
+        lastResorts.length === 0 ? candidates : [...candidates, ...byScore(lastResorts, weights, request)],
       largerContext,
       hedge,
       decision: {
@@ -203,7 +211,7 @@ const make = Effect.fnUntraced(function* () {
         ...(via.length === 0 ? {} : { requested_route: requestedModel, via }),
         strategy: rules.strategy,
         mode: modeOf(task),
-        weights: rules.weights,
+        weights,
         estimated_input_tokens: inputTokens,
         ...(task._tag === "Chat" && outputLimit !== undefined && { output_limit: outputLimit }),
         ...(conversation !== undefined && { expected_turns: Math.round(10 * conversations.rest) / 10 }),

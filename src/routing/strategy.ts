@@ -1,9 +1,12 @@
 /** A route's own order of its candidates. Pure: the one place that knows what each strategy means. */
 import type { RouteConfig, Strategy } from "../config/GatewayConfig.ts"
-import type { Tier } from "./score.ts"
+import type { Tier, Weights } from "./score.ts"
 
 export interface Rules
-  extends Pick<RouteConfig, "strategy" | "weights" | "exploration" | "hysteresis" | "hedge" | "parameters"> {
+  extends Pick<
+    RouteConfig,
+    "strategy" | "weights" | "exploration" | "hysteresis" | "hedge" | "parameters" | "saveFrom"
+  > {
   /** `provider/model` -> place in the order as written; candidates first, then those for longer prompts. */
   readonly places: ReadonlyMap<string, number>
   /** `provider/model` -> weight in the draw; only of weighted routes. */
@@ -12,6 +15,7 @@ export interface Rules
 
 export const rulesOf = (route: RouteConfig): Rules => {
   const { candidates, exploration, hedge, hysteresis, largerContext, parameters, strategy, weights } = route
+  const { saveFrom } = route
   const places = new Map<string, number>()
   for (const { model, provider } of [...candidates, ...largerContext]) {
     places.set(`${provider}/${model}`, places.size)
@@ -20,7 +24,21 @@ export const rulesOf = (route: RouteConfig): Rules => {
   for (const { model, provider, weight = 0 } of candidates) {
     if (weight > 0) shares.set(`${provider}/${model}`, weight)
   }
-  return { strategy, weights, exploration, hysteresis, parameters, places, shares, ...(hedge && { hedge }) }
+  return {
+    ...{ strategy, weights, exploration, hysteresis, parameters, places, shares },
+    ...(hedge && { hedge }),
+    ...(saveFrom !== undefined && { saveFrom }),
+  }
+}
+
+/** Returns the weights of a request of whose budget so much is used up. */
+export const weightsAt = (
+  { saveFrom, weights }: Pick<Rules, "saveFrom" | "weights">,
+  used: number,
+): Weights => {
+  if (saveFrom === undefined || used <= saveFrom) return weights
+  const latency = Math.max(0, (weights.latency * (1 - used)) / (1 - saveFrom))
+  return { latency, cost: 1 - latency }
 }
 
 interface Placeable {

@@ -170,6 +170,29 @@ describe("order", () => {
       assert.deepStrictEqual(yield* keys(), ["b/m", "a/m"])
     }))
 
+  test(
+    "goes over to the cheaper as a budget nears its end, where the route says so",
+    () =>
+      Effect.gen(function* () {
+        yield* answered("a/m", 3_000)
+        yield* answered("b/m", 300)
+        for (const budgetUsed of [undefined, 0.5]) {
+          const { candidates } = yield* plan(budgetUsed === undefined ? {} : { budgetUsed })
+          assert.deepStrictEqual(
+            candidates.map(({ key }) => key),
+            ["b/m", "a/m"],
+          )
+        }
+        const { candidates, decision } = yield* plan({ budgetUsed: 1 })
+        assert.deepStrictEqual(
+          candidates.map(({ key }) => key),
+          ["a/m", "b/m"],
+        )
+        assert.deepStrictEqual(decision.weights, { latency: 0, cost: 1 })
+      }),
+    autoWith({ saveFrom: 0.5 }),
+  )
+
   test("puts a candidate that fails after every healthy one, however fast and cheap", () =>
     Effect.gen(function* () {
       yield* answered("a/m", 10)

@@ -20,10 +20,13 @@ interface Wish {
   readonly allowed?: ReadonlyArray<string>
   readonly keyId?: string
   readonly headers?: Readonly<Record<string, string>>
+  /** Share of a budget that is used up, where the request has one. */
+  readonly budgetUsed?: number
 }
 
 export const plan = ({
   allowed,
+  budgetUsed,
   embed,
   headers,
   keyId = "key",
@@ -39,6 +42,7 @@ export const plan = ({
       headers: headers && new Map(Object.entries(headers)),
       allowed: allowed && new Set(allowed),
       remainingMs: 60_000,
+      bounded: budgetUsed === undefined ? undefined : { outputTokens: 100, used: () => budgetUsed },
     }),
   )
 export const keys = (wish?: Wish) =>

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import type { RouteCandidate, Strategy } from "../../src/config/GatewayConfig.ts"
 import type { Tier } from "../../src/routing/score.ts"
-import { arrange, rulesOf } from "../../src/routing/strategy.ts"
+import { arrange, rulesOf, weightsAt } from "../../src/routing/strategy.ts"
 import { refs, route } from "./world.ts"
 
 interface Placed {
@@ -151,5 +151,25 @@ describe("weighted", () => {
       }),
       { numRuns: 50 },
     )
+  })
+})
+
+describe("weights as a budget nears its end", () => {
+  const rules = (saveFrom?: number) => ({
+    weights: { latency: 0.6, cost: 0.4 },
+    ...(saveFrom !== undefined && { saveFrom }),
+  })
+
+  it("stay as they are below the share that a route states, and where it states none", () => {
+    assert.deepStrictEqual(weightsAt(rules(), 1), { latency: 0.6, cost: 0.4 })
+    assert.deepStrictEqual(weightsAt(rules(0.8), 0.8), { latency: 0.6, cost: 0.4 })
+  })
+
+  it("go over to cost alone, evenly", () => {
+    const { cost, latency } = weightsAt(rules(0.8), 0.9)
+    assert.closeTo(latency, 0.3, 1e-9)
+    assert.closeTo(cost, 0.7, 1e-9)
+    assert.deepStrictEqual(weightsAt(rules(0.8), 1), { latency: 0, cost: 1 })
+    assert.deepStrictEqual(weightsAt(rules(1), 1), { latency: 0.6, cost: 0.4 })
   })
 })
