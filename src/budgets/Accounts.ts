@@ -204,8 +204,8 @@ export class Accounts {
         returned: lease?.returned ?? 0,
         charged: lease?.charged ?? (this.#forgotten.has(budget.id) ? null : 0),
         least,
-        need: Math.min(need, budget.limitNanoUsd),
-        want: Math.min(Math.max(need, wanted), budget.limitNanoUsd),
+        need,
+        want: Math.max(need, wanted),
       })
     }
     for (const waiter of this.#waiters) waiter.rounds += 1

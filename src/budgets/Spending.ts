@@ -3,6 +3,8 @@ import type { Lease } from "./Lease.ts"
 
 /** What a request reserved for one call, until it is known what that cost. */
 export interface Reservation {
+  /** Says that the call leaves: whatever happens then, it may cost as much. */
+  readonly use: () => void
   /** Replaces what was reserved by what it cost; undefined: nobody knows, and it stays as it is. */
   readonly settle: (nanoUsd: number | undefined) => void
 }
@@ -11,7 +13,7 @@ export interface Reservation {
 export class Spending {
   readonly #holder: string
   readonly #charged = new Map<Lease, number>()
-  readonly #open = new Set<Reservation>()
+  readonly #unused = new Set<Reservation>()
 
   constructor(holder: string) {
     this.#holder = holder
@@ -20,22 +22,26 @@ export class Spending {
   /** Notes what was reserved in these leases. */
   reserved(leases: ReadonlyArray<Lease>, nanoUsd: number): Reservation {
     for (const lease of leases) this.#add(lease, nanoUsd)
+    let isSettled = false
     const reservation: Reservation = {
+      use: () => void this.#unused.delete(reservation),
       settle: (cost = nanoUsd) => {
-        if (!this.#open.delete(reservation)) return
+        if (isSettled) return
+        isSettled = true
+        this.#unused.delete(reservation)
         for (const lease of leases) {
           lease.settle(nanoUsd, cost)
           this.#add(lease, cost - nanoUsd)
         }
       },
     }
-    this.#open.add(reservation)
+    this.#unused.add(reservation)
     return reservation
   }
 
   /** Gives back what was reserved for calls that were never made. */
   close(): void {
-    for (const { settle } of [...this.#open]) settle(0)
+    for (const { settle } of [...this.#unused]) settle(0)
   }
 
   /** Returns what the ledger is to settle, with what is not settled here as it was reserved. */

@@ -117,6 +117,7 @@ const make = Effect.gen(function* () {
         reservation?.settle(0)
         return Effect.fail(last)
       }
+      reservation?.use()
       const startedAt = recorder.attemptStarted()
       const startedMs = monotonicMsUnsafe(clock)
       const remainingMs = deadlineAt - startedAt

@@ -7,7 +7,7 @@ import { ProviderError } from "../domain/ProviderError.ts"
 import { inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { Candidate } from "../routing/plan.ts"
-import { fromBudgetExceeded, fromBudgetsUnavailable } from "./failures.ts"
+import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./failures.ts"
 import { InputMargins } from "./InputMargins.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 
@@ -31,7 +31,9 @@ export class Reservations {
     const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
     const inputTokens = task === undefined ? 0 : this.#margins.above(candidate.key, inputTokensOf(task))
     const most = (output: number) => mostOf(candidate, task, inputTokens, output, recorder.startedAt)
-    return Effect.mapError(budgets.reserve(most(outputTokens)), (refused) => {
+    const wished = most(outputTokens)
+    if (wished === undefined) return Effect.fail(heldBack(candidate, withoutPrice))
+    return Effect.mapError(budgets.reserve(wished), (refused) => {
       const refusal =
         refused._tag === "BudgetsUnavailable"
           ? fromBudgetsUnavailable
@@ -74,14 +76,14 @@ const chargeOf = ({
   return isError ? 0 : undefined
 }
 
-/** Writing to a cache may cost more than reading the input, and is none of the client's choice everywhere. */
+/** Undefined: it has no price on that day. Writing to a cache may cost more than reading the input, and is none of the client's choice everywhere. */
 const mostOf = (
   { model }: Candidate,
   task: Task | undefined,
   inputTokens: number,
   outputTokens: number,
   startedAt: number,
-): number => {
+): number | undefined => {
   const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
   const tier = task?.request.service_tier
   const tiers = typeof tier === "string" ? [{ serviceTier: tier }, {}] : [{}]
@@ -92,17 +94,17 @@ const mostOf = (
     const most = Math.max(...costs)
     if (!Number.isNaN(most)) return most
   }
-  return 0
+  return undefined
 }
 
 /** Returns the most output tokens with which the call would have fitted; 0 for none. */
 const fittingTokens = (
   { leftNanoUsd }: BudgetExceeded,
   outputTokens: number,
-  most: (outputTokens: number) => number,
+  most: (outputTokens: number) => number | undefined,
 ): number => {
-  const input = most(0)
-  const perToken = outputTokens === 0 ? 0 : (most(outputTokens) - input) / outputTokens
+  const input = most(0) ?? 0
+  const perToken = outputTokens === 0 ? 0 : ((most(outputTokens) ?? 0) - input) / outputTokens
   return perToken === 0 || leftNanoUsd <= input ? 0 : Math.floor((leftNanoUsd - input) / perToken)
 }
 

@@ -40,6 +40,13 @@ export const fromBudgetsUnavailable = new GatewayError({
   retryAfterMs: 1_000,
 })
 
+export const withoutPrice = new GatewayError({
+  code: "invalid_request",
+  param: "model",
+  detail:
+    "The model has no price at present, and a budget bounds what the request may cost. Ask for another model.",
+})
+
 /** Says which budget does not suffice, what the request would take, what is left, what would fit and when there is more. */
 export const fromBudgetExceeded = (
   { budget, leftNanoUsd, neededNanoUsd, resetMs }: BudgetExceeded,

@@ -86,14 +86,14 @@ const UNPRICED: ExclusionRule = {
   text: "It has no price here, and a budget bounds what the request may cost.",
 }
 
-/** Returns the task with a limit of its answer, where its client sets none. */
+/** Returns the task with a limit of its answer, where its client sets none and it can have one. */
 const limited = (
   task: Task,
   { contextWindow, maxOutputTokens }: ModelConfig,
   outputTokens: number,
   inputTokens: number,
 ): Task => {
-  if (outputLimitOf(task) !== undefined) return task
+  if (outputLimitOf(task) !== undefined || (task._tag === "Chat" && task.isCompaction)) return task
   const room = Math.max(1, (contextWindow ?? Number.POSITIVE_INFINITY) - inputTokens)
   return withOutputLimit(task, Math.min(outputTokens, maxOutputTokens ?? outputTokens, room))
 }

@@ -157,7 +157,7 @@ describe("a budget of a key", () => {
     await aSecond()
     const sent = async (key: string, body: Record<string, unknown>) => {
       await (await chat(key, body)).text()
-      return (upstream.calls.at(-1)?.body as { max_tokens?: number } | undefined)?.max_tokens
+      return (upstream.calls.at(-1)?.json as { max_tokens?: number } | undefined)?.max_tokens
     }
     assert.strictEqual(await sent(key, { max_tokens: undefined }), 8_192)
     assert.strictEqual(await sent(key, { max_tokens: 7 }), 7)
