@@ -53,6 +53,8 @@ class Account {
   answeredAtMs = Number.NEGATIVE_INFINITY
   /** The last ask was granted less than it wanted. */
   isDry = false
+  /** The limit is another one than when it was asked for: what is held of it is to be had anew. */
+  isOutdated = false
   /** The last ask has no answer, and may have been granted all the same. */
   isUnsure = false
   waiting = 0
@@ -70,6 +72,7 @@ class Account {
 
   has(nanoUsd: number, nowMs: number): boolean {
     if (!this.exists) return true
+    if (this.isOutdated) return false
     const lease = this.leaseAt(nowMs)
     return lease !== undefined && lease.free >= nanoUsd
   }
@@ -128,6 +131,7 @@ export class Accounts {
   of(budget: Budget): Account {
     const known = this.#accounts.get(budget.id)
     if (known !== undefined) {
+      if (known.budget.limitNanoUsd !== budget.limitNanoUsd) known.isOutdated = true
       known.budget = budget
       return known
     }
@@ -148,7 +152,8 @@ export class Accounts {
   ): ReadonlyArray<Lease> | BudgetExceeded | undefined {
     if (this.#canReserve(accounts, nanoUsd, nowMs)) return take(accounts, nanoUsd, nowMs)
     for (const account of accounts) {
-      if (nowMs - account.answeredAtMs >= BELIEVED_MS || account.leaseAt(nowMs) === undefined) continue
+      if (nowMs - account.answeredAtMs >= BELIEVED_MS || account.isOutdated) continue
+      if (account.leaseAt(nowMs) === undefined) continue
       if (nanoUsd > account.reach(nowMs)) return exceeded(account, nanoUsd, nowMs)
     }
     return undefined
@@ -189,7 +194,8 @@ export class Accounts {
       // One whose window is over by this clock may not be by the database's.
       const { lease } = account
       const wanted = account.wanted(nowMs)
-      if (waiting === 0) lease?.giveBack(AMPLE * wanted)
+      if (account.isOutdated) lease?.giveBack(0)
+      else if (waiting === 0) lease?.giveBack(AMPLE * wanted)
       let [least, need] = [0, 0]
       if (waiting > 0) {
         for (const waiter of this.#waiters) {
@@ -226,6 +232,7 @@ export class Accounts {
       if (account === undefined) continue
       account.exists = answer !== undefined
       account.isUnsure = false
+      account.isOutdated = false
       if (answer === undefined) account.lease = undefined
       else note(account, ask, answer, sentMs, nowMs)
     }

@@ -247,4 +247,24 @@ describe("budgets of several processes", () => {
       }),
     )
   })
+
+  it("are those of a new limit from the first request on that knows it", () => {
+    const world = new World(0)
+    const [one] = world.replicas
+    assert(one !== undefined)
+    one.request([1], 500, 0)
+    one.exchange(world.store, 0, "answered")
+    one.end(0, 0)
+    const lowered = { ...budget(1), limitNanoUsd: 100 }
+    world.store.limits.set(1, 100)
+    const accounts = [one.accounts.of(lowered)]
+    assert.isUndefined(one.accounts.reserve(accounts, 200, 10))
+    const outcomes: Array<unknown> = []
+    one.accounts.wait(accounts, 200, (outcome) => outcomes.push(outcome))
+    one.exchange(world.store, 20, "answered")
+    assert.instanceOf(outcomes[0], BudgetExceeded)
+    one.accounts.wait(accounts, 100, (outcome) => outcomes.push(outcome))
+    one.exchange(world.store, 30, "answered")
+    assert.isArray(outcomes[1])
+  })
 })
