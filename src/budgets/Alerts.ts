@@ -1,5 +1,5 @@
 import { createHmac } from "node:crypto"
-import { Clock, Context, Data, Effect, Layer, Metric, Redacted, Schedule, Schema } from "effect"
+import { Clock, Context, Data, Effect, Layer, Metric, Redacted, Schema } from "effect"
 import { SqlClient } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
 import { answerWithin } from "../database/answer-within.ts"
@@ -87,7 +87,7 @@ export class Alerts extends Context.Service<
         ),
         Effect.catchCause((cause) => Effect.logDebug("budgets' alerts cannot be read", cause)),
       )
-      yield* round.pipe(Effect.repeat(Schedule.spaced(LOOK_EVERY)), Effect.forkScoped)
+      yield* Effect.forkScoped(Effect.forever(Effect.andThen(Effect.sleep(LOOK_EVERY), round)))
       return Alerts.of({ round })
     }),
   )
