@@ -92,6 +92,7 @@ export const configOf = (
     maxKeyShare: 1,
     maxEventLoopDelayMs: 500,
     maxUpstreamBytes: 1_000_000,
+    timeZone: "UTC",
   },
   ledger: { journal: "memory", journalMaxBytes: 0 },
 })

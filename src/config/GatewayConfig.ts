@@ -14,6 +14,7 @@ import {
   withDefault,
 } from "../domain/fields.ts"
 import { matching, numberBetween, oneOf, wholeNumber } from "../domain/rules.ts"
+import { TimeZoneName } from "../domain/time-zone.ts"
 import { BaseUrl } from "./base-url.ts"
 import { RouteCondition } from "./route-condition.ts"
 
@@ -99,6 +100,11 @@ const Limits = snakeCased({
     wholeNumber(1_024, 1_073_741_824),
     67_108_864,
     "largest provider response that is read",
+  ),
+  timeZone: withDefault(
+    TimeZoneName,
+    "UTC",
+    "whose calendar says when the hours, days, weeks and months of new budgets begin",
   ),
 })
 

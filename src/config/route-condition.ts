@@ -1,6 +1,7 @@
-import { DateTime, Option, Schema } from "effect"
+import { Schema } from "effect"
 import { filledList, MAPPING_RULE, optional, required, snakeCased } from "../domain/fields.ts"
-import { matching, numberBetween, oneOf, textThat, wholeNumber } from "../domain/rules.ts"
+import { matching, numberBetween, oneOf, wholeNumber } from "../domain/rules.ts"
+import { TimeZoneName } from "../domain/time-zone.ts"
 import { usable } from "../domain/uses.ts"
 
 /** A rule of a route that sends some of its requests to another route: those of which all that it says holds. */
@@ -11,8 +12,6 @@ const days = ["mon", "tue", "wed", "thu", "fri", "sat", "sun"] as const
 export type Day = (typeof days)[number]
 
 const headerValue = matching("must be a text, or a list of texts", /^[!-~](?:[ -~]*[!-~])?$/u)
-
-const ZONE_RULE = "must be a time zone of the IANA database, such as Europe/Berlin"
 
 export const RouteCondition = snakeCased({
   route: required(matching("must be the name of a route", /^./u), "name of the route that takes the request"),
@@ -44,10 +43,7 @@ export const RouteCondition = snakeCased({
     filledList(oneOf(`must be one of ${days.join(", ")}`, days)),
     "`mon` to `sun`: the day, and with `hours` the one on which they begin",
   ),
-  timeZone: optional(
-    textThat(ZONE_RULE, (name) => Option.isSome(DateTime.zoneMakeNamed(name))),
-    "of `hours` and `days`, such as `Europe/Berlin`; `UTC` when unset",
-  ),
+  timeZone: optional(TimeZoneName, "of `hours` and `days`, such as `Europe/Berlin`; `UTC` when unset"),
   keys: optional(
     filledList(matching("must be the id of an API key", /^[0-9A-Za-z]{12}$/u)),
     "ids of the API keys that ask",

@@ -409,6 +409,7 @@ describe("other rules between settings", () => {
       maxKeyShare: 0.75,
       maxEventLoopDelayMs: 500,
       maxUpstreamBytes: 67_108_864,
+      timeZone: "UTC",
     })
   })
 })

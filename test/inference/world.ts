@@ -38,6 +38,7 @@ export const limits = {
   maxKeyShare: 1,
   maxEventLoopDelayMs: 100,
   maxUpstreamBytes: 1_000_000,
+  timeZone: "UTC",
 }
 
 const models: Readonly<Record<string, ReadonlyArray<ModelConfig>>> = {

@@ -34,6 +34,7 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     maxKeyShare: 1,
     maxEventLoopDelayMs: 100,
     maxUpstreamBytes: 100_000,
+    timeZone: "UTC",
   },
   ledger: { journal: "memory", journalMaxBytes: 0 },
 })

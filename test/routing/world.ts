@@ -95,6 +95,7 @@ export const world = (
       maxKeyShare: 1,
       maxEventLoopDelayMs: 100,
       maxUpstreamBytes: 1_000_000,
+      timeZone: "UTC",
     },
     ledger: { journal: "memory", journalMaxBytes: 0 },
   }

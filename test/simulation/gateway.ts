@@ -39,6 +39,7 @@ const usualLimits = {
   maxKeyShare: 0.5,
   maxEventLoopDelayMs: 100,
   maxUpstreamBytes: 1_000_000,
+  timeZone: "UTC",
 }
 
 export type Limits = typeof usualLimits
