@@ -1,5 +1,6 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { AnalyticsApi } from "./AnalyticsApi.ts"
+import { BudgetsApi } from "./BudgetsApi.ts"
 import { ChatCompletionChunk } from "./chat-completions.ts"
 import { InferApi, InferStreamEvent } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
@@ -10,12 +11,19 @@ import { ProvidersApi } from "./ProvidersApi.ts"
 import { ResponsesApi } from "./ResponsesApi.ts"
 import { ResponseEvent } from "./responses.ts"
 import { SystemApi } from "./SystemApi.ts"
+import { TeamsApi } from "./TeamsApi.ts"
 
 /** Has one identifier for both APIs, so that handlers of one are handlers of the other. */
 const make = () => HttpApi.make("llm-gateway")
 
 /** The routes that are served through their schemas. */
-export class AdminApi extends make().add(AnalyticsApi).add(KeysApi).add(ProvidersApi).add(SystemApi) {}
+export class AdminApi extends make()
+  .add(AnalyticsApi)
+  .add(KeysApi)
+  .add(TeamsApi)
+  .add(BudgetsApi)
+  .add(ProvidersApi)
+  .add(SystemApi) {}
 
 /** The whole public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
 export class GatewayApi extends make()
@@ -25,6 +33,8 @@ export class GatewayApi extends make()
   .add(ResponsesApi)
   .add(AnalyticsApi)
   .add(KeysApi)
+  .add(TeamsApi)
+  .add(BudgetsApi)
   .add(ProvidersApi)
   .add(SystemApi)
   .annotate(HttpApi.AdditionalSchemas, [

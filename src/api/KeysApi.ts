@@ -5,54 +5,114 @@ import {
   MAX_KEY_MODELS,
   MAX_KEY_NAME_LENGTH,
   MAX_MODEL_NAME_LENGTH,
-  MAX_REQUESTS_PER_MINUTE,
 } from "../domain/bounds.ts"
 import { instant } from "../domain/Instant.ts"
 import { AdminAuth } from "./AdminAuth.ts"
+import { BudgetJson, LimitUsd, Period } from "./budget-fields.ts"
 import { queryOf } from "./from-text.ts"
 import { Timestamp } from "./instant-text.ts"
+import {
+  Concurrency,
+  limitNames,
+  RequestsPerMinute,
+  shownLimits,
+  Tags,
+  TeamName,
+  TokensPerMinute,
+} from "./limit-fields.ts"
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
 import { JsonBody, SchemaErrors } from "./RequestChecks.ts"
-import { nameOf, nonEmpty } from "./shapes.ts"
+import { absent, nameOf, nonEmpty } from "./shapes.ts"
 
 export const KeyName = nameOf(MAX_KEY_NAME_LENGTH)
 
 export const KeyModels = nonEmpty(nameOf(MAX_MODEL_NAME_LENGTH)).check(Schema.isMaxLength(MAX_KEY_MODELS))
 
-export const RequestsPerMinute = Schema.Int.check(
-  Schema.isBetween({ minimum: 1, maximum: MAX_REQUESTS_PER_MINUTE }),
-)
-
 /** Names on the wire of the fields of a key. */
-const wireNames = { requestsPerMinute: "rpm", expiresAt: "expires_at" } as const
+const wireNames = { ...limitNames, mayIssue: "may_issue", expiresAt: "expires_at" } as const
+
+const said = {
+  name: KeyName.annotate({ description: "Who or what uses the key" }),
+  requestsPerMinute: RequestsPerMinute.annotate({
+    description: "Requests per minute; the gateway's default when absent",
+  }),
+  tokensPerMinute: TokensPerMinute.annotate({
+    description: "Tokens per minute, input and output together; no limit when absent",
+  }),
+  concurrency: Concurrency.annotate({ description: "Requests in flight; no limit when absent" }),
+  team: TeamName.annotate({ description: "The team whose limits and budgets hold for the key too" }),
+  tags: Tags.annotate({ description: "Tags of every request with the key" }),
+  models: KeyModels.annotate({
+    description: "Route names, provider/model, provider/* or model names this key may use; all when absent",
+  }),
+  mayIssue: Schema.Boolean.annotate({
+    description: "Whether it may make keys of its own, which spend within what holds for it",
+  }),
+  expiresAt: instant({
+    description: "An instant or a UTC day in the future, from which the key is refused; never when absent",
+    examples: ["2036-12-31T23:59:59Z"],
+  }),
+  limitNanoUsd: LimitUsd.annotate({
+    description: "Dollars that the key may spend in each window; see the budgets",
+  }),
+  period: Period.annotate({ description: "The window of `budget_usd`; `month` when absent" }),
+}
+
+const wireNamesOfRequest = { ...wireNames, limitNanoUsd: "budget_usd", period: "budget_window" } as const
 
 const CreateKeyRequest = Schema.Struct({
-  name: KeyName.annotate({ description: "Who or what uses the key" }),
-  requestsPerMinute: Schema.optionalKey(
-    RequestsPerMinute.annotate({
-      description: "Requests per minute; the gateway's default when absent",
-    }),
-  ),
-  models: Schema.optionalKey(
-    KeyModels.annotate({
-      description: "Route names, provider/model, provider/* or model names this key may use; all when absent",
-    }),
-  ),
-  expiresAt: Schema.optionalKey(
-    instant({
-      description: "An instant or a UTC day in the future, from which the key is refused; never when absent",
-      examples: ["2036-12-31T23:59:59Z"],
-    }),
-  ),
+  name: said.name,
+  requestsPerMinute: Schema.optionalKey(said.requestsPerMinute),
+  tokensPerMinute: Schema.optionalKey(said.tokensPerMinute),
+  concurrency: Schema.optionalKey(said.concurrency),
+  team: Schema.optionalKey(said.team),
+  tags: Schema.optionalKey(said.tags),
+  models: Schema.optionalKey(said.models),
+  limitNanoUsd: Schema.optionalKey(said.limitNanoUsd),
+  period: Schema.optionalKey(said.period),
+  mayIssue: Schema.optionalKey(said.mayIssue),
+  expiresAt: Schema.optionalKey(said.expiresAt),
 }).pipe(
-  Schema.encodeKeys(wireNames),
+  Schema.encodeKeys(wireNamesOfRequest),
   Schema.annotateEncoded({
     identifier: "CreateKeyRequest",
     examples: [
       { name: "billing-service" },
       { name: "nightly-report", rpm: 60, models: ["auto"], expires_at: "2036-12-31T23:59:59Z" },
+      {
+        name: "search",
+        tpm: 100_000,
+        concurrency: 8,
+        tags: ["prod"],
+        budget_usd: 50,
+        budget_window: "month",
+      },
     ],
+  }),
+)
+
+const SetKeyRequest = Schema.Struct({
+  name: Schema.optionalKey(said.name),
+  requestsPerMinute: absent(said.requestsPerMinute),
+  tokensPerMinute: absent(said.tokensPerMinute),
+  concurrency: absent(said.concurrency),
+  team: absent(said.team),
+  tags: absent(said.tags),
+  models: absent(said.models),
+  limitNanoUsd: absent(said.limitNanoUsd).annotateKey({
+    description:
+      "null takes the budget of `budget_window` away, or every budget that the key has when no window is said",
+  }),
+  period: Schema.optionalKey(said.period),
+  mayIssue: Schema.optionalKey(said.mayIssue),
+  expiresAt: absent(said.expiresAt),
+}).pipe(
+  Schema.encodeKeys(wireNamesOfRequest),
+  Schema.annotateEncoded({
+    identifier: "SetKeyRequest",
+    description: "null takes a value away, as if it had never been said; what is left out stays",
+    examples: [{ rpm: 60, models: null }, { budget_usd: 80 }],
   }),
 )
 
@@ -70,11 +130,18 @@ const RotateKeyRequest = Schema.Struct({
 const key = {
   id: Schema.String.annotate({ description: "The 12 characters after gwk_" }),
   name: Schema.String,
+  ...shownLimits,
   requestsPerMinute: Schema.NullOr(Schema.Int).annotate({
     description: "Requests per minute; null for the gateway's default",
   }),
+  team: Schema.NullOr(Schema.String),
+  tags: Schema.Array(Schema.String),
   models: Schema.NullOr(Schema.Array(Schema.String)).annotate({
     description: "Names that the key may ask for; null for all",
+  }),
+  mayIssue: Schema.Boolean.annotate({ description: "Whether it may make keys of its own" }),
+  budgets: Schema.Array(BudgetJson).annotate({
+    description: "Its own, without its team's and those that hold for everybody",
   }),
   createdAt: Timestamp,
   expiresAt: Schema.NullOr(Timestamp),
@@ -123,6 +190,14 @@ export class KeysApi extends HttpApiGroup.make("keys")
     })
       .middleware(JsonBody)
       .annotateMerge(OpenApi.annotations({ summary: "Create an API key" })),
+    HttpApiEndpoint.patch("set", "/admin/keys/:id", {
+      params,
+      payload: SetKeyRequest,
+      success: ApiKeyJson,
+      error: [...notFound, problem(409)],
+    })
+      .middleware(JsonBody)
+      .annotateMerge(OpenApi.annotations({ summary: "Change an API key" })),
     HttpApiEndpoint.get("show", "/admin/keys/:id", {
       params,
       success: ApiKeyJson,

@@ -4,7 +4,9 @@ import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
 import { Authenticator } from "../auth/Authenticator.ts"
 import { KeyChanges } from "../auth/KeyChanges.ts"
+import { Teams } from "../auth/Teams.ts"
 import { Alerts } from "../budgets/Alerts.ts"
+import { BudgetBook } from "../budgets/BudgetBook.ts"
 import { Budgets } from "../budgets/Budgets.ts"
 import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
@@ -68,7 +70,7 @@ const readPool = Database.layerPool({
 const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(KeyChanges.layer))
 
 const requestServices = Layer.mergeAll(
-  Layer.merge(auth, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),
+  Layer.mergeAll(auth, Teams.layer, BudgetBook.layer, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),
   SchemaHealth.layer.pipe(Layer.provide(readPool)),
   Idempotency.layer.pipe(Layer.provide(claimPool)),
 )
@@ -157,7 +159,7 @@ const running = Effect.gen(function* () {
 })
 
 /** For commands: the same database, also that of a gateway running beside, with an up-to-date schema. */
-export const operatorKeys = ApiKeys.layer.pipe(
+export const operatorKeys = Layer.mergeAll(ApiKeys.layer, Teams.layer, BudgetBook.layer).pipe(
   Layer.provide(keyPool),
   Layer.provide(Layer.effectDiscard(migrateDatabase)),
   Layer.provide(Database.layerClient),

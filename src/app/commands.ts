@@ -1,5 +1,6 @@
 import { Command } from "effect/cli"
 import { admin } from "../cli/admin.ts"
+import { budgets } from "../cli/budgets.ts"
 import { config } from "../cli/config.ts"
 import { costs } from "../cli/costs.ts"
 import { doctor } from "../cli/doctor.ts"
@@ -11,6 +12,7 @@ import { providers } from "../cli/providers.ts"
 import { root } from "../cli/root.ts"
 import { explain } from "../cli/route.ts"
 import { replay } from "../cli/route-replay.ts"
+import { teams } from "../cli/teams.ts"
 import { Settings } from "../config/Settings.ts"
 import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./App.ts"
 
@@ -30,6 +32,8 @@ export const commands = root.pipe(
     serveCommand,
     migrate.pipe(Command.provide(operatorDatabase)),
     keys.pipe(Command.provide(operatorKeys)),
+    teams.pipe(Command.provide(operatorKeys)),
+    budgets.pipe(Command.provide(operatorKeys)),
     admin.pipe(Command.provide(operatorTokens)),
     providers.pipe(Command.provide(operatorTokens)),
     route,

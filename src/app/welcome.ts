@@ -71,6 +71,7 @@ See what it cost:
 }).pipe(
   // The service runs without the greeting: a database that is slow right now must not stop it.
   Effect.catchTags({
+    TeamNotFound: Effect.die,
     ApiKeysUnavailable: () => Effect.logWarning("No demo key was made: the database did not answer"),
     ApiKeysBusy: () => Effect.logWarning("No demo key was made: too many keys are being made"),
     FirstStartUnwritten: ({ file }) =>

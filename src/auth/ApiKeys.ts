@@ -1,23 +1,65 @@
 import { randomBytes } from "node:crypto"
 import { Context, Data, type DateTime, Effect, Layer, Redacted, Schema } from "effect"
-import { SqlClient, type SqlError } from "effect/sql"
+import { SqlClient, SqlError, type Statement } from "effect/sql"
+import { type BudgetState, deleteBudgets, putBudgetOfKey, readBudgetsOf } from "../budgets/budget-rows.ts"
 import { answerWithin } from "../database/answer-within.ts"
+import { decodeRows } from "../database/decode-rows.ts"
+import { failureCode } from "../database/failure-code.ts"
 import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../domain/ApiKeyFormat.ts"
+import type { BudgetPeriod } from "../domain/Budget.ts"
 import { MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { KeyId } from "../domain/Ids.ts"
 import { SecretHasher } from "./SecretHasher.ts"
+import { type TeamNotFound, teamNotFound } from "./team-not-found.ts"
 
 /** An API key as operators see it. The secret is shown once at creation and stored only as a bcrypt hash. */
 export interface ApiKey {
   readonly id: KeyId
   readonly name: string
   readonly requestsPerMinute: number | null
+  readonly tokensPerMinute: number | null
+  readonly concurrency: number | null
+  readonly team: string | null
+  readonly tags: ReadonlyArray<string>
   readonly models: ReadonlyArray<string> | null
+  readonly mayIssue: boolean
+  /** Its own, without its team's and those that hold for everybody. */
+  readonly budgets: ReadonlyArray<BudgetState>
   readonly createdAt: DateTime.Utc
   readonly expiresAt: DateTime.Utc | null
   readonly revokedAt: DateTime.Utc | null
   /** The end of the previous secret, while a rotation's grace period runs. */
   readonly previousSecretUntil: DateTime.Utc | null
+}
+
+/** What operators say of a key. */
+interface KeySettings {
+  readonly name: string
+  readonly requestsPerMinute: number
+  readonly tokensPerMinute: number
+  readonly concurrency: number
+  readonly team: string
+  readonly tags: ReadonlyArray<string>
+  readonly models: ReadonlyArray<string>
+  readonly mayIssue: boolean
+  readonly expiresAt: DateTime.Utc
+  /** Monthly where no period is said. A budget that is there already keeps its alerts and its time zone. */
+  readonly budget: {
+    readonly limitNanoUsd: number
+    readonly period?: BudgetPeriod
+    readonly timeZone: string
+  }
+}
+
+/** What has no value that takes it away. */
+type Clearable = Exclude<keyof KeySettings, "name" | "tags" | "mayIssue" | "budget">
+
+/** What is left out stays, null takes it away. */
+export type KeyChanges = Partial<Omit<KeySettings, Clearable | "budget">> & {
+  readonly [Name in Clearable]?: KeySettings[Name] | null
+} & {
+  /** Without a limit: takes the budget of the period away, or all that the key has. */
+  readonly budget?: KeySettings["budget"] | { readonly limitNanoUsd: null; readonly period?: BudgetPeriod }
 }
 
 export interface IssuedKey {
@@ -44,12 +86,9 @@ const MAX_GRACE_MS = 10 * 365 * 86_400_000
 export class ApiKeys extends Context.Service<
   ApiKeys,
   {
-    readonly create: (options: {
-      readonly name: string
-      readonly requestsPerMinute?: number
-      readonly models?: ReadonlyArray<string>
-      readonly expiresAt?: DateTime.Utc
-    }) => Effect.Effect<IssuedKey, ApiKeysBusy | ApiKeysUnavailable>
+    readonly create: (
+      options: Pick<KeySettings, "name"> & Partial<KeySettings>,
+    ) => Effect.Effect<IssuedKey, TeamNotFound | ApiKeysBusy | ApiKeysUnavailable>
     /** Newest first; `cursor` is the last id of the previous page. */
     readonly list: (options: {
       readonly limit: number
@@ -59,6 +98,11 @@ export class ApiKeys extends Context.Service<
       ApiKeysUnavailable
     >
     readonly show: (id: string) => Effect.Effect<ApiKey, ApiKeyNotFound | ApiKeysUnavailable>
+    /** Holds on every replica within a second. A revoked key cannot be changed. */
+    readonly set: (
+      id: string,
+      changes: KeyChanges,
+    ) => Effect.Effect<ApiKey, ApiKeyNotFound | ApiKeyRevoked | TeamNotFound | ApiKeysUnavailable>
     /** New secret under the same id; the old one works until the grace period ends. */
     readonly rotate: (
       id: string,
@@ -78,7 +122,12 @@ export class ApiKeys extends Context.Service<
         id,
         name,
         requests_per_minute AS "requestsPerMinute",
+        tokens_per_minute::float8 AS "tokensPerMinute",
+        concurrency,
+        team,
+        tags,
         models,
+        may_issue AS "mayIssue",
         created_at AS "createdAt",
         expires_at AS "expiresAt",
         revoked_at AS "revokedAt",
@@ -94,19 +143,65 @@ export class ApiKeys extends Context.Service<
         secret: Redacted.make(formatApiKey({ id: key.id, secret })),
       })
 
+      const withBudgets = Effect.fnUntraced(function* (rows: ReadonlyArray<typeof row.Type>) {
+        if (rows.length === 0) return []
+        const ids = rows.map(({ id }) => id)
+        const budgets = Object.groupBy(yield* readBudgetsOf(sql, "key", ids), ({ subject }) => subject)
+        return rows.map((key): ApiKey => ({ ...key, budgets: budgets[key.id] ?? [] }))
+      })
+
+      /** Runs a statement that returns `columns`. */
+      const keysOf = <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>) =>
+        Effect.flatMap(decodeKeys(statement), withBudgets)
+
+      /** Returns the keys of a statement that may name a team. */
+      const inTeam = <A, E>(
+        team: string | null | undefined,
+        statement: Effect.Effect<A, E | SqlError.SqlError>,
+      ) => Effect.catchIf(statement, isNoTeam, () => teamNotFound(sql, team ?? ""))
+
+      const putBudget = (keyId: KeyId, { period = "month", ...budget }: KeySettings["budget"]) =>
+        putBudgetOfKey(sql, { keyId, period, ...budget })
+
       const create: ApiKeys["Service"]["create"] = Effect.fn("ApiKeys.create")(function* (options) {
-        const { name, requestsPerMinute = null, models = null, expiresAt } = options
-        const id = generateApiKeyId(randomBytes)
+        const id = KeyId.make(generateApiKeyId(randomBytes))
         const { secret, hash } = yield* newSecret
-        const inserted = sql`
-          INSERT INTO api_keys (id, name, secret_hash, requests_per_minute, models, expires_at)
-          VALUES (
-            ${id}, ${name}, ${hash}, ${requestsPerMinute}::integer, ${models}::text[],
-            ${expiresAt === undefined ? null : new Date(expiresAt.epochMilliseconds)}::timestamptz
-          )
-          RETURNING ${columns}`
-        const [key] = yield* answered(Effect.flatMap(inserted, decodeOne))
-        return issued(key, secret)
+        const values = assignments(sql, options)
+        const created = Effect.gen(function* () {
+          yield* sql`
+            INSERT INTO api_keys (id, secret_hash, ${sql.csv(values.map(({ column }) => column))})
+            VALUES (${id}, ${hash}, ${sql.csv(values.map(({ value }) => value))})`
+          if (options.budget !== undefined) yield* putBudget(id, options.budget)
+          const [key] = yield* keysOf(sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`)
+          return key ?? (yield* Effect.die("a key was written and is not there"))
+        })
+        return issued(yield* answered(inTeam(options.team, sql.withTransaction(created))), secret)
+      })
+
+      const set: ApiKeys["Service"]["set"] = Effect.fn("ApiKeys.set")((id, changes) => {
+        const { budget } = changes
+        const values = assignments(sql, changes)
+        const selected = sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`
+        const changed = Effect.gen(function* () {
+          const [before] = isKeyId(id) ? yield* decodeKeys(sql`${selected} FOR NO KEY UPDATE`) : []
+          if (before === undefined) return yield* new ApiKeyNotFound({ id })
+          if (before.revokedAt !== null) return yield* new ApiKeyRevoked({ id })
+          if (values.length > 0) {
+            const assigned = sql.csv(values.map(({ column, value }) => sql`${column} = ${value}`))
+            yield* sql`UPDATE api_keys SET ${assigned} WHERE id = ${id}`
+          }
+          if (budget !== undefined) {
+            if (budget.limitNanoUsd !== null) yield* putBudget(before.id, budget)
+            else {
+              const { period = null } = budget
+              const same = sql`scope = 'key' AND subject = ${id} AND period = coalesce(${period}::text, period)`
+              yield* deleteBudgets(sql, same)
+            }
+          }
+          const [key] = yield* keysOf(selected)
+          return key ?? (yield* new ApiKeyNotFound({ id }))
+        })
+        return answered(inTeam(changes.team, sql.withTransaction(changed)))
       })
 
       const list: ApiKeys["Service"]["list"] = Effect.fn("ApiKeys.list")(function* ({ limit, cursor }) {
@@ -118,7 +213,7 @@ export class ApiKeys extends Context.Service<
           SELECT ${columns} FROM api_keys ${cursor === undefined ? sql.literal("") : after}
           ORDER BY created_at DESC, id DESC
           LIMIT ${size + 1}`
-        const keys = yield* answered(Effect.flatMap(selected, decodeMany))
+        const keys = yield* answered(keysOf(selected))
         const page = keys.slice(0, size)
         return { keys: page, nextCursor: keys.length > size ? (page.at(-1)?.id ?? null) : null }
       })
@@ -126,7 +221,7 @@ export class ApiKeys extends Context.Service<
       const show: ApiKeys["Service"]["show"] = Effect.fn("ApiKeys.show")(function* (id) {
         if (!isKeyId(id)) return yield* new ApiKeyNotFound({ id })
         const selected = sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`
-        const [key] = yield* answered(Effect.flatMap(selected, decodeMany))
+        const [key] = yield* answered(keysOf(selected))
         return key ?? (yield* new ApiKeyNotFound({ id }))
       })
 
@@ -142,7 +237,7 @@ export class ApiKeys extends Context.Service<
             secret_hash = ${hash}
           WHERE id = ${id} AND revoked_at IS NULL
           RETURNING ${columns}`
-        const [key] = yield* answered(Effect.flatMap(updated, decodeMany))
+        const [key] = yield* answered(keysOf(updated))
         return key === undefined ? yield* new ApiKeyRevoked({ id }) : issued(key, secret)
       })
 
@@ -150,11 +245,11 @@ export class ApiKeys extends Context.Service<
         if (!isKeyId(id)) return yield* new ApiKeyNotFound({ id })
         const updated = sql`
           UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = ${id} RETURNING ${columns}`
-        const [key] = yield* answered(Effect.flatMap(updated, decodeMany))
+        const [key] = yield* answered(keysOf(updated))
         return key ?? (yield* new ApiKeyNotFound({ id }))
       })
 
-      return ApiKeys.of({ create, list, show, rotate, revoke })
+      return ApiKeys.of({ create, set, list, show, rotate, revoke })
     }),
   )
 
@@ -163,24 +258,52 @@ export class ApiKeys extends Context.Service<
 
 const isKeyId = Schema.is(KeyId)
 
+/** The columns of what is said, each with its value as it is stored. */
+const assignments = (sql: SqlClient.SqlClient, said: KeyChanges) => {
+  const { name, requestsPerMinute, tokensPerMinute, concurrency, team, tags, models, mayIssue, expiresAt } =
+    said
+  const expiry = expiresAt && new Date(expiresAt.epochMilliseconds)
+  const values: ReadonlyArray<readonly [column: string, value: Statement.Fragment | undefined]> = [
+    ["name", name === undefined ? undefined : sql`${name}`],
+    ["requests_per_minute", requestsPerMinute === undefined ? undefined : sql`${requestsPerMinute}::integer`],
+    ["tokens_per_minute", tokensPerMinute === undefined ? undefined : sql`${tokensPerMinute}::bigint`],
+    ["concurrency", concurrency === undefined ? undefined : sql`${concurrency}::integer`],
+    ["team", team === undefined ? undefined : sql`${team}::text`],
+    ["tags", tags === undefined ? undefined : sql`${[...new Set(tags)]}::text[]`],
+    ["models", models === undefined ? undefined : sql`${models}::text[]`],
+    ["may_issue", mayIssue === undefined ? undefined : sql`${mayIssue}`],
+    ["expires_at", expiry === undefined ? undefined : sql`${expiry}::timestamptz`],
+  ]
+  return values.flatMap(([column, value]) =>
+    value === undefined ? [] : [{ column: sql.literal(column), value }],
+  )
+}
+
 const row = Schema.Struct({
   id: KeyId,
   name: Schema.String,
   requestsPerMinute: Schema.NullOr(Schema.Int),
+  tokensPerMinute: Schema.NullOr(Schema.Int),
+  concurrency: Schema.NullOr(Schema.Int),
+  team: Schema.NullOr(Schema.String),
+  tags: Schema.Array(Schema.String),
   models: Schema.NullOr(Schema.Array(Schema.String)),
+  mayIssue: Schema.Boolean,
   createdAt: Schema.DateTimeUtcFromDate,
   expiresAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
   revokedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
   previousSecretUntil: Schema.NullOr(Schema.DateTimeUtcFromDate),
 })
+const decodeKeys = decodeRows(row)
 
-const decodeOne = Schema.decodeUnknownEffect(Schema.Tuple([row]))
-const decodeMany = Schema.decodeUnknownEffect(Schema.Array(row))
+/** `foreign_key_violation`: of a key that operators write, its team is the only one. */
+const isNoTeam = (error: unknown): error is SqlError.SqlError =>
+  SqlError.isSqlError(error) && failureCode(error) === "23503"
 
 /** Bounds the wait for the database, and for it alone: a secret may have waited for bcrypt before. */
-function answered<A, R>(query: Effect.Effect<A, SqlError.SqlError | Schema.SchemaError, R>) {
+function answered<A, E, R>(query: Effect.Effect<A, E | SqlError.SqlError, R>) {
   return query.pipe(
     answerWithin(QUERY_TIMEOUT),
-    Effect.mapError((cause) => new ApiKeysUnavailable({ cause })),
+    Effect.catchIf(SqlError.isSqlError, (cause) => Effect.fail(new ApiKeysUnavailable({ cause }))),
   )
 }

@@ -1,26 +1,31 @@
-import { Console, DateTime, Duration, Effect, Option, Redacted, Schema } from "effect"
+import { DateTime, Duration, Effect, Option } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
-import { ApiKeyJson, IssuedKeyJson, KeyModels, KeyName, RequestsPerMinute } from "../api/KeysApi.ts"
+import { LimitUsd } from "../api/budget-fields.ts"
+import { KeyModels, KeyName } from "../api/KeysApi.ts"
+import { Tags, TeamName } from "../api/limit-fields.ts"
 import {
-  type ApiKey,
   type ApiKeyNotFound,
   type ApiKeyRevoked,
   ApiKeys,
   type ApiKeysBusy,
   type ApiKeysUnavailable,
-  type IssuedKey,
+  type KeyChanges,
 } from "../auth/ApiKeys.ts"
+import type { TeamNotFound } from "../auth/team-not-found.ts"
 import { unknownName } from "../config/allow-list.ts"
 import { Settings } from "../config/Settings.ts"
+import { BUDGET_PERIODS } from "../domain/Budget.ts"
 import { oneLine } from "../domain/one-line.ts"
+import { allPages } from "./all-pages.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { durationFlag } from "./duration.ts"
-import { root } from "./root.ts"
+import { clearedLimits, clearFlag, fields, limitFlags, limitsOf, listed, notBoth } from "./limit-flags.ts"
+import { printIssued, printKey, printKeys } from "./print-keys.ts"
 
 const explainErrors = <A, R>(
   command: Effect.Effect<
     A,
-    ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable | CommandFailed,
+    TeamNotFound | ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable | CommandFailed,
     R
   >,
 ) =>
@@ -28,6 +33,8 @@ const explainErrors = <A, R>(
     switch (error._tag) {
       case "CommandFailed":
         return error
+      case "TeamNotFound":
+        return new CommandFailed({ message: `--team ${oneLine(error.name)}: ${error.text}` })
       case "ApiKeyNotFound":
         return new CommandFailed({ message: `There is no API key with the id ${error.id}.` })
       case "ApiKeyRevoked":
@@ -41,120 +48,157 @@ const explainErrors = <A, R>(
     }
   })
 
-const toJson = Schema.encodeSync(Schema.fromJsonString(ApiKeyJson))
-const listToJson = Schema.encodeSync(Schema.fromJsonString(Schema.Struct({ data: Schema.Array(ApiKeyJson) })))
-const issuedToJson = Schema.encodeSync(Schema.fromJsonString(IssuedKeyJson))
+const id = Argument.String("id").pipe(Argument.withDescription("The 12 characters after gwk_"))
 
-const iso = (instant: DateTime.Utc | null) => (instant === null ? null : DateTime.formatIso(instant))
-
-const state = (key: ApiKey, now: DateTime.Utc): string => {
-  if (key.revokedAt !== null) return "revoked"
-  if (key.expiresAt !== null && DateTime.isLessThanOrEqualTo(key.expiresAt, now)) return "expired"
-  return "active"
+const said = {
+  ...limitFlags("the gateway's default when absent"),
+  team: Flag.String("team").pipe(
+    Flag.withDescription("The team whose limits and budgets hold for the key too"),
+    Flag.withSchema(TeamName),
+    Flag.optional,
+  ),
+  tags: Flag.String("tags").pipe(
+    Flag.withDescription("Comma-separated tags of every request with the key"),
+    Flag.map(listed),
+    Flag.withSchema(Tags),
+    Flag.optional,
+  ),
+  models: Flag.String("models").pipe(
+    Flag.withDescription(
+      "Comma-separated route names, provider/model, provider/* or model names; all when absent",
+    ),
+    Flag.map(listed),
+    Flag.withSchema(KeyModels),
+    Flag.optional,
+  ),
+  "budget-usd": Flag.Finite("budget-usd").pipe(
+    Flag.withDescription("Dollars that the key may spend in each window"),
+    Flag.withSchema(LimitUsd),
+    Flag.optional,
+  ),
+  "budget-window": Flag.Literals("budget-window", BUDGET_PERIODS).pipe(
+    Flag.withDescription("The window of --budget-usd, by the calendar; month when absent"),
+    Flag.optional,
+  ),
+  "may-issue": Flag.Boolean("may-issue").pipe(
+    Flag.withDescription("Whether it may make keys of its own, which spend within what holds for it"),
+    Flag.optional,
+  ),
+  expires: durationFlag("expires").pipe(
+    Flag.withDescription("Lifetime from now on, such as 12h or 30d; never expires when absent"),
+    Flag.optional,
+  ),
 }
 
-const printKey = Effect.fn(function* (key: ApiKey) {
-  const { json } = yield* root
-  if (json) return yield* Console.log(oneLine(toJson(key)))
+type Said = Command.Command.Config.Infer<typeof said>
+
+const keyName = Flag.String("name").pipe(
+  Flag.withDescription("Who or what uses the key"),
+  Flag.withSchema(KeyName),
+)
+
+/** Returns what flags say, all but the budget. */
+const settingsOf = Effect.fnUntraced(function* ({ team, tags, models, expires, ...flags }: Said) {
+  const { gateway } = yield* Settings
+  const names = Option.getOrElse(models, () => [])
+  const unknown = unknownName(gateway, names)
+  if (unknown !== undefined) {
+    return yield* new CommandFailed({
+      message: `--models ${oneLine(names[unknown.index] ?? "")}: ${unknown.text}`,
+    })
+  }
   const now = yield* DateTime.now
-  yield* Console.log(
-    [
-      `id        ${key.id}`,
-      `name      ${oneLine(key.name)}`,
-      `state     ${state(key, now)}`,
-      `rpm       ${key.requestsPerMinute ?? "default"}`,
-      `models    ${oneLine(key.models?.join(", ") ?? "all")}`,
-      `created   ${iso(key.createdAt)}`,
-      `expires   ${iso(key.expiresAt) ?? "never"}`,
-      ...(key.previousSecretUntil === null ? [] : [`old secret works until ${iso(key.previousSecretUntil)}`]),
-    ].join("\n"),
-  )
+  return {
+    ...limitsOf(flags),
+    ...fields(team, (team) => ({ team })),
+    ...fields(tags, (tags) => ({ tags })),
+    ...fields(models, (models) => ({ models })),
+    ...fields(flags["may-issue"], (mayIssue) => ({ mayIssue })),
+    ...fields(expires, (lifetime) => ({ expiresAt: DateTime.addDuration(now, lifetime) })),
+  }
 })
 
-const printIssued = Effect.fn(function* (issued: IssuedKey) {
-  const { json } = yield* root
-  if (json) return yield* Console.log(oneLine(issuedToJson({ ...issued.key, key: issued.secret })))
-  yield* printKey(issued.key)
-  yield* Console.log(
-    `key       ${Redacted.value(issued.secret)}\n\nKeep the key now: it is stored only as a hash and never shown again.`,
-  )
+const budgetOf = Effect.fnUntraced(function* (flags: Said) {
+  const { timeZone } = (yield* Settings).gateway.limits
+  const period = fields(flags["budget-window"], (period) => ({ period }))
+  return fields(flags["budget-usd"], (limitNanoUsd) => ({ budget: { limitNanoUsd, timeZone, ...period } }))
 })
 
-const id = Argument.String("id").pipe(Argument.withDescription("The 12 characters after gwk_"))
+const WINDOW_ALONE = "--budget-window: Expected --budget-usd beside it."
 
 const create = Command.make(
   "create",
-  {
-    name: Flag.String("name").pipe(
-      Flag.withDescription("Who or what uses the key"),
-      Flag.withSchema(KeyName),
-    ),
-    rpm: Flag.Int("rpm").pipe(
-      Flag.withDescription("Requests per minute; the gateway's default when absent"),
-      Flag.withSchema(RequestsPerMinute),
-      Flag.optional,
-    ),
-    models: Flag.String("models").pipe(
-      Flag.withDescription(
-        "Comma-separated route names, provider/model, provider/* or model names; all when absent",
-      ),
-      Flag.map((list) => list.split(",").map((name) => name.trim())),
-      Flag.withSchema(KeyModels),
-      Flag.optional,
-    ),
-    expires: durationFlag("expires").pipe(
-      Flag.withDescription("Lifetime, such as 12h or 30d; never expires when absent"),
-      Flag.optional,
-    ),
-  },
-  Effect.fn(function* ({ name, rpm, models, expires }) {
-    const keys = yield* ApiKeys
-    const { gateway } = yield* Settings
-    const listed = Option.getOrElse(models, () => [])
-    const unknown = unknownName(gateway, listed)
-    if (unknown !== undefined) {
-      return yield* new CommandFailed({
-        message: `--models ${oneLine(listed[unknown.index] ?? "")}: ${unknown.text}`,
-      })
+  { name: keyName, ...said },
+  Effect.fn(function* ({ name, ...flags }) {
+    const settings = { ...(yield* settingsOf(flags)), ...(yield* budgetOf(flags)) }
+    if (Option.isSome(flags["budget-window"]) && Option.isNone(flags["budget-usd"])) {
+      return yield* new CommandFailed({ message: WINDOW_ALONE })
     }
-    const now = yield* DateTime.now
-    const issued = yield* keys.create({
-      name,
-      ...Option.match(rpm, { onNone: () => ({}), onSome: (requestsPerMinute) => ({ requestsPerMinute }) }),
-      ...Option.match(models, { onNone: () => ({}), onSome: (models) => ({ models }) }),
-      ...Option.match(expires, {
-        onNone: () => ({}),
-        onSome: (lifetime) => ({ expiresAt: DateTime.addDuration(now, lifetime) }),
-      }),
-    })
-    yield* printIssued(issued)
+    yield* printIssued(yield* (yield* ApiKeys).create({ name, ...settings }))
   }, explainErrors),
 ).pipe(Command.withDescription("Create an API key and print it once"))
+
+const cleared = {
+  ...clearedLimits,
+  team: { team: null },
+  tags: { tags: [] },
+  models: { models: null },
+  expires: { expiresAt: null },
+} as const
+
+const set = Command.make(
+  "set",
+  {
+    id,
+    name: keyName.pipe(Flag.optional),
+    ...said,
+    clear: clearFlag(["rpm", "tpm", "concurrency", "team", "tags", "models", "expires", "budget-usd"]),
+  },
+  Effect.fn(function* ({ id, name, clear, ...flags }) {
+    yield* notBoth(clear, flags)
+    const period = fields(flags["budget-window"], (period) => ({ period }))
+    const clearsBudget = clear.includes("budget-usd")
+    if ("period" in period && Option.isNone(flags["budget-usd"]) && !clearsBudget) {
+      return yield* new CommandFailed({ message: WINDOW_ALONE })
+    }
+    let changes: KeyChanges = {
+      ...fields(name, (name) => ({ name })),
+      ...(yield* settingsOf(flags)),
+      ...(clearsBudget ? { budget: { limitNanoUsd: null, ...period } } : yield* budgetOf(flags)),
+    }
+    for (const each of clear) if (each !== "budget-usd") changes = { ...changes, ...cleared[each] }
+    if (Object.keys(changes).length === 0) {
+      return yield* new CommandFailed({ message: "Say what to change: llm-gateway keys set --help" })
+    }
+    yield* printKey(yield* (yield* ApiKeys).set(id, changes))
+  }, explainErrors),
+).pipe(
+  Command.withDescription(
+    "Change an API key: what is left out stays, --clear takes away (with --budget-window the budget of that window, else " +
+      "every budget of the key), --no-may-issue ends --may-issue. Every replica knows it within a second",
+  ),
+  Command.withShortDescription("Change an API key"),
+  Command.withExamples([
+    {
+      command: "llm-gateway keys set AdaAdaAdaAda --rpm 60 --team search --clear models,expires",
+      description: "Another rate and team; all models, for ever",
+    },
+    {
+      command: "llm-gateway keys set AdaAdaAdaAda --budget-usd 80 --budget-window month",
+      description: "80 dollars a month, beside what it has for other windows",
+    },
+  ]),
+)
 
 const list = Command.make(
   "list",
   {},
   Effect.fn(function* () {
-    const { json } = yield* root
-    const keys = yield* ApiKeys
-    const now = yield* DateTime.now
-    const all: Array<ApiKey> = []
-    let cursor: string | null = null
-    do {
-      const page: { readonly keys: ReadonlyArray<ApiKey>; readonly nextCursor: string | null } =
-        yield* keys.list({ limit: 500, ...(cursor === null ? {} : { cursor }) })
-      all.push(...page.keys)
-      cursor = page.nextCursor
-    } while (cursor !== null)
-    if (json) return yield* Console.log(oneLine(listToJson({ data: all })))
-    if (all.length === 0) {
-      return yield* Console.log("There are no API keys yet. Create one: llm-gateway keys create --name NAME")
-    }
-    for (const key of all) {
-      yield* Console.log(
-        `${key.id}  ${state(key, now).padEnd(7)}  ${DateTime.formatIso(key.createdAt)}  ${oneLine(key.name)}`,
-      )
-    }
+    const service = yield* ApiKeys
+    const all = yield* allPages((options) =>
+      Effect.map(service.list(options), ({ keys, nextCursor }) => ({ rows: keys, nextCursor })),
+    )
+    yield* printKeys(all)
   }, explainErrors),
 ).pipe(Command.withDescription("List API keys, newest first"))
 
@@ -192,6 +236,6 @@ const revoke = Command.make(
 ).pipe(Command.withDescription("Revoke an API key for good; every replica refuses it within a second"))
 
 export const keys = Command.make("keys").pipe(
-  Command.withDescription("Create, inspect, rotate and revoke API keys"),
-  Command.withSubcommands([create, list, show, rotate, revoke]),
+  Command.withDescription("Create, inspect, change, rotate and revoke API keys"),
+  Command.withSubcommands([create, list, show, set, rotate, revoke]),
 )

@@ -1,10 +1,13 @@
+import { MAX_USER_LENGTH } from "./bounds.ts"
+import { isTag, TAG_RULE } from "./tag.ts"
+
 /** Whose spending a budget bounds; `gateway`: everybody's together. */
 export const BUDGET_SCOPES = ["key", "team", "user", "tag", "gateway"] as const
 export type BudgetScope = (typeof BUDGET_SCOPES)[number]
 
 /** Windows by the calendar of the budget's time zone; `total` has no end. A week begins on Monday. */
 export const BUDGET_PERIODS = ["hour", "day", "week", "month", "total"] as const
-type BudgetPeriod = (typeof BUDGET_PERIODS)[number]
+export type BudgetPeriod = (typeof BUDGET_PERIODS)[number]
 
 /** How much may be spent in each window. */
 export interface Budget {
@@ -24,3 +27,21 @@ export interface Charge {
   readonly holder: string
   readonly nano_usd: number
 }
+
+/** Says what is wrong with the subject of a budget, as a sentence. Whether there is such a key or team is asked elsewhere. */
+export const subjectFault = (scope: BudgetScope, subject: string): string | undefined => {
+  if (scope === "gateway") return subject === "" ? undefined : "Expected none: the budget is everybody's."
+  if (subject === "") return `Expected ${SUBJECTS[scope]}.`
+  if (scope === "tag" && !isTag(subject)) return `Expected a tag: ${TAG_RULE}.`
+  if (scope === "user" && subject.length > MAX_USER_LENGTH) {
+    return `Expected at most ${MAX_USER_LENGTH} characters.`
+  }
+  return undefined
+}
+
+const SUBJECTS = {
+  key: "the id of an API key, the 12 characters after gwk_",
+  team: "the name of a team",
+  user: "an end user as requests name it",
+  tag: "a tag",
+} as const

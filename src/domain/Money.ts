@@ -20,3 +20,9 @@ export const decimalUsd = (nanoUsd: number): string =>
   toUsd(nanoUsd)
     .toFixed(9)
     .replace(/\.?0+$/, "")
+
+/**
+ * Returns the nano-dollars of an amount that has no smaller decimals: by its digits, since the product of a large amount may
+ * be off by one. The input must be finite and >= 0.
+ */
+export const exactNanoUsd = (usd: number): NanoUsd => NanoUsd.make(Number(usd.toFixed(9).replace(".", "")))

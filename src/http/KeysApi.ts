@@ -9,8 +9,10 @@ import {
   type ApiKeysUnavailable,
   type IssuedKey,
 } from "../auth/ApiKeys.ts"
+import type { TeamNotFound } from "../auth/team-not-found.ts"
 import { unknownName } from "../config/allow-list.ts"
 import { Settings } from "../config/Settings.ts"
+import type { BudgetPeriod } from "../domain/Budget.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { answeringErrors } from "./error-response.ts"
 
@@ -21,8 +23,8 @@ export const KeysHandlers = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const keys = yield* ApiKeys
     const { gateway } = yield* Settings
-    const known = (models: ReadonlyArray<string> = []) => {
-      const unknown = unknownName(gateway, models)
+    const known = (models: ReadonlyArray<string> | null | undefined) => {
+      const unknown = unknownName(gateway, models ?? [])
       return unknown === undefined
         ? Effect.void
         : Effect.fail(
@@ -34,17 +36,39 @@ export const KeysHandlers = HttpApiBuilder.group(
           )
     }
 
+    const budgetOf = (limitNanoUsd: number | undefined, period: BudgetPeriod | undefined) =>
+      limitNanoUsd === undefined
+        ? {}
+        : { budget: { limitNanoUsd, timeZone: gateway.limits.timeZone, ...windowOf(period) } }
+
     return handlers.handleAll({
       list: ({ query }) =>
         answer(
           Effect.map(keys.list(query), ({ keys, nextCursor }) => ({ data: keys, next_cursor: nextCursor })),
         ),
-      create: ({ payload }) =>
+      create: ({ payload: { limitNanoUsd, period, ...said } }) =>
         answer(
-          inFuture(payload.expiresAt).pipe(
-            Effect.andThen(known(payload.models)),
-            Effect.andThen(keys.create(payload)),
+          inFuture(said.expiresAt).pipe(
+            Effect.andThen(known(said.models)),
+            Effect.andThen(withLimit(limitNanoUsd, period)),
+            Effect.andThen(keys.create({ ...said, ...budgetOf(limitNanoUsd, period) })),
             Effect.map(issued),
+          ),
+        ),
+      set: ({ params, payload: { limitNanoUsd, period, tags, ...said } }) =>
+        answer(
+          inFuture(said.expiresAt).pipe(
+            Effect.andThen(known(said.models)),
+            Effect.andThen(withLimit(limitNanoUsd, period)),
+            Effect.andThen(
+              keys.set(params.id, {
+                ...said,
+                ...(tags === undefined ? {} : { tags: tags ?? [] }),
+                ...(limitNanoUsd === null
+                  ? { budget: { limitNanoUsd, ...windowOf(period) } }
+                  : budgetOf(limitNanoUsd, period)),
+              }),
+            ),
           ),
         ),
       show: ({ params }) => answer(keys.show(params.id)),
@@ -57,7 +81,7 @@ export const KeysHandlers = HttpApiBuilder.group(
 
 const issued = ({ key, secret }: IssuedKey) => ({ ...key, key: secret })
 
-type KeyError = ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable
+type KeyError = TeamNotFound | ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable
 
 const answer = <A, R>(effect: Effect.Effect<A, KeyError | GatewayError, R>) =>
   answeringErrors(Effect.mapError(effect, keyError))
@@ -68,6 +92,8 @@ const keyError = (error: KeyError | GatewayError): GatewayError => {
       return error
     case "ApiKeyNotFound":
       return new GatewayError({ code: "key_not_found", detail: "No API key has this id." })
+    case "TeamNotFound":
+      return new GatewayError({ code: "invalid_request", param: "team", detail: `team: ${error.text}` })
     case "ApiKeyRevoked":
       return new GatewayError({
         code: "key_revoked",
@@ -87,11 +113,26 @@ const keyError = (error: KeyError | GatewayError): GatewayError => {
 }
 
 /** Passes unless a key would be born expired. */
-const inFuture = Effect.fnUntraced(function* (expiresAt: DateTime.Utc | undefined) {
-  if (expiresAt === undefined || DateTime.isGreaterThan(expiresAt, yield* DateTime.now)) return
+const inFuture = Effect.fnUntraced(function* (expiresAt: DateTime.Utc | null | undefined) {
+  if (expiresAt === undefined || expiresAt === null || DateTime.isGreaterThan(expiresAt, yield* DateTime.now))
+    return
   return yield* new GatewayError({
     code: "invalid_request",
     param: "expires_at",
     detail: "expires_at: Expected an instant in the future.",
   })
 })
+
+/** Fails where a window is said and nothing of its budget. */
+const withLimit = (limitNanoUsd: number | null | undefined, period: BudgetPeriod | undefined) =>
+  period === undefined || limitNanoUsd !== undefined
+    ? Effect.void
+    : Effect.fail(
+        new GatewayError({
+          code: "invalid_request",
+          param: "budget_window",
+          detail: "budget_window: Expected budget_usd beside it.",
+        }),
+      )
+
+const windowOf = (period: BudgetPeriod | undefined) => (period === undefined ? {} : { period })

@@ -18,6 +18,7 @@ import { Admission } from "../limits/Admission.ts"
 import { requestDuration, requestOutcome, requests, type Update, updater } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
+import { BudgetsHandlers } from "./BudgetsApi.ts"
 import { fromAdmission } from "./client-errors.ts"
 import { watchConnections } from "./connections.ts"
 import { type CrossOrigin, makeCrossOrigin } from "./cors.ts"
@@ -36,6 +37,7 @@ import { requestIdOf } from "./request-id.ts"
 import { responsesRoutes } from "./responses-routes.ts"
 import { opensSocket } from "./responses-socket.ts"
 import { SystemHandlers } from "./SystemApi.ts"
+import { TeamsHandlers } from "./TeamsApi.ts"
 import { longestUploadMs, UploadGraceMs } from "./Uploads.ts"
 
 /** Streams and slow models hold sockets for long; only the arrival of the request itself is timed here. */
@@ -155,7 +157,14 @@ const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
     messagesRoutes,
     responsesRoutes,
     HttpApiBuilder.layer(AdminApi).pipe(
-      Layer.provide([AnalyticsHandlers, KeysHandlers, ProvidersHandlers, SystemHandlers]),
+      Layer.provide([
+        AnalyticsHandlers,
+        KeysHandlers,
+        TeamsHandlers,
+        BudgetsHandlers,
+        ProvidersHandlers,
+        SystemHandlers,
+      ]),
       Layer.provide(adminMiddleware),
     ),
     documentationRoutes,

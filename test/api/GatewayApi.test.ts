@@ -14,9 +14,15 @@ describe("the document", () => {
 
   it("lists exactly the public routes", () => {
     assert.deepStrictEqual(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [
+      "DELETE /admin/budgets/{id}",
+      "DELETE /admin/teams/{name}",
+      "GET /admin/budgets",
+      "GET /admin/budgets/{id}",
       "GET /admin/keys",
       "GET /admin/keys/{id}",
       "GET /admin/models",
+      "GET /admin/teams",
+      "GET /admin/teams/{name}",
       "GET /analytics/calibration",
       "GET /analytics/requests",
       "GET /analytics/timeseries",
@@ -27,10 +33,14 @@ describe("the document", () => {
       "GET /readyz",
       "GET /v1/models",
       "GET /v1/models/{model}",
+      "PATCH /admin/keys/{id}",
+      "PATCH /admin/teams/{name}",
+      "POST /admin/budgets/{id}/reset",
       "POST /admin/keys",
       "POST /admin/keys/{id}/revoke",
       "POST /admin/keys/{id}/rotate",
       "POST /admin/providers/{name}/reset",
+      "POST /admin/teams",
       "POST /infer",
       "POST /v1/chat/completions",
       "POST /v1/embeddings",
@@ -38,11 +48,19 @@ describe("the document", () => {
       "POST /v1/messages/count_tokens",
       "POST /v1/responses",
       "POST /v1/responses/compact",
+      "PUT /admin/budgets",
     ])
   })
 
   it("has the groups that are served through their schemas, and those that infer", () => {
-    assert.sameMembers(Object.keys(AdminApi.groups), ["analytics", "keys", "providers", "system"])
+    assert.sameMembers(Object.keys(AdminApi.groups), [
+      "analytics",
+      "budgets",
+      "keys",
+      "providers",
+      "system",
+      "teams",
+    ])
     assert.sameMembers(Object.keys(GatewayApi.groups), [
       ...Object.keys(AdminApi.groups),
       "inference",
@@ -97,6 +115,8 @@ describe("parameters", () => {
 
   it.each([
     ["/admin/keys", ["limit", "cursor"]],
+    ["/admin/teams", ["limit", "cursor"]],
+    ["/admin/budgets", ["limit", "cursor", "scope", "subject"]],
     ["/analytics/usage-by-key", shared],
     ["/analytics/usage-by-provider", shared],
     ["/analytics/timeseries", [...shared, "bucket"]],
@@ -114,6 +134,7 @@ describe("parameters", () => {
       to: { type: "string", format: "date-time" },
       bucket: { type: "string", enum: ["hour", "day"], default: "hour" },
       status_class: { type: "integer", enum: [2, 4, 5] },
+      scope: { type: "string", enum: ["key", "team", "user", "tag", "gateway"] },
     }
     for (const { name, required, schema, in: place } of parameters) {
       assert.strictEqual(place, "query")

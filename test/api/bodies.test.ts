@@ -94,10 +94,11 @@ describe("answers", () => {
   })
 
   it("of the key routes show the key once, when it is issued", () => {
-    const key = ["id", "name", "rpm", "models", "created_at", "expires_at", "revoked_at"]
-    const shown = [...key, "previous_secret_until"].sort()
+    const key = ["id", "name", "rpm", "tpm", "concurrency", "team", "tags", "models", "may_issue", "budgets"]
+    const shown = [...key, "created_at", "expires_at", "revoked_at", "previous_secret_until"].sort()
     for (const [method, path] of [
       ["get", "/admin/keys/{id}"],
+      ["patch", "/admin/keys/{id}"],
       ["post", "/admin/keys/{id}/revoke"],
     ] as const) {
       assert.deepStrictEqual(fieldsOf(answerOf(operation(method, path))), shown)

@@ -3,6 +3,7 @@ import { compareSync } from "bcrypt"
 import { DateTime, Effect, Layer, Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { ApiKeys } from "../../src/auth/ApiKeys.ts"
+import { Teams } from "../../src/auth/Teams.ts"
 import { parseApiKey } from "../../src/domain/ApiKeyFormat.ts"
 import { cheapHashes } from "../support/cheap-hashes.ts"
 import { databases } from "./databases.ts"
@@ -21,7 +22,8 @@ const hashes = Effect.fnUntraced(function* (id: string) {
 })
 
 for (const { name, database } of databases) {
-  layer(ApiKeys.layer.pipe(Layer.provide(cheapHashes), Layer.provideMerge(database)), {
+  const services = Layer.merge(ApiKeys.layer.pipe(Layer.provide(cheapHashes)), Teams.layer)
+  layer(services.pipe(Layer.provideMerge(database)), {
     excludeTestServices: true,
   })(`API keys in ${name}`, (it) => {
     describe("create", () => {
@@ -46,18 +48,40 @@ for (const { name, database } of databases) {
       it.effect("keeps every option, and none that was not given", () =>
         Effect.gen(function* () {
           const keys = yield* ApiKeys
+          yield* (yield* Teams).create({ name: "search" })
           const expiresAt = DateTime.makeUnsafe("2100-01-02T03:04:05.678Z")
           const name = "Ünïcode '; DROP TABLE api_keys; -- \u001b[31m"
           const { key } = yield* keys.create({
             name,
             requestsPerMinute: 5,
+            tokensPerMinute: 3_000_000_000,
+            concurrency: 8,
+            team: "search",
+            tags: ["prod", 'quote " {brace}', "prod"],
             models: ["auto", "a/b", 'quote " comma , {brace}'],
+            mayIssue: true,
             expiresAt,
+            budget: { limitNanoUsd: 9_000_000_000_000_000, timeZone: "Europe/Berlin" },
           })
           const shown = yield* keys.show(key.id)
           assert.deepStrictEqual(shown, key)
           assert.strictEqual(shown.name, name)
-          assert.strictEqual(shown.requestsPerMinute, 5)
+          assert.deepInclude(shown, {
+            requestsPerMinute: 5,
+            tokensPerMinute: 3_000_000_000,
+            concurrency: 8,
+            team: "search",
+            mayIssue: true,
+          })
+          assert.deepStrictEqual(shown.tags, ["prod", 'quote " {brace}'])
+          assert.lengthOf(shown.budgets, 1)
+          assert.deepInclude(shown.budgets[0], {
+            scope: "key",
+            subject: key.id,
+            period: "month",
+            limitNanoUsd: 9_000_000_000_000_000,
+            timeZone: "Europe/Berlin",
+          })
           assert.deepStrictEqual(shown.models, ["auto", "a/b", 'quote " comma , {brace}'])
           assert.strictEqual(
             shown.expiresAt && DateTime.formatIso(shown.expiresAt),
@@ -67,15 +91,122 @@ for (const { name, database } of databases) {
           assert.deepStrictEqual(
             [
               plain.requestsPerMinute,
+              plain.tokensPerMinute,
+              plain.concurrency,
+              plain.team,
               plain.models,
               plain.expiresAt,
               plain.revokedAt,
               plain.previousSecretUntil,
             ],
-            [null, null, null, null, null],
+            Array.from({ length: 8 }, () => null),
           )
+          assert.deepStrictEqual([plain.tags, plain.budgets, plain.mayIssue], [[], [], false])
           const { key: nothing } = yield* keys.create({ name: "no model", models: [] })
           assert.deepStrictEqual(nothing.models, [])
+        }),
+      )
+    })
+
+    describe("a team that is not there", () => {
+      it.effect("gets no key, nor a key's budget", () =>
+        Effect.gen(function* () {
+          const keys = yield* ApiKeys
+          const sql = yield* SqlClient.SqlClient
+          yield* Effect.ignore((yield* Teams).create({ name: "search" }))
+          const { key } = yield* keys.create({ name: "stays" })
+          const count = sql`SELECT (SELECT count(*) FROM api_keys) AS keys, (SELECT count(*) FROM budgets) AS budgets`
+          const before = yield* count
+          const said = { team: "serach", budget: { limitNanoUsd: 5, timeZone: "UTC" } }
+          for (const refused of [
+            yield* Effect.flip(keys.create({ name: "x", ...said })),
+            yield* Effect.flip(keys.set(key.id, { name: "y", ...said })),
+          ]) {
+            assert.deepInclude(refused, {
+              _tag: "TeamNotFound",
+              text: "No team has this name. Did you mean search?",
+            })
+          }
+          assert.deepStrictEqual(yield* count, before)
+          assert.deepStrictEqual(yield* keys.show(key.id), key)
+        }),
+      )
+    })
+
+    describe("set", () => {
+      it.effect("changes what is said, takes away what is null and leaves the rest", () =>
+        Effect.gen(function* () {
+          const keys = yield* ApiKeys
+          yield* Effect.ignore((yield* Teams).create({ name: "search" }))
+          const { key, secret } = yield* keys.create({
+            name: "first",
+            requestsPerMinute: 1,
+            tokensPerMinute: 2,
+            concurrency: 3,
+            team: "search",
+            tags: ["a"],
+            models: ["auto"],
+            mayIssue: true,
+            expiresAt: DateTime.makeUnsafe("2100-01-01"),
+          })
+          assert.deepStrictEqual(yield* keys.set(key.id, {}), key)
+          const renamed = yield* keys.set(key.id, { name: "second", tags: ["b", "b"], requestsPerMinute: 9 })
+          assert.deepStrictEqual(renamed, { ...key, name: "second", tags: ["b"], requestsPerMinute: 9 })
+          const bare = yield* keys.set(key.id, {
+            requestsPerMinute: null,
+            tokensPerMinute: null,
+            concurrency: null,
+            team: null,
+            tags: [],
+            models: null,
+            mayIssue: false,
+            expiresAt: null,
+          })
+          const { key: plain } = yield* keys.create({ name: "second" })
+          assert.deepStrictEqual(bare, { ...plain, id: key.id, createdAt: key.createdAt })
+          assert.deepStrictEqual(yield* keys.show(key.id), bare)
+          assert.isTrue(compareSync(secretOf(secret), (yield* hashes(key.id)).hash))
+        }),
+      )
+
+      it.effect("keeps a budget's alerts and time zone, and takes the named or every budget away", () =>
+        Effect.gen(function* () {
+          const keys = yield* ApiKeys
+          const sql = yield* SqlClient.SqlClient
+          const timeZone = "UTC"
+          const { key } = yield* keys.create({ name: "spender", budget: { limitNanoUsd: 5, timeZone } })
+          yield* sql`
+            UPDATE budgets SET alert_percents = '{50}', time_zone = 'Asia/Tokyo' WHERE subject = ${key.id}`
+          const more = yield* keys.set(key.id, { budget: { limitNanoUsd: 7, timeZone } })
+          const said = { period: "month", limitNanoUsd: 7, timeZone: "Asia/Tokyo", alertPercents: [50] }
+          assert.lengthOf(more.budgets, 1)
+          assert.containsSubset(more.budgets, [said])
+          const daily = { limitNanoUsd: 1, period: "day", timeZone } as const
+          assert.lengthOf((yield* keys.set(key.id, { budget: daily })).budgets, 2)
+          const { key: other } = yield* keys.create({ name: "other", budget: { limitNanoUsd: 5, timeZone } })
+          const left = yield* keys.set(key.id, { budget: { limitNanoUsd: null, period: "day" } })
+          assert.deepStrictEqual(
+            left.budgets.map(({ period }) => period),
+            ["month"],
+          )
+          yield* keys.set(key.id, { budget: daily })
+          assert.isEmpty((yield* keys.set(key.id, { budget: { limitNanoUsd: null } })).budgets)
+          assert.deepStrictEqual(yield* keys.show(other.id), other)
+        }),
+      )
+
+      it.effect("is refused for a revoked and for no key", () =>
+        Effect.gen(function* () {
+          const keys = yield* ApiKeys
+          const { key } = yield* keys.create({ name: "revoked" })
+          const revoked = yield* keys.revoke(key.id)
+          for (const changes of [{}, { name: "x" }, { budget: { limitNanoUsd: 5, timeZone: "UTC" } }]) {
+            assert.strictEqual((yield* Effect.flip(keys.set(key.id, changes)))._tag, "ApiKeyRevoked")
+          }
+          assert.deepStrictEqual(yield* keys.show(key.id), revoked)
+          for (const id of ["zzzzzzzzzzzz", "", "\0", "' OR 1=1 --"]) {
+            assert.strictEqual((yield* Effect.flip(keys.set(id, { name: "x" })))._tag, "ApiKeyNotFound")
+          }
         }),
       )
     })

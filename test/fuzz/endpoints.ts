@@ -175,6 +175,10 @@ export const others: ReadonlyArray<Endpoint> = [
   get("/v1/models/sim%2Fm"),
   get("/admin/keys"),
   get("/admin/keys/abcdefghijkl"),
+  get("/admin/teams"),
+  get("/admin/teams/search"),
+  get("/admin/budgets"),
+  get("/admin/budgets/1"),
   get("/analytics/usage-by-key"),
   get("/analytics/usage-by-provider?from=2026-11-01T00:00:00Z&to=2026-11-02"),
   get("/analytics/timeseries?bucket=hour"),
@@ -185,6 +189,31 @@ export const others: ReadonlyArray<Endpoint> = [
     path: "/admin/keys",
     bodies: [{ name: "n" }, { name: "n", rpm: 5, models: ["auto"], expires_at: "2036-01-01T00:00:00Z" }],
   },
+  {
+    method: "PATCH",
+    path: "/admin/keys/abcdefghijkl",
+    bodies: [
+      { rpm: null, tpm: 5, concurrency: 1, team: "search", tags: ["a"], may_issue: true, models: null },
+      { budget_usd: 5, budget_window: "day", expires_at: null },
+    ],
+  },
+  {
+    method: "POST",
+    path: "/admin/teams",
+    bodies: [{ name: "search" }, { name: "search", rpm: 5, tpm: 1, concurrency: 1 }],
+  },
+  { method: "PATCH", path: "/admin/teams/search", bodies: [{ rpm: null }] },
+  { method: "DELETE", path: "/admin/teams/search", bodies: [{}] },
+  {
+    method: "PUT",
+    path: "/admin/budgets",
+    bodies: [
+      { scope: "gateway", window: "day", limit_usd: 0.5, alert_percents: [50], time_zone: "Europe/Berlin" },
+      { scope: "user", subject: "ada", window: "total", limit_usd: 5 },
+    ],
+  },
+  { method: "POST", path: "/admin/budgets/1/reset", bodies: [{}] },
+  { method: "DELETE", path: "/admin/budgets/1", bodies: [{}] },
   { method: "POST", path: "/admin/keys/abcdefghijkl/rotate", bodies: [{}, { grace_seconds: 5 }] },
   { method: "POST", path: "/admin/keys/abcdefghijkl/revoke", bodies: [{}] },
 ]

@@ -7,6 +7,8 @@ import { TestClock } from "effect/testing"
 import * as Api from "../../src/api/KeysApi.ts"
 import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { type ApiKey, ApiKeyNotFound, ApiKeyRevoked, ApiKeys, ApiKeysBusy } from "../../src/auth/ApiKeys.ts"
+import { TeamNotFound } from "../../src/auth/team-not-found.ts"
+import type { BudgetState } from "../../src/budgets/budget-rows.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { adminMiddleware } from "../../src/http/admin-middleware.ts"
@@ -16,11 +18,31 @@ import { KeysHandlers } from "../../src/http/KeysApi.ts"
 
 const NOW_MS = Date.UTC(2026, 10, 23)
 
+const budget: BudgetState = {
+  id: 7,
+  scope: "key",
+  subject: "AdaAdaAdaAda",
+  period: "month",
+  limitNanoUsd: 50_000_000_000,
+  alertPercents: [50, 80],
+  timeZone: "Europe/Berlin",
+  spentNanoUsd: 12_300_000_001n,
+  reservedNanoUsd: 1_000_000_000n,
+  remainingNanoUsd: 36_699_999_999n,
+  resetsAt: DateTime.makeUnsafe("2026-11-30T23:00:00Z"),
+}
+
 const key: ApiKey = {
   id: KeyId.make("AdaAdaAdaAda"),
   name: "billing",
   requestsPerMinute: 60,
+  tokensPerMinute: null,
+  concurrency: 8,
+  team: "search",
+  tags: ["prod"],
   models: ["auto"],
+  mayIssue: false,
+  budgets: [budget],
   createdAt: DateTime.makeUnsafe("2026-11-23T00:00:00Z"),
   expiresAt: DateTime.makeUnsafe("2027-12-17T08:00:00Z"),
   revokedAt: null,
@@ -31,7 +53,27 @@ const json = {
   id: "AdaAdaAdaAda",
   name: "billing",
   rpm: 60,
+  tpm: null,
+  concurrency: 8,
+  team: "search",
+  tags: ["prod"],
   models: ["auto"],
+  may_issue: false,
+  budgets: [
+    {
+      id: 7,
+      scope: "key",
+      subject: "AdaAdaAdaAda",
+      window: "month",
+      limit_usd: 50,
+      alert_percents: [50, 80],
+      time_zone: "Europe/Berlin",
+      spent_usd: 12.300000001,
+      reserved_usd: 1,
+      remaining_usd: 36.699999999,
+      resets_at: "2026-11-30T23:00:00.000Z",
+    },
+  ],
   created_at: "2026-11-23T00:00:00.000Z",
   expires_at: "2027-12-17T08:00:00.000Z",
   revoked_at: null,
@@ -53,6 +95,12 @@ const services = Layer.mergeAll(
     create: (options) =>
       options.name === "one too many" ? Effect.fail(new ApiKeysBusy()) : noting({ create: options }, issued),
     list: (options) => noting({ list: options }, { keys: [key], nextCursor: key.id }),
+    set: (id, changes) => {
+      if (id !== key.id) return Effect.fail(new ApiKeyRevoked({ id }))
+      return changes.team === "serach"
+        ? Effect.fail(new TeamNotFound({ name: "serach", text: "No team has this name." }))
+        : noting({ set: changes }, key)
+    },
     show: (id) => (id === key.id ? Effect.succeed(key) : Effect.fail(new ApiKeyNotFound({ id }))),
     rotate: (id, options) =>
       id === key.id ? noting({ rotate: options }, issued) : Effect.fail(new ApiKeyRevoked({ id })),
@@ -83,6 +131,11 @@ const get = (path: string) => send(HttpClientRequest.get(path))
 
 const postText = (path: string, body: string, contentType = "application/json") =>
   send(HttpClientRequest.post(path).pipe(HttpClientRequest.bodyText(body, contentType)))
+
+const patch = (path: string, body: unknown) =>
+  send(
+    HttpClientRequest.patch(path).pipe(HttpClientRequest.bodyText(JSON.stringify(body), "application/json")),
+  )
 
 const post = (path: string, body: unknown) => postText(path, JSON.stringify(body))
 
@@ -126,6 +179,71 @@ layer(server)("key routes", (it) => {
     )
   })
 
+  describe("a change", () => {
+    it.effect.each([
+      [{}, {}],
+      [
+        { name: "b", rpm: 60 },
+        { name: "b", requestsPerMinute: 60 },
+      ],
+      [
+        { rpm: null, tpm: null, concurrency: null, team: null, tags: null, models: null, expires_at: null },
+        {
+          requestsPerMinute: null,
+          tokensPerMinute: null,
+          concurrency: null,
+          team: null,
+          tags: [],
+          models: null,
+          expiresAt: null,
+        },
+      ],
+      [
+        { may_issue: false, tags: ["a"] },
+        { mayIssue: false, tags: ["a"] },
+      ],
+      [{ budget_usd: 80 }, { budget: { limitNanoUsd: 80_000_000_000, timeZone: "UTC" } }],
+      [
+        { budget_usd: 80, budget_window: "day" },
+        { budget: { limitNanoUsd: 80_000_000_000, timeZone: "UTC", period: "day" } },
+      ],
+      [{ budget_usd: null }, { budget: { limitNanoUsd: null } }],
+      [{ budget_usd: null, budget_window: "day" }, { budget: { limitNanoUsd: null, period: "day" } }],
+    ] as const)("%j reaches the keys in their own words", ([body, changes]) =>
+      Effect.gen(function* () {
+        const answer = yield* patch("/admin/keys/AdaAdaAdaAda", body)
+        assert.deepStrictEqual(answer.body, json)
+        assert.deepStrictEqual(asked, [{ set: changes }])
+      }),
+    )
+
+    it.effect.each([
+      [{ name: null }, "name"],
+      [{ may_issue: null }, "may_issue"],
+      [{ rpm: 0 }, "rpm"],
+      [{ models: ["gtp-5.4-mini"] }, "models[0]"],
+      [{ models: [] }, "models"],
+      [{ budget_window: "day" }, "budget_window"],
+      [{ expires_at: "2020-01-01" }, "expires_at"],
+      [{ team: "serach" }, "team"],
+      [{ id: "x" }, "id"],
+    ] as const)("is refused as %j, and names the field", ([body, param]) =>
+      Effect.gen(function* () {
+        yield* TestClock.setTime(NOW_MS)
+        const answer = yield* patch("/admin/keys/AdaAdaAdaAda", body)
+        assert.deepInclude(answer.body, { status: 400, code: "invalid_request", param })
+        assert.isEmpty(asked)
+      }),
+    )
+
+    it.effect("is refused for a revoked key", () =>
+      Effect.gen(function* () {
+        const { body } = yield* patch("/admin/keys/revokedrevok", { rpm: 5 })
+        assert.deepInclude(body, { status: 409, code: "key_revoked" })
+      }),
+    )
+  })
+
   it.effect("a creation that bcrypt has no place for is told when to come back, and not of a database", () =>
     Effect.gen(function* () {
       const { status, headers, body } = yield* post("/admin/keys", { name: "one too many" })
@@ -158,6 +276,29 @@ layer(server)("key routes", (it) => {
         ])
         yield* post("/admin/keys", { name: "x" })
         assert.deepStrictEqual(asked, [{ create: { name: "x" } }])
+        yield* post("/admin/keys", {
+          name: "agent",
+          tpm: 100_000,
+          concurrency: 8,
+          team: "search",
+          tags: ["prod", "eu"],
+          may_issue: true,
+          budget_usd: 0.1,
+          budget_window: "hour",
+        })
+        assert.deepStrictEqual(asked, [
+          {
+            create: {
+              name: "agent",
+              tokensPerMinute: 100_000,
+              concurrency: 8,
+              team: "search",
+              tags: ["prod", "eu"],
+              mayIssue: true,
+              budget: { limitNanoUsd: 100_000_000, period: "hour", timeZone: "UTC" },
+            },
+          },
+        ])
         yield* post("/admin/keys/AdaAdaAdaAda/rotate", { grace_seconds: 60 })
         assert.deepStrictEqual(asked, [{ rotate: { graceMs: 60_000 } }])
         yield* post("/admin/keys/AdaAdaAdaAda/rotate", {})
@@ -224,6 +365,27 @@ layer(server)("key routes", (it) => {
       [{ name: "half a pair \ud800" }, "name"],
       [{ name: "x", models: ["a\0"] }, "models[0]"],
       [{ name: "x", models: ["auto", "gtp-5.4-mini"] }, "models[1]"],
+      [{ name: "x", tpm: 0 }, "tpm"],
+      [{ name: "x", tpm: 1_000_000_001 }, "tpm"],
+      [{ name: "x", concurrency: 0.5 }, "concurrency"],
+      [{ name: "x", team: "two words" }, "team"],
+      [{ name: "x", team: ".." }, "team"],
+      [{ name: "x", team: null }, "team"],
+      [{ name: "x", tags: "prod" }, "tags"],
+      [{ name: "x", tags: Array.from({ length: 11 }, (_, i) => `${i}`) }, "tags"],
+      [{ name: "x", tags: ["a", ""] }, "tags[1]"],
+      [{ name: "x", tags: ["a,b"] }, "tags[0]"],
+      [{ name: "x", tags: [" a"] }, "tags[0]"],
+      [{ name: "x", tags: ["x".repeat(65)] }, "tags[0]"],
+      [{ name: "x", tags: ["a\u0000"] }, "tags[0]"],
+      [{ name: "x", may_issue: "yes" }, "may_issue"],
+      [{ name: "x", budget_usd: -1 }, "budget_usd"],
+      [{ name: "x", budget_usd: 9_000_000.01 }, "budget_usd"],
+      [{ name: "x", budget_usd: 0.1234567891 }, "budget_usd"],
+      [{ name: "x", budget_usd: "50" }, "budget_usd"],
+      [{ name: "x", budget_usd: null }, "budget_usd"],
+      [{ name: "x", budget_usd: 5, budget_window: "year" }, "budget_window"],
+      [{ name: "x", budget_window: "month" }, "budget_window"],
       [{ name: "x", requestsPerMinute: 1 }, "requestsPerMinute"],
       [{ name: "x", expiresAt: "2027-12-17T08:00:00Z" }, "expiresAt"],
     ] as const)("is refused as %j, and names the field", ([body, param]) =>

@@ -2,6 +2,7 @@ import { assert } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { UsageByKey } from "../../src/api/AnalyticsApi.ts"
+import { BudgetJson } from "../../src/api/budget-fields.ts"
 import { ChatCompletion, ChatCompletionChunk } from "../../src/api/chat-completions.ts"
 import { EmbeddingList } from "../../src/api/embeddings.ts"
 import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/InferApi.ts"
@@ -9,6 +10,7 @@ import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
 import { Message, MessageStreamEvent, TokenCount } from "../../src/api/messages.ts"
 import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
 import { CompactedResponse, ResponseEvent, ResponseObject } from "../../src/api/responses.ts"
+import { TeamJson } from "../../src/api/TeamsApi.ts"
 import { bodyOf, operations } from "../api/document.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
@@ -18,13 +20,27 @@ import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 let gateway: GatewayInProcess
 let id: string
 let key: string
+let budgetId: number
+
+/** The team of the examples. */
+const TEAM = "search"
 
 beforeAll(async () => {
   gateway = await GatewayInProcess.start({ databaseUrl: await Effect.runPromise(migratedPostgresUrl) })
   const created = await gateway.createKey()
   id = created.id
   key = created.key
+  await gateway.admin("/admin/teams", { method: "POST", body: JSON.stringify({ name: TEAM }) })
+  const budget = { scope: "key", subject: id, window: "hour", limit_usd: 1 }
+  const set = await gateway.admin("/admin/budgets", { method: "PUT", body: JSON.stringify(budget) })
+  budgetId = ((await set.json()) as { id: number }).id
 })
+
+/** Puts what is there in the place of the parameters of a path. */
+const targetOf = (path: string): string =>
+  path.startsWith("/admin/budgets/")
+    ? path.replace("{id}", String(budgetId))
+    : path.replace("{id}", id).replace(/(?<=\/teams\/)\{name\}/, TEAM)
 
 afterAll(() => gateway?.stop())
 
@@ -59,6 +75,10 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/v1/messages/count_tokens": TokenCount,
   "/v1/models": ModelList,
   "/v1/models/{model}": Model,
+  "/admin/budgets": Schema.Union([BudgetJson, Schema.Struct({ data: Schema.Array(BudgetJson) })]),
+  "/admin/budgets/{id}": BudgetJson,
+  "/admin/teams": Schema.Union([TeamJson, Schema.Struct({ data: Schema.Array(TeamJson) })]),
+  "/admin/teams/{name}": TeamJson,
   "/admin/keys": Schema.Union([IssuedKeyJson, Schema.Struct({ data: Schema.Array(ApiKeyJson) })]),
   "/admin/keys/{id}": ApiKeyJson,
   "/admin/keys/{id}/rotate": IssuedKeyJson,
@@ -84,8 +104,12 @@ const decodes = (schema: Schema.Decoder<unknown> | undefined, value: unknown) =>
 describe("an example of the document", () => {
   it("is there for every body", () => {
     assert.deepStrictEqual(bodies.map(({ path }) => path).sort(), [
+      "/admin/budgets",
       "/admin/keys",
+      "/admin/keys/{id}",
       "/admin/keys/{id}/rotate",
+      "/admin/teams",
+      "/admin/teams/{name}",
       "/infer",
       "/v1/chat/completions",
       "/v1/embeddings",
@@ -100,7 +124,7 @@ describe("an example of the document", () => {
   for (const { method, path, security, examples } of bodies) {
     it.each(examples.map((example) => JSON.stringify(example)))(`is taken by ${path}: %s`, async (text) => {
       const example: { readonly stream?: boolean } = JSON.parse(text)
-      const response = await send(method, path.replace("{id}", id), security, example)
+      const response = await send(method, targetOf(path), security, example)
       const body = await response.text()
       assert.strictEqual(response.status, 200, body)
       if (example.stream !== true) return decodes(answers[path], JSON.parse(body))
@@ -118,7 +142,7 @@ describe("an example of the document", () => {
     "is taken by $path in its place and query",
     async ({ path, operation }) => {
       const query = new URLSearchParams()
-      let target = path.replace("{id}", id)
+      let target = targetOf(path)
       for (const { name, in: place, schema } of operation.parameters) {
         const value = schema.examples?.[0] ?? schema.default
         if (value === undefined) continue
