@@ -11,7 +11,7 @@ export const shortDollars = (nanoUsd: bigint): string => {
 const BAR = 10
 
 /** How much of a limit is spent or reserved, as a bar and as whole percents; what is over it is not drawn. */
-export const usedBar = ({
+const usedBar = ({
   limitNanoUsd,
   spentNanoUsd,
   reservedNanoUsd,
