@@ -18,7 +18,12 @@ const empty = Effect.flatMap(SqlClient.SqlClient, (sql) =>
 const spend = Effect.fnUntraced(function* (
   id: number,
   at: string,
-  { spent = 0, held = 0, holder = "a", seen = "0 seconds" },
+  {
+    spent = 0,
+    held = 0,
+    holder = "a",
+    seen = "0 seconds",
+  }: { readonly spent?: number; readonly held?: number; readonly holder?: string; readonly seen?: string },
 ) {
   const sql = yield* SqlClient.SqlClient
   const start = sql`(SELECT budget_window_start(period, time_zone, ${at}::timestamptz) FROM budgets WHERE id = ${id})`

@@ -176,6 +176,9 @@ describe("gateways whose database", () => {
     assert.deepInclude(keyed, { status: 503, code: "idempotency_unavailable" })
     assert.match(keyed.retryAfter ?? "", /^[1-9]\d*$/)
     assert.isFalse(upstream.calls.some(({ asked }) => asked.prompt === "keyed"))
+    for (const path of ["/admin/keys", "/admin/teams", "/admin/budgets"]) {
+      assert.deepInclude(await (await one.admin(path)).json(), { status: 503, code: "database_unavailable" })
+    }
     await eventually(
       async () => (await probe(`${one.url}/readyz`)).body.status === "degraded",
       5000,
