@@ -33,11 +33,13 @@ export const subjectFault = (scope: BudgetScope, subject: string): string | unde
   if (scope === "gateway") return subject === "" ? undefined : "Expected none: the budget is everybody's."
   if (subject === "") return `Expected ${SUBJECTS[scope]}.`
   if (scope === "tag" && !isTag(subject)) return `Expected a tag: ${TAG_RULE}.`
-  if (scope === "user" && subject.length > MAX_USER_LENGTH) {
-    return `Expected at most ${MAX_USER_LENGTH} characters.`
+  if (scope === "user" && (subject.length > MAX_USER_LENGTH || CONTROLS.test(subject))) {
+    return `Expected at most ${MAX_USER_LENGTH} characters, and no control characters.`
   }
   return undefined
 }
+
+const CONTROLS = /[\p{Cc}\p{Cs}\p{Zl}\p{Zp}]/u
 
 const SUBJECTS = {
   key: "the id of an API key, the 12 characters after gwk_",

@@ -115,7 +115,9 @@ describe("the subject of a budget", () => {
     ["key", "", "Expected the id of an API key, the 12 characters after gwk_."],
     ["team", "", "Expected the name of a team."],
     ["user", "", "Expected an end user as requests name it."],
-    ["user", "x".repeat(257), "Expected at most 256 characters."],
+    ["user", "x".repeat(257), "Expected at most 256 characters, and no control characters."],
+    ["user", "a\0", "Expected at most 256 characters, and no control characters."],
+    ["user", "\u001b[2J", "Expected at most 256 characters, and no control characters."],
     ["tag", "", "Expected a tag."],
     [
       "tag",

@@ -114,6 +114,38 @@ for (const { name, database } of databases) {
           }),
         )
 
+        it.effect("leaves no budget and no key of a team that is gone, whoever comes first", () =>
+          Effect.gen(function* () {
+            const teams = yield* Teams
+            const keys = yield* ApiKeys
+            const book = yield* BudgetBook
+            const sql = yield* SqlClient.SqlClient
+            const seen = new Set<string>()
+            const noting = <A, E extends { readonly _tag: string }>(effect: Effect.Effect<A, E>) =>
+              Effect.match(effect, {
+                onSuccess: () => seen.add("done"),
+                onFailure: ({ _tag }) => seen.add(_tag),
+              })
+            for (let round = 0; round < 40; round++) {
+              const name = `race-${round}`
+              yield* teams.create({ name })
+              yield* Effect.all(
+                [
+                  noting(teams.delete(name)),
+                  noting(book.set({ scope: "team", subject: name, period: "day", limitNanoUsd: 1 })),
+                  noting(keys.create({ name, team: name })),
+                ],
+                { concurrency: "unbounded" },
+              )
+              const orphans = yield* sql`
+                SELECT subject FROM budgets WHERE scope = 'team' AND subject NOT IN (SELECT name FROM teams)`
+              assert.isEmpty(orphans)
+            }
+            assert.include([...seen], "done")
+            assert.isEmpty([...seen].filter((tag) => tag.endsWith("Unavailable")))
+          }),
+        )
+
         it.effect("takes the name from keys that nobody can use", () =>
           Effect.gen(function* () {
             const teams = yield* Teams

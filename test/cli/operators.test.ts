@@ -95,11 +95,12 @@ describe("budgets", () => {
       const { run, url } = yield* operator
       yield* run("budgets", "set", "--scope", "gateway", "--window", "total", "--limit-usd", "10")
       yield* run(
-        ...["budgets", "set", "--scope", "user", "--subject", "ada\u001b[2J", "--window", "total"],
+        ...["budgets", "set", "--scope", "user", "--subject", "ada", "--window", "total"],
         ...["--limit-usd", "0.5", "--alerts", "80,50", "--time-zone", "Asia/Tokyo"],
       )
       yield* SqlClient.SqlClient.use(
         (sql) => sql`
+          WITH nasty AS (UPDATE budgets SET subject = ${"ada\u001b[2J"} WHERE scope = 'user')
           INSERT INTO budget_windows SELECT id, '-infinity'::timestamptz, 2500000001 FROM budgets WHERE scope = 'gateway'
           UNION ALL SELECT id, '-infinity'::timestamptz, 700000000 FROM budgets WHERE scope = 'user'`,
       ).pipe(Effect.provide(PgClient.layer({ url })))
@@ -126,6 +127,10 @@ describe("budgets", () => {
         ["--window", ["--scope", "gateway", "--window", "year", "--limit-usd", "5"]],
         ["--limit-usd", ["--scope", "gateway", "--window", "day", "--limit-usd", "-5"]],
         ["--limit-usd", ["--scope", "gateway", "--window", "day", "--limit-usd", "many"]],
+        [
+          "--subject: Expected at most 256 characters, and no control characters.",
+          ["--scope", "user", "--window", "day", "--limit-usd", "5", "--subject", "a\u001b[2J"],
+        ],
         ["--subject: Expected none: the budget is everybody's.", [...good, "--subject", "x"]],
         ["--alerts", [...good, "--alerts", "50,x"]],
         ["--alerts", [...good, "--alerts", "101"]],
