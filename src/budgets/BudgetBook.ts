@@ -49,7 +49,10 @@ export class BudgetBook extends Context.Service<
       readonly alertPercents?: ReadonlyArray<number>
       readonly timeZone?: string
     }) => Effect.Effect<BudgetState, NoSuchSubject | UnknownTimeZone | BudgetsUnavailable>
-    /** Forgets what was spent in the current window, and what gateways held that were not heard of for ten minutes. */
+    /**
+     * Forgets what was spent in the current window, whose alerts are then raised anew, and what gateways held that were not
+     * heard of for ten minutes.
+     */
     readonly reset: (id: string) => Effect.Effect<BudgetState, BudgetNotFound | BudgetsUnavailable>
     /** Returns the budget as it was. */
     readonly delete: (id: string) => Effect.Effect<BudgetState, BudgetNotFound | BudgetsUnavailable>
@@ -140,6 +143,7 @@ export class BudgetBook extends Context.Service<
             budget_id = budgets.id AND starts_at = budget_window_start(period, time_zone, now())
               AND budgets.id = ${id}::bigint`
           yield* sql`UPDATE budget_windows SET spent_nano_usd = 0 FROM budgets WHERE ${current}`
+          yield* sql`DELETE FROM budget_alerts USING budgets WHERE ${current} AND sent_at IS NOT NULL`
           yield* sql`
             DELETE FROM budget_leases USING budgets WHERE ${current} AND seen_at < now() - interval '10 minutes'`
           return yield* find(id)

@@ -58,7 +58,7 @@ export const readBudgets = (
           WHERE past.budget_id = budgets.id AND past.starts_at = now.starts_at
         ), 0) AS spent,
         coalesce((
-          SELECT sum(granted_nano_usd - returned_nano_usd - settled_nano_usd) FROM budget_leases AS lease
+          SELECT sum(greatest(granted_nano_usd - returned_nano_usd - settled_nano_usd, 0)) FROM budget_leases AS lease
           WHERE lease.budget_id = budgets.id AND lease.starts_at = now.starts_at
         ), 0)::bigint AS reserved
     ) AS used
@@ -88,9 +88,10 @@ export const putBudgetOfKey = (
   VALUES ('key', ${budget.keyId}, ${budget.period}, ${budget.limitNanoUsd}::bigint, ${budget.timeZone})
   ON CONFLICT (scope, subject, period) DO UPDATE SET limit_nano_usd = excluded.limit_nano_usd`
 
-/** Deletes the budgets that a condition holds for, with what is known of their windows. */
+/** Deletes the budgets that a condition holds for, with what is known of their windows and the alerts that wait. */
 export const deleteBudgets = (sql: SqlClient.SqlClient, condition: Statement.Fragment) => sql`
   WITH gone AS (DELETE FROM budgets WHERE ${condition} RETURNING id),
     windows AS (DELETE FROM budget_windows USING gone WHERE budget_id = gone.id),
-    leases AS (DELETE FROM budget_leases USING gone WHERE budget_id = gone.id)
+    leases AS (DELETE FROM budget_leases USING gone WHERE budget_id = gone.id),
+    alerts AS (DELETE FROM budget_alerts USING gone WHERE budget_id = gone.id)
   SELECT id FROM gone`

@@ -11,7 +11,7 @@ import { cheapHashes } from "../support/cheap-hashes.ts"
 const USD = 1_000_000_000
 
 const empty = Effect.flatMap(SqlClient.SqlClient, (sql) =>
-  Effect.andThen(sql`DELETE FROM budgets`, sql`TRUNCATE budget_windows, budget_leases`),
+  Effect.andThen(sql`DELETE FROM budgets`, sql`TRUNCATE budget_windows, budget_leases, budget_alerts`),
 )
 
 /** What is written for a window by the gateways. */
@@ -82,6 +82,8 @@ for (const { name, database } of databases) {
             yield* spend(id, "2020-01-01T00:00:00Z", { spent: 9 * USD, holder: "past" })
             yield* spend(id, "now", { spent: 2 * USD, held: USD })
             yield* spend(id, "now", { spent: 2 * USD, held: 3, holder: "b" })
+            // A process that could settle more than it was granted holds nothing, and nobody else's part.
+            yield* spend(id, "now", { spent: 2 * USD, held: -9, holder: "c" })
             const shown = yield* book.show(String(id))
             assert.deepInclude(
               shown,
@@ -133,22 +135,39 @@ for (const { name, database } of databases) {
         }),
       )
 
+      it.effect("that were reset alert anew, but for what is still to be told", () =>
+        Effect.gen(function* () {
+          yield* empty
+          const book = yield* BudgetBook
+          const sql = yield* SqlClient.SqlClient
+          const said = { scope: "gateway", subject: "", limitNanoUsd: 10, alertPercents: [50, 80] } as const
+          const { id } = yield* book.set({ ...said, period: "total" })
+          const alerts = sql`
+            SELECT percent::int, sent_at IS NOT NULL AS sent FROM budget_alerts WHERE budget_id = ${id} ORDER BY percent`
+          yield* spend(id, "now", { spent: 9 })
+          yield* sql`UPDATE budget_alerts SET sent_at = now() WHERE percent = 50`
+          yield* book.reset(String(id))
+          assert.deepStrictEqual(yield* alerts, [{ percent: 80, sent: false }])
+          yield* spend(id, "now", { spent: 6, holder: "b" })
+          assert.deepStrictEqual(yield* alerts, [
+            { percent: 50, sent: false },
+            { percent: 80, sent: false },
+          ])
+        }),
+      )
+
       it.effect("are deleted with all that is known of their windows", () =>
         Effect.gen(function* () {
           yield* empty
           const book = yield* BudgetBook
           const sql = yield* SqlClient.SqlClient
-          const { id } = yield* book.set({ scope: "tag", subject: "eu", period: "day", limitNanoUsd: USD })
-          const { id: other } = yield* book.set({
-            scope: "tag",
-            subject: "us",
-            period: "day",
-            limitNanoUsd: 1,
-          })
+          const said = { scope: "tag", period: "day", limitNanoUsd: 1, alertPercents: [50] } as const
+          const { id } = yield* book.set({ ...said, subject: "eu" })
+          const { id: other } = yield* book.set({ ...said, subject: "us" })
           yield* spend(id, "now", { spent: 5 })
           yield* spend(other, "now", { spent: 5 })
           assert.deepInclude(yield* book.delete(String(id)), { id, spentNanoUsd: 5n })
-          for (const table of ["budgets", "budget_windows", "budget_leases"]) {
+          for (const table of ["budgets", "budget_windows", "budget_leases", "budget_alerts"]) {
             const column = sql(table === "budgets" ? "id" : "budget_id")
             assert.deepStrictEqual(yield* sql`SELECT ${column}::int AS id FROM ${sql(table)}`, [
               { id: other },

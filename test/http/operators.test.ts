@@ -8,6 +8,7 @@ import { startCli } from "../cli/run-cli.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { ADMIN_JWT_SECRET } from "../support/GatewayClient.ts"
 import { GatewayProcess } from "../support/GatewayProcess.ts"
+import { eventually } from "../support/process-watch.ts"
 import { scaled } from "../support/slowness.ts"
 
 /** Teams, keys and budgets as operators have them: by commands and by HTTP, in processes of their own. */
@@ -159,6 +160,25 @@ describe.each(["PostgreSQL", "the embedded database"])("operators with %s", (kin
     assert.isBelow(await heardAfterMs(key, ask, 200), scaled(1_000))
     await sent("PATCH", `/admin/keys/${id}`, { rpm: 1 })
     assert.isBelow(await heardAfterMs(key, ask, 429), scaled(1_000))
+  })
+
+  it("see what a key spends, and make it begin anew", async () => {
+    const { id, key } = await gateway.createKey({ budget_usd: 1 })
+    const budget = async () => {
+      const { data } = await sent("GET", `/admin/budgets?scope=key&subject=${id}`)
+      const [only] = data as ReadonlyArray<Body & { readonly id: number; readonly spent_usd: number }>
+      return only ?? assert.fail("no budget")
+    }
+    const answer = await gateway.infer(key, { model: "sim-swift/swift-1", prompt: "x" })
+    const { cost } = (await answer.json()) as { readonly cost: number }
+    await eventually(async () => (await budget()).spent_usd > 0, 10_000)
+    const { id: budgetId, spent_usd, reserved_usd, remaining_usd } = await budget()
+    assert.strictEqual(spent_usd, cost)
+    assert.approximately(spent_usd + Number(reserved_usd) + Number(remaining_usd), 1, 1e-9)
+    const reset = await commandJson("budgets", "reset", String(budgetId))
+    assert.deepInclude(reset, { spent_usd: 0 })
+    const { budgets } = await sent("GET", `/admin/keys/${id}`)
+    assert.containsSubset(budgets, [{ id: budgetId, spent_usd: 0, window: "month" }])
   })
 
   it("hear what belongs to a team that is to go", async () => {
