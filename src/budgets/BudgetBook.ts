@@ -145,7 +145,8 @@ export class BudgetBook extends Context.Service<
           yield* sql`UPDATE budget_windows SET spent_nano_usd = 0 FROM budgets WHERE ${current}`
           yield* sql`DELETE FROM budget_alerts USING budgets WHERE ${current} AND sent_at IS NOT NULL`
           yield* sql`
-            DELETE FROM budget_leases USING budgets WHERE ${current} AND seen_at < now() - interval '10 minutes'`
+            UPDATE budget_leases SET returned_nano_usd = greatest(returned_nano_usd, granted_nano_usd - settled_nano_usd)
+            FROM budgets WHERE ${current} AND seen_at < now() - interval '10 minutes'`
           return yield* find(id)
         }).pipe(sql.withTransaction, answered),
       )

@@ -135,9 +135,10 @@ export class Books {
         reason: new SqlError.ConnectionError({ cause: "lost", message: "lost", operation: "execute" }),
       })
     const execute: SqlConnection.Connection["execute"] = (sql, [batch]) => {
-      if (sql.includes("UPDATE budget_leases")) return this.#statement(Effect.succeed([]), refused)
-      if (!sql.includes("INSERT INTO requests"))
-        return Effect.die(new Error(`no such statement here: ${sql}`))
+      const isInsert = sql.includes("INSERT INTO requests")
+      if (!isInsert && sql.includes("UPDATE budget_leases"))
+        return this.#statement(Effect.succeed([]), refused)
+      if (!isInsert) return Effect.die(new Error(`no such statement here: ${sql}`))
       return this.#statement(
         Effect.sync(() => this.#insert(String(batch))),
         refused,
