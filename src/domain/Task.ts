@@ -92,16 +92,3 @@ export const outputBoundOf = (
   const choices = typeof n === "number" && n > 1 ? n : 1
   return choices * (outputLimitOf(task) ?? Math.min(limit ?? unstatedTokens, unstatedTokens))
 }
-
-/** Returns the task with another limit of its answer, in its client's words where those go on. */
-export const withOutputLimit = (task: Task, tokens: number): Task => {
-  if (task._tag === "Embedding") return task
-  const { body, source: _, ...rest } = task
-  return {
-    ...rest,
-    request: { ...task.request, max_tokens: tokens },
-    ...(body !== undefined && {
-      body: { ...body, [task.dialect === "responses" ? "max_output_tokens" : "max_tokens"]: tokens },
-    }),
-  }
-}

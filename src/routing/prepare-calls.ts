@@ -1,13 +1,14 @@
 import { Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
 import type { RouteConfig } from "../config/GatewayConfig.ts"
-import { outputLimitOf, type Task, withOutputLimit } from "../domain/Task.ts"
+import { outputLimitOf, type Task } from "../domain/Task.ts"
 import type { PreparedCall } from "../providers/Provider.ts"
 import { prepareAccepted } from "./capabilities.ts"
 import type { Exclusion, ExclusionRule } from "./exclusion.ts"
 import type { LearnedRefusals } from "./LearnedRefusals.ts"
 import { isAllowed, type Target } from "./targets.ts"
 import { unpricedTier } from "./unpriced-tier.ts"
+import { withOutputLimit } from "./with-output-limit.ts"
 
 /** A target that can take the request, with its call. */
 export interface ReadyTarget {

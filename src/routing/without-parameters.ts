@@ -3,8 +3,9 @@ import type { Parameter } from "../domain/parameters.ts"
 import { ownNamesOf, type Task } from "../domain/Task.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import { isObject, type JsonObject } from "../platform/json.ts"
-import { changeMembers, type JsonSource, type MemberChange, scanJson } from "../platform/json-source.ts"
+import type { JsonSource, MemberChange } from "../platform/json-source.ts"
 import { remembered } from "../platform/remembered.ts"
+import { ChangedSource } from "./ChangedSource.ts"
 
 /** Tasks without some of their parameters, made once for all candidates that do not take the same. */
 const made = remembered((_task: Task) => new Map<string, Task>())
@@ -24,7 +25,7 @@ const reduce = (task: Task, parameters: ReadonlyArray<Parameter>): Task => {
     return {
       ...rest,
       request: { ...request, input: task.request.input },
-      ...(source && { source: new ReducedSource(source, task.request, ways) }),
+      ...(source && { source: reduced(source, task.request, ways) }),
     }
   }
   const { body, source, ...rest } = task
@@ -33,7 +34,7 @@ const reduce = (task: Task, parameters: ReadonlyArray<Parameter>): Task => {
     ...rest,
     request,
     ...(body && { body: without(body, own) }),
-    ...(source && { source: new ReducedSource(source, body ?? task.request, own) }),
+    ...(source && { source: reduced(source, body ?? task.request, own) }),
   }
 }
 
@@ -68,43 +69,12 @@ const changesIn = (fields: JsonObject, ways: Ways): ReadonlyMap<string, JsonObje
   return changes
 }
 
-/** Limits were held to when the client's bytes were read. */
-const READ_BEFORE = {
-  depth: Number.POSITIVE_INFINITY,
-  fields: Number.POSITIVE_INFINITY,
-  innerFields: Number.POSITIVE_INFINITY,
-  pieces: Number.POSITIVE_INFINITY,
-}
-
-/** The client's bytes without some fields, written once somebody sends them: most candidates are never asked. */
-class ReducedSource implements JsonSource {
-  readonly #whole: JsonSource
-  readonly #fields: JsonObject
-  readonly #ways: Ways
-  #made: JsonSource | undefined
-
-  constructor(whole: JsonSource, fields: object, ways: Ways) {
-    this.#whole = whole
-    this.#fields = fields as JsonObject
-    this.#ways = ways
-  }
-
-  get bytes(): Buffer {
-    return this.#reduced().bytes
-  }
-
-  get members(): JsonSource["members"] {
-    return this.#reduced().members
-  }
-
-  #reduced(): JsonSource {
-    if (this.#made !== undefined) return this.#made
+/** Makes of the client's bytes those without some fields. */
+const reduced = (source: JsonSource, fields: object, ways: Ways): JsonSource =>
+  new ChangedSource(source, () => {
     const changes = new Map<string, MemberChange>()
-    for (const [field, left] of changesIn(this.#fields, this.#ways)) {
+    for (const [field, left] of changesIn(fields as JsonObject, ways)) {
       changes.set(field, left === undefined ? "remove" : { value: JSON.stringify(left) })
     }
-    const bytes = changeMembers(this.#whole, changes)
-    this.#made = { bytes, members: scanJson(bytes, READ_BEFORE).members ?? [] }
-    return this.#made
-  }
-}
+    return changes
+  })
