@@ -45,6 +45,43 @@ const levels = (name: string, ...groups: ReadonlyArray<string>): Readonly<Record
   return Object.fromEntries(["", "_1h", "_6h", "_24h", "_168h"].map((size) => [`${name}${size}`, table]))
 }
 
+const ATTRIBUTED_CELL = {
+  hour: INSTANT,
+  dimension: "text",
+  name: "text",
+  key_id: "text",
+  provider: "text",
+  model: "text",
+  stream: "boolean",
+}
+
+const ATTRIBUTED_KEY = "hour, dimension, name, key_id, provider, model, stream"
+
+/** The same of usage by something that not every request has. */
+const attributed = (
+  name: string,
+  groups: ReadonlyArray<string>,
+  hours: ReadonlyArray<number>,
+  hasLatencies: boolean,
+): Readonly<Record<string, NeededTable>> => {
+  const table: NeededTable = {
+    columns: {
+      hours: "smallint",
+      start: INSTANT,
+      stream: "boolean",
+      ...Object.fromEntries(groups.map((group) => [group, "text"])),
+      ...SUMS,
+      ...(hasLatencies && { latencies: "bytea" }),
+    },
+    key: ["hours", "start", "stream", ...groups].join(", "),
+  }
+  return Object.fromEntries(
+    ["", ...hours.map((size) => `_${size}h`)].map((size) => [`${name}${size}`, table]),
+  )
+}
+
+const ALL_HOURS = [1, 6, 24, 168]
+
 export const neededTables: Readonly<Record<string, NeededTable>> = {
   effect_sql_migrations: {
     columns: { migration_id: "integer", created_at: INSTANT, name: "text" },
@@ -178,6 +215,9 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
       price_version: "text",
       decision: "jsonb",
       attempts: "smallint",
+      team: "text",
+      end_user: "text",
+      tags: "text[]",
     },
   },
   attempts: {
@@ -212,8 +252,9 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
       provider: "text",
       model: "text",
       stream: "boolean",
+      team: "text",
     },
-    key: "day, key_id, endpoint, provider, model, stream",
+    key: "day, key_id, endpoint, provider, model, stream, team",
   },
   usage_recent: { columns: { ...CELL, ...SUMS }, key: "hour, key_id, provider, model, stream" },
   latency_recent: {
@@ -224,6 +265,17 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
   ...levels("key_usage", "key_id"),
   ...levels("model_usage", "provider", "model"),
   ...levels("total_usage"),
+  attributed_recent: { columns: { ...ATTRIBUTED_CELL, ...SUMS }, key: ATTRIBUTED_KEY },
+  attributed_latency_recent: {
+    columns: { ...ATTRIBUTED_CELL, bucket: "smallint", requests: "bigint" },
+    key: `${ATTRIBUTED_KEY}, bucket`,
+  },
+  ...attributed("endpoint_usage", ["endpoint"], ALL_HOURS, true),
+  ...attributed("team_usage", ["team"], ALL_HOURS, true),
+  ...attributed("team_cell_usage", ["team", "key_id", "provider", "model"], ALL_HOURS, true),
+  ...attributed("tag_usage", ["tag"], ALL_HOURS, true),
+  ...attributed("tag_model_usage", ["tag", "provider", "model"], [24, 168], false),
+  ...attributed("user_usage", ["end_user"], [24], false),
   usage_rollups: { columns: { ...CELL, ...SUMS } },
   latency_rollups: { columns: { ...CELL, bucket: "smallint", requests: "bigint" } },
 }
@@ -239,6 +291,7 @@ export const neededFunctions: ReadonlyArray<string> = [
   "compact_latencies(bytea)",
   "create_ledger_day(date)",
   "exchange_budget_leases(text,jsonb)",
+  "index_attribution(text)",
   "latency_buckets(bytea)",
   "raise_budget_alerts()",
   "touch_api_keys(text,text,text)",

@@ -12,6 +12,11 @@ export interface LedgerRecord {
   readonly startedAt: number
   readonly latencyMs: number
   readonly keyId: KeyId
+  /** Of the key, at the time. */
+  readonly team: string | null
+  /** The end user; null when nobody was named, or the request was refused before that was read. */
+  readonly user: string | null
+  readonly tags: ReadonlyArray<string>
   /** Path template, e.g. `/infer`. */
   readonly endpoint: string
   /** Route that was planned; null when the request was refused before. */
@@ -69,6 +74,10 @@ export interface AttemptIntent {
   /** Epoch milliseconds, as `LedgerRecord.startedAt`. */
   readonly requestStartedAt: number
   readonly keyId: KeyId
+  /** As in the record, without null and an empty list. */
+  readonly team?: string | undefined
+  readonly user?: string | undefined
+  readonly tags?: ReadonlyArray<string> | undefined
   readonly endpoint: string
   readonly route: string | null
   readonly requestedModel: string

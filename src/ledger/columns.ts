@@ -50,6 +50,9 @@ const requestFields = <Out>(as: Kinds<Out>, record: LedgerRecord) => {
     attempts: as.attempts(record.attempts),
     requests: as.population(record.requests),
     charges: as.unstored(record.charges ?? null),
+    team: as.text(record.team),
+    end_user: as.text(record.user),
+    tags: as.texts(record.tags),
   }
 }
 
@@ -77,6 +80,8 @@ interface Kinds<Out> {
   readonly uuid: (id: string) => Out
   /** Cut to the length that fits an index. */
   readonly text: (text: string | null) => Out
+  /** None where a line does not say. */
+  readonly texts: (texts: ReadonlyArray<string>) => Out
   /** Epoch milliseconds in the line, under the column's name and `_ms`. */
   readonly instant: (ms: number) => Out
   /** Whole, and within what four bytes hold. */
@@ -101,6 +106,8 @@ interface Kinds<Out> {
 /** Characters of a text at most: three of them together fit into a B-tree entry (2,704 bytes). */
 const MAX_TEXT = 200
 
+const MAX_TEXTS = 100
+
 const MAX_INT4 = 2 ** 31 - 1
 
 const clamp = (n: number, max: number): number => (n > 0 ? Math.min(Math.round(n), max) : 0)
@@ -114,9 +121,12 @@ const instant = (ms: number): number => clamp(ms, 253_402_300_799_000)
 const countOf = (n: number | null | undefined): number | null =>
   n !== null && n !== undefined && Number.isSafeInteger(n) && n >= 0 ? n : null
 
+const cut = (text: string): string => (text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text)
+
 const VALUES: Kinds<unknown> = {
   uuid: (id) => id,
-  text: (text) => (text !== null && text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text),
+  text: (text) => (text === null ? text : cut(text)),
+  texts: (texts) => (texts.length === 0 ? undefined : texts.slice(0, MAX_TEXTS).map(cut)),
   instant,
   integer: (n) => n,
   duration: clampInt4,
@@ -144,6 +154,7 @@ interface Kind {
   readonly type:
     | "uuid"
     | "text"
+    | "text[]"
     | "double precision"
     | "integer"
     | "smallint"
@@ -159,6 +170,7 @@ const plain = (type: Kind["type"]) => (): Kind => ({ type, stored: (value) => va
 const TYPES: Kinds<Kind> = {
   uuid: plain("uuid"),
   text: plain("text"),
+  texts: () => ({ type: "text[]", stored: (value) => `coalesce(${value}, '{}')` }),
   instant: () => ({ type: "double precision", stored: (value) => `to_timestamp(${value} / 1000)` }),
   integer: plain("integer"),
   duration: plain("integer"),

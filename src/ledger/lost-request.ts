@@ -8,6 +8,9 @@ const Intent = Schema.Struct({
   id: RequestId,
   requestStartedAt: Schema.Finite,
   keyId: KeyId,
+  team: Schema.optionalKey(Schema.String),
+  user: Schema.optionalKey(Schema.String),
+  tags: Schema.optionalKey(Schema.Array(Schema.String)),
   endpoint: Schema.String,
   route: Schema.NullOr(Schema.String),
   requestedModel: Schema.String,
@@ -41,7 +44,7 @@ export const intentLine = (intent: AttemptIntent): string =>
 
 /** The record of a request that its process died over, from the lines of its intents; undefined when none is legible. */
 export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefined => {
-  const calls = lines.flatMap((line): ReadonlyArray<AttemptIntent> => Option.toArray(decode(line)))
+  const calls = lines.flatMap((line) => Option.toArray(decode(line)))
   const [first] = calls
   if (first === undefined) return undefined
   const { charges } = calls.at(-1) ?? first
@@ -51,6 +54,9 @@ export const lostRequest = (lines: ReadonlyArray<string>): LedgerRecord | undefi
     startedAt: first.requestStartedAt,
     latencyMs: 0,
     keyId: first.keyId,
+    team: first.team ?? null,
+    user: first.user ?? null,
+    tags: first.tags ?? [],
     endpoint: first.endpoint,
     route: first.route,
     requestedModel: first.requestedModel,

@@ -4,7 +4,17 @@ import { failureCode } from "../database/failure-code.ts"
 import { ATTEMPT_COLUMNS, type LineColumn, REQUEST_COLUMNS } from "./columns.ts"
 import type { LedgerEntry } from "./ledger-entry.ts"
 import { createDaysOf } from "./tables/partitions.ts"
-import { addedSums, isWasted, KNOWN_SUMS, ROLLUP_SUMS, wastedSums } from "./tables/rollups.ts"
+import {
+  ATTRIBUTED_CELL,
+  addedSums,
+  HAS_LATENCIES,
+  isWasted,
+  KNOWN_SUMS,
+  MEMBER,
+  membersOf,
+  ROLLUP_SUMS,
+  wastedSums,
+} from "./tables/rollups.ts"
 
 /**
  * Turns a batch into rows, whatever days its records are of: a late one may be of a day that has no partition yet, or
@@ -25,6 +35,14 @@ export const writeBatch = (
 
 const WASTED = wastedSums("tried")
 
+/** SQL for the sums over requests. */
+const ANSWERED_SUMS = `
+  sum(asked) AS requests, sum(asked) FILTER (WHERE latency_bucket IS NULL) AS errors,
+  sum(input_tokens) AS input_tokens, sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens,
+  sum(reasoning_tokens) AS reasoning_tokens, sum(cost_nano_usd) AS cost_nano_usd,
+  count(*) FILTER (WHERE latency_bucket IS NOT NULL AND cost_nano_usd IS NULL) AS unpriced_requests,
+  sum(latency_ms) FILTER (WHERE latency_bucket IS NOT NULL) AS latency_ms`
+
 /**
  * Inserts a batch. Requests that are already there are left alone, and attempts, rollups and histogram are fed only
  * from the rows that were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One
@@ -38,6 +56,13 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
     sql.literal(columns.flatMap(({ column, stored }) => (stored === undefined ? [] : column)).join(", "))
   const stored = (columns: ReadonlyArray<LineColumn>, from = "") =>
     sql.literal(columns.flatMap(({ name, stored }) => stored?.(`${from}${name}`) ?? []).join(", "))
+  const columns = sql.literal(ROLLUP_SUMS.join(", "))
+  const known = sql.literal(KNOWN_SUMS)
+  const added = sql.literal(addedSums("rollup"))
+  const sums = sql.literal(ANSWERED_SUMS)
+  const wasted = sql.literal(WASTED.sums)
+  const cell = sql.literal(ATTRIBUTED_CELL)
+  const member = sql.literal(MEMBER)
   return sql`
     WITH input AS MATERIALIZED (
       SELECT DISTINCT ON (id) *, date_trunc('hour', to_timestamp(started_at_ms / 1000), 'UTC') AS hour
@@ -59,10 +84,10 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
         coalesce(model, '') AS answering_model
       FROM input JOIN inserted USING (id)
     ), inserted_kinds AS (
-      INSERT INTO request_kinds (day, key_id, endpoint, provider, model, stream)
-      SELECT DISTINCT day, key_id, endpoint, answered_by, answering_model, stream
+      INSERT INTO request_kinds (day, key_id, endpoint, provider, model, stream, team)
+      SELECT DISTINCT day, key_id, endpoint, answered_by, answering_model, stream, coalesce(team, '') AS team
       FROM counted
-      ORDER BY day, key_id, endpoint, answered_by, answering_model, stream
+      ORDER BY day, key_id, endpoint, answered_by, answering_model, stream, team
       ON CONFLICT DO NOTHING
     ), inserted_attempts AS (
       INSERT INTO attempts (request_id, day, ordinal, ${targets(ATTEMPT_COLUMNS)})
@@ -96,39 +121,60 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       WHERE (lease.budget_id, lease.starts_at, lease.holder) =
         (charged.budget_id, charged.starts_at, charged.holder)
     ), answered AS (
-      SELECT
-        hour, key_id, answered_by AS provider, answering_model AS model, stream, sum(asked) AS requests,
-        sum(asked) FILTER (WHERE latency_bucket IS NULL) AS errors, sum(input_tokens) AS input_tokens,
-        sum(output_tokens) AS output_tokens, sum(cached_tokens) AS cached_tokens,
-        sum(reasoning_tokens) AS reasoning_tokens, sum(cost_nano_usd) AS cost_nano_usd,
-        count(*) FILTER (WHERE latency_bucket IS NOT NULL AND cost_nano_usd IS NULL) AS unpriced_requests,
-        sum(latency_ms) FILTER (WHERE latency_bucket IS NOT NULL) AS latency_ms
+      SELECT hour, key_id, answered_by AS provider, answering_model AS model, stream, ${sums}
       FROM counted
       GROUP BY hour, key_id, answered_by, answering_model, stream
-    ), wasted AS (
-      SELECT hour, key_id, tried.provider, tried.model, stream, ${sql.literal(WASTED.sums)}
+    ), tried AS (
+      SELECT
+        hour, key_id, tried.provider, tried.model, stream, endpoint, team, end_user, tags, tried.input_tokens,
+        tried.cost_nano_usd
       FROM inserted_attempts AS tried JOIN counted ON counted.id = tried.request_id
       WHERE ${sql.literal(WASTED.hasAny)}
         AND ${sql.literal(isWasted("tried", "counted", "jsonb_array_length(counted.attempts)"))}
-      GROUP BY hour, key_id, tried.provider, tried.model, stream
+    ), wasted AS (
+      SELECT hour, key_id, provider, model, stream, ${wasted}
+      FROM tried
+      GROUP BY hour, key_id, provider, model, stream
     ), updated_usage AS (
-      INSERT INTO usage_recent AS rollup (
-        hour, key_id, provider, model, stream, ${sql.literal(ROLLUP_SUMS.join(", "))}
-      )
-      SELECT hour, key_id, provider, model, stream, ${sql.literal(KNOWN_SUMS)}
+      INSERT INTO usage_recent AS rollup (hour, key_id, provider, model, stream, ${columns})
+      SELECT hour, key_id, provider, model, stream, ${known}
       FROM answered FULL JOIN wasted USING (hour, key_id, provider, model, stream)
       ORDER BY hour, key_id, provider, model, stream
-      ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
-        ${sql.literal(addedSums("rollup"))}
+      ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET ${added}
+    ), updated_latency AS (
+      INSERT INTO latency_recent AS rollup (hour, key_id, provider, model, stream, bucket, requests)
+      SELECT hour, key_id, answered_by, answering_model, stream, latency_bucket, count(*)
+      FROM counted
+      WHERE latency_bucket IS NOT NULL
+      GROUP BY hour, key_id, answered_by, answering_model, stream, latency_bucket
+      ORDER BY hour, key_id, answered_by, answering_model, stream, latency_bucket
+      ON CONFLICT (hour, key_id, provider, model, stream, bucket) DO UPDATE SET
+        requests = rollup.requests + excluded.requests
+    ), belonging AS MATERIALIZED (
+      SELECT
+        hour, ${member}, stream, latency_bucket, asked, input_tokens, output_tokens, cached_tokens, reasoning_tokens,
+        cost_nano_usd, latency_ms
+      FROM counted CROSS JOIN LATERAL ${sql.literal(membersOf("counted", "answered_by", "answering_model"))}
+    ), answered_members AS (
+      SELECT ${cell}, ${sums} FROM belonging GROUP BY ${cell}
+    ), wasted_members AS (
+      SELECT hour, ${member}, stream, ${wasted}
+      FROM tried CROSS JOIN LATERAL ${sql.literal(membersOf("tried", "tried.provider", "tried.model"))}
+      GROUP BY hour, ${member}, stream
+    ), updated_members AS (
+      INSERT INTO attributed_recent AS rollup (${cell}, ${columns})
+      SELECT ${cell}, ${known}
+      FROM answered_members FULL JOIN wasted_members USING (${cell})
+      ORDER BY ${cell}
+      ON CONFLICT (${cell}) DO UPDATE SET ${added}
     )
-    INSERT INTO latency_recent AS rollup (hour, key_id, provider, model, stream, bucket, requests)
-    SELECT hour, key_id, answered_by, answering_model, stream, latency_bucket, count(*)
-    FROM counted
-    WHERE latency_bucket IS NOT NULL
-    GROUP BY hour, key_id, answered_by, answering_model, stream, latency_bucket
-    ORDER BY hour, key_id, answered_by, answering_model, stream, latency_bucket
-    ON CONFLICT (hour, key_id, provider, model, stream, bucket) DO UPDATE SET
-      requests = rollup.requests + excluded.requests`
+    INSERT INTO attributed_latency_recent AS rollup (${cell}, bucket, requests)
+    SELECT ${cell}, latency_bucket, count(*)
+    FROM belonging
+    WHERE latency_bucket IS NOT NULL AND ${sql.literal(HAS_LATENCIES)}
+    GROUP BY ${cell}, latency_bucket
+    ORDER BY ${cell}, latency_bucket
+    ON CONFLICT (${cell}, bucket) DO UPDATE SET requests = rollup.requests + excluded.requests`
 }
 
 /** Lets the database plan how it would insert a batch, without doing it. */

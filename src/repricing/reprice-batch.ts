@@ -5,7 +5,14 @@ import { failureCode } from "../database/failure-code.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
 import { storedUsage } from "../ledger/stored-usage.ts"
 import type { LedgerPartition } from "../ledger/tables/partitions.ts"
-import { isWasted } from "../ledger/tables/rollups.ts"
+import {
+  ATTRIBUTED_CELL,
+  addedSums,
+  isWasted,
+  MEMBER,
+  membersOf,
+  ROLLUP_SUMS,
+} from "../ledger/tables/rollups.ts"
 
 /** The usage and cost of one attempt whose tokens are known. */
 const StoredAttempt = Schema.Struct({
@@ -119,8 +126,18 @@ export const writeCosts = (
   { requests, attempts }: LedgerPartition,
   changes: ReadonlyArray<CostChange>,
   attemptChanges: ReadonlyArray<AttemptChange>,
-): Effect.Effect<ReadonlySet<string>, SqlError.SqlError> =>
-  Effect.map(
+): Effect.Effect<ReadonlySet<string>, SqlError.SqlError> => {
+  const cell = sql.literal("hour, key_id, provider, model, stream")
+  const belongs = sql.literal("hour, key_id, provider, model, stream, endpoint, team, end_user, tags")
+  const memberCell = sql.literal(ATTRIBUTED_CELL)
+  const member = sql.literal(MEMBER)
+  const sums = sql.literal(ROLLUP_SUMS.join(", "))
+  const summed = sql.literal(
+    ROLLUP_SUMS.map((column) => (isMoney(column) ? `sum(${column})` : "0")).join(", "),
+  )
+  const differs = sql.literal(MONEY_SUMS.map((column) => `sum(${column}) <> 0`).join(" OR "))
+  const added = sql.literal(addedSums("rollup"))
+  return Effect.map(
     decodeIds(sql`
       WITH change AS MATERIALIZED (
         SELECT * FROM jsonb_to_recordset(${JSON.stringify(changes)}::jsonb) AS change (
@@ -135,7 +152,7 @@ export const writeCosts = (
         RETURNING
           request.id, date_trunc('hour', request.started_at, 'UTC') AS hour, request.key_id,
           coalesce(request.provider, '') AS provider, coalesce(request.model, '') AS model, request.stream,
-          coalesce(change.cost, 0) - coalesce(change.old_cost, 0) AS difference,
+          request.endpoint, request.team, request.end_user, request.tags, coalesce(change.cost, 0) - coalesce(change.old_cost, 0) AS difference,
           CASE
             WHEN request.provider IS NULL OR request.status NOT BETWEEN 200 AND 299 OR request.error_code IS NOT NULL
             THEN 0
@@ -150,7 +167,7 @@ export const writeCosts = (
           AND attempt.cost_nano_usd IS NOT DISTINCT FROM change.old_cost
         RETURNING
           date_trunc('hour', request.started_at, 'UTC') AS hour, request.key_id, attempt.provider, attempt.model,
-          request.stream,
+          request.stream, request.endpoint, request.team, request.end_user, request.tags,
           CASE
             WHEN ${sql.literal(isWasted("attempt", "request"))}
             THEN coalesce(change.cost, 0) - coalesce(change.old_cost, 0)
@@ -162,31 +179,34 @@ export const writeCosts = (
             ELSE 0
           END AS unpriced_attempts
       ), differences AS (
-        SELECT hour, key_id, provider, model, stream, difference AS cost, unpriced, 0 AS wasted, 0 AS unpriced_attempts
+        SELECT ${belongs}, difference AS cost_nano_usd, unpriced AS unpriced_requests, 0 AS wasted_nano_usd, 0 AS unpriced_attempts
         FROM updated
         UNION ALL
-        SELECT hour, key_id, provider, model, stream, 0, 0, wasted, unpriced_attempts FROM updated_attempts
+        SELECT ${belongs}, 0, 0, wasted, unpriced_attempts FROM updated_attempts
       ), updated_usage AS (
-        INSERT INTO usage_recent AS rollup (
-          hour, key_id, provider, model, stream, requests, errors, input_tokens, output_tokens, cached_tokens,
-          reasoning_tokens, cost_nano_usd, unpriced_requests, latency_ms, wasted_nano_usd, unpriced_attempts
-        )
-        SELECT
-          hour, key_id, provider, model, stream, 0, 0, 0, 0, 0, 0, sum(cost), sum(unpriced), 0, sum(wasted),
-          sum(unpriced_attempts)
-        FROM differences
-        GROUP BY hour, key_id, provider, model, stream
-        HAVING sum(cost) <> 0 OR sum(unpriced) <> 0 OR sum(wasted) <> 0 OR sum(unpriced_attempts) <> 0
-        ORDER BY hour, key_id, provider, model, stream
-        ON CONFLICT (hour, key_id, provider, model, stream) DO UPDATE SET
-          cost_nano_usd = rollup.cost_nano_usd + excluded.cost_nano_usd,
-          unpriced_requests = rollup.unpriced_requests + excluded.unpriced_requests,
-          wasted_nano_usd = rollup.wasted_nano_usd + excluded.wasted_nano_usd,
-          unpriced_attempts = rollup.unpriced_attempts + excluded.unpriced_attempts
+        INSERT INTO usage_recent AS rollup (${cell}, ${sums})
+        SELECT ${cell}, ${summed} FROM differences GROUP BY ${cell} HAVING ${differs} ORDER BY ${cell}
+        ON CONFLICT (${cell}) DO UPDATE SET ${added}
+      ), updated_members AS (
+        INSERT INTO attributed_recent AS rollup (${memberCell}, ${sums})
+        SELECT hour, ${member}, stream, ${summed}
+        FROM differences CROSS JOIN LATERAL ${sql.literal(
+          membersOf("differences", "differences.provider", "differences.model"),
+        )}
+        GROUP BY hour, ${member}, stream
+        HAVING ${differs}
+        ORDER BY hour, ${member}, stream
+        ON CONFLICT (${memberCell}) DO UPDATE SET ${added}
       )
       SELECT id FROM updated`),
     (rows) => new Set(rows.map(({ id }) => id)),
   )
+}
+
+/** Sums that another cost changes. */
+const MONEY_SUMS = ["cost_nano_usd", "unpriced_requests", "wasted_nano_usd", "unpriced_attempts"] as const
+
+const isMoney = (column: string): boolean => MONEY_SUMS.some((each) => each === column)
 
 /** Tells whether a deadlock, a conflict or a long wait for a lock ended it: nothing was done, it may be tried again. */
 export const isRolledBack = (error: SqlError.SqlError): boolean =>

@@ -16,7 +16,7 @@ const damages: ReadonlyArray<readonly [statement: string, ...found: ReadonlyArra
   ["ALTER TABLE usage_recent DROP CONSTRAINT usage_recent_pkey", "primary key of usage_recent is missing"],
   [
     `ALTER TABLE request_kinds DROP CONSTRAINT request_kinds_pkey, ADD PRIMARY KEY (day, key_id)`,
-    "primary key of request_kinds is day, key_id instead of day, key_id, endpoint, provider, model, stream",
+    "primary key of request_kinds is day, key_id instead of day, key_id, endpoint, provider, model, stream, team",
   ],
   ["DROP FUNCTION create_ledger_day", "function create_ledger_day(date) is missing"],
   [

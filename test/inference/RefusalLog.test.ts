@@ -31,6 +31,19 @@ describe("a log of refusals", () => {
     assert.isDefined(log.take(refused()), "the next period")
   })
 
+  it("counts users and tags apart, but not any number of them", () => {
+    const log = new RefusalLog()
+    for (let i = 0; i < 10; i++) log.take(refused())
+    for (let i = 0; i < 1_000; i++) log.take(refused({ team: "search", user: `user-${i}`, tags: ["prod"] }))
+    for (let i = 0; i < 3; i++) log.take(refused({ team: "search", user: "user-0", tags: ["prod"] }))
+    log.take(refused({ team: "search", user: "user-0", tags: ["eu"] }))
+    const counted = log.endPeriod()
+    assert.lengthOf(counted, 51)
+    assert.strictEqual(counted.find(({ user, tags }) => user === "user-0" && tags[0] === "prod")?.requests, 4)
+    assert.strictEqual(counted.find(({ user }) => user === "user-49")?.requests, 1)
+    assert.deepInclude(counted.at(-1), { team: "search", user: null, tags: [], requests: 951 })
+  })
+
   it("is not about answers, failures and clients that left", () => {
     const log = new RefusalLog()
     const others = [

@@ -29,6 +29,9 @@ export const record = (changes: Partial<LedgerRecord> = {}): LedgerRecord => ({
   startedAt: DAY,
   latencyMs: 812,
   keyId: KeyId.make("AdaAdaAdaAda"),
+  team: null,
+  user: null,
+  tags: [],
   endpoint: "/infer",
   route: "auto",
   requestedModel: "auto",
@@ -105,6 +108,10 @@ export const anyRecord: fc.Arbitrary<LedgerRecord> = fc
     latencyMs: fc.oneof(fc.nat(20), fc.nat(5_000), fc.nat(2 ** 31 - 1)),
     keyId: fc.constantFrom("AdaAdaAdaAda", "BobBobBobBob", "EveEveEveEve").map((id) => KeyId.make(id)),
     stream: fc.boolean(),
+    endpoint: fc.constantFrom("/infer", "/v1/chat/completions"),
+    team: fc.option(fc.constantFrom("ads", "search")),
+    user: fc.option(fc.constantFrom("ada", "bob", "eve")),
+    tags: fc.subarray(["batch", "eu", "prod"]),
     usageEstimated: fc.boolean(),
     answer: fc.oneof(
       fc.record({
@@ -170,7 +177,10 @@ export interface Usage {
 }
 
 /** What tells the groups of usage apart. */
-export type Cell = Pick<LedgerRecord, "startedAt" | "keyId" | "provider" | "model" | "stream">
+export type Cell = Pick<
+  LedgerRecord,
+  "startedAt" | "keyId" | "provider" | "model" | "stream" | "endpoint" | "team" | "user" | "tags"
+>
 
 export const isFailure = ({ errorCode }: LedgerRecord) => errorCode !== null
 
@@ -181,33 +191,36 @@ const answeringAttempt = ({ attempts, provider, model }: LedgerRecord): AttemptR
 }
 
 /**
- * The definition of usage: every record counted once into the group that `groupOf` names, and the cost of each of its
+ * The definition of usage: every record counted once into each group that `groupsOf` names, and the cost of each of its
  * attempts but the answer's into the group of the same with the attempt's provider and model; those that used tokens at an unknown
  * cost are counted there.
  */
 export const foldUsage = (
   records: ReadonlyArray<LedgerRecord>,
-  groupOf: (cell: Cell) => string,
+  groupsOf: (cell: Cell) => string | ReadonlyArray<string>,
   isWanted: (cell: Cell) => boolean = () => true,
 ): Map<string, Usage> => {
   const groups = new Map<string, Usage>()
-  const groupFor = (cell: Cell): Usage | undefined => {
-    if (!isWanted(cell)) return undefined
-    const group = groups.get(groupOf(cell)) ?? {
-      requests: 0,
-      errors: 0,
-      input_tokens: 0,
-      output_tokens: 0,
-      cached_tokens: 0,
-      reasoning_tokens: 0,
-      cost_nano_usd: 0,
-      unpriced_requests: 0,
-      wasted_nano_usd: 0,
-      unpriced_attempts: 0,
-      latencies: [],
-    }
-    groups.set(groupOf(cell), group)
-    return group
+  const groupsFor = (cell: Cell): ReadonlyArray<Usage> => {
+    if (!isWanted(cell)) return []
+    const named = groupsOf(cell)
+    return (typeof named === "string" ? [named] : named).map((name) => {
+      const group = groups.get(name) ?? {
+        requests: 0,
+        errors: 0,
+        input_tokens: 0,
+        output_tokens: 0,
+        cached_tokens: 0,
+        reasoning_tokens: 0,
+        cost_nano_usd: 0,
+        unpriced_requests: 0,
+        wasted_nano_usd: 0,
+        unpriced_attempts: 0,
+        latencies: [],
+      }
+      groups.set(name, group)
+      return group
+    })
   }
   for (const record of records) {
     const answering = answeringAttempt(record)
@@ -215,23 +228,23 @@ export const foldUsage = (
       (each) => each !== answering,
     )) {
       if (costNanoUsd === 0 || (costNanoUsd === null && usage === null)) continue
-      const group = groupFor({ ...record, provider, model })
-      if (group === undefined) continue
-      if (costNanoUsd === null) group.unpriced_attempts += 1
-      else group.wasted_nano_usd += costNanoUsd
+      for (const group of groupsFor({ ...record, provider, model })) {
+        if (costNanoUsd === null) group.unpriced_attempts += 1
+        else group.wasted_nano_usd += costNanoUsd
+      }
     }
-    const group = groupFor(record)
-    if (group === undefined) continue
-    const failed = isFailure(record)
-    group.requests += 1
-    if (failed) group.errors += 1
-    else group.latencies.push(record.latencyMs)
-    group.input_tokens += record.usage?.inputTokens ?? 0
-    group.output_tokens += record.usage?.outputTokens ?? 0
-    group.cached_tokens += record.usage?.cachedTokens ?? 0
-    group.reasoning_tokens += record.usage?.reasoningTokens ?? 0
-    group.cost_nano_usd += record.costNanoUsd ?? 0
-    if (!failed && record.costNanoUsd === null) group.unpriced_requests += 1
+    for (const group of groupsFor(record)) {
+      const failed = isFailure(record)
+      group.requests += 1
+      if (failed) group.errors += 1
+      else group.latencies.push(record.latencyMs)
+      group.input_tokens += record.usage?.inputTokens ?? 0
+      group.output_tokens += record.usage?.outputTokens ?? 0
+      group.cached_tokens += record.usage?.cachedTokens ?? 0
+      group.reasoning_tokens += record.usage?.reasoningTokens ?? 0
+      group.cost_nano_usd += record.costNanoUsd ?? 0
+      if (!failed && record.costNanoUsd === null) group.unpriced_requests += 1
+    }
   }
   return groups
 }

@@ -2,6 +2,7 @@ import { assert } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
+import { ATTRIBUTED_USAGE, type AttributedTable, recentColumn } from "../../src/ledger/tables/rollups.ts"
 import { type Cell, foldUsage, HOUR_MS, isFailure } from "./records.ts"
 
 /** What a test's database holds. */
@@ -18,7 +19,9 @@ export const emptyTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`
     TRUNCATE requests, attempts, request_kinds, usage_recent, latency_recent, usage, key_usage, model_usage,
-      total_usage`
+      total_usage, attributed_recent, attributed_latency_recent`
+  // Of so many partitions, hardly any of which has a row, this is the faster way.
+  for (const { name } of ATTRIBUTED_USAGE) yield* sql`DELETE FROM ${sql(name)}`
 })
 
 const rollupKey = (hourMs: number, keyId: string, provider: string, model: string, stream: boolean) =>
@@ -100,4 +103,83 @@ export const assertHoldsExactly = Effect.fnUntraced(function* (records: Readonly
   const successes = records.filter((record) => !isFailure(record))
   const streamed = successes.filter(({ stream }) => stream).length
   assert.deepStrictEqual(histogram, [{ streamed, whole: successes.length - streamed }])
+  for (const table of ATTRIBUTED_USAGE) yield* assertAttributed(table, records)
 })
+
+/** What a cell is known by in a dimension. */
+const namesOf = (dimension: AttributedTable["dimension"], cell: Cell): ReadonlyArray<string> =>
+  dimension === "tag" ? cell.tags : [cell[dimension] ?? []].flat()
+
+/** One of the tables that not every request is in, in its smallest size and with what is recent, is the fold of the records. */
+const assertAttributed = Effect.fnUntraced(function* (
+  { dimension, groups, hasLatencies, hours: [hours = 1], name }: AttributedTable,
+  records: ReadonlyArray<LedgerRecord>,
+) {
+  const sql = yield* SqlClient.SqlClient
+  const columns = groups.join(", ")
+  const recent = groups.map((group) => `${recentColumn(group)} AS ${group}`).join(", ")
+  const names = [...sumNames, "latency_ms"]
+  const sums = names.join(", ")
+  const start = `date_bin(make_interval(hours => ${hours}), hour, timestamptz '1970-01-01Z') AS start`
+  const rows = yield* sql.unsafe<Readonly<Record<string, unknown>> & { start: Date; stream: boolean }>(`
+    SELECT start, stream, ${columns}, ${names.map((each) => `sum(${each})::float8 AS ${each}`).join(", ")},
+      sum(measured)::float8 AS measured
+    FROM (
+      SELECT start, stream, ${columns}, ${sums}, ${
+        hasLatencies ? "(SELECT coalesce(sum(b.requests), 0) FROM latency_buckets(latencies) AS b)" : "0"
+      } AS measured FROM ${name} WHERE hours = ${hours}
+      UNION ALL
+      SELECT ${start}, stream, ${recent}, ${sums}, 0 FROM attributed_recent WHERE dimension = '${dimension}'
+      UNION ALL
+      SELECT ${start}, stream, ${recent}, ${names.map(() => "0").join(", ")}, requests
+      FROM attributed_latency_recent WHERE dimension = '${dimension}' AND ${hasLatencies}
+    ) AS both_levels
+    GROUP BY start, stream, ${columns}`)
+  const keyOf = (start: number, stream: boolean, values: ReadonlyArray<unknown>) =>
+    JSON.stringify([new Date(start).toISOString(), stream, ...values])
+  const stored = new Map(
+    rows
+      .map(
+        (row) =>
+          [
+            keyOf(
+              row.start.getTime(),
+              row.stream,
+              groups.map((group) => row[group]),
+            ),
+            Object.fromEntries([...names, "measured"].map((each) => [each, row[each]])),
+          ] as const,
+      )
+      .filter(([, of]) => Object.values(of).some((sum) => sum !== 0)),
+  )
+  const sizeMs = hours * HOUR_MS
+  const folded = foldUsage(records, (cell) =>
+    namesOf(dimension, cell).map((of) =>
+      keyOf(Math.floor(cell.startedAt / sizeMs) * sizeMs, cell.stream, [
+        of,
+        ...groups
+          .slice(1)
+          .map(
+            (group) =>
+              (group === "key_id" ? cell.keyId : group === "model" ? cell.model : cell.provider) ?? "",
+          ),
+      ]),
+    ),
+  )
+  const expected = new Map(
+    [...folded].map(([key, { latencies, ...of }]) => [
+      key,
+      {
+        ...of,
+        latency_ms: latencies.reduce((sum, ms) => sum + ms, 0),
+        measured: hasLatencies ? latencies.length : 0,
+      },
+    ]),
+  )
+  assert.deepStrictEqual(stored, expected, name)
+})
+
+const sumNames = [
+  ...["requests", "errors", "input_tokens", "output_tokens", "cached_tokens", "reasoning_tokens"],
+  ...["cost_nano_usd", "unpriced_requests", "wasted_nano_usd", "unpriced_attempts"],
+]

@@ -50,6 +50,45 @@ describe.each([
   { name: "the embedded database", database: layerEmbedded, numRuns: 6 },
 ])("a batch in $name", ({ database, numRuns }) => {
   layer(database)((it) => {
+    it.effect("takes a line of a version that knew of no attribution", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        const entry = ledgerEntry(record())
+        const { team: _, end_user: _user, tags: _tags, ...before } = JSON.parse(entry.line)
+        yield* writeBatch(sql, [{ ...entry, line: JSON.stringify(before) }])
+        assert.deepStrictEqual(yield* sql`SELECT team, end_user, tags FROM requests`, [
+          { team: null, end_user: null, tags: [] },
+        ])
+        assert.deepStrictEqual(yield* sql`SELECT dimension, name, requests::int FROM attributed_recent`, [
+          { dimension: "endpoint", name: "/infer", requests: 1 },
+        ])
+      }),
+    )
+
+    it.effect("says whom a request was for, and counts it under each of its tags once", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        const user = "Jürgen\0'"
+        yield* write([record({ team: "search", user, tags: ["eu", "prod", "eu"] })])
+        assert.deepStrictEqual(yield* sql`SELECT team, end_user, tags FROM requests`, [
+          { team: "search", end_user: "Jürgen\ufffd'", tags: ["eu", "prod", "eu"] },
+        ])
+        assert.deepStrictEqual(
+          yield* sql`
+            SELECT dimension, name, key_id, provider, requests::int FROM attributed_recent ORDER BY dimension, name`,
+          [
+            { dimension: "endpoint", name: "/infer", key_id: "", provider: "", requests: 1 },
+            { dimension: "tag", name: "eu", key_id: "", provider: "openai", requests: 1 },
+            { dimension: "tag", name: "prod", key_id: "", provider: "openai", requests: 1 },
+            { dimension: "team", name: "search", key_id: "AdaAdaAdaAda", provider: "openai", requests: 1 },
+            { dimension: "user", name: "Jürgen\ufffd'", key_id: "", provider: "", requests: 1 },
+          ],
+        )
+      }),
+    )
+
     it.effect("counts every record once, however batches repeat and overlap", () =>
       Effect.gen(function* () {
         const context = yield* Effect.context<SqlClient.SqlClient>()

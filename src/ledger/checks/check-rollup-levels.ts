@@ -4,7 +4,7 @@ import { decodeRows } from "../../database/decode-rows.ts"
 import { reading } from "../../database/reading.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several } from "../../domain/Finding.ts"
 import { DAY_MS, HOUR_MS, type TimeRange, widen } from "../../domain/TimeRange.ts"
-import { COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../tables/rollups.ts"
+import { ATTRIBUTED_USAGE, COARSER_USAGE, ROLLUP_SUMS, type RollupTable, USAGE } from "../tables/rollups.ts"
 import type { LedgerSubject } from "./LedgerSubject.ts"
 
 const decodeStarts = decodeRows(Schema.Struct({ start: Schema.Date }))
@@ -13,7 +13,7 @@ const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finit
 
 /**
  * Checks that the rollups that analytics read agree: each size of rows with the next smaller one, and those by key, by
- * model and in all with those by key and model.
+ * model and in all with those by key and model; likewise what requests belong to.
  */
 
 /** Rows of `table` that count `hours` hours are the sums of those of `source` that count `sourceHours`. */
@@ -25,10 +25,24 @@ interface Level {
 }
 
 const sized = (hours: number, sourceHours: number): ReadonlyArray<Level> =>
-  [USAGE, ...COARSER_USAGE].map((table) => ({ table, hours, source: table, sourceHours }))
+  [USAGE, ...COARSER_USAGE, ...ATTRIBUTED_USAGE].flatMap((table) =>
+    table.hours.includes(hours) && table.hours.includes(sourceHours)
+      ? { table, hours, source: table, sourceHours }
+      : [],
+  )
+
+/** Tables of a dimension whose rows are sums of another's. */
+const attributed = ATTRIBUTED_USAGE.flatMap((table): ReadonlyArray<Level> => {
+  const source = ATTRIBUTED_USAGE.findLast(({ dimension }) => dimension === table.dimension)
+  const hours = source?.hours[0]
+  return source === undefined || source === table || hours === undefined
+    ? []
+    : [{ table, hours, source, sourceHours: hours }]
+})
 
 const inDays = [
   ...COARSER_USAGE.map((table): Level => ({ table, hours: 1, source: USAGE, sourceHours: 1 })),
+  ...attributed,
   ...sized(6, 1),
   ...sized(24, 6),
 ]
@@ -38,19 +52,24 @@ const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange, level:
   const { table, hours, source, sourceHours } = level
   const key = sql.literal(["start", ...table.groups, "stream"].join(", "))
   const others = sql.literal([...table.groups, "stream", ...ROLLUP_SUMS].join(", "))
+  const hasLatencies = table.hasLatencies && source.hasLatencies
+  const latencies = sql.literal(hasLatencies ? ", latencies" : "")
+  const compacted = sql.literal(
+    hasLatencies ? ", compact_latencies(string_agg(latencies, '')) AS latencies" : "",
+  )
   const summed = sql.literal(ROLLUP_SUMS.map((name) => `sum(${name})::bigint AS ${name}`).join(", "))
   const within = sql`
     start >= to_timestamp(${fromMs}::float8 / 1000) AND start < to_timestamp(${toMs}::float8 / 1000)`
   return decodeStarts(sql`
     WITH source AS (
       SELECT
-        date_bin(make_interval(hours => ${hours}::int), start, timestamptz '1970-01-01Z') AS start, ${others}, latencies
+        date_bin(make_interval(hours => ${hours}::int), start, timestamptz '1970-01-01Z') AS start, ${others}${latencies}
       FROM ${sql(source.name)}
       WHERE hours = ${sourceHours} AND ${within}
     ), expected AS (
-      SELECT ${key}, ${summed}, compact_latencies(string_agg(latencies, '')) AS latencies FROM source GROUP BY ${key}
+      SELECT ${key}, ${summed}${compacted} FROM source GROUP BY ${key}
     ), stored AS (
-      SELECT start, ${others}, latencies FROM ${sql(table.name)} WHERE hours = ${hours} AND ${within}
+      SELECT start, ${others}${latencies} FROM ${sql(table.name)} WHERE hours = ${hours} AND ${within}
     )
     SELECT start
     FROM ((TABLE expected EXCEPT TABLE stored) UNION (TABLE stored EXCEPT TABLE expected)) AS differing
@@ -100,7 +119,7 @@ export const checkRollupLevels = ({
             "where hours = 1.",
         })
       : ok("rollup_levels", {
-          summary: `usage by key, by model and in all agrees in every size over ${several(numbers.days, "day")}`,
+          summary: `usage by key, by model, in all and by what requests belong to agrees in every size over ${several(numbers.days, "day")}`,
           numbers,
         })
   })

@@ -6,10 +6,15 @@ import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "../../domai
 import { DAY_MS, HOUR_MS, widen } from "../../domain/TimeRange.ts"
 import { ledgerPartitions } from "../tables/partitions.ts"
 import { isWasted, ROLLUP_SUMS, wastedSums } from "../tables/rollups.ts"
+import { compareAttributed, type While } from "./compare-attributed.ts"
 import type { LedgerSubject } from "./LedgerSubject.ts"
+import { ROW_SUMS, SUCCESS } from "./row-sums.ts"
 import { unfinished } from "./unfinished.ts"
 
-/** Checks that the rollups of an hour are the sums of its rows, for every key, provider, model and mode. */
+/**
+ * Checks that the rollups of an hour are the sums of its rows, for every key, provider, model and mode, and for whatever its
+ * requests belong to; those of users are of a day.
+ */
 
 /** An hour of the ledger. */
 interface Hour {
@@ -58,19 +63,12 @@ const compareHour = (sql: SqlClient.SqlClient, { startMs, attemptsDay }: Hour) =
   )
   return decodeHour(sql`
     WITH counted AS (
-      SELECT
-        *, coalesce(provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL, false) AS success
+      SELECT *, ${sql.literal(SUCCESS)} AS success
       FROM requests
       WHERE started_at >= ${hour} AND started_at < ${hour} + interval '1 hour'
     ), answered AS (
       SELECT
-        key_id, coalesce(provider, '') AS provider, coalesce(model, '') AS model, stream, sum(requests) AS requests,
-        coalesce(sum(requests) FILTER (WHERE NOT success), 0) AS errors, coalesce(sum(input_tokens), 0) AS input_tokens,
-        coalesce(sum(output_tokens), 0) AS output_tokens, coalesce(sum(cached_tokens), 0) AS cached_tokens,
-        coalesce(sum(reasoning_tokens), 0) AS reasoning_tokens, coalesce(sum(cost_nano_usd), 0) AS cost_nano_usd,
-        count(*) FILTER (WHERE success AND cost_nano_usd IS NULL) AS unpriced_requests,
-        coalesce(sum(latency_ms) FILTER (WHERE success), 0) AS latency_ms,
-        count(*) FILTER (WHERE success) AS measured
+        key_id, coalesce(provider, '') AS provider, coalesce(model, '') AS model, stream, ${sql.literal(ROW_SUMS)}
       FROM counted
       GROUP BY 1, 2, 3, 4
     ), wasted AS (
@@ -139,15 +137,32 @@ export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, Sql
     let differing = 0
     const examples: Array<string> = []
     // The newest first: what is wrong now matters most, should there not be time for all.
+    const note = (comparison: { readonly groups: number; readonly differing: number } | undefined) => {
+      groups += comparison?.groups ?? 0
+      differing += comparison?.differing ?? 0
+    }
+    const example = (text: string) => {
+      if (examples.length < MAX_EXAMPLES) examples.push(text)
+    }
+    let day: number | undefined
     for (const hour of hours.toReversed()) {
       if (clock.currentTimeMillisUnsafe() - startedMs > budgetMs) break
       const [result] = yield* reading(sql, compareHour(sql, hour))
-      compared += 1
-      groups += result?.groups ?? 0
-      differing += result?.differing ?? 0
-      for (const group of result?.examples ?? []) {
-        if (examples.length < MAX_EXAMPLES) examples.push(describeGroup(hour.startMs, group))
+      note(result)
+      for (const group of result?.examples ?? []) example(describeGroup(hour.startMs, group))
+      const whiles: Array<While> = [{ fromMs: hour.startMs, hours: 1, attemptsDay: hour.attemptsDay }]
+      const dayMs = Math.floor(hour.startMs / DAY_MS) * DAY_MS
+      // All from before there were days are under one, and none of them has a user.
+      if (dayMs !== day && hour.attemptsDay.getTime() === dayMs)
+        whiles.push({ fromMs: dayMs, hours: 24, attemptsDay: hour.attemptsDay })
+      day = dayMs
+      for (const span of whiles) {
+        const [attributed] = yield* reading(sql, compareAttributed(sql, span))
+        note(attributed)
+        for (const { dimension, name, ...group } of attributed?.examples ?? [])
+          example(describe(span.fromMs, `${dimension} ${name}`, group))
       }
+      compared += 1
       yield* progress(compared, hours.length, "hours of rollups")
     }
     const numbers = { hours: hours.length, compared, groups, differing }
@@ -158,7 +173,7 @@ export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, Sql
         examples,
         next:
           "Something other than a gateway of this version changed these tables. Where the rows are right, insert the " +
-          "difference into usage_recent: gateways move it on.",
+          "difference into usage_recent or attributed_recent: gateways move it on.",
       })
     }
     return compared < hours.length
@@ -170,10 +185,18 @@ export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, Sql
   })
 
 const describeGroup = (hourMs: number, group: typeof DifferingGroup.Type): string => {
-  const { key_id, provider, model, stream, rows, rollup } = group
+  const { key_id, provider, model } = group
+  const answered = provider === "" ? "nobody" : `${provider}/${model}`
+  return describe(hourMs, `${key_id} ${answered}`, group)
+}
+
+const describe = (
+  startMs: number,
+  what: string,
+  { stream, rows, rollup }: Pick<typeof DifferingGroup.Type, "stream" | "rows" | "rollup">,
+): string => {
   const differences = sums
     .filter((name) => rows[name] !== rollup[name])
     .map((name) => `${name} ${rollup[name]}, rows ${rows[name]}`)
-  const answered = provider === "" ? "nobody" : `${provider}/${model}`
-  return `${new Date(hourMs).toISOString()} ${key_id} ${answered} ${stream ? "stream" : "whole"}: ${differences.join("; ")}`
+  return `${new Date(startMs).toISOString()} ${what} ${stream ? "stream" : "whole"}: ${differences.join("; ")}`
 }

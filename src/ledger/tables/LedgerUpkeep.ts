@@ -7,7 +7,7 @@ import { ledgerDaysDropped } from "../../observability/Metrics.ts"
 import { Ledger } from "../Ledger.ts"
 import { forgetLeases } from "./leases.ts"
 import { createDaysAhead, dropPartition, expiredPartitions } from "./partitions.ts"
-import { rollUp } from "./roll-up.ts"
+import { dropUserDay, rollUp } from "./roll-up.ts"
 
 /** Days made ahead of need; without the database for longer, a gateway makes days as records of them arrive. */
 const DAYS_AHEAD = 3
@@ -55,7 +55,9 @@ const upkeepRound = Effect.fnUntraced(function* (
   yield* createDaysAhead(sql, DAYS_AHEAD).pipe(answerWithin(STATEMENT_TIMEOUT))
   yield* rollUp(sql)
   yield* forgetLeases(sql).pipe(answerWithin(STATEMENT_TIMEOUT))
-  if (retentionDays !== undefined) yield* dropExpired(sql, ledger, retentionDays)
+  if (retentionDays === undefined) return
+  yield* dropExpired(sql, ledger, retentionDays)
+  while (yield* dropUserDay(sql, retentionDays).pipe(answerWithin(STATEMENT_TIMEOUT)));
 })
 
 /**

@@ -1,9 +1,19 @@
 import { Effect, Schema } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
 import { decodeRows } from "../../database/decode-rows.ts"
-import { addedSums, COARSER_USAGE, ROLLUP_HOURS, ROLLUP_SUMS, USAGE } from "./rollups.ts"
+import {
+  ATTRIBUTED_USAGE,
+  addedSums,
+  COARSER_USAGE,
+  ROLLUP_HOURS,
+  ROLLUP_SUMS,
+  type RollupTable,
+  recentColumn,
+  USAGE,
+} from "./rollups.ts"
 
 const decodeHours = decodeRows(Schema.Struct({ hour: Schema.Date }))
+const decodeCount = decodeRows(Schema.Struct({ count: Schema.Finite }))
 
 /**
  * Moves the rollups of hours that are over from the tables that the ledger writes to those that analytics read. One
@@ -15,7 +25,10 @@ export const rollUp = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError
   Effect.gen(function* () {
     const hours = yield* decodeHours(sql`
       SELECT DISTINCT hour
-      FROM (SELECT hour FROM usage_recent UNION ALL SELECT hour FROM latency_recent) AS recent
+      FROM (
+        SELECT hour FROM usage_recent UNION ALL SELECT hour FROM latency_recent
+        UNION ALL SELECT hour FROM attributed_recent UNION ALL SELECT hour FROM attributed_latency_recent
+      ) AS recent
       WHERE hour < date_trunc('hour', now(), 'UTC')
       ORDER BY hour`)
     yield* Effect.forEach(hours, ({ hour }) => rollUpHour(sql, hour), { discard: true })
@@ -28,19 +41,34 @@ const rollUpHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<u
   const summed = sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::bigint AS ${column}`).join(", "))
   const nothing = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
   const added = sql.literal(addedSums("kept"))
+  const latencies = sql.literal("int2send(bucket) || int4send(requests::int) AS latencies")
   // Rows are locked in key order: replicas that move the same hour wait instead of deadlocking.
-  const additions = [USAGE, ...COARSER_USAGE].map(({ name, groups }) => {
-    const key = sql.literal(["hours", "start", ...groups, "stream"].join(", "))
+  const addition = (table: RollupTable, keys: ReadonlyArray<string>, from: Statement.Fragment) => {
+    const key = sql.literal(keys.join(", "))
+    const { hasLatencies, hours, name } = table
     return sql`${sql.literal(`added_to_${name}`)} AS (
-      INSERT INTO ${sql.literal(name)} AS kept (${key}, ${columns}, latencies)
-      SELECT ${key}, ${summed}, compact_latencies(string_agg(latencies, ''))
-      FROM units CROSS JOIN moved
+      INSERT INTO ${sql.literal(name)} AS kept (${key}, ${columns}${sql.literal(hasLatencies ? ", latencies" : "")})
+      SELECT ${key}, ${summed}${sql.literal(hasLatencies ? ", compact_latencies(string_agg(latencies, ''))" : "")}
+      FROM units CROSS JOIN (${from}) AS moved
+      WHERE hours = ANY (${hours}::int[])
       GROUP BY ${key}
       ORDER BY ${key}
       ON CONFLICT (${key}) DO UPDATE SET
-        ${added}, latencies = compact_latencies(kept.latencies || excluded.latencies)
+        ${added}${sql.literal(hasLatencies ? ", latencies = compact_latencies(kept.latencies || excluded.latencies)" : "")}
     )`
-  })
+  }
+  const additions = [
+    ...[USAGE, ...COARSER_USAGE].map((table) =>
+      addition(table, ["hours", "start", ...table.groups, "stream"], sql`TABLE moved`),
+    ),
+    ...ATTRIBUTED_USAGE.map((table) => {
+      const groups = table.groups.map((group) => `${recentColumn(group)} AS ${group}`).join(", ")
+      const from = sql`
+        SELECT ${sql.literal(groups)}, stream, ${columns}, latencies FROM moved_members
+        WHERE dimension = ${sql.literal(`'${table.dimension}'`)}`
+      return addition(table, ["hours", "start", "stream", ...table.groups], from)
+    }),
+  ]
   return sql`
     WITH units AS (
       SELECT hours, date_bin(make_interval(hours => hours), ${hour}, timestamptz '1970-01-01Z') AS start
@@ -49,10 +77,38 @@ const rollUpHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<u
       DELETE FROM usage_recent WHERE hour = ${hour} RETURNING *
     ), recent_latency AS (
       DELETE FROM latency_recent WHERE hour = ${hour} RETURNING *
+    ), recent_members AS (
+      DELETE FROM attributed_recent WHERE hour = ${hour} RETURNING *
+    ), recent_member_latency AS (
+      DELETE FROM attributed_latency_recent WHERE hour = ${hour} RETURNING *
     ), moved AS MATERIALIZED (
-      SELECT ${cell}, ${nothing}, int2send(bucket) || int4send(requests::int) AS latencies FROM recent_latency
+      SELECT ${cell}, ${nothing}, ${latencies} FROM recent_latency
       UNION ALL
       SELECT ${cell}, ${columns}, '' FROM recent_usage
+    ), moved_members AS MATERIALIZED (
+      SELECT dimension, name, ${cell}, ${nothing}, ${latencies} FROM recent_member_latency
+      UNION ALL
+      SELECT dimension, name, ${cell}, ${columns}, '' FROM recent_members
     ), ${sql.join(", ", false)(additions)}
     SELECT 1`
 }
+
+/**
+ * Drops the usage of users of one day whose time is over, the oldest: who used what is kept no longer than the requests
+ * that say it. Returns whether there was one.
+ */
+export const dropUserDay = (
+  sql: SqlClient.SqlClient,
+  days: number,
+): Effect.Effect<boolean, SqlError.SqlError> =>
+  Effect.map(
+    decodeCount(sql`
+      WITH dropped AS (
+        DELETE FROM user_usage
+        WHERE hours = 24 AND start = (SELECT min(start) FROM user_usage WHERE hours = 24)
+          AND start + interval '1 day' <= date_trunc('day', now(), 'UTC') - make_interval(hours => ${days * 24}::int)
+        RETURNING start
+      )
+      SELECT count(*)::float8 AS count FROM dropped`),
+    ([row]) => row !== undefined && row.count > 0,
+  )

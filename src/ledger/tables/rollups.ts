@@ -57,13 +57,77 @@ export interface RollupTable {
   readonly name: string
   /** Columns that tell its rows apart, besides size, start and mode. */
   readonly groups: ReadonlyArray<string>
+  readonly hours: ReadonlyArray<number>
+  /** Whether it has histograms: of many small groups they would be most of it. */
+  readonly hasLatencies: boolean
 }
 
-/** The table of which the others are sums. */
-export const USAGE: RollupTable = { name: "usage", groups: ["key_id", "provider", "model"] }
+const inAllSizes = (name: string, ...groups: ReadonlyArray<string>): RollupTable => ({
+  name,
+  groups,
+  hours: ROLLUP_HOURS,
+  hasLatencies: true,
+})
+
+/** The table of which the other three are sums. */
+export const USAGE = inAllSizes("usage", "key_id", "provider", "model")
 
 export const COARSER_USAGE: ReadonlyArray<RollupTable> = [
-  { name: "key_usage", groups: ["key_id"] },
-  { name: "model_usage", groups: ["provider", "model"] },
-  { name: "total_usage", groups: [] },
+  inAllSizes("key_usage", "key_id"),
+  inAllSizes("model_usage", "provider", "model"),
+  inAllSizes("total_usage"),
 ]
+
+/** What usage is known by that is a column of requests, but not of every table of sums. */
+export type Dimension = "endpoint" | "team" | "tag" | "user"
+
+/**
+ * Usage by what a request belongs to. Only requests that have a team, a user or a tag are in tables of it, and one with two
+ * tags is in two rows.
+ */
+export interface AttributedTable extends RollupTable {
+  readonly dimension: Dimension
+}
+
+/** The tables of each dimension, whose column is the first of their groups: the smallest first, the last with all that is told apart. */
+export const ATTRIBUTED_USAGE: ReadonlyArray<AttributedTable> = [
+  { dimension: "endpoint", ...inAllSizes("endpoint_usage", "endpoint") },
+  { dimension: "team", ...inAllSizes("team_usage", "team") },
+  { dimension: "team", ...inAllSizes("team_cell_usage", "team", "key_id", "provider", "model") },
+  { dimension: "tag", ...inAllSizes("tag_usage", "tag") },
+  {
+    dimension: "tag",
+    name: "tag_model_usage",
+    groups: ["tag", "provider", "model"],
+    hours: [24, 168],
+    hasLatencies: false,
+  },
+  { dimension: "user", name: "user_usage", groups: ["end_user"], hours: [24], hasLatencies: false },
+]
+
+/** Columns that tell rows of `attributed_recent` apart. */
+export const ATTRIBUTED_CELL = "hour, dimension, name, key_id, provider, model, stream"
+
+/** Returns the column of `attributed_recent` that has what a table of a dimension has in `group`. */
+export const recentColumn = (group: string): string =>
+  group === "key_id" || group === "provider" || group === "model" ? group : "name"
+
+/**
+ * Returns SQL for the rows of `attributed_recent` that a request, or one of its attempts, counts in: a source named `member`,
+ * with '' for what the tables of its dimension do not tell apart.
+ */
+export const membersOf = (request: string, provider: string, model: string): string => `(
+  SELECT 'endpoint' AS dimension, ${request}.endpoint AS name, '' AS key_id, '' AS provider, '' AS model
+  UNION ALL
+  SELECT 'team', ${request}.team, ${request}.key_id, ${provider}, ${model} WHERE ${request}.team <> ''
+  UNION ALL
+  SELECT 'user', ${request}.end_user, '', '', '' WHERE ${request}.end_user <> ''
+  UNION ALL
+  SELECT DISTINCT 'tag', tag, '', ${provider}, ${model} FROM unnest(${request}.tags) AS tag
+) AS member`
+
+/** SQL for the columns of a `member`. */
+export const MEMBER = "member.dimension, member.name, member.key_id, member.provider, member.model"
+
+/** SQL for whether latencies of a dimension are kept in histograms. */
+export const HAS_LATENCIES = "dimension <> 'user'"

@@ -37,7 +37,10 @@ const records: ReadonlyArray<LedgerRecord> = [
   ...Array.from({ length: 30 }, (_, i) =>
     record({ startedAt: DAY + (i % 5) * HOUR_MS, stream: i % 2 === 0, attempts: [failed, attempt] }),
   ),
-  record({ startedAt: DAY + DAY_MS, usage: null, costNanoUsd: null, costReason: "missing_usage" }),
+  record({
+    ...{ startedAt: DAY + DAY_MS, usage: null, costNanoUsd: null, costReason: "missing_usage" },
+    ...{ team: "search", user: "ada", tags: ["eu", "prod"] },
+  }),
   record({
     ...{ startedAt: DAY + 2 * DAY_MS, provider: null, model: null, status: 502, errorCode: "provider_error" },
     ...{ usage: null, costNanoUsd: null, costReason: null, priceVersion: null, attempts: [failed, spoiled] },
@@ -177,6 +180,33 @@ const defects: ReadonlyArray<Defect> = [
     says: [/requests 3, rows 4/],
   },
   {
+    name: "an endpoint that is still recent counts one too many",
+    statement: "UPDATE attributed_recent SET requests = requests + 1",
+    red: { rollups: "fail" },
+    says: [/endpoint \/infer whole: requests 5, rows 4$/, /1 group in \d+ hours are not/],
+  },
+  {
+    name: "a user's day says more than the rows",
+    span: unpricedHours,
+    statement: "UPDATE user_usage SET requests = 2",
+    red: { rollups: "fail" },
+    says: [/2026-10-21T00:00:00.000Z user ada whole: requests 2, rows 1$/],
+  },
+  {
+    name: "a tag's hour is gone",
+    span: unpricedHours,
+    statement: "DELETE FROM tag_usage WHERE hours = 1 AND tag = 'eu'",
+    red: { rollups: "fail", rollup_levels: "fail" },
+    says: [/tag eu whole: requests 0, rows 1/, /tag_usage of 6 hours from/],
+  },
+  {
+    name: "what a team spends on a model is more than what it spends",
+    span: unpricedHours,
+    statement: "UPDATE team_cell_usage SET cost_nano_usd = 1",
+    red: { rollup_levels: "fail" },
+    says: [/team_usage of 1 hour from/],
+  },
+  {
     name: "a day of the usage by key is gone",
     statement: `DELETE FROM key_usage WHERE hours = 24 AND start = to_timestamp(${DAY / 1000})`,
     red: { rollup_levels: "fail" },
@@ -307,7 +337,7 @@ describe("the checks of the ledger", () => {
         assert.deepInclude(findings.get("rollups")?.numbers, {
           hours: 72,
           compared: 72,
-          groups: 13,
+          groups: 29,
           differing: 0,
         })
         assert.deepInclude(findings.get("attempts")?.numbers, { requests: 33, wrong: 0, checked_days: 3 })

@@ -166,6 +166,32 @@ describe.each([
       }),
     )
 
+    it.effect("keeps the usage of users no longer than their requests", () =>
+      Effect.gen(function* () {
+        yield* empty
+        const sql = yield* SqlClient.SqlClient
+        const now = yield* today
+        const of = (days: number, user: string) =>
+          record({ startedAt: now - days * DAY_MS, user, tags: ["prod"] })
+        yield* write([of(40, "ada"), of(9, "ada"), of(9, "bob"), of(8, "ada"), of(7, "bob"), of(1, "ada")])
+        yield* (yield* upkeep()).round
+        const users = sql`SELECT end_user AS user, sum(requests)::int AS requests FROM user_usage GROUP BY 1 ORDER BY 1`
+        assert.deepStrictEqual(yield* users, [
+          { user: "ada", requests: 4 },
+          { user: "bob", requests: 2 },
+        ])
+        yield* (yield* upkeep({ retentionDays: 7 })).round
+        assert.deepStrictEqual(yield* users, [
+          { user: "ada", requests: 1 },
+          { user: "bob", requests: 1 },
+        ])
+        assert.deepStrictEqual(
+          yield* sql`SELECT sum(requests)::int AS requests FROM tag_usage WHERE hours = 24`,
+          [{ requests: 6 }],
+        )
+      }),
+    )
+
     it.effect("moves the rollups of past hours", () =>
       Effect.gen(function* () {
         yield* empty

@@ -1,0 +1,40 @@
+import { assert, describe, it } from "@effect/vitest"
+import { KeyId, RequestId } from "../../src/domain/Ids.ts"
+import type { AttemptIntent } from "../../src/ledger/LedgerRecord.ts"
+import { intentLine, lostRequest } from "../../src/ledger/lost-request.ts"
+
+const intent: AttemptIntent = {
+  id: RequestId.make("00000000-0000-7000-8000-000000000001"),
+  requestStartedAt: 1,
+  keyId: KeyId.make("AdaAdaAdaAda"),
+  team: "search",
+  user: "ada",
+  tags: ["prod", "eu"],
+  endpoint: "/infer",
+  route: "auto",
+  requestedModel: "auto",
+  stream: false,
+  provider: "openai",
+  model: "m",
+  startedAt: 2,
+}
+
+describe("a request that its process died over", () => {
+  it("is still known to be somebody's", () => {
+    assert.deepInclude(lostRequest([intentLine(intent)]), {
+      team: "search",
+      user: "ada",
+      tags: ["prod", "eu"],
+    })
+  })
+
+  it("is nobody's where its line says nothing, as those of the version before", () => {
+    const { team: _, user: _user, tags: _tags, ...before } = intent
+    const nobodys = { team: null, user: null, tags: [] }
+    assert.deepInclude(lostRequest([intentLine(before)]), nobodys)
+    assert.deepInclude(
+      lostRequest([intentLine({ ...intent, team: undefined, user: undefined, tags: undefined })]),
+      nobodys,
+    )
+  })
+})
