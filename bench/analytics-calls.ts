@@ -2,7 +2,7 @@
 import type { Effect } from "effect"
 import { Analytics, type AnalyticsError, type RequestsQuery } from "../src/analytics/Analytics.ts"
 import { requestCursor } from "../src/analytics/cursor.ts"
-import { DAYS, keyIds, modelNames, providerNames } from "./analytics-fill.ts"
+import { anyUser, DAYS, keyIds, modelNames, providerNames, tagNames, teamNames } from "./analytics-fill.ts"
 
 export type Call = Effect.Effect<unknown, AnalyticsError, Analytics>
 
@@ -62,6 +62,52 @@ const requestsFilters: Readonly<Record<string, () => RequestsQuery>> = {
   "rare error code": () => ({ errorCode: "deadline_exceeded" }),
 }
 
+const anyTeam = () => any(teamNames)
+/** Of a tenth of all requests at the least, or of one in a thousand or so. */
+const anyTag = () => (Math.random() < 0.5 ? any(tagNames.slice(0, 2)) : any(tagNames))
+const anyEndpoint = () => any(["/infer", "/v1/chat/completions", "/v1/embeddings"])
+
+type Grouped = Parameters<Analytics["Service"]["usage"]>[0]
+
+/** Listings by each grouping, with the filters that they take. */
+const groupings: Readonly<Record<string, () => Grouped>> = {
+  key: () => ({ groupBy: "key" }),
+  "key, of a team": () => ({ groupBy: "key", team: anyTeam() }),
+  team: () => ({ groupBy: "team" }),
+  "team, stream": () => ({ groupBy: "team", stream: anyMode() }),
+  "team, of a model": () => ({ groupBy: "team", model: anyModel() }),
+  tag: () => ({ groupBy: "tag" }),
+  "tag, stream": () => ({ groupBy: "tag", stream: anyMode() }),
+  "tag, of a model": () => ({ groupBy: "tag", model: anyModel() }),
+  "tag, page of 1000": () => ({ groupBy: "tag", limit: 1000 }),
+  user: () => ({ groupBy: "user" }),
+  "user, stream": () => ({ groupBy: "user", stream: anyMode() }),
+  "user, page of 1000": () => ({ groupBy: "user", limit: 1000 }),
+  provider: () => ({ groupBy: "provider" }),
+  model: () => ({ groupBy: "model" }),
+  "model, of a team": () => ({ groupBy: "model", team: anyTeam() }),
+  "model, of a tag": () => ({ groupBy: "model", tag: anyTag() }),
+  endpoint: () => ({ groupBy: "endpoint" }),
+}
+
+const timeFilters: Readonly<Record<string, () => RequestsQuery>> = {
+  team: () => ({ team: anyTeam() }),
+  "team and model": () => ({ team: anyTeam(), model: anyModel() }),
+  tag: () => ({ tag: anyTag() }),
+  endpoint: () => ({ endpoint: anyEndpoint() }),
+}
+
+const belonging: Readonly<Record<string, () => RequestsQuery>> = {
+  team: () => ({ team: anyTeam() }),
+  "team and model": () => ({ team: anyTeam(), model: anyModel() }),
+  user: () => ({ user: anyUser() }),
+  "user, unknown": () => ({ user: "nobody" }),
+  "tag, common": () => ({ tag: "prod" }),
+  tag: () => ({ tag: any(tagNames.slice(2)) }),
+  "tag, unknown": () => ({ tag: "none" }),
+  "tag and model": () => ({ tag: anyTag(), model: anyModel() }),
+}
+
 /** Newest spans half of the time, else one that ends on any day that still leaves it inside the month. */
 const spanOf = (endMs: number, ms: number) => {
   const room = DAYS * DAY_MS - ms
@@ -101,6 +147,16 @@ export const callsOf = (endMs: number): ReadonlyArray<Series> => {
       Analytics.use(({ requests }) => requests({ ...query(), cursor: deepCursor(endMs, spanMs) })),
   })
   return [
+    ...series("usage, group_by", groupings, ({ usage }, query) => usage(query)),
+    ...series("timeseries hour", timeFilters, ({ timeseries }, query) =>
+      timeseries({ ...query, bucket: "hour" }),
+    ),
+    ...series(
+      "timeseries day",
+      { ...timeFilters, user: () => ({ user: anyUser() }) },
+      ({ timeseries }, query) => timeseries({ ...query, bucket: "day" }),
+    ),
+    ...series("requests", belonging, ({ requests }, query) => requests(query)),
     ...series("usage-by-key", usageFilters, ({ usageByKey }, query) => usageByKey(query)),
     ...series("usage-by-provider", usageFilters, ({ usageByProvider }, query) => usageByProvider(query)),
     ...series("timeseries hour", usageFilters, ({ timeseries }, query) =>

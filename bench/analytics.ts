@@ -2,9 +2,10 @@
  * How long analytics take over a full ledger: fills thirty days of requests (10 million by default, about 12 GB), then
  * asks every listing through the real service, one call at a time, with the filters and spans that people use.
  *
- *   node bench/analytics.ts [--rows 10000000] [--calls 40] [--url postgres://…]
+ *   node bench/analytics.ts [--rows 10000000] [--calls 40] [--days 31] [--url postgres://…]
  *
- * `--calls` is for each filter and span. Without `--url` a PostgreSQL of its own is started and removed (its fsync is off,
+ * `--calls` is for each filter and span. With fewer `--days` older requests are in rollups alone, as if `RETENTION_DAYS` had
+ * dropped their rows, which saves most of the time that filling takes; listings of requests then say less. Without `--url` a PostgreSQL of its own is started and removed (its fsync is off,
  * which reads do not notice). A given database must be empty, or filled by an earlier run: then it is used as it is, and
  * nothing is removed. Exits 1 when a 95th percentile is above 50 ms or sums and rows differ.
  */
@@ -18,11 +19,12 @@ import { createPostgresServer } from "../test/support/postgres-server.ts"
 import { type Call, callsOf, spans } from "./analytics-calls.ts"
 import { fill, sumsDiffer } from "./analytics-fill.ts"
 
-const usage = "node bench/analytics.ts [--rows 10000000] [--calls 40] [--url postgres://…]"
+const usage = "node bench/analytics.ts [--rows 10000000] [--calls 40] [--days 31] [--url postgres://…]"
 const { values } = parseArgs({
   options: {
     rows: { type: "string", default: "10000000" },
     calls: { type: "string", default: "40" },
+    days: { type: "string", default: "31" },
     url: { type: "string" },
     help: { type: "boolean", default: false },
   },
@@ -47,7 +49,7 @@ const prepare = Effect.gen(function* () {
     return newest.getTime() + 1
   }
   const nowMs = Date.now()
-  yield* fill(Number(values.rows), nowMs, progress)
+  yield* fill(Number(values.rows), nowMs, progress, Number(values.days))
   return nowMs
 })
 
@@ -58,7 +60,7 @@ const size = Effect.gen(function* () {
       regexp_replace(relname, '_(\\d{8}|before)$', '') AS name,
       sum(pg_total_relation_size(oid))::float8 AS bytes, sum(greatest(reltuples, 0))::float8 AS rows
     FROM pg_class
-    WHERE relkind = 'r' AND relname ~ '^(requests|attempts|request_kinds|(key_|model_|total_)?usage|latency)_?'
+    WHERE relkind = 'r' AND relname ~ '^(requests|attempts|request_kinds|([a-z]+_)*usage|(attributed_)?latency|attributed)_?'
     GROUP BY 1 ORDER BY 1`
   for (const { name, bytes, rows: held } of rows) {
     console.log(

@@ -94,6 +94,7 @@ export const configOf = (
     maxUpstreamBytes: 1_000_000,
     timeZone: "UTC",
   },
+  attribution: { headers: {} },
   ledger: { journal: "memory", journalMaxBytes: 0 },
 })
 

@@ -14,19 +14,27 @@ import {
   providerCursor,
   requestCursor,
   timeCursor,
+  usageCursors,
 } from "./cursor.ts"
-import { storedText } from "./filters.ts"
-import type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
+import type { AnalyticsQuery, AttributedQuery, Page, RequestsQuery, UsageGrouping } from "./query.ts"
 import { readRequests } from "./requests-query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
 import { type Bucket, inBuckets, timeRange } from "./time-range.ts"
-import { decodeUsage, type StoredSums, usageQuery } from "./usage-query.ts"
+import {
+  decodeTimes,
+  decodeUsage,
+  type StoredSums,
+  type StoredUsage,
+  tableFor,
+  usageQuery,
+} from "./usage-query.ts"
 import { usageTotals } from "./usage-totals.ts"
 
 const QUERY_TIMEOUT = "10 seconds"
 
-export type { AnalyticsQuery, Page, RequestsQuery } from "./query.ts"
+export type { AnalyticsQuery, AttributedQuery, Page, RequestsQuery, UsageGrouping } from "./query.ts"
 
+type Usage = typeof Api.Usage.Type
 type UsageByKey = typeof Api.UsageByKey.Type
 type UsageByProvider = typeof Api.UsageByProvider.Type
 /** Usage of a bucket of time; one in which nothing was counted has no row. */
@@ -43,19 +51,29 @@ class InvalidCursor extends Data.TaggedError("InvalidCursor") {}
 /** Error of a span that is empty, backwards or outside the years 1970 to 9999. */
 class InvalidRange extends Data.TaggedError("InvalidRange") {}
 
-export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
+/** Error of usage that no rollup knows by all of these fields at once, or with a bucket by days alone. */
+export class NoRollup extends Data.TaggedError("NoRollup")<{
+  readonly parts: ReadonlyArray<string>
+  readonly bucket?: "day"
+}> {}
+
+export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange | NoRollup
 
 /** Reads what the ledger wrote: usage from the hourly rollups, single requests through their indexes. */
 export class Analytics extends Context.Service<
   Analytics,
   {
+    /** Lists usage in order of what it is grouped by: of a day, if no hours of that are known. */
+    readonly usage: (
+      query: AttributedQuery & { readonly groupBy: UsageGrouping },
+    ) => Effect.Effect<Page<Usage>, AnalyticsError>
     /** Lists usage in order of `key_id`. */
     readonly usageByKey: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByKey>, AnalyticsError>
     /** Lists usage in order of `provider`, `model`. */
     readonly usageByProvider: (query: AnalyticsQuery) => Effect.Effect<Page<UsageByProvider>, AnalyticsError>
     /** Lists usage in order of `start`. */
     readonly timeseries: (
-      query: AnalyticsQuery & { readonly bucket: Bucket },
+      query: AttributedQuery & { readonly bucket: Bucket },
     ) => Effect.Effect<Page<UsageInTime>, AnalyticsError>
     /** Lists how predictions compare with what came, in order of `provider`, `model`, `mode`: of the newest requests. */
     readonly calibration: (query: AnalyticsQuery) => Effect.Effect<Page<Calibration>, AnalyticsError>
@@ -68,40 +86,76 @@ export class Analytics extends Context.Service<
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
 
-      const usageByKey = Effect.fn("Analytics.usageByKey")(function* (query: AnalyticsQuery) {
-        const place = yield* placeOf(query, keyCursor, "hour")
-        const after = place.after && sql`key_id > ${storedText(place.after[0])}`
+      /** Reads a page of usage, each row of which `rowOf` writes. */
+      const grouped = Effect.fnUntraced(function* <Row>(
+        query: AttributedQuery,
+        groupBy: UsageGrouping,
+        codec: CursorCodec<ReadonlyArray<string>>,
+        rowOf: (row: StoredUsage) => Row,
+      ) {
+        const table = tableFor(groupBy, query)
+        if (table === undefined) return yield* new NoRollup({ parts: partsOf(query, groupBy) })
+        const bucket = table.hours.includes(1) ? "hour" : "day"
+        const place = yield* placeOf(query, codec, bucket)
         const rows = yield* answered(
-          decodeUsage.key(usageQuery(sql, { ...place, grouping: "key", bucket: "hour", after })),
+          decodeUsage(usageQuery(sql, { ...place, table, grouping: groupBy, bucket })),
         )
         return page(rows, place, {
-          row: (row): UsageByKey => ({ key_id: row.key_id, key_name: row.key_name, ...totals(row) }),
-          cursor: (row) => keyCursor.encode(place.range, [row.key_id]),
+          row: rowOf,
+          cursor: (row) => codec.encode(place.range, placeIn(groupBy, row)),
         })
       })
 
-      const usageByProvider = Effect.fn("Analytics.usageByProvider")(function* (query: AnalyticsQuery) {
-        const place = yield* placeOf(query, providerCursor, "hour")
-        const after =
-          place.after &&
-          sql`(provider, model) > (${storedText(place.after[0])}, ${storedText(place.after[1])})`
-        const rows = yield* answered(
-          decodeUsage.provider(usageQuery(sql, { ...place, grouping: "provider", bucket: "hour", after })),
-        )
-        return page(rows, place, {
-          row: (row): UsageByProvider => ({ provider: row.provider, model: row.model, ...totals(row) }),
-          cursor: (row) => providerCursor.encode(place.range, [row.provider, row.model]),
-        })
-      })
+      const usage = Effect.fn("Analytics.usage")(
+        (query: AttributedQuery & { readonly groupBy: UsageGrouping }) =>
+          grouped(
+            query,
+            query.groupBy,
+            usageCursors[query.groupBy],
+            (row): Usage => ({ ...namesOf(query.groupBy, row), ...totals(row) }),
+          ),
+      )
+
+      const usageByKey = Effect.fn("Analytics.usageByKey")((query: AnalyticsQuery) =>
+        grouped(
+          query,
+          "key",
+          keyCursor,
+          (row): UsageByKey => ({
+            key_id: row.key_id ?? "",
+            key_name: row.key_name ?? null,
+            ...totals(row),
+          }),
+        ),
+      )
+
+      const usageByProvider = Effect.fn("Analytics.usageByProvider")((query: AnalyticsQuery) =>
+        grouped(
+          query,
+          "model",
+          providerCursor,
+          (row): UsageByProvider => ({
+            provider: row.provider ?? "",
+            model: row.model ?? "",
+            ...totals(row),
+          }),
+        ),
+      )
 
       const timeseries = Effect.fn("Analytics.timeseries")(function* (
-        query: AnalyticsQuery & { readonly bucket: Bucket },
+        query: AttributedQuery & { readonly bucket: Bucket },
       ) {
         const { bucket } = query
+        const table = tableFor("time", query)
+        if (table?.hours.includes(bucket === "day" ? 24 : 1) !== true) {
+          return yield* new NoRollup({
+            parts: partsOf(query),
+            ...(table !== undefined && { bucket: "day" as const }),
+          })
+        }
         const place = yield* placeOf(query, timeCursor, bucket)
-        const after = place.after && sql`start > ${new Date(place.after[0])}`
         const rows = yield* answered(
-          decodeUsage.time(usageQuery(sql, { ...place, grouping: "time", bucket, after })),
+          decodeTimes(usageQuery(sql, { ...place, table, grouping: "time", bucket })),
         )
         return page(rows, place, {
           row: (row): UsageInTime => ({ start: row.start.toISOString(), bucket, ...totals(row) }),
@@ -123,8 +177,9 @@ export class Analytics extends Context.Service<
         const place = yield* placeOf(query, requestCursor, undefined)
         const rows = yield* answered(readRequests(sql, place, query))
         return page(rows, place, {
-          row: ({ cost_nano_usd, started_at, ...row }): RequestRow => ({
+          row: ({ cost_nano_usd, end_user, started_at, ...row }): RequestRow => ({
             ...row,
+            user: end_user,
             cost_usd: cost_nano_usd === null ? null : toUsd(cost_nano_usd),
             started_at: started_at.toISOString(),
           }),
@@ -132,10 +187,46 @@ export class Analytics extends Context.Service<
         })
       })
 
-      return Analytics.of({ usageByKey, usageByProvider, timeseries, calibration, requests })
+      return Analytics.of({ usage, usageByKey, usageByProvider, timeseries, calibration, requests })
     }),
   )
 }
+
+/** The fields of the wire that a listing is grouped and filtered by. */
+const partsOf = (
+  { endpoint, keyId, model, provider, tag, team, user }: AttributedQuery,
+  groupBy?: UsageGrouping,
+): ReadonlyArray<string> => {
+  const filters = { key_id: keyId, team, user, tag, provider, model, endpoint }
+  return [
+    ...(groupBy === undefined ? [] : ["group_by"]),
+    ...Object.entries(filters).flatMap(([name, value]) => (value === undefined ? [] : name)),
+  ]
+}
+
+/** What a row is known by, under the wire's names. */
+const namesOf = (groupBy: UsageGrouping, row: StoredUsage) => {
+  switch (groupBy) {
+    case "key":
+      return { key_id: row.key_id ?? "", key_name: row.key_name ?? null }
+    case "team":
+      return { team: row.team ?? "" }
+    case "user":
+      return { user: row.end_user ?? "" }
+    case "tag":
+      return { tag: row.tag ?? "" }
+    case "provider":
+      return { provider: row.provider ?? "" }
+    case "model":
+      return { provider: row.provider ?? "", model: row.model ?? "" }
+    case "endpoint":
+      return { endpoint: row.endpoint ?? "" }
+  }
+}
+
+/** The row's place among the others: what it is known by, but for the name of a key. */
+const placeIn = (groupBy: UsageGrouping, row: StoredUsage): ReadonlyArray<string> =>
+  groupBy === "key" ? [row.key_id ?? ""] : Object.values(namesOf(groupBy, row)).map(String)
 
 const totals = (row: StoredSums) => usageTotals({ ...row, histogram: storedHistogram(row.latencies) })
 
@@ -156,7 +247,7 @@ const calibrationRow = (row: StoredCalibration): Calibration => ({
 
 /** A page's place in its listing. */
 interface Place<Key> {
-  readonly filters: AnalyticsQuery
+  readonly filters: AttributedQuery
   readonly range: TimeRange
   readonly after: Key | undefined
   readonly limit: number
@@ -167,16 +258,19 @@ const placeOf = Effect.fnUntraced(function* <Key>(
   codec: CursorCodec<Key>,
   bucket: Bucket | undefined,
 ): Effect.fn.Return<Place<Key>, InvalidCursor | InvalidRange> {
+  // Cursors are anybody's text, too.
+  const whole = ({ fromMs, toMs }: TimeRange) =>
+    bucket ? inBuckets({ fromMs, toMs }, bucket) : { fromMs, toMs }
   const limit = Math.min(Math.max(1, query.limit ?? DEFAULT_PAGE_LIMIT), MAX_PAGE_LIMIT)
   if (query.cursor !== undefined) {
     const cursor = codec.decode(query.cursor)
     if (Option.isNone(cursor)) return yield* new InvalidCursor()
-    const { fromMs, toMs, after } = cursor.value
-    return { filters: query, range: { fromMs, toMs }, after, limit }
+    const { after, ...range } = cursor.value
+    return { filters: query, range: whole(range), after, limit }
   }
   const range = timeRange(query, yield* Clock.currentTimeMillis)
   if (range === undefined) return yield* new InvalidRange()
-  return { filters: query, range: bucket ? inBuckets(range, bucket) : range, after: undefined, limit }
+  return { filters: query, range: whole(range), after: undefined, limit }
 })
 
 /** Makes a page of rows, which are one more than its limit when there is a next one. */

@@ -1,5 +1,6 @@
 import { type Option, Schema } from "effect"
 import type { TimeRange } from "../domain/TimeRange.ts"
+import type { UsageGrouping } from "./query.ts"
 
 /**
  * Cursors: opaque places in a listing. One holds the span of the first page, so that a default of "now" does not
@@ -26,8 +27,24 @@ const cursor = <Key>(listing: string, after: Schema.Codec<Key>): CursorCodec<Key
 /** Epoch milliseconds up to the end of the year 9999, where every whole day ends inside what the database holds. */
 const Instant = Schema.Int.check(Schema.isBetween({ minimum: 0, maximum: 253_402_300_800_000 }))
 
-export const keyCursor = cursor("usage-by-key", Schema.Tuple([Schema.String]))
-export const providerCursor = cursor("usage-by-provider", Schema.Tuple([Schema.String, Schema.String]))
+/** Values of so many columns. */
+const values = (count: number) =>
+  Schema.Array(Schema.String).check(Schema.isMinLength(count), Schema.isMaxLength(count))
+const One = values(1)
+const Two = values(2)
+
+export const keyCursor = cursor("usage-by-key", One)
+export const providerCursor = cursor("usage-by-provider", Two)
+/** Of usage by each of its groupings, by the columns that tell its rows apart. */
+export const usageCursors: Readonly<Record<UsageGrouping, CursorCodec<ReadonlyArray<string>>>> = {
+  key: cursor("usage by key", One),
+  team: cursor("usage by team", One),
+  user: cursor("usage by user", One),
+  tag: cursor("usage by tag", One),
+  provider: cursor("usage by provider", One),
+  model: cursor("usage by model", Two),
+  endpoint: cursor("usage by endpoint", One),
+}
 export const timeCursor = cursor("timeseries", Schema.Tuple([Instant]))
 export const requestCursor = cursor("requests", Schema.Tuple([Instant, Schema.String.check(Schema.isUUID())]))
 export const calibrationCursor = cursor(

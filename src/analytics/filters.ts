@@ -1,5 +1,5 @@
 import type { SqlClient, Statement } from "effect/sql"
-import type { AnalyticsQuery, RequestsQuery } from "./query.ts"
+import type { AnalyticsQuery, AttributedQuery, RequestsQuery } from "./query.ts"
 
 /** Returns the conditions that rollups and requests share. */
 export const rowFilters = (
@@ -12,6 +12,18 @@ export const rowFilters = (
   ...(filters.stream === undefined ? [] : [sql`stream = ${filters.stream}`]),
 ]
 
+/** Returns the conditions on a table of usage that has a column for each of them. */
+export const usageFilters = (
+  sql: SqlClient.SqlClient,
+  filters: AttributedQuery,
+): ReadonlyArray<Statement.Fragment> => [
+  ...rowFilters(sql, filters),
+  ...(filters.team === undefined ? [] : [sql`team = ${storedText(filters.team)}`]),
+  ...(filters.user === undefined ? [] : [sql`end_user = ${storedText(filters.user)}`]),
+  ...(filters.tag === undefined ? [] : [sql`tag = ${storedText(filters.tag)}`]),
+  ...(filters.endpoint === undefined ? [] : [sql`endpoint = ${storedText(filters.endpoint)}`]),
+]
+
 /** Returns the conditions of which `request_kinds` knows the days where they meet. */
 export const kindFilters = (
   sql: SqlClient.SqlClient,
@@ -19,6 +31,17 @@ export const kindFilters = (
 ): ReadonlyArray<Statement.Fragment> => [
   ...rowFilters(sql, filters),
   ...(filters.endpoint === undefined ? [] : [sql`endpoint = ${storedText(filters.endpoint)}`]),
+  ...(filters.team === undefined ? [] : [sql`team = ${storedText(filters.team)}`]),
+]
+
+/** Returns the conditions on whom requests are for and how they are tagged. */
+export const nameFilters = (
+  sql: SqlClient.SqlClient,
+  { tag, user }: Pick<RequestsQuery, "tag" | "user">,
+): ReadonlyArray<Statement.Fragment> => [
+  ...(user === undefined ? [] : [sql`end_user = ${storedText(user)}`]),
+  // The index has no rows without tags, and has to be told that none is meant.
+  ...(tag === undefined ? [] : [sql`tags @> ARRAY[${storedText(tag)}]`, sql`tags <> '{}'`]),
 ]
 
 /** Returns the conditions on how a request ended; failures have indexes of their own. */

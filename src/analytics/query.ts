@@ -15,12 +15,23 @@ export interface AnalyticsQuery {
   readonly cursor?: string | undefined
 }
 
+/** What the usage of a listing is told apart by. */
+export type UsageGrouping = "key" | "team" | "user" | "tag" | "provider" | "model" | "endpoint"
+
+/** Questions about what requests belong to, of the listings that know it. */
+export interface AttributedQuery extends AnalyticsQuery {
+  readonly team?: string | undefined
+  readonly user?: string | undefined
+  /** Requests with this tag among theirs. */
+  readonly tag?: string | undefined
+  /** Path template, e.g. `/v1/chat/completions`. */
+  readonly endpoint?: string | undefined
+}
+
 /** First digit of a status that the gateway answers with. */
 type StatusClass = 2 | 4 | 5
 
-export interface RequestsQuery extends AnalyticsQuery {
-  /** Path template, e.g. `/v1/chat/completions`. */
-  readonly endpoint?: string | undefined
+export interface RequestsQuery extends AttributedQuery {
   readonly statusClass?: StatusClass | undefined
   /** A code of the catalogue, e.g. `all_providers_failed`: also of streams that broke after their 200. */
   readonly errorCode?: string | undefined

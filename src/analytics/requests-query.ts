@@ -4,17 +4,18 @@ import { RequestRow } from "../api/AnalyticsApi.ts"
 import { decodeRows } from "../database/decode-rows.ts"
 import { DAY_MS, type TimeRange } from "../domain/TimeRange.ts"
 import { selectColumns } from "../ledger/columns.ts"
-import { kindFilters, outcomeFilters } from "./filters.ts"
+import { kindFilters, nameFilters, outcomeFilters, storedText } from "./filters.ts"
 import type { RequestsQuery } from "./query.ts"
 
 /** Fields that clients see as they are stored. */
-const shown = Struct.omit(RequestRow.fields, ["request_id", "cost_usd", "started_at"])
+const shown = Struct.omit(RequestRow.fields, ["request_id", "user", "cost_usd", "started_at"])
 
-const selected = selectColumns([...Struct.keys(shown), "cost_nano_usd", "started_at"])
+const selected = selectColumns([...Struct.keys(shown), "end_user", "cost_nano_usd", "started_at"])
 
 const StoredRequest = Schema.Struct({
   ...shown,
   request_id: Schema.String,
+  end_user: Schema.NullOr(Schema.String),
   cost_nano_usd: Schema.NullOr(Schema.Finite),
   started_at: Schema.Date,
 })
@@ -65,7 +66,9 @@ export const partsOf = Effect.fnUntraced(function* (
 ) {
   const combined = kindFilters(sql, filters)
   const short = range.toMs - range.fromMs < (MAX_PARTITIONS - 1) * DAY_MS
-  if (short && combined.length < 2) return [range]
+  const { tag, team, user } = filters
+  const belongs = team !== undefined || user !== undefined || tag !== undefined
+  if (short && combined.length < 2 && !belongs) return [range]
   const occurrences = sql`
     SELECT FROM request_kinds
     WHERE ${sql.and([sql`day = (lower AT TIME ZONE 'UTC')::date`, ...combined])}`
@@ -78,6 +81,8 @@ export const partsOf = Effect.fnUntraced(function* (
       sql`upper > ${new Date(range.fromMs)}`,
       sql`coalesce(lower < ${new Date(range.toMs)}, true)`,
       ...(combined.length === 0 ? [] : [sql`(lower IS NULL OR EXISTS (${occurrences}))`]),
+      ...(user === undefined ? [] : [occursOn(sql, "user", user)]),
+      ...(tag === undefined ? [] : [occursOn(sql, "tag", tag)]),
     ])}
     ORDER BY upper DESC`)
   const parts: Array<{ fromMs: number; toMs: number; partitions: number }> = []
@@ -93,6 +98,24 @@ export const partsOf = Effect.fnUntraced(function* (
     toMs: Math.min(toMs, range.toMs),
   }))
 })
+
+/** Returns SQL for whether usage of a user or a tag is known on the day of a partition; each partition of before may have some. */
+const occursOn = (sql: SqlClient.SqlClient, dimension: "user" | "tag", name: string) => {
+  const table = sql.literal(dimension === "user" ? "user_usage" : "tag_usage")
+  const column = sql.literal(dimension === "user" ? "end_user" : "tag")
+  return sql`(
+    lower IS NULL
+    OR EXISTS (
+      SELECT FROM ${table}
+      WHERE hours = 24 AND start = lower AND stream = ANY ('{t,f}') AND ${column} = ${storedText(name)}
+    )
+    OR EXISTS (
+      SELECT FROM attributed_recent
+      WHERE hour = ANY (ARRAY(SELECT lower + make_interval(hours => i) FROM generate_series(0, 23) AS i))
+        AND dimension = ${sql.literal(`'${dimension}'`)} AND name = ${storedText(name)}
+    )
+  )`
+}
 
 /** Returns the span from `after` on: an index scan from its upper end would read all pages before again. */
 const rest = ({ range, after }: RequestsPlace): TimeRange =>
@@ -114,6 +137,7 @@ export const requestsQuery = (
         ? []
         : [sql`(started_at, id) < (${new Date(place.after[0])}, ${place.after[1]})`]),
       ...kindFilters(sql, filters),
+      ...nameFilters(sql, filters),
       ...outcomeFilters(sql, filters),
     ])}
     ORDER BY started_at DESC, id DESC

@@ -1,79 +1,115 @@
 import { Schema } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import { decodeRows } from "../database/decode-rows.ts"
-import type { TimeRange } from "../domain/TimeRange.ts"
-import { ROLLUP_HOURS, ROLLUP_SUMS, RollupSums } from "../ledger/tables/rollups.ts"
-import { rowFilters } from "./filters.ts"
-import type { AnalyticsQuery } from "./query.ts"
+import { HOUR_MS, type TimeRange } from "../domain/TimeRange.ts"
+import {
+  ATTRIBUTED_USAGE,
+  COARSER_USAGE,
+  type Dimension,
+  ROLLUP_SUMS,
+  RollupSums,
+  type RollupTable,
+  USAGE,
+} from "../ledger/tables/rollups.ts"
+import { rowFilters, storedText, usageFilters } from "./filters.ts"
+import type { AttributedQuery, UsageGrouping } from "./query.ts"
 import { type Bucket, inUnits, type Piece } from "./time-range.ts"
 
 /** Sums of one group as the database gives them. */
 const StoredSums = { ...RollupSums.fields, latencies: Schema.Uint8Array }
 export type StoredSums = typeof RollupSums.Type & { readonly latencies: Uint8Array }
 
-/** Decoders of a listing's rows: the columns that it groups and sorts by, and the sums. */
-export const decodeUsage = {
-  key: decodeRows(
-    Schema.Struct({ key_id: Schema.String, key_name: Schema.NullOr(Schema.String), ...StoredSums }),
-  ),
-  provider: decodeRows(Schema.Struct({ provider: Schema.String, model: Schema.String, ...StoredSums })),
-  time: decodeRows(Schema.Struct({ start: Schema.Date, ...StoredSums })),
+type Grouping = UsageGrouping | "time"
+
+/** The columns that a listing groups and sorts by. */
+const columnsOf: Readonly<Record<Grouping, ReadonlyArray<string>>> = {
+  key: ["key_id"],
+  team: ["team"],
+  user: ["end_user"],
+  tag: ["tag"],
+  provider: ["provider"],
+  model: ["provider", "model"],
+  endpoint: ["endpoint"],
+  time: [],
 }
 
-type Grouping = keyof typeof decodeUsage
+/** A row of a listing: those columns that are grouped by, and the sums. */
+const StoredUsage = Schema.Struct({
+  key_id: Schema.optionalKey(Schema.String),
+  key_name: Schema.optionalKey(Schema.NullOr(Schema.String)),
+  team: Schema.optionalKey(Schema.String),
+  end_user: Schema.optionalKey(Schema.String),
+  tag: Schema.optionalKey(Schema.String),
+  provider: Schema.optionalKey(Schema.String),
+  model: Schema.optionalKey(Schema.String),
+  endpoint: Schema.optionalKey(Schema.String),
+  ...StoredSums,
+})
+export type StoredUsage = typeof StoredUsage.Type
 
-const columnsOf: Readonly<Record<Grouping, string>> = {
-  key: "key_id",
-  provider: "provider, model",
-  time: "start",
+export const decodeUsage = decodeRows(StoredUsage)
+
+/** The same of a listing over time. */
+export const decodeTimes = decodeRows(Schema.Struct({ start: Schema.Date, ...StoredSums }))
+
+/** A table of usage, and the dimension that not every request has there. */
+type Table = RollupTable & { readonly dimension?: Dimension }
+
+/** Smaller ones first. */
+const TABLES: ReadonlyArray<Table> = [...COARSER_USAGE.toReversed(), USAGE, ...ATTRIBUTED_USAGE]
+
+/**
+ * Returns the smallest of the tables that tell apart what is grouped or filtered by, all of which tell modes apart;
+ * undefined where none does.
+ */
+export const tableFor = (grouping: Grouping, filters: AttributedQuery): Table | undefined => {
+  const needed = [...columnsOf[grouping], ...filteredColumns(filters)]
+  return TABLES.find(
+    ({ dimension, groups: [first = "", ...others] }) =>
+      needed.every((column) => column === first || others.includes(column)) &&
+      // Whoever does not ask for it wants requests without it, too.
+      (dimension === undefined || needed.includes(first)),
+  )
 }
+
+const filteredColumns = ({
+  endpoint,
+  keyId,
+  model,
+  provider,
+  tag,
+  team,
+  user,
+}: AttributedQuery): ReadonlyArray<string> => [
+  ...(keyId === undefined ? [] : ["key_id"]),
+  ...(provider === undefined ? [] : ["provider"]),
+  ...(model === undefined ? [] : ["model"]),
+  ...(team === undefined ? [] : ["team"]),
+  ...(user === undefined ? [] : ["end_user"]),
+  ...(tag === undefined ? [] : ["tag"]),
+  ...(endpoint === undefined ? [] : ["endpoint"]),
+]
 
 interface UsageOptions {
   readonly grouping: Grouping
+  readonly table: Table
   readonly bucket: Bucket
   /** Whole buckets. */
   readonly range: TimeRange
-  readonly filters: AnalyticsQuery
-  readonly after: Statement.Fragment | undefined
+  readonly filters: AttributedQuery
+  /** Values of the grouping's columns in the last row of the page before, or its start. */
+  readonly after: ReadonlyArray<string | number> | undefined
   readonly limit: number
 }
 
-/**
- * Sums rollups per group. Recent ones have a row per hour and another per latency bucket; the rest is read in the
- * largest units that fit into the span. One row more than `limit` tells that there is a next page. `after`
- * compares the grouping's columns with the last row of the previous page.
- */
+/** Sums rollups per group. One row more than `limit` tells that there is a next page. */
 export const usageQuery = (sql: SqlClient.SqlClient, options: UsageOptions): Statement.Statement<unknown> => {
-  const { grouping, bucket, range, filters } = options
-  const columns = sql.literal(columnsOf[grouping])
-  const conditions = [...rowFilters(sql, filters), ...(options.after === undefined ? [] : [options.after])]
-  const within = ({ fromMs, toMs }: TimeRange) => [
-    sql`start >= ${new Date(fromMs)}`,
-    sql`start < ${new Date(toMs)}`,
-  ]
-  const kept = sql.literal(tableOf(options))
-  const counts = sql.literal(ROLLUP_SUMS.join(", "))
-  const none = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
-  // A listing over time groups by bucket.
-  const start = sql.literal(
-    grouping === "time"
-      ? `date_bin('1 ${bucket}', hour, timestamptz '1970-01-01Z') AS start`
-      : "hour AS start",
-  )
-  const sources = [
-    ...piecesOf(options).map(
-      (piece) => sql`
-        SELECT ${columns}, ${counts}, latencies FROM ${kept}
-        WHERE ${sql.and([sql`hours = ${sql.literal(String(piece.hours))}`, ...within(piece), ...conditions])}`,
-    ),
-    sql`
-      SELECT ${columns}, ${counts}, ''::bytea AS latencies FROM (SELECT *, ${start} FROM usage_recent) AS usage
-      WHERE ${sql.and([...within(range), ...conditions])}`,
-    sql`
-      SELECT ${columns}, ${none}, int2send(bucket) || int4send(requests::int) AS latencies
-      FROM (SELECT *, ${start} FROM latency_recent) AS latency
-      WHERE ${sql.and([...within(range), ...conditions])}`,
-  ]
+  const { grouping, limit, table } = options
+  const columns = sql.literal(grouping === "time" ? "start" : columnsOf[grouping].join(", "))
+  const sources =
+    table.dimension === undefined
+      ? usageSources(sql, options)
+      : attributedSources(sql, options, table.dimension)
   // The table is auth's; the name is the one column of it that is read here, by its primary key.
   const keyName =
     grouping === "key"
@@ -83,24 +119,150 @@ export const usageQuery = (sql: SqlClient.SqlClient, options: UsageOptions): Sta
     WITH totals AS (
       SELECT
         ${columns}, ${sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::float8 AS ${column}`).join(", "))},
-        string_agg(latencies, '') AS latencies
+        coalesce(string_agg(latencies, ''), '') AS latencies
       FROM (${sql.join(" UNION ALL ", false)(sources)}) AS usage
       GROUP BY ${columns}
       ORDER BY ${columns}
-      LIMIT ${options.limit + 1}
+      LIMIT ${limit + 1}
     )
     SELECT *${keyName} FROM totals ORDER BY ${columns}`
 }
 
-/** Returns the smallest of the tables that tell apart what is grouped or filtered by; all of them tell modes apart. */
-const tableOf = ({ grouping, filters }: UsageOptions) => {
-  const keys = grouping === "key" || filters.keyId !== undefined
-  const models = grouping === "provider" || filters.provider !== undefined || filters.model !== undefined
-  return keys ? (models ? "usage" : "key_usage") : models ? "model_usage" : "total_usage"
+const COUNTS = ROLLUP_SUMS.join(", ")
+const NONE = ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", ")
+const SUMMED = ROLLUP_SUMS.map((column) => `sum(${column}) AS ${column}`).join(", ")
+const BUCKETS = "int2send(bucket) || int4send(requests::int)"
+
+/** Returns SQL for being behind the last row of the page before. */
+const isAfter = (
+  sql: SqlClient.SqlClient,
+  { after, grouping }: UsageOptions,
+): ReadonlyArray<Statement.Fragment> => {
+  if (after === undefined) return []
+  if (grouping === "time") return [sql`start > ${new Date(Number(after[0]))}`]
+  const columns = sql.literal(columnsOf[grouping].join(", "))
+  const values = after.map((value) => sql`${storedText(String(value))}`)
+  return [sql`(${columns}) > (${sql.join(", ", false)(values)})`]
+}
+
+/**
+ * Reads usage that every request is in. Recent rollups have a row per hour and another per latency bucket; the rest is read
+ * in the largest units that fit into the span.
+ */
+const usageSources = (sql: SqlClient.SqlClient, options: UsageOptions): ReadonlyArray<Statement.Fragment> => {
+  const { bucket, filters, grouping, range, table } = options
+  const columns = sql.literal(grouping === "time" ? "start" : columnsOf[grouping].join(", "))
+  const conditions = [...rowFilters(sql, filters), ...isAfter(sql, options)]
+  const within = ({ fromMs, toMs }: TimeRange) => [
+    sql`start >= ${new Date(fromMs)}`,
+    sql`start < ${new Date(toMs)}`,
+  ]
+  const counts = sql.literal(COUNTS)
+  // A listing over time groups by bucket.
+  const start = sql.literal(
+    grouping === "time"
+      ? `date_bin('1 ${bucket}', hour, timestamptz '1970-01-01Z') AS start`
+      : "hour AS start",
+  )
+  return [
+    ...piecesOf(options).map(
+      (piece) => sql`
+        SELECT ${columns}, ${counts}, latencies FROM ${sql.literal(table.name)}
+        WHERE ${sql.and([sql`hours = ${sql.literal(String(piece.hours))}`, ...within(piece), ...conditions])}`,
+    ),
+    sql`
+      SELECT ${columns}, ${counts}, ''::bytea AS latencies FROM (SELECT *, ${start} FROM usage_recent) AS usage
+      WHERE ${sql.and([...within(range), ...conditions])}`,
+    sql`
+      SELECT ${columns}, ${sql.literal(`${NONE}, ${BUCKETS} AS latencies`)}
+      FROM (SELECT *, ${start} FROM latency_recent) AS latency
+      WHERE ${sql.and([...within(range), ...conditions])}`,
+  ]
+}
+
+/**
+ * Reads usage of a dimension, of which there may be a million groups: of each unit and mode, or recent hour, no more of them
+ * than the page has, in their order, which is that of the tables' keys. A group of the page is among them wherever it is.
+ */
+const attributedSources = (
+  sql: SqlClient.SqlClient,
+  options: UsageOptions,
+  dimension: Dimension,
+): ReadonlyArray<Statement.Fragment> => {
+  const { after, bucket, filters, grouping, limit, range, table } = options
+  const isOverTime = grouping === "time"
+  const groups = columnsOf[grouping].join(", ")
+  const conditions = [...usageFilters(sql, filters), ...(isOverTime ? [] : isAfter(sql, options))]
+  const fromMs = isOverTime && after !== undefined ? Number(after[0]) + 1 : range.fromMs
+  const page = isOverTime
+    ? sql`HAVING count(*) > 0`
+    : sql`GROUP BY ${sql.literal(groups)} ORDER BY ${sql.literal(groups)} LIMIT ${limit + 1}`
+  const grouped = (summed: string) => sql.literal(isOverTime ? summed : `${groups}, ${summed}`)
+  const outer = (at: string) => sql.literal(isOverTime ? `${at} AS start, part.*` : "part.*")
+
+  const kept = sizesOf(piecesOf(options)).map(({ hours, starts }) => {
+    const latencies = table.hasLatencies ? "string_agg(latencies, '') AS latencies" : "''::bytea AS latencies"
+    const later = starts.filter((start) => start >= fromMs).map((start) => new Date(start))
+    return sql`
+      SELECT ${outer("unit.at")}
+      FROM unnest(${later}::timestamptz[]) AS unit (at) CROSS JOIN unnest('{f,t}'::boolean[]) AS mode (streamed)
+        CROSS JOIN LATERAL (
+          SELECT ${grouped(`${SUMMED}, ${latencies}`)} FROM ${sql.literal(table.name)}
+          WHERE ${sql.and([
+            sql`hours = ${sql.literal(String(hours))}`,
+            sql`start = unit.at`,
+            sql`stream = mode.streamed`,
+            ...conditions,
+          ])}
+          ${page}
+        ) AS part`
+  })
+  const name = sql.literal(`name AS ${table.groups[0]}`)
+  const recent = (from: string, columns: string, summed: string) => sql`
+    SELECT ${outer(`date_bin('1 ${bucket}', unit.at, timestamptz '1970-01-01Z')`)}
+    FROM generate_series(
+      greatest(${new Date(fromMs)}::timestamptz, coalesce((SELECT min(hour) FROM ${sql.literal(from)}), 'infinity')),
+      ${new Date(range.toMs)}::timestamptz - interval '1 hour', '1 hour'
+    ) AS unit (at)
+      CROSS JOIN LATERAL (
+        SELECT ${grouped(summed)}
+        FROM (
+          SELECT ${name}, key_id, provider, model, stream, ${sql.literal(columns)} FROM ${sql.literal(from)}
+          WHERE hour = unit.at AND dimension = ${sql.literal(`'${dimension}'`)}
+        ) AS recent
+        WHERE ${conditions.length === 0 ? sql`true` : sql.and(conditions)}
+        ${page}
+      ) AS part`
+  return [
+    ...kept,
+    recent("attributed_recent", COUNTS, `${SUMMED}, ''::bytea AS latencies`),
+    ...(table.hasLatencies
+      ? [
+          recent(
+            "attributed_latency_recent",
+            "bucket, requests",
+            `${ROLLUP_SUMS.map((column) => `0::bigint AS ${column}`).join(", ")}, string_agg(${BUCKETS}, '') AS latencies`,
+          ),
+        ]
+      : []),
+  ]
+}
+
+/** Returns the starts of the units of a span by their size. */
+const sizesOf = (
+  pieces: ReadonlyArray<Piece>,
+): ReadonlyArray<{ readonly hours: number; readonly starts: ReadonlyArray<number> }> => {
+  const sizes = Map.groupBy(pieces, ({ hours }) => hours)
+  return [...sizes].map(([hours, of]) => ({
+    hours,
+    starts: of.flatMap(({ fromMs, toMs }) =>
+      Array.from({ length: (toMs - fromMs) / (hours * HOUR_MS) }, (_, i) => fromMs + i * hours * HOUR_MS),
+    ),
+  }))
 }
 
 /** Returns the parts to read; a listing over time keeps to rows of its own bucket. */
-const piecesOf = ({ grouping, bucket, range }: UsageOptions): ReadonlyArray<Piece> =>
+const piecesOf = ({ bucket, grouping, range, table }: UsageOptions): ReadonlyArray<Piece> =>
   grouping === "time"
     ? [{ ...range, hours: bucket === "day" ? 24 : 1 }]
-    : inUnits(range, ROLLUP_HOURS.toReversed())
+    : inUnits(range, table.hours.toReversed())

@@ -37,9 +37,29 @@ const usageParameters = {
 /** Query of the usage per key and per provider. */
 export const UsageParameters = queryOf(usageParameters)
 
+/** What requests belong to. */
+const attributedParameters = {
+  team: text("Name of one team"),
+  user: text("One end user"),
+  tag: text("One tag"),
+  endpoint: text("Path, e.g. /v1/chat/completions"),
+}
+
+const GROUPINGS = "Expected key, team, user, tag, provider, model or endpoint"
+
+/** Query of the usage by any grouping. */
+const GroupedParameters = queryOf({
+  ...usageParameters,
+  ...attributedParameters,
+  group_by: Schema.Literals(["key", "team", "user", "tag", "provider", "model", "endpoint"])
+    .annotate({ message: GROUPINGS })
+    .annotateKey({ messageMissingKey: GROUPINGS }),
+})
+
 /** Query of the usage over time. */
 const TimeseriesParameters = queryOf({
   ...usageParameters,
+  ...attributedParameters,
   bucket: Schema.Literals(["hour", "day"])
     .annotate({ message: "Expected hour or day", default: "hour" })
     .pipe(Schema.withDecodingDefaultKey(Effect.succeed("hour" as const))),
@@ -51,7 +71,7 @@ const errorCodes = Object.keys(errorCatalogue) as [keyof typeof errorCatalogue]
 /** Query of single requests. */
 const RequestsParameters = queryOf({
   ...usageParameters,
-  endpoint: text("Path, e.g. /v1/chat/completions"),
+  ...attributedParameters,
   status_class: Schema.optionalKey(
     choiceFromText([2, 4, 5], { description: "First digit of the status, e.g. 5" }),
   ),
@@ -97,6 +117,20 @@ const page = <S extends Schema.Top>(row: S) =>
     next_cursor: nextCursor,
   })
 
+export const Usage = Schema.Struct({
+  key_id: Schema.optionalKey(Schema.String).annotate({ description: "By key" }),
+  key_name: Schema.optionalKey(Schema.NullOr(Schema.String)).annotate({ description: "By key" }),
+  team: Schema.optionalKey(Schema.String).annotate({ description: "By team" }),
+  user: Schema.optionalKey(Schema.String).annotate({ description: "By user" }),
+  tag: Schema.optionalKey(Schema.String).annotate({ description: "By tag" }),
+  provider: Schema.optionalKey(Schema.String).annotate({
+    description: "By provider and by model; empty for requests that nobody answered",
+  }),
+  model: Schema.optionalKey(Schema.String).annotate({ description: "By model" }),
+  endpoint: Schema.optionalKey(Schema.String).annotate({ description: "By endpoint" }),
+  ...totals,
+}).annotate({ identifier: "Usage" })
+
 export const UsageByKey = Schema.Struct({
   key_id: Schema.String,
   key_name: Schema.NullOr(Schema.String),
@@ -140,6 +174,9 @@ export const RequestRow = Schema.Struct({
     description: "Requests that the row stands for: more than one where a key was refused again and again",
   }),
   key_id: Schema.String,
+  team: Schema.NullOr(Schema.String).annotate({ description: "Of the key, at the time" }),
+  user: Schema.NullOr(Schema.String).annotate({ description: "The end user, where one was named" }),
+  tags: Schema.Array(Schema.String),
   endpoint: Schema.String,
   route: Schema.NullOr(Schema.String),
   provider: Schema.NullOr(Schema.String),
@@ -173,6 +210,19 @@ const error = [problem(500), problem(503)]
 
 export class AnalyticsApi extends HttpApiGroup.make("analytics")
   .add(
+    HttpApiEndpoint.get("usage", "/analytics/usage", {
+      query: GroupedParameters,
+      success: page(Usage),
+      error,
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "Usage by one thing, whole hours or days",
+        description:
+          "A request with two tags counts in both. Requests without a team, a user or a tag are in no row of that " +
+          "grouping. Users, and tags beside a provider or a model, are known by whole UTC days and without " +
+          "percentiles. Fields that no rollup knows together are refused.",
+      }),
+    ),
     HttpApiEndpoint.get("usageByKey", "/analytics/usage-by-key", {
       query: UsageParameters,
       success: page(UsageByKey),

@@ -122,6 +122,16 @@ export const LedgerConfig = snakeCased({
 })
 export type LedgerConfig = typeof LedgerConfig.Type
 
+const Attribution = snakeCased({
+  headers: withDefault(
+    Schema.Record(Schema.String, oneOf("must be user or tag", ["user", "tag"])).annotate({
+      message: MAPPING_RULE,
+    }),
+    {},
+    "header fields of clients beside those that are known, each with what it names: `user` or `tag`",
+  ),
+})
+
 /** Behaviour of a simulated provider; all randomness comes from Effect's `Random`, all time from its `Clock`. */
 export const Simulation = snakeCased({
   medianMs: withDefault(milliseconds, 300, "latency is log-normal around the median"),
@@ -345,6 +355,7 @@ export const GatewayFile = snakeCased({
   ),
   timeouts: withDefault(Timeouts, {}, "whole milliseconds"),
   limits: withDefault(Limits, {}, "bounds on the work that is taken on"),
+  attribution: withDefault(Attribution, {}, "whom requests are for and what they belong to"),
   ledger: withDefault(LedgerConfig, {}, "where a finished request waits until its rows are in the database"),
 })
 export type GatewayFile = typeof GatewayFile.Type
@@ -391,7 +402,7 @@ export interface RouteConfig
 }
 
 /** Configuration that the gateway runs on, merged and checked; nothing downstream reads files or the environment for it. */
-export interface GatewayConfig extends Pick<GatewayFile, "timeouts" | "limits" | "ledger"> {
+export interface GatewayConfig extends Pick<GatewayFile, "attribution" | "timeouts" | "limits" | "ledger"> {
   readonly providers: ReadonlyArray<ProviderConfig>
   /** Known vendors that are off, by name: why, and whether there is a key all the same. */
   readonly off: ReadonlyMap<string, { readonly why: string; readonly hasKey: boolean }>

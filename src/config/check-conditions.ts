@@ -1,3 +1,4 @@
+import { checkHeaderNames } from "./check-header-names.ts"
 import type { RouteConfig } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import { headersOf, holdsAlways, type RouteCondition } from "./route-condition.ts"
@@ -47,28 +48,11 @@ const checkBounds = (condition: RouteCondition, report: ReportFault): void => {
   }
 }
 
-const HEADER_NAME = /^[\w!#$%&'*+.^`|~-]{1,100}$/
-
-/** No secret stands in the file, and none is compared with it. */
-const CREDENTIALS: ReadonlySet<string> = new Set([
-  "authorization",
-  "proxy-authorization",
-  "x-api-key",
-  "cookie",
-])
-
 const checkHeader = ({ header }: RouteCondition, report: ReportFault): void => {
   if (header === undefined) return
   const names = Object.keys(header)
   if (names.length === 0) report(["header"], "must name a header field")
-  const seen = new Set<string>()
-  for (const name of names) {
-    const plain = name.toLowerCase()
-    if (!HEADER_NAME.test(name)) report(["header", name], "is not the name of a header field")
-    if (CREDENTIALS.has(plain)) report(["header", name], "is a credential, which no condition may name")
-    if (seen.has(plain)) report(["header", name], "repeats an earlier name")
-    seen.add(plain)
-  }
+  checkHeaderNames(names, (at, rule) => report(["header", ...at], rule))
 }
 
 /** Tells that whatever meets `later` meets `earlier` too; not of every such pair. */

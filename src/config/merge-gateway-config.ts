@@ -1,5 +1,6 @@
 import { Result } from "effect"
 import { showPath } from "../domain/faults.ts"
+import { checkHeaderNames } from "./check-header-names.ts"
 import type { GatewayConfig, GatewayFile } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
 import { mergePrices } from "./merge-prices.ts"
@@ -23,13 +24,17 @@ export const mergeGatewayConfig = (
   const routes = mergeRoutes(file.routes, enabled, off, report)
   const known = enabled.map(({ provider }) => provider)
   const { providers, layers } = mergePrices(file, environment.prices ?? [], known, report)
+  checkHeaderNames(Object.keys(file.attribution.headers), (at, rule) =>
+    report(["attribution", "headers", ...at], rule),
+  )
   if (faults.length > 0) return Result.fail(faults)
-  const { timeouts, limits, ledger } = file
+  const { attribution, timeouts, limits, ledger } = file
   return Result.succeed({
     providers,
     off,
     priceLayers: layers,
     routes,
+    attribution,
     timeouts,
     limits,
     ledger,

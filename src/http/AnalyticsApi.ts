@@ -6,6 +6,7 @@ import {
   type AnalyticsError,
   type AnalyticsQuery,
   type AnalyticsUnavailable,
+  type AttributedQuery,
 } from "../analytics/Analytics.ts"
 import type { UsageParameters } from "../api/AnalyticsApi.ts"
 import { AdminApi } from "../api/GatewayApi.ts"
@@ -43,15 +44,18 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
       )
 
     return handlers.handleAll({
+      usage: ({ query }) =>
+        answer(analytics.usage({ ...filters(query), ...belonging(query), groupBy: query.group_by })),
       usageByKey: ({ query }) => answer(analytics.usageByKey(filters(query))),
       usageByProvider: ({ query }) => answer(analytics.usageByProvider(filters(query))),
-      timeseries: ({ query }) => answer(analytics.timeseries({ ...filters(query), bucket: query.bucket })),
+      timeseries: ({ query }) =>
+        answer(analytics.timeseries({ ...filters(query), ...belonging(query), bucket: query.bucket })),
       calibration: ({ query }) => answer(analytics.calibration(filters(query))),
       requests: ({ query }) =>
         answer(
           analytics.requests({
             ...filters(query),
-            endpoint: query.endpoint,
+            ...belonging(query),
             statusClass: query.status_class,
             errorCode: query.error_code,
           }),
@@ -71,6 +75,18 @@ const filters = (query: typeof UsageParameters.Type): AnalyticsQuery => ({
   cursor: query.cursor,
 })
 
+const belonging = ({
+  endpoint,
+  tag,
+  team,
+  user,
+}: {
+  readonly team?: string
+  readonly user?: string
+  readonly tag?: string
+  readonly endpoint?: string
+}): Pick<AttributedQuery, "team" | "user" | "tag" | "endpoint"> => ({ team, user, tag, endpoint })
+
 const wrong = (param: string, rule: string) =>
   new GatewayError({ code: "invalid_request", param, detail: `${param}: ${rule}.` })
 
@@ -80,6 +96,15 @@ const analyticsError = (error: AnalyticsError): GatewayError => {
       return wrong("cursor", "Expected next_cursor of a page of this listing")
     case "InvalidRange":
       return wrong("from", "Expected an instant before `to`")
+    case "NoRollup": {
+      const [param = "group_by", ...others] = error.parts.toReversed()
+      return error.bucket === undefined
+        ? wrong(
+            param,
+            `No sums are kept by it together with ${others.join(" and ")}; /analytics/requests lists single requests`,
+          )
+        : wrong("bucket", `Expected day with ${error.parts.join(" and ")}`)
+    }
     case "AnalyticsUnavailable":
       return new GatewayError({
         code: "database_unavailable",

@@ -1,5 +1,6 @@
 /** Whom a request is for and what it belongs to, as its header fields and its body say. */
-import { Result } from "effect"
+import { Effect, Result } from "effect"
+import { Settings } from "../config/Settings.ts"
 import {
   type Attribution,
   isPlainUser,
@@ -71,6 +72,13 @@ export const makeAttributionReader = (
     return Result.succeed({ user, otherUser, tags: [...new Set(tags)] })
   }
 }
+
+/** Makes the reader of header fields that the settings say. */
+export const makeNamedInHeaders = Effect.map(Settings, ({ gateway }) =>
+  makeAttributionReader(
+    Object.entries(gateway.attribution.headers).map(([name, says]) => [name.toLowerCase(), says]),
+  ),
+)
 
 /** Returns the texts of a list, without empty ones. */
 const textsOf = (value: string): ReadonlyArray<string> =>

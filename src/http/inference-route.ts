@@ -10,7 +10,7 @@ import { parseIdempotencyKey } from "../idempotency/header.ts"
 import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import { LargeBodies, SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
-import { attributionOf, makeAttributionReader } from "./attribution.ts"
+import { attributionOf, makeNamedInHeaders } from "./attribution.ts"
 import { type JsonBody, readBody, readJson, type TakeBytes } from "./body.ts"
 import { packageTimeout, timeoutHeader } from "./client-deadline.ts"
 import { whenClosed } from "./connections.ts"
@@ -113,7 +113,7 @@ export const makeInferenceRoute = Effect.gen(function* () {
   const refusals = yield* Refusals
   const readMeaning = yield* makeBodyReader
   const routingHeaders = yield* makeRoutingHeaders
-  const namedInHeaders = makeAttributionReader([])
+  const namedInHeaders = yield* makeNamedInHeaders
 
   const readCall = (
     request: HttpServerRequest.HttpServerRequest,

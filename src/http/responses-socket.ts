@@ -14,7 +14,7 @@ import { bodyBytesInFlight } from "../limits/body-bytes.ts"
 import { requestDuration, requestOutcome, requests, updater } from "../observability/Metrics.ts"
 import type { JsonObject } from "../platform/json.ts"
 import type { GatewayResponse } from "../responses/response.ts"
-import { attributionOf, makeAttributionReader } from "./attribution.ts"
+import { attributionOf, makeNamedInHeaders } from "./attribution.ts"
 import { type TakeBytes, tooLarge } from "./body.ts"
 import { timeoutHeader } from "./client-deadline.ts"
 import { whenClosed } from "./connections.ts"
@@ -61,7 +61,7 @@ export const makeResponsesSocket = ({
     const update = yield* updater
     const readJson = yield* makeJsonReader
     const routingHeaders = yield* makeRoutingHeaders
-    const namedInHeaders = makeAttributionReader([])
+    const namedInHeaders = yield* makeNamedInHeaders
     const { openMs, idleMs } = yield* SocketTimes
     const { gateway, maxBodyBytes } = yield* Settings
     const { maxBodyBytesInFlight = bodyBytesInFlight(maxBodyBytes), maxKeyShare } = gateway.limits

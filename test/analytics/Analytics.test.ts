@@ -9,8 +9,11 @@ import {
   type AnalyticsError,
   type AnalyticsQuery,
   type Page,
+  type UsageGrouping,
 } from "../../src/analytics/Analytics.ts"
+import { tableFor } from "../../src/analytics/usage-query.ts"
 import type { UsageTotals } from "../../src/analytics/usage-totals.ts"
+import type { Usage as UsageRow } from "../../src/api/AnalyticsApi.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
@@ -56,7 +59,7 @@ const walk = <Row, Query extends AnalyticsQuery>(
 const p95 = (latencies: ReadonlyArray<number>) =>
   latencies.toSorted((a, b) => a - b)[Math.ceil(0.95 * latencies.length) - 1] ?? Number.NaN
 
-const assertTotals = (row: UsageTotals, usage: Usage) => {
+const assertTotals = (row: UsageTotals, usage: Usage, hasLatencies: boolean) => {
   const { latencies, cost_nano_usd, wasted_nano_usd, ...sums } = usage
   assert.deepInclude(row, sums)
   const unknown = latencies.length > 0 && usage.unpriced_requests === latencies.length && cost_nano_usd === 0
@@ -72,6 +75,7 @@ const assertTotals = (row: UsageTotals, usage: Usage) => {
   }
   const sum = latencies.reduce((sum, ms) => sum + ms, 0)
   assert.closeTo(row.avg_latency_ms ?? Number.NaN, sum / latencies.length, 0.006)
+  if (!hasLatencies) return assert.isNull(row.p95_latency_ms)
   const exact = Math.max(1, p95(latencies))
   assert.isAtMost(Math.abs((row.p95_latency_ms ?? Number.NaN) - exact) / exact, 0.04)
 }
@@ -80,13 +84,41 @@ const assertUsage = <Row extends UsageTotals>(
   rows: ReadonlyArray<Row>,
   nameOf: (row: Row) => string,
   expected: Map<string, Usage>,
+  hasLatencies = true,
 ) => {
   assert.deepStrictEqual(rows.map(nameOf), [...expected.keys()].toSorted())
   for (const row of rows) {
     const usage = expected.get(nameOf(row))
-    if (usage !== undefined) assertTotals(row, usage)
+    if (usage !== undefined) assertTotals(row, usage, hasLatencies)
   }
 }
+
+/** Without the filters of another question. */
+const undefine = (filters: object) =>
+  Object.fromEntries(Object.keys(filters).map((name) => [name, undefined]))
+
+/** The groups of a cell in a listing, as `nameOf` has them. */
+const groupsOf = (groupBy: UsageGrouping, cell: Cell): ReadonlyArray<string> => {
+  switch (groupBy) {
+    case "key":
+      return [cell.keyId]
+    case "tag":
+      return cell.tags
+    case "provider":
+      return [cell.provider ?? ""]
+    case "model":
+      return [`${cell.provider ?? ""}/${cell.model ?? ""}`]
+    default:
+      return [cell[groupBy] ?? []].flat()
+  }
+}
+
+const nameOf = (groupBy: UsageGrouping, row: typeof UsageRow.Type): string =>
+  groupBy === "key"
+    ? (row.key_id ?? "")
+    : groupBy === "model"
+      ? `${row.provider}/${row.model}`
+      : (row[groupBy] ?? "")
 
 const start = ({ startedAt }: Cell, sizeMs: number) =>
   new Date(Math.floor(startedAt / sizeMs) * sizeMs).toISOString()
@@ -134,8 +166,16 @@ describe.each([
         provider: fc.option(fc.constantFrom("openai", ""), { nil: undefined }),
         model: fc.option(fc.constant("gpt-5"), { nil: undefined }),
         stream: fc.option(fc.boolean(), { nil: undefined }),
+        team: fc.option(fc.constantFrom("search", "none"), { nil: undefined }),
+        user: fc.option(fc.constantFrom("ada", "none"), { nil: undefined }),
+        tag: fc.option(fc.constantFrom("prod", "none"), { nil: undefined }),
+        endpoint: fc.option(fc.constantFrom("/infer", "none"), { nil: undefined }),
+        /** Which of the filters are asked for: of many at once no sums are kept. */
+        asked: fc.subarray(["keyId", "provider", "model", "team", "user", "tag", "endpoint"], {
+          maxLength: 3,
+        }),
       }),
-      ({ records, limit, hours, moved, ...filters }) =>
+      ({ records, limit, hours, moved, asked, stream, ...all }) =>
         Effect.gen(function* () {
           yield* write(records.slice(0, records.length * moved))
           yield* move
@@ -143,6 +183,8 @@ describe.each([
           const analytics = yield* Analytics
           const fromMs = DAY - (1 + hours[0]) * HOUR_MS
           const toMs = DAY + (1 + hours[1]) * HOUR_MS
+          const { keyId, provider, model } = all
+          const filters = { keyId, provider, model, stream }
           const isFiltered = ({ keyId, provider, model, stream }: Cell) =>
             (filters.keyId === undefined || keyId === filters.keyId) &&
             (filters.provider === undefined || (provider ?? "") === filters.provider) &&
@@ -173,6 +215,61 @@ describe.each([
             ({ start }) => start,
             foldUsage(records, (cell) => start(cell, 24 * HOUR_MS), isFiltered),
           )
+          const chosen = Object.fromEntries(
+            Object.entries(all).filter(([name]) => asked.includes(name as (typeof asked)[number])),
+          ) as Partial<typeof all>
+          const isChosen = (cell: Cell) =>
+            (stream === undefined || cell.stream === stream) &&
+            Object.entries(chosen).every(([name, value]) => {
+              if (value === undefined) return true
+              if (name === "tag") return cell.tags.includes(value)
+              return ((cell as unknown as Record<string, string | null>)[name] ?? "") === value
+            })
+          for (const groupBy of ["key", "team", "user", "tag", "provider", "model", "endpoint"] as const) {
+            const known = tableFor(groupBy, chosen)
+            const listed = walk(analytics.usage, {
+              ...query,
+              ...undefine(filters),
+              ...chosen,
+              stream,
+              groupBy,
+            })
+            if (known === undefined) {
+              assert.strictEqual((yield* Effect.flip(listed))._tag, "NoRollup")
+              continue
+            }
+            const sizeMs = (known.hours[0] ?? 0) * HOUR_MS
+            const from = Math.floor(fromMs / sizeMs) * sizeMs
+            const to = Math.ceil(toMs / sizeMs) * sizeMs
+            const inSpan = records.filter(({ startedAt }) => startedAt >= from && startedAt < to)
+            assertUsage(
+              yield* listed,
+              (row) => nameOf(groupBy, row),
+              foldUsage(inSpan, (cell) => groupsOf(groupBy, cell), isChosen),
+              known.hasLatencies,
+            )
+          }
+          for (const bucket of ["hour", "day"] as const) {
+            const sizeMs = (bucket === "day" ? 24 : 1) * HOUR_MS
+            const listed = walk(analytics.timeseries, {
+              ...days,
+              ...undefine(filters),
+              ...chosen,
+              stream,
+              bucket,
+            })
+            const known = tableFor("time", chosen)
+            if (known?.hours.includes(sizeMs / HOUR_MS) !== true) {
+              assert.strictEqual((yield* Effect.flip(listed))._tag, "NoRollup")
+              continue
+            }
+            assertUsage(
+              yield* listed,
+              ({ start }) => start,
+              foldUsage(records, (cell) => start(cell, sizeMs), isChosen),
+              known.hasLatencies,
+            )
+          }
         }),
     )
 
@@ -230,10 +327,15 @@ describe.each([
         model: fc.option(fc.constant("gpt-5"), { nil: undefined }),
         stream: fc.option(fc.boolean(), { nil: undefined }),
         endpoint: fc.option(fc.constant("/infer"), { nil: undefined }),
+        team: fc.option(fc.constant("search"), { nil: undefined }),
+        user: fc.option(fc.constant("ada"), { nil: undefined }),
+        tag: fc.option(fc.constant("prod"), { nil: undefined }),
+        moved: fc.boolean(),
       }),
-      ({ records, limit, wide, ...filters }) =>
+      ({ records, limit, wide, moved, ...filters }) =>
         Effect.gen(function* () {
           yield* write(records)
+          if (moved) yield* move
           const range = wide ? { fromMs: 0, toMs: DAY + 24 * HOUR_MS } : span
           const rows = yield* walk((yield* Analytics).requests, { ...range, limit, ...filters })
           const expected = records.filter(
@@ -241,7 +343,10 @@ describe.each([
               startedAt >= range.fromMs &&
               Object.entries(filters).every(
                 ([name, value]) =>
-                  value === undefined || Object.entries(record).some(([n, v]) => n === name && v === value),
+                  value === undefined ||
+                  (name === "tag"
+                    ? record.tags.some((tag) => tag === value)
+                    : Object.entries(record).some(([n, v]) => n === name && v === value)),
               ),
           )
           assert.deepStrictEqual(
@@ -286,6 +391,7 @@ describe.each([
           firstTokenMs: 90,
           usageEstimated: true,
           usage: { ...usage, serviceTier: "flex" },
+          ...{ team: "search", user: "ada", tags: ["prod"] },
         })
         const refused = record({
           provider: null,
@@ -305,6 +411,9 @@ describe.each([
             request_id: answered.id,
             requests: 1,
             key_id: "AdaAdaAdaAda",
+            team: "search",
+            user: "ada",
+            tags: ["prod"],
             endpoint: "/infer",
             route: "auto",
             provider: "openai",
@@ -329,6 +438,9 @@ describe.each([
             request_id: refused.id,
             requests: 1,
             key_id: "AdaAdaAdaAda",
+            team: null,
+            user: null,
+            tags: [],
             endpoint: "/infer",
             route: null,
             provider: null,

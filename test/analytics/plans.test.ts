@@ -1,8 +1,10 @@
 import { assert, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient, type Statement } from "effect/sql"
+import type { AttributedQuery } from "../../src/analytics/query.ts"
 import { partsOf, readRequests, requestsQuery } from "../../src/analytics/requests-query.ts"
-import { usageQuery } from "../../src/analytics/usage-query.ts"
+import { tableFor, usageQuery } from "../../src/analytics/usage-query.ts"
+import type { TimeRange } from "../../src/domain/TimeRange.ts"
 import { DAY, HOUR_MS } from "../ledger/records.ts"
 import { layerPostgres } from "../support/Databases.ts"
 
@@ -42,6 +44,18 @@ const explain = (query: Statement.Statement<unknown>) =>
     /** Pages of 8 kB that the query touches. */
     return { plan, pages: Number(hit) + Number(read) }
   })
+
+const usage = (
+  sql: SqlClient.SqlClient,
+  grouping: Parameters<typeof usageQuery>[1]["grouping"],
+  range: TimeRange,
+  filters: AttributedQuery = {},
+) => {
+  const table = tableFor(grouping, filters)
+  if (table === undefined) return assert.fail("no rollup")
+  const bucket = table.hours.includes(1) ? "hour" : "day"
+  return usageQuery(sql, { grouping, range, filters, table, bucket, after: undefined, limit: 100 })
+}
 
 layer(layerPostgres)("plans", (it) => {
   it.effect("listing requests reads about a page's worth of rows, whatever the filter and however deep", () =>
@@ -154,26 +168,57 @@ layer(layerPostgres)("plans", (it) => {
       }
       yield* sql`ANALYZE`
       // By key and model 108,000 rows per hour are about 3,000 pages, by key or model alone 2,500.
-      const options = { bucket: "hour", after: undefined, limit: 100, filters: {} } as const
       const hours = (from: number, to: number) => ({ fromMs: DAY + from * HOUR_MS, toMs: DAY + to * HOUR_MS })
       for (const [name, query, most] of [
-        ["keys, an hour", usageQuery(sql, { ...options, grouping: "key", range: hours(1, 2) }), 60],
-        ["keys, a day", usageQuery(sql, { ...options, grouping: "key", range: hours(-12, 12) }), 400],
-        ["models, an hour", usageQuery(sql, { ...options, grouping: "provider", range: hours(1, 2) }), 60],
-        ["hours, a day", usageQuery(sql, { ...options, grouping: "time", range: hours(-12, 12) }), 60],
-        [
-          "one key, 30 days",
-          usageQuery(sql, {
-            ...options,
-            grouping: "provider",
-            range: hours(-700, 20),
-            filters: { keyId: "key7" },
-          }),
-          1_000,
-        ],
+        ["keys, an hour", usage(sql, "key", hours(1, 2)), 60],
+        ["keys, a day", usage(sql, "key", hours(-12, 12)), 400],
+        ["models, an hour", usage(sql, "model", hours(1, 2)), 60],
+        ["hours, a day", usage(sql, "time", hours(-12, 12)), 60],
+        ["one key, 30 days", usage(sql, "model", hours(-700, 20), { keyId: "key7" }), 1_000],
       ] as const) {
         const { plan, pages } = yield* explain(query)
         assert.notMatch(plan, /Seq Scan on \w*usage_[16]h/, name)
+        assert.isBelow(pages, most, `${name}\n${plan}`)
+      }
+    }),
+  )
+
+  it.effect("a page of users, tags or teams reads no more of them than it has", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const sums = "1, 0, 1, 1, 0, 0, 1, 0, 1, 0, 0"
+      yield* sql.unsafe(`
+        INSERT INTO user_usage
+        SELECT 24, timestamptz '2026-11-01Z' + i * interval '1 day', false, 'user' || n, ${sums}
+        FROM generate_series(0, 29) AS i, generate_series(1, 3000) AS n`)
+      for (const [unit, count] of [
+        [1, 24 * 30],
+        [6, 4 * 30],
+        [24, 30],
+        [168, 5],
+      ] as const) {
+        yield* sql.unsafe(`
+          INSERT INTO tag_usage
+          SELECT
+            ${unit}, date_bin('${unit} hours', '2026-11-01Z', '1970-01-01Z') + i * interval '${unit} hours', false,
+            'tag' || tag, ${sums}, int2send(1::int2) || int4send(1)
+          FROM generate_series(0, ${count - 1}) AS i, generate_series(1, 1000) AS tag`)
+      }
+      yield* sql.unsafe(`
+        INSERT INTO attributed_recent
+        SELECT timestamptz '2026-11-30T23:00Z', 'user', 'user' || n, '', '', '', false, ${sums}
+        FROM generate_series(1, 20000) AS n`)
+      yield* sql`ANALYZE`
+      const month = { fromMs: Date.UTC(2026, 10, 1), toMs: Date.UTC(2026, 11, 1) }
+      for (const [name, query, most] of [
+        // Each of 30 days has 101 of its 3,000 users read, who lie on half as many pages of the 1,500 of all.
+        ["users, 30 days", usage(sql, "user", month), 1_100],
+        ["one user, 30 days", usage(sql, "time", month, { user: "user7" }), 260],
+        ["no streams of users", usage(sql, "user", month, { stream: true }), 200],
+        ["tags, 30 days", usage(sql, "tag", month), 600],
+      ] as const) {
+        const { plan, pages } = yield* explain(query)
+        assert.notMatch(plan, /Seq Scan on \w*(user|tag)_usage/, name)
         assert.isBelow(pages, most, `${name}\n${plan}`)
       }
     }),

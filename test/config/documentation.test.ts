@@ -108,6 +108,7 @@ describe("docs/configuration.md", () => {
     const groups = [
       ["## timeouts", "timeouts"],
       ["## limits", "limits"],
+      ["## attribution", "attribution"],
       ["## ledger", "ledger"],
       ["## providers", "providers"],
       ["`simulation`, for trying", "providers", "simulation"],

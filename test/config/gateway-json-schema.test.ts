@@ -26,7 +26,7 @@ const examples = [
 
 type Tree = { readonly [key: string]: Tree } | ReadonlyArray<Tree> | string | number
 
-const FREE = new Set(["routes", "parameters", "service_tiers", "header"])
+const FREE = new Set(["routes", "parameters", "service_tiers", "header", "headers"])
 
 /** Every copy of a document in which the name of one field is misspelt; names of routes, parameters, service tiers and header fields are free. */
 const misspelt = (tree: Tree, free = false): ReadonlyArray<Tree> => {

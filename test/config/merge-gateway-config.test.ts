@@ -413,3 +413,29 @@ describe("other rules between settings", () => {
     })
   })
 })
+
+describe("header fields that say whom a request is for", () => {
+  it("are names of fields, each of a user or a tag", () => {
+    assert.deepStrictEqual(
+      config("attribution: { headers: { X-Cost-Center: tag, x-user: user } }").attribution,
+      {
+        headers: { "X-Cost-Center": "tag", "x-user": "user" },
+      },
+    )
+    assert.deepStrictEqual(config("").attribution, { headers: {} })
+    assert.deepStrictEqual(
+      faults('attribution: { headers: { "a b": tag, Authorization: user, x-user: user, X-User: tag } }'),
+      [
+        'attribution.headers["a b"] is not the name of a header field',
+        "attribution.headers.Authorization is a credential, which nothing here may name",
+        "attribution.headers.X-User repeats an earlier name",
+      ],
+    )
+    assert.deepStrictEqual(
+      Result.getOrThrow(
+        Result.flip(parseGatewayFile("attribution: { headers: { x-user: team }, tags: [] }")),
+      ),
+      ["attribution.tags is not a known setting", "attribution.headers.x-user must be user or tag"],
+    )
+  })
+})

@@ -228,7 +228,7 @@ describe("a condition", () => {
     ["header: { x tier: gold }, route: b", 'header["x tier"] is not the name of a header field'],
     [
       "header: { Authorization: Bearer x }, route: b",
-      "header.Authorization is a credential, which no condition may name",
+      "header.Authorization is a credential, which nothing here may name",
     ],
     ["header: { X-A: x, x-a: y }, route: b", "header.x-a repeats an earlier name"],
     ["input_tokens_above: 1.5, route: b", "input_tokens_above must be a whole number from 0 to 100000000"],

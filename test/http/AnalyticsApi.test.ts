@@ -8,6 +8,7 @@ import {
   Analytics,
   type AnalyticsError,
   AnalyticsUnavailable,
+  NoRollup,
   type Page,
   type RequestRow,
 } from "../../src/analytics/Analytics.ts"
@@ -23,6 +24,9 @@ const row: RequestRow = {
   request_id: "0190b1f0-0000-7000-8000-000000000000",
   requests: 1,
   key_id: "AdaAdaAdaAda",
+  team: "search",
+  user: "ada",
+  tags: ["prod"],
   endpoint: "/v1/chat/completions",
   route: "auto",
   provider: "openai",
@@ -61,6 +65,7 @@ const answer =
 const services = Layer.mergeAll(
   Settings.layerTest({}),
   Layer.succeed(Analytics, {
+    usage: answer<never>(),
     usageByKey: answer<never>(),
     usageByProvider: answer<never>(),
     timeseries: answer<never>(),
@@ -218,8 +223,9 @@ layer(server)("analytics over HTTP", (it) => {
         assert.strictEqual(status, 400)
         assert.deepInclude(body, { code: "invalid_request", param: "keyid" })
         const known = ["from", "to", "key_id", "provider", "model", "stream", "limit", "cursor"]
+        if (listing === "timeseries" || listing === "requests") known.push("team", "user", "tag", "endpoint")
         if (listing === "timeseries") known.push("bucket")
-        if (listing === "requests") known.push("endpoint", "status_class", "error_code")
+        if (listing === "requests") known.push("status_class", "error_code")
         assert.strictEqual(body.detail, `keyid: Unknown parameter; known are ${known.join(", ")}.`)
         assert.isEmpty(asked)
       }),
@@ -234,15 +240,48 @@ layer(server)("analytics over HTTP", (it) => {
     )
   })
 
-  it.effect("takes an endpoint for requests alone", () =>
+  it.effect("takes what requests belong to where that is known", () =>
     Effect.gen(function* () {
-      assert.strictEqual((yield* get("requests?endpoint=/v1/chat/completions")).status, 200)
-      assert.deepStrictEqual(
-        asked.map(({ endpoint }) => endpoint),
-        ["/v1/chat/completions"],
-      )
+      for (const listing of ["requests?", "timeseries?", "usage?group_by=model&"]) {
+        assert.strictEqual((yield* get(`${listing}endpoint=/infer&team=t&user=u&tag=a`)).status, 200)
+        assert.deepInclude(asked[0], { endpoint: "/infer", team: "t", user: "u", tag: "a" })
+      }
       assert.deepInclude((yield* get("usage-by-key?endpoint=/infer")).body, { param: "endpoint" })
     }),
+  )
+
+  it.effect("groups usage by one thing, which it has to be told", () =>
+    Effect.gen(function* () {
+      for (const groupBy of ["key", "team", "user", "tag", "provider", "model", "endpoint"]) {
+        assert.strictEqual((yield* get(`usage?group_by=${groupBy}`)).status, 200)
+        assert.deepInclude(asked[0], { groupBy })
+      }
+      for (const query of ["", "?group_by=route"]) {
+        const { status, body } = yield* get(`usage${query}`)
+        assert.strictEqual(status, 400)
+        assert.deepInclude(body, {
+          param: "group_by",
+          detail: "group_by: Expected key, team, user, tag, provider, model or endpoint.",
+        })
+      }
+    }),
+  )
+
+  it.effect("says which fields no rollup knows together, and where only days are known", () =>
+    Effect.gen(function* () {
+      failure = new NoRollup({ parts: ["group_by", "user", "provider"] })
+      assert.deepInclude((yield* get("usage?group_by=key&user=u&provider=p")).body, {
+        code: "invalid_request",
+        param: "provider",
+        detail:
+          "provider: No sums are kept by it together with user and group_by; /analytics/requests lists single requests.",
+      })
+      failure = new NoRollup({ parts: ["user"], bucket: "day" })
+      assert.deepInclude((yield* get("timeseries?user=u")).body, {
+        param: "bucket",
+        detail: "bucket: Expected day with user.",
+      })
+    }).pipe(Effect.ensuring(Effect.sync(() => (failure = undefined)))),
   )
 
   it.effect("takes the outcome for requests alone", () =>

@@ -98,6 +98,7 @@ const gateway: GatewayConfig = {
   ]),
   timeouts,
   limits,
+  attribution: { headers: {} },
   ledger: { journal: "memory", journalMaxBytes: 0 },
 }
 

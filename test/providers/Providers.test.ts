@@ -36,6 +36,7 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     maxUpstreamBytes: 100_000,
     timeZone: "UTC",
   },
+  attribution: { headers: {} },
   ledger: { journal: "memory", journalMaxBytes: 0 },
 })
 

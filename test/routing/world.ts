@@ -97,6 +97,7 @@ export const world = (
       maxUpstreamBytes: 1_000_000,
       timeZone: "UTC",
     },
+    attribution: { headers: {} },
     ledger: { journal: "memory", journalMaxBytes: 0 },
   }
   const settings = settingsOf(gateway)

@@ -89,6 +89,7 @@ const gatewayOf = (changes: LimitChanges): GatewayConfig => ({
   ]),
   timeouts,
   limits: limitsOf(changes),
+  attribution: { headers: {} },
   ledger: { journal: "memory", journalMaxBytes: 0 },
 })
 

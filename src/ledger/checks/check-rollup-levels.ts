@@ -54,6 +54,7 @@ const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange, level:
   const others = sql.literal([...table.groups, "stream", ...ROLLUP_SUMS].join(", "))
   const hasLatencies = table.hasLatencies && source.hasLatencies
   const latencies = sql.literal(hasLatencies ? ", latencies" : "")
+  const one = sql.literal(hasLatencies ? ", compact_latencies(latencies) AS latencies" : "")
   const compacted = sql.literal(
     hasLatencies ? ", compact_latencies(string_agg(latencies, '')) AS latencies" : "",
   )
@@ -69,7 +70,7 @@ const differing = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange, level:
     ), expected AS (
       SELECT ${key}, ${summed}${compacted} FROM source GROUP BY ${key}
     ), stored AS (
-      SELECT start, ${others}${latencies} FROM ${sql(table.name)} WHERE hours = ${hours} AND ${within}
+      SELECT start, ${others}${one} FROM ${sql(table.name)} WHERE hours = ${hours} AND ${within}
     )
     SELECT start
     FROM ((TABLE expected EXCEPT TABLE stored) UNION (TABLE stored EXCEPT TABLE expected)) AS differing

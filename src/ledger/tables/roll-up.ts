@@ -1,11 +1,11 @@
 import { Effect, Schema } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
 import { decodeRows } from "../../database/decode-rows.ts"
+import { HOUR_MS, type TimeRange } from "../../domain/TimeRange.ts"
 import {
   ATTRIBUTED_USAGE,
   addedSums,
   COARSER_USAGE,
-  ROLLUP_HOURS,
   ROLLUP_SUMS,
   type RollupTable,
   recentColumn,
@@ -31,30 +31,55 @@ export const rollUp = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError
       ) AS recent
       WHERE hour < date_trunc('hour', now(), 'UTC')
       ORDER BY hour`)
-    yield* Effect.forEach(hours, ({ hour }) => rollUpHour(sql, hour), { discard: true })
+    yield* Effect.forEach(
+      hours,
+      ({ hour }) => rollUpHours(sql, { fromMs: hour.getTime(), toMs: hour.getTime() + HOUR_MS }),
+      { discard: true },
+    )
     return hours.length
   })
 
-const rollUpHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<unknown> => {
-  const cell = sql.literal("key_id, provider, model, stream")
+/** Moves the rollups of whole hours, however many. */
+export const rollUpHours = (
+  sql: SqlClient.SqlClient,
+  span: TimeRange,
+): Effect.Effect<void, SqlError.SqlError> => Effect.asVoid(moveHours(sql, span))
+
+/** SQL that makes a histogram of the buckets of a group. */
+const HISTOGRAM =
+  "coalesce(string_agg(int2send(bucket) || int4send(measured::int), '' ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '')"
+
+/** SQL that adds a histogram to another. One behind the other they are a sum as well, and to make one of both is slow. */
+const JOINED = `latencies = CASE
+  WHEN length(kept.latencies) + length(excluded.latencies) > 600
+  THEN compact_latencies(kept.latencies || excluded.latencies)
+  ELSE kept.latencies || excluded.latencies
+END`
+
+const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): Statement.Statement<unknown> => {
+  const within = sql`hour >= ${new Date(fromMs)} AND hour < ${new Date(toMs)}`
+  const cell = sql.literal("hour, key_id, provider, model, stream")
   const columns = sql.literal(ROLLUP_SUMS.join(", "))
   const summed = sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::bigint AS ${column}`).join(", "))
   const nothing = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
   const added = sql.literal(addedSums("kept"))
-  const latencies = sql.literal("int2send(bucket) || int4send(requests::int) AS latencies")
   // Rows are locked in key order: replicas that move the same hour wait instead of deadlocking.
   const addition = (table: RollupTable, keys: ReadonlyArray<string>, from: Statement.Fragment) => {
     const key = sql.literal(keys.join(", "))
-    const { hasLatencies, hours, name } = table
+    const { hours, name } = table
+    const only = (text: string) => sql.literal(table.hasLatencies ? text : "")
     return sql`${sql.literal(`added_to_${name}`)} AS (
-      INSERT INTO ${sql.literal(name)} AS kept (${key}, ${columns}${sql.literal(hasLatencies ? ", latencies" : "")})
-      SELECT ${key}, ${summed}${sql.literal(hasLatencies ? ", compact_latencies(string_agg(latencies, ''))" : "")}
-      FROM units CROSS JOIN (${from}) AS moved
-      WHERE hours = ANY (${hours}::int[])
+      INSERT INTO ${sql.literal(name)} AS kept (${key}, ${columns}${only(", latencies")})
+      SELECT ${key}, ${summed}${only(`, ${HISTOGRAM}`)}
+      FROM (
+        SELECT ${key}, bucket, ${summed}, sum(measured) AS measured
+        FROM unnest(${hours}::int[]) AS hours CROSS JOIN (${from}) AS moved
+          CROSS JOIN date_bin(make_interval(hours => hours), hour, timestamptz '1970-01-01Z') AS start
+        GROUP BY ${key}, bucket
+      ) AS buckets
       GROUP BY ${key}
       ORDER BY ${key}
-      ON CONFLICT (${key}) DO UPDATE SET
-        ${added}${sql.literal(hasLatencies ? ", latencies = compact_latencies(kept.latencies || excluded.latencies)" : "")}
+      ON CONFLICT (${key}) DO UPDATE SET ${added}${only(`, ${JOINED}`)}
     )`
   }
   const additions = [
@@ -64,31 +89,28 @@ const rollUpHour = (sql: SqlClient.SqlClient, hour: Date): Statement.Statement<u
     ...ATTRIBUTED_USAGE.map((table) => {
       const groups = table.groups.map((group) => `${recentColumn(group)} AS ${group}`).join(", ")
       const from = sql`
-        SELECT ${sql.literal(groups)}, stream, ${columns}, latencies FROM moved_members
+        SELECT hour, ${sql.literal(groups)}, stream, ${columns}, bucket, measured FROM moved_members
         WHERE dimension = ${sql.literal(`'${table.dimension}'`)}`
       return addition(table, ["hours", "start", "stream", ...table.groups], from)
     }),
   ]
   return sql`
-    WITH units AS (
-      SELECT hours, date_bin(make_interval(hours => hours), ${hour}, timestamptz '1970-01-01Z') AS start
-      FROM unnest(${ROLLUP_HOURS}::int[]) AS hours
-    ), recent_usage AS (
-      DELETE FROM usage_recent WHERE hour = ${hour} RETURNING *
+    WITH recent_usage AS (
+      DELETE FROM usage_recent WHERE ${within} RETURNING *
     ), recent_latency AS (
-      DELETE FROM latency_recent WHERE hour = ${hour} RETURNING *
+      DELETE FROM latency_recent WHERE ${within} RETURNING *
     ), recent_members AS (
-      DELETE FROM attributed_recent WHERE hour = ${hour} RETURNING *
+      DELETE FROM attributed_recent WHERE ${within} RETURNING *
     ), recent_member_latency AS (
-      DELETE FROM attributed_latency_recent WHERE hour = ${hour} RETURNING *
+      DELETE FROM attributed_latency_recent WHERE ${within} RETURNING *
     ), moved AS MATERIALIZED (
-      SELECT ${cell}, ${nothing}, ${latencies} FROM recent_latency
+      SELECT ${cell}, ${nothing}, bucket, requests AS measured FROM recent_latency
       UNION ALL
-      SELECT ${cell}, ${columns}, '' FROM recent_usage
+      SELECT ${cell}, ${columns}, NULL, 0 FROM recent_usage
     ), moved_members AS MATERIALIZED (
-      SELECT dimension, name, ${cell}, ${nothing}, ${latencies} FROM recent_member_latency
+      SELECT dimension, name, ${cell}, ${nothing}, bucket, requests AS measured FROM recent_member_latency
       UNION ALL
-      SELECT dimension, name, ${cell}, ${columns}, '' FROM recent_members
+      SELECT dimension, name, ${cell}, ${columns}, NULL, 0 FROM recent_members
     ), ${sql.join(", ", false)(additions)}
     SELECT 1`
 }
