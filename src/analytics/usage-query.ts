@@ -200,21 +200,26 @@ const attributedSources = (
   const grouped = (summed: string) => sql.literal(isOverTime ? summed : `${groups}, ${summed}`)
   const outer = (at: string) => sql.literal(isOverTime ? `${at} AS start, part.*` : "part.*")
 
+  const modes = filters.stream === undefined ? [false, true] : [filters.stream]
+  // A table of nothing else has a row of each group.
+  const isSummed = isOverTime || table.groups.length > columnsOf[grouping].length
   const kept = sizesOf(piecesOf(options)).map(({ hours, starts }) => {
-    const latencies = table.hasLatencies ? "string_agg(latencies, '') AS latencies" : "''::bytea AS latencies"
+    const whole = table.hasLatencies ? "latencies" : "''::bytea AS latencies"
+    const joined = table.hasLatencies ? "string_agg(latencies, '') AS latencies" : whole
     const later = starts.filter((start) => start >= fromMs).map((start) => new Date(start))
     return sql`
       SELECT ${outer("unit.at")}
-      FROM unnest(${later}::timestamptz[]) AS unit (at) CROSS JOIN unnest('{f,t}'::boolean[]) AS mode (streamed)
+      FROM unnest(${later}::timestamptz[]) AS unit (at) CROSS JOIN unnest(${modes}::boolean[]) AS mode (streamed)
         CROSS JOIN LATERAL (
-          SELECT ${grouped(`${SUMMED}, ${latencies}`)} FROM ${sql.literal(table.name)}
+          SELECT ${grouped(isSummed ? `${SUMMED}, ${joined}` : `${COUNTS}, ${whole}`)}
+          FROM ${sql.literal(table.name)}
           WHERE ${sql.and([
             sql`hours = ${sql.literal(String(hours))}`,
             sql`start = unit.at`,
             sql`stream = mode.streamed`,
             ...conditions,
           ])}
-          ${page}
+          ${isSummed ? page : sql`ORDER BY ${sql.literal(groups)} LIMIT ${limit + 1}`}
         ) AS part`
   })
   const name = sql.literal(`name AS ${table.groups[0]}`)

@@ -51,7 +51,7 @@ export const wastedSums = (attempt: string): { readonly sums: string; readonly h
 })
 
 /** Sizes of rows in hours, each a multiple of the one before; rows start at multiples of their size since 1970. */
-export const ROLLUP_HOURS = [1, 6, 24, 168]
+const ROLLUP_HOURS = [1, 6, 24, 168]
 
 export interface RollupTable {
   readonly name: string
