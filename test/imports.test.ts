@@ -20,7 +20,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   providers: ["domain", "platform", "catalog", "config", "tokens"],
   budgets: ["domain", "platform", "config", "database", "observability"],
   auth: ["domain", "platform", "config", "database", "observability", "budgets"],
-  limits: ["domain", "platform", "config", "observability"],
+  limits: ["domain", "platform", "config", "database", "observability"],
   idempotency: ["domain", "platform", "database", "responses"],
   journal: ["platform", "observability"],
   ledger: ["domain", "config", "database", "observability", "journal"],

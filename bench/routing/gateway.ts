@@ -11,6 +11,7 @@ import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
 import { StreamedAnswer } from "../../src/inference/StreamedAnswer.ts"
 import { callStreamed, callWhole, deadlineOf } from "../../src/inference/upstream-call.ts"
 import { Admission } from "../../src/limits/Admission.ts"
+import { RateLimits } from "../../src/limits/RateLimits.ts"
 import type { ChunkSink, PreparedCall, Provider } from "../../src/providers/Provider.ts"
 import { Providers } from "../../src/providers/Providers.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
@@ -86,6 +87,8 @@ export const configOf = (
     maxAttempts: 4,
     retryRatio: 0.2,
     requestsPerMinute: 600,
+    cachedTokensCount: true,
+    models: {},
     defaultMaxOutputTokens: 8_192,
     maxInFlight: 1_000,
     maxStreams: 10_000,
@@ -261,6 +264,7 @@ export const playGateway = (
   const gateway = Attempts.layer.pipe(
     Layer.provideMerge(Layer.mergeAll(Router.layer, RetryBudget.layer)),
     Layer.provide(Breakers.layer),
+    Layer.provide(RateLimits.layerMemory),
     Layer.provide([Layer.succeed(Providers, new Map(providers)), settings, admission]),
   )
 

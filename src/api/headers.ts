@@ -53,21 +53,31 @@ export const answerHeaders = {
 
 /** Response headers of `POST /infer` about the key's rate limit, draft-ietf-httpapi-ratelimit-headers-11. */
 export const rateLimitHeaders = {
-  "ratelimit-policy": sometimes('`"default";q=LIMIT;w=60`'),
-  ratelimit: sometimes('`"default";r=REMAINING;t=SECONDS`'),
+  "ratelimit-policy": sometimes(
+    '`"default";q=LIMIT;w=60` of requests, and `"tokens";…` where tokens have a limit',
+  ),
+  ratelimit: sometimes('`"default";r=REMAINING;t=SECONDS`, and `"tokens";…`'),
 }
 
 /** The same on OpenAI's routes. */
 export const openAiRateLimitHeaders = {
-  "x-ratelimit-limit-requests": sometimes("Requests per minute of this key"),
+  "x-ratelimit-limit-requests": sometimes("Requests per minute"),
   "x-ratelimit-remaining-requests": sometimes("Requests left now"),
   "x-ratelimit-reset-requests": sometimes("A duration as Go prints it, e.g. `1.5s`"),
+  "x-ratelimit-limit-tokens": sometimes("Tokens per minute, where they have a limit"),
+  "x-ratelimit-remaining-tokens": sometimes("Tokens left now"),
+  "x-ratelimit-reset-tokens": sometimes("A duration as Go prints it"),
 }
 
 /** The same on Anthropic's routes, and the id of the exchange where their clients look for it. */
 export const anthropicHeaders = {
   "request-id": requestId,
-  "anthropic-ratelimit-requests-limit": sometimes("Requests per minute of this key"),
+  "anthropic-ratelimit-requests-limit": sometimes("Requests per minute"),
   "anthropic-ratelimit-requests-remaining": sometimes("Requests left now"),
   "anthropic-ratelimit-requests-reset": sometimes("The instant at which none is missing, RFC 3339"),
+  "anthropic-ratelimit-tokens-limit": sometimes(
+    "Tokens per minute, input and output together, where they have a limit",
+  ),
+  "anthropic-ratelimit-tokens-remaining": sometimes("Tokens left now"),
+  "anthropic-ratelimit-tokens-reset": sometimes("The instant at which none is missing, RFC 3339"),
 }

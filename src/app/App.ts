@@ -87,9 +87,17 @@ const budgets = Layer.unwrap(Effect.map(Ledger, ({ holder }) => Budgets.layer(ho
   Layer.provide(budgetPool),
 )
 
+/** Exchanges of limits: one at a time, short. */
+const limitsPool = Database.layerPool({
+  applicationName: "llm-gateway limits",
+  maxConnections: 2,
+  statementTimeoutMs: 2_000,
+})
+const rateLimits = RateLimits.layer.pipe(Layer.provide(limitsPool))
+
 const inference = Inference.layer.pipe(
   Layer.provide(Attempts.layer),
-  Layer.provide([routing, RateLimits.layer, budgets]),
+  Layer.provide([routing, rateLimits, budgets]),
   Layer.provideMerge(ledger),
 )
 

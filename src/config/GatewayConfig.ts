@@ -3,7 +3,7 @@ import { ModelConfig, PriceOverride, ProviderName, type Reported, StatedModel } 
 import type { Endpoints, Preset } from "../catalog/preset.ts"
 import type { PriceLayers } from "../catalog/price-history.ts"
 import { type PresetName, presetNames } from "../catalog/vendors.ts"
-import { MAX_REQUESTS_PER_MINUTE } from "../domain/bounds.ts"
+import { MAX_CONCURRENCY, MAX_REQUESTS_PER_MINUTE, MAX_TOKENS_PER_MINUTE } from "../domain/bounds.ts"
 import {
   filledList,
   list,
@@ -63,6 +63,16 @@ export const Timeouts = snakeCased({
 })
 export type Timeouts = typeof Timeouts.Type
 
+/** Bounds of a model for all keys of the gateway together; it is left for the next candidate above them. */
+const ModelLimits = snakeCased({
+  rpm: optional(
+    wholeNumber(1, MAX_REQUESTS_PER_MINUTE),
+    "calls a minute, those of retries and fallbacks included",
+  ),
+  tpm: optional(wholeNumber(1, MAX_TOKENS_PER_MINUTE), "tokens a minute, input and output together"),
+  concurrency: optional(wholeNumber(1, MAX_CONCURRENCY), "calls in flight"),
+})
+
 const Limits = snakeCased({
   maxAttempts: withDefault(
     wholeNumber(1, 20),
@@ -74,6 +84,24 @@ const Limits = snakeCased({
     wholeNumber(1, MAX_REQUESTS_PER_MINUTE),
     600,
     "for keys without a limit of their own",
+  ),
+  tokensPerMinute: optional(
+    wholeNumber(1, MAX_TOKENS_PER_MINUTE),
+    "input and output together, for keys without a limit of their own; none when unset",
+  ),
+  concurrency: optional(
+    wholeNumber(1, MAX_CONCURRENCY),
+    "requests in flight, for keys without a limit of their own; none when unset",
+  ),
+  cachedTokensCount: withDefault(
+    Schema.Boolean.annotate({ message: "must be true or false" }),
+    true,
+    "whether tokens read from a provider's cache count as tokens per minute",
+  ),
+  models: withDefault(
+    Schema.Record(Schema.String, ModelLimits).annotate({ message: MAPPING_RULE }),
+    {},
+    "`provider/model` to what all keys together may ask of it",
   ),
   defaultMaxOutputTokens: withDefault(
     wholeNumber(1, 1_000_000),

@@ -27,6 +27,13 @@ export const mergeGatewayConfig = (
   checkHeaderNames(Object.keys(file.attribution.headers), (at, rule) =>
     report(["attribution", "headers", ...at], rule),
   )
+  const served = new Set(
+    providers.flatMap(({ models, name }) => models.map((model) => `${name}/${model.name}`)),
+  )
+  for (const model of Object.keys(file.limits.models)) {
+    if (!served.has(model))
+      report(["limits", "models", model], "is not provider/model of a model that is served")
+  }
   if (faults.length > 0) return Result.fail(faults)
   const { attribution, timeouts, limits, ledger } = file
   return Result.succeed({

@@ -168,6 +168,19 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
     },
     key: "id",
   },
+  limit_buckets: {
+    columns: {
+      name: "text",
+      used: "double precision",
+      capacity: "double precision",
+      at: "double precision",
+      asked: "double precision",
+      epoch: "double precision",
+    },
+    key: "name",
+  },
+  limit_holders: { columns: { holder: "text", seen_at: "double precision" }, key: "holder" },
+  limit_permits: { columns: { name: "text", holder: "text", held: "double precision" }, key: "name, holder" },
   idempotency_claims: {
     columns: {
       key_id: "text",
@@ -294,6 +307,9 @@ export const neededFunctions: ReadonlyArray<string> = [
   "index_attribution(text)",
   "latency_buckets(bytea)",
   "raise_budget_alerts()",
+  "exchange_limits(text,double precision,integer,json)",
+  "limits_clock_ms()",
+  "sweep_limits()",
   "touch_api_keys(text,text,text)",
 ]
 

@@ -12,6 +12,11 @@ export const errorCatalogue = {
   conflicting_credentials: { status: 400, final: true, title: "More than one credential was sent" },
   invalid_idempotency_key: { status: 400, final: true, title: "The Idempotency-Key is not valid" },
   context_length_exceeded: { status: 400, final: true, title: "The request is too long for the model" },
+  exceeds_token_limit: {
+    status: 400,
+    final: true,
+    title: "The request may have more tokens than its limit of a whole minute",
+  },
   content_filter: { status: 400, final: true, title: "The provider's content policy refused the request" },
   previous_response_not_found: { status: 400, final: true, title: "The response to go on from is not here" },
   websocket_connection_limit_reached: {
@@ -44,6 +49,7 @@ export const errorCatalogue = {
   unsupported_media_type: { status: 415, final: true, title: "The content type is not supported" },
   idempotency_key_reused: { status: 422, final: true, title: "Idempotency-Key is already used" },
   rate_limited: { status: 429, final: false, title: "Too many requests" },
+  token_limited: { status: 429, final: false, title: "Too many tokens" },
   concurrency_limited: { status: 429, final: false, title: "Too many requests at the same time" },
   budget_exceeded: { status: 429, final: true, title: "A budget is used up" },
   upstream_rate_limited: { status: 429, final: false, title: "Every provider limits the gateway's rate" },

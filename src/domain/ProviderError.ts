@@ -135,6 +135,8 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly unsent?: true
   /** True where what is used up is a quota of this model alone. */
   readonly modelOnly?: true
+  /** A limit of our own for the model, because of which it was not asked, as a client is told of it. */
+  readonly limited?: GatewayError
   /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}

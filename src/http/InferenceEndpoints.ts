@@ -14,7 +14,7 @@ import type { InferenceRequest } from "../inference/InferenceRequest.ts"
 import type { Outcome } from "../inference/Outcome.ts"
 import { RequestRecorder } from "../inference/RequestRecorder.ts"
 import { Admission, type Slot } from "../limits/Admission.ts"
-import type { RateLimitState } from "../limits/RateLimits.ts"
+import type { RateLimitState } from "../limits/limit.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import type { GatewayResponse } from "../responses/response.ts"
@@ -175,21 +175,23 @@ const make = Effect.gen(function* () {
     recorder: RequestRecorder,
     principal: Principal,
     exchange: Exchange,
-  ): Effect.Effect<Slot, GatewayError> => {
+  ): Effect.Effect<Place, GatewayError> => {
     const entered = admission.enter(principal.keyId)
     if (Result.isFailure(entered)) {
       exchange.turnedAway()
       return Effect.fail(fromAdmission(entered.failure))
     }
-    const slot = entered.success
-    exchange.whenOver(() => slot.leave())
-    return Effect.mapBothEager(inference.admit(recorder, principal), {
-      onSuccess: () => slot,
+    const place = new Place(entered.success)
+    exchange.whenOver(() => place.over())
+    const admitted = Effect.mapBothEager(inference.admit(recorder, principal), {
+      onSuccess: (leave) => place.admitted(leave),
       onFailure: (error) => {
         exchange.turnedAway()
         return error
       },
     })
+    // What it has taken is known to the place before anything can end it.
+    return Exit.isExit(admitted) ? admitted : Effect.uninterruptible(admitted)
   }
 
   const takingBytes =
@@ -203,7 +205,7 @@ const make = Effect.gen(function* () {
   ) {
     const recorder = new RequestRecorder(exchange.requestId, exchange.endpoint, clock)
     const principal = yield* known(recorder, exchange)
-    const slot = yield* enter(recorder, principal, exchange)
+    const { slot } = yield* enter(recorder, principal, exchange)
     return yield* answer({ principal, takeBytes: takingBytes(slot), rateLimit: recorder.rateLimit })
   })
 
@@ -212,7 +214,8 @@ const make = Effect.gen(function* () {
     const principal = yield* known(recorder, exchange)
     const entered = yield* Effect.result(enter(recorder, principal, exchange))
     if (Result.isFailure(entered)) return yield* refuse(recorder, entered.failure, exchange)
-    const slot = entered.success
+    const place = entered.success
+    const { slot } = place
 
     const read = yield* exchange.read(takingBytes(slot)).pipe(
       Effect.onError((cause) => inference.recordEnd(recorder, endOf(cause))),
@@ -248,7 +251,15 @@ const make = Effect.gen(function* () {
       return { response, replayed: false }
     }
     const refused = (error: IdempotencyError) => inference.recordEnd(recorder, fromIdempotency(error))
-    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, run, refused).pipe(
+    const held = (begin: Begin) =>
+      Effect.suspend(() => {
+        place.begin()
+        return Effect.ensuring(
+          run(begin),
+          Effect.sync(() => place.end()),
+        )
+      })
+    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, held, refused).pipe(
       Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
       Effect.tapError(({ reason }) => Metric.update(idempotencyOutcomes(reason), 1)),
       Effect.mapError(fromIdempotency),
@@ -262,6 +273,38 @@ const make = Effect.gen(function* () {
 /** Adds the tags of its key to what a request says. */
 const withKeyTags = (said: Attribution = UNATTRIBUTED, { tags }: Principal): Attribution =>
   tags.length === 0 ? said : { ...said, tags: joinTags(tags, said.tags) }
+
+/** The places of a request: one in the process, and one among those that its key's limits allow in flight. */
+class Place {
+  readonly slot: Slot
+  #leave: () => void = () => {}
+  /** Its response, and what runs on without a client. */
+  #lasting = 1
+
+  constructor(slot: Slot) {
+    this.slot = slot
+  }
+
+  admitted(leave: () => void): this {
+    this.#leave = leave
+    if (this.#lasting === 0) leave()
+    return this
+  }
+
+  over(): void {
+    this.slot.leave()
+    this.end()
+  }
+
+  begin(): void {
+    this.#lasting += 1
+  }
+
+  end(): void {
+    this.#lasting -= 1
+    if (this.#lasting === 0) this.#leave()
+  }
+}
 
 const responseOf = ({ response }: FinishedRun): GatewayResponse => response
 

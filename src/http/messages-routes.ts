@@ -10,7 +10,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { type BeyondChat, type ChatTask, inputTokensOf, type ReadRequest } from "../domain/Task.ts"
 import { Inference } from "../inference/Inference.ts"
 import type { Outcome } from "../inference/Outcome.ts"
-import type { RateLimitState } from "../limits/RateLimits.ts"
+import type { RateLimitState } from "../limits/limit.ts"
 import { isObject, type JsonObject, parseJson } from "../platform/json.ts"
 import type { JsonSource } from "../platform/json-source.ts"
 import type { GatewayResponse } from "../responses/response.ts"
@@ -142,7 +142,7 @@ const makeCountTokens = Effect.gen(function* () {
       const headers = (rateLimit: RateLimitState | undefined) => ({
         ...commonHeaders(exchange.requestId),
         ...anthropicFormat.headers?.(exchange.requestId),
-        ...(rateLimit && rateLimitFields(rateLimit)),
+        ...(rateLimit && rateLimitFields({ requests: rateLimit, tokens: undefined })),
       })
       const counted = endpoints.serveAlone(exchange, ({ principal, rateLimit, takeBytes }) =>
         Effect.gen(function* () {

@@ -1,11 +1,17 @@
 import { Result } from "effect"
 import { decimalUsd } from "../domain/Money.ts"
 import type { Outcome, Progress } from "../inference/Outcome.ts"
-import type { RateLimitState } from "../limits/RateLimits.ts"
+import type { RateLimitState } from "../limits/limit.ts"
 import { commonHeaders } from "./error-response.ts"
 
-/** A route family's header fields for a rate limit. Header names are lower-case. */
-export type RateLimitFields = (state: RateLimitState) => Readonly<Record<string, string>>
+/** Where a request's limits stand; absent: there is none, or it was not asked. */
+interface LimitStates {
+  readonly requests: RateLimitState | undefined
+  readonly tokens: RateLimitState | undefined
+}
+
+/** A route family's header fields for limits. Header names are lower-case. */
+export type RateLimitFields = (states: LimitStates) => Readonly<Record<string, string>>
 
 /** Makes the headers of every inference answer, also before a stream's first byte. */
 export const progressHeaders = (
@@ -15,9 +21,10 @@ export const progressHeaders = (
   const headers = commonHeaders(progress.requestId)
   headers["x-gateway-attempts"] = String(progress.attemptCount)
   headers["server-timing"] = serverTiming(progress)
-  if (progress.rateLimit !== undefined) Object.assign(headers, rateLimitFields(progress.rateLimit))
   if (progress.budgetRemaining !== undefined)
     headers["x-gateway-budget-remaining"] = decimalUsd(progress.budgetRemaining)
+  const { rateLimit: requests, tokenLimit: tokens } = progress
+  if (requests !== undefined) Object.assign(headers, rateLimitFields({ requests, tokens }))
   if (progress.candidate !== undefined) {
     headers["x-gateway-provider"] = progress.candidate.provider.name
     headers["x-gateway-model"] = progress.candidate.model.name
@@ -68,27 +75,50 @@ const serverTiming = ({ timings, latencyMs }: Progress): string => {
   return `auth;dur=${timings.authMs}, route;dur=${timings.routeMs}, upstream;dur=${timings.upstreamMs}, gateway;dur=${gatewayMs}`
 }
 
-/** RateLimit header fields, draft-ietf-httpapi-ratelimit-headers-11. */
-export const rateLimitFields: RateLimitFields = ({ limit, remaining, resetMs }) => ({
-  "ratelimit-policy": `"default";q=${limit};w=60`,
-  ratelimit: `"default";r=${Math.max(0, Math.floor(remaining))};t=${Math.max(0, Math.ceil(resetMs / 1000))}`,
-})
+/** RateLimit header fields, draft-ietf-httpapi-ratelimit-headers-11: a policy for requests and one for tokens. */
+export const rateLimitFields: RateLimitFields = ({ requests, tokens }) => {
+  const policies = [
+    ...(requests === undefined ? [] : [["default", requests] as const]),
+    ...(tokens === undefined ? [] : [["tokens", tokens] as const]),
+  ]
+  return {
+    "ratelimit-policy": policies.map(([name, { limit }]) => `"${name}";q=${limit};w=60`).join(", "),
+    ratelimit: policies
+      .map(([name, { remaining, resetMs }]) => `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`)
+      .join(", "),
+  }
+}
 
 /** OpenAI's fields; its times are Go durations. */
-export const openAiRateLimitFields: RateLimitFields = ({ limit, remaining, resetMs }) => ({
-  "x-ratelimit-limit-requests": String(limit),
-  "x-ratelimit-remaining-requests": String(Math.max(0, Math.floor(remaining))),
-  "x-ratelimit-reset-requests": goDuration(Math.max(0, Math.ceil(resetMs))),
-})
+export const openAiRateLimitFields: RateLimitFields = (states) =>
+  fieldsOf(states, (kind, { limit, remaining, resetMs }) => [
+    [`x-ratelimit-limit-${kind}`, String(limit)],
+    [`x-ratelimit-remaining-${kind}`, String(remaining)],
+    [`x-ratelimit-reset-${kind}`, goDuration(Math.ceil(resetMs))],
+  ])
 
 /** Anthropic's fields; the reset is an instant, when the limit is whole again. */
 export const anthropicRateLimitFields =
   (nowMs: () => number): RateLimitFields =>
-  ({ limit, remaining, resetMs }) => ({
-    "anthropic-ratelimit-requests-limit": String(limit),
-    "anthropic-ratelimit-requests-remaining": String(Math.max(0, Math.floor(remaining))),
-    "anthropic-ratelimit-requests-reset": new Date(nowMs() + Math.max(0, Math.ceil(resetMs))).toISOString(),
-  })
+  (states) =>
+    fieldsOf(states, (kind, { limit, remaining, resetMs }) => [
+      [`anthropic-ratelimit-${kind}-limit`, String(limit)],
+      [`anthropic-ratelimit-${kind}-remaining`, String(remaining)],
+      [`anthropic-ratelimit-${kind}-reset`, new Date(nowMs() + Math.ceil(resetMs)).toISOString()],
+    ])
+
+const fieldsOf = (
+  { requests, tokens }: LimitStates,
+  fields: (
+    kind: keyof LimitStates,
+    state: RateLimitState,
+  ) => ReadonlyArray<readonly [name: string, value: string]>,
+): Readonly<Record<string, string>> => {
+  const all: Record<string, string> = {}
+  if (requests !== undefined) for (const [name, value] of fields("requests", requests)) all[name] = value
+  if (tokens !== undefined) for (const [name, value] of fields("tokens", tokens)) all[name] = value
+  return all
+}
 
 /** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */
 const goDuration = (ms: number): string => {

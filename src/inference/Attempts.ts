@@ -5,8 +5,10 @@ import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
+import { inputTokensOf } from "../domain/Task.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
+import { RateLimits } from "../limits/RateLimits.ts"
 import {
   predictedCostRatio,
   predictedTimeRatio,
@@ -22,12 +24,13 @@ import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
 import { attemptRecord } from "./attempt-record.ts"
 import { makeReport } from "./attempt-report.ts"
-import { fromBrokenStream, fromProviders } from "./failures.ts"
+import { fromBrokenStream, fromProviders, fromRateLimit } from "./failures.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { Reservations } from "./Reservations.ts"
 import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
+import { tokenBoundOf, tokensOf } from "./tokens-of.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
 import { WayBack } from "./WayBack.ts"
 
@@ -80,6 +83,7 @@ const make = Effect.gen(function* () {
   const retryBudget = yield* RetryBudget
   const router = yield* Router
   const hedges = yield* makeHedges(maxWaitingEach)
+  const rateLimits = yield* RateLimits
   const clock = yield* Clock.Clock
   const update = yield* updater
   const waysBack = { breakers, clock, retryBudget }
@@ -187,8 +191,38 @@ const make = Effect.gen(function* () {
       return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
     })
 
-  /** Makes one upstream call, whose failure is noted and told. */
+  /** Makes one upstream call within the limits of its model, where it has some; above them it is not held against anybody. */
   const ask = <A extends AnswerSummary>(
+    request: Running<A>,
+    candidate: Candidate,
+    next: Candidate | undefined,
+    call: UpstreamCall<A>,
+  ): Effect.Effect<Answered<A>, ProviderError> => {
+    const asked = askNow(request, candidate, next, call)
+    const { attempts, request: asking } = request.recorder
+    if (asking === undefined || !rateLimits.limitsModel(candidate.key)) return asked
+    return Effect.suspend(() => {
+      const before = attempts.length
+      const tokens = tokenBoundOf(asking.task, candidate.model, gateway.limits)
+      return Effect.acquireUseRelease(
+        Effect.mapError(rateLimits.takeModel(candidate.key, tokens), (refusal) => {
+          const error = aboveLimit(candidate, fromRateLimit(refusal, inputTokensOf(asking.task)))
+          request.failures.push(error)
+          return error
+        }),
+        () => asked,
+        (hold) => {
+          const isOwn = ({ model, provider }: AttemptRecord) => `${provider}/${model}` === candidate.key
+          return Effect.sync(() =>
+            hold.settle(tokensOf(attempts.slice(before).filter(isOwn), tokens, gateway.limits)),
+          )
+        },
+      )
+    })
+  }
+
+  /** Makes one upstream call, whose failure is noted and told. */
+  const askNow = <A extends AnswerSummary>(
     request: Running<A>,
     candidate: Candidate,
     next: Candidate | undefined,
@@ -405,6 +439,17 @@ const atItsBound = ({ provider, model }: Candidate): ProviderError =>
     model: model.name,
     retryAfterMs: 1_000,
     detail: "as many calls in flight as one candidate may have",
+  })
+
+/** Stands for a candidate that was not asked, as its model is at a limit of ours. */
+const aboveLimit = ({ provider, model }: Candidate, limited: GatewayError): ProviderError =>
+  new ProviderError({
+    kind: "tier_unavailable",
+    provider: provider.name,
+    model: model.name,
+    unsent: true,
+    limited,
+    ...(limited.retryAfterMs !== undefined && { retryAfterMs: limited.retryAfterMs }),
   })
 
 /** Teaches the router what an attempt showed; one that the client or a defect ended shows nothing. */

@@ -6,7 +6,7 @@ import type { GatewayError } from "../domain/GatewayError.ts"
 import { inputTokensOf } from "../domain/Task.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
-import type { Candidate } from "../routing/plan.ts"
+import type { Candidate, Plan } from "../routing/plan.ts"
 import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
 import type { AnswerSink } from "./AnswerSink.ts"
@@ -26,6 +26,7 @@ import type { RequestRecorder } from "./RequestRecorder.ts"
 import { listRoutedModels } from "./routed-models.ts"
 import { StreamedAnswer } from "./StreamedAnswer.ts"
 import { tracedAnswer } from "./spans.ts"
+import { tokenBoundOf, tokensOf } from "./tokens-of.ts"
 import { callStreamed, callWhole, deadlineOf } from "./upstream-call.ts"
 
 /** Refusals of a key within it share rows, of which a killed process loses the counts. */
@@ -44,8 +45,14 @@ const COUNT_MS = 5_000
 export class Inference extends Context.Service<
   Inference,
   {
-    /** Takes one request from its key's rate limit. */
-    readonly admit: (recorder: RequestRecorder, principal: Principal) => Effect.Effect<void, GatewayError>
+    /**
+     * Takes one request from the limits of its key, and a place in flight, which what it returns gives back. An `Exit` where
+     * nobody has to be asked.
+     */
+    readonly admit: (
+      recorder: RequestRecorder,
+      principal: Principal,
+    ) => Effect.Effect<() => void, GatewayError>
     /** Answers whole. An error is an outcome too. */
     readonly answer: (recorder: RequestRecorder, request: InferenceRequest) => Effect.Effect<Outcome>
     /**
@@ -92,23 +99,40 @@ const make = Effect.gen(function* () {
   const stopped = yield* Deferred.make<never, GatewayError>()
   const traced = otlpEndpoint !== undefined
 
-  const admit = (recorder: RequestRecorder, principal: Principal): Effect.Effect<void, GatewayError> =>
-    Effect.matchEffect(
-      rateLimits.consume(
-        principal.keyId,
-        principal.limits[0].requestsPerMinute ?? gateway.limits.requestsPerMinute,
-      ),
-      {
-        onSuccess: (state) => {
-          recorder.rateLimit = state
-          return Effect.void
-        },
-        onFailure: (refusal) => {
-          recorder.rateLimit = refusal.state
-          return Effect.fail(fromRateLimit(refusal))
-        },
+  const admit = (recorder: RequestRecorder, principal: Principal): Effect.Effect<() => void, GatewayError> =>
+    Effect.mapBothEager(rateLimits.enter(principal.limits), {
+      onSuccess: ({ leave, state }) => {
+        recorder.rateLimit = state
+        return leave
       },
+      onFailure: (refusal) => {
+        if (refusal.limit.kind === "requests") recorder.rateLimit = refusal.state
+        return fromRateLimit(refusal)
+      },
+    })
+
+  /** Runs the attempts with the request's tokens taken from the limits of its key, until it is known how many they were. */
+  const withTokens = <A>(
+    recorder: RequestRecorder,
+    { principal, task }: InferenceRequest,
+    plan: Plan,
+    attempted: Effect.Effect<A, GatewayError>,
+  ): Effect.Effect<A, GatewayError> => {
+    const first = plan.candidates[0]
+    if (first === undefined || !rateLimits.limitsTokens(principal.limits)) return attempted
+    const tokens = tokenBoundOf(task, first.model, gateway.limits)
+    return Effect.acquireUseRelease(
+      Effect.mapError(rateLimits.takeTokens(principal.limits, tokens), (refusal) => {
+        recorder.tokenLimit = refusal.state
+        return fromRateLimit(refusal, inputTokensOf(task))
+      }),
+      ({ state }) => {
+        recorder.tokenLimit = state
+        return attempted
+      },
+      (hold) => Effect.sync(() => hold.settle(tokensOf(recorder.attempts, tokens, gateway.limits))),
     )
+  }
 
   /** Plans and attempts. No answer: a dry run. */
   const infer = Effect.fnUntraced(function* (
@@ -148,11 +172,13 @@ const make = Effect.gen(function* () {
       ledger.recordIntent(recorder.intent(request, candidate, startedAt))
     if (stream !== undefined) {
       const call = callStreamed(stream, timeouts, deadline)
-      const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
+      const attempted = attempts.run(plan, call, recorder, recordIntent)
+      const { answer, candidate, cost } = yield* withTokens(recorder, request, plan, attempted)
       return { candidate, summary: answer, completion: undefined, cost } satisfies Answer
     }
     const call = callWhole(deadline)
-    const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
+    const attempted = attempts.run(plan, call, recorder, recordIntent)
+    const { answer, candidate, cost } = yield* withTokens(recorder, request, plan, attempted)
     return { candidate, summary: answer, completion: answer, cost } satisfies Answer
   })
 

@@ -4,7 +4,7 @@ import type { AnswerSummary, Completion } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import type { RequestId } from "../domain/Ids.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
-import type { RateLimitState } from "../limits/RateLimits.ts"
+import type { RateLimitState } from "../limits/limit.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 
 /** A provider's answer and its cost. */
@@ -23,9 +23,11 @@ export interface Progress {
   readonly candidate: Candidate | undefined
   /** Upstream calls, one under way included. */
   readonly attemptCount: number
+  /** Of requests, and of tokens; undefined where there is none, or it was not asked. */
   readonly rateLimit: RateLimitState | undefined
   /** Nano-dollars that are left of the budget that is nearest to its end; undefined: the request has none. */
   readonly budgetRemaining: number | undefined
+  readonly tokenLimit: RateLimitState | undefined
   readonly latencyMs: number
   readonly timings: Timings
 }

@@ -7,7 +7,7 @@ import type { RequestId } from "../domain/Ids.ts"
 import { modeOf } from "../domain/Task.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptIntent, AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
-import type { RateLimitState } from "../limits/RateLimits.ts"
+import type { RateLimitState } from "../limits/limit.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import type { InferenceRequest } from "./InferenceRequest.ts"
@@ -30,6 +30,7 @@ export class RequestRecorder {
   rateLimit: RateLimitState | undefined
   /** Undefined: no budget is concerned. */
   budgets: RequestBudgets | undefined
+  tokenLimit: RateLimitState | undefined
   /** Set when the answer is a stream. */
   stream: StreamedAnswer | undefined
   /** True once the record is written. A request has one, even if its client is then told something else. */
@@ -117,6 +118,7 @@ export class RequestRecorder {
       attemptCount: this.attemptCount,
       rateLimit: this.rateLimit,
       budgetRemaining: this.budgets?.remaining(),
+      tokenLimit: this.tokenLimit,
       latencyMs: this.now() - this.startedAt,
       timings: this.#timings(this.#underWay * this.now() - this.#startsMs),
     }
@@ -132,6 +134,7 @@ export class RequestRecorder {
       attemptCount: this.attempts.length,
       rateLimit: this.rateLimit,
       budgetRemaining: this.budgets?.remaining(),
+      tokenLimit: this.tokenLimit,
       latencyMs: this.now() - this.startedAt,
       timings: this.#timings(0),
     }

@@ -10,7 +10,7 @@ import {
   type ProviderError,
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
-import type { RateLimited } from "../limits/RateLimits.ts"
+import type { RateLimited } from "../limits/limit.ts"
 import { blamedParam, type ExclusionRule, exclusionText } from "../routing/exclusion.ts"
 import { MAX_COOLDOWN_MS } from "../routing/OperatorRest.ts"
 import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"
@@ -27,12 +27,47 @@ export const defect = new GatewayError({
   detail: "An unexpected error happened; it was logged under this request_id.",
 })
 
-export const fromRateLimit = (error: RateLimited): GatewayError =>
-  new GatewayError({
-    code: "rate_limited",
-    detail: `This key may send ${error.state.limit} requests per minute.`,
-    retryAfterMs: error.retryAfterMs,
-  })
+/** `inputTokens` is what of the tokens that were asked for is input. */
+export const fromRateLimit = (error: RateLimited, inputTokens = 0): GatewayError => {
+  const { limit, retryAfterMs, state, wanted } = error
+  const whose = WHOSE[limit.scope](limit.subject)
+  switch (limit.kind) {
+    case "requests":
+      return new GatewayError({
+        code: "rate_limited",
+        detail: `${whose} may send ${limit.limit} requests per minute.`,
+        retryAfterMs,
+      })
+    case "concurrency":
+      return new GatewayError({
+        code: "concurrency_limited",
+        detail: `${whose} may have ${limit.limit} requests in flight. Retry when some have ended.`,
+        retryAfterMs,
+      })
+    case "tokens":
+      return error.isFinal
+        ? new GatewayError({
+            code: "exceeds_token_limit",
+            param: "max_tokens",
+            detail: `${whose} may use ${limit.limit} tokens per minute, and this request may come to ${wanted}. ${
+              inputTokens < limit.limit
+                ? `With max_tokens at most ${limit.limit - inputTokens} it fits.`
+                : `Its input alone has about ${inputTokens}.`
+            }`,
+          })
+        : new GatewayError({
+            code: "token_limited",
+            detail: `${whose} may use ${limit.limit} tokens per minute, of which ${state.remaining} are left; this request may come to ${wanted}.`,
+            retryAfterMs,
+          })
+  }
+}
+
+const WHOSE = {
+  key: () => "This key",
+  team: (name: string) => `The team ${name}`,
+  model: (name: string) => `All keys together at ${name}`,
+} as const
 
 export const fromBudgetsUnavailable = new GatewayError({
   code: "budget_unavailable",
@@ -157,6 +192,8 @@ export const fromProviders = (all: ReadonlyArray<ProviderError>): GatewayError =
   if (failures.length === 0 && held !== undefined) return held
   const last = failures.at(-1)
   if (last === undefined) return timedOut()
+  const limited = failures.flatMap(({ limited }) => limited ?? [])
+  if (limited.length === failures.length) return soonest(limited)
   if (last.kind === "client_deadline") return clientDeadline
   const retryAfterMs = Math.min(
     // Whatever a provider says, by then it is asked again.
@@ -175,6 +212,14 @@ export const fromProviders = (all: ReadonlyArray<ProviderError>): GatewayError =
     })
   }
   return ourTrouble(last.kind, targets.size > 1, retryAfterMs)
+}
+
+/** Of limits of our own that kept the request from every model, returns the one that is over first. */
+const soonest = (limited: ReadonlyArray<GatewayError>): GatewayError => {
+  const [first = timedOut(), ...others] = limited
+  const waitOf = ({ final, retryAfterMs = 0 }: GatewayError) =>
+    final ? Number.POSITIVE_INFINITY : retryAfterMs
+  return others.reduce((least, each) => (waitOf(each) < waitOf(least) ? each : least), first)
 }
 
 /** The end of a stream that had begun: whoever it was, the client has a part of an answer. */

@@ -1,139 +1,251 @@
 import { randomUUID } from "node:crypto"
-import { Context, Data, Effect, Layer, Metric, type Redacted } from "effect"
+import { Clock, Context, Effect, Exit, Layer, type Redacted } from "effect"
+import type { SqlClient } from "effect/sql"
 import { Settings } from "../config/Settings.ts"
-import type { KeyId } from "../domain/Ids.ts"
 import * as Metrics from "../observability/Metrics.ts"
-import { monotonicMs } from "../platform/monotonic.ts"
-import { makeBucketStore, noteShared, refillMs, shareOf, type Taken, takeAlone } from "./bucket-store.ts"
+import { monotonicMsUnsafe } from "../platform/monotonic.ts"
+import { driveLeases } from "./drive-leases.ts"
+import { Leases } from "./Leases.ts"
+import { type Limit, makeLimit, type RateLimited, type RateLimitState } from "./limit.ts"
+import type { LimitStore } from "./limit-store.ts"
+import { ASK } from "./local-bucket.ts"
 
-/** The state of a key's bucket, for the `RateLimit` headers. */
-export interface RateLimitState {
-  readonly limit: number
-  readonly remaining: number
-  /** Milliseconds until the bucket is full again. */
-  readonly resetMs: number
+/** Whose limits a request counts against, and what they are; undefined: none, or for a key as the gateway's default says. */
+interface Subject {
+  readonly scope: "key" | "team"
+  readonly subject: string
+  readonly requestsPerMinute?: number
+  readonly tokensPerMinute?: number
+  readonly concurrency?: number
 }
 
-export class RateLimited extends Data.TaggedError("RateLimited")<{
-  readonly state: RateLimitState
-  /** Milliseconds after which the next request succeeds. */
-  readonly retryAfterMs: number
-}> {}
+/** A request that has been let in. */
+interface Entered {
+  /** Where the limit of requests stands that has the least left. */
+  readonly state: RateLimitState | undefined
+  /** Says that it is no more in flight. */
+  readonly leave: () => void
+}
 
-type Consume = (keyId: KeyId, requestsPerMinute: number) => Effect.Effect<RateLimitState, RateLimited>
-
-/** The longest that a request waits for Redis. */
-const REDIS_TIMEOUT_MS = 250
-/** Milliseconds after a failure in which one request asks Redis again; the others do not. */
-const REDIS_PROBE_EVERY_MS = 1_000
-/** Milliseconds after which a replica says again that it lives, with a request that it sends anyway. */
-const LIFE_SIGN_EVERY_MS = 1_000
+/** Tokens that are in use until it is known how many were. */
+interface TokenHold {
+  /** Where the limit of tokens stands that has the least left. */
+  readonly state: RateLimitState | undefined
+  /** Says how many tokens it came to; undefined: nobody knows, and they stay in use. Again it does nothing. */
+  readonly settle: (tokens: number | undefined) => void
+}
 
 /**
- * Limits requests per minute and API key by a token bucket that holds a minute's worth and refills evenly.
+ * Limits requests per minute, tokens per minute and requests in flight, of keys, teams and models, over all replicas.
  *
- * In memory the limit holds for the process; with `REDIS_URL` it holds for all replicas together. Each of them keeps a
- * copy of what Redis last said. While Redis does not answer they go on from their copies, each at its share of the key's
- * requests, so that together they still admit the limit; no request waits for Redis then. What they know goes to Redis
- * with every request, so a Redis that comes back empty has no full buckets.
+ * What may be had in a minute is a bucket that holds a minute's worth and refills evenly. Replicas share it in PostgreSQL, or in
+ * Redis where there is one; each takes a slice and spends it in memory, so that a request waits for the store only where
+ * its replica has nothing at hand. While the store does not answer each goes on at its share, and nobody waits. The embedded
+ * database has one process, which keeps its limits in memory.
  */
-export class RateLimits extends Context.Service<RateLimits, { readonly consume: Consume }>()(
-  "gateway/limits/RateLimits",
-) {
-  static readonly layerMemory = Layer.sync(RateLimits, () => {
-    const { bucketOf } = makeBucketStore()
-    return RateLimits.of({
-      consume: (keyId, limit) =>
-        Effect.flatMap(monotonicMs, (nowMs) =>
-          answer(limit, takeAlone(bucketOf(keyId, limit, nowMs), limit, 1)),
-        ),
-    })
-  })
+export class RateLimits extends Context.Service<
+  RateLimits,
+  {
+    /**
+     * Takes one request from the limits of all subjects, and a place among those in flight, which must be left. An `Exit`
+     * where nobody has to be asked: then it is done when it returns.
+     */
+    readonly enter: (subjects: ReadonlyArray<Subject>) => Effect.Effect<Entered, RateLimited>
+    /** Tells whether any of them limits tokens. */
+    readonly limitsTokens: (subjects: ReadonlyArray<Subject>) => boolean
+    /** Takes tokens from the limits of all subjects. Runs uninterruptibly, and what it returns must be settled. */
+    readonly takeTokens: (
+      subjects: ReadonlyArray<Subject>,
+      tokens: number,
+    ) => Effect.Effect<TokenHold, RateLimited>
+    /** Tells whether a model, `provider/model`, has limits. */
+    readonly limitsModel: (model: string) => boolean
+    /** Takes one call, its tokens and a place in flight from a model's limits; like `takeTokens`. */
+    readonly takeModel: (model: string, tokens: number) => Effect.Effect<TokenHold, RateLimited>
+  }
+>()("gateway/limits/RateLimits") {
+  static readonly layerMemory = Layer.effect(
+    RateLimits,
+    Effect.suspend(() => make(undefined)),
+  )
 
+  /** Its code is loaded only where it is used: Redis' client is 1.5 MB of source. */
   static readonly layerRedis = (url: Redacted.Redacted) =>
     Layer.effect(
       RateLimits,
-      Effect.gen(function* () {
-        // Its client is 1.5 MB of source, loaded only where it is used.
-        const { connectRedisLimiter } = yield* Effect.promise(() => import("./redis-limiter.ts"))
-        const shared = yield* connectRedisLimiter(url)
-        const { bucketOf } = makeBucketStore()
-        const replica = randomUUID()
-        let replicas = 1
-        let failedAtMs: number | undefined
-        let lifeSignAtMs = Number.NEGATIVE_INFINITY
-
-        const consume: Consume = Effect.fnUntraced(function* (keyId, limit) {
-          const take = shared.current()
-          const nowMs = yield* monotonicMs
-          const bucket = bucketOf(keyId, limit, nowMs)
-          const alone = () => answer(limit, takeAlone(bucket, limit, shareOf(bucket, replicas)))
-          if (take === undefined) return yield* alone()
-          if (failedAtMs !== undefined) {
-            if (nowMs - failedAtMs < REDIS_PROBE_EVERY_MS) return yield* alone()
-            failedAtMs = nowMs
-          }
-          const signs = nowMs - lifeSignAtMs >= LIFE_SIGN_EVERY_MS
-          if (signs) lifeSignAtMs = nowMs
-          return yield* take({
-            key: keyId,
-            limit,
-            refillMs: refillMs(limit),
-            // Of two requests the second may be faster in Redis by as much as the first may take.
-            usedAtLeast: Math.max(0, bucket.used - REDIS_TIMEOUT_MS / refillMs(limit)),
-            replica: signs ? replica : undefined,
-          }).pipe(
-            Effect.timeout(REDIS_TIMEOUT_MS),
-            Effect.matchEffect({
-              onSuccess: ([given, usedText, asked, living]) => {
-                const used = Number(usedText)
-                noteShared(bucket, used, asked, nowMs)
-                replicas = Math.max(1, living)
-                const answered = answer(limit, { used, lacking: given === 1 ? null : used + 1 - limit })
-                if (failedAtMs === undefined) return answered
-                failedAtMs = undefined
-                return Effect.andThen(Effect.logInfo("rate limits are shared through Redis again"), answered)
-              },
-              onFailure: (error) => {
-                const first = failedAtMs === undefined
-                failedAtMs = nowMs
-                if (!first) return alone()
-                return Effect.andThen(
-                  Effect.logWarning(
-                    "Redis does not answer; each replica keeps its share of rate limits on its own",
-                    error._tag,
-                  ),
-                  alone(),
-                )
-              },
-            }),
-          )
-        })
-
-        return RateLimits.of({ consume })
-      }),
+      Effect.promise(() => import("./redis-store.ts")).pipe(
+        Effect.flatMap(({ connectRedisStore }) => connectRedisStore(url)),
+        Effect.flatMap((store) => make(store)),
+      ),
     )
 
-  static readonly layer = Layer.unwrap(
-    Effect.map(Settings, ({ redisUrl }) =>
-      redisUrl === undefined ? RateLimits.layerMemory : RateLimits.layerRedis(redisUrl),
+  static readonly layerPostgres = Layer.effect(
+    RateLimits,
+    Effect.promise(() => import("./postgres-store.ts")).pipe(
+      Effect.flatMap(({ makePostgresStore }) => makePostgresStore()),
+      Effect.flatMap((store) => make(store)),
     ),
   )
-}
 
-const answer = (limit: number, { used, lacking }: Taken): Effect.Effect<RateLimitState, RateLimited> => {
-  const resetMs = wholeMs(used * refillMs(limit))
-  if (lacking === null)
-    return Effect.succeed({ limit, remaining: Math.max(0, Math.floor(limit - used + 1e-9)), resetMs })
-  return Effect.andThen(
-    Metric.update(Metrics.rateLimited, 1),
-    new RateLimited({
-      state: { limit, remaining: 0, resetMs },
-      // One more than rounding up: clocks and sums may stop short of the token by a fraction of a millisecond.
-      retryAfterMs: wholeMs(lacking * refillMs(limit)) + 1,
+  static readonly layer: Layer.Layer<RateLimits, never, Settings | SqlClient.SqlClient> = Layer.unwrap(
+    Effect.map(Settings, ({ databaseUrl, redisUrl }) => {
+      if (redisUrl !== undefined) return RateLimits.layerRedis(redisUrl)
+      return databaseUrl === undefined ? RateLimits.layerMemory : RateLimits.layerPostgres
     }),
   )
 }
 
-/** Rounds up, but not for what a sum of floating point numbers is wrong by. */
-const wholeMs = (ms: number): number => Math.ceil(ms - 1e-6)
+const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
+  const { limits: defaults } = (yield* Settings).gateway
+  const leases = new Leases(store && randomUUID())
+  const update = yield* Metrics.updater
+  const clock = yield* Clock.Clock
+  const wake = store === undefined ? () => {} : yield* driveLeases(leases, store)
+
+  const limitsOf = new WeakMap<ReadonlyArray<Subject>, SubjectLimits>()
+  /** A changed limit is another list of subjects. */
+  const of = (subjects: ReadonlyArray<Subject>): SubjectLimits => {
+    const known = limitsOf.get(subjects)
+    if (known !== undefined) return known
+    const limits = subjectLimits(subjects, defaults)
+    limitsOf.set(subjects, limits)
+    return limits
+  }
+  const models = new Map(
+    Object.entries(defaults.models).map(([subject, { concurrency, rpm, tpm }]) => [
+      subject,
+      subjectLimits(
+        [
+          {
+            scope: "model" as const,
+            subject,
+            ...(rpm !== undefined && { requestsPerMinute: rpm }),
+            ...(tpm !== undefined && { tokensPerMinute: tpm }),
+            ...(concurrency !== undefined && { concurrency }),
+          },
+        ],
+        {},
+      ),
+    ]),
+  )
+
+  /** Done when it returns, unless the store has to be asked: a request whose replica has enough at hand makes no step for it. */
+  const taken = (limits: ReadonlyArray<Limit>, amount: number): Effect.Effect<void, RateLimited> => {
+    if (limits.length === 0) return Exit.void
+    const refused = leases.take(limits, amount, monotonicMsUnsafe(clock))
+    if (refused === ASK) return waiting(limits, amount)
+    if (refused !== undefined) return refuse(refused)
+    wake()
+    return Exit.void
+  }
+
+  const waiting = (limits: ReadonlyArray<Limit>, amount: number) =>
+    Effect.uninterruptible(
+      Effect.callback<void, RateLimited>((resume) => {
+        leases.wait({
+          limits,
+          amount,
+          tries: 0,
+          resume: (refused) => resume(refused === undefined ? Exit.void : refuse(refused)),
+        })
+        wake()
+      }),
+    )
+
+  const refuse = (refused: RateLimited) => {
+    update(Metrics.rateLimited(refused.limit.kind, refused.limit.scope), 1)
+    return Exit.fail(refused)
+  }
+
+  const givenBack = (limits: ReadonlyArray<Limit>, amount: number): void => {
+    leases.giveBack(limits, amount, monotonicMsUnsafe(clock))
+    wake()
+  }
+
+  const tightest = (limits: ReadonlyArray<Limit>): RateLimitState | undefined => {
+    const nowMs = monotonicMsUnsafe(clock)
+    let least: RateLimitState | undefined
+    for (const limit of limits) {
+      const state = leases.stateOf(limit, nowMs)
+      if (least === undefined || state.remaining < least.remaining) least = state
+    }
+    return least
+  }
+
+  const holding = (limits: ReadonlyArray<Limit>, tokens: number, left: () => void): TokenHold => ({
+    state: tightest(limits),
+    settle: once((used) => {
+      left()
+      if (used !== undefined && used !== tokens) givenBack(limits, tokens - used)
+    }),
+  })
+
+  const entered = ({ permits, requests }: SubjectLimits): Entered => ({
+    state: tightest(requests),
+    leave: permits.length === 0 ? nothing : once(() => givenBack(permits, 1)),
+  })
+
+  const takeModel = (model: string, tokens: number): Effect.Effect<TokenHold, RateLimited> => {
+    const { door, permits, tokens: limits } = models.get(model) ?? unlimited
+    return Effect.flatMap(taken(door, 1), () =>
+      taken(limits, tokens).pipe(
+        Effect.map(() => holding(limits, tokens, () => givenBack(permits, 1))),
+        Effect.tapError(() => Effect.sync(() => givenBack(door, 1))),
+      ),
+    )
+  }
+
+  return RateLimits.of({
+    enter: (subjects) => {
+      const limits = of(subjects)
+      return Effect.mapEager(taken(limits.door, 1), () => entered(limits))
+    },
+    limitsTokens: (subjects) => of(subjects).tokens.length > 0,
+    takeTokens: (subjects, tokens) =>
+      Effect.suspend(() => {
+        const limits = of(subjects).tokens
+        return Effect.map(taken(limits, tokens), () => holding(limits, tokens, nothing))
+      }),
+    limitsModel: (model) => models.has(model),
+    takeModel: (model, tokens) => Effect.suspend(() => takeModel(model, tokens)),
+  })
+})
+
+const nothing = () => {}
+
+const once = <Args extends ReadonlyArray<unknown>>(action: (...args: Args) => void) => {
+  let isDone = false
+  return (...args: Args): void => {
+    if (isDone) return
+    isDone = true
+    action(...args)
+  }
+}
+
+/** The limits of a request, by when they are taken. */
+interface SubjectLimits {
+  readonly requests: ReadonlyArray<Limit>
+  readonly permits: ReadonlyArray<Limit>
+  readonly tokens: ReadonlyArray<Limit>
+  /** Of requests and of those in flight. */
+  readonly door: ReadonlyArray<Limit>
+}
+
+const unlimited: SubjectLimits = { requests: [], permits: [], tokens: [], door: [] }
+
+type Stated = Partial<Pick<Subject, "requestsPerMinute" | "tokensPerMinute" | "concurrency">>
+
+const subjectLimits = (
+  subjects: ReadonlyArray<Omit<Subject, "scope"> & { readonly scope: Limit["scope"] }>,
+  defaults: Stated,
+): SubjectLimits => {
+  const limits = (kind: Limit["kind"], field: keyof Stated) =>
+    subjects.flatMap(({ scope, subject, ...stated }) => {
+      const limit = stated[field] ?? (scope === "key" ? defaults[field] : undefined)
+      return limit === undefined ? [] : makeLimit(kind, scope, subject, limit)
+    })
+  const requests = limits("requests", "requestsPerMinute")
+  const permits = limits("concurrency", "concurrency")
+  const tokens = limits("tokens", "tokensPerMinute")
+  return { requests, permits, tokens, door: [...requests, ...permits] }
+}

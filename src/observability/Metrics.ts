@@ -126,7 +126,18 @@ export const bodyBytesInFlight = gauge(
 
 export const eventLoopDelay = gauge("gateway_event_loop_delay_seconds", "Recent delay of the event loop")
 
-export const rateLimited = counter("gateway_rate_limited_total", "Requests refused by a key's rate limit")
+export const rateLimited = counters<
+  [limit: "requests" | "tokens" | "concurrency", scope: "key" | "team" | "model"]
+>("gateway_rate_limited_total", "Requests refused by a limit; of a model also calls that went elsewhere", [
+  "limit",
+  "scope",
+])
+
+export const limitExchanges = counters<[outcome: "answered" | "failed"]>(
+  "gateway_limit_exchanges_total",
+  "Exchanges with the store that replicas share limits through",
+  ["outcome"],
+)
 
 /** `unavailable`: the database did not say what is left. */
 export const budgetRefusals = counters<readonly [scope: BudgetScope | "unavailable"]>(

@@ -28,17 +28,20 @@ type Tree = { readonly [key: string]: Tree } | ReadonlyArray<Tree> | string | nu
 
 const FREE = new Set(["routes", "parameters", "service_tiers", "header", "headers"])
 
-/** Every copy of a document in which the name of one field is misspelt; names of routes, parameters, service tiers and header fields are free. */
+/** Every copy of a document in which the name of one field is misspelt; names of routes, parameters, service tiers, limited models and header fields are free. */
 const misspelt = (tree: Tree, free = false): ReadonlyArray<Tree> => {
   if (typeof tree !== "object") return []
   if (Array.isArray(tree)) {
     return tree.flatMap((item, index) => misspelt(item).map((wrong) => tree.with(index, wrong)))
   }
+  const isFree = (key: string, value: Tree) =>
+    // Models have names where limits are mapped by them, and fields where they are listed.
+    FREE.has(key) || (key === "models" && !Array.isArray(value))
   return Object.entries(tree).flatMap(([key, value]) => {
     const { [key]: _, ...others } = tree as { readonly [key: string]: Tree }
     return [
       ...(free ? [] : [{ ...others, [`${key}s`]: value }]),
-      ...misspelt(value, FREE.has(key)).map((wrong) => ({
+      ...misspelt(value, isFree(key, value)).map((wrong) => ({
         ...others,
         [key]: wrong,
       })),

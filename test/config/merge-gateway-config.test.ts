@@ -403,6 +403,8 @@ describe("other rules between settings", () => {
       maxAttempts: 2,
       retryRatio: 0.2,
       requestsPerMinute: 600,
+      cachedTokensCount: true,
+      models: {},
       defaultMaxOutputTokens: 8_192,
       maxInFlight: 1_000,
       maxStreams: 10_000,

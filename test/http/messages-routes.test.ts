@@ -28,6 +28,7 @@ const outcome = (result: Outcome["result"]): Outcome => ({
   attemptCount: 1,
   rateLimit: undefined,
   budgetRemaining: undefined,
+  tokenLimit: undefined,
   latencyMs: 1,
   timings: { authMs: 0, routeMs: 0, upstreamMs: 1 },
   plan: undefined,

@@ -193,7 +193,7 @@ describe("a whole answer", () => {
     assert.strictEqual(headers.get("x-gateway-cost"), "0.00014")
     assert.match(headers.get("server-timing") ?? "", /^auth;dur=\d+, route;dur=\d+, upstream;dur=\d+/)
     assert.strictEqual(headers.get("x-ratelimit-limit-requests"), "100000")
-    assert.match(headers.get("x-ratelimit-remaining-requests") ?? "", /^9\d{4}$/)
+    assert.match(headers.get("x-ratelimit-remaining-requests") ?? "", /^9\d{4}$|^100000$/)
     assert.match(headers.get("x-ratelimit-reset-requests") ?? "", /^(\d+m)?[\d.]+m?s$/)
   })
 

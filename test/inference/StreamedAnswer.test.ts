@@ -37,6 +37,7 @@ const progress: Progress = {
   attemptCount: 1,
   rateLimit: undefined,
   budgetRemaining: undefined,
+  tokenLimit: undefined,
   latencyMs: 0,
   timings: { authMs: 0, routeMs: 0, upstreamMs: 0 },
 }

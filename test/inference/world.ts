@@ -32,6 +32,8 @@ export const limits = {
   maxAttempts: 4,
   retryRatio: 0.2,
   requestsPerMinute: 120,
+  cachedTokensCount: true,
+  models: {},
   defaultMaxOutputTokens: 8_192,
   maxInFlight: 1_000_000,
   maxStreams: 1_000_000,
@@ -308,7 +310,7 @@ const admission = Layer.succeed(Admission, {
 export const attempts = Attempts.layer.pipe(
   Layer.provideMerge(Layer.mergeAll(Router.layer, RetryBudget.layer)),
   Layer.provideMerge(Breakers.layer),
-  Layer.provide(admission),
+  Layer.provide([admission, RateLimits.layerMemory]),
 )
 
 /** One process: shares the claims, the ledger and the providers with others, and nothing else. */

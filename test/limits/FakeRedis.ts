@@ -1,9 +1,11 @@
 import { createServer, type Server, type Socket } from "node:net"
 import { Clock, Effect, type Scope } from "effect"
+import type { Ask } from "../../src/limits/limit-store.ts"
+import { ModelStore } from "./model-store.ts"
 
 /**
  * Enough of a Redis server for rate limits, and for what happens to one: RESP3 over loopback. It does not run scripts:
- * `takeShared` says here in TypeScript what the one script of the gateway says in Lua, and `bucket-script.test.ts` compares
+ * `ModelStore` says in TypeScript what the one script of the gateway says in Lua, and `stores.test.ts` compares
  * them. Its clock is the test's.
  */
 export interface FakeRedis {
@@ -25,7 +27,7 @@ export const makeFakeRedis: Effect.Effect<FakeRedis, never, Scope.Scope> = Effec
   const clock = yield* Clock.Clock
   const sockets = new Set<Socket>()
   const evaluations: Array<ReadonlyArray<string>> = []
-  let stored = emptyStore()
+  const stored = new ModelStore()
   let unanswered: Array<() => void> | undefined
   let server: Server | undefined
   let port = 0
@@ -35,12 +37,23 @@ export const makeFakeRedis: Effect.Effect<FakeRedis, never, Scope.Scope> = Effec
       case "SCRIPT":
         return bulk("0123456789012345678901234567890123456789")
       case "EVALSHA": {
-        const [given, used, asked, replicas] = takeShared(
-          stored,
-          args.slice(2),
+        const [, , , holder = "", expected, replicas, asks = "[]"] = args
+        const answer = stored.exchange(
+          {
+            holder,
+            expectedMs: Number(expected),
+            replicas: Number(replicas),
+            sweeps: false,
+            asks: JSON.parse(asks) as ReadonlyArray<Ask>,
+          },
           clock.currentTimeMillisUnsafe(),
         )
-        return `*4\r\n:${given}\r\n${bulk(used)}:${asked}\r\n:${replicas}\r\n`
+        return list([
+          list([bulk(String(answer.nowMs)), bulk(String(answer.replicas))]),
+          ...[...answer.answers.values()].map(({ asked, epoch, granted, used }) =>
+            list([granted, used, asked, epoch].map((number) => bulk(String(number)))),
+          ),
+        ])
       }
       case "HELLO":
         return "%1\r\n+proto\r\n:3\r\n"
@@ -90,9 +103,7 @@ export const makeFakeRedis: Effect.Effect<FakeRedis, never, Scope.Scope> = Effec
     connections: () => sockets.size,
     start,
     stop,
-    empty: Effect.sync(() => {
-      stored = emptyStore()
-    }),
+    empty: Effect.sync(() => stored.empty()),
     pause: Effect.sync(() => {
       unanswered = []
     }),
@@ -104,34 +115,7 @@ export const makeFakeRedis: Effect.Effect<FakeRedis, never, Scope.Scope> = Effec
   }
 })
 
-interface Store {
-  readonly buckets: Map<string, { readonly used: number; readonly atMs: number; readonly asked: number }>
-  readonly replicas: Map<string, number>
-}
-
-export const emptyStore = (): Store => ({ buckets: new Map(), replicas: new Map() })
-
-/** The gateway's script: takes a token from the bucket that the arguments of an EVALSHA name. */
-export const takeShared = (
-  { buckets, replicas }: Store,
-  [key = "", , limitText, refillText, usedAtLeastText, windowText, replica = ""]: ReadonlyArray<string>,
-  nowMs: number,
-): readonly [given: number, used: string, asked: number, replicas: number] => {
-  const limit = Number(limitText)
-  const windowMs = Number(windowText)
-  const last = buckets.get(key)
-  const bucket = last === undefined || nowMs - last.atMs >= windowMs ? undefined : last
-  const refilled = bucket === undefined ? 0 : Math.max(0, nowMs - bucket.atMs) / Number(refillText)
-  const before = Math.max(0, (bucket?.used ?? 0) - refilled, Math.min(Number(usedAtLeastText), limit))
-  const given = before + 1 <= limit + 1e-9 ? 1 : 0
-  const asked = (bucket?.asked ?? 0) + 1
-  buckets.set(key, { used: before + given, atMs: nowMs, asked })
-  if (replica !== "") {
-    replicas.set(replica, nowMs)
-    for (const [name, signMs] of replicas) if (signMs <= nowMs - windowMs) replicas.delete(name)
-  }
-  return [given, String(before + given), asked, replicas.size]
-}
+const list = (items: ReadonlyArray<string>) => `*${items.length}\r\n${items.join("")}`
 
 const bulk = (text: string) => `$${text.length}\r\n${text}\r\n`
 

@@ -1,28 +1,26 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Clock, Effect, Exit, Fiber, Redacted, References, Schedule } from "effect"
-import { TestClock } from "effect/testing"
+import { Clock, Effect, Exit, Layer, Redacted, References, Schedule } from "effect"
+import { Settings } from "../../src/config/Settings.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
 import { scaled } from "../support/slowness.ts"
-import { startedClock } from "../support/started-clock.ts"
 import { steppedClock } from "../support/stepped-clock.ts"
+import { type Consume, consumeWith } from "./consume.ts"
 import { type FakeRedis, makeFakeRedis } from "./FakeRedis.ts"
-import { realMs } from "./replicas.ts"
 
 const key = KeyId.make("abcdefghijkl")
 
-const withLimits = <A, E>(
-  url: string,
-  body: (consume: RateLimits["Service"]["consume"]) => Effect.Effect<A, E>,
-) =>
-  Effect.flatMap(RateLimits, ({ consume }) => body(consume)).pipe(
-    Effect.provide(RateLimits.layerRedis(Redacted.make(url)), { local: true }),
+const withLimits = <A, E>(url: string, body: (consume: Consume) => Effect.Effect<A, E>) =>
+  Effect.flatMap(RateLimits, (limits) => body(consumeWith(limits))).pipe(
+    Effect.provide(Layer.provide(RateLimits.layerRedis(Redacted.make(url)), Settings.layerTest()), {
+      local: true,
+    }),
     // The client logs every lost connection with its stack.
     Effect.provideService(References.MinimumLogLevel, "None"),
   )
 
 /** Consumes until Redis was asked, as happens when the connection is up. */
-const untilAsked = (redis: FakeRedis, consume: RateLimits["Service"]["consume"]) => {
+const untilAsked = (redis: FakeRedis, consume: Consume) => {
   const before = redis.evaluations.length
   return Effect.exit(consume(key, 1_000_000)).pipe(
     Effect.repeat({ until: () => redis.evaluations.length > before, schedule: Schedule.spaced("20 millis") }),
@@ -38,53 +36,6 @@ const elapsed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   })
 
 describe("rate limits in Redis", () => {
-  it.live("asks once, with the key, its limit and what it knows, and reports the answer", () =>
-    Effect.gen(function* () {
-      const redis = yield* makeFakeRedis
-      yield* withLimits(redis.url, (consume) =>
-        Effect.gen(function* () {
-          yield* untilAsked(redis, consume)
-          const asked = redis.evaluations.length
-          const first = yield* consume(key, 2)
-          assert.deepStrictEqual({ ...first, resetMs: 0 }, { limit: 2, remaining: 1, resetMs: 0 })
-          assert.closeTo(first.resetMs, 30_000, 2_000)
-          assert.strictEqual((yield* consume(key, 2)).remaining, 0)
-          const refused = yield* Effect.flip(consume(key, 2))
-          assert.strictEqual(refused.state.remaining, 0)
-          assert.closeTo(refused.retryAfterMs, 30_000, 2_000)
-          assert.strictEqual(redis.evaluations.length, asked + 3)
-          const [keys, bucket, replicas, limit, refillMs, usedAtLeast, windowMs] =
-            redis.evaluations.at(-1) ?? []
-          assert.deepStrictEqual(
-            [keys, bucket, replicas, limit, refillMs, windowMs],
-            ["2", "gateway:bucket:abcdefghijkl:2", "gateway:replicas", "2", "30000", "60000"],
-          )
-          assert.closeTo(Number(usedAtLeast), 2 - 250 / 30_000, 0.1)
-        }),
-      )
-    }),
-  )
-
-  it.effect("takes nothing from a key because a request came to Redis later than the one before", () =>
-    Effect.gen(function* () {
-      const redis = yield* makeFakeRedis
-      yield* withLimits(redis.url, (consume) =>
-        Effect.gen(function* () {
-          while (redis.connections() === 0) yield* realMs(5)
-          yield* realMs(20)
-          for (let i = 0; i < 3; i++) yield* consume(key, 600)
-          yield* redis.pause
-          const late = yield* Effect.forkChild(consume(key, 600), { startImmediately: true })
-          yield* realMs(20)
-          // Two tokens come back in it.
-          yield* TestClock.adjust("200 millis")
-          yield* redis.resume
-          assert.strictEqual((yield* Fiber.join(late)).remaining, 598)
-        }),
-      )
-    }).pipe(Effect.provide(startedClock)),
-  )
-
   it.live("starts without Redis, limits alone, and shares as soon as Redis is there", () =>
     Effect.gen(function* () {
       const redis = yield* makeFakeRedis

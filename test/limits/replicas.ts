@@ -1,7 +1,9 @@
 import { Clock, Context, Effect, Exit, Layer, Random, Redacted, References, type Scope } from "effect"
 import { TestClock } from "effect/testing"
+import { Settings } from "../../src/config/Settings.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { RateLimits } from "../../src/limits/RateLimits.ts"
+import { type Consume, consumeWith } from "./consume.ts"
 import { type FakeRedis, makeFakeRedis } from "./FakeRedis.ts"
 
 /**
@@ -40,16 +42,18 @@ export const makeReplicas = (
     const clock = yield* Clock.Clock
     const startMs = clock.currentTimeMillisUnsafe()
     const admittedMs: Array<number> = []
-    const replicas: Array<{ readonly weight: number; readonly consume: RateLimits["Service"]["consume"] }> =
-      []
+    const replicas: Array<{ readonly weight: number; readonly consume: Consume }> = []
     let paused = false
     let refused = 0
     let longestMs = 0
 
     const join = (weight: number, url = redis.url) =>
-      Effect.map(Layer.build(RateLimits.layerRedis(Redacted.make(url))), (context) => {
-        replicas.push({ weight, consume: Context.get(context, RateLimits).consume })
-      })
+      Effect.map(
+        Layer.build(Layer.provide(RateLimits.layerRedis(Redacted.make(url)), Settings.layerTest())),
+        (context) => {
+          replicas.push({ weight, consume: consumeWith(Context.get(context, RateLimits)) })
+        },
+      )
     const connected = Effect.gen(function* () {
       while (redis.connections() < replicas.length) yield* realMs(5)
       yield* realMs(20)
@@ -82,10 +86,19 @@ export const makeReplicas = (
         yield* realTurn
       }
       longestMs = Math.max(longestMs, clock.currentTimeMillisUnsafe() - sentMs)
+      yield* answered
     })
 
     for (const weight of weights) yield* join(weight)
     yield* connected
+
+    /** Rounds come in between, and are answered. */
+    const pass = Effect.fnUntraced(function* (ms: number) {
+      for (let left = ms; left > 0; left -= 200) {
+        yield* TestClock.adjust(Math.min(left, 200))
+        yield* answered
+      }
+    })
 
     const setPaused = (now: boolean) =>
       Effect.sync(() => {
@@ -105,10 +118,10 @@ export const makeReplicas = (
         for (let nextMs = clock.currentTimeMillisUnsafe(); ; ) {
           nextMs -= (Math.log(1 - (yield* Random.next)) * 60_000) / perMinute
           if (nextMs >= endMs) break
-          yield* TestClock.adjust(Math.max(0, nextMs - clock.currentTimeMillisUnsafe()))
+          yield* pass(nextMs - clock.currentTimeMillisUnsafe())
           yield* request(limit)
         }
-        yield* TestClock.adjust(Math.max(0, endMs - clock.currentTimeMillisUnsafe()))
+        yield* pass(endMs - clock.currentTimeMillisUnsafe())
       }),
       seconds: () => (clock.currentTimeMillisUnsafe() - startMs) / 1_000,
       refused: () => refused,
@@ -125,7 +138,9 @@ export const makeReplicas = (
     Effect.provideService(References.MinimumLogLevel, "None"),
   )
 
+/** What was sent is answered: virtual time does not pass meanwhile. */
+const answered = Effect.suspend(() => Effect.repeat(realTurn, { times: 6 }))
+
 const realTurn = Effect.promise(() => new Promise<void>((resolve) => setImmediate(resolve)))
 
-export const realMs = (ms: number) =>
-  Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, ms)))
+const realMs = (ms: number) => Effect.promise(() => new Promise<void>((resolve) => setTimeout(resolve, ms)))

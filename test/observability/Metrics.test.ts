@@ -82,7 +82,7 @@ describe("metrics", () => {
         Metric.update(Metrics.requestDuration("e"), 1),
         Metric.update(Metrics.inFlight, 1),
         Metric.update(Metrics.eventLoopDelay, 1),
-        Metric.update(Metrics.rateLimited, 1),
+        Metric.update(Metrics.rateLimited("requests", "key"), 1),
         Metric.update(Metrics.shed("in_flight"), 1),
         Metric.update(Metrics.upstreamAttempts("p", "m", "success"), 1),
         Metric.update(Metrics.upstreamDuration("p", "m"), 1),
@@ -103,7 +103,16 @@ describe("metrics", () => {
       const snapshot = yield* Metric.snapshot
       assert.strictEqual(snapshot.length, all.length)
       const units = /_(total|seconds|requests|records|hashes|bytes|open)$/
-      const labels = new Set(["endpoint", "outcome", "reason", "provider", "model", "result"])
+      const labels = new Set([
+        "endpoint",
+        "outcome",
+        "reason",
+        "provider",
+        "model",
+        "result",
+        "limit",
+        "scope",
+      ])
       for (const { id, description, attributes } of snapshot) {
         assert.match(id, /^gateway_[a-z_]+$/)
         assert.match(id, units)

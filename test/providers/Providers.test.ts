@@ -28,6 +28,8 @@ const gatewayOf = (providers: ReadonlyArray<ProviderConfig>): GatewayConfig => (
     maxAttempts: 4,
     retryRatio: 0.2,
     requestsPerMinute: 60,
+    cachedTokensCount: true,
+    models: {},
     defaultMaxOutputTokens: 8_192,
     maxInFlight: 100,
     maxStreams: 100,

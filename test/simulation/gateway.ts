@@ -33,6 +33,8 @@ const usualLimits = {
   maxAttempts: 4,
   retryRatio: 0.2,
   requestsPerMinute: 120,
+  cachedTokensCount: true,
+  models: {},
   defaultMaxOutputTokens: 8_192,
   maxInFlight: 200,
   maxStreams: 200,

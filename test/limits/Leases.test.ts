@@ -1,0 +1,246 @@
+import { assert, describe, it } from "@effect/vitest"
+import { LeaseWorld } from "./LeaseWorld.ts"
+
+/** Many replicas, one limit, one store: what they admit together, whatever happens to them. */
+
+const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8]
+
+/** Requests per millisecond that come to each replica by its weight. */
+const run = (
+  world: LeaseWorld,
+  ms: number,
+  perMinute: number,
+  options: {
+    readonly weights?: ReadonlyArray<number>
+    readonly amount?: () => number
+    readonly after?: (amount: number) => { readonly ms: number; readonly used: number } | undefined
+    readonly befall?: () => void
+  } = {},
+) => {
+  const weights = options.weights ?? world.replicas.map(() => 1)
+  const sum = weights.reduce((total, weight) => total + weight, 0)
+  const ending = new Map<number, Array<() => void>>()
+  for (let i = 0; i < ms; i++) {
+    for (const end of ending.get(world.nowMs) ?? []) end()
+    ending.delete(world.nowMs)
+    options.befall?.()
+    for (let due = perMinute / 60_000; due > 0; due -= 1) {
+      if (world.random() >= due) continue
+      let drawn = world.random() * sum
+      const index = weights.findIndex((weight) => {
+        drawn -= weight
+        return drawn < 0
+      })
+      const amount = options.amount?.() ?? 1
+      world.request(index, amount, (giveBack) => {
+        const ends = options.after?.(amount)
+        if (ends === undefined) return
+        const atMs = world.nowMs + ends.ms
+        ending.set(atMs, [...(ending.get(atMs) ?? []), () => giveBack(amount - ends.used)])
+      })
+    }
+    world.tick()
+  }
+}
+
+const slackOf = (limit: number, replicas: number) => Math.max(limit / 20, replicas)
+
+describe("requests per minute", () => {
+  for (const limit of [6, 60, 600, 6_000])
+    for (const weights of [
+      [1, 1, 1],
+      [80, 15, 5],
+      [1, 0, 0],
+    ])
+      it(`three replicas under five times ${limit} admit the limit, ${weights.join(" to ")}`, () => {
+        for (const seed of SEEDS.slice(0, 3)) {
+          const world = new LeaseWorld({ seed, kind: "requests", limit, replicas: 3 })
+          run(world, 60_000, 5 * limit, { weights })
+          const sinceMs = world.nowMs
+          run(world, 120_000, 5 * limit, { weights })
+          assert.isAtMost(world.mostBeyondRefill(), limit + slackOf(limit, 3))
+          assert.isAtLeast(world.chargedSince(sinceMs), 0.95 * 2 * limit - 1)
+          assert.isAtMost(world.longestWaitMs, 20)
+        }
+      })
+
+  it("ask little of the store where they refuse", () => {
+    const world = new LeaseWorld({ seed: 1, kind: "requests", limit: 60, replicas: 3 })
+    run(world, 60_000, 60)
+    const before = world.exchanges
+    run(world, 60_000, 60_000)
+    // One for each token that comes back and each replica, or about.
+    assert.isAtMost(world.exchanges - before, 4 * 60)
+  })
+
+  it("ask nothing of the store where nothing is asked of them", () => {
+    const world = new LeaseWorld({ seed: 1, kind: "requests", limit: 600, replicas: 3 })
+    run(world, 5_000, 600)
+    run(world, 3_000, 0)
+    const before = world.exchanges
+    run(world, 120_000, 0)
+    assert.strictEqual(world.exchanges, before)
+    assert.isTrue(world.replicas.every(({ leases }) => leases.nextMs(world.nowMs) === undefined))
+  })
+
+  it("give what one has at hand to another within about a second", () => {
+    const world = new LeaseWorld({ seed: 1, kind: "requests", limit: 600, replicas: 2 })
+    run(world, 1_000, 600, { weights: [1, 0] })
+    run(world, 3_000, 0)
+    const sinceMs = world.nowMs
+    run(world, 1_000, 600_000, { weights: [0, 1] })
+    assert.isAtLeast(world.chargedSince(sinceMs), 600)
+  })
+
+  it("admit no more, and no less in the end, with crashes, stops and lost answers", () => {
+    for (const seed of SEEDS) {
+      const limit = 600
+      const world = new LeaseWorld({ seed, kind: "requests", limit, replicas: 3 })
+      run(world, 120_000, 5 * limit, {
+        befall: () => {
+          const drawn = world.random() * 10_000
+          if (drawn < 1) world.crash(Math.floor(world.random() * 3))
+          else if (drawn < 2) world.stop(Math.floor(world.random() * 3), world.random() * 20_000)
+        },
+      })
+      // Each new process counts as one more replica for a minute.
+      assert.isAtMost(world.mostBeyondRefill(), limit + slackOf(limit, 3))
+      const sinceMs = world.nowMs
+      run(world, 120_000, 5 * limit)
+      assert.isAtLeast(world.chargedSince(sinceMs), 0.95 * 2 * limit)
+    }
+  })
+
+  it("stay near the limit with a store that loses answers, or its memory", () => {
+    for (const seed of SEEDS) {
+      const limit = 600
+      const world = new LeaseWorld({ seed, kind: "requests", limit, replicas: 3, lostPercent: 1 })
+      run(world, 60_000, 5 * limit)
+      const fromMs = world.nowMs
+      run(world, 180_000, 5 * limit, {
+        befall: () => {
+          if (world.nowMs % 40_000 === 0) world.store.empty()
+        },
+      })
+      assert.isAtMost(world.mostInAMinute(fromMs), 1.2 * limit)
+      const sinceMs = world.nowMs
+      run(world, 120_000, 5 * limit)
+      assert.isAtLeast(world.chargedSince(sinceMs), 0.8 * 2 * limit)
+    }
+  })
+})
+
+describe("tokens per minute", () => {
+  const limit = 100_000
+
+  it("are what requests came to, not what they might have", () => {
+    for (const seed of SEEDS) {
+      const world = new LeaseWorld({ seed, kind: "tokens", limit, replicas: 3 })
+      const options = {
+        amount: () => 100 + Math.floor(world.random() * 4_000),
+        after: (amount: number) => ({
+          ms: 100 + Math.floor(world.random() * 3_000),
+          used: Math.ceil(amount * world.random()),
+        }),
+      }
+      run(world, 60_000, 5 * 100, options)
+      const sinceMs = world.nowMs
+      run(world, 120_000, 5 * 100, options)
+      assert.isAtMost(world.mostBeyondRefill(), limit + slackOf(limit, 3))
+      assert.isAtLeast(world.chargedSince(sinceMs), 0.95 * 2 * limit - 4_100)
+    }
+  })
+
+  it("pay for what came to more than was thought", () => {
+    for (const seed of SEEDS) {
+      const world = new LeaseWorld({ seed, kind: "tokens", limit, replicas: 3 })
+      run(world, 180_000, 5 * 100, {
+        amount: () => 1_000,
+        after: () => ({ ms: 1_000, used: 2_000 }),
+      })
+      assert.isAtMost(world.chargedSince(0), 1.1 * limit + 3 * limit + 20_000)
+    }
+  })
+})
+
+describe("requests in flight", () => {
+  for (const limit of [1, 4, 60, 500])
+    it(`three replicas with room for ${limit} fill it and no more`, () => {
+      for (const seed of SEEDS.slice(0, 4)) {
+        const world = new LeaseWorld({ seed, kind: "concurrency", limit, replicas: 3 })
+        let samples = 0
+        let sum = 0
+        run(world, 20_000, 5 * limit * 60 * 2, {
+          after: () => ({ ms: 200 + Math.floor(world.random() * 600), used: 0 }),
+          befall: () => {
+            assert.isAtMost(world.inFlight, limit)
+            if (world.nowMs < 1_002_000) return
+            samples += 1
+            sum += world.inFlight
+          },
+        })
+        assert.isAtLeast(sum / samples, (limit === 1 ? 0.75 : limit < 10 ? 0.85 : 0.95) * limit)
+      }
+    })
+
+  it("come back from a replica that is gone, and from one that is stopped, which asks again", () => {
+    const limit = 10
+    const world = new LeaseWorld({ seed: 1, kind: "concurrency", limit, replicas: 2 })
+    const gone: Array<() => void> = []
+    for (let i = 0; i < limit; i++) {
+      world.request(0, 1, (giveBack) => gone.push(() => giveBack(1)))
+      run(world, 10, 0)
+    }
+    assert.strictEqual(world.inFlight, limit)
+    world.stop(0, 30_000)
+    world.request(1, 1)
+    run(world, 5_000, 0)
+    assert.strictEqual(world.refused, 1)
+    run(world, 6_000, 0)
+    world.request(1, 1)
+    run(world, 100, 0)
+    assert.strictEqual(world.inFlight, limit + 1, "what it had has come back")
+    run(world, 20_000, 0)
+    world.request(0, 1)
+    run(world, 100, 0)
+    assert.strictEqual(world.refused, 2, "its own requests still count")
+    for (const end of gone) end()
+    run(world, 1_000, 0)
+    for (let i = 0; i < limit; i++) world.request(0, 1)
+    run(world, 1_000, 0)
+    assert.strictEqual(world.inFlight, limit)
+  })
+
+  it("are known again to a store that forgot them", () => {
+    for (const seed of SEEDS.slice(0, 4)) {
+      const limit = 60
+      const world = new LeaseWorld({ seed, kind: "concurrency", limit, replicas: 3 })
+      run(world, 30_000, 5 * limit * 120, {
+        after: () => ({ ms: 200 + Math.floor(world.random() * 600), used: 0 }),
+        befall: () => {
+          if (world.nowMs % 10_000 === 0) world.store.empty()
+          assert.isAtMost(world.inFlight, 1.4 * limit)
+        },
+      })
+      assert.isAtMost(world.inFlight, limit)
+    }
+  })
+
+  it("are never more than allowed where answers are lost and processes die", () => {
+    for (const seed of SEEDS.slice(0, 4)) {
+      const limit = 60
+      const world = new LeaseWorld({ seed, kind: "concurrency", limit, replicas: 3 })
+      run(world, 30_000, 5 * limit * 120, {
+        after: () => ({ ms: 200 + Math.floor(world.random() * 600), used: 0 }),
+        befall: () => {
+          if (world.random() * 20_000 < 1) world.stop(Math.floor(world.random() * 3), world.random() * 7_000)
+          assert.isAtMost(world.inFlight, limit)
+        },
+      })
+      run(world, 12_000, 0)
+      for (let i = 0; i < 2 * limit; i++) world.request(0, 1)
+      run(world, 100, 0)
+      assert.isAtLeast(world.inFlight, limit, "nothing leaks")
+    }
+  })
+})
