@@ -1,0 +1,278 @@
+import { setTimeout } from "node:timers/promises"
+import { assert } from "@effect/vitest"
+import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+import { ok } from "../support/fake-upstream-behaviours.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
+import { createPostgresServer, type PostgresServer } from "../support/postgres-server.ts"
+import { query } from "../support/postgres-signals.ts"
+import { eventually } from "../support/process-watch.ts"
+import { Replica } from "../support/Replica.ts"
+
+/**
+ * Three gateways, one PostgreSQL, and five times what a key may have, whole and streamed, counted where it arrives: at the
+ * provider. One of them is killed in the midst of it, one is stopped for a while. With TEST_REDIS_URL the same through
+ * Redis.
+ */
+
+const TOKENS = { input: 60, output: 40 }
+const ANSWER_MS = 300
+
+interface Arrival {
+  readonly atMs: number
+  readonly prompt: string
+}
+
+let upstream: FakeUpstream
+let postgres: PostgresServer
+let replicas: ReadonlyArray<Replica>
+let arrivals: Array<Arrival> = []
+let inFlight = 0
+let mostInFlight = 0
+let settledTokens: Array<{ readonly atMs: number; readonly tokens: number }> = []
+
+const start = async (env: Readonly<Record<string, string>>) => {
+  ;[upstream, postgres] = await Promise.all([FakeUpstream.start(), createPostgresServer()])
+  upstream.respond((exchange) => {
+    arrivals.push({ atMs: performance.now(), prompt: exchange.asked.prompt })
+    inFlight += 1
+    mostInFlight = Math.max(mostInFlight, inFlight)
+    let isOver = false
+    exchange.response.once("close", () => {
+      if (isOver) return
+      isOver = true
+      inFlight -= 1
+      settledTokens.push({ atMs: performance.now(), tokens: TOKENS.input + TOKENS.output })
+    })
+    ok({ delayMs: ANSWER_MS, usage: TOKENS })(exchange)
+  })
+  await postgres.start()
+  const config = providersYaml(
+    [upstream],
+    "limits: { requests_per_minute: 1000000, max_event_loop_delay_ms: 60000, max_attempts: 1 }",
+  )
+  replicas = await Promise.all(
+    [1, 2, 3].map(async (_, i) => {
+      // One after the other, so that one of them migrates.
+      await setTimeout(i * 50)
+      return Replica.start({ databaseUrl: postgres.url, config, env })
+    }),
+  )
+  for (const replica of replicas) await replica.ready()
+}
+
+const end = async () => {
+  for (const replica of replicas ?? []) {
+    replica.signal("SIGCONT")
+    await replica.remove()
+  }
+  await postgres?.remove()
+  await upstream?.stop()
+}
+
+/** Makes a key with limits, which every replica knows. */
+const keyWith = async (limits: string): Promise<string> => {
+  const [first] = replicas
+  assert.isDefined(first)
+  const { id, key } = await first.createKey()
+  await query(postgres.url, `UPDATE api_keys SET ${limits} WHERE id = '${id}'`)
+  await setTimeout(1_000)
+  return key
+}
+
+const ask = async (replica: Replica, key: string, stream: boolean, fields: object = {}): Promise<number> => {
+  try {
+    const response = await replica.infer(key, {
+      model: "p0/m",
+      prompt: "Hi",
+      stream,
+      max_tokens: 100,
+      ...fields,
+    })
+    await response.text()
+    return response.status
+  } catch {
+    return 0
+  }
+}
+
+/** Sends a number of requests a second to each living replica in turn, every second one streamed, for that long. */
+const offer = async (
+  key: string,
+  perSecond: number,
+  seconds: number,
+  befall: ReadonlyArray<readonly [atSecond: number, action: () => Promise<unknown> | undefined]> = [],
+) => {
+  const asked: Array<Promise<number>> = []
+  const startedMs = performance.now()
+  const waiting = [...befall]
+  for (let i = 0; ; i++) {
+    const passedMs = performance.now() - startedMs
+    if (passedMs >= seconds * 1_000) break
+    const next = waiting[0]
+    if (next !== undefined && passedMs >= next[0] * 1_000) {
+      waiting.shift()
+      void next[1]()?.catch(() => {})
+    }
+    const replica = replicas[i % replicas.length]
+    if (replica?.alive) asked.push(ask(replica, key, i % 2 === 0))
+    await setTimeout(Math.max(0, (i * 1_000) / perSecond - passedMs))
+  }
+  const ended = performance.now()
+  await Promise.race([Promise.all(asked), setTimeout(5_000)])
+  return { startedMs, seconds: (ended - startedMs) / 1_000, offered: asked.length }
+}
+
+/** The most that arrived in any span beyond what refills in it. */
+const mostBeyondRefill = (
+  series: ReadonlyArray<{ readonly atMs: number; readonly amount: number }>,
+  perMinute: number,
+): number => {
+  let most = 0
+  let least = Number.POSITIVE_INFINITY
+  let sum = 0
+  for (const { amount, atMs } of series) {
+    const refilled = (atMs * perMinute) / 60_000
+    least = Math.min(least, sum - refilled)
+    sum += amount
+    most = Math.max(most, sum - refilled - least)
+  }
+  return most
+}
+
+/** Kills one and brings it back, stops another for three seconds. */
+const trouble = (): ReadonlyArray<readonly [number, () => Promise<unknown> | undefined]> => [
+  [
+    2,
+    async () => {
+      await replicas[0]?.kill()
+      await setTimeout(1_500)
+      await replicas[0]?.start()
+    },
+  ],
+  [
+    3,
+    async () => {
+      replicas[1]?.signal("SIGSTOP")
+      await setTimeout(3_000)
+      replicas[1]?.signal("SIGCONT")
+    },
+  ],
+]
+
+const revived = () => eventually(async () => (await replicas[0]?.readyz())?.status === 200, 30_000)
+
+const scenarios = () => {
+  beforeEach(() => {
+    arrivals = []
+    settledTokens = []
+    mostInFlight = 0
+  })
+
+  it("admit a key's requests per minute together", { timeout: 90_000 }, async () => {
+    const limit = 240
+    const key = await keyWith(`requests_per_minute = ${limit}`)
+    const { offered, seconds } = await offer(key, 60, 12, trouble())
+    const most = mostBeyondRefill(
+      arrivals.map(({ atMs }) => ({ atMs, amount: 1 })),
+      limit,
+    )
+    const whole = limit + (limit * seconds) / 60
+    console.log(
+      `rpm ${limit}: offered ${offered} in ${seconds.toFixed(1)} s, admitted ${arrivals.length} of ${whole.toFixed(0)}`,
+    )
+    assert.isAtMost(most, 1.05 * limit + 3)
+    assert.isAtLeast(arrivals.length, 0.95 * whole - 3)
+    await revived()
+  })
+
+  it("admit a key's tokens per minute together", { timeout: 90_000 }, async () => {
+    const limit = 24_000
+    const key = await keyWith(`tokens_per_minute = ${limit}`)
+    const { offered, seconds } = await offer(key, 100, 12, trouble())
+    const most = mostBeyondRefill(
+      arrivals.map(({ atMs }) => ({ atMs, amount: 100 })),
+      limit,
+    )
+    const whole = limit + (limit * seconds) / 60
+    console.log(
+      `tpm ${limit}: offered ${offered * 100} in ${seconds.toFixed(1)} s, admitted ${arrivals.length * 100} of ${whole.toFixed(0)}`,
+    )
+    assert.isAtMost(most, 1.05 * limit + 3)
+    assert.isAtLeast(arrivals.length * 100, 0.9 * whole)
+    await revived()
+  })
+
+  it("have as many of a key's requests in flight as it may", { timeout: 90_000 }, async () => {
+    const limit = 12
+    const key = await keyWith(`concurrency = ${limit}`)
+    const counted: Array<number> = []
+    const sample = setInterval(() => counted.push(inFlight), 20)
+    const { offered, seconds } = await offer(key, 200, 10, [
+      [
+        3,
+        async () => {
+          replicas[1]?.signal("SIGSTOP")
+          await setTimeout(2_000)
+          replicas[1]?.signal("SIGCONT")
+        },
+      ],
+    ])
+    clearInterval(sample)
+    const steady = counted.slice(50, 140)
+    const mean = steady.reduce((sum, n) => sum + n, 0) / steady.length
+    console.log(
+      `concurrency ${limit}: offered ${offered} in ${seconds.toFixed(1)} s, admitted ${arrivals.length}, most in flight ${mostInFlight}, mean ${mean.toFixed(1)}`,
+    )
+    assert.isAtMost(mostInFlight, limit)
+    assert.isAtLeast(mean, 0.8 * limit)
+  })
+
+  it("give the places of a killed one to the others", { timeout: 90_000 }, async () => {
+    const limit = 6
+    const key = await keyWith(`concurrency = ${limit}`)
+    const { offered } = await offer(key, 100, 4, [[2, async () => replicas[0]?.kill()]])
+    assert.isAtMost(mostInFlight, limit)
+    assert.isAbove(offered, 100)
+    await setTimeout(10_500)
+    mostInFlight = 0
+    await offer(key, 100, 3)
+    assert.strictEqual(mostInFlight, limit)
+    await replicas[0]?.start()
+    await revived()
+  })
+}
+
+describe("three gateways on one PostgreSQL", () => {
+  beforeAll(() => start({}), 120_000)
+  afterAll(end)
+  scenarios()
+
+  it("go on when PostgreSQL was restarted and has forgotten", { timeout: 90_000 }, async () => {
+    const limit = 240
+    const key = await keyWith(`requests_per_minute = ${limit}`)
+    const { offered, seconds } = await offer(key, 60, 14, [
+      [
+        6,
+        async () => {
+          await postgres.kill()
+          await postgres.start()
+        },
+      ],
+    ])
+    const whole = limit + (limit * seconds) / 60
+    console.log(
+      `PostgreSQL restarted, rpm ${limit}: offered ${offered} in ${seconds.toFixed(1)} s, admitted ${arrivals.length} of ${whole.toFixed(0)}`,
+    )
+    assert.isAtMost(arrivals.length, 1.25 * whole)
+    assert.isAtLeast(arrivals.length, 0.8 * whole)
+  })
+})
+
+const redis = process.env.TEST_REDIS_URL
+
+describe.skipIf(redis === undefined)("three gateways on the Redis of TEST_REDIS_URL", () => {
+  beforeAll(() => start({ REDIS_URL: redis ?? "" }), 120_000)
+  afterAll(end)
+  scenarios()
+})
