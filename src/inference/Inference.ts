@@ -5,7 +5,7 @@ import { Settings } from "../config/Settings.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { inputTokensOf } from "../domain/Task.ts"
 import { Ledger } from "../ledger/Ledger.ts"
-import { RateLimits } from "../limits/RateLimits.ts"
+import { RateLimits, type TokenHold } from "../limits/RateLimits.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
@@ -121,17 +121,17 @@ const make = Effect.gen(function* () {
     const first = plan.candidates[0]
     if (first === undefined || !rateLimits.limitsTokens(principal.limits)) return attempted
     const tokens = tokenBoundOf(task, first.model, gateway.limits)
-    return Effect.acquireUseRelease(
-      Effect.mapError(rateLimits.takeTokens(principal.limits, tokens), (refusal) => {
-        recorder.tokenLimit = refusal.state
-        return fromRateLimit(refusal, inputTokensOf(task))
-      }),
-      ({ state }) => {
-        recorder.tokenLimit = state
-        return attempted
-      },
-      (hold) => Effect.sync(() => hold.settle(tokensOf(recorder.attempts, tokens, gateway.limits))),
-    )
+    const using = (hold: TokenHold): Effect.Effect<A, GatewayError> => {
+      recorder.tokenLimit = hold.state
+      const settle = Effect.sync(() => hold.settle(tokensOf(recorder.attempts, tokens, gateway.limits)))
+      return Effect.onExit(attempted, () => settle)
+    }
+    const taken = Effect.mapErrorEager(rateLimits.takeTokens(principal.limits, tokens), (refusal) => {
+      recorder.tokenLimit = refusal.state
+      return fromRateLimit(refusal, inputTokensOf(task))
+    })
+    // Tokens of a request that is interrupted right here come back as any that were used do: by and by.
+    return Effect.flatMapEager(taken, using)
   }
 
   /** Plans and attempts. No answer: a dry run. */

@@ -28,7 +28,7 @@ interface Entered {
 }
 
 /** Tokens that are in use until it is known how many were. */
-interface TokenHold {
+export interface TokenHold {
   /** Where the limit of tokens stands that has the least left. */
   readonly state: RateLimitState | undefined
   /** Says how many tokens it came to; undefined: nobody knows, and they stay in use. Again it does nothing. */
@@ -53,14 +53,14 @@ export class RateLimits extends Context.Service<
     readonly enter: (subjects: ReadonlyArray<Subject>) => Effect.Effect<Entered, RateLimited>
     /** Tells whether any of them limits tokens. */
     readonly limitsTokens: (subjects: ReadonlyArray<Subject>) => boolean
-    /** Takes tokens from the limits of all subjects. Runs uninterruptibly, and what it returns must be settled. */
+    /** Takes tokens from the limits of all subjects, which must be settled; like `enter`. */
     readonly takeTokens: (
       subjects: ReadonlyArray<Subject>,
       tokens: number,
     ) => Effect.Effect<TokenHold, RateLimited>
     /** Tells whether a model, `provider/model`, has limits. */
     readonly limitsModel: (model: string) => boolean
-    /** Takes one call, its tokens and a place in flight from a model's limits; like `takeTokens`. */
+    /** Takes one call, its tokens and a place in flight from a model's limits, which must be settled. To run uninterruptibly. */
     readonly takeModel: (model: string, tokens: number) => Effect.Effect<TokenHold, RateLimited>
   }
 >()("gateway/limits/RateLimits") {
@@ -201,11 +201,10 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
       return Effect.mapEager(taken(limits.door, 1), () => entered(limits))
     },
     limitsTokens: (subjects) => of(subjects).tokens.length > 0,
-    takeTokens: (subjects, tokens) =>
-      Effect.suspend(() => {
-        const limits = of(subjects).tokens
-        return Effect.map(taken(limits, tokens), () => holding(limits, tokens, nothing))
-      }),
+    takeTokens: (subjects, tokens) => {
+      const limits = of(subjects).tokens
+      return Effect.mapEager(taken(limits, tokens), () => holding(limits, tokens, nothing))
+    },
     limitsModel: (model) => models.has(model),
     takeModel: (model, tokens) => Effect.suspend(() => takeModel(model, tokens)),
   })
