@@ -31,7 +31,7 @@ export type ProviderErrorKind =
   | "client_deadline" // the client's own deadline passed, too early to hold it against the provider
   | "client_too_slow" // our client did not take what the provider sent: none of the provider's doing
   | "reset" // connection lost after the request was sent: may have been billed
-  | "held_back" // never sent: it may cost more than a budget has left
+  | "held_back" // never sent: a budget or a limit of ours does not let it through
 
 /**
  * Who has to act so that the same request succeeds: its client, nobody (the content is what it is), nobody as long as
@@ -135,8 +135,6 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly unsent?: true
   /** True where what is used up is a quota of this model alone. */
   readonly modelOnly?: true
-  /** A limit of our own for the model, because of which it was not asked, as a client is told of it. */
-  readonly limited?: GatewayError
   /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}

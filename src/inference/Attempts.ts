@@ -27,7 +27,7 @@ import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders, fromRateLimit } from "./failures.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
-import { Reservations } from "./Reservations.ts"
+import { heldBack, Reservations } from "./Reservations.ts"
 import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import { tokenBoundOf, tokensOf } from "./tokens-of.ts"
@@ -206,7 +206,7 @@ const make = Effect.gen(function* () {
       const tokens = tokenBoundOf(asking.task, candidate.model, gateway.limits)
       return Effect.acquireUseRelease(
         Effect.mapError(rateLimits.takeModel(candidate.key, tokens), (refusal) => {
-          const error = aboveLimit(candidate, fromRateLimit(refusal, inputTokensOf(asking.task)))
+          const error = heldBack(candidate, fromRateLimit(refusal, inputTokensOf(asking.task)))
           request.failures.push(error)
           return error
         }),
@@ -439,17 +439,6 @@ const atItsBound = ({ provider, model }: Candidate): ProviderError =>
     model: model.name,
     retryAfterMs: 1_000,
     detail: "as many calls in flight as one candidate may have",
-  })
-
-/** Stands for a candidate that was not asked, as its model is at a limit of ours. */
-const aboveLimit = ({ provider, model }: Candidate, limited: GatewayError): ProviderError =>
-  new ProviderError({
-    kind: "tier_unavailable",
-    provider: provider.name,
-    model: model.name,
-    unsent: true,
-    limited,
-    ...(limited.retryAfterMs !== undefined && { retryAfterMs: limited.retryAfterMs }),
   })
 
 /** Teaches the router what an attempt showed; one that the client or a defect ended shows nothing. */

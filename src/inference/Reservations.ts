@@ -3,6 +3,7 @@ import type { BudgetExceeded } from "../budgets/Accounts.ts"
 import type { RequestBudgets } from "../budgets/Budgets.ts"
 import type { Reservation } from "../budgets/Spending.ts"
 import { costOf } from "../catalog/cost.ts"
+import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
 import { inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
@@ -108,8 +109,6 @@ const fittingTokens = (
   return perToken === 0 || leftNanoUsd <= input ? 0 : Math.floor((leftNanoUsd - input) / perToken)
 }
 
-const heldBack = (
-  { model, provider }: Candidate,
-  refusal: ReturnType<typeof fromBudgetExceeded>,
-): ProviderError =>
+/** Stands for a call that was not made, since a budget or a limit of ours does not let it through. */
+export const heldBack = ({ model, provider }: Candidate, refusal: GatewayError): ProviderError =>
   new ProviderError({ kind: "held_back", provider: provider.name, model: model.name, refusal })

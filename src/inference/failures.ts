@@ -188,12 +188,8 @@ const clientDeadline = new GatewayError({
 export const fromProviders = (all: ReadonlyArray<ProviderError>): GatewayError => {
   // What was never sent explains a request only where nothing was.
   const failures = all.filter(({ refusal }) => refusal === undefined)
-  const held = all.at(-1)?.refusal
-  if (failures.length === 0 && held !== undefined) return held
   const last = failures.at(-1)
-  if (last === undefined) return timedOut()
-  const limited = failures.flatMap(({ limited }) => limited ?? [])
-  if (limited.length === failures.length) return soonest(limited)
+  if (last === undefined) return soonest(all.flatMap(({ refusal }) => refusal ?? []))
   if (last.kind === "client_deadline") return clientDeadline
   const retryAfterMs = Math.min(
     // Whatever a provider says, by then it is asked again.
@@ -214,7 +210,7 @@ export const fromProviders = (all: ReadonlyArray<ProviderError>): GatewayError =
   return ourTrouble(last.kind, targets.size > 1, retryAfterMs)
 }
 
-/** Of limits of our own that kept the request from every model, returns the one that is over first. */
+/** Of budgets and limits of our own that kept the request from every model, returns the one that is over first. */
 const soonest = (limited: ReadonlyArray<GatewayError>): GatewayError => {
   const [first = timedOut(), ...others] = limited
   const waitOf = ({ final, retryAfterMs = 0 }: GatewayError) =>
