@@ -1,7 +1,7 @@
 import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import { problem } from "./Problem.ts"
 
-/** Lets only the bearer of an admin token through. It stands before everything else that reads the request. */
+/** Lets only the bearer of an admin token through, and one that is a viewer only to what is read. It stands before everything else that reads the request. */
 export class AdminAuth extends HttpApiMiddleware.Service<AdminAuth>()("gateway/api/AdminAuth", {
   security: {
     adminToken: HttpApiSecurity.http({ scheme: "bearer" }).pipe(
@@ -10,5 +10,5 @@ export class AdminAuth extends HttpApiMiddleware.Service<AdminAuth>()("gateway/a
       ),
     ),
   },
-  error: [problem(400), problem(401)],
+  error: [problem(400), problem(401), problem(403)],
 }) {}

@@ -1,4 +1,4 @@
-import { Clock, Context, Data, Duration, Effect, Layer, Redacted } from "effect"
+import { Clock, Context, Data, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { jwtVerify, SignJWT } from "jose"
 import { Settings } from "../config/Settings.ts"
 
@@ -6,6 +6,21 @@ export class AdminTokenInvalid extends Data.TaggedError("AdminTokenInvalid") {}
 
 /** A token that lives longer is neither issued nor accepted, whoever signed it. */
 export const MAX_ADMIN_TOKEN_TTL = Duration.days(30)
+
+/** What the bearer of an admin token may do; a viewer changes nothing. */
+export const ADMIN_ROLES = ["admin", "viewer"] as const
+
+/** Who or what a token is for, on one line; the audit shows it. */
+export const OperatorName = Schema.NonEmptyString.check(
+  Schema.isMaxLength(128),
+  Schema.isPattern(/^[^\p{Cc}\p{Cs}\p{Zl}\p{Zp}]*$/u, { message: "Expected no control characters" }),
+)
+
+/** The bearer of an admin token. */
+export interface Operator {
+  readonly name: string
+  readonly role: (typeof ADMIN_ROLES)[number]
+}
 
 const ALGORITHM = "HS256"
 const ISSUER = "llm-gateway"
@@ -17,14 +32,15 @@ const CLOCK_TOLERANCE_SECONDS = 30
 
 /**
  * Admin JWTs: HS256 from `ADMIN_JWT_SECRET`, fixed algorithm list, issuer, audience, subject, `iat` and `exp`
- * required. Headers that name keys (`kid`, `jku`, `jwk`, `x5u`) are never looked at; `crit` is refused.
+ * required. Headers that name keys (`kid`, `jku`, `jwk`, `x5u`) are never looked at; `crit` is refused. A token without
+ * `role` is an admin's, one without `name` is called by its subject: so were those of the version before.
  */
 export class AdminTokens extends Context.Service<
   AdminTokens,
   {
     /** `ttl` is cut to between one second and `MAX_ADMIN_TOKEN_TTL`. */
-    readonly issue: (ttl: Duration.Duration) => Effect.Effect<Redacted.Redacted>
-    readonly verify: (token: string) => Effect.Effect<void, AdminTokenInvalid>
+    readonly issue: (ttl: Duration.Duration, operator?: Operator) => Effect.Effect<Redacted.Redacted>
+    readonly verify: (token: string) => Effect.Effect<Operator, AdminTokenInvalid>
   }
 >()("gateway/auth/AdminTokens") {
   static readonly layer = Layer.effect(
@@ -34,11 +50,14 @@ export class AdminTokens extends Context.Service<
       const key = new TextEncoder().encode(Redacted.value(adminJwtSecret))
       const maxTtlSeconds = Duration.toSeconds(MAX_ADMIN_TOKEN_TTL)
 
-      const issue = Effect.fn("AdminTokens.issue")(function* (ttl: Duration.Duration) {
+      const issue = Effect.fn("AdminTokens.issue")(function* (
+        ttl: Duration.Duration,
+        { name, role }: Operator = UNNAMED,
+      ) {
         const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
         const seconds = Math.min(Math.max(Math.floor(Duration.toSeconds(ttl)), 1), maxTtlSeconds)
         const token = yield* Effect.promise(() =>
-          new SignJWT()
+          new SignJWT({ name, role })
             .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
             .setIssuer(ISSUER)
             .setAudience(AUDIENCE)
@@ -68,8 +87,10 @@ export class AdminTokens extends Context.Service<
           catch: () => new AdminTokenInvalid(),
         })
         const { iat, exp } = payload
+        const operator = decodeOperator(payload)
         if (
           protectedHeader.crit !== undefined ||
+          operator._tag === "None" ||
           iat === undefined ||
           exp === undefined ||
           iat > nowMs / 1000 + CLOCK_TOLERANCE_SECONDS ||
@@ -77,9 +98,20 @@ export class AdminTokens extends Context.Service<
         ) {
           return yield* new AdminTokenInvalid()
         }
+        return operator.value
       })
 
       return AdminTokens.of({ issue, verify })
     }),
   )
 }
+
+/** The bearer of a token that says nothing of who that is. */
+const UNNAMED: Operator = { name: SUBJECT, role: "admin" }
+
+const decodeOperator = Schema.decodeUnknownOption(
+  Schema.Struct({
+    name: OperatorName.pipe(Schema.withDecodingDefaultKey(Effect.succeed(UNNAMED.name))),
+    role: Schema.Literals(ADMIN_ROLES).pipe(Schema.withDecodingDefaultKey(Effect.succeed(UNNAMED.role))),
+  }),
+)

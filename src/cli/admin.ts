@@ -1,12 +1,21 @@
-import { Console, DateTime, Duration, Effect, Redacted } from "effect"
+import { Console, DateTime, Duration, Effect, Option, Redacted } from "effect"
 import { Command, Flag } from "effect/cli"
-import { AdminTokens, MAX_ADMIN_TOKEN_TTL } from "../auth/AdminTokens.ts"
+import { ADMIN_ROLES, AdminTokens, MAX_ADMIN_TOKEN_TTL, OperatorName } from "../auth/AdminTokens.ts"
 import { durationFlag } from "./duration.ts"
 import { root } from "./root.ts"
 
 const token = Command.make(
   "token",
   {
+    name: Flag.String("name").pipe(
+      Flag.withDescription("Who or what the token is for"),
+      Flag.withSchema(OperatorName),
+      Flag.optional,
+    ),
+    role: Flag.Literals("role", ADMIN_ROLES).pipe(
+      Flag.withDescription("admin, or viewer, which may only read"),
+      Flag.withDefault("admin" as const),
+    ),
     ttl: durationFlag("ttl").pipe(
       Flag.withDescription("Lifetime, such as 15m or 12h; at most 30d"),
       Flag.filter(
@@ -16,11 +25,12 @@ const token = Command.make(
       Flag.withDefault(Duration.hours(1)),
     ),
   },
-  Effect.fn(function* ({ ttl }) {
+  Effect.fn(function* ({ name: given, role, ttl }) {
     const { json } = yield* root
-    const token = Redacted.value(yield* (yield* AdminTokens).issue(ttl))
+    const name = Option.getOrElse(given, () => "admin")
+    const token = Redacted.value(yield* (yield* AdminTokens).issue(ttl, { name, role }))
     const expiresAt = DateTime.formatIso(DateTime.addDuration(yield* DateTime.now, ttl))
-    yield* Console.log(json ? JSON.stringify({ token, expires_at: expiresAt }) : token)
+    yield* Console.log(json ? JSON.stringify({ token, name, role, expires_at: expiresAt }) : token)
   }),
 ).pipe(Command.withDescription("Print a JWT for the analytics and admin routes"))
 

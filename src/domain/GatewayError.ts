@@ -27,6 +27,7 @@ export const errorCatalogue = {
   invalid_api_key: { status: 401, final: true, title: "The API key is not valid" },
   invalid_admin_token: { status: 401, final: true, title: "The admin token is not valid" },
   model_not_allowed: { status: 403, final: true, title: "This API key may not use the model" },
+  admin_role_required: { status: 403, final: true, title: "This admin token may only read" },
   not_found: { status: 404, final: true, title: "Nothing is here" },
   model_not_found: { status: 404, final: true, title: "No provider serves the model" },
   provider_not_found: { status: 404, final: true, title: "There is no such provider" },

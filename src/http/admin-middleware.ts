@@ -3,9 +3,9 @@ import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { AdminAuth } from "../api/AdminAuth.ts"
 import { JsonBody, SchemaErrors } from "../api/RequestChecks.ts"
-import { AdminTokens } from "../auth/AdminTokens.ts"
+import { AdminTokens, type Operator } from "../auth/AdminTokens.ts"
 import { Settings } from "../config/Settings.ts"
-import type { GatewayError } from "../domain/GatewayError.ts"
+import { GatewayError } from "../domain/GatewayError.ts"
 import { keptBody, readJson } from "./body.ts"
 import { adminToken } from "./credentials.ts"
 import { invalidRequest } from "./decode.ts"
@@ -16,21 +16,40 @@ type Request = HttpServerRequest.HttpServerRequest
 /** Goes on to `answer` when the check passes, and answers its error otherwise. */
 const after = <A, E, R>(
   check: (request: Request) => Effect.Effect<unknown, GatewayError>,
-  answer: Effect.Effect<A, E, R>,
+  answer: () => Effect.Effect<A, E, R>,
 ) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.matchEffect(check(request), {
       onFailure: (error) => Effect.succeed(errorResponse(error, request)),
-      onSuccess: () => answer,
+      onSuccess: answer,
     }),
   )
+
+/** Passes who may change something, and everybody on a route that changes nothing. */
+const mayAsk = ({ role }: Operator, method: string): Effect.Effect<void, GatewayError> =>
+  role === "admin" || method === "GET"
+    ? Effect.void
+    : Effect.fail(
+        new GatewayError({
+          code: "admin_role_required",
+          detail: `A token with the role ${role} may only read. Issue one with: llm-gateway admin token --role admin`,
+        }),
+      )
 
 const adminAuth = Layer.effect(
   AdminAuth,
   Effect.gen(function* () {
     const tokens = yield* AdminTokens
     // Not the library's credential, which is of the first of two Authorization lines.
-    return AdminAuth.of({ adminToken: (answer) => after((request) => adminToken(request, tokens), answer) })
+    return AdminAuth.of({
+      // By the method that the route has, so that a new one cannot forget it.
+      adminToken: (answer, { endpoint }) =>
+        after(
+          (request) =>
+            Effect.tap(adminToken(request, tokens), (operator) => mayAsk(operator, endpoint.method)),
+          () => answer,
+        ),
+    })
   }),
 )
 
@@ -50,7 +69,7 @@ const jsonBody = Layer.effect(
       after(
         (request) =>
           Effect.flatMap(keptBody(request, maxBodyBytes), (bytes) => Effect.fromResult(readJson(bytes))),
-        answer,
+        () => answer,
       ),
     )
   }),

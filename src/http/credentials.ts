@@ -1,7 +1,7 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Result } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import type { AdminTokens } from "../auth/AdminTokens.ts"
+import type { AdminTokens, Operator } from "../auth/AdminTokens.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 
 /**
@@ -44,11 +44,11 @@ export const apiKey = (request: HttpServerRequest.HttpServerRequest): Result.Res
   return oneOf([...rawHeader(request, "x-api-key"), ...bearerTokens(request)], "X-API-Key and Authorization")
 }
 
-/** Passes for the bearer of a valid admin token. */
+/** Returns the bearer of a valid admin token. */
 export const adminToken = (
   request: HttpServerRequest.HttpServerRequest,
   tokens: AdminTokens["Service"],
-): Effect.Effect<void, GatewayError> =>
+): Effect.Effect<Operator, GatewayError> =>
   Effect.flatMap(Effect.fromResult(oneOf(bearerTokens(request), "Authorization")), (token) =>
     Effect.mapError(
       tokens.verify(token),

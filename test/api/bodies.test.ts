@@ -228,12 +228,12 @@ describe("errors", () => {
     ["post", "/v1/responses/compact", [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504]],
     ["get", "/v1/models", [400, 401, 500, 503]],
     ["get", "/v1/models/{model}", [400, 401, 404, 500, 503]],
-    ["get", "/admin/keys", [400, 401, 500, 503]],
-    ["post", "/admin/keys", [400, 401, 413, 415, 500, 503]],
-    ["get", "/admin/keys/{id}", [400, 401, 404, 500, 503]],
-    ["post", "/admin/keys/{id}/rotate", [400, 401, 404, 409, 413, 415, 500, 503]],
-    ["post", "/admin/keys/{id}/revoke", [400, 401, 404, 500, 503]],
-    ["get", "/analytics/requests", [400, 401, 500, 503]],
+    ["get", "/admin/keys", [400, 401, 403, 500, 503]],
+    ["post", "/admin/keys", [400, 401, 403, 413, 415, 500, 503]],
+    ["get", "/admin/keys/{id}", [400, 401, 403, 404, 500, 503]],
+    ["post", "/admin/keys/{id}/rotate", [400, 401, 403, 404, 409, 413, 415, 500, 503]],
+    ["post", "/admin/keys/{id}/revoke", [400, 401, 403, 404, 500, 503]],
+    ["get", "/analytics/requests", [400, 401, 403, 500, 503]],
   ])("of %s %s are these", (method, path, expected) => {
     assert.deepStrictEqual(statuses(path, method), expected)
   })

@@ -53,6 +53,13 @@ const refused: Record<string, string> = {
   "lives longer than the maximum": sign({ ...claims, exp: START_SECONDS + 30 * DAY + 1 }),
   "an unknown critical header": sign(claims, { alg: "HS256", crit: ["x"], x: 1 }),
   "a known critical header": sign(claims, { alg: "HS256", crit: ["b64"], b64: true }),
+  "an unknown role": sign({ ...claims, role: "owner" }),
+  "a role that is no text": sign({ ...claims, role: ["admin"] }),
+  "no role, said so": sign({ ...claims, role: null }),
+  "a name that is no text": sign({ ...claims, name: 7 }),
+  "an empty name": sign({ ...claims, name: "" }),
+  "a name of more than one line": sign({ ...claims, name: "a\nb" }),
+  "a name that is too long": sign({ ...claims, name: "x".repeat(129) }),
   "a valid token in 5 kB of claims": sign({ ...claims, padding: "x".repeat(5_000) }),
 }
 
@@ -87,6 +94,18 @@ describe("admin tokens", () => {
       Effect.map(verify(token), (exit) => assert.isTrue(Exit.isSuccess(exit))),
     )
   }
+
+  it.effect("says whose it is; one of the version before, without a role, is an admin's", () =>
+    Effect.gen(function* () {
+      assert.deepStrictEqual(yield* verify(sign(claims)), Exit.succeed({ name: "admin", role: "admin" }))
+      const viewer = { name: "grafana", role: "viewer" } as const
+      assert.deepStrictEqual(yield* verify(sign({ ...claims, ...viewer })), Exit.succeed(viewer))
+      yield* TestClock.setTime(START_SECONDS * 1000)
+      const tokens = yield* AdminTokens
+      const issued = yield* tokens.issue(Duration.minutes(1), viewer)
+      assert.deepStrictEqual(yield* tokens.verify(Redacted.value(issued)), viewer)
+    }).pipe(Effect.provide(Tokens)),
+  )
 
   it.effect("an issued token works until its ttl ends, to the second", () =>
     Effect.gen(function* () {

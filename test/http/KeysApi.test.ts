@@ -108,7 +108,10 @@ const services = Layer.mergeAll(
   }),
   Layer.succeed(AdminTokens, {
     issue: () => Effect.die("no test issues a token"),
-    verify: (token) => (token === "operator" ? Effect.void : Effect.fail(new AdminTokenInvalid())),
+    verify: (token) =>
+      token === "operator"
+        ? Effect.succeed({ name: "Ada", role: "admin" as const })
+        : Effect.fail(new AdminTokenInvalid()),
   }),
 )
 

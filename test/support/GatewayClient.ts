@@ -1,5 +1,5 @@
 import { Duration, Effect, Layer, Redacted } from "effect"
-import { AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { AdminTokens, type Operator } from "../../src/auth/AdminTokens.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { eventually } from "./process-watch.ts"
 
@@ -57,8 +57,8 @@ export class GatewayClient {
   }
 }
 
-export const issueAdminToken = (secret = ADMIN_JWT_SECRET): Promise<string> =>
-  AdminTokens.use((tokens) => tokens.issue(Duration.hours(1))).pipe(
+export const issueAdminToken = (secret = ADMIN_JWT_SECRET, operator?: Operator): Promise<string> =>
+  AdminTokens.use((tokens) => tokens.issue(Duration.hours(1), operator)).pipe(
     Effect.map(Redacted.value),
     Effect.provide(
       AdminTokens.layer.pipe(Layer.provide(Settings.layerTest({ adminJwtSecret: Redacted.make(secret) }))),
