@@ -1,5 +1,6 @@
 import { HttpApi, OpenApi } from "effect/http-api"
 import { AnalyticsApi } from "./AnalyticsApi.ts"
+import { AuditApi } from "./AuditApi.ts"
 import { BudgetsApi } from "./BudgetsApi.ts"
 import { ChatCompletionChunk } from "./chat-completions.ts"
 import { InferApi, InferStreamEvent } from "./InferApi.ts"
@@ -22,6 +23,7 @@ export class AdminApi extends make()
   .add(KeysApi)
   .add(TeamsApi)
   .add(BudgetsApi)
+  .add(AuditApi)
   .add(ProvidersApi)
   .add(SystemApi) {}
 
@@ -32,6 +34,7 @@ export class GatewayApi extends make()
   .add(MessagesApi)
   .add(ResponsesApi)
   .add(AnalyticsApi)
+  .add(AuditApi)
   .add(KeysApi)
   .add(TeamsApi)
   .add(BudgetsApi)

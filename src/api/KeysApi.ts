@@ -147,6 +147,9 @@ const key = {
   expiresAt: Schema.NullOr(Timestamp),
   revokedAt: Schema.NullOr(Timestamp),
   previousSecretUntil: Schema.NullOr(Timestamp),
+  parentId: Schema.NullOr(Schema.String).annotate({
+    description: "The key that issued it; null for those that operators made",
+  }),
 }
 
 const wireNamesOfKey = {
@@ -154,6 +157,7 @@ const wireNamesOfKey = {
   createdAt: "created_at",
   revokedAt: "revoked_at",
   previousSecretUntil: "previous_secret_until",
+  parentId: "parent_id",
 } as const
 
 /** An API key as the admin routes and the command line's `--json` print it. */

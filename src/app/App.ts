@@ -1,5 +1,7 @@
 import { Effect, Latch, Layer } from "effect"
 import { Analytics } from "../analytics/Analytics.ts"
+import { CurrentActor } from "../audit/Actor.ts"
+import { Audit } from "../audit/Audit.ts"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
 import { Authenticator } from "../auth/Authenticator.ts"
@@ -8,6 +10,7 @@ import { Teams } from "../auth/Teams.ts"
 import { Alerts } from "../budgets/Alerts.ts"
 import { BudgetBook } from "../budgets/BudgetBook.ts"
 import { Budgets } from "../budgets/Budgets.ts"
+import { commandLineActor } from "../cli/command-line-actor.ts"
 import { Settings } from "../config/Settings.ts"
 import { Database } from "../database/Database.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
@@ -109,7 +112,7 @@ const endpoints = InferenceEndpoints.layer.pipe(
 
 /** Everything that serves requests, from the database up to the open port. */
 const service = Server.layer.pipe(
-  Layer.provide(Analytics.layer.pipe(Layer.provide(readPool))),
+  Layer.provide(Layer.merge(Analytics.layer, Audit.layer).pipe(Layer.provide(readPool))),
   Layer.provide([LargeBodies.layer, Refusals.layer, Uploads.layer]),
   Layer.provideMerge(endpoints),
   Layer.provideMerge(AdminTokens.layer),
@@ -161,17 +164,27 @@ const running = Effect.gen(function* () {
     Effect.andThen(schemaReady.open),
     Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
     Effect.andThen(welcome),
-    Effect.andThen(Effect.raceFirst(upkeep.run, schema.watch)),
+    Effect.andThen(Effect.raceAllFirst([upkeep.run, schema.watch])),
   )
   return yield* Effect.raceFirst(started, database.stopped)
 })
+
+/** Whoever runs a command is the actor of what it changes. */
+const commandActor = Layer.sync(CurrentActor, commandLineActor)
 
 /** For commands: the same database, also that of a gateway running beside, with an up-to-date schema. */
 export const operatorKeys = Layer.mergeAll(ApiKeys.layer, Teams.layer, BudgetBook.layer).pipe(
   Layer.provide(keyPool),
   Layer.provide(Layer.effectDiscard(migrateDatabase)),
   Layer.provide(Database.layerClient),
-  Layer.provideMerge(Settings.layer),
+  Layer.provideMerge(Layer.merge(Settings.layer, commandActor)),
+)
+
+export const operatorAudit = Audit.layer.pipe(
+  Layer.provide(readPool),
+  Layer.provide(Layer.effectDiscard(migrateDatabase)),
+  Layer.provide(Database.layerClient),
+  Layer.provide(Settings.layer),
 )
 
 export const operatorDatabase = Database.layerClient.pipe(Layer.provide(Settings.layer))
@@ -181,6 +194,8 @@ export const operatorLedger = Database.layerPool({
   applicationName: "llm-gateway command",
   maxConnections: 1,
   statementTimeoutMs: 60_000,
-}).pipe(Layer.provide(Database.layerClient), Layer.provideMerge(Settings.layer))
+}).pipe(Layer.provide(Database.layerClient), Layer.provideMerge(Layer.merge(Settings.layer, commandActor)))
 
-export const operatorTokens = AdminTokens.layer.pipe(Layer.provideMerge(Settings.layer))
+export const operatorTokens = AdminTokens.layer.pipe(
+  Layer.provideMerge(Layer.merge(Settings.layer, commandActor)),
+)

@@ -1,5 +1,6 @@
 import { Command } from "effect/cli"
 import { admin } from "../cli/admin.ts"
+import { audit } from "../cli/audit.ts"
 import { budgets } from "../cli/budgets.ts"
 import { config } from "../cli/config.ts"
 import { costs } from "../cli/costs.ts"
@@ -14,7 +15,14 @@ import { explain } from "../cli/route.ts"
 import { replay } from "../cli/route-replay.ts"
 import { teams } from "../cli/teams.ts"
 import { Settings } from "../config/Settings.ts"
-import { operatorDatabase, operatorKeys, operatorLedger, operatorTokens, serve } from "./App.ts"
+import {
+  operatorAudit,
+  operatorDatabase,
+  operatorKeys,
+  operatorLedger,
+  operatorTokens,
+  serve,
+} from "./App.ts"
 
 const serveCommand = Command.make("serve", {}, () => serve).pipe(
   Command.withDescription("Run the gateway; what `npm start` does"),
@@ -35,6 +43,7 @@ export const commands = root.pipe(
     teams.pipe(Command.provide(operatorKeys)),
     budgets.pipe(Command.provide(operatorKeys)),
     admin.pipe(Command.provide(operatorTokens)),
+    audit.pipe(Command.provide(operatorAudit)),
     providers.pipe(Command.provide(operatorTokens)),
     route,
     prices.pipe(Command.provide(Settings.layer)),

@@ -48,7 +48,7 @@ export const welcome = Effect.gen(function* () {
   const { keys: existing } = yield* keys.list({ limit: 1 })
   if (existing.length > 0) return
   const { secret } = yield* keys.create({ name: "demo" })
-  const token = yield* (yield* AdminTokens).issue(DEMO_TOKEN_TTL)
+  const token = yield* (yield* AdminTokens).issue(DEMO_TOKEN_TTL, { name: "first start", role: "admin" })
   const until = DateTime.formatIso(DateTime.addDuration(yield* DateTime.now, DEMO_TOKEN_TTL))
   const credentials = `  API key      ${Redacted.value(secret)}
   admin token  ${Redacted.value(token)}  (until ${until})

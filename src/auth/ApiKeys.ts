@@ -1,14 +1,22 @@
 import { randomBytes } from "node:crypto"
-import { Context, Data, type DateTime, Effect, Layer, Redacted, Schema } from "effect"
+import { Context, Data, type DateTime, Effect, Layer, type Redacted, Schema } from "effect"
 import { SqlClient, SqlError, type Statement } from "effect/sql"
-import { type BudgetState, deleteBudgets, putBudgetOfKey, readBudgetsOf } from "../budgets/budget-rows.ts"
+import { audited } from "../audit/audited.ts"
+import {
+  type BudgetState,
+  deleteBudgets,
+  putBudgetOfKey,
+  readBudgetsOf,
+  statedBudget,
+} from "../budgets/budget-rows.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { decodeRows } from "../database/decode-rows.ts"
 import { failureCode } from "../database/failure-code.ts"
-import { formatApiKey, generateApiKeyId, generateApiKeySecret } from "../domain/ApiKeyFormat.ts"
+import { generateApiKeyId } from "../domain/ApiKeyFormat.ts"
 import type { BudgetPeriod } from "../domain/Budget.ts"
 import { MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { KeyId } from "../domain/Ids.ts"
+import { newSecret } from "./new-secret.ts"
 import { SecretHasher } from "./SecretHasher.ts"
 import { type TeamNotFound, teamNotFound } from "./team-not-found.ts"
 
@@ -30,6 +38,8 @@ export interface ApiKey {
   readonly revokedAt: DateTime.Utc | null
   /** The end of the previous secret, while a rotation's grace period runs. */
   readonly previousSecretUntil: DateTime.Utc | null
+  /** The key that issued it; null for those that operators made. */
+  readonly parentId: KeyId | null
 }
 
 /** What operators say of a key. */
@@ -131,17 +141,10 @@ export class ApiKeys extends Context.Service<
         created_at AS "createdAt",
         expires_at AS "expiresAt",
         revoked_at AS "revokedAt",
-        CASE WHEN previous_secret_until > now() THEN previous_secret_until END AS "previousSecretUntil"`)
+        CASE WHEN previous_secret_until > now() THEN previous_secret_until END AS "previousSecretUntil",
+        parent_id AS "parentId"`)
 
-      const newSecret = Effect.gen(function* () {
-        const secret = generateApiKeySecret(randomBytes)
-        return { secret, hash: yield* Effect.mapError(hasher.hash(secret), () => new ApiKeysBusy()) }
-      })
-
-      const issued = (key: ApiKey, secret: string): IssuedKey => ({
-        key,
-        secret: Redacted.make(formatApiKey({ id: key.id, secret })),
-      })
+      const secretFor = (id: KeyId) => Effect.mapError(newSecret(hasher, id), () => new ApiKeysBusy())
 
       const withBudgets = Effect.fnUntraced(function* (rows: ReadonlyArray<typeof row.Type>) {
         if (rows.length === 0) return []
@@ -154,6 +157,25 @@ export class ApiKeys extends Context.Service<
       const keysOf = <E>(statement: Effect.Effect<ReadonlyArray<unknown>, E>) =>
         Effect.flatMap(decodeKeys(statement), withBudgets)
 
+      /** Finds a key that nobody else changes until the transaction ends. */
+      const hold = (id: string) =>
+        keysOf(sql`SELECT ${columns} FROM api_keys WHERE id = ${id} FOR NO KEY UPDATE`)
+
+      /** Makes an audited change of one key; `updated` returns its row, or nothing. */
+      const change = (
+        action: string,
+        id: string,
+        updated: Effect.Effect<ReadonlyArray<unknown>, SqlError.SqlError>,
+        also: object = {},
+      ) => {
+        const changed = Effect.gen(function* () {
+          const [before] = yield* hold(id)
+          const [key] = yield* keysOf(updated)
+          return before && key && { before: seen(before), after: { ...seen(key), ...also }, key }
+        })
+        return Effect.map(answered(audited(sql, { action, subject: id }, changed)), (made) => made?.key)
+      }
+
       /** Returns the keys of a statement that may name a team. */
       const inTeam = <A, E>(
         team: string | null | undefined,
@@ -165,7 +187,7 @@ export class ApiKeys extends Context.Service<
 
       const create: ApiKeys["Service"]["create"] = Effect.fn("ApiKeys.create")(function* (options) {
         const id = KeyId.make(generateApiKeyId(randomBytes))
-        const { secret, hash } = yield* newSecret
+        const { secret, hash } = yield* secretFor(id)
         const values = assignments(sql, options)
         const created = Effect.gen(function* () {
           yield* sql`
@@ -173,9 +195,12 @@ export class ApiKeys extends Context.Service<
             VALUES (${id}, ${hash}, ${sql.csv(values.map(({ value }) => value))})`
           if (options.budget !== undefined) yield* putBudget(id, options.budget)
           const [key] = yield* keysOf(sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`)
-          return key ?? (yield* Effect.die("a key was written and is not there"))
+          if (key === undefined) return yield* Effect.die("a key was written and is not there")
+          return { before: null, after: seen(key), key }
         })
-        return issued(yield* answered(inTeam(options.team, sql.withTransaction(created))), secret)
+        const write = audited(sql, { action: "key.create", subject: id }, created)
+        const { key } = yield* answered(inTeam(options.team, write))
+        return { key, secret }
       })
 
       const set: ApiKeys["Service"]["set"] = Effect.fn("ApiKeys.set")((id, changes) => {
@@ -183,7 +208,7 @@ export class ApiKeys extends Context.Service<
         const values = assignments(sql, changes)
         const selected = sql`SELECT ${columns} FROM api_keys WHERE id = ${id}`
         const changed = Effect.gen(function* () {
-          const [before] = isKeyId(id) ? yield* decodeKeys(sql`${selected} FOR NO KEY UPDATE`) : []
+          const [before] = isKeyId(id) ? yield* hold(id) : []
           if (before === undefined) return yield* new ApiKeyNotFound({ id })
           if (before.revokedAt !== null) return yield* new ApiKeyRevoked({ id })
           if (values.length > 0) {
@@ -199,9 +224,12 @@ export class ApiKeys extends Context.Service<
             }
           }
           const [key] = yield* keysOf(selected)
-          return key ?? (yield* new ApiKeyNotFound({ id }))
+          return key === undefined
+            ? yield* new ApiKeyNotFound({ id })
+            : { before: seen(before), after: seen(key), key }
         })
-        return answered(inTeam(changes.team, sql.withTransaction(changed)))
+        const write = audited(sql, { action: "key.set", subject: id }, changed)
+        return Effect.map(answered(inTeam(changes.team, write)), ({ key }) => key)
       })
 
       const list: ApiKeys["Service"]["list"] = Effect.fn("ApiKeys.list")(function* ({ limit, cursor }) {
@@ -227,8 +255,9 @@ export class ApiKeys extends Context.Service<
 
       const rotate: ApiKeys["Service"]["rotate"] = Effect.fn("ApiKeys.rotate")(function* (id, { graceMs }) {
         // Before bcrypt is spent on a key that cannot be rotated.
-        if ((yield* show(id)).revokedAt !== null) return yield* new ApiKeyRevoked({ id })
-        const { secret, hash } = yield* newSecret
+        const shown = yield* show(id)
+        if (shown.revokedAt !== null) return yield* new ApiKeyRevoked({ id })
+        const { secret, hash } = yield* secretFor(shown.id)
         const grace = Math.min(Math.max(graceMs, 0), MAX_GRACE_MS) / 1000
         const updated = sql`
           UPDATE api_keys SET
@@ -237,16 +266,16 @@ export class ApiKeys extends Context.Service<
             secret_hash = ${hash}
           WHERE id = ${id} AND revoked_at IS NULL
           RETURNING ${columns}`
-        const [key] = yield* answered(keysOf(updated))
-        return key === undefined ? yield* new ApiKeyRevoked({ id }) : issued(key, secret)
+        // Nothing else tells the new secret from the old one.
+        const key = yield* change("key.rotate", id, updated, { newSecret: true })
+        return key === undefined ? yield* new ApiKeyRevoked({ id }) : { key, secret }
       })
 
       const revoke: ApiKeys["Service"]["revoke"] = Effect.fn("ApiKeys.revoke")(function* (id) {
         if (!isKeyId(id)) return yield* new ApiKeyNotFound({ id })
         const updated = sql`
           UPDATE api_keys SET revoked_at = coalesce(revoked_at, now()) WHERE id = ${id} RETURNING ${columns}`
-        const [key] = yield* answered(keysOf(updated))
-        return key ?? (yield* new ApiKeyNotFound({ id }))
+        return (yield* change("key.revoke", id, updated)) ?? (yield* new ApiKeyNotFound({ id }))
       })
 
       return ApiKeys.of({ create, set, list, show, rotate, revoke })
@@ -257,6 +286,9 @@ export class ApiKeys extends Context.Service<
 }
 
 const isKeyId = Schema.is(KeyId)
+
+/** A key as the audit sees it: what is spent changes by itself. */
+const seen = (key: ApiKey) => ({ ...key, budgets: key.budgets.map(statedBudget) })
 
 /** The columns of what is said, each with its value as it is stored. */
 const assignments = (sql: SqlClient.SqlClient, said: KeyChanges) => {
@@ -293,6 +325,7 @@ const row = Schema.Struct({
   expiresAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
   revokedAt: Schema.NullOr(Schema.DateTimeUtcFromDate),
   previousSecretUntil: Schema.NullOr(Schema.DateTimeUtcFromDate),
+  parentId: Schema.NullOr(KeyId),
 })
 const decodeKeys = decodeRows(row)
 

@@ -1,6 +1,7 @@
 import { Context, Data, type DateTime, Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
-import { type BudgetState, readBudgetsOf } from "../budgets/budget-rows.ts"
+import { audited } from "../audit/audited.ts"
+import { type BudgetState, readBudgetsOf, statedBudget } from "../budgets/budget-rows.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { decodeRows } from "../database/decode-rows.ts"
 import { MAX_PAGE_LIMIT, TEAM_NAME } from "../domain/bounds.ts"
@@ -98,6 +99,16 @@ export class Teams extends Context.Service<
         return team ?? (yield* teamNotFound(sql, name))
       })
 
+      const audit =
+        (action: string, subject: string) =>
+        <E>(
+          change: Effect.Effect<
+            { readonly before: object | null; readonly after: object | null; readonly team: Team },
+            E | SqlError.SqlError
+          >,
+        ) =>
+          Effect.map(answered(audited(sql, { action, subject }, change)), ({ team }) => team)
+
       const create: Teams["Service"]["create"] = Effect.fn("Teams.create")((team) => {
         const { name, requestsPerMinute = null, tokensPerMinute = null, concurrency = null } = team
         return Effect.gen(function* () {
@@ -110,8 +121,10 @@ export class Teams extends Context.Service<
               ON CONFLICT DO NOTHING
               RETURNING ${columns}`),
           )
-          return created ?? (yield* new TeamExists({ name }))
-        }).pipe(sql.withTransaction, answered)
+          return created === undefined
+            ? yield* new TeamExists({ name })
+            : { before: null, after: seen(created), team: created }
+        }).pipe(audit("team.create", name))
       })
 
       const list: Teams["Service"]["list"] = Effect.fn("Teams.list")(function* ({ limit, cursor = "" }) {
@@ -138,12 +151,13 @@ export class Teams extends Context.Service<
           ...(concurrency === undefined ? [] : [sql`concurrency = ${concurrency}::integer`]),
         ]
         return Effect.gen(function* () {
-          yield* find(name, sql.literal("FOR NO KEY UPDATE"))
+          const before = yield* find(name, sql.literal("FOR NO KEY UPDATE"))
           if (assignments.length > 0) {
             yield* sql`UPDATE teams SET ${sql.csv(assignments)} WHERE name = ${name}`
           }
-          return yield* find(name)
-        }).pipe(sql.withTransaction, answered)
+          const team = yield* find(name)
+          return { before: seen(before), after: seen(team), team }
+        }).pipe(audit("team.set", name))
       })
 
       const remove: Teams["Service"]["delete"] = Effect.fn("Teams.delete")((name) =>
@@ -157,14 +171,17 @@ export class Teams extends Context.Service<
           }
           yield* sql`UPDATE api_keys SET team = NULL WHERE team = ${name}`
           yield* sql`DELETE FROM teams WHERE name = ${name}`
-          return team
-        }).pipe(sql.withTransaction, answered),
+          return { before: seen(team), after: null, team }
+        }).pipe(audit("team.delete", name)),
       )
 
       return Teams.of({ create, list, show, set, delete: remove })
     }),
   )
 }
+
+/** A team as the audit sees it: what belongs to it has rows of its own. */
+const seen = ({ activeKeys: _, budgets, ...team }: Team) => ({ ...team, budgets: budgets.map(statedBudget) })
 
 /** Keys that a refusal names. */
 const SHOWN = 5

@@ -1,5 +1,6 @@
 import { Context, Data, Effect, Layer, Schema } from "effect"
 import { SqlClient, SqlError } from "effect/sql"
+import { audited } from "../audit/audited.ts"
 import { Settings } from "../config/Settings.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { decodeRows } from "../database/decode-rows.ts"
@@ -7,7 +8,7 @@ import { failureCode } from "../database/failure-code.ts"
 import type { BudgetPeriod, BudgetScope } from "../domain/Budget.ts"
 import { MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { noSuchTeam } from "../domain/no-such-team.ts"
-import { type BudgetState, deleteBudgets, readBudgets } from "./budget-rows.ts"
+import { type BudgetState, deleteBudgets, readBudgets, statedBudget } from "./budget-rows.ts"
 
 export class BudgetNotFound extends Data.TaggedError("BudgetNotFound")<{ readonly id: string }> {}
 /** A budget of a key or a team that is not there, or of a key that nobody can use any more. */
@@ -113,6 +114,14 @@ export class BudgetBook extends Context.Service<
 
       const show: BudgetBook["Service"]["show"] = Effect.fn("BudgetBook.show")((id) => answered(find(id)))
 
+      const audit =
+        (action: string) =>
+        <E>(change: Effect.Effect<BudgetChange, E | SqlError.SqlError>) =>
+          Effect.map(
+            answered(audited(sql, { action, subject: ({ budget }) => budget.subject || "gateway" }, change)),
+            ({ budget }) => budget,
+          )
+
       const set: BudgetBook["Service"]["set"] = Effect.fn("BudgetBook.set")((budget) => {
         const { scope, subject, period, limitNanoUsd, alertPercents = [] } = budget
         const { timeZone = gateway.limits.timeZone } = budget
@@ -122,6 +131,9 @@ export class BudgetBook extends Context.Service<
           yield* sql`SELECT budget_window_start('day', ${timeZone}, now())`.pipe(
             Effect.catchIf(isNoTimeZone, () => new UnknownTimeZone({ name: timeZone })),
           )
+          const same = sql`scope = ${scope} AND subject = ${subject} AND period = ${period}`
+          yield* sql`SELECT FROM budgets WHERE ${same} FOR UPDATE`
+          const [before] = yield* readBudgets(sql, same)
           yield* sql`
             INSERT INTO budgets (scope, subject, period, limit_nano_usd, alert_percents, time_zone)
             VALUES (
@@ -130,15 +142,19 @@ export class BudgetBook extends Context.Service<
             ON CONFLICT (scope, subject, period) DO UPDATE SET
               limit_nano_usd = excluded.limit_nano_usd, alert_percents = excluded.alert_percents,
               time_zone = excluded.time_zone`
-          const same = sql`scope = ${scope} AND subject = ${subject} AND period = ${period}`
           const [written] = yield* readBudgets(sql, same)
-          return written ?? (yield* Effect.die("a budget was written and is not there"))
-        }).pipe(sql.withTransaction, answered)
+          if (written === undefined) return yield* Effect.die("a budget was written and is not there")
+          return {
+            before: before ? statedBudget(before) : null,
+            after: statedBudget(written),
+            budget: written,
+          }
+        }).pipe(audit("budget.set"))
       })
 
       const reset: BudgetBook["Service"]["reset"] = Effect.fn("BudgetBook.reset")((id) =>
         Effect.gen(function* () {
-          yield* hold(id)
+          const before = yield* hold(id)
           const current = sql`
             budget_id = budgets.id AND starts_at = budget_window_start(period, time_zone, now())
               AND budgets.id = ${id}::bigint`
@@ -147,14 +163,16 @@ export class BudgetBook extends Context.Service<
           yield* sql`
             UPDATE budget_leases SET returned_nano_usd = greatest(returned_nano_usd, granted_nano_usd - settled_nano_usd)
             FROM budgets WHERE ${current} AND seen_at < now() - interval '10 minutes'`
-          return yield* find(id)
-        }).pipe(sql.withTransaction, answered),
+          const budget = yield* find(id)
+          return { before: withSpending(before), after: { ...withSpending(budget), isReset: true }, budget }
+        }).pipe(audit("budget.reset")),
       )
 
       const remove: BudgetBook["Service"]["delete"] = Effect.fn("BudgetBook.delete")((id) =>
-        Effect.tap(hold(id), () => deleteBudgets(sql, sql`id = ${id}::bigint`)).pipe(
-          sql.withTransaction,
-          answered,
+        hold(id).pipe(
+          Effect.tap(() => deleteBudgets(sql, sql`id = ${id}::bigint`)),
+          Effect.map((budget) => ({ before: withSpending(budget), after: null, budget })),
+          audit("budget.delete"),
         ),
       )
 
@@ -162,6 +180,17 @@ export class BudgetBook extends Context.Service<
     }),
   )
 }
+
+interface BudgetChange {
+  readonly before: object | null
+  readonly after: object | null
+  readonly budget: BudgetState
+}
+
+const withSpending = (budget: BudgetState) => ({
+  ...statedBudget(budget),
+  spentNanoUsd: budget.spentNanoUsd,
+})
 
 /** At most as many digits as a `bigint` surely has room for. */
 const isBudgetId = (id: string): boolean => /^\d{1,18}$/.test(id)

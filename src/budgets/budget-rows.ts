@@ -19,6 +19,25 @@ export interface BudgetState extends Budget {
   readonly resetsAt: DateTime.Utc | null
 }
 
+/** Returns what operators say of a budget, without what is spent of it. */
+export const statedBudget = ({
+  id,
+  scope,
+  subject,
+  period,
+  limitNanoUsd,
+  alertPercents,
+  timeZone,
+}: BudgetState) => ({
+  id,
+  scope,
+  subject,
+  period,
+  limitNanoUsd,
+  alertPercents,
+  timeZone,
+})
+
 const decodeBudgets = decodeRows(
   Schema.Struct({
     id: Schema.Int,

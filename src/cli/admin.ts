@@ -1,5 +1,6 @@
 import { Console, DateTime, Duration, Effect, Option, Redacted } from "effect"
 import { Command, Flag } from "effect/cli"
+import { CurrentActor } from "../audit/Actor.ts"
 import { ADMIN_ROLES, AdminTokens, MAX_ADMIN_TOKEN_TTL, OperatorName } from "../auth/AdminTokens.ts"
 import { durationFlag } from "./duration.ts"
 import { root } from "./root.ts"
@@ -8,7 +9,7 @@ const token = Command.make(
   "token",
   {
     name: Flag.String("name").pipe(
-      Flag.withDescription("Who or what the token is for"),
+      Flag.withDescription("Who or what the token is for, as the audit shows it; who issues it when absent"),
       Flag.withSchema(OperatorName),
       Flag.optional,
     ),
@@ -27,7 +28,8 @@ const token = Command.make(
   },
   Effect.fn(function* ({ name: given, role, ttl }) {
     const { json } = yield* root
-    const name = Option.getOrElse(given, () => "admin")
+    const issuer = yield* CurrentActor
+    const name = Option.getOrElse(given, () => issuer.name)
     const token = Redacted.value(yield* (yield* AdminTokens).issue(ttl, { name, role }))
     const expiresAt = DateTime.formatIso(DateTime.addDuration(yield* DateTime.now, ttl))
     yield* Console.log(json ? JSON.stringify({ token, name, role, expires_at: expiresAt }) : token)

@@ -1,6 +1,7 @@
 import { Console, Effect } from "effect"
 import { Command, Flag } from "effect/cli"
 import { SqlClient } from "effect/sql"
+import { audited } from "../audit/audited.ts"
 import { costOf } from "../catalog/cost.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { Settings } from "../config/Settings.ts"
@@ -138,6 +139,11 @@ const recompute = Command.make(
       })
     }
     const progress = yield* makeProgress
+    const span = `${new Date(fromMs).toISOString()}/${new Date(toMs).toISOString()}`
+    // It is many transactions, and may be stopped in between: one row that it began, and one of what it did.
+    const note = (action: string, after: object) =>
+      dryRun ? Effect.void : audited(sql, { action, subject: span }, Effect.succeed({ before: null, after }))
+    yield* note("costs.recompute.begin", {})
     const result = yield* recomputeCosts(sql, {
       span: { fromMs, toMs },
       price: configuredPrices(gateway),
@@ -148,11 +154,16 @@ const recompute = Command.make(
         Console.error("Stopped before the end. What was done stays done; running it again does the rest."),
       ),
     )
-    // Analytics read what was moved faster; the gateway would do it within the hour.
-    if (!dryRun) yield* rollUp(sql)
     const models = [...result.models.values()].toSorted((a, b) =>
       `${a.provider}/${a.model}` < `${b.provider}/${b.model}` ? -1 : 1,
     )
+    yield* note("costs.recompute.end", {
+      requests: result.requests,
+      ...counts(sumsOf(models)),
+      attemptsChanged: result.attemptsChanged,
+    })
+    // Analytics read what was moved faster; the gateway would do it within the hour.
+    if (!dryRun) yield* rollUp(sql)
     const done = { fromMs, toMs, dryRun, result, models }
     yield* Console.log(json ? oneLine(asJson(done)) : asText(done))
   }),

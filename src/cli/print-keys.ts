@@ -37,6 +37,7 @@ export const printKey = Effect.fn(function* (key: ApiKey) {
       ...key.budgets.map((budget) => `budget    ${budgetLine(budget)}`),
       `created   ${iso(key.createdAt)}`,
       `expires   ${iso(key.expiresAt) ?? "never"}`,
+      ...(key.parentId === null ? [] : [`issued by ${key.parentId}`]),
       ...(key.previousSecretUntil === null ? [] : [`old secret works until ${iso(key.previousSecretUntil)}`]),
     ].join("\n"),
   )

@@ -2,6 +2,7 @@ import { Console, Duration, Effect, Option, Redacted, Schema } from "effect"
 import { Argument, Command, Flag } from "effect/cli"
 import { FetchHttpClient, HttpClient, HttpClientRequest } from "effect/http"
 import { ProviderReset } from "../api/ProvidersApi.ts"
+import { CurrentActor } from "../audit/Actor.ts"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { CommandFailed } from "./CommandFailed.ts"
 import { check } from "./providers-check.ts"
@@ -28,7 +29,9 @@ const reset = Command.make(
   },
   Effect.fn(function* ({ name, url }) {
     const { json } = yield* root
-    const token = Redacted.value(yield* (yield* AdminTokens).issue(TOKEN_TTL))
+    const { name: operator } = yield* CurrentActor
+    const tokens = yield* AdminTokens
+    const token = Redacted.value(yield* tokens.issue(TOKEN_TTL, { name: operator, role: "admin" }))
     const unusable = () => new CommandFailed({ message: `${url} did not answer like a gateway.` })
     const response = yield* HttpClientRequest.post(
       `${url}/admin/providers/${encodeURIComponent(name)}/reset`,

@@ -15,6 +15,7 @@ import addDispatched from "../../migrations/0012_add_dispatched.ts"
 import countUnpricedAttempts from "../../migrations/0013_count_unpriced_attempts.ts"
 import createTeamsAndBudgets from "../../migrations/0014_create_teams_and_budgets.ts"
 import addAttribution from "../../migrations/0015_add_attribution.ts"
+import createAudit from "../../migrations/0016_create_audit.ts"
 import createLimitBuckets from "../../migrations/0017_create_limit_buckets.ts"
 import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
 import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
@@ -42,6 +43,7 @@ export const migrations = {
   "0013_count_unpriced_attempts": countUnpricedAttempts,
   "0014_create_teams_and_budgets": createTeamsAndBudgets,
   "0015_add_attribution": addAttribution,
+  "0016_create_audit": createAudit,
   "0017_create_limit_buckets": createLimitBuckets,
   "0018_create_budget_windows": createBudgetWindows,
   "0020_lease_budgets": leaseBudgets,

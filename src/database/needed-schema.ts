@@ -181,6 +181,20 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
   },
   limit_holders: { columns: { holder: "text", seen_at: "double precision" }, key: "holder" },
   limit_permits: { columns: { name: "text", holder: "text", held: "double precision" }, key: "name, holder" },
+  audit_log: {
+    columns: {
+      id: "bigint",
+      at: INSTANT,
+      actor: "text",
+      via: "text",
+      action: "text",
+      subject: "text",
+      before: "jsonb",
+      after: "jsonb",
+      request_id: "text",
+    },
+    key: "id",
+  },
   idempotency_claims: {
     columns: {
       key_id: "text",

@@ -1,8 +1,10 @@
 import { Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
 import { AdminApi } from "../api/GatewayApi.ts"
+import { Audit, type AuditUnavailable } from "../audit/Audit.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
+import { auditError } from "./AuditApi.ts"
 import { answeringErrors } from "./error-response.ts"
 
 /** What operators do to providers as routing sees them. */
@@ -11,20 +13,29 @@ export const ProvidersHandlers = HttpApiBuilder.group(
   "providers",
   Effect.fn(function* (handlers) {
     const inference = yield* Inference
+    const audit = yield* Audit
 
     return handlers.handleAll({
       models: () => answeringErrors(Effect.map(inference.routedModels, (data) => ({ data }))),
-      reset: ({ params }) =>
-        answeringErrors(
-          Effect.suspend(() => {
-            const models = inference.resetProvider(params.name)
-            return models === undefined
-              ? Effect.fail(
-                  new GatewayError({ code: "provider_not_found", detail: "No provider has this name." }),
-                )
-              : Effect.succeed({ provider: params.name, models })
-          }),
-        ),
+      reset: ({ params: { name } }) => {
+        const reset = Effect.suspend(() => {
+          const models = inference.resetProvider(name)
+          return models === undefined
+            ? Effect.fail(
+                new GatewayError({ code: "provider_not_found", detail: "No provider has this name." }),
+              )
+            : Effect.succeed({ models })
+        })
+        return audit
+          .change({ action: "provider.reset", subject: name }, reset)
+          .pipe(
+            Effect.mapBoth({ onSuccess: ({ models }) => ({ provider: name, models }), onFailure: fromAudit }),
+            answeringErrors,
+          )
+      },
     })
   }),
 )
+
+const fromAudit = (error: GatewayError | AuditUnavailable): GatewayError =>
+  error._tag === "GatewayError" ? error : auditError(error)

@@ -17,6 +17,7 @@ import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { Admission } from "../limits/Admission.ts"
 import { requestDuration, requestOutcome, requests, type Update, updater } from "../observability/Metrics.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
+import { AuditHandlers } from "./AuditApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
 import { BudgetsHandlers } from "./BudgetsApi.ts"
 import { fromAdmission } from "./client-errors.ts"
@@ -159,6 +160,7 @@ const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
     HttpApiBuilder.layer(AdminApi).pipe(
       Layer.provide([
         AnalyticsHandlers,
+        AuditHandlers,
         KeysHandlers,
         TeamsHandlers,
         BudgetsHandlers,

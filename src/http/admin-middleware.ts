@@ -3,6 +3,7 @@ import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
 import { AdminAuth } from "../api/AdminAuth.ts"
 import { JsonBody, SchemaErrors } from "../api/RequestChecks.ts"
+import { CurrentActor } from "../audit/Actor.ts"
 import { AdminTokens, type Operator } from "../auth/AdminTokens.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
@@ -10,18 +11,19 @@ import { keptBody, readJson } from "./body.ts"
 import { adminToken } from "./credentials.ts"
 import { invalidRequest } from "./decode.ts"
 import { errorResponse } from "./error-response.ts"
+import { requestIdOf } from "./request-id.ts"
 
 type Request = HttpServerRequest.HttpServerRequest
 
-/** Goes on to `answer` when the check passes, and answers its error otherwise. */
-const after = <A, E, R>(
-  check: (request: Request) => Effect.Effect<unknown, GatewayError>,
-  answer: () => Effect.Effect<A, E, R>,
+/** Goes on to `answer` with what the check found when it passes, and answers its error otherwise. */
+const after = <Found, A, E, R>(
+  check: (request: Request) => Effect.Effect<Found, GatewayError>,
+  answer: (found: Found, request: Request) => Effect.Effect<A, E, R>,
 ) =>
   Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) =>
     Effect.matchEffect(check(request), {
       onFailure: (error) => Effect.succeed(errorResponse(error, request)),
-      onSuccess: answer,
+      onSuccess: (found) => answer(found, request),
     }),
   )
 
@@ -47,7 +49,12 @@ const adminAuth = Layer.effect(
         after(
           (request) =>
             Effect.tap(adminToken(request, tokens), (operator) => mayAsk(operator, endpoint.method)),
-          () => answer,
+          ({ name }, request) =>
+            Effect.provideService(answer, CurrentActor, {
+              name,
+              via: "api",
+              requestId: requestIdOf(request),
+            }),
         ),
     })
   }),

@@ -16,6 +16,7 @@ describe("the document", () => {
     assert.deepStrictEqual(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [
       "DELETE /admin/budgets/{id}",
       "DELETE /admin/teams/{name}",
+      "GET /admin/audit",
       "GET /admin/budgets",
       "GET /admin/budgets/{id}",
       "GET /admin/keys",
@@ -55,6 +56,7 @@ describe("the document", () => {
   it("has the groups that are served through their schemas, and those that infer", () => {
     assert.sameMembers(Object.keys(AdminApi.groups), [
       "analytics",
+      "audit",
       "budgets",
       "keys",
       "providers",
@@ -114,6 +116,7 @@ describe("parameters", () => {
   const shared = ["from", "to", "key_id", "provider", "model", "stream", "limit", "cursor"]
 
   it.each([
+    ["/admin/audit", ["from", "to", "subject", "action", "limit", "cursor"]],
     ["/admin/keys", ["limit", "cursor"]],
     ["/admin/teams", ["limit", "cursor"]],
     ["/admin/budgets", ["limit", "cursor", "scope", "subject"]],

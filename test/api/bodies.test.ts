@@ -95,7 +95,14 @@ describe("answers", () => {
 
   it("of the key routes show the key once, when it is issued", () => {
     const key = ["id", "name", "rpm", "tpm", "concurrency", "team", "tags", "models", "may_issue", "budgets"]
-    const shown = [...key, "created_at", "expires_at", "revoked_at", "previous_secret_until"].sort()
+    const shown = [
+      ...key,
+      "created_at",
+      "expires_at",
+      "revoked_at",
+      "previous_secret_until",
+      "parent_id",
+    ].sort()
     for (const [method, path] of [
       ["get", "/admin/keys/{id}"],
       ["patch", "/admin/keys/{id}"],
@@ -228,6 +235,7 @@ describe("errors", () => {
     ["post", "/v1/responses/compact", [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504]],
     ["get", "/v1/models", [400, 401, 500, 503]],
     ["get", "/v1/models/{model}", [400, 401, 404, 500, 503]],
+    ["get", "/admin/audit", [400, 401, 403, 500, 503]],
     ["get", "/admin/keys", [400, 401, 403, 500, 503]],
     ["post", "/admin/keys", [400, 401, 403, 413, 415, 500, 503]],
     ["get", "/admin/keys/{id}", [400, 401, 403, 404, 500, 503]],

@@ -33,6 +33,7 @@ const key = {
   expiresAt: null,
   revokedAt: null,
   previousSecretUntil: null,
+  parentId: null,
 }
 
 /** Greets, on a terminal or not, where there are `keys` already. Returns what was printed. */

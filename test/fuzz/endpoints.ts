@@ -179,6 +179,7 @@ export const others: ReadonlyArray<Endpoint> = [
   get("/admin/teams/search"),
   get("/admin/budgets"),
   get("/admin/budgets/1"),
+  get("/admin/audit?limit=5&subject=abcdefghijkl"),
   get("/analytics/usage-by-key"),
   get("/analytics/usage-by-provider?from=2026-11-01T00:00:00Z&to=2026-11-02"),
   get("/analytics/timeseries?bucket=hour"),

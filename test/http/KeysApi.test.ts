@@ -47,6 +47,7 @@ const key: ApiKey = {
   expiresAt: DateTime.makeUnsafe("2027-12-17T08:00:00Z"),
   revokedAt: null,
   previousSecretUntil: null,
+  parentId: null,
 }
 
 const json = {
@@ -78,6 +79,7 @@ const json = {
   expires_at: "2027-12-17T08:00:00.000Z",
   revoked_at: null,
   previous_secret_until: null,
+  parent_id: null,
 }
 
 const issued = { key, secret: Redacted.make("gwk_AdaAdaAdaAda_secret") }
