@@ -2,6 +2,7 @@ import { HttpApi, OpenApi } from "effect/http-api"
 import { AnalyticsApi } from "./AnalyticsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
 import { BudgetsApi } from "./BudgetsApi.ts"
+import { ChildKeysApi } from "./ChildKeysApi.ts"
 import { ChatCompletionChunk } from "./chat-completions.ts"
 import { InferApi, InferStreamEvent } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
@@ -33,6 +34,7 @@ export class GatewayApi extends make()
   .add(OpenAiApi)
   .add(MessagesApi)
   .add(ResponsesApi)
+  .add(ChildKeysApi)
   .add(AnalyticsApi)
   .add(AuditApi)
   .add(KeysApi)

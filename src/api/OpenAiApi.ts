@@ -18,7 +18,7 @@ export const ModelList = Schema.Struct({
   data: Schema.Array(Model),
 }).annotate({ identifier: "ModelList" })
 
-const openAiError = perStatus((status) =>
+export const openAiError = perStatus((status) =>
   HttpApiSchema.WithHeaders(
     Schema.Struct({
       error: Schema.Struct({

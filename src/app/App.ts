@@ -5,6 +5,7 @@ import { Audit } from "../audit/Audit.ts"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
 import { Authenticator } from "../auth/Authenticator.ts"
+import { ChildKeys } from "../auth/ChildKeys.ts"
 import { KeyChanges } from "../auth/KeyChanges.ts"
 import { Teams } from "../auth/Teams.ts"
 import { Alerts } from "../budgets/Alerts.ts"
@@ -70,7 +71,10 @@ const readPool = Database.layerPool({
   statementTimeoutMs: 15_000,
 })
 
-const auth = Authenticator.layer.pipe(Layer.provideMerge(ApiKeys.layer), Layer.provide(KeyChanges.layer))
+const auth = Authenticator.layer.pipe(
+  Layer.provideMerge(Layer.merge(ApiKeys.layer, ChildKeys.layer)),
+  Layer.provide(KeyChanges.layer),
+)
 
 const requestServices = Layer.mergeAll(
   Layer.mergeAll(auth, Teams.layer, BudgetBook.layer, DatabaseHealth.layer).pipe(Layer.provide(keyPool)),
@@ -147,6 +151,7 @@ const running = Effect.gen(function* () {
   const schemaReady = yield* SchemaReady
   const database = yield* Database
   const inference = yield* Inference
+  const childKeys = yield* ChildKeys
   const upkeep = yield* LedgerUpkeep
   const { drainMs } = (yield* Settings).gateway.timeouts
   yield* Effect.addFinalizer(() =>
@@ -164,7 +169,7 @@ const running = Effect.gen(function* () {
     Effect.andThen(schemaReady.open),
     Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
     Effect.andThen(welcome),
-    Effect.andThen(Effect.raceAllFirst([upkeep.run, schema.watch])),
+    Effect.andThen(Effect.raceAllFirst([upkeep.run, childKeys.upkeep, schema.watch])),
   )
   return yield* Effect.raceFirst(started, database.stopped)
 })

@@ -32,3 +32,9 @@ export const MAX_BUDGET_USD = 9_000_000
 
 /** Soft limits of one budget. */
 export const MAX_BUDGET_ALERTS = 10
+
+/** Seconds that a key which another key issued may live: 7 days. */
+export const MAX_CHILD_SECONDS = 7 * 86_400
+
+/** Keys of one key that are alive at the same time. */
+export const MAX_LIVE_CHILDREN = 1_000

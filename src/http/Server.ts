@@ -20,6 +20,7 @@ import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { AuditHandlers } from "./AuditApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
 import { BudgetsHandlers } from "./BudgetsApi.ts"
+import { childKeysRoutes } from "./child-keys-routes.ts"
 import { fromAdmission } from "./client-errors.ts"
 import { watchConnections } from "./connections.ts"
 import { type CrossOrigin, makeCrossOrigin } from "./cors.ts"
@@ -157,6 +158,7 @@ const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
     openAiRoutes,
     messagesRoutes,
     responsesRoutes,
+    childKeysRoutes,
     HttpApiBuilder.layer(AdminApi).pipe(
       Layer.provide([
         AnalyticsHandlers,

@@ -1,3 +1,4 @@
+import { ChildKeysApi } from "../api/ChildKeysApi.ts"
 import { GatewayApi } from "../api/GatewayApi.ts"
 import { InferApi } from "../api/InferApi.ts"
 import { MessagesApi } from "../api/MessagesApi.ts"
@@ -87,9 +88,9 @@ export const pathsOfPorts = (on: {
   }
 }
 
-/** Paths of the routes that infer. */
+/** Paths of the routes that infer, and of the one that makes keys, which costs as much. */
 export const inferencePaths: ReadonlySet<string> = new Set(
-  [InferApi, OpenAiApi, MessagesApi, ResponsesApi].flatMap(({ endpoints }) =>
+  [InferApi, OpenAiApi, MessagesApi, ResponsesApi, ChildKeysApi].flatMap(({ endpoints }) =>
     Object.values(endpoints).flatMap(({ method, path }) => (method === "POST" ? path : [])),
   ),
 )

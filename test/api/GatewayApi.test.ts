@@ -16,6 +16,7 @@ describe("the document", () => {
     assert.deepStrictEqual(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [
       "DELETE /admin/budgets/{id}",
       "DELETE /admin/teams/{name}",
+      "DELETE /v1/keys/{id}",
       "GET /admin/audit",
       "GET /admin/budgets",
       "GET /admin/budgets/{id}",
@@ -45,6 +46,7 @@ describe("the document", () => {
       "POST /infer",
       "POST /v1/chat/completions",
       "POST /v1/embeddings",
+      "POST /v1/keys",
       "POST /v1/messages",
       "POST /v1/messages/count_tokens",
       "POST /v1/responses",
@@ -65,6 +67,7 @@ describe("the document", () => {
     ])
     assert.sameMembers(Object.keys(GatewayApi.groups), [
       ...Object.keys(AdminApi.groups),
+      "childKeys",
       "inference",
       "messages",
       "openai",

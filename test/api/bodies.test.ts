@@ -165,7 +165,7 @@ describe("answers", () => {
 
 describe("bodies", () => {
   it("of POST /infer and of the key routes take no field beside those listed", () => {
-    for (const path of ["/infer", "/admin/keys", "/admin/keys/{id}/rotate"]) {
+    for (const path of ["/infer", "/v1/keys", "/admin/keys", "/admin/keys/{id}/rotate"]) {
       assert.strictEqual(bodyOf(operation("post", path)).additionalProperties, false, path)
     }
   })
@@ -235,6 +235,8 @@ describe("errors", () => {
     ["post", "/v1/responses/compact", [400, 401, 403, 404, 409, 413, 415, 422, 429, 500, 502, 503, 504]],
     ["get", "/v1/models", [400, 401, 500, 503]],
     ["get", "/v1/models/{model}", [400, 401, 404, 500, 503]],
+    ["post", "/v1/keys", [400, 401, 403, 413, 415, 429, 500, 503]],
+    ["delete", "/v1/keys/{id}", [400, 401, 404, 429, 500, 503]],
     ["get", "/admin/audit", [400, 401, 403, 500, 503]],
     ["get", "/admin/keys", [400, 401, 403, 500, 503]],
     ["post", "/admin/keys", [400, 401, 403, 413, 415, 500, 503]],

@@ -4,6 +4,7 @@ import { SqlClient } from "effect/sql"
 import { CurrentActor } from "../../src/audit/Actor.ts"
 import { Audit } from "../../src/audit/Audit.ts"
 import { audited } from "../../src/audit/audited.ts"
+import { forgetKeyEntries } from "../../src/audit/forget-key-entries.ts"
 import { databases } from "../auth/databases.ts"
 
 /** Inserts a team as the change of a test. */
@@ -153,6 +154,25 @@ for (const { name, database } of databases) {
           }),
         )
       })
+
+      it.effect("forgets what keys did after 90 days, and nothing else", () =>
+        Effect.gen(function* () {
+          const sql = yield* SqlClient.SqlClient
+          yield* sql`
+          INSERT INTO audit_log (at, actor, via, action, subject)
+          SELECT now() - interval '91 days', 'old', CASE WHEN n <= 1200 THEN 'key' ELSE 'cli' END, 'old', 'old'
+          FROM generate_series(1, 1201) AS n`
+          yield* sql`
+          INSERT INTO audit_log (at, actor, via, action, subject)
+          VALUES (now() - interval '89 days', 'young', 'key', 'old', 'old')`
+          yield* forgetKeyEntries(sql)
+          const left = yield* sql`SELECT actor, via FROM audit_log WHERE action = 'old' ORDER BY at`
+          assert.deepStrictEqual(left, [
+            { actor: "old", via: "cli" },
+            { actor: "young", via: "key" },
+          ])
+        }),
+      )
     },
   )
 }

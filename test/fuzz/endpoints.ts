@@ -215,6 +215,15 @@ export const others: ReadonlyArray<Endpoint> = [
   },
   { method: "POST", path: "/admin/budgets/1/reset", bodies: [{}] },
   { method: "DELETE", path: "/admin/budgets/1", bodies: [{}] },
+  {
+    method: "POST",
+    path: "/v1/keys",
+    bodies: [
+      { name: "n", budget_usd: 1 },
+      { name: "n", budget_usd: 0.5, rpm: 5, models: ["auto"], tags: ["t"] },
+    ],
+  },
+  { method: "DELETE", path: "/v1/keys/abcdefghijkl", bodies: [] },
   { method: "POST", path: "/admin/keys/abcdefghijkl/rotate", bodies: [{}, { grace_seconds: 5 }] },
   { method: "POST", path: "/admin/keys/abcdefghijkl/revoke", bodies: [{}] },
 ]

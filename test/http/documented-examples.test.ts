@@ -2,7 +2,9 @@ import { assert } from "@effect/vitest"
 import { Effect, Schema } from "effect"
 import { afterAll, beforeAll, describe, it } from "vitest"
 import { UsageByKey } from "../../src/api/AnalyticsApi.ts"
+import { AuditEntry } from "../../src/api/AuditApi.ts"
 import { BudgetJson } from "../../src/api/budget-fields.ts"
+import { ChildKeyJson } from "../../src/api/ChildKeysApi.ts"
 import { ChatCompletion, ChatCompletionChunk } from "../../src/api/chat-completions.ts"
 import { EmbeddingList } from "../../src/api/embeddings.ts"
 import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/InferApi.ts"
@@ -27,7 +29,7 @@ const TEAM = "search"
 
 beforeAll(async () => {
   gateway = await GatewayInProcess.start({ databaseUrl: await Effect.runPromise(migratedPostgresUrl) })
-  const created = await gateway.createKey()
+  const created = await gateway.createKey({ may_issue: true })
   id = created.id
   key = created.key
   await gateway.admin("/admin/teams", { method: "POST", body: JSON.stringify({ name: TEAM }) })
@@ -79,6 +81,8 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/admin/budgets/{id}": BudgetJson,
   "/admin/teams": Schema.Union([TeamJson, Schema.Struct({ data: Schema.Array(TeamJson) })]),
   "/admin/teams/{name}": TeamJson,
+  "/v1/keys": ChildKeyJson,
+  "/admin/audit": Schema.Struct({ data: Schema.Array(AuditEntry) }),
   "/admin/keys": Schema.Union([IssuedKeyJson, Schema.Struct({ data: Schema.Array(ApiKeyJson) })]),
   "/admin/keys/{id}": ApiKeyJson,
   "/admin/keys/{id}/rotate": IssuedKeyJson,
@@ -113,6 +117,7 @@ describe("an example of the document", () => {
       "/infer",
       "/v1/chat/completions",
       "/v1/embeddings",
+      "/v1/keys",
       "/v1/messages",
       "/v1/messages/count_tokens",
       "/v1/responses",

@@ -1,8 +1,8 @@
-import { Context, Effect, Layer, Metric, Schedule } from "effect"
+import { Context, Effect, Layer, Metric } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { Settings } from "../../config/Settings.ts"
 import { answerWithin } from "../../database/answer-within.ts"
-import { failureCode } from "../../database/failure-code.ts"
+import { hourly } from "../../database/hourly.ts"
 import { ledgerDaysDropped } from "../../observability/Metrics.ts"
 import { Ledger } from "../Ledger.ts"
 import { forgetLeases } from "./leases.ts"
@@ -12,14 +12,10 @@ import { dropUserDay, rollUp } from "./roll-up.ts"
 /** Days made ahead of need; without the database for longer, a gateway makes days as records of them arrive. */
 const DAYS_AHEAD = 3
 
-const INTERVAL = "1 hour"
-
 const STATEMENT_TIMEOUT = "1 minute"
 
 /** Time that records which wait for the database can hold up the dropping of old days. */
 const FLUSH_TIMEOUT_MS = 60_000
-
-const backoff = Schedule.min([Schedule.exponential("1 second"), Schedule.spaced("1 minute")])
 
 /**
  * Keeps the ledger's tables as time goes on: makes days ahead, drops days older than `RETENTION_DAYS`, and rolls up to
@@ -42,7 +38,7 @@ export class LedgerUpkeep extends Context.Service<
       const ledger = yield* Ledger
       const { retentionDays } = yield* Settings
       const round = upkeepRound(sql, ledger, retentionDays)
-      return LedgerUpkeep.of({ round, run: repeated(round) })
+      return LedgerUpkeep.of({ round, run: hourly("ledger upkeep failed", round) })
     }),
   )
 }
@@ -81,20 +77,3 @@ const dropExpired = Effect.fnUntraced(function* (
     })
   }
 })
-
-/** Repeats rounds for ever; one that fails is logged and tried again soon. */
-const repeated = (round: Effect.Effect<void, SqlError.SqlError>): Effect.Effect<never> =>
-  round.pipe(
-    Effect.tapError((error) =>
-      Effect.logWarning("ledger upkeep failed", { reason: error.reason._tag, code: failureCode(error) }),
-    ),
-    // A fault in the driver must not end the gateway.
-    Effect.catchDefect((defect) =>
-      Effect.andThen(Effect.logError("ledger upkeep failed", { defect }), Effect.fail(defect)),
-    ),
-    Effect.retry(backoff),
-    Effect.repeat(Schedule.spaced(INTERVAL)),
-    // Neither the retry nor the repetition ends.
-    Effect.orDie,
-    Effect.andThen(Effect.never),
-  )
