@@ -28,6 +28,7 @@ describe("the document", () => {
       "GET /analytics/calibration",
       "GET /analytics/requests",
       "GET /analytics/timeseries",
+      "GET /analytics/usage",
       "GET /analytics/usage-by-key",
       "GET /analytics/usage-by-provider",
       "GET /livez",
@@ -117,6 +118,7 @@ describe("credentials", () => {
 
 describe("parameters", () => {
   const shared = ["from", "to", "key_id", "provider", "model", "stream", "limit", "cursor"]
+  const attributed = [...shared, "team", "user", "tag", "endpoint"]
 
   it.each([
     ["/admin/audit", ["from", "to", "subject", "action", "limit", "cursor"]],
@@ -125,8 +127,9 @@ describe("parameters", () => {
     ["/admin/budgets", ["limit", "cursor", "scope", "subject"]],
     ["/analytics/usage-by-key", shared],
     ["/analytics/usage-by-provider", shared],
-    ["/analytics/timeseries", [...shared, "bucket"]],
-    ["/analytics/requests", [...shared, "endpoint", "status_class", "error_code"]],
+    ["/analytics/usage", [...attributed, "group_by"]],
+    ["/analytics/timeseries", [...attributed, "bucket"]],
+    ["/analytics/requests", [...attributed, "status_class", "error_code"]],
   ])("of %s have types", (path, names) => {
     const { parameters } = operation("get", path)
     assert.deepStrictEqual(
@@ -144,7 +147,7 @@ describe("parameters", () => {
     }
     for (const { name, required, schema, in: place } of parameters) {
       assert.strictEqual(place, "query")
-      assert.isFalse(required)
+      assert.strictEqual(required, name === "group_by")
       assert.deepInclude(schema, types[name] ?? { type: "string" }, name)
     }
     const code = parameters.find(({ name }) => name === "error_code")

@@ -57,6 +57,10 @@ describe("answers", () => {
   })
 
   it.each([
+    [
+      "/analytics/usage",
+      ["key_id", "key_name", "team", "user", "tag", "provider", "model", "endpoint", ...totals],
+    ],
     ["/analytics/usage-by-key", ["key_id", "key_name", ...totals]],
     ["/analytics/usage-by-provider", ["provider", "model", ...totals]],
     ["/analytics/timeseries", ["start", "bucket", ...totals]],
@@ -66,6 +70,9 @@ describe("answers", () => {
         "request_id",
         "requests",
         "key_id",
+        "team",
+        "user",
+        "tags",
         "endpoint",
         "route",
         "provider",
