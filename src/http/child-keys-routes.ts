@@ -73,7 +73,7 @@ export const childKeysRoutes = HttpRouter.use(
               tags: key.tags,
             }
             return HttpServerResponse.jsonUnsafe(answer, {
-              headers: rateLimit && openAiRateLimitFields(rateLimit),
+              headers: openAiRateLimitFields({ requests: rateLimit, tokens: undefined }),
             })
           }),
         ),
@@ -90,7 +90,7 @@ export const childKeysRoutes = HttpRouter.use(
             onSuccess: ({ id, revokedAt }) =>
               HttpServerResponse.jsonUnsafe(
                 { id, revoked_at: DateTime.formatIso(revokedAt) },
-                { headers: rateLimit && openAiRateLimitFields(rateLimit) },
+                { headers: openAiRateLimitFields({ requests: rateLimit, tokens: undefined }) },
               ),
             onFailure: toGatewayError,
           }),

@@ -156,7 +156,10 @@ describe("tokens per minute", () => {
       infer.headers.get("ratelimit-policy"),
       '"default";q=100000;w=60, "tokens";q=100000;w=60',
     )
-    assert.match(infer.headers.get("ratelimit") ?? "", /^"default";r=\d+;t=\d+, "tokens";r=(99\d{3}|100000);t=\d+$/)
+    assert.match(
+      infer.headers.get("ratelimit") ?? "",
+      /^"default";r=\d+;t=\d+, "tokens";r=(99\d{3}|100000);t=\d+$/,
+    )
   })
 })
 
