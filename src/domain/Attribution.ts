@@ -1,5 +1,6 @@
 import { hash } from "node:crypto"
 import { isObject, parseJson, stringAt } from "../platform/json.ts"
+import { MAX_TAG_LENGTH, MAX_USER_LENGTH } from "./bounds.ts"
 import { fieldsOf, type Task } from "./Task.ts"
 
 /** Whom a request is for and what it belongs to, besides its key and the key's team: as its client says, and its key. */
@@ -12,10 +13,6 @@ export interface Attribution {
 
 export const UNATTRIBUTED: Attribution = { tags: [] }
 
-/** Characters in the name of a user, and in a tag. */
-export const MAX_USER_LENGTH = 128
-export const MAX_TAG_LENGTH = 64
-
 /** Tags that a request brings, besides those of its key. */
 export const MAX_REQUEST_TAGS = 10
 
@@ -25,7 +22,7 @@ const PLAIN = /^[!-+\--~](?:[ -+\--~]*[!-+\--~])?$/
 /** Tells whether a text can be said in `X-Gateway-User`. */
 export const isPlainUser = (text: string): boolean => text.length <= MAX_USER_LENGTH && PLAIN.test(text)
 
-export const isTag = (text: string): boolean => text.length <= MAX_TAG_LENGTH && PLAIN.test(text)
+export const isPlainTag = (text: string): boolean => text.length <= MAX_TAG_LENGTH && PLAIN.test(text)
 
 /** Adds tags to those that are there, each once. */
 export const joinTags = (tags: ReadonlyArray<string>, more: ReadonlyArray<string>): ReadonlyArray<string> => {

@@ -25,7 +25,7 @@ export const MAX_TAGS = 10
 export const MAX_TAG_LENGTH = 64
 
 /** Characters of what a request says about its end user. */
-export const MAX_USER_LENGTH = 256
+export const MAX_USER_LENGTH = 128
 
 /** Dollars of one budget: whole nano-dollars above are no safe integers. */
 export const MAX_BUDGET_USD = 9_000_000

@@ -3,16 +3,15 @@ import { Effect, Result } from "effect"
 import { Settings } from "../config/Settings.ts"
 import {
   type Attribution,
+  isPlainTag,
   isPlainUser,
-  isTag,
   joinTags,
   MAX_REQUEST_TAGS,
-  MAX_TAG_LENGTH,
-  MAX_USER_LENGTH,
   UNATTRIBUTED,
   userNamed,
   userOf,
 } from "../domain/Attribution.ts"
+import { MAX_TAG_LENGTH, MAX_USER_LENGTH } from "../domain/bounds.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import type { Task } from "../domain/Task.ts"
 
@@ -60,14 +59,14 @@ export const makeAttributionReader = (
       const value = sent[name]
       if (value === undefined) continue
       if (says === "user") otherUser ??= userNamed(utf8(value))
-      else found = [...(found ?? []), ...textsOf(value).filter(isTag)]
+      else found = [...(found ?? []), ...textsOf(value).filter(isPlainTag)]
     }
     if (user === undefined && listed === undefined && otherUser === undefined && found === undefined) {
       return NOTHING
     }
     if (user !== undefined && !isPlainUser(user)) return Result.fail(invalidUser)
     const own = listed === undefined ? [] : textsOf(listed)
-    if (own.length > MAX_REQUEST_TAGS || !own.every(isTag)) return Result.fail(invalidTags)
+    if (own.length > MAX_REQUEST_TAGS || !own.every(isPlainTag)) return Result.fail(invalidTags)
     const tags = found === undefined ? own : joinTags(own, found).slice(0, MAX_REQUEST_TAGS)
     return Result.succeed({ user, otherUser, tags: [...new Set(tags)] })
   }

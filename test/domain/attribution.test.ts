@@ -1,14 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import {
-  isPlainUser,
-  isTag,
-  joinTags,
-  MAX_TAG_LENGTH,
-  MAX_USER_LENGTH,
-  userNamed,
-  userOf,
-} from "../../src/domain/Attribution.ts"
+import { isPlainTag, isPlainUser, joinTags, userNamed, userOf } from "../../src/domain/Attribution.ts"
+import { MAX_TAG_LENGTH, MAX_USER_LENGTH } from "../../src/domain/bounds.ts"
 import type { Task } from "../../src/domain/Task.ts"
 
 const saying = (fields: object): Task => ({
@@ -81,12 +74,12 @@ describe("a user of another's field", () => {
 describe("what the gateway's own fields take", () => {
   it("is printable ASCII of some length, without a comma", () => {
     for (const text of ["a", "ada@example.com", "Ada Lovelace", "x".repeat(MAX_TAG_LENGTH)]) {
-      assert.isTrue(isTag(text) && isPlainUser(text), text)
+      assert.isTrue(isPlainTag(text) && isPlainUser(text), text)
     }
     for (const text of ["", " ", " a", "a ", "a,b", "ä", "a\tb", "a\0"]) {
-      assert.isFalse(isTag(text) || isPlainUser(text), JSON.stringify(text))
+      assert.isFalse(isPlainTag(text) || isPlainUser(text), JSON.stringify(text))
     }
-    assert.isFalse(isTag("x".repeat(MAX_TAG_LENGTH + 1)))
+    assert.isFalse(isPlainTag("x".repeat(MAX_TAG_LENGTH + 1)))
     assert.isTrue(isPlainUser("x".repeat(MAX_USER_LENGTH)))
     assert.isFalse(isPlainUser("x".repeat(MAX_USER_LENGTH + 1)))
   })
