@@ -198,8 +198,8 @@ describe("a child key", () => {
     const issuer = await createIssuer()
     const { body } = await issue(issuer.key, { budget_usd: 0.000001 })
     const refused = await second.infer(String(body.key), { prompt: "Hi" })
-    assert.strictEqual(refused.status, 429)
     assert.strictEqual(((await refused.json()) as { code: string }).code, "budget_exceeded")
+    assert.strictEqual(refused.status, 429)
     assert.strictEqual(await asks(issuer.key), 200)
 
     const other = await issue(issuer.key, { budget_usd: 1 })
