@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { GatewayError } from "../../src/domain/GatewayError.ts"
+import { GatewayError } from "../../src/domain/GatewayError.ts"
 import { dispositions, ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { fromBrokenStream, fromProviders, fromRouting } from "../../src/inference/failures.ts"
 import type { Exclusion, ExclusionRule } from "../../src/routing/exclusion.ts"
@@ -35,6 +35,21 @@ describe("fromProviders", () => {
     const error = fromProviders([failure(kind)])
     assert.strictEqual(error.status, status)
     assert.strictEqual(error.code, code)
+  })
+
+  it("tells that a budget does not suffice only where that is known of every candidate", () => {
+    const heldBack = (code: "budget_exceeded" | "budget_unavailable") =>
+      new ProviderError({
+        kind: "held_back",
+        provider: "a",
+        model: "m",
+        refusal: new GatewayError({ code, detail: "" }),
+      })
+    const [exceeded, unavailable] = [heldBack("budget_exceeded"), heldBack("budget_unavailable")]
+    assert.strictEqual(fromProviders([exceeded, exceeded]).code, "budget_exceeded")
+    assert.strictEqual(fromProviders([exceeded, unavailable]).code, "budget_unavailable")
+    assert.strictEqual(fromProviders([unavailable, exceeded]).code, "budget_unavailable")
+    assert.strictEqual(fromProviders([failure("connect"), unavailable]).code, "upstream_error")
   })
 
   it("tells that a body is too large as the provider did, and otherwise what is wrong with it", () => {
