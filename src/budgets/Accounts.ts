@@ -239,7 +239,7 @@ export class Accounts {
     this.#resume(new Set(asks.map(({ budgetId }) => budgetId)), nowMs)
   }
 
-  /** Ends the waiting of everybody who needs what could not be asked for. */
+  /** Ends the waiting of everybody who needs what could not be asked for, and of who does not. */
   failed(asks: ReadonlyArray<LeaseAsk>, nowMs: number): void {
     const asked = new Set(asks.map(({ budgetId }) => budgetId))
     for (const id of asked) {
@@ -252,6 +252,8 @@ export class Accounts {
       this.#leave(waiter)
       done(new BudgetsUnavailable())
     }
+    // Nothing is in the way any more of those that what is held here suffices for.
+    this.#resume(new Set(), nowMs)
   }
 
   #canReserve(accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): boolean {

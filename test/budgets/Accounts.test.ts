@@ -229,6 +229,20 @@ describe("budgets of several processes", () => {
     )
   })
 
+  it("serve from what is held whoever waited for others, when more cannot be asked for", () => {
+    const world = new World(0)
+    const [one = new Replica("one")] = world.replicas
+    one.request([1], 100, world.nowMs)
+    one.exchange(world.store, world.nowMs, "answered")
+    one.end(0, 0)
+    one.request([1], LIMIT - 1_000, world.nowMs)
+    one.request([1], 50, world.nowMs)
+    one.exchange(world.store, world.nowMs, "failed")
+    assert.strictEqual(one.served, 2)
+    assert.deepStrictEqual(one.refusals, [new BudgetsUnavailable()])
+    assert.isFalse(one.accounts.hasWaiting)
+  })
+
   it("refuse a request only when what it needs is not there", () => {
     fc.assert(
       fc.property(fc.array(fc.integer({ min: 1, max: 3_000 }), { minLength: 1, maxLength: 40 }), (costs) => {
