@@ -46,6 +46,7 @@ export class FileJournal implements Journal {
   /** Dead processes' directories that could not be read in this round of recovery. */
   readonly #unreadable = new Set<string>()
   #appended = 0
+  #isLeft = false
 
   /** Opens a journal in a directory of its own, which is closed with the scope. */
   static readonly open = (
@@ -118,6 +119,10 @@ export class FileJournal implements Journal {
 
   readonly release = (id: string): void => void this.#intents.delete(id)
 
+  readonly leave = (): void => {
+    this.#isLeft = true
+  }
+
   readonly flush = (): void => this.#commit.flush()
 
   readonly bytes = (): number => {
@@ -183,7 +188,7 @@ export class FileJournal implements Journal {
   readonly #close = Effect.suspend(() => {
     this.flush()
     this.#queue.closeFile()
-    const leftovers = this.#appended > this.acknowledged() || this.#intents.size > 0
+    const leftovers = this.#isLeft || this.#appended > this.acknowledged() || this.#intents.size > 0
     if (leftovers) this.#writer.markEnd()
     this.#writer.close()
     if (leftovers) return this.#own.release

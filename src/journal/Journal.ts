@@ -49,6 +49,8 @@ export interface Journal extends EntryQueue {
   readonly recordIntent: (id: string, intent: string, done: Done) => void
   /** Forgets the intents of a request whose entry is in the database, or lost, without having been in this journal. */
   readonly release: (id: string) => void
+  /** Leaves the journal to other processes when it is closed, also with nothing in it: they end what this one could not. */
+  readonly leave: () => void
   /** Writes what is queued at once. */
   readonly flush: () => void
   /** Whether entries outlive the process. */

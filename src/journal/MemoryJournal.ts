@@ -38,6 +38,7 @@ export class MemoryJournal implements Journal {
   readonly recordIntent = (_id: string, _intent: string, done: Done): void => done(undefined)
 
   readonly release = (): void => {}
+  readonly leave = (): void => {}
 
   readonly flush = (): void => {}
 

@@ -171,7 +171,7 @@ const drain = Effect.fnUntraced(function* (
 ) {
   if (yield* flushed) {
     // What was dropped may have been charged.
-    if (intake.lost() === 0) yield* shipper.endLeases(journal.name)
+    if (intake.lost() === 0 && !(yield* shipper.endLeases(journal.name))) journal.leave()
     return
   }
   yield* intake.saveOverflow(journal.forceAppend)

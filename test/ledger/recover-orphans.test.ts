@@ -46,13 +46,15 @@ const withhold = (path = "") => {
 
 const rows = (count: number) => eventually(Effect.map(requestCount, (found) => found === count))
 
-/** The same, while virtual time goes on. */
-const rowsInTime = (count: number) =>
+/** Asks again and again for a number, while virtual time goes on. */
+const inTime = <E, R>(expected: number, found: Effect.Effect<number, E, R>) =>
   TestClock.adjust("1 second").pipe(
     Effect.andThen(onLiveClock(Effect.sleep("5 millis"))),
-    Effect.andThen(requestCount),
-    Effect.repeat({ until: (found) => found === count, times: 500 }),
+    Effect.andThen(found),
+    Effect.repeat({ until: (number) => number === expected, times: 500 }),
   )
+
+const rowsInTime = (count: number) => inTime(count, requestCount)
 
 layer(layerPostgres)("a gateway that lives on", (it) => {
   it.effect("takes over within a minute what others leave, and tries again what it could not read", () =>
@@ -74,6 +76,39 @@ layer(layerPostgres)("a gateway that lives on", (it) => {
       yield* TestClock.adjust("1 second")
       yield* eventually(Effect.sync(() => readdirSync(directory).length === 1))
     }).pipe(quiet),
+  )
+
+  it.effect(
+    "gives back what a process that has stopped held of budgets, and could not give back itself",
+    () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        const directory = yield* temporaryDirectory
+        const unanswered = new Proxy(sql, {
+          apply: (target, self, args) =>
+            String(args[0]).includes("UPDATE budget_leases")
+              ? Effect.fail("no answer")
+              : Reflect.apply(target, self, args),
+        })
+        const held = (holder: string) =>
+          Effect.map(
+            sql`SELECT granted_nano_usd - returned_nano_usd - settled_nano_usd AS held FROM budget_leases WHERE holder = ${holder}`,
+            ([lease]) => Number(lease?.held),
+          )
+        const holder = yield* Effect.gen(function* () {
+          const ledger = yield* openLedger(directory)
+          yield* sql`
+          INSERT INTO budget_leases (budget_id, starts_at, holder, granted_nano_usd)
+          VALUES (1, '-infinity', ${ledger.holder}, 100)`
+          return ledger.holder
+        }).pipe(Effect.scoped, Effect.provideService(SqlClient.SqlClient, unanswered))
+        assert.strictEqual(yield* held(holder), 100)
+        yield* openLedger(directory)
+        assert.strictEqual(yield* inTime(0, held(holder)), 0)
+        const journals = Effect.sync(() => readdirSync(directory).length)
+        assert.strictEqual(yield* inTime(1, journals), 1)
+      }).pipe(quiet),
   )
 
   it.effect("writes its own records while a journal that it took over cannot be read", () =>
