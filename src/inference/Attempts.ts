@@ -139,12 +139,13 @@ const make = Effect.gen(function* () {
       const isHurried =
         remainingMs < Math.min(candidate.lateAfterMs, FAIR_SHARE_OF_DEADLINE * fullMs[call.mode]) ||
         (patienceMs < candidate.patienceMs && patienceMs < remainingMs)
-      const upstream = Effect.andThen(
-        recordIntent(candidate, startedAt),
-        call.deadline.isClients
+      let isSent = false
+      const upstream = Effect.andThen(recordIntent(candidate, startedAt), () => {
+        isSent = true
+        return call.deadline.isClients
           ? Effect.mapError(made, (error) => orClients(error, request, call, candidate, startedAt))
-          : made,
-      )
+          : made
+      })
       let cost: Cost | undefined
       // Once for each attempt: its record and its answer share it.
       const price = (spent: Spent | undefined): Cost => {
@@ -163,12 +164,13 @@ const make = Effect.gen(function* () {
         .pipe(
           Effect.onExit((exit) => {
             const endedAt = recorder.now()
-            const spent = spentBy(exit) ?? call.partial()
+            const spent = isSent ? (spentBy(exit) ?? call.partial()) : undefined
             const record = attemptRecord(
               candidate,
               startedAt,
               endedAt - startedAt,
               exit,
+              isSent,
               spent,
               price(spent),
               call.race,

@@ -11,6 +11,7 @@ export const attemptRecord = (
   startedAt: number,
   latencyMs: number,
   exit: Exit.Exit<AnswerSummary, ProviderError>,
+  isSent: boolean,
   spent: Pick<AnswerSummary, "usage" | "usageEstimated"> | undefined,
   cost: Cost,
   race: UpstreamCall<AnswerSummary>["race"],
@@ -19,7 +20,7 @@ export const attemptRecord = (
   model: model.name,
   startedAt,
   latencyMs,
-  ...endOf(exit, race?.isCut() === true),
+  ...endOf(exit, isSent, race?.isCut() === true),
   ...(race?.isHedge && { hedge: true }),
   usage: spent?.usage ?? null,
   usageEstimated: spent?.usage != null && spent.usageEstimated,
@@ -28,6 +29,7 @@ export const attemptRecord = (
 
 const endOf = (
   exit: Exit.Exit<AnswerSummary, ProviderError>,
+  isSent: boolean,
   isCut: boolean,
 ): Pick<AttemptRecord, "outcome" | "dispatched" | "upstreamStatus"> => {
   if (Exit.isSuccess(exit)) return { outcome: "success", dispatched: "answered", upstreamStatus: 200 }
@@ -37,5 +39,6 @@ const endOf = (
     return { outcome, dispatched: dispatchedOf(failure.value), upstreamStatus: status }
   }
   const outcome = Exit.hasDies(exit) ? "defect" : isCut ? "hedged" : "cancelled"
-  return { outcome, dispatched: "unknown", upstreamStatus: null }
+  // Its client may have left while the note of it was written.
+  return { outcome, dispatched: isSent ? "unknown" : "no", upstreamStatus: null }
 }

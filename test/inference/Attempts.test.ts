@@ -22,8 +22,8 @@ const fails = (kind: ProviderErrorKind, retryAfterMs?: number): Fate => ({
   fails: { kind, ...(retryAfterMs === undefined ? {} : { retryAfterMs }) },
 })
 
-/** Each target's calls go as listed; the last entry repeats. */
-const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
+/** Each target's calls go as listed; the last entry repeats. The note of a call takes `noteMs`. */
+const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>, noteMs = 0) => {
   const upstream = makeUpstream(({ target }) =>
     Effect.sync(() => {
       const fates = script[target] ?? [answers]
@@ -34,7 +34,10 @@ const scripted = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
 
   const recorders: Array<RequestRecorder> = []
   const announced: Array<string> = []
-  const recordIntent = ({ key }: Candidate) => Effect.sync(() => void announced.push(key))
+  const recordIntent = ({ key }: Candidate) => {
+    const noted = Effect.sync(() => void announced.push(key))
+    return noteMs === 0 ? noted : Effect.uninterruptible(Effect.andThen(Effect.sleep(noteMs), noted))
+  }
 
   const infer = (requestedModel: string, heldUpMs = 0, clientMs?: number) =>
     Effect.gen(function* () {
@@ -406,6 +409,21 @@ describe("a client that leaves", () => {
         remainingMs: timeouts.deadlineMs,
       })
       assert.strictEqual(candidates[0]?.availability, 1)
+    }).pipe(Effect.provide(world), steadyRandom)
+  })
+
+  it.effect("before its call has left has sent nothing that could cost anything", () => {
+    const { announced, calls, infer, records, world } = scripted({}, 10)
+    return Effect.gen(function* () {
+      const fiber = yield* Effect.forkChild(infer("only-a"), { startImmediately: true })
+      yield* TestClock.adjust("5 millis")
+      const left = yield* Effect.forkChild(Fiber.interrupt(fiber), { startImmediately: true })
+      yield* TestClock.adjust("5 millis")
+      yield* Fiber.join(left)
+      assert.deepStrictEqual(announced, ["a/m"])
+      assert.deepStrictEqual(calls, [])
+      const [{ costNanoUsd, dispatched, outcome } = assert.fail()] = records()
+      assert.deepStrictEqual([outcome, dispatched, costNanoUsd], ["cancelled", "no", null])
     }).pipe(Effect.provide(world), steadyRandom)
   })
 })
