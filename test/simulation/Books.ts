@@ -1,6 +1,7 @@
 import { Effect, Layer, Stream } from "effect"
 import { Reactivity } from "effect/reactivity"
 import { SqlClient, type SqlConnection, SqlError, Statement } from "effect/sql"
+import type { Charge } from "../../src/domain/Budget.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { type ClaimStoreShape, ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
 import { hashKey } from "../../src/idempotency/fingerprint.ts"
@@ -8,6 +9,7 @@ import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { makeMemoryClaims } from "../../src/idempotency/memory-claims.ts"
 import type { AttemptRecord } from "../../src/ledger/LedgerRecord.ts"
 import type { Dice } from "../fuzz/Dice.ts"
+import type { Treasury } from "./Treasury.ts"
 import type { Outage } from "./World.ts"
 
 /** A row of `requests`, with its attempts, as the journal's line has it. */
@@ -30,6 +32,8 @@ export interface Row {
   readonly cost_nano_usd: number | null
   readonly cost_reason: string | null
   readonly requests: number
+  /** Null: none. */
+  readonly charges: ReadonlyArray<Charge> | null
   readonly attempts: ReadonlyArray<AttemptRow>
 }
 
@@ -39,11 +43,24 @@ export interface AttemptRow {
   readonly started_at_ms: number
   readonly latency_ms: number
   readonly outcome: AttemptRecord["outcome"]
+  readonly dispatched: AttemptRecord["dispatched"]
+  readonly upstream_status: number | null
   readonly input_tokens: number | null
   readonly output_tokens: number | null
   readonly cached_tokens: number | null
   readonly cost_nano_usd: number | null
 }
+
+/**
+ * Attempts in the order in which they were begun; the books have them as they ended. Without those that were cut off before
+ * their calls left.
+ */
+export const attemptsOf = ({ attempts }: Row): ReadonlyArray<AttemptRow> =>
+  attempts
+    .filter(
+      ({ dispatched, outcome }) => dispatched !== "no" || (outcome !== "cancelled" && outcome !== "hedged"),
+    )
+    .toSorted((one, other) => one.started_at_ms - other.started_at_ms)
 
 type Fault = Extract<Outage["of"], `database${string}`> | undefined
 
@@ -55,7 +72,7 @@ const STATEMENT_TIMEOUT_MS = 1_500
 const nameOf = (keyId: string, keyHash: Uint8Array): string =>
   `${keyId} ${Buffer.from(keyHash).toString("hex")}`
 
-/** The database of all gateways: claims by the rules of their SQL, and the two tables of the ledger. */
+/** The database of all gateways: claims by the rules of their SQL, the two tables of the ledger, and the budgets. */
 export class Books {
   /** By id: who writes a request again changes nothing. */
   readonly rows = new Map<string, Row>()
@@ -65,16 +82,19 @@ export class Books {
   readonly #fault: () => Fault
   readonly #change: (row: Row) => Row | undefined
   readonly #claims: ClaimStoreShape
+  readonly #treasury: Treasury
 
   constructor(
     dice: Dice,
     limits: (typeof IdempotencyLimits)["Service"],
     fault: () => Fault,
+    treasury: Treasury,
     change = (row: Row): Row | undefined => row,
   ) {
     this.#dice = dice
     this.#claims = Effect.runSync(Effect.provideService(makeMemoryClaims, IdempotencyLimits, limits))
     this.#fault = fault
+    this.#treasury = treasury
     this.#change = change
   }
 
@@ -134,13 +154,11 @@ export class Books {
       new SqlError.SqlError({
         reason: new SqlError.ConnectionError({ cause: "lost", message: "lost", operation: "execute" }),
       })
-    const execute: SqlConnection.Connection["execute"] = (sql, [batch]) => {
-      const isInsert = sql.includes("INSERT INTO requests")
-      if (!isInsert && sql.includes("UPDATE budget_leases"))
-        return this.#statement(Effect.succeed([]), refused)
-      if (!isInsert) return Effect.die(new Error(`no such statement here: ${sql}`))
+    const execute: SqlConnection.Connection["execute"] = (sql, params) => {
+      const does = this.#meaningOf(sql)
+      if (does === undefined) return Effect.die(new Error(`no such statement here: ${sql}`))
       return this.#statement(
-        Effect.sync(() => this.#insert(String(batch))),
+        Effect.sync(() => does(params.map(String))),
         refused,
       )
     }
@@ -160,11 +178,26 @@ export class Books {
     })
   })
 
+  /** What a statement does; undefined: there is none like it here. */
+  #meaningOf(sql: string): ((params: ReadonlyArray<string>) => ReadonlyArray<object>) | undefined {
+    if (sql.includes("INSERT INTO requests")) return ([batch = "[]"]) => this.#insert(batch)
+    if (sql.includes("exchange_budget_leases("))
+      return ([holder = "", asks = "[]"]) => this.#treasury.exchange(holder, JSON.parse(asks))
+    if (sql.includes("UPDATE budget_leases"))
+      return ([holder = ""]) => {
+        this.#treasury.release(holder)
+        return []
+      }
+    return undefined
+  }
+
   #insert(batch: string): ReadonlyArray<never> {
     const rows: ReadonlyArray<Row> = JSON.parse(batch)
     for (const row of rows) {
       const written = this.#change(row)
-      if (written !== undefined && !this.rows.has(row.id)) this.rows.set(row.id, written)
+      if (written === undefined || this.rows.has(row.id)) continue
+      this.rows.set(row.id, written)
+      this.#treasury.settle(written.charges ?? [])
     }
     return []
   }

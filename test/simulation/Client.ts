@@ -1,6 +1,7 @@
 import type { Readable } from "node:stream"
 import { Effect, Exit, type Fiber, Random, Result } from "effect"
 import type { Principal } from "../../src/auth/Principal.ts"
+import type { Budget } from "../../src/domain/Budget.ts"
 import { GatewayError } from "../../src/domain/GatewayError.ts"
 import type { InferenceExchange } from "../../src/http/InferenceEndpoints.ts"
 import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
@@ -15,13 +16,36 @@ import type { VirtualTime } from "../support/virtual-time.ts"
 import type { Gateway } from "./gateway.ts"
 import { type Process, randomOf } from "./Process.ts"
 import { event } from "./Upstream.ts"
-import type { ClientName, Visit } from "./World.ts"
+import type { ClientName, Visit, World } from "./World.ts"
 
 export const principals: Readonly<Record<ClientName, Principal>> = {
   usual: principalOf("AAAAAAAAAAAA", { name: "usual" }),
   other: principalOf("DDDDDDDDDDDD", { name: "other" }),
   limited: principalOf("BBBBBBBBBBBB", { name: "limited", limits: { requestsPerMinute: 5 } }),
   narrow: principalOf("CCCCCCCCCCCC", { name: "narrow", models: new Set(["auto"]) }),
+  thrifty: principalOf("EEEEEEEEEEEE", { name: "thrifty" }),
+  wealthy: principalOf("FFFFFFFFFFFF", { name: "wealthy" }),
+  one: principalOf("GGGGGGGGGGGG", { name: "one", tags: ["both"] }),
+  another: principalOf("HHHHHHHHHHHH", { name: "another", tags: ["both"] }),
+}
+
+/** A client of a world with the budgets of its key. */
+export const principalIn = ({ budgets }: World, name: ClientName): Principal => {
+  const principal = principals[name]
+  const own =
+    budgets?.all.filter(({ scope, subject }) => scope === "key" && subject === principal.keyId) ?? []
+  return own.length === 0 ? principal : { ...principal, budgets: own }
+}
+
+/** Every budget that a client's requests count against. */
+export const budgetsOf = ({ budgets }: World, name: ClientName): ReadonlyArray<Budget> => {
+  const { keyId, tags } = principals[name]
+  return (
+    budgets?.all.filter(
+      ({ scope, subject }) =>
+        scope === "gateway" || (scope === "key" ? subject === keyId : tags.includes(subject)),
+    ) ?? []
+  )
 }
 
 /**
@@ -67,8 +91,11 @@ const untimely = ({ attempts, latencyMs, timings }: Outcome): string | undefined
   const { authMs, routeMs, upstreamMs } = timings
   const attemptsMs = attempts.reduce((sum, attempt) => sum + attempt.latencyMs, 0)
   if (upstreamMs !== attemptsMs) return `${upstreamMs} ms upstream, in attempts of ${attemptsMs} ms`
-  if (latencyMs < authMs + routeMs + upstreamMs)
-    return `phases that are longer than all of its ${latencyMs} ms`
+  // Two at once take no longer than the longer one.
+  const ends = attempts.map(({ latencyMs, startedAt }) => startedAt + latencyMs)
+  const firstMs = Math.min(...attempts.map(({ startedAt }) => startedAt))
+  const waitedMs = attempts.length === 0 ? 0 : Math.min(upstreamMs, Math.max(...ends) - firstMs)
+  if (latencyMs < authMs + routeMs + waitedMs) return `phases that are longer than all of its ${latencyMs} ms`
   return authMs < 0 || routeMs < 0 ? "a phase that ends before it begins" : undefined
 }
 
@@ -165,10 +192,14 @@ export class Client {
               requestedModel: model,
               task: {
                 _tag: "Chat" as const,
-                request: ask(visit.conversation ?? "hello", {
-                  user: visit.id,
-                  ...(visit.answerTokens % 3 === 0 ? { temperature: 1 } : {}),
-                }),
+                request: ask(
+                  (visit.conversation ?? "hello").padEnd(visit.spelled ? visit.promptTokens * 4 : 0),
+                  {
+                    user: visit.id,
+                    ...(visit.maxTokens === undefined ? {} : { max_tokens: visit.maxTokens }),
+                    ...(visit.answerTokens % 3 === 0 ? { temperature: 1 } : {}),
+                  },
+                ),
                 mode: visit.stream ? ("stream" as const) : ("whole" as const),
               },
               stream: visit.stream && !dryRun ? writer : undefined,

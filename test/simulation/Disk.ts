@@ -9,6 +9,8 @@ interface Directory {
   owner: Process
   readonly records: Array<Entry>
   acknowledged: number
+  /** Kept for other processes, although there is nothing in it. */
+  isLeft: boolean
   /** By request, of those without a record. */
   readonly intents: Map<string, Array<string>>
 }
@@ -28,6 +30,8 @@ export class Disk {
   readonly #maxRecords: number
   readonly #directories = new Set<Directory>()
   #made = 0
+  /** Names of the journals, by those of their first owners. */
+  readonly names = new Map<string, string>()
   /** How often each request was written, by its id. */
   readonly written = new Map<string, number>()
 
@@ -47,7 +51,10 @@ export class Disk {
   }
 
   open(process: Process): Effect.Effect<Journal, never, Scope.Scope> {
-    return Effect.sync(() => this.#journalOf(process))
+    return Effect.acquireRelease(
+      Effect.sync(() => this.#journalOf(process)),
+      ({ name }) => Effect.sync(() => this.#close(name)),
+    )
   }
 
   #journalOf(process: Process): Journal {
@@ -56,9 +63,11 @@ export class Disk {
       owner: process,
       records: [],
       acknowledged: 0,
+      isLeft: false,
       intents: new Map(),
     }
     this.#directories.add(own)
+    this.names.set(process.name, own.name)
     let waiting: Array<Write> = []
     const write = (writes: ReadonlyArray<Write>) => {
       for (const write of writes) {
@@ -115,12 +124,27 @@ export class Disk {
       forceAppend: appendNow,
       recordIntent: (id, intent, done) => append({ id, intent, done }),
       release: (id) => void own.intents.delete(id),
+      leave: () => {
+        own.isLeft = true
+      },
       flush,
       durable: true,
       bytes: () => 0,
       fault: () => (this.#takes() ? undefined : "ENOSPC"),
       recoverOrphan: Effect.sync(() => this.#recover(process)),
     }
+  }
+
+  /** Nothing is left of a journal whose records are all in the database. */
+  #close(name: string): void {
+    for (const directory of this.#directories)
+      if (
+        directory.name === name &&
+        !directory.isLeft &&
+        directory.records.length === directory.acknowledged &&
+        directory.intents.size === 0
+      )
+        this.#directories.delete(directory)
   }
 
   #recover(process: Process): Orphan | undefined {

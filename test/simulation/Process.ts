@@ -125,7 +125,7 @@ export class Process {
       this.#held.push(task)
       return
     }
-    task()
+    runWithMicrotasks(task)
     this.#stepsLeft -= 1
     if (this.#stepsLeft === 0) this.#die()
   }
@@ -134,6 +134,19 @@ export class Process {
     if (!this.#alive) return
     this.#alive = false
     for (const action of this.#whenDead) action()
+  }
+}
+
+/** Runs a task and what it puts off to the end of it: virtual time leaves no turn to the event loop. */
+const runWithMicrotasks = (task: () => void): void => {
+  const waiting: Array<() => void> = []
+  const real = globalThis.queueMicrotask
+  globalThis.queueMicrotask = (later) => void waiting.push(later)
+  try {
+    task()
+    for (let later = waiting.shift(); later !== undefined; later = waiting.shift()) later()
+  } finally {
+    globalThis.queueMicrotask = real
   }
 }
 

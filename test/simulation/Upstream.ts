@@ -33,8 +33,13 @@ export interface UpstreamCall {
   /** Bytes that it has handed over, and how many of them the client had not taken at most. */
   bytes: number
   aheadBytes: number
-  /** Pieces that it has handed over, and whether it has counted anything. */
+  /** Pieces that it has handed over, since when, and the tokens that each has. */
   pieces: number
+  saidAtMs: number | undefined
+  pieceTokens: number
+  /** It refused the call, or was not reached by it. */
+  unbilled: boolean
+  /** It has counted something already. */
   counted: boolean
 }
 
@@ -59,6 +64,27 @@ interface Failure {
   readonly retryAfterMs?: number
   readonly param?: string
   readonly usage?: Usage
+  readonly status?: number
+}
+
+/** Of failures that come instead of an answer: what their heads say. The others have none, or say 200. */
+const statuses: Partial<Record<ProviderErrorKind, number>> = {
+  auth: 401,
+  model_not_found: 404,
+  not_enabled: 403,
+  quota_exhausted: 429,
+  rate_limited: 429,
+  overloaded: 529,
+  tier_unavailable: 503,
+  request_conflict: 409,
+  server_error: 500,
+  server_error_once: 500,
+  bad_request: 400,
+  unsupported: 400,
+  refused: 400,
+  needs_rewording: 400,
+  context_length_exceeded: 400,
+  content_filter: 400,
 }
 
 const CACHE_LIFETIME_MS = 5 * 60_000
@@ -142,9 +168,11 @@ export class Upstream {
             return yield* fail({ kind: "timeout" })
           }
           const text = pieceOf(seen, number)
-          const said = chunk({ event: event(text), text, generated: text.length, semantic: true })
+          const generated = 4 * seen.pieceTokens
+          const said = chunk({ event: event(text), text, generated, semantic: true })
           seen.bytes += said.event.length
           seen.pieces += 1
+          seen.saidAtMs ??= monotonicMsUnsafe(process.clock) - START_MS
           const goesOn = sink.write(said)
           seen.aheadBytes = Math.max(seen.aheadBytes, seen.bytes - this.#taken(seen.visit))
           if (!goesOn) {
@@ -183,10 +211,14 @@ export class Upstream {
         bytes: 0,
         aheadBytes: 0,
         pieces: 0,
+        saidAtMs: undefined,
+        pieceTokens: 0,
+        unbilled: false,
         counted: false,
       }
       this.calls.push(seen)
       const fate = this.#fateOf(seen)
+      seen.pieceTokens = Math.ceil(whom.visit.answerTokens / fate.pieces)
       const model = whom.target.slice(2)
       const fail: Fail = (error) => new ProviderError({ provider: whom.provider, model, ...error })
       const headMs = Math.min(timeoutMs, timeouts.headersMs)
@@ -195,7 +227,11 @@ export class Upstream {
           Effect.suspend(() => {
             if (fate.afterMs > headMs) return Effect.fail(fail({ kind: "timeout" }))
             if (fate.limitMs !== undefined) onLimit?.(fate.limitMs)
-            if (fate.fails !== undefined) return Effect.fail(fail(fate.fails))
+            if (fate.fails !== undefined) {
+              const status = statuses[fate.fails.kind]
+              seen.unbilled = fate.fails.kind === "connect" || status !== undefined
+              return Effect.fail(fail({ ...fate.fails, ...(status !== undefined && { status }) }))
+            }
             return answer({ seen, fate, fail })
           }),
         ),

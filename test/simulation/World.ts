@@ -1,3 +1,4 @@
+import type { Budget } from "../../src/domain/Budget.ts"
 import type { RequestId } from "../../src/domain/Ids.ts"
 import type { ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import type { IdempotencyChanges, LimitChanges, ProviderName } from "./gateway.ts"
@@ -16,9 +17,17 @@ export interface World {
   readonly idempotency: IdempotencyChanges
   /** Records that a journal takes at most. */
   readonly journalRecords: number
+  /** What clients may spend. Undefined: as much as they like. */
+  readonly budgets: WorldBudgets | undefined
   readonly events: ReadonlyArray<WorldEvent>
   /** By then everybody has come and gone, and all trouble is over. */
   readonly endMs: number
+}
+
+export interface WorldBudgets {
+  readonly all: ReadonlyArray<Budget>
+  /** How long each window lasts; 0: there is but one. */
+  readonly windowMs: number
 }
 
 export type WorldEvent = Visit | Weather | Outage | Crash | Stop | Pause | Step | Reset
@@ -35,7 +44,7 @@ export interface Visit {
   /** The body takes this long to arrive, and may be nonsense in the end. */
   readonly uploadMs: number
   readonly readable: boolean
-  readonly model: "auto" | "only-a" | "nobody"
+  readonly model: "auto" | "hedged" | "only-a" | "nobody"
   readonly stream: boolean
   readonly dryRun: boolean
   /** The client's own mistake, which every provider that works sees. */
@@ -51,9 +60,22 @@ export interface Visit {
   readonly conversation: string | undefined
   readonly promptTokens: number
   readonly answerTokens: number
+  /** Its prompt is as long as it says, and no word stands for it: the gateway's estimate is no less than the provider's count. */
+  readonly spelled: boolean
+  /** Tokens that it lets its answer have at most. */
+  readonly maxTokens: number | undefined
 }
 
-export type ClientName = "usual" | "other" | "limited" | "narrow"
+export type ClientName =
+  | "usual"
+  | "other"
+  | "limited"
+  | "narrow"
+  /** What these spend is bounded where a world has budgets: each for itself, and the last two together as well. */
+  | "thrifty"
+  | "wealthy"
+  | "one"
+  | "another"
 
 /** What is wrong with a provider for a while. */
 export interface Weather {

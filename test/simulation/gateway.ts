@@ -2,6 +2,8 @@ import { Clock, Context, Effect, Layer, type Scope } from "effect"
 import type { SqlClient } from "effect/sql"
 import type { Authenticator } from "../../src/auth/Authenticator.ts"
 import { Budgets } from "../../src/budgets/Budgets.ts"
+import { LeaseStore } from "../../src/budgets/LeaseStore.ts"
+import { SharedBudgets } from "../../src/budgets/SharedBudgets.ts"
 import type { ModelConfig, Price } from "../../src/catalog/model.ts"
 import type { GatewayConfig } from "../../src/config/GatewayConfig.ts"
 import { InferenceEndpoints } from "../../src/http/InferenceEndpoints.ts"
@@ -21,10 +23,12 @@ import { RetryBudget } from "../../src/routing/RetryBudget.ts"
 import { Router } from "../../src/routing/Router.ts"
 import { refs, route, simulated } from "../routing/world.ts"
 import { settingsOf, timeouts } from "../support/settings.ts"
+import type { WorldBudgets } from "./World.ts"
 
 /**
  * The gateway of all worlds, everything between its edges real. Three providers serve the route `auto`: `a` is the
- * cheapest and goes first while nothing is known, then `b`; `c` has no price. `b/big` takes longer prompts.
+ * cheapest and goes first while nothing is known, then `b`; `c` has no price. `b/big` takes longer prompts. The route `hedged`
+ * has the same ones, and asks a second one when the first is late.
  */
 
 export type ProviderName = "a" | "b" | "c"
@@ -76,6 +80,9 @@ export const models: Readonly<Record<ProviderName, ReadonlyArray<ModelConfig>>> 
 
 export const targets = ["a/m", "b/m", "b/big", "c/m"] as const
 
+/** Most hedges, as a share of requests and of what is spent. */
+export const hedge = { traffic: 0.25, spend: 0.5 }
+
 export const providerNames: ReadonlyArray<ProviderName> = ["a", "b", "c"]
 
 const gatewayOf = (changes: LimitChanges): GatewayConfig => ({
@@ -87,6 +94,7 @@ const gatewayOf = (changes: LimitChanges): GatewayConfig => ({
       "auto",
       route(refs("a/m", "b/m", "c/m"), { largerContext: refs("b/big"), exploration: 0.05, hysteresis: 0.1 }),
     ],
+    ["hedged", route(refs("a/m", "b/m", "c/m"), { name: "hedged", largerContext: refs("b/big"), hedge })],
     ["only-a", route(refs("a/m"), { name: "only-a" })],
   ]),
   timeouts,
@@ -114,12 +122,25 @@ interface Surroundings {
   readonly idempotency: IdempotencyChanges
   readonly edges: Layer.Layer<Authenticator | ClaimStore | Providers | SqlClient.SqlClient>
   readonly journal: Effect.Effect<Journal, never, Scope.Scope>
+  readonly budgets: WorldBudgets | undefined
 }
+
+const budgetsLayer = ({ all }: WorldBudgets) =>
+  Layer.unwrap(
+    Effect.map(Ledger, ({ holder }) =>
+      Budgets.layerNoDeps(holder).pipe(
+        Layer.provide([
+          LeaseStore.layerPostgres(holder),
+          SharedBudgets.layerTest(all.filter(({ scope }) => scope !== "key")),
+        ]),
+      ),
+    ),
+  )
 
 /** Characters of records that wait in memory while the journal takes none. */
 const OVERFLOW_CHARACTERS = 1_000_000
 
-export const startGateway = ({ edges, idempotency, journal, limits }: Surroundings) =>
+export const startGateway = ({ budgets, edges, idempotency, journal, limits }: Surroundings) =>
   Effect.map(
     Layer.build(
       Layer.fresh(
@@ -127,7 +148,12 @@ export const startGateway = ({ edges, idempotency, journal, limits }: Surroundin
           Layer.provideMerge(Inference.layer),
           Layer.provide(Attempts.layer),
           Layer.provideMerge(routing),
-          Layer.provide([Idempotency.layerNoDeps, RateLimits.layerMemory, Budgets.layerNone, admission]),
+          Layer.provide([
+            Idempotency.layerNoDeps,
+            RateLimits.layerMemory,
+            budgets === undefined ? Budgets.layerNone : budgetsLayer(budgets),
+            admission,
+          ]),
           Layer.provide(Ledger.layerOn(journal, OVERFLOW_CHARACTERS)),
           Layer.provide([
             edges,

@@ -1,13 +1,14 @@
 import { dispositions } from "../../src/domain/ProviderError.ts"
 import { IdempotencyLimits } from "../../src/idempotency/IdempotencyLimits.ts"
 import { timeouts } from "../support/settings.ts"
-import type { AttemptRow, Row } from "./Books.ts"
-import { principals, type Sight } from "./Client.ts"
-import { idempotencyOf, limitsOf, models } from "./gateway.ts"
+import { type AttemptRow, attemptsOf, type Row } from "./Books.ts"
+import { budgetLaws } from "./budget-laws.ts"
+import { budgetsOf, principals, type Sight } from "./Client.ts"
+import { hedge, idempotencyOf, limitsOf, models } from "./gateway.ts"
 import type { Run } from "./run.ts"
 import type { UpstreamCall } from "./Upstream.ts"
 import { eventsOf, type Visit } from "./World.ts"
-import { AFTERWARDS } from "./worlds.ts"
+import { AFTERWARDS, AMPLE } from "./worlds.ts"
 
 /** One way in which a world broke a law. */
 export interface Violation {
@@ -17,7 +18,7 @@ export interface Violation {
   readonly what: string
 }
 
-interface Law {
+export interface Law {
   readonly name: string
   /** What it says, as a sentence. */
   readonly says: string
@@ -43,7 +44,7 @@ const died = (run: Run, process: string | undefined): boolean =>
   run.deaths.some((death) => death.process === process)
 
 /** Milliseconds for which a process stood still within a time. */
-const stoodStill = (run: Run, process: string | undefined, fromMs: number, toMs: number): number =>
+export const stoodStill = (run: Run, process: string | undefined, fromMs: number, toMs: number): number =>
   eventsOf(run.world, "pause").reduce((sum, { atMs, forMs, replica }) => {
     if (process?.startsWith(`${replica}.`) !== true) return sum
     return sum + Math.max(0, Math.min(toMs, atMs + forMs) - Math.max(fromMs, atMs))
@@ -53,14 +54,34 @@ const wasStopped = (run: Run, process: string | undefined): boolean =>
   eventsOf(run.world, "stop").some(({ replica }) => process?.startsWith(`${replica}.`))
 
 /** The visit's process has ended, and perhaps could not write down what it knew until then. */
-const mayBeLost = (run: Run, process: string | undefined): boolean => {
+export const mayBeLost = (run: Run, process: string | undefined): boolean => {
   const withoutDisk = eventsOf(run.world, "outage").some(({ of }) => of === "disk")
   if (!died(run, process)) return withoutDisk && wasStopped(run, process)
   return withoutDisk || run.world.journalRecords < Number.POSITIVE_INFINITY
 }
 
+/** The call that another one was made beside, of those of its request: that was late. */
+const besideOf = (call: UpstreamCall, calls: ReadonlyArray<UpstreamCall>): UpstreamCall | undefined =>
+  calls.find(
+    ({ atMs, endedAtMs = Number.POSITIVE_INFINITY, number }) =>
+      number < call.number && atMs < call.atMs && endedAtMs > call.atMs,
+  )
+
+/** Tells whether there were two at once, so that one of them may have been cut for the other. */
+const isRace = (call: UpstreamCall, calls: ReadonlyArray<UpstreamCall>): boolean =>
+  besideOf(call, calls) !== undefined || calls.some((other) => besideOf(other, calls) === call)
+
 /** What an upstream call may be in the books as. */
-const asAttempt = ({ bytes, outcome, visit }: UpstreamCall): ReadonlyArray<AttemptRow["outcome"]> => {
+const asAttempt = (
+  call: UpstreamCall,
+  calls: ReadonlyArray<UpstreamCall>,
+): ReadonlyArray<AttemptRow["outcome"]> =>
+  // It was asked beside another one, and did not answer first.
+  isRace(call, calls) && (call.outcome === "cancelled" || (call.outcome === "success" && !call.visit.stream))
+    ? [...asAlone(call), "hedged"]
+    : asAlone(call)
+
+const asAlone = ({ bytes, outcome, visit }: UpstreamCall): ReadonlyArray<AttemptRow["outcome"]> => {
   const own = visit.deadlineMs === undefined ? [] : (["client_deadline"] as const)
   switch (outcome) {
     case undefined:
@@ -127,17 +148,18 @@ const ledger: Law = {
         row.error_code === "client_closed_request"
       )
         report(visit, "is in the books as left, although its key lets it go on")
-      const exact = row.attempts.length === calls.length
+      const attempts = attemptsOf(row)
+      const exact = attempts.length === calls.length
       // An intent may have been noted whose call did not leave any more.
       if (
         !exact &&
-        !(lost && row.attempts.length === calls.length + 1 && row.attempts.at(-1)?.outcome === "lost")
+        !(lost && row.attempts.length === calls.length + 1 && attempts.at(-1)?.outcome === "lost")
       )
         report(visit, `its calls are ${show(calls)}, in the books is ${showAttempts(row)}`)
       for (const [i, call] of calls.entries()) {
-        const attempt = row.attempts[i]
+        const attempt = attempts[i]
         if (attempt === undefined) break
-        const may = lost ? [...asAttempt(call), "lost"] : asAttempt(call)
+        const may = lost ? [...asAttempt(call, calls), "lost"] : asAttempt(call, calls)
         if (`${attempt.provider}/${attempt.model}` !== call.target || !may.includes(attempt.outcome))
           report(visit, `its calls are ${show(calls)}, in the books is ${showAttempts(row)}`)
       }
@@ -153,7 +175,16 @@ const ledger: Law = {
       // What it did not wait for, or did not read, had come to its end.
       const ended =
         visit.atMs + row.latency_ms <= (endedAtMs ?? 0) + 2 || (visit.stream && row.status === 200)
-      if (ending === "left" && visit.claim === undefined && row.status !== 499 && !ended && !lost)
+      // Nor did anybody see it leave who stood still.
+      const stillMs = stoodStill(run, process, visit.atMs, endedAtMs ?? visit.atMs)
+      if (
+        ending === "left" &&
+        visit.claim === undefined &&
+        row.status !== 499 &&
+        !ended &&
+        !lost &&
+        stillMs === 0
+      )
         report(visit, `left, ${says}`)
     }
     const aggregated = [...rows.values()].reduce((sum, { requests }) => sum + requests - 1, 0)
@@ -170,16 +201,27 @@ const money: Law = {
     for (const { visit } of run.sights) {
       const row = run.rows.get(visit.id)
       if (row === undefined) continue
-      for (const [i, attempt] of row.attempts.entries()) {
+      const attempts = attemptsOf(row)
+      for (const [i, attempt] of attempts.entries()) {
         const counted = run.callsOf(visit)[i]?.usage
         if (
           counted != null &&
           attempt.outcome !== "lost" &&
+          attempt.outcome !== "hedged" &&
           (attempt.input_tokens !== counted.inputTokens || attempt.output_tokens !== counted.outputTokens)
         )
           report(visit, `an attempt has other tokens in the books than ${attempt.provider} counted`)
         const call = run.callsOf(visit)[i]
-        if (call?.pieces === 0 && !call.counted && call.usage === null && attempt.input_tokens !== null)
+        // What was cut for another one's answer is estimated.
+        if (attempt.outcome === "hedged") {
+          if (attempt.input_tokens === null)
+            report(visit, `${attempt.provider} was cut, and what it had read is not in the books`)
+        } else if (
+          call?.pieces === 0 &&
+          !call.counted &&
+          call.usage === null &&
+          attempt.input_tokens !== null
+        )
           report(
             visit,
             `an attempt has tokens in the books, and ${attempt.provider} counted and said nothing`,
@@ -197,7 +239,10 @@ const money: Law = {
         report(visit, `costs ${row.cost_nano_usd}, and the reason is ${row.cost_reason}`)
       const sold = run
         .callsOf(visit)
-        .find(({ bytes, outcome }) => outcome === "success" && !(visit.stream && bytes === 0))
+        .find(
+          ({ bytes, outcome }, i) =>
+            outcome === "success" && attempts[i]?.outcome !== "hedged" && !(visit.stream && bytes === 0),
+        )
       if (row.status !== 200 || row.error_code !== null || sold === undefined) continue
       const { cachedTokens = null, inputTokens = null, outputTokens = null } = sold.usage ?? {}
       if (
@@ -211,7 +256,7 @@ const money: Law = {
 }
 
 /** Nano-dollars of tokens, by the test's own arithmetic. */
-const costOf = (
+export const costOf = (
   provider: string,
   model: string | null,
   used: Pick<AttemptRow, "input_tokens" | "output_tokens" | "cached_tokens">,
@@ -230,7 +275,7 @@ const costOf = (
 
 const pointOfNoReturn: Law = {
   name: "point of no return",
-  says: "Once a client has something of an answer, nobody else is asked; it gets a prefix of one provider's words, and all of them or an error",
+  says: "Once a client has something of an answer, nobody else is asked, and who was asked beside is left at once; it gets a prefix of one provider's words, and all of them or an error",
   check: (run, report) => {
     for (const { ending, replayed, text, visit } of run.sights) {
       if (!visit.stream) continue
@@ -244,7 +289,16 @@ const pointOfNoReturn: Law = {
       }
       if (pieces.some(([, number, piece], i) => number !== first[1] || Number(piece) !== i))
         report(visit, "got pieces of an answer out of their order, or of several")
-      const later = run.callsOf(call.visit).some(({ number }) => number > call.number)
+      const { saidAtMs = call.atMs } = call
+      const later = run
+        .callsOf(call.visit)
+        .some(({ atMs, number }) => number > call.number && atMs > saidAtMs)
+      for (const other of run.callsOf(call.visit)) {
+        const { endedAtMs = 0 } = other
+        const stillMs = stoodStill(run, other.process, saidAtMs, endedAtMs)
+        if (other !== call && endedAtMs > saidAtMs + stillMs + 1)
+          report(visit, `got something of ${call.target}'s answer, and ${other.target} was not left`)
+      }
       if (later)
         report(
           visit,
@@ -261,14 +315,35 @@ const pointOfNoReturn: Law = {
 
 const boundedWork: Law = {
   name: "bounded work",
-  says: "Attempts, deadline and the share of retries hold for every request and provider, and what follows a failure is what its kind allows",
+  says: "Attempts, deadline and the shares of retries and hedges hold for every request and provider, and what follows a failure is what its kind allows; no more than two are asked at once, and that only where the route says so",
   check: (run, report) => {
     const asked = new Map<string, { requests: number; retries: number }>()
-    for (const { visit } of run.sights) {
+    const hedges = new Map<string, { requests: number; hedges: number }>()
+    for (const { process, understoodAtMs, visit } of run.sights) {
       const calls = run.callsOf(visit)
       const deadlineMs = deadlineOf(visit)
       if (calls.length > run.limits.maxAttempts) report(visit, `${calls.length} attempts`)
       let previous: UpstreamCall | undefined
+      const raced = new Set<string>()
+      if (visit.model === "hedged" && process !== undefined && understoodAtMs !== undefined) {
+        const share = hedges.get(process) ?? { requests: 0, hedges: 0 }
+        hedges.set(process, share)
+        share.requests += 1
+        share.hedges += calls.filter((call) => besideOf(call, calls) !== undefined).length
+      }
+      // Budgets may have held it back, which is a request at whoever was next all the same.
+      if (
+        process !== undefined &&
+        understoodAtMs !== undefined &&
+        budgetsOf(run.world, visit.client).length > 0
+      ) {
+        for (const provider of ["a", "b"]) {
+          const name = `${process} ${provider}`
+          const share = asked.get(name) ?? { requests: 0, retries: 0 }
+          asked.set(name, share)
+          if (!calls.some((call) => call.provider === provider)) share.requests += 1
+        }
+      }
       for (const call of calls) {
         if (call.atMs >= deadlineMs) report(visit, "an attempt after the deadline")
         if (call.atMs + call.timeoutMs > deadlineMs) report(visit, "an attempt with more time than there is")
@@ -278,13 +353,39 @@ const boundedWork: Law = {
         const name = `${call.process} ${call.provider}`
         const share = asked.get(name) ?? { requests: 0, retries: 0 }
         asked.set(name, share)
+        const beside = besideOf(call, calls)
+        if (beside !== undefined) {
+          share.requests += 1
+          if (
+            visit.model !== "hedged" ||
+            beside !== calls[0] ||
+            call !== calls[1] ||
+            beside.target === call.target
+          )
+            report(visit, `${call.target} is asked beside ${beside.target}`)
+          raced.add(call.target)
+          // What follows when both have failed follows the first one.
+          continue
+        }
+        if (raced.has(call.target))
+          report(visit, `${call.target} is asked again, after it was asked beside another`)
+        if (
+          calls.some((other) => other.outcome === "success" && other.number < call.number && other.bytes > 0)
+        )
+          report(visit, `${call.target} is asked after there was an answer: ${show(calls)}`)
         if (previous?.target !== call.target) share.requests += 1
         else share.retries += 1
         if (previous !== undefined) {
           const fault = following(previous, call)
           if (fault !== undefined) report(visit, fault)
-          const untried = visit.model === "auto" ? 3 - new Set(calls.map(({ target }) => target)).size : 0
-          const { endedAtMs: leftMs = call.atMs } = previous
+          // Others may cost more than a budget has left.
+          const candidates = isBounded(run, visit) ? 0 : budgetsOf(run.world, visit.client).length > 0 ? 2 : 3
+          const untried = isOfAll(visit) ? candidates - new Set(calls.map(({ target }) => target)).size : 0
+          const leftMs = Math.max(
+            ...calls
+              .filter(({ number }) => number < call.number)
+              .map(({ atMs, endedAtMs = atMs }) => endedAtMs),
+          )
           const waitedMs = call.atMs - leftMs - stoodStill(run, call.process, leftMs, call.atMs)
           if (untried > 0 && call.target !== "b/big" && waitedMs > LONGEST_WAIT_MS)
             report(visit, `waits ${waitedMs} ms for ${call.target}, and others have not been asked`)
@@ -295,8 +396,18 @@ const boundedWork: Law = {
     for (const [name, { requests, retries }] of asked)
       if (retries > 3 + run.limits.retryRatio * requests)
         report(undefined, `${retries} retries for ${requests} requests at ${name}`)
+    for (const [name, { hedges: made, requests }] of hedges)
+      if (made > hedge.traffic * requests)
+        report(undefined, `${made} hedges for ${requests} requests at ${name}`)
   },
 }
+
+/** It may cost more than is left of its budgets. */
+const isBounded = ({ world }: Run, { client }: Visit): boolean =>
+  budgetsOf(world, client).some(({ limitNanoUsd }) => limitNanoUsd < AMPLE)
+
+/** Asks whichever candidate there is. */
+const isOfAll = ({ model }: Visit): boolean => model === "auto" || model === "hedged"
 
 /** For one provider, with others to ask: less than these need for an answer. */
 const LONGEST_WAIT_MS = 5_000
@@ -315,7 +426,7 @@ const NEVER_AGAIN = new Set<UpstreamCall["outcome"]>([
 const following = (previous: UpstreamCall, call: UpstreamCall): string | undefined => {
   const { outcome } = previous
   const why = `${call.target} was asked after ${previous.target} ${outcome}`
-  const mute = outcome === "success" && previous.bytes === 0
+  const mute = outcome === "success" && previous.visit.stream && previous.bytes === 0
   if (outcome === undefined || (outcome === "success" && !mute) || FINAL.has(outcome)) return why
   if (outcome === "context_length_exceeded" && call.target !== "b/big") return why
   if (call.target !== previous.target) return undefined
@@ -332,7 +443,9 @@ const providersTrouble: Law = {
   check: (run, report) => {
     const stops = eventsOf(run.world, "stop").length > 0
     for (const { code, ending, replayed, retryAfterMs, status, understoodAtMs, visit } of run.sights) {
-      if (retryAfterMs !== undefined && !(retryAfterMs >= 0 && retryAfterMs <= LONGEST_RETRY_AFTER_MS))
+      const longestMs =
+        code === "budget_exceeded" ? (run.world.budgets?.windowMs ?? 0) : LONGEST_RETRY_AFTER_MS
+      if (retryAfterMs !== undefined && !(retryAfterMs >= 0 && retryAfterMs <= longestMs))
         report(visit, `is told to come back after ${retryAfterMs} ms`)
       if (code === undefined || replayed || (ending !== "refused" && ending !== "broken")) continue
       const calls = run.callsOf(visit)
@@ -367,6 +480,10 @@ const isFair = (
     case "rate_limited":
     case "concurrency_limited":
       return unasked
+    case "budget_exceeded":
+    case "budget_unavailable":
+      // The law of refusals says when.
+      return understoodAtMs !== undefined
     case "upstream_rate_limited":
       // The last word of each that was asked.
       return (
@@ -425,7 +542,7 @@ const blame: Law = {
       const before = (callsTo.get(`${process} ${target}`) ?? []).filter(
         ({ atMs: ms, endedAtMs = ms }) => endedAtMs <= atMs,
       )
-      const weight = before.reduce((sum, call) => sum + weightOf(call), 0)
+      const weight = before.reduce((sum, call) => sum + (isCut(run, call) ? 0 : weightOf(call)), 0)
       const ofAccount = run.calls.some(
         ({ atMs: ms, endedAtMs = ms, outcome, process: asked, target: other }) =>
           asked === process &&
@@ -437,6 +554,12 @@ const blame: Law = {
         report(undefined, `${target} is tripped in ${process} at ${atMs} ms after ${show(before.slice(-6))}`)
     }
   },
+}
+
+/** It was left for the answer of another one, which says nothing of it. */
+const isCut = (run: Run, call: UpstreamCall): boolean => {
+  const row = run.rows.get(call.visit.id)
+  return row !== undefined && attemptsOf(row)[run.callsOf(call.visit).indexOf(call)]?.outcome === "hedged"
 }
 
 const providerOf = (target: string): string => target.slice(0, target.indexOf("/"))
@@ -656,6 +779,15 @@ const liveness: Law = {
       if (visit.id.startsWith(AFTERWARDS) && ending !== "delivered")
         report(visit, `is ${ending} with ${sight.code} when all trouble is over`)
       if (!isOrdinary(sight) || stillMs > 0) continue
+      // One that fails may leave too little for another one.
+      if (isBounded(run, visit)) continue
+      // Nobody without a price is asked for those who have a budget.
+      const isAlone = run.steady.size === 1 && run.steady.has("c")
+      const isOut = eventsOf(run.world, "outage").some(
+        ({ atMs, forMs, of }) =>
+          of.startsWith("database") && atMs <= endedAtMs && atMs + forMs + 1_000 >= visit.atMs,
+      )
+      if ((isAlone || isOut) && budgetsOf(run.world, visit.client).length > 0) continue
       if (ending === "delivered") served += 1
       else if (ending === "refused") failed.push(sight)
     }
@@ -675,7 +807,7 @@ const liveness: Law = {
 const isOrdinary = ({ authenticated, code, replayed, visit }: Sight): boolean =>
   authenticated &&
   visit.readable &&
-  visit.model === "auto" &&
+  isOfAll(visit) &&
   !visit.dryRun &&
   visit.mistake === undefined &&
   visit.claim === undefined &&
@@ -685,7 +817,9 @@ const isOrdinary = ({ authenticated, code, replayed, visit }: Sight): boolean =>
   !replayed &&
   code !== "rate_limited" &&
   code !== "overloaded" &&
-  code !== "concurrency_limited"
+  code !== "concurrency_limited" &&
+  code !== "budget_exceeded" &&
+  code !== "budget_unavailable"
 
 const rateLimits: Law = {
   name: "rate limits",
@@ -733,6 +867,7 @@ export const laws: ReadonlyArray<Law> = [
   oneAnswer,
   fairShares,
   rateLimits,
+  ...budgetLaws,
   boundedMemory,
   liveness,
   noDefects,

@@ -1,12 +1,13 @@
 import { Effect, Exit, Layer, Scope } from "effect"
 import { AuthError } from "../../src/auth/AuthError.ts"
 import { Authenticator } from "../../src/auth/Authenticator.ts"
+import type { LeaseAnswer } from "../../src/budgets/LeaseStore.ts"
 import { Dice } from "../fuzz/Dice.ts"
 import { timeouts } from "../support/settings.ts"
 import { START_MS } from "../support/started-clock.ts"
 import { VirtualTime } from "../support/virtual-time.ts"
 import { Books, type Row } from "./Books.ts"
-import { Client, principals, type Sight } from "./Client.ts"
+import { Client, principalIn, principals, type Sight } from "./Client.ts"
 import { Disk } from "./Disk.ts"
 import {
   type Gateway,
@@ -19,6 +20,7 @@ import {
   targets,
 } from "./gateway.ts"
 import { Process } from "./Process.ts"
+import { Treasury } from "./Treasury.ts"
 import { Upstream, type UpstreamCall } from "./Upstream.ts"
 import { eventsOf, isDuring, type Outage, type Visit, type World } from "./World.ts"
 
@@ -41,6 +43,10 @@ export interface Run {
   readonly processes: ReadonlyArray<End>
   /** Providers that have no trouble at all. */
   readonly steady: ReadonlySet<ProviderName>
+  /** What the database knows of budgets in the end. */
+  readonly treasury: Treasury
+  /** Names of the processes in what they are charged, by their own. */
+  readonly holders: ReadonlyMap<string, string>
 }
 
 /** What was left of a process when everybody had gone. */
@@ -84,6 +90,10 @@ const STOP_MS = 60_000
 export interface Changes {
   /** Changes a row on its way into the database; undefined: it is lost. */
   readonly row?: (row: Row) => Row | undefined
+  /** Changes what an exchange of leases is answered. */
+  readonly answer?: (answer: LeaseAnswer) => LeaseAnswer
+  /** Leases of processes that have ended are kept. */
+  readonly keepsLeases?: boolean
 }
 
 export const run = (world: World, changes: Changes = {}): Run => {
@@ -91,10 +101,12 @@ export const run = (world: World, changes: Changes = {}): Run => {
   const nowMs = () => time.nowMs - START_MS
   const outages = eventsOf(world, "outage")
   const isOut = (of: Outage["of"]) => outages.some((outage) => outage.of === of && isDuring(outage, nowMs()))
+  const treasury = new Treasury(world.budgets, nowMs, changes)
   const books = new Books(
     new Dice(`${world.seed} books`, 0),
     idempotencyOf(world.idempotency),
     () => (["database", "database hangs", "database answers"] as const).find(isOut),
+    treasury,
     changes.row,
   )
   const disk = new Disk(new Dice(`${world.seed} disk`, 0), world.journalRecords, () => !isOut("disk"))
@@ -117,7 +129,7 @@ export const run = (world: World, changes: Changes = {}): Run => {
         if (visit.credential === "unavailable" || isOut("keys"))
           return yield* new AuthError({ reason: "unavailable" })
         sight.authenticated = true
-        return principals[visit.client]
+        return principalIn(world, visit.client)
       }),
   })
 
@@ -144,6 +156,7 @@ export const run = (world: World, changes: Changes = {}): Run => {
           startGateway({
             edges,
             journal: disk.open(process),
+            budgets: world.budgets,
             limits: world.limits,
             idempotency: world.idempotency,
           }),
@@ -281,6 +294,8 @@ export const run = (world: World, changes: Changes = {}): Run => {
     trips,
     processes: ends,
     steady: steadyIn(world),
+    treasury,
+    holders: disk.names,
   }
 }
 

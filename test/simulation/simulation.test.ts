@@ -2,9 +2,8 @@ import { assert, describe, it } from "vitest"
 import type { Row } from "./Books.ts"
 import { tell } from "./history.ts"
 import { judge } from "./judge.ts"
-import { laws } from "./laws.ts"
-import type { Changes } from "./run.ts"
-import { run } from "./run.ts"
+import { laws, violationsOf } from "./laws.ts"
+import { type Changes, type Run, run } from "./run.ts"
 import { shrink } from "./shrink.ts"
 import type { World } from "./World.ts"
 import { makeWorld, worldKinds } from "./worlds.ts"
@@ -17,6 +16,29 @@ const worldOf = (name: string, seed = "1"): World => {
 
 const broken = (world: World, changes?: Changes): ReadonlySet<string> =>
   new Set(judge(world, { changes }).violations.map(({ law }) => law))
+
+/** A seed whose budgets have windows. */
+const WINDOWED = "2"
+
+const withSights =
+  (change: (sight: Run["sights"][number]) => Run["sights"][number]) =>
+  (run: Run): Run => ({ ...run, sights: run.sights.map(change) })
+
+/** Changes what requests are charged, and to which window. */
+const charged = (
+  nanoUsd: (nanoUsd: number) => number,
+  startsAt: (startsAtMs: number) => number = (startsAtMs) => startsAtMs,
+): Changes => ({
+  row: (row) => ({
+    ...row,
+    charges:
+      row.charges?.map((charge) => ({
+        ...charge,
+        nano_usd: nanoUsd(charge.nano_usd),
+        starts_at_ms: charge.starts_at_ms === null ? null : startsAt(charge.starts_at_ms),
+      })) ?? null,
+  }),
+})
 
 describe("a law", () => {
   const world = worldOf("outages")
@@ -47,6 +69,140 @@ describe("a law", () => {
   ])("%s notices %s", (law, _, row) => {
     assert.notInclude([...broken(world)], law)
     assert.include([...broken(world, { row })], law)
+  })
+
+  it.each<readonly [law: string, what: string, changes: Changes]>([
+    ["budgets", "requests that cost more than was reserved for them", charged((nanoUsd) => 3 * nanoUsd)],
+    [
+      "budgets",
+      "what is charged to a window that is over",
+      charged(
+        (nanoUsd) => nanoUsd,
+        (startsAtMs) => startsAtMs - 1_200_000,
+      ),
+    ],
+    [
+      "charges",
+      "a request that is charged nothing",
+      { row: (row) => (row.stream ? { ...row, charges: null } : row) },
+    ],
+    [
+      "charges",
+      "a request that is charged twice",
+      { row: (row) => ({ ...row, charges: row.charges === null ? null : [...row.charges, ...row.charges] }) },
+    ],
+    [
+      "charges",
+      "somebody else's budget that is charged",
+      {
+        row: (row) => ({ ...row, charges: row.charges?.map((charge) => ({ ...charge, budget: 2 })) ?? null }),
+      },
+    ],
+    [
+      "refusals",
+      "a budget that is said to be used up and is not",
+      { answer: (answer) => ({ ...answer, granted: 0, leftNanoUsd: 0 }) },
+    ],
+  ])("%s notices %s", (law, _, changes) => {
+    const world = worldOf("budgets", WINDOWED)
+    assert.strictEqual(world.budgets?.windowMs, 1_200_000)
+    assert.notInclude([...broken(world)], law)
+    assert.include([...broken(world, changes)], law)
+  })
+
+  it("leases notices those of the dead that nobody ends", () => {
+    assert.include([...broken(worldOf("budgets and crashes"), { keepsLeases: true })], "leases")
+  })
+
+  it.each<readonly [law: string, what: string, change: (run: Run) => Run]>([
+    [
+      "refusals",
+      "one that was sent somewhere and is told of its budget",
+      withSights((sight) =>
+        sight.visit.client === "thrifty" && sight.ending === "delivered"
+          ? { ...sight, code: "budget_exceeded" }
+          : sight,
+      ),
+    ],
+    [
+      "refusals",
+      "one that is told that budgets cannot be asked while they can",
+      withSights((sight) =>
+        sight.code === "budget_exceeded" ? { ...sight, code: "budget_unavailable" } : sight,
+      ),
+    ],
+    [
+      "budgets",
+      "providers that sell more than there is",
+      (run) => ({
+        ...run,
+        calls: [],
+        callsOf: (visit) => [...run.callsOf(visit), ...run.callsOf(visit)].flatMap((call) => [call, call]),
+      }),
+    ],
+  ])("%s notices %s", (law, _, change) => {
+    const found = violationsOf(change(run(worldOf("budgets", WINDOWED))))
+    assert.include([...new Set(found.map((violation) => violation.law))], law)
+  })
+
+  it.each<readonly [law: string, what: string, change: (run: Run) => Run]>([
+    [
+      "bounded work",
+      "a second one asked beside the first, where no route says so",
+      (run) => ({
+        ...run,
+        sights: run.sights.map((sight) => ({ ...sight, visit: { ...sight.visit, model: "auto" } })),
+      }),
+    ],
+    [
+      "point of no return",
+      "one that goes on, although another one answers",
+      (run) => ({
+        ...run,
+        callsOf: (visit) =>
+          run
+            .callsOf(visit)
+            .map((call) => (call.outcome === "cancelled" ? { ...call, endedAtMs: 1e9 } : call)),
+      }),
+    ],
+    [
+      "ledger",
+      "one that was cut and is not in the books",
+      (run) => ({
+        ...run,
+        rows: new Map(
+          [...run.rows].map(([id, row]) => [
+            id,
+            { ...row, attempts: row.attempts.filter(({ outcome }) => outcome !== "hedged") },
+          ]),
+        ),
+      }),
+    ],
+    [
+      "money",
+      "one that was cut and cost nothing",
+      (run) => ({
+        ...run,
+        rows: new Map(
+          [...run.rows].map(([id, row]) => [
+            id,
+            {
+              ...row,
+              attempts: row.attempts.map((attempt) =>
+                attempt.outcome === "hedged"
+                  ? { ...attempt, input_tokens: null, cost_nano_usd: null }
+                  : attempt,
+              ),
+            },
+          ]),
+        ),
+      }),
+    ],
+  ])("%s notices of two at once %s", (law, _, change) => {
+    const hedged = run(worldOf("hedges"))
+    const lawsOf = (run: Run) => [...new Set(violationsOf(run).map((violation) => violation.law))]
+    assert.notInclude(lawsOf(hedged), law)
+    assert.include(lawsOf(change(hedged)), law)
   })
 
   it("has a name of its own", () => {

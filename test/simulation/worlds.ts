@@ -1,7 +1,9 @@
+import type { Budget } from "../../src/domain/Budget.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { dispositions, isAboutRequest, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Dice } from "../fuzz/Dice.ts"
 import { CLOCK_STEPS } from "../support/stepped-clock.ts"
+import { principals } from "./Client.ts"
 import { type IdempotencyChanges, type LimitChanges, type ProviderName, providerNames } from "./gateway.ts"
 import type { Run } from "./run.ts"
 import type {
@@ -15,6 +17,7 @@ import type {
   Visit,
   Weather,
   World,
+  WorldBudgets,
   WorldEvent,
 } from "./World.ts"
 
@@ -28,7 +31,7 @@ const AFTERMATH_MS = 5 * MINUTE
 export interface WorldKind {
   readonly name: string
   /** Who or what it is about. */
-  readonly subject: "providers" | "clients" | "gateways" | "faults"
+  readonly subject: "providers" | "clients" | "gateways" | "budgets" | "faults"
   /** What is the matter in it. */
   readonly says: string
   /** Draws one of them. */
@@ -47,6 +50,7 @@ interface Drawn {
   readonly limits?: LimitChanges
   readonly idempotency?: IdempotencyChanges
   readonly journalRecords?: number
+  readonly budgets?: WorldBudgets
   readonly events: ReadonlyArray<WorldEvent>
 }
 
@@ -83,6 +87,8 @@ const visitOf = (name: string, atMs: number, dice: Dice, more: Partial<Visit>): 
   conversation: undefined,
   promptTokens: dice.between(10, 3_000),
   answerTokens: dice.between(1, 400),
+  spelled: false,
+  maxTokens: undefined,
   ...more,
 })
 
@@ -177,6 +183,45 @@ const conversations = (dice: Dice, count: number, forMs: number): ReadonlyArray<
   return visits
 }
 
+// ---- What they may spend ----
+
+/** Nano-dollars. */
+const CENT = 10_000_000
+/** Nobody here ever spends as much. */
+export const AMPLE = 1e15
+
+/** Somebody who has a budget, with requests that cost a tenth of a cent, and may cost a tenth to four of them. */
+const spender = (dice: Dice): Partial<Visit> => {
+  const answerTokens = dice.between(1, 400)
+  return {
+    client: dice.pick(["thrifty", "thrifty", "one", "another", "wealthy"]),
+    model: dice.pick(["auto", "auto", "only-a"]),
+    spelled: true,
+    answerTokens,
+    // Most say how long an answer may be, and just so long it is.
+    maxTokens: dice.chance(0.8) ? answerTokens + dice.pick([0, dice.below(300)]) : undefined,
+  }
+}
+
+/** Budgets: small ones of a key and of two together, and large ones that nobody ever uses up, of keys and of the gateway. */
+const budgets = (dice: Dice, windowMs: number, centsEach: number): WorldBudgets => {
+  const small = () => Math.round(CENT * centsEach * (0.2 + 1.6 * dice.next()))
+  const budget = (scope: Budget["scope"], subject: string, limitNanoUsd: number): Omit<Budget, "id"> => ({
+    scope,
+    subject,
+    period: windowMs === 0 ? "total" : "hour",
+    limitNanoUsd,
+  })
+  const all = [
+    budget("key", principals.thrifty.keyId, small()),
+    budget("key", principals.wealthy.keyId, AMPLE),
+    budget("key", principals.one.keyId, dice.chance(0.5) ? small() : AMPLE),
+    budget("tag", "both", small()),
+    ...(dice.chance(0.3) ? [budget("gateway", "", AMPLE)] : []),
+  ]
+  return { windowMs, all: all.map((each, i) => ({ ...each, id: i + 1 })) }
+}
+
 // ---- What goes wrong ----
 
 const TROUBLES = Object.keys(dispositions).filter(
@@ -250,6 +295,18 @@ const spells = (
   }
   return found
 }
+
+/** Asks a route that hedges. */
+const hedging = (dice: Dice): Partial<Visit> => ({
+  model: dice.chance(0.9) ? "hedged" : "auto",
+  client: dice.pick(["usual", "other"]),
+})
+
+/** The one that is asked first is late now and then, for seconds or minutes; another one has trouble of its own. */
+const late = (dice: Dice, forMs: number): ReadonlyArray<Weather> => [
+  ...spells(dice, "a", forMs, ["slow", "hangs", "cuts"], { fairMs: 2 * MINUTE, foulMs: MINUTE }),
+  ...spells(dice, "b", forMs, ["slow", "errors", "hangs", "cuts"], { fairMs: 6 * MINUTE, foulMs: MINUTE }),
+]
 
 /** Two providers with such trouble, and one without. */
 const twoOfThree = (
@@ -752,6 +809,150 @@ const general: ReadonlyArray<WorldKind> = [
     },
   },
   {
+    name: "budgets",
+    subject: "budgets",
+    says: "clients spend all that they may, alone and together, at three gateways and in one window after the other",
+    draw: (dice) => ({
+      forMs: HOUR,
+      replicas: 3,
+      budgets: budgets(dice, dice.pick([0, 7 * MINUTE, 20 * MINUTE]), dice.between(2, 12)),
+      events: [
+        ...crowd(dice, { count: 250, forMs: HOUR, each: spender }),
+        ...crowd(dice, { count: 30, forMs: HOUR, name: "other" }),
+        ...twoOfThree(dice, HOUR, ["errors", "cuts", "slow"]),
+      ],
+    }),
+  },
+  {
+    name: "budgets at their end",
+    subject: "budgets",
+    says: "many requests at once, at three gateways, for the little that is left of a budget",
+    draw: (dice) => ({
+      forMs: 20 * MINUTE,
+      replicas: 3,
+      limits: { requestsPerMinute: 6_000 },
+      budgets: budgets(dice, dice.pick([0, 2 * MINUTE, 5 * MINUTE]), dice.between(1, 6)),
+      events: [
+        ...Array.from({ length: 20 }, (_, i) => {
+          const fromMs = dice.below(20 * MINUTE)
+          return crowd(dice, {
+            count: dice.between(2, 20),
+            forMs: dice.between(1, 2_000),
+            name: `burst${i} `,
+            each: spender,
+          }).map((visit) => ({ ...visit, atMs: fromMs + visit.atMs }))
+        }).flat(),
+        ...crowd(dice, { count: 60, forMs: 20 * MINUTE, each: spender }),
+      ],
+    }),
+  },
+  {
+    name: "budgets and crashes",
+    subject: "budgets",
+    says: "gateways die at any of their awaits, stop or stand still, while what they hold of budgets is spent",
+    draw: (dice) => {
+      const visits = [
+        ...crowd(dice, {
+          count: 200,
+          forMs: HOUR,
+          each: (dice) => ({ ...spender(dice), ...leaves(dice, 0.2) }),
+        }),
+        ...keyed(dice, 50, HOUR, spender),
+      ]
+      return {
+        forMs: HOUR,
+        replicas: 3,
+        budgets: budgets(dice, dice.pick([0, 10 * MINUTE]), dice.between(2, 15)),
+        events: [
+          ...visits,
+          ...crashes(dice, visits, 20, 3),
+          ...stops(dice, 6, HOUR, 3),
+          ...pauses(dice, 12, HOUR, 3).map((pause) => ({
+            ...pause,
+            atMs: dice.pick(visits).atMs + dice.below(1_500),
+          })),
+          ...twoOfThree(dice, HOUR, ["errors", "cuts", "hangs"]),
+        ],
+      }
+    },
+  },
+  {
+    name: "budgets without a database",
+    subject: "budgets",
+    says: "the database is away, hangs, or its answers are lost, while clients spend and gateways stop and die",
+    draw: (dice) => {
+      const out = outages(dice, HOUR, ["database", "database hangs", "database answers"])
+      const visits = [
+        ...crowd(dice, { count: 180, forMs: HOUR, each: spender }),
+        // Who stops then holds what it cannot give back.
+        ...out.flatMap(({ atMs }, i) =>
+          crowd(dice, { count: 6, forMs: 3 * SECOND, name: `before${i} `, each: spender }).map((visit) => ({
+            ...visit,
+            atMs: Math.max(0, atMs - 3 * SECOND) + visit.atMs,
+          })),
+        ),
+      ]
+      return {
+        forMs: HOUR,
+        replicas: 2,
+        budgets: budgets(dice, dice.pick([0, 10 * MINUTE]), dice.between(2, 15)),
+        events: [
+          ...visits,
+          ...out,
+          ...out.map(({ atMs }, i) => ({
+            kind: "stop" as const,
+            id: `stop then ${i}`,
+            atMs: Math.max(0, atMs - dice.below(30 * SECOND)),
+            replica: dice.below(2),
+          })),
+          ...(dice.chance(0.5) ? crashes(dice, visits, 8, 2) : []),
+          ...twoOfThree(dice, HOUR, ["errors"]),
+        ],
+      }
+    },
+  },
+  {
+    name: "hedges",
+    subject: "providers",
+    says: "a second provider is asked when the first is late, and the first is slow, silent or cut off now and then",
+    draw: (dice) => ({
+      forMs: HOUR,
+      events: [
+        ...crowd(dice, {
+          count: 300,
+          forMs: HOUR,
+          each: (dice) => ({ ...leaves(dice, 0.05), ...hedging(dice) }),
+        }),
+        ...late(dice, HOUR),
+      ],
+    }),
+  },
+  {
+    name: "hedges and budgets",
+    subject: "budgets",
+    says: "both calls of a hedged request count, while gateways die, stop or stand still",
+    draw: (dice) => {
+      const visits = crowd(dice, {
+        count: 300,
+        forMs: HOUR,
+        each: (dice) => ({ ...hedging(dice), ...spender(dice), model: "hedged" }),
+      })
+      return {
+        forMs: HOUR,
+        replicas: 2,
+        budgets: budgets(dice, dice.pick([0, 15 * MINUTE]), dice.between(10, 30)),
+        events: [
+          ...visits,
+          ...late(dice, HOUR),
+          ...(dice.chance(0.7) ? crashes(dice, visits, 6, 2) : []),
+          ...stops(dice, 2, HOUR, 2),
+          ...pauses(dice, 3, HOUR, 2),
+          ...(dice.chance(0.3) ? outages(dice, HOUR, ["database", "database answers"], MINUTE) : []),
+        ],
+      }
+    },
+  },
+  {
     name: "refusals",
     subject: "providers",
     says: "providers refuse single requests for reasons of their own, which says nothing of the next request",
@@ -803,14 +1004,27 @@ const general: ReadonlyArray<WorldKind> = [
       const forMs = dice.between(10 * MINUTE, 3 * HOUR)
       const replicas = dice.between(1, 4)
       const all = Object.keys(draws) as ReadonlyArray<Trouble["is"]>
+      const isBounded = dice.chance(0.6)
       const visits = [
         ...crowd(dice, { count: dice.between(50, 200), forMs, each: mixed }),
         ...(dice.chance(0.7) ? keyed(dice, 80, forMs) : []),
         ...(dice.chance(0.3) ? conversations(dice, 60, forMs) : []),
+        ...(isBounded ? crowd(dice, { count: 60, forMs, name: "spender", each: spender }) : []),
+        ...(dice.chance(0.5)
+          ? crowd(dice, {
+              count: 80,
+              forMs,
+              name: "hedged",
+              each: (dice) => ({ ...(isBounded ? spender(dice) : { client: "usual" }), model: "hedged" }),
+            })
+          : []),
       ]
       return {
         forMs,
         replicas,
+        ...(isBounded && {
+          budgets: budgets(dice, dice.pick([0, 5 * MINUTE, 20 * MINUTE]), dice.between(2, 12)),
+        }),
         events: [
           ...visits,
           ...(dice.chance(0.7)
@@ -1121,6 +1335,7 @@ export const makeWorld = (kind: WorldKind, seed: string): World => {
     events,
     forMs,
     idempotency = {},
+    budgets,
     journalRecords = Number.POSITIVE_INFINITY,
     limits = {},
     replicas = 1,
@@ -1133,10 +1348,11 @@ export const makeWorld = (kind: WorldKind, seed: string): World => {
     limits,
     idempotency,
     journalRecords,
-    events: [
-      ...events,
-      ...afterwards(new Dice(`${kind.name} ${seed} end`, 0), last + AFTERMATH_MS, replicas),
-    ].toSorted((one, other) => one.atMs - other.atMs),
+    budgets,
+    events: [...events, ...afterwards(new Dice(`${kind.name} ${seed} end`, 0), last + AFTERMATH_MS, replicas)]
+      // Whose prompts are estimated at a fraction of what they are would teach the gateway to reserve as much more of others.
+      .map((event) => (budgets !== undefined && event.kind === "visit" ? { ...event, spelled: true } : event))
+      .toSorted((one, other) => one.atMs - other.atMs),
     endMs: last + 2 * AFTERMATH_MS,
   }
 }
