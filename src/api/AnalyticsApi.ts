@@ -52,7 +52,7 @@ const GroupedParameters = queryOf({
   ...usageParameters,
   ...attributedParameters,
   group_by: Schema.Literals(["key", "team", "user", "tag", "provider", "model", "endpoint"])
-    .annotate({ message: GROUPINGS })
+    .annotate({ message: GROUPINGS, examples: ["team"] })
     .annotateKey({ messageMissingKey: GROUPINGS }),
 })
 

@@ -18,6 +18,8 @@ export interface KeyRecord {
   /** <= 0: the grace period of the last rotation is over. Null: there was none. */
   readonly previousSecretLeftMs: number | null
   readonly models: ReadonlyArray<string> | null
+  /** Of the key that issued it. */
+  readonly issuerModels: ReadonlyArray<string> | null
   readonly team: string | null
   readonly tags: ReadonlyArray<string>
   readonly mayIssue: boolean
@@ -124,6 +126,7 @@ const findAllWith = (sql: SqlClient.SqlClient) => {
           previous.proof AS "previousProof",
           (extract(epoch FROM key.previous_secret_until - now()) * 1000)::float8 AS "previousSecretLeftMs",
           key.models,
+          issuer.models AS "issuerModels",
           key.team,
           key.tags,
           key.may_issue AS "mayIssue",
@@ -232,6 +235,7 @@ const decodeRecord = Schema.decodeUnknownEffect(
     // @effect-diagnostics-next-line schemaNumber:off
     previousSecretLeftMs: Schema.NullOr(Schema.Number),
     models: Schema.NullOr(Schema.Array(Schema.String)),
+    issuerModels: Schema.NullOr(Schema.Array(Schema.String)),
     team: Schema.NullOr(Schema.String),
     tags: Schema.Array(Schema.String),
     mayIssue: Schema.Boolean,

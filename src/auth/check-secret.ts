@@ -2,6 +2,7 @@ import { Effect, Exit } from "effect"
 import { answerWithin } from "../database/answer-within.ts"
 import type { ApiKeyParts } from "../domain/ApiKeyFormat.ts"
 import { monotonicMs } from "../platform/monotonic.ts"
+import { isWithin } from "./child-key-rules.ts"
 import type { Lookup, Refusal, Verdict } from "./KeyCache.ts"
 import type { KeyProofs } from "./KeyProofs.ts"
 import { type KeyRecord, type KeyRecords, NO_ROW } from "./KeyRecords.ts"
@@ -113,6 +114,7 @@ const toPrincipal = ({
   id,
   name,
   models,
+  issuerModels,
   team,
   tags,
   mayIssue,
@@ -121,13 +123,23 @@ const toPrincipal = ({
 }: KeyRecord): Principal => ({
   keyId: id,
   name,
-  ...(models === null ? {} : { models: new Set(models) }),
+  ...withModels(models, issuerModels),
   ...(team === null ? {} : { team }),
   tags,
   mayIssue,
   limits: [toLimits(own), ...others.map(toLimits)],
   budgets,
 })
+
+/** A key that was issued keeps within what its issuer may ask for by now. */
+const withModels = (
+  own: KeyRecord["models"],
+  issuers: KeyRecord["issuerModels"],
+): Pick<Principal, "models"> => {
+  if (own === null || issuers === null) return own === issuers ? {} : { models: new Set(own ?? issuers) }
+  const allowed = new Set(issuers)
+  return { models: new Set(own.filter((model) => isWithin(allowed, model))) }
+}
 
 const toLimits = ({
   scope,

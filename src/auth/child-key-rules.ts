@@ -66,5 +66,5 @@ const ownerOf = (
   issuer: Principal,
 ): string => (scope === "key" && subject === issuer.keyId ? "the issuing key" : `the ${scope} ${subject}`)
 
-const isWithin = (allowed: ReadonlySet<string> | undefined, model: string): boolean =>
+export const isWithin = (allowed: ReadonlySet<string> | undefined, model: string): boolean =>
   allowed === undefined || allowed.has(model) || allowed.has(`${model.split("/", 1)[0]}/*`)

@@ -75,6 +75,25 @@ describe("a key", () => {
     ),
   )
 
+  it.effect("that was issued may ask for what its issuer may by now", () =>
+    inWorld((world) =>
+      Effect.gen(function* () {
+        const modelsOf = (models: ReadonlyArray<string> | null, issuerModels: ReadonlyArray<string> | null) =>
+          Effect.map(
+            authenticate(world.addKey({ models, issuerModels }).token),
+            ({ models }) => models && [...models],
+          )
+        assert.isUndefined(yield* modelsOf(null, null))
+        assert.deepStrictEqual(yield* modelsOf(["auto"], null), ["auto"])
+        assert.deepStrictEqual(yield* modelsOf(null, ["auto"]), ["auto"])
+        assert.deepStrictEqual(yield* modelsOf(["auto", "openai/gpt-5", "x/y"], ["openai/*", "x/y"]), [
+          "openai/gpt-5",
+          "x/y",
+        ])
+      }),
+    ),
+  )
+
   it.effect("without limits of its own has none in its principal", () =>
     inWorld((world) =>
       Effect.gen(function* () {

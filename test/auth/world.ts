@@ -117,6 +117,7 @@ const blank = {
   previousProof: null,
   previousSecretLeftMs: null,
   models: null,
+  issuerModels: null,
   team: null,
   tags: [],
   mayIssue: false,
