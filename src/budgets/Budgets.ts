@@ -25,8 +25,6 @@ export interface RequestBudgets {
   readonly used: () => number
 }
 
-const none = Effect.succeed(undefined)
-
 /** Between two exchanges that nobody waits for. */
 const TICK_MS = 50
 /** A process that starts reads the budgets in so much time, or the database does not answer. */
@@ -39,14 +37,16 @@ const KNOWN_WITHIN = "1 second"
 export class Budgets extends Context.Service<
   Budgets,
   {
-    /** Returns the budgets of a request; undefined: it has none. */
+    /** Returns the budgets of a request; undefined: it has none. `unread`: those of all keys are not known yet, see `read`. */
     readonly of: (
       own: ReadonlyArray<Budget>,
       attribution: Attribution,
-    ) => Effect.Effect<RequestBudgets | undefined, BudgetsUnavailable>
+    ) => RequestBudgets | "unread" | undefined
+    /** Waits until they are known, which they are from then on. */
+    readonly read: Effect.Effect<void, BudgetsUnavailable>
   }
 >()("gateway/budgets/Budgets") {
-  static readonly layerNone = Layer.succeed(Budgets, { of: () => none })
+  static readonly layerNone = Layer.succeed(Budgets, { of: () => undefined, read: Effect.void })
 
   /** Over the database. */
   static readonly layer = (holder: string) =>
@@ -159,17 +159,13 @@ const make = Effect.fnUntraced(function* (holder: string) {
   return Budgets.of({
     of: (own, attribution) => {
       const others = shared.of(attribution)
-      if (others === undefined) {
-        return Effect.andThen(
-          Effect.timeoutOrElse(shared.known, {
-            duration: KNOWN_WITHIN,
-            orElse: () => Effect.fail(new BudgetsUnavailable()),
-          }),
-          Effect.sync(() => open([...own, ...(shared.of(attribution) ?? [])])),
-        )
-      }
-      if (own.length === 0 && others.length === 0) return none
-      return Effect.sync(() => open(others.length === 0 ? own : [...own, ...others]))
+      if (others === undefined) return "unread"
+      if (own.length === 0 && others.length === 0) return undefined
+      return open(others.length === 0 ? own : [...own, ...others])
     },
+    read: Effect.timeoutOrElse(shared.known, {
+      duration: KNOWN_WITHIN,
+      orElse: () => Effect.fail(new BudgetsUnavailable()),
+    }),
   })
 })

@@ -146,10 +146,12 @@ const make = Effect.gen(function* () {
     const deadline = deadlineOf(configuredMs, request.deadlineMs)
     const remainingMs = recorder.startedAt + deadline.ms - planningAt
     const { keyId, models: allowed } = principal
-    recorder.budgets = yield* Effect.mapError(
-      budgets.of(principal.budgets, request.attribution),
-      () => fromBudgetsUnavailable,
-    )
+    let concerned = budgets.of(principal.budgets, request.attribution)
+    while (concerned === "unread") {
+      yield* Effect.mapError(budgets.read, () => fromBudgetsUnavailable)
+      concerned = budgets.of(principal.budgets, request.attribution)
+    }
+    recorder.budgets = concerned
     const planned = router.plan({
       requestedModel,
       task,

@@ -138,7 +138,8 @@ const chat = (fields: object = {}) => ({
     { role: "system", content: secrets.prompt },
     { role: "user", content: words },
   ],
-  user: secrets.prompt,
+  // Whom it is for is kept: docs/attribution.md.
+  user: "somebody",
   metadata: { note: secrets.prompt },
   ...fields,
 })

@@ -7,6 +7,7 @@ import { providersYaml } from "../support/gateway-environment.ts"
 import { createPostgresServer, type PostgresServer } from "../support/postgres-server.ts"
 import { query } from "../support/postgres-signals.ts"
 import { Replica } from "../support/Replica.ts"
+import { scaled } from "../support/slowness.ts"
 
 /**
  * Three gateways, one PostgreSQL, and five times what a key may have, whole and streamed, counted where it arrives: at the
@@ -14,6 +15,11 @@ import { Replica } from "../support/Replica.ts"
  * Redis.
  */
 
+/**
+ * Of the limit, what may get through at once. A machine on which the store takes longer than requests wait has replicas that go on
+ * by themselves for a while.
+ */
+const slack = (): number => (scaled(100) > 150 ? 1.25 : 1.05)
 const TOKENS = { input: 60, output: 40 }
 const ANSWER_MS = 300
 
@@ -184,7 +190,7 @@ const scenarios = () => {
     console.log(
       `rpm ${limit}: offered ${offered} in ${seconds.toFixed(1)} s, admitted ${arrivals.length} of ${whole.toFixed(0)}`,
     )
-    assert.isAtMost(most, 1.05 * limit + 3)
+    assert.isAtMost(most, slack() * limit + 3)
     assert.isAtLeast(arrivals.length, 0.95 * whole - 3)
   })
 
@@ -200,7 +206,7 @@ const scenarios = () => {
     console.log(
       `tpm ${limit}: offered ${offered * 100} in ${seconds.toFixed(1)} s, admitted ${arrivals.length * 100} of ${whole.toFixed(0)}`,
     )
-    assert.isAtMost(most, 1.05 * limit + 3)
+    assert.isAtMost(most, slack() * limit + 3)
     assert.isAtLeast(arrivals.length * 100, 0.9 * whole)
   })
 
