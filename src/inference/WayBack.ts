@@ -72,6 +72,8 @@ export class WayBack {
     const to = this.#reserved
     if (to === undefined || !mayAskAgain(to, state)) return undefined
     this.#isUsed = true
+    // Held back before its call, it is not gone back to again.
+    this.#reserved = undefined
     return to
   }
 
