@@ -105,6 +105,32 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
 export const createKey = (gateway: Gateway): string =>
   gateway.cli("keys", "create", "--name", "bench", "--rpm", "1000000").key ?? ""
 
+/**
+ * Creates a key that counts against a limit of every kind and three budgets, of its own and of its team, none of which stops
+ * it; returns it.
+ */
+export const createLimitedKey = (gateway: Gateway): string => {
+  const limits = ["--rpm", "1000000", "--tpm", "1000000000", "--concurrency", "1000"]
+  gateway.cli("teams", "create", "bench", ...limits)
+  const budget = (scope: string, subject: string, window: string): void => {
+    const named = ["--scope", scope, "--subject", subject, "--window", window]
+    gateway.cli("budgets", "set", ...named, "--limit-usd", "1000000")
+  }
+  const { id = "", key = "" } = gateway.cli(
+    "keys",
+    "create",
+    "--name",
+    "limited",
+    "--team",
+    "bench",
+    ...limits,
+  )
+  budget("team", "bench", "month")
+  budget("team", "bench", "day")
+  budget("key", id, "total")
+  return key
+}
+
 /** Returns a function that counts answers with a row in the ledger, as analytics tell it. */
 export const ledgerRows = (gateway: Gateway): (() => Promise<number>) => {
   const { token } = gateway.cli("admin", "token", "--ttl", "30d")

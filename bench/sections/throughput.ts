@@ -23,6 +23,7 @@ const CONNECTIONS = 64
 const BODY_BYTES = 1_024
 const INFER = "full, /infer"
 const MESSAGES = "full, /v1/messages"
+const LIMITED = "full, limits and budgets"
 
 export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<Section> => {
   const subjects = world.subjects.flatMap(
@@ -30,6 +31,12 @@ export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<
       subject.name === FULL
         ? [
             subject,
+            {
+              ...subject,
+              name: LIMITED,
+              title: "the same with every limit and three budgets",
+              address: { ...subject.address, headers: { "x-api-key": world.limitedKey } },
+            },
             { ...subject, name: INFER, title: "this gateway, `POST /infer`" },
             { ...subject, name: MESSAGES, title: "this gateway, Messages of Claude's" },
           ]

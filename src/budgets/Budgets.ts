@@ -1,7 +1,7 @@
-import { Clock, Context, Effect, Latch, Layer, Metric } from "effect"
+import { Clock, Context, Effect, Latch, Layer } from "effect"
 import type { Attribution } from "../domain/Attribution.ts"
 import type { Budget, Charge } from "../domain/Budget.ts"
-import { budgetRefusals } from "../observability/Metrics.ts"
+import { budgetRefusals, updater } from "../observability/Metrics.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type Account, Accounts, BudgetExceeded, BudgetsUnavailable } from "./Accounts.ts"
 import { LeaseStore } from "./LeaseStore.ts"
@@ -11,9 +11,10 @@ import { type Reservation, Spending } from "./Spending.ts"
 /** Every budget that one request counts against. */
 export interface RequestBudgets {
   /**
-   * Reserves what one call may cost, of all budgets or of none. Waits for the database only where this process does not hold
-   * enough.
+   * Reserves what one call may cost, of all budgets or of none. Undefined: this process does not hold enough, and `reserve`
+   * waits for the database.
    */
+  readonly reserveNow: (nanoUsd: number) => Reservation | BudgetExceeded | undefined
   readonly reserve: (nanoUsd: number) => Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable>
   /** See `Spending`. */
   readonly charges: () => ReadonlyArray<Charge>
@@ -64,6 +65,7 @@ const make = Effect.fnUntraced(function* (holder: string) {
   const store = yield* LeaseStore
   const shared = yield* SharedBudgets
   const clock = yield* Clock.Clock
+  const update = yield* updater
   const accounts = new Accounts()
   const wanted = Latch.makeUnsafe(false)
   let reachable = true
@@ -102,57 +104,65 @@ const make = Effect.fnUntraced(function* (holder: string) {
   )
   yield* Effect.forkScoped(Effect.forever(round))
 
-  const reserve = (
-    concerned: ReadonlyArray<Account>,
-    spending: Spending,
-    wish: number,
-  ): Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable> =>
-    Effect.suspend(() => {
-      // Whoever has used up a budget is not to be answered for nothing either.
-      const nanoUsd = Math.max(1, Math.ceil(wish))
+  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets => {
+    const concerned = budgets.map((budget) => accounts.of(budget))
+    const spending = new Spending(holder)
+
+    // Whoever has used up a budget is not to be answered for nothing either.
+    const amountOf = (nanoUsd: number): number => Math.max(1, Math.ceil(nanoUsd))
+
+    const reserveNow = (wish: number): Reservation | BudgetExceeded | undefined => {
+      const nanoUsd = amountOf(wish)
       const nowMs = monotonicMsUnsafe(clock)
       const reserved = accounts.reserve(concerned, nanoUsd, nowMs)
-      if (reserved instanceof BudgetExceeded) return Effect.fail(reserved)
-      if (reserved !== undefined) {
-        if (concerned.some((account) => account.runsLow(nowMs))) wanted.openUnsafe()
-        return Effect.succeed(spending.reserved(reserved, nanoUsd))
+      if (reserved === undefined) return undefined
+      if (reserved instanceof BudgetExceeded) {
+        update(budgetRefusals(reserved.budget.scope), 1)
+        return reserved
       }
-      return Effect.callback((resume) => {
+      for (const account of concerned) if (account.runsLow(nowMs)) wanted.openUnsafe()
+      return spending.reserved(reserved, nanoUsd)
+    }
+
+    const reserve = (wish: number): Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable> =>
+      Effect.callback((resume) => {
+        const nanoUsd = amountOf(wish)
         const leave = accounts.wait(concerned, nanoUsd, (outcome) => {
-          if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable)
+          if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable) {
+            update(
+              budgetRefusals(outcome._tag === "BudgetExceeded" ? outcome.budget.scope : "unavailable"),
+              1,
+            )
             return resume(Effect.fail(outcome))
+          }
           // Noted at once: a request that is interrupted now settles it all the same.
           resume(Effect.succeed(spending.reserved(outcome, nanoUsd)))
         })
         wanted.openUnsafe()
         return Effect.sync(leave)
       })
-    })
 
-  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets => {
-    const concerned = budgets.map((budget) => accounts.of(budget))
-    const spending = new Spending(holder)
-    const tightest = (): Account | undefined => {
+    /** Of the budget that is nearest to its end. */
+    const tightest = (pick: (account: Account, reach: number) => number): number | undefined => {
       const nowMs = monotonicMsUnsafe(clock)
-      const known = concerned.filter((account) => account.exists && account.answeredAtMs > 0)
-      return known.toSorted((one, other) => one.reach(nowMs) - other.reach(nowMs))[0]
+      let least = Number.POSITIVE_INFINITY
+      let value: number | undefined
+      for (const account of concerned) {
+        if (!account.exists || account.answeredAtMs === Number.NEGATIVE_INFINITY) continue
+        const reach = account.reach(nowMs)
+        if (reach >= least) continue
+        least = reach
+        value = pick(account, reach)
+      }
+      return value
     }
     return {
-      reserve: (nanoUsd) =>
-        Effect.tapError(reserve(concerned, spending, nanoUsd), (refused) =>
-          Metric.update(
-            budgetRefusals(refused._tag === "BudgetExceeded" ? refused.budget.scope : "unavailable"),
-            1,
-          ),
-        ),
+      reserveNow,
+      reserve,
       charges: () => spending.charges(),
       close: () => spending.close(),
-      remaining: () => tightest()?.reach(monotonicMsUnsafe(clock)),
-      used: () => {
-        const account = tightest()
-        if (account === undefined || account.limit === 0) return 0
-        return Math.max(0, 1 - account.reach(monotonicMsUnsafe(clock)) / account.limit)
-      },
+      remaining: () => tightest((_, reach) => reach),
+      used: () => tightest(({ limit }, reach) => (limit === 0 ? 1 : Math.max(0, 1 - reach / limit))) ?? 0,
     }
   }
 

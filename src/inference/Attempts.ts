@@ -1,5 +1,5 @@
 import { Clock, Context, Effect, Exit, Layer } from "effect"
-import type { Reservation } from "../budgets/Spending.ts"
+import { Reservation } from "../budgets/Spending.ts"
 import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
@@ -98,12 +98,17 @@ const make = Effect.gen(function* () {
     next: Candidate | undefined,
     call: UpstreamCall<A>,
   ): Effect.Effect<Answered<A>, ProviderError> => {
-    const { budgets } = request.recorder
-    return budgets === undefined
-      ? attemptWith(request, candidate, next, call, undefined)
-      : Effect.flatMap(reservations.reserve(budgets, candidate, request.recorder), (reservation) =>
-          attemptWith(request, candidate, next, call, reservation),
-        )
+    const { recorder } = request
+    const { budgets } = recorder
+    if (budgets === undefined)
+      return Effect.suspend(() => attemptWith(request, candidate, next, call, undefined))
+    return Effect.suspend(() => {
+      const reserved = reservations.reserve(budgets, candidate, recorder)
+      if (reserved instanceof ProviderError) return Effect.fail(reserved)
+      return reserved instanceof Reservation
+        ? attemptWith(request, candidate, next, call, reserved)
+        : Effect.flatMap(reserved, (given) => attemptWith(request, candidate, next, call, given))
+    })
   }
 
   const attemptWith = <A extends AnswerSummary>(
@@ -112,86 +117,85 @@ const make = Effect.gen(function* () {
     next: Candidate | undefined,
     call: UpstreamCall<A>,
     reservation: Reservation | undefined,
-  ): Effect.Effect<Answered<A>, ProviderError> =>
-    Effect.suspend(() => {
-      const { recorder, recordIntent, deadlineAt } = request
-      const last = request.failures.at(-1)
-      // The wait after that one may have lasted longer than it should.
-      if (last !== undefined && recorder.now() >= deadlineAt) {
-        reservation?.settle(0)
-        return Effect.fail(last)
-      }
-      reservation?.use()
-      const startedAt = recorder.attemptStarted()
-      const startedMs = monotonicMsUnsafe(clock)
-      const remainingMs = deadlineAt - startedAt
-      const then = next ?? request.wayBack.reserve(candidate.patienceMs)
-      const patienceMs = patienceWith(candidate, then, {
-        attempts: recorder.attemptCount,
-        left: request.timeouts,
-        maxAttempts,
-        remainingMs,
-      })
-      const made = call.attempt(candidate, remainingMs, patienceMs, (ms) => {
-        const nowMs = monotonicMsUnsafe(clock)
-        breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
-      })
-      const isHurried =
-        remainingMs < Math.min(candidate.lateAfterMs, FAIR_SHARE_OF_DEADLINE * fullMs[call.mode]) ||
-        (patienceMs < candidate.patienceMs && patienceMs < remainingMs)
-      let isSent = false
-      const upstream = Effect.andThen(recordIntent(candidate, startedAt), () => {
-        isSent = true
-        return call.deadline.isClients
-          ? Effect.mapError(made, (error) => orClients(error, request, call, candidate, startedAt))
-          : made
-      })
-      let cost: Cost | undefined
-      // Once for each attempt: its record and its answer share it.
-      const price = (spent: Spent | undefined): Cost => {
-        const usage = spent === undefined ? null : billed(spent.usage, spent.rawUsage)
-        cost ??= costOf(candidate.model.price, usage, recorder.startedAt)
-        return cost
-      }
-      const { expectedMs, lateAfterMs } = candidate
-      const tookMs = () => (call.firstTokenAt() ?? recorder.now()) - startedAt
-      const recorded = breakers
-        .run(
-          candidate.key,
-          { expectedMs, tookMs, lateAfterMs, isAnswering: call.committed, isHurried },
-          upstream,
-        )
-        .pipe(
-          Effect.onExit((exit) => {
-            const endedAt = recorder.now()
-            const spent = isSent ? (spentBy(exit) ?? call.partial()) : undefined
-            const record = attemptRecord(
-              candidate,
-              startedAt,
-              endedAt - startedAt,
-              exit,
-              isSent,
-              spent,
-              price(spent),
-              call.race,
-            )
-            recorder.attemptEnded(record)
-            if (reservation !== undefined) reservations.settle(reservation, candidate, recorder, record)
-            if (record.outcome !== "timeout") request.wayBack.release()
-            const ms = tookMs()
-            measure(update, candidate, record, ms)
-            if (isHurried && record.outcome === "timeout") return Effect.void
-            // What has begun to be answered is a sign of life itself.
-            const lives =
-              record.outcome === "timeout" &&
-              !call.committed() &&
-              breakers.healthOf(candidate.key).livesSince(startedMs)
-            return learn(router, candidate, call.mode, record, ms, lives)
-          }),
-          Effect.map((answer) => ({ candidate, answer, cost: price(answer) })),
-        )
-      return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
+  ): Effect.Effect<Answered<A>, ProviderError> => {
+    const { recorder, recordIntent, deadlineAt } = request
+    const last = request.failures.at(-1)
+    // The wait after that one may have lasted longer than it should.
+    if (last !== undefined && recorder.now() >= deadlineAt) {
+      reservation?.settle(0)
+      return Effect.fail(last)
+    }
+    reservation?.use()
+    const startedAt = recorder.attemptStarted()
+    const startedMs = monotonicMsUnsafe(clock)
+    const remainingMs = deadlineAt - startedAt
+    const then = next ?? request.wayBack.reserve(candidate.patienceMs)
+    const patienceMs = patienceWith(candidate, then, {
+      attempts: recorder.attemptCount,
+      left: request.timeouts,
+      maxAttempts,
+      remainingMs,
     })
+    const made = call.attempt(candidate, remainingMs, patienceMs, (ms) => {
+      const nowMs = monotonicMsUnsafe(clock)
+      breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
+    })
+    const isHurried =
+      remainingMs < Math.min(candidate.lateAfterMs, FAIR_SHARE_OF_DEADLINE * fullMs[call.mode]) ||
+      (patienceMs < candidate.patienceMs && patienceMs < remainingMs)
+    let isSent = false
+    const upstream = Effect.andThen(recordIntent(candidate, startedAt), () => {
+      isSent = true
+      return call.deadline.isClients
+        ? Effect.mapError(made, (error) => orClients(error, request, call, candidate, startedAt))
+        : made
+    })
+    let cost: Cost | undefined
+    // Once for each attempt: its record and its answer share it.
+    const price = (spent: Spent | undefined): Cost => {
+      const usage = spent === undefined ? null : billed(spent.usage, spent.rawUsage)
+      cost ??= costOf(candidate.model.price, usage, recorder.startedAt)
+      return cost
+    }
+    const { expectedMs, lateAfterMs } = candidate
+    const tookMs = () => (call.firstTokenAt() ?? recorder.now()) - startedAt
+    const recorded = breakers
+      .run(
+        candidate.key,
+        { expectedMs, tookMs, lateAfterMs, isAnswering: call.committed, isHurried },
+        upstream,
+      )
+      .pipe(
+        Effect.onExit((exit) => {
+          const endedAt = recorder.now()
+          const spent = isSent ? (spentBy(exit) ?? call.partial()) : undefined
+          const record = attemptRecord(
+            candidate,
+            startedAt,
+            endedAt - startedAt,
+            exit,
+            isSent,
+            spent,
+            price(spent),
+            call.race,
+          )
+          recorder.attemptEnded(record)
+          if (reservation !== undefined) reservations.settle(reservation, candidate, recorder, record)
+          if (record.outcome !== "timeout") request.wayBack.release()
+          const ms = tookMs()
+          measure(update, candidate, record, ms)
+          if (isHurried && record.outcome === "timeout") return Effect.void
+          // What has begun to be answered is a sign of life itself.
+          const lives =
+            record.outcome === "timeout" &&
+            !call.committed() &&
+            breakers.healthOf(candidate.key).livesSince(startedMs)
+          return learn(router, candidate, call.mode, record, ms, lives)
+        }),
+        Effect.map((answer) => ({ candidate, answer, cost: price(answer) })),
+      )
+    return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
+  }
 
   /** Makes one upstream call within the limits of its model, where it has some; above them it is not held against anybody. */
   const ask = <A extends AnswerSummary>(

@@ -1,11 +1,12 @@
 import { Effect } from "effect"
-import type { BudgetExceeded } from "../budgets/Accounts.ts"
+import { BudgetExceeded, type BudgetsUnavailable } from "../budgets/Accounts.ts"
 import type { RequestBudgets } from "../budgets/Budgets.ts"
 import type { Reservation } from "../budgets/Spending.ts"
 import { costOf } from "../catalog/cost.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
 import { inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
+import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { Candidate } from "../routing/plan.ts"
 import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./failures.ts"
@@ -22,29 +23,35 @@ export class Reservations {
     this.#unstatedTokens = unstatedTokens
   }
 
-  /** Reserves what a call may cost at most: all of its input, and as much output as it may have. */
+  /**
+   * Reserves what a call may cost at most: all of its input, and as much output as it may have. An effect: the database has to
+   * be asked.
+   */
   reserve(
     budgets: RequestBudgets,
     candidate: Candidate,
     recorder: RequestRecorder,
-  ): Effect.Effect<Reservation, ProviderError> {
+  ): Reservation | ProviderError | Effect.Effect<Reservation, ProviderError> {
     const task = recorder.request?.task
     const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
     const inputTokens = task === undefined ? 0 : this.#margins.above(candidate.key, inputTokensOf(task))
     const most = (output: number) => mostOf(candidate, task, inputTokens, output, recorder.startedAt)
     const wished = most(outputTokens)
-    if (wished === undefined) return Effect.fail(heldBack(candidate, withoutPrice))
-    return Effect.mapError(budgets.reserve(wished), (refused) => {
-      const refusal =
+    if (wished === undefined) return heldBack(candidate, withoutPrice)
+    const refuse = (refused: BudgetExceeded | BudgetsUnavailable): ProviderError =>
+      heldBack(
+        candidate,
         refused._tag === "BudgetsUnavailable"
           ? fromBudgetsUnavailable
           : fromBudgetExceeded(refused, {
               ...{ inputTokens, outputTokens },
               fitting: fittingTokens(refused, outputTokens, most),
               nowMs: recorder.now(),
-            })
-      return heldBack(candidate, refusal)
-    })
+            }),
+      )
+    const reserved = budgets.reserveNow(wished)
+    if (reserved === undefined) return Effect.mapError(budgets.reserve(wished), refuse)
+    return reserved instanceof BudgetExceeded ? refuse(reserved) : reserved
   }
 
   /** Settles what an attempt cost, as far as anybody knows, and learns how its vendor counts. */
@@ -87,15 +94,16 @@ const mostOf = (
 ): number | undefined => {
   const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
   const tier = task?.request.service_tier
-  const tiers = typeof tier === "string" ? [{ serviceTier: tier }, {}] : [{}]
-  for (const named of tiers) {
-    const costs = [usage, { ...usage, cacheWriteTokens: inputTokens }].map(
-      (each) => costOf(model.price, { ...each, ...named }, startedAt).nanoUsd ?? Number.NaN,
-    )
-    const most = Math.max(...costs)
-    if (!Number.isNaN(most)) return most
-  }
-  return undefined
+  const most =
+    typeof tier === "string" ? dearest(model, { ...usage, serviceTier: tier }, startedAt) : undefined
+  return most ?? dearest(model, usage, startedAt)
+}
+
+const dearest = ({ price }: Candidate["model"], usage: Usage, startedAt: number): number | undefined => {
+  const { nanoUsd } = costOf(price, usage, startedAt)
+  if (nanoUsd === null) return undefined
+  const written = costOf(price, { ...usage, cacheWriteTokens: usage.inputTokens }, startedAt)
+  return Math.max(nanoUsd, written.nanoUsd ?? 0)
 }
 
 /** Returns the most output tokens with which the call would have fitted; 0 for none. */

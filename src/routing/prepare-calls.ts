@@ -48,6 +48,19 @@ export const prepareCalls = (
   nowMs: number,
   isTripped: (key: string) => boolean,
 ): Prepared => {
+  /** The task with a limit of its answer, one for all targets that get the same. */
+  let limitedTo = 0
+  let limitedTask = task
+  const limited = ({ contextWindow, maxOutputTokens }: ModelConfig, outputTokens: number): Task => {
+    if (outputLimitOf(task) !== undefined || (task._tag === "Chat" && task.isCompaction)) return task
+    const room = Math.max(1, (contextWindow ?? Number.POSITIVE_INFINITY) - windowTokens)
+    const tokens = Math.min(outputTokens, maxOutputTokens ?? outputTokens, room)
+    if (tokens !== limitedTo) {
+      limitedTo = tokens
+      limitedTask = withOutputLimit(task, tokens)
+    }
+    return limitedTask
+  }
   const ready: Array<ReadyTarget> = []
   const refusing: Array<ReadyTarget> = []
   const excluded: Array<Exclusion> = []
@@ -63,7 +76,7 @@ export const prepareCalls = (
     }
     const found = prepareAccepted(
       target,
-      bounded === undefined ? task : limited(task, target.model, bounded.outputTokens, windowTokens),
+      bounded === undefined ? task : limited(target.model, bounded.outputTokens),
       windowTokens,
       rules,
       learned.concerning(target.key, task, nowMs),
@@ -85,18 +98,6 @@ const UNPRICED: ExclusionRule = {
   rule: "unsupported",
   param: "model",
   text: "It has no price here, and a budget bounds what the request may cost.",
-}
-
-/** Returns the task with a limit of its answer, where its client sets none and it can have one. */
-const limited = (
-  task: Task,
-  { contextWindow, maxOutputTokens }: ModelConfig,
-  outputTokens: number,
-  inputTokens: number,
-): Task => {
-  if (outputLimitOf(task) !== undefined || (task._tag === "Chat" && task.isCompaction)) return task
-  const room = Math.max(1, (contextWindow ?? Number.POSITIVE_INFINITY) - inputTokens)
-  return withOutputLimit(task, Math.min(outputTokens, maxOutputTokens ?? outputTokens, room))
 }
 
 /** Tells why a target is not for the key; undefined when it is. */

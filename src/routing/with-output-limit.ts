@@ -1,14 +1,9 @@
 import type { ChatTask, Task } from "../domain/Task.ts"
-import { getOrInsert } from "../platform/get-or-insert.ts"
-import { remembered } from "../platform/remembered.ts"
 import { ChangedSource } from "./ChangedSource.ts"
-
-/** Tasks with a limit of their answer, made once for all candidates that get the same. */
-const made = remembered((_task: ChatTask) => new Map<number, ChatTask>())
 
 /** Limits the answer of a task whose client does not, in chat's words, in the client's own and in its bytes. */
 export const withOutputLimit = (task: Task, tokens: number): Task =>
-  task._tag === "Embedding" ? task : getOrInsert(made(task), tokens, () => limit(task, tokens))
+  task._tag === "Embedding" ? task : limit(task, tokens)
 
 const limit = (task: ChatTask, tokens: number): ChatTask => {
   const { body, request, source, ...rest } = task

@@ -43,10 +43,4 @@ describe("the limit of an answer", () => {
     assert.deepStrictEqual(task.body, { input: "Hi", max_output_tokens: 50 })
     assert.strictEqual(task.source?.bytes.toString(), '{"model":"m","input":"Hi","max_output_tokens":50}')
   })
-
-  it("makes one task of all candidates that get the same", () => {
-    const task = chat('{"messages":[]}')
-    assert.strictEqual(withOutputLimit(task, 50), withOutputLimit(task, 50))
-    assert.notStrictEqual(withOutputLimit(task, 50), withOutputLimit(task, 51))
-  })
 })
