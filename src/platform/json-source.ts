@@ -210,6 +210,21 @@ class MemberRecorder {
 const isSpace = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
 
+/** Adds a member at the end of an object that has none of its name; every other byte stays as it is. */
+export const addMember = ({ bytes, members }: JsonSource, name: string, value: string): JsonSource => {
+  const end = members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1
+  const comma = members.length > 0 ? "," : ""
+  const quoted = JSON.stringify(name)
+  const nameStart = end + comma.length
+  const nameEnd = nameStart + quoted.length
+  const valueStart = nameEnd + 1
+  const text = `${comma}${quoted}:${value}`
+  return {
+    bytes: Buffer.concat([bytes.subarray(0, end), Buffer.from(text), bytes.subarray(end)]),
+    members: [...members, { name, nameStart, nameEnd, valueStart, valueEnd: valueStart + value.length }],
+  }
+}
+
 /** Change of a top-level member: another name, another value (as JSON text) or both; `remove` leaves it out. */
 export type MemberChange = "remove" | { readonly name?: string; readonly value?: string }
 

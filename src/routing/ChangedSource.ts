@@ -8,15 +8,13 @@ const READ_BEFORE = {
   pieces: Number.POSITIVE_INFINITY,
 }
 
-/** The client's bytes with some fields changed, written once somebody sends them: most candidates are never asked. */
+/** The client's bytes with something changed, made once somebody sends them: most candidates are never asked. */
 export class ChangedSource implements JsonSource {
-  readonly #whole: JsonSource
-  readonly #changes: () => ReadonlyMap<string, MemberChange>
+  readonly #make: () => JsonSource
   #made: JsonSource | undefined
 
-  constructor(whole: JsonSource, changes: () => ReadonlyMap<string, MemberChange>) {
-    this.#whole = whole
-    this.#changes = changes
+  constructor(make: () => JsonSource) {
+    this.#make = make
   }
 
   get bytes(): Buffer {
@@ -28,9 +26,13 @@ export class ChangedSource implements JsonSource {
   }
 
   #changed(): JsonSource {
-    if (this.#made !== undefined) return this.#made
-    const bytes = changeMembers(this.#whole, this.#changes())
-    this.#made = { bytes, members: scanJson(bytes, READ_BEFORE).members ?? [] }
+    this.#made ??= this.#make()
     return this.#made
   }
+}
+
+/** Changes members of an object, and reads where all of them stand then. */
+export const withChanges = (source: JsonSource, changes: ReadonlyMap<string, MemberChange>): JsonSource => {
+  const bytes = changeMembers(source, changes)
+  return { bytes, members: scanJson(bytes, READ_BEFORE).members ?? [] }
 }

@@ -1,5 +1,6 @@
 import type { ChatTask, Task } from "../domain/Task.ts"
-import { ChangedSource } from "./ChangedSource.ts"
+import { addMember, type JsonSource } from "../platform/json-source.ts"
+import { ChangedSource, withChanges } from "./ChangedSource.ts"
 
 /** Limits the answer of a task whose client does not, in chat's words, in the client's own and in its bytes. */
 export const withOutputLimit = (task: Task, tokens: number): Task =>
@@ -13,7 +14,12 @@ const limit = (task: ChatTask, tokens: number): ChatTask => {
     request: { ...request, max_tokens: tokens },
     ...(body && { body: { ...body, [name]: tokens } }),
     ...(source && {
-      source: new ChangedSource(source, () => new Map([[name, { value: String(tokens) }]])),
+      source: new ChangedSource(() => withMember(source, name, String(tokens))),
     }),
   }
 }
+
+const withMember = (source: JsonSource, name: string, value: string): JsonSource =>
+  source.members.some((member) => member.name === name)
+    ? withChanges(source, new Map([[name, { value }]]))
+    : addMember(source, name, value)

@@ -5,7 +5,7 @@ import { getOrInsert } from "../platform/get-or-insert.ts"
 import { isObject, type JsonObject } from "../platform/json.ts"
 import type { JsonSource, MemberChange } from "../platform/json-source.ts"
 import { remembered } from "../platform/remembered.ts"
-import { ChangedSource } from "./ChangedSource.ts"
+import { ChangedSource, withChanges } from "./ChangedSource.ts"
 
 /** Tasks without some of their parameters, made once for all candidates that do not take the same. */
 const made = remembered((_task: Task) => new Map<string, Task>())
@@ -71,10 +71,10 @@ const changesIn = (fields: JsonObject, ways: Ways): ReadonlyMap<string, JsonObje
 
 /** Makes of the client's bytes those without some fields. */
 const reduced = (source: JsonSource, fields: object, ways: Ways): JsonSource =>
-  new ChangedSource(source, () => {
+  new ChangedSource(() => {
     const changes = new Map<string, MemberChange>()
     for (const [field, left] of changesIn(fields as JsonObject, ways)) {
       changes.set(field, left === undefined ? "remove" : { value: JSON.stringify(left) })
     }
-    return changes
+    return withChanges(source, changes)
   })

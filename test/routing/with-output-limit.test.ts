@@ -37,6 +37,20 @@ describe("the limit of an answer", () => {
     )
   })
 
+  it("stands where the bytes are read anew", () => {
+    for (const text of [
+      "{}",
+      "{ }",
+      '{"a":{"max_tokens":1}}',
+      '{"a":1,"max_tokens":null ,"b":"é"}',
+      ' {"é":"x"} \n',
+    ]) {
+      const source = limited(chat(text)).source ?? assert.fail()
+      assert.deepStrictEqual(source.members, sourceOf(source.bytes.toString()).members, text)
+      assert.deepStrictEqual(JSON.parse(source.bytes.toString()), { ...JSON.parse(text), max_tokens: 50 })
+    }
+  })
+
   it("is what Responses call it, in their own words", () => {
     const text = '{"model":"m","input":"Hi"}'
     const task = limited(chat(text, { dialect: "responses", body: { input: "Hi" } }))
