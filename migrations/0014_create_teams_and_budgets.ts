@@ -71,7 +71,7 @@ const touchKeys = Effect.gen(function* () {
     END $$`
   yield* sql`
     CREATE TRIGGER api_keys_announce_issuer AFTER UPDATE ON api_keys
-    FOR EACH ROW WHEN (NEW.may_issue OR OLD.may_issue) EXECUTE FUNCTION announce_issuer_change()`
+    FOR EACH ROW WHEN (NEW.parent_id IS NULL) EXECUTE FUNCTION announce_issuer_change()`
   yield* sql`
     CREATE FUNCTION announce_team_change() RETURNS trigger LANGUAGE plpgsql AS $$
     BEGIN

@@ -45,6 +45,9 @@ export const answerHeaders = {
   ),
   "x-gateway-attempts": Schema.String.annotate({ description: "Upstream calls that were made" }),
   "x-gateway-cost": sometimes("USD in decimals, or `unknown`; absent on streams"),
+  "x-gateway-budget-remaining": sometimes(
+    "USD that are left of the request's tightest budget, where it has one",
+  ),
   "server-timing": Schema.String.annotate({
     description: "`auth`, `route`, `upstream`, `gateway` in milliseconds",
   }),

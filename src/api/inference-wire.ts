@@ -8,6 +8,17 @@ export const inferenceHeaders = {
       description: "1 to 255 visible ASCII characters; a retry with the same key and body is answered once",
     }),
   ),
+  "x-gateway-user": Schema.optionalKey(
+    Schema.String.annotate({
+      description:
+        "The end user that the request is for: 1 to 128 printable ASCII characters without a comma",
+    }),
+  ),
+  "x-gateway-tags": Schema.optionalKey(
+    Schema.String.annotate({
+      description: "Up to 10 tags with commas between, each of 1 to 64 such characters",
+    }),
+  ),
   "x-gateway-timeout-ms": Schema.optionalKey(
     Schema.String.annotate({
       description:

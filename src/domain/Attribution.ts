@@ -58,7 +58,7 @@ export const userNamed = (sent: unknown): string | undefined => {
 
 /** No database holds NUL or half a surrogate pair, and nobody reads a control character. */
 const printable = (text: string): string =>
-  (text.isWellFormed() ? text : text.toWellFormed()).replace(/\p{Cc}/gu, "\ufffd")
+  (text.isWellFormed() ? text : text.toWellFormed()).replace(/[\p{Cc}\p{Zl}\p{Zp}]/gu, "\ufffd")
 
 /** Claude Code's, of an account or a device, in either way of its versions; a session ends with each. */
 const AGENT_USER = /^(user_[0-9a-f]{64})_account_([0-9a-f-]{36})?_session_/

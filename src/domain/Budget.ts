@@ -33,8 +33,11 @@ export const subjectFault = (scope: BudgetScope, subject: string): string | unde
   if (scope === "gateway") return subject === "" ? undefined : "Expected none: the budget is everybody's."
   if (subject === "") return `Expected ${SUBJECTS[scope]}.`
   if (scope === "tag" && !isTag(subject)) return `Expected a tag: ${TAG_RULE}.`
-  if (scope === "user" && (subject.length > MAX_USER_LENGTH || CONTROLS.test(subject))) {
-    return `Expected at most ${MAX_USER_LENGTH} characters, and no control characters.`
+  if (
+    scope === "user" &&
+    (subject.length > MAX_USER_LENGTH || CONTROLS.test(subject) || subject.trim() !== subject)
+  ) {
+    return `Expected at most ${MAX_USER_LENGTH} characters, no control characters and no spaces around it.`
   }
   return undefined
 }

@@ -78,6 +78,19 @@ export const inputTokensOf = remembered((task: Task): number =>
 export const outputLimitOf = (task: Task): number | undefined =>
   task._tag === "Chat" ? maxOutputTokens(task.request) : 0
 
+/** Returns how many answers are asked for, each of which may be as long. */
+export const choicesOf = (task: Task): number => {
+  const n = task._tag === "Chat" ? task.request.n : 1
+  return typeof n === "number" && n > 1 ? n : 1
+}
+
+/** Returns the client's name of the field that limits its answers; undefined where there is none. */
+export const limitNameOf = (task: Task): string | undefined => {
+  if (task._tag === "Embedding") return undefined
+  const { max_completion_tokens } = task.request
+  return ownNameOf(task, max_completion_tokens == null ? "max_tokens" : "max_completion_tokens")
+}
+
 /**
  * Returns how many tokens a model may produce for the task, over all choices: what the client says, else what the model can,
  * `unstatedTokens` at most.
@@ -88,7 +101,5 @@ export const outputBoundOf = (
   unstatedTokens: number,
 ): number => {
   if (task._tag === "Embedding") return 0
-  const { n } = task.request
-  const choices = typeof n === "number" && n > 1 ? n : 1
-  return choices * (outputLimitOf(task) ?? Math.min(limit ?? unstatedTokens, unstatedTokens))
+  return choicesOf(task) * (outputLimitOf(task) ?? Math.min(limit ?? unstatedTokens, unstatedTokens))
 }

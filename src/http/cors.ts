@@ -15,6 +15,8 @@ const ALLOWED_HEADERS = [
   "content-type",
   "idempotency-key",
   "x-gateway-timeout-ms",
+  "x-gateway-user",
+  "x-gateway-tags",
   "anthropic-version",
   "anthropic-beta",
 ]
@@ -26,6 +28,7 @@ const EXPOSED_HEADERS = [
   "x-gateway-dropped",
   "x-gateway-attempts",
   "x-gateway-cost",
+  "x-gateway-budget-remaining",
   "server-timing",
   "ratelimit",
   "ratelimit-policy",

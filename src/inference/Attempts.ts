@@ -5,7 +5,6 @@ import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
-import { inputTokensOf } from "../domain/Task.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
@@ -212,7 +211,7 @@ const make = Effect.gen(function* () {
       const tokens = tokenBoundOf(asking.task, candidate.model, gateway.limits)
       return Effect.acquireUseRelease(
         Effect.mapError(rateLimits.takeModel(candidate.key, tokens), (refusal) => {
-          const error = heldBack(candidate, fromRateLimit(refusal, inputTokensOf(asking.task)))
+          const error = heldBack(candidate, fromRateLimit(refusal, asking.principal.keyId, asking.task))
           request.failures.push(error)
           return error
         }),

@@ -107,7 +107,7 @@ const make = Effect.gen(function* () {
       },
       onFailure: (refusal) => {
         if (refusal.limit.kind === "requests") recorder.rateLimit = refusal.state
-        return fromRateLimit(refusal)
+        return fromRateLimit(refusal, principal.keyId)
       },
     })
 
@@ -128,7 +128,7 @@ const make = Effect.gen(function* () {
     }
     const taken = Effect.mapErrorEager(rateLimits.takeTokens(principal.limits, tokens), (refusal) => {
       recorder.tokenLimit = refusal.state
-      return fromRateLimit(refusal, inputTokensOf(task))
+      return fromRateLimit(refusal, principal.keyId, task)
     })
     // Tokens of a request that is interrupted right here come back as any that were used do: by and by.
     return Effect.flatMapEager(taken, using)

@@ -5,7 +5,7 @@ import type { Reservation } from "../budgets/Spending.ts"
 import { costOf } from "../catalog/cost.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
-import { inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
+import { choicesOf, inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { Candidate } from "../routing/plan.ts"
@@ -45,7 +45,10 @@ export class Reservations {
           ? fromBudgetsUnavailable
           : fromBudgetExceeded(refused, {
               ...{ inputTokens, outputTokens },
-              fitting: fittingTokens(refused, outputTokens, most),
+              fitting: Math.floor(
+                fittingTokens(refused, outputTokens, most) / (task === undefined ? 1 : choicesOf(task)),
+              ),
+              keyId: recorder.request?.principal.keyId ?? "",
               nowMs: recorder.now(),
             }),
       )

@@ -10,6 +10,7 @@ import {
   type ProviderError,
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
+import { choicesOf, inputTokensOf, limitNameOf, type Task } from "../domain/Task.ts"
 import type { RateLimited } from "../limits/limit.ts"
 import { blamedParam, type ExclusionRule, exclusionText } from "../routing/exclusion.ts"
 import { MAX_COOLDOWN_MS } from "../routing/OperatorRest.ts"
@@ -27,10 +28,10 @@ export const defect = new GatewayError({
   detail: "An unexpected error happened; it was logged under this request_id.",
 })
 
-/** `inputTokens` is what of the tokens that were asked for is input. */
-export const fromRateLimit = (error: RateLimited, inputTokens = 0): GatewayError => {
+/** Says which limit it is, and of what would be too many tokens for ever how many are not. */
+export const fromRateLimit = (error: RateLimited, keyId: string, task?: Task): GatewayError => {
   const { limit, retryAfterMs, state, wanted } = error
-  const whose = WHOSE[limit.scope](limit.subject)
+  const whose = whoseLimit(limit, keyId)
   switch (limit.kind) {
     case "requests":
       return new GatewayError({
@@ -46,15 +47,7 @@ export const fromRateLimit = (error: RateLimited, inputTokens = 0): GatewayError
       })
     case "tokens":
       return error.isFinal
-        ? new GatewayError({
-            code: "exceeds_token_limit",
-            param: "max_tokens",
-            detail: `${whose} may use ${limit.limit} tokens per minute, and this request may come to ${wanted}. ${
-              inputTokens < limit.limit
-                ? `With max_tokens at most ${limit.limit - inputTokens} it fits.`
-                : `Its input alone has about ${inputTokens}.`
-            }`,
-          })
+        ? tooManyTokens(`${whose} may use ${limit.limit} tokens per minute`, limit.limit, wanted, task)
         : new GatewayError({
             code: "token_limited",
             detail: `${whose} may use ${limit.limit} tokens per minute, of which ${state.remaining} are left; this request may come to ${wanted}.`,
@@ -63,11 +56,31 @@ export const fromRateLimit = (error: RateLimited, inputTokens = 0): GatewayError
   }
 }
 
-const WHOSE = {
-  key: () => "This key",
-  team: (name: string) => `The team ${name}`,
-  model: (name: string) => `All keys together at ${name}`,
-} as const
+const tooManyTokens = (rule: string, limit: number, wanted: number, task: Task | undefined): GatewayError => {
+  const field = task && limitNameOf(task)
+  const inputTokens = task === undefined ? 0 : inputTokensOf(task)
+  const fitting = task === undefined ? 0 : Math.floor((limit - inputTokens) / choicesOf(task))
+  return new GatewayError({
+    code: "exceeds_token_limit",
+    ...(field !== undefined && { param: field }),
+    detail: `${rule}, and this request may come to ${wanted}. ${
+      field !== undefined && fitting > 0
+        ? `With ${field} at most ${fitting} it fits.`
+        : `Its input alone has about ${inputTokens}.`
+    }`,
+  })
+}
+
+const whoseLimit = ({ scope, subject }: RateLimited["limit"], keyId: string): string => {
+  switch (scope) {
+    case "key":
+      return subject === keyId ? "This key" : "The key that issued this one"
+    case "team":
+      return `The team ${subject}`
+    case "model":
+      return `All keys together at ${subject}`
+  }
+}
 
 export const fromBudgetsUnavailable = new GatewayError({
   code: "budget_unavailable",
@@ -88,13 +101,14 @@ export const fromBudgetExceeded = (
   asked: {
     readonly inputTokens: number
     readonly outputTokens: number
-    /** Output tokens with which it would fit; 0: none. */
+    /** Limit of each answer with which it would fit; 0: none. */
     readonly fitting: number
+    readonly keyId: string
     /** Epoch milliseconds. */
     readonly nowMs: number
   },
 ): GatewayError => {
-  const { fitting, inputTokens, nowMs, outputTokens } = asked
+  const { fitting, inputTokens, keyId, nowMs, outputTokens } = asked
   const window = budget.period === "total" ? "in total" : `per ${budget.period}`
   const advice =
     fitting > 0 && fitting < outputTokens ? ` With an output limit of ${fitting} tokens it would fit.` : ""
@@ -105,17 +119,17 @@ export const fromBudgetExceeded = (
   return new GatewayError({
     code: "budget_exceeded",
     detail:
-      `${ownerOf(budget)} budget of ${dollars(budget.limitNanoUsd)} ${window} has ${dollars(leftNanoUsd)} left, and this ` +
+      `${ownerOf(budget, keyId)} budget of ${dollars(budget.limitNanoUsd)} ${window} has ${dollars(leftNanoUsd)} left, and this ` +
       `request may cost ${dollars(neededNanoUsd)}: about ${inputTokens} tokens of input and up to ${outputTokens} of output.` +
       `${advice} ${reset}`,
     ...(resetMs !== null && { retryAfterMs: resetMs }),
   })
 }
 
-const ownerOf = ({ scope, subject }: BudgetExceeded["budget"]): string => {
+const ownerOf = ({ scope, subject }: BudgetExceeded["budget"], keyId: string): string => {
   switch (scope) {
     case "key":
-      return "The API key's"
+      return subject === keyId ? "The API key's" : "The issuing key's"
     case "gateway":
       return "The gateway's"
     default:

@@ -162,7 +162,10 @@ describe("parameters", () => {
           .map(({ name, required }) => ({ name, required }))
           .filter(({ name }) => !name.startsWith("anthropic-")),
         method === "post" && isInference(path)
-          ? ["idempotency-key", "x-gateway-timeout-ms"].map((name) => ({ name, required: false }))
+          ? ["idempotency-key", "x-gateway-user", "x-gateway-tags", "x-gateway-timeout-ms"].map((name) => ({
+              name,
+              required: false,
+            }))
           : [],
         path,
       )

@@ -115,9 +115,13 @@ describe("the subject of a budget", () => {
     ["key", "", "Expected the id of an API key, the 12 characters after gwk_."],
     ["team", "", "Expected the name of a team."],
     ["user", "", "Expected an end user as requests name it."],
-    ["user", "x".repeat(129), "Expected at most 128 characters, and no control characters."],
-    ["user", "a\0", "Expected at most 128 characters, and no control characters."],
-    ["user", "\u001b[2J", "Expected at most 128 characters, and no control characters."],
+    [
+      "user",
+      "x".repeat(129),
+      "Expected at most 128 characters, no control characters and no spaces around it.",
+    ],
+    ["user", "a\0", "Expected at most 128 characters, no control characters and no spaces around it."],
+    ["user", "\u001b[2J", "Expected at most 128 characters, no control characters and no spaces around it."],
     ["tag", "", "Expected a tag."],
     [
       "tag",

@@ -128,7 +128,7 @@ describe("budgets", () => {
         ["--limit-usd", ["--scope", "gateway", "--window", "day", "--limit-usd", "-5"]],
         ["--limit-usd", ["--scope", "gateway", "--window", "day", "--limit-usd", "many"]],
         [
-          "--subject: Expected at most 128 characters, and no control characters.",
+          "--subject: Expected at most 128 characters, no control characters and no spaces around it.",
           ["--scope", "user", "--window", "day", "--limit-usd", "5", "--subject", "a\u001b[2J"],
         ],
         ["--subject: Expected none: the budget is everybody's.", [...good, "--subject", "x"]],

@@ -173,6 +173,21 @@ describe("a child key", () => {
     assert.isAtMost(await refusedAfterMs(String(body.key)), scaled(1_000))
   })
 
+  it("ends with its issuer also when that may not issue any more", async () => {
+    const issuer = await createIssuer()
+    const { body } = await issue(issuer.key)
+    assert.strictEqual(await asks(String(body.key)), 200)
+    await first.admin(`/admin/keys/${issuer.id}`, {
+      method: "PATCH",
+      body: JSON.stringify({ may_issue: false }),
+    })
+    await setTimeout(scaled(1_000))
+    assert.strictEqual(await asks(String(body.key)), 200)
+    await first.admin(`/admin/keys/${issuer.id}/revoke`, { method: "POST" })
+    await setTimeout(scaled(1_000))
+    assert.strictEqual(await asks(String(body.key)), 401)
+  })
+
   it("is ended early by its issuer alone", async () => {
     const [issuer, other] = [await createIssuer(), await createIssuer()]
     const { body } = await issue(issuer.key)

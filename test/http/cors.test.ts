@@ -88,7 +88,7 @@ describe("origins that are named", () => {
         listed(await preflight(gateway, "/infer", APP, asked), "access-control-allow-headers"),
         [
           ...["authorization", "x-api-key", "content-type", "idempotency-key", "x-gateway-timeout-ms"],
-          ...["anthropic-version", "anthropic-beta"],
+          ...["x-gateway-user", "x-gateway-tags", "anthropic-version", "anthropic-beta"],
         ],
       )
     }
