@@ -56,6 +56,8 @@ const createExchange = Effect.gen(function* () {
         INSERT INTO budget_windows (budget_id, starts_at) VALUES (ruling.id, starts) ON CONFLICT DO NOTHING;
         SELECT spent_nano_usd INTO spent FROM budget_windows
           WHERE budget_id = ruling.id AND starts_at = starts FOR UPDATE;
+        -- Deleted at this moment.
+        CONTINUE WHEN NOT FOUND;
         SELECT * INTO own FROM budget_leases
           WHERE budget_id = ruling.id AND starts_at = starts AND holder = leaseholder;
         SELECT

@@ -189,6 +189,7 @@ export class Accounts {
         this.#forgetIdle(account, nowMs)
         continue
       }
+      this.#forgetLease(account, nowMs)
       account.askedAtMs = nowMs
       const { budget, waiting } = account
       // One whose window is over by this clock may not be by the database's.
@@ -287,10 +288,15 @@ export class Accounts {
   }
 
   #forgetIdle(account: Account, nowMs: number): void {
-    if (account.waiting > 0 || account.isActive || (account.lease?.open ?? 0) > 0) return
-    if (nowMs - account.askedAtMs < FORGOTTEN_AFTER_MS) return
-    this.#accounts.delete(account.budget.id)
+    if (account.waiting === 0 && this.#forgetLease(account, nowMs)) this.#accounts.delete(account.budget.id)
+  }
+
+  /** Leaves a lease of which nothing was held for long to the database, which forgets it after a day. */
+  #forgetLease(account: Account, nowMs: number): boolean {
+    if (account.isActive || nowMs - account.askedAtMs < FORGOTTEN_AFTER_MS) return false
     if (account.lease !== undefined) this.#forgotten.add(account.budget.id)
+    account.lease = undefined
+    return true
   }
 }
 

@@ -1,4 +1,4 @@
-import { type DateTime, Schema } from "effect"
+import { type DateTime, Effect, Schema } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import { decodeRows } from "../database/decode-rows.ts"
 import { BUDGET_PERIODS, BUDGET_SCOPES, type Budget, type BudgetPeriod } from "../domain/Budget.ts"
@@ -107,10 +107,21 @@ export const putBudgetOfKey = (
   VALUES ('key', ${budget.keyId}, ${budget.period}, ${budget.limitNanoUsd}::bigint, ${budget.timeZone})
   ON CONFLICT (scope, subject, period) DO UPDATE SET limit_nano_usd = excluded.limit_nano_usd`
 
-/** Deletes the budgets that a condition holds for, with what is known of their windows and the alerts that wait. */
-export const deleteBudgets = (sql: SqlClient.SqlClient, condition: Statement.Fragment) => sql`
-  WITH gone AS (DELETE FROM budgets WHERE ${condition} RETURNING id),
-    windows AS (DELETE FROM budget_windows USING gone WHERE budget_id = gone.id),
-    leases AS (DELETE FROM budget_leases USING gone WHERE budget_id = gone.id),
-    alerts AS (DELETE FROM budget_alerts USING gone WHERE budget_id = gone.id)
-  SELECT id FROM gone`
+/**
+ * Deletes the budgets that a condition holds for, with what is known of their windows and the alerts that wait, in a
+ * transaction. Windows are locked first and in order, as whoever spends of them does.
+ */
+export const deleteBudgets = (sql: SqlClient.SqlClient, condition: Statement.Fragment) =>
+  Effect.andThen(
+    sql`
+      SELECT FROM budget_windows
+      WHERE budget_id IN (SELECT id FROM budgets WHERE ${condition})
+      ORDER BY budget_id, starts_at
+      FOR UPDATE`,
+    sql`
+      WITH gone AS (DELETE FROM budgets WHERE ${condition} RETURNING id),
+        windows AS (DELETE FROM budget_windows USING gone WHERE budget_id = gone.id),
+        leases AS (DELETE FROM budget_leases USING gone WHERE budget_id = gone.id),
+        alerts AS (DELETE FROM budget_alerts USING gone WHERE budget_id = gone.id)
+      SELECT id FROM gone`,
+  )

@@ -99,7 +99,10 @@ export class BatchShipper {
     this.#resumeFlushes()
     if (this.waiting() === 0) {
       this.#filled.closeUnsafe()
-      yield* this.#filled.await
+      // An orphan is left whose leases could not be ended.
+      yield* this.#orphans.length === 0
+        ? this.#filled.await
+        : Effect.timeoutOption(this.#filled.await, LEASES_TIMEOUT)
     }
     if (this.waiting() >= BATCH_RECORDS || this.#flushes.size > 0) this.#batchReady.openUnsafe()
     yield* Effect.timeoutOption(this.#batchReady.await, BATCH_AGE)

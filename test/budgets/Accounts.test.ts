@@ -281,4 +281,20 @@ describe("budgets of several processes", () => {
     one.exchange(world.store, 30, "answered")
     assert.isArray(outcomes[1])
   })
+
+  it("are asked for anew by a process that has held nothing for long: the database forgets it after a day", () => {
+    const world = new World(0)
+    const [one] = world.replicas
+    assert(one !== undefined)
+    one.request([1], 8_000, 0)
+    one.exchange(world.store, 0, "answered")
+    one.end(0, 1)
+    one.write(world.store)
+    for (const nowMs of [2_000, 4_000, 6_000]) one.exchange(world.store, nowMs, "answered")
+    world.store.window(1, null).leases.delete("a")
+    one.request([1], 1_500, 90_000_000)
+    one.exchange(world.store, 90_000_000, "answered")
+    assert.deepStrictEqual([one.served, one.refusals.length], [2, 0])
+    assert.strictEqual(world.store.heldOf(1, null), 1_500)
+  })
 })

@@ -2,11 +2,12 @@ import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
 import fc from "fast-check"
+import { deleteBudgets } from "../../src/budgets/budget-rows.ts"
 import { type LeaseAsk, LeaseStore } from "../../src/budgets/LeaseStore.ts"
 import type { Charge } from "../../src/domain/Budget.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
-import { endLeases } from "../../src/ledger/tables/leases.ts"
+import { endLeases, forgetLeases } from "../../src/ledger/tables/leases.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
 import { record } from "../ledger/records.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
@@ -67,17 +68,18 @@ const makeBudgets = Effect.gen(function* () {
 let requests = 0
 
 /** Settles as requests do, each with a row of its own in the ledger. */
-const settle = (charges: ReadonlyArray<Charge>, id = requests++) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) =>
-    writeBatch(sql, [
+const settle = (charges: ReadonlyArray<Charge>, given?: number) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) => {
+    const id = given ?? requests++
+    return writeBatch(sql, [
       ledgerEntry(
         record({
           id: RequestId.make(`00000000-0000-7000-9000-${String(id).padStart(12, "0")}`),
           charges,
         }),
       ),
-    ]),
-  )
+    ])
+  })
 
 describe.each([
   { name: "PostgreSQL", database: layerPostgres, numRuns: 40 },
@@ -178,6 +180,43 @@ describe.each([
       }),
     )
 
+    it.effect("are exchanged, settled and deleted at the same time without a deadlock", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const ids = yield* makeBudgets
+        const charge = (budget: number): Charge => ({
+          budget,
+          starts_at_ms: null,
+          holder: "h 1",
+          nano_usd: 1,
+        })
+        const exchanging = (n: number) =>
+          exchange(
+            `h ${n}`,
+            ids.map((id) => ask(id, { least: 0, need: 1, want: 2 })),
+          )
+        const settling = settle(ids.toReversed().map(charge))
+        const deleting = sql.withTransaction(deleteBudgets(sql, sql`true`))
+        const adding = sql`
+          INSERT INTO budgets (id, scope, subject, period, limit_nano_usd) OVERRIDING SYSTEM VALUE
+          SELECT id, 'tag', 'again ' || id, 'total', 10000 FROM unnest(${ids}::bigint[]) AS id ON CONFLICT DO NOTHING`
+        for (let round = 0; round < 30; round++) {
+          yield* Effect.all(
+            [
+              exchanging(1),
+              settle(ids.map(charge)),
+              exchanging(2),
+              deleting,
+              exchanging(3),
+              settling,
+              adding,
+            ],
+            { concurrency: "unbounded" },
+          )
+        }
+      }),
+    )
+
     it.effect("belong to the window that the database is in, which never goes back", () =>
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
@@ -195,6 +234,20 @@ describe.each([
           ask(id, { startsAtMs: first.startsAtMs - 3_600_000, charged: 999 }),
         ])
         assert.deepInclude(known, { startsAtMs: first.startsAtMs, charged: 0, granted: 100 })
+      }),
+    )
+
+    it.effect("are forgotten a day after their process was heard of, unless they hold something", () =>
+      Effect.gen(function* () {
+        const sql = yield* SqlClient.SqlClient
+        const [id = 0, other = 0] = yield* makeBudgets
+        yield* exchange("holds", [ask(id)])
+        yield* exchange("returned", [ask(id, { returned: 100, least: 0, need: 0, want: 0 })])
+        yield* exchange("fresh", [ask(other, { returned: 100, least: 0, need: 0, want: 0 })])
+        yield* sql`UPDATE budget_leases SET seen_at = now() - interval '25 hours' WHERE holder <> 'fresh'`
+        yield* forgetLeases(sql)
+        const rows = yield* sql`SELECT holder FROM budget_leases ORDER BY holder`
+        assert.deepStrictEqual(rows, [{ holder: "fresh" }, { holder: "holds" }])
       }),
     )
 

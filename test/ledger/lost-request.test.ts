@@ -37,4 +37,11 @@ describe("a request that its process died over", () => {
       nobodys,
     )
   })
+
+  it("is charged what its last note says, which has all of the request", () => {
+    const charge = { budget: 1, starts_at_ms: null, holder: "a", nano_usd: 5 }
+    const lines = [5, 12].map((nano_usd) => intentLine({ ...intent, charges: [{ ...charge, nano_usd }] }))
+    assert.deepStrictEqual(lostRequest(lines)?.charges, [{ ...charge, nano_usd: 12 }])
+    assert.isUndefined(lostRequest([intentLine(intent)])?.charges)
+  })
 })
