@@ -108,7 +108,8 @@ export class RateBucket implements LocalBucket {
   giveBack(tokens: number, nowMs: number): boolean {
     this.#advance(nowMs)
     if (this.#leaseUntilMs <= nowMs) this.#leaseUntilMs = nowMs + LEASE_MS
-    this.#lease += tokens
+    // What has been refilled meanwhile is anybody's.
+    this.#lease = Math.min(this.#lease + tokens, this.#used)
     if (this.#lease >= 0) return false
     this.#back += this.#lease
     this.#used -= this.#lease
