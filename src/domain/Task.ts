@@ -101,5 +101,10 @@ export const outputBoundOf = (
   unstatedTokens: number,
 ): number => {
   if (task._tag === "Embedding") return 0
-  return choicesOf(task) * (outputLimitOf(task) ?? Math.min(limit ?? unstatedTokens, unstatedTokens))
+  // A conversation that is put in short is given no limit: its vendor takes none.
+  if (task.isCompaction) return limit ?? unstatedTokens
+  const { max_completion_tokens, max_tokens } = task.request
+  // Both go on, and the vendor chooses.
+  const asked = Math.max(max_completion_tokens ?? 0, max_tokens ?? 0)
+  return choicesOf(task) * (asked > 0 ? asked : Math.min(limit ?? unstatedTokens, unstatedTokens))
 }

@@ -7,16 +7,19 @@ const UNKNOWN: Margin = { tokens: 256, factor: 1.2 }
 /** Share of a margin that an answer without need of it takes away. */
 const FADE = 0.01
 
+/** Margins kept, about 2 MB. */
+const MOST_MARGINS = 10_000
+
 interface Margin {
   readonly tokens: number
   readonly factor: number
 }
 
-/** By how much more than estimated each model's vendor counts: the most of late, so that what is reserved is enough. */
+/** By how much more than estimated vendors count, of each key at each model: the most of late, so that what is reserved is enough. */
 export class InputMargins {
   readonly #margins = new Map<string, Margin>()
 
-  /** Returns the input tokens that are to be expected at most. `key` is `provider/model`, of which there are few. */
+  /** Returns the input tokens that are to be expected at most of an API key at a model. */
   above(key: string, estimated: number): number {
     const { factor, tokens } = this.#margins.get(key) ?? UNKNOWN
     return Math.ceil(estimated * factor + tokens)
@@ -26,6 +29,10 @@ export class InputMargins {
     const { factor, tokens } = this.#margins.get(key) ?? UNKNOWN
     const faded = { factor: factor - (factor - 1) * FADE, tokens: tokens * (1 - FADE) }
     const missing = counted - estimated
+    if (this.#margins.size >= MOST_MARGINS && !this.#margins.has(key)) {
+      const [oldest] = this.#margins.keys()
+      if (oldest !== undefined) this.#margins.delete(oldest)
+    }
     this.#margins.set(
       key,
       estimated >= LONG_TOKENS

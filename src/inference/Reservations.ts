@@ -1,4 +1,4 @@
-import { Effect } from "effect"
+import { Effect, Struct } from "effect"
 import { BudgetExceeded, type BudgetsUnavailable } from "../budgets/Accounts.ts"
 import type { RequestBudgets } from "../budgets/Budgets.ts"
 import type { Reservation } from "../budgets/Spending.ts"
@@ -8,6 +8,7 @@ import { ProviderError } from "../domain/ProviderError.ts"
 import { choicesOf, inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
+import { remembered } from "../platform/remembered.ts"
 import type { Candidate } from "../routing/plan.ts"
 import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./failures.ts"
 import { InputMargins } from "./InputMargins.ts"
@@ -34,7 +35,8 @@ export class Reservations {
   ): Reservation | ProviderError | Effect.Effect<Reservation, ProviderError> {
     const task = recorder.request?.task
     const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
-    const inputTokens = task === undefined ? 0 : this.#margins.above(candidate.key, inputTokensOf(task))
+    const inputTokens =
+      task === undefined ? 0 : this.#margins.above(marginOf(candidate, recorder), inputTokensOf(task))
     const most = (output: number) => mostOf(candidate, task, inputTokens, output, recorder.startedAt)
     const wished = most(outputTokens)
     if (wished === undefined) return heldBack(candidate, withoutPrice)
@@ -60,14 +62,14 @@ export class Reservations {
   /** Settles what an attempt cost, as far as anybody knows, and learns how its vendor counts. */
   settle(
     reservation: Reservation,
-    { key }: Candidate,
+    candidate: Candidate,
     recorder: RequestRecorder,
     record: AttemptRecord,
   ): void {
     reservation.settle(chargeOf(record))
     const task = recorder.request?.task
     if (record.usage === null || record.usageEstimated || task === undefined) return
-    this.#margins.observe(key, inputTokensOf(task), record.usage.inputTokens)
+    this.#margins.observe(marginOf(candidate, recorder), inputTokensOf(task), record.usage.inputTokens)
   }
 }
 
@@ -80,14 +82,17 @@ const chargeOf = ({
   dispatched,
   outcome,
   upstreamStatus,
-}: Pick<AttemptRecord, "costNanoUsd" | "dispatched" | "outcome" | "upstreamStatus">): number | undefined => {
+  usageEstimated,
+}: AttemptRecord): number | undefined => {
+  // What another one was sooner than goes on at its provider for a while.
+  if (outcome === "hedged" && usageEstimated) return undefined
   if (costNanoUsd !== null) return costNanoUsd
   if (dispatched === "no") return 0
   const isError = dispatched === "answered" && outcome !== "success" && (upstreamStatus ?? 200) >= 400
   return isError ? 0 : undefined
 }
 
-/** Undefined: it has no price on that day. Writing to a cache may cost more than reading the input, and is none of the client's choice everywhere. */
+/** Returns the most that a call may cost; undefined: it has no price on that day. */
 const mostOf = (
   { model }: Candidate,
   task: Task | undefined,
@@ -97,17 +102,48 @@ const mostOf = (
 ): number | undefined => {
   const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
   const tier = task?.request.service_tier
-  const most =
-    typeof tier === "string" ? dearest(model, { ...usage, serviceTier: tier }, startedAt) : undefined
-  return most ?? dearest(model, usage, startedAt)
+  let most: number | undefined
+  for (const named of typeof tier === "string" ? [{}, { serviceTier: tier }] : [{}]) {
+    for (const kind of dearKindsOf(model)) {
+      if (kind === "cache_write_1h" && !isCachedForAnHour(task)) continue
+      const { nanoUsd } = costOf(model.price, { ...kinds[kind](usage), ...named }, startedAt)
+      if (nanoUsd !== null) most = Math.max(most ?? 0, nanoUsd)
+    }
+  }
+  return most
 }
 
-const dearest = ({ price }: Candidate["model"], usage: Usage, startedAt: number): number | undefined => {
-  const { nanoUsd } = costOf(price, usage, startedAt)
-  if (nanoUsd === null) return undefined
-  const written = costOf(price, { ...usage, cacheWriteTokens: usage.inputTokens }, startedAt)
-  return Math.max(nanoUsd, written.nanoUsd ?? 0)
+/** What the tokens of a call may all turn out to be, without its client having a say in it everywhere. */
+const kinds = {
+  text: (usage: Usage): Usage => usage,
+  cache_write: (usage: Usage): Usage => ({ ...usage, cacheWriteTokens: usage.inputTokens }),
+  cache_write_1h: (usage: Usage): Usage => ({
+    ...usage,
+    cacheWriteTokens: usage.inputTokens,
+    details: { cache_write_1h_tokens: usage.inputTokens },
+  }),
+  audio: (usage: Usage): Usage => ({ ...usage, details: { audio_output_tokens: usage.outputTokens } }),
+  image: (usage: Usage): Usage => ({ ...usage, details: { image_output_tokens: usage.outputTokens } }),
 }
+type Kind = keyof typeof kinds
+
+const PROBE: Usage = {
+  ...{ inputTokens: 1_000_000, outputTokens: 1_000_000 },
+  ...{ cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+}
+
+/** Returns text, and the kinds that cost a model more. */
+const dearKindsOf = remembered(({ price }: Candidate["model"]): ReadonlyArray<Kind> => {
+  const costs = (kind: Kind) => costOf(price, kinds[kind](PROBE), Date.now()).nanoUsd ?? 0
+  const text = costs("text")
+  return ["text", ...Struct.keys(kinds).filter((kind) => costs(kind) > text)]
+})
+
+const HOUR = Buffer.from('"1h"')
+
+/** Tells whether something of the request may be cached for an hour, as its client asked. */
+const isCachedForAnHour = (task: Task | undefined): boolean =>
+  task?.source === undefined || task.source.bytes.includes(HOUR)
 
 /** Returns the most output tokens with which the call would have fitted; 0 for none. */
 const fittingTokens = (
@@ -123,3 +159,7 @@ const fittingTokens = (
 /** Stands for a call that was not made, since a budget or a limit of ours does not let it through. */
 export const heldBack = ({ model, provider }: Candidate, refusal: GatewayError): ProviderError =>
   new ProviderError({ kind: "held_back", provider: provider.name, model: model.name, refusal })
+
+/** What one key's requests show of a vendor is no other key's concern. */
+const marginOf = ({ key }: Candidate, { request }: RequestRecorder): string =>
+  `${request?.principal.keyId} ${key}`
