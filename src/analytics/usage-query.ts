@@ -193,7 +193,9 @@ const attributedSources = (
   const isOverTime = grouping === "time"
   const groups = columnsOf[grouping].join(", ")
   const conditions = [...usageFilters(sql, filters), ...(isOverTime ? [] : isAfter(sql, options))]
-  const fromMs = isOverTime && after !== undefined ? Number(after[0]) + 1 : range.fromMs
+  // The next page begins with a whole hour, as recent rollups do.
+  const bucketMs = (bucket === "day" ? 24 : 1) * HOUR_MS
+  const fromMs = isOverTime && after !== undefined ? Number(after[0]) + bucketMs : range.fromMs
   const page = isOverTime
     ? sql`HAVING count(*) > 0`
     : sql`GROUP BY ${sql.literal(groups)} ORDER BY ${sql.literal(groups)} LIMIT ${limit + 1}`

@@ -245,7 +245,15 @@ describe.each([
             assertUsage(
               yield* listed,
               (row) => nameOf(groupBy, row),
-              foldUsage(inSpan, (cell) => groupsOf(groupBy, cell), isChosen),
+              // Of one tag there is that tag's row alone.
+              foldUsage(
+                inSpan,
+                (cell) =>
+                  groupsOf(groupBy, cell).filter(
+                    (group) => groupBy !== "tag" || chosen.tag === undefined || group === chosen.tag,
+                  ),
+                isChosen,
+              ),
               known.hasLatencies,
             )
           }
