@@ -137,7 +137,7 @@ describe("a client that reads too slowly", () => {
     const patient = await GatewayInProcess.start({
       databaseUrl: await Effect.runPromise(migratedPostgresUrl),
       // Long enough for every stream to fill what is between provider and client.
-      config: providersYaml([upstream], `timeouts: { stream_ms: ${Math.ceil(scaled(8_000))} }`),
+      config: providersYaml([upstream], `timeouts: { stream_ms: ${Math.ceil(scaled(14_000))} }`),
     })
     const { key } = await patient.createKey()
     upstream.respond(endless(10_000))
@@ -150,7 +150,7 @@ describe("a client that reads too slowly", () => {
         return client
       }),
     )
-    await new Promise((resolve) => setTimeout(resolve, scaled(8_000)))
+    await new Promise((resolve) => setTimeout(resolve, scaled(14_000)))
     const rows = await patient.ledger(6)
     assert.deepStrictEqual([...new Set(rows.map((row) => row.error_code))], ["client_too_slow"])
     assert.strictEqual(await metric("gateway_breaker_open", patient), 0)

@@ -48,6 +48,7 @@ export interface AttemptRow {
   readonly input_tokens: number | null
   readonly output_tokens: number | null
   readonly cached_tokens: number | null
+  readonly usage_estimated: boolean
   readonly cost_nano_usd: number | null
 }
 

@@ -153,8 +153,10 @@ const charges: Law = {
 const mostChargeOf = (
   run: Run,
   visit: Visit,
-  { cost_nano_usd, dispatched, model, outcome, provider, upstream_status }: AttemptRow,
+  { cost_nano_usd, dispatched, model, outcome, provider, upstream_status, usage_estimated }: AttemptRow,
 ): number => {
+  // It goes on at its provider for a while.
+  if (outcome === "hedged" && usage_estimated) return mostOf(run, visit, provider, model)
   if (cost_nano_usd !== null) return cost_nano_usd
   if (dispatched === "no") return 0
   if (outcome !== "success" && upstream_status !== null && upstream_status >= 400) return 0
