@@ -219,10 +219,11 @@ describe("budgets of several processes", () => {
         for (const id of [1, 2, 3]) {
           assert.strictEqual(world.store.heldOf(id, null), 0)
           const left = LIMIT - world.store.window(id, null).spent
+          if (left === 0) continue
           const last = new Replica("last")
           last.request([id], left, world.nowMs)
           last.exchange(world.store, world.nowMs, "answered")
-          assert.strictEqual(last.served, left === 0 ? 0 : 1)
+          assert.strictEqual(last.served, 1)
         }
       }),
       { numRuns: 300 },
