@@ -7,6 +7,7 @@ import { DAY_MS, HOUR_MS, widen } from "../../domain/TimeRange.ts"
 import { ledgerPartitions } from "../tables/partitions.ts"
 import { isWasted, ROLLUP_SUMS, wastedSums } from "../tables/rollups.ts"
 import { compareAttributed, type While } from "./compare-attributed.ts"
+import { type Difference, decodeDifferences, differences } from "./differences.ts"
 import type { LedgerSubject } from "./LedgerSubject.ts"
 import { ROW_SUMS, SUCCESS } from "./row-sums.ts"
 import { unfinished } from "./unfinished.ts"
@@ -29,24 +30,11 @@ const WASTED = wastedSums("tried")
 /** Sums that are compared; the last one is of requests whose latency was counted. */
 const sums = [...ROLLUP_SUMS, "measured"]
 
-const Sums = Schema.Record(Schema.String, Schema.Finite)
-
-const DifferingGroup = Schema.Struct({
+const decodeHour = decodeDifferences({
   key_id: Schema.String,
   provider: Schema.String,
   model: Schema.String,
-  stream: Schema.Boolean,
-  rows: Sums,
-  rollup: Sums,
 })
-
-const decodeHour = decodeRows(
-  Schema.Struct({
-    groups: Schema.Finite,
-    differing: Schema.Finite,
-    examples: Schema.Array(DifferingGroup),
-  }),
-)
 
 const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finite) }))
 
@@ -54,13 +42,6 @@ const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finit
 const compareHour = (sql: SqlClient.SqlClient, { startMs, attemptsDay }: Hour) => {
   const hour = sql`to_timestamp(${startMs}::float8 / 1000)`
   const group = sql.literal("key_id, provider, model, stream")
-  const objectOf = (table: string) =>
-    sql.literal(
-      `jsonb_build_object(${sums.map((name) => `'${name}', coalesce(${table}.${name}, 0)`).join(", ")})`,
-    )
-  const differs = sql.literal(
-    sums.map((name) => `coalesce(stored.${name}, 0) <> coalesce(summed.${name}, 0)`).join(" OR "),
-  )
   return decodeHour(sql`
     WITH counted AS (
       SELECT *, ${sql.literal(SUCCESS)} AS success
@@ -84,17 +65,7 @@ const compareHour = (sql: SqlClient.SqlClient, { startMs, attemptsDay }: Hour) =
     ), stored AS (
       SELECT * FROM (SELECT * FROM usage_rollups WHERE hour = ${hour}) AS usage
         FULL JOIN measured USING (${group})
-    ), differing AS (
-      SELECT ${group}, ${objectOf("summed")} AS rows, ${objectOf("stored")} AS rollup
-      FROM summed FULL JOIN stored USING (${group})
-      WHERE ${differs}
-    )
-    SELECT
-      (SELECT count(*) FROM summed)::float8 AS groups, (SELECT count(*) FROM differing)::float8 AS differing,
-      (
-        SELECT coalesce(jsonb_agg(first), '[]')
-        FROM (SELECT * FROM differing ORDER BY ${group} LIMIT ${MAX_EXAMPLES}) AS first
-      ) AS examples`)
+    ), ${differences(sql, group, sums)}`)
 }
 
 /**
@@ -184,19 +155,17 @@ export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, Sql
         })
   })
 
-const describeGroup = (hourMs: number, group: typeof DifferingGroup.Type): string => {
-  const { key_id, provider, model } = group
+const describeGroup = (
+  hourMs: number,
+  { key_id, provider, model, ...difference }: Difference & Record<"key_id" | "provider" | "model", string>,
+): string => {
   const answered = provider === "" ? "nobody" : `${provider}/${model}`
-  return describe(hourMs, `${key_id} ${answered}`, group)
+  return describe(hourMs, `${key_id} ${answered}`, difference)
 }
 
-const describe = (
-  startMs: number,
-  what: string,
-  { stream, rows, rollup }: Pick<typeof DifferingGroup.Type, "stream" | "rows" | "rollup">,
-): string => {
-  const differences = sums
+const describe = (startMs: number, what: string, { stream, rows, rollup }: Difference): string => {
+  const texts = sums
     .filter((name) => rows[name] !== rollup[name])
     .map((name) => `${name} ${rollup[name]}, rows ${rows[name]}`)
-  return `${new Date(startMs).toISOString()} ${what} ${stream ? "stream" : "whole"}: ${differences.join("; ")}`
+  return `${new Date(startMs).toISOString()} ${what} ${stream ? "stream" : "whole"}: ${texts.join("; ")}`
 }

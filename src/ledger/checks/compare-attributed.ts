@@ -1,8 +1,7 @@
 import { Schema } from "effect"
 import type { SqlClient } from "effect/sql"
-import { decodeRows } from "../../database/decode-rows.ts"
-import { MAX_EXAMPLES } from "../../domain/Finding.ts"
 import { ATTRIBUTED_USAGE, isWasted, membersOf, ROLLUP_SUMS, wastedSums } from "../tables/rollups.ts"
+import { decodeDifferences, differences } from "./differences.ts"
 import { ROW_SUMS, SUCCESS } from "./row-sums.ts"
 
 /** Compares the usage of endpoints, teams, tags and users with the rows of a while. */
@@ -15,23 +14,7 @@ export interface While {
   readonly attemptsDay: Date
 }
 
-const Sums = Schema.Record(Schema.String, Schema.Finite)
-
-const decodeComparison = decodeRows(
-  Schema.Struct({
-    groups: Schema.Finite,
-    differing: Schema.Finite,
-    examples: Schema.Array(
-      Schema.Struct({
-        dimension: Schema.String,
-        name: Schema.String,
-        stream: Schema.Boolean,
-        rows: Sums,
-        rollup: Sums,
-      }),
-    ),
-  }),
-)
+const decodeComparison = decodeDifferences({ dimension: Schema.String, name: Schema.String })
 
 const WASTED = wastedSums("tried")
 
@@ -55,13 +38,6 @@ export const compareAttributed = (sql: SqlClient.SqlClient, { fromMs, hours, att
   const group = sql.literal("dimension, name, stream")
   const columns = sql.literal(ROLLUP_SUMS.join(", "))
   const none = sql.literal(ROLLUP_SUMS.map(() => "0").join(", "))
-  const objectOf = (table: string) =>
-    sql.literal(
-      `jsonb_build_object(${sums.map((name) => `'${name}', coalesce(${table}.${name}, 0)`).join(", ")})`,
-    )
-  const differs = sql.literal(
-    sums.map((name) => `coalesce(stored.${name}, 0) <> coalesce(summed.${name}, 0)`).join(" OR "),
-  )
   const moved = tables.map(({ dimension, groups: [name = ""], name: table }) => {
     const measured = hasLatencies
       ? "(SELECT coalesce(sum(counts.requests), 0) FROM latency_buckets(latencies) AS counts)"
@@ -100,15 +76,5 @@ export const compareAttributed = (sql: SqlClient.SqlClient, { fromMs, hours, att
         WHERE ${within("hour")} AND dimension IN (${dimensions})
       ) AS both_levels
       GROUP BY ${group}
-    ), differing AS (
-      SELECT ${group}, ${objectOf("summed")} AS rows, ${objectOf("stored")} AS rollup
-      FROM summed FULL JOIN stored USING (${group})
-      WHERE ${differs}
-    )
-    SELECT
-      (SELECT count(*) FROM summed)::float8 AS groups, (SELECT count(*) FROM differing)::float8 AS differing,
-      (
-        SELECT coalesce(jsonb_agg(first), '[]')
-        FROM (SELECT * FROM differing ORDER BY ${group} LIMIT ${MAX_EXAMPLES}) AS first
-      ) AS examples`)
+    ), ${differences(sql, group, sums)}`)
 }
