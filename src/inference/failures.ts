@@ -115,7 +115,7 @@ export const fromBudgetExceeded = (
   const reset =
     resetMs === null
       ? "It does not reset by itself: ask the gateway's operator for more."
-      : `It resets at ${new Date(nowMs + resetMs).toISOString().slice(0, 19)}Z.`
+      : `It resets at ${toSecond(nowMs + resetMs)}.`
   return new GatewayError({
     code: "budget_exceeded",
     detail:
@@ -125,6 +125,10 @@ export const fromBudgetExceeded = (
     ...(resetMs !== null && { retryAfterMs: resetMs }),
   })
 }
+
+/** The nearest second: a window ends on a whole one, and how long that is from now is known to some milliseconds. */
+const toSecond = (ms: number): string =>
+  new Date(Math.round(ms / 1_000) * 1_000).toISOString().replace(".000Z", "Z")
 
 const ownerOf = ({ scope, subject }: BudgetExceeded["budget"], keyId: string): string => {
   switch (scope) {
