@@ -1,6 +1,7 @@
 import { Data } from "effect"
 import type { Budget } from "../domain/Budget.ts"
-import { Lease } from "./Lease.ts"
+import { Account } from "./Account.ts"
+import type { Lease } from "./Lease.ts"
 import type { LeaseAnswer, LeaseAsk } from "./LeaseStore.ts"
 
 /** A budget has not enough left for what a request may cost. */
@@ -24,13 +25,6 @@ interface Waiter {
   rounds: number
 }
 
-/** Time constant of how fast a budget is spent, and the time after which nobody is taken to come again. */
-const DEMAND_MS = 1_000
-/** Free beside this many times what was lately reserved in a second is worth returning. */
-const AMPLE = 2
-/** Between two exchanges of a budget that nobody waits for. */
-const HEARTBEAT_MS = 1_000
-const REFILL_EVERY_MS = 50
 /** What was left is believed for so long: an exhausted budget is not asked for by every request that it refuses. */
 const BELIEVED_MS = 250
 /** A request that others overtook so often is told to come back. */
@@ -39,84 +33,6 @@ const MAX_ROUNDS = 10
 const MAX_ASKS = 500
 /** An account without a reservation that nobody asks for is forgotten. */
 const FORGOTTEN_AFTER_MS = 600_000
-
-/** One budget as this process knows it. */
-class Account {
-  budget: Budget
-  lease: Lease | undefined
-  /** What neither was spent nor is anybody's, and the limit, as of the last answer. */
-  left = 0
-  limit: number
-  /** False once the database says that there is no such budget. */
-  exists = true
-  askedAtMs = Number.NEGATIVE_INFINITY
-  answeredAtMs = Number.NEGATIVE_INFINITY
-  /** The last ask was granted less than it wanted. */
-  isDry = false
-  /** The limit is another one than when it was asked for: what is held of it is to be had anew. */
-  isOutdated = false
-  /** The last ask has no answer, and may have been granted all the same. */
-  isUnsure = false
-  waiting = 0
-  #demand = 0
-  #demandAtMs = Number.NEGATIVE_INFINITY
-
-  constructor(budget: Budget) {
-    this.budget = budget
-    this.limit = budget.limitNanoUsd
-  }
-
-  leaseAt(nowMs: number): Lease | undefined {
-    return this.lease !== undefined && nowMs < this.lease.endsAtMs ? this.lease : undefined
-  }
-
-  has(nanoUsd: number, nowMs: number): boolean {
-    if (!this.exists) return true
-    if (this.isOutdated) return false
-    const lease = this.leaseAt(nowMs)
-    return lease !== undefined && lease.free >= nanoUsd
-  }
-
-  /** What a request could have at most, as far as is known. */
-  reach(nowMs: number): number {
-    return Math.max(0, this.left) + Math.max(0, this.leaseAt(nowMs)?.free ?? 0)
-  }
-
-  noteDemand(nanoUsd: number, nowMs: number): void {
-    this.#demand = this.demandAt(nowMs) + nanoUsd
-    this.#demandAtMs = nowMs
-  }
-
-  /** What was reserved within the last second or so. */
-  demandAt(nowMs: number): number {
-    const passedMs = nowMs - this.#demandAtMs
-    return passedMs > 3 * DEMAND_MS ? 0 : this.#demand * Math.exp(-passedMs / DEMAND_MS)
-  }
-
-  wanted(nowMs: number): number {
-    return this.left < 0 ? 0 : Math.ceil(AMPLE * this.demandAt(nowMs))
-  }
-
-  runsLow(nowMs: number): boolean {
-    const lease = this.leaseAt(nowMs)
-    return lease !== undefined && (lease.free < 0 || lease.free < this.wanted(nowMs) / 2)
-  }
-
-  isDue(nowMs: number): boolean {
-    if (this.waiting > 0) return true
-    const sinceMs = nowMs - this.askedAtMs
-    if (sinceMs >= HEARTBEAT_MS) return this.isActive
-    if (this.leaseAt(nowMs) === undefined) return false
-    if (this.left < 0 && this.lease !== undefined && this.lease.free > 0) return true
-    return !this.isDry && sinceMs >= REFILL_EVERY_MS && this.runsLow(nowMs)
-  }
-
-  get isActive(): boolean {
-    return this.isUnsure || (this.lease !== undefined && (this.lease.open > 0 || this.lease.free !== 0))
-  }
-}
-
-export type { Account }
 
 /**
  * Every budget of which this process holds something, and the requests that wait for more. It knows no time and no database: it
@@ -194,9 +110,7 @@ export class Accounts {
       const { budget, waiting } = account
       // One whose window is over by this clock may not be by the database's.
       const { lease } = account
-      const wanted = account.wanted(nowMs)
-      if (account.isOutdated) lease?.giveBack(0)
-      else if (waiting === 0) lease?.giveBack(AMPLE * wanted)
+      account.giveBackSpare(nowMs)
       let [least, need] = [0, 0]
       if (waiting > 0) {
         for (const waiter of this.#waiters) {
@@ -212,7 +126,7 @@ export class Accounts {
         charged: lease?.charged ?? (this.#forgotten.has(budget.id) ? null : 0),
         least,
         need,
-        want: Math.max(need, wanted),
+        want: Math.max(need, account.wanted(nowMs)),
       })
     }
     for (const waiter of this.#waiters) waiter.rounds += 1
@@ -235,7 +149,7 @@ export class Accounts {
       account.isUnsure = false
       account.isOutdated = false
       if (answer === undefined) account.lease = undefined
-      else note(account, ask, answer, sentMs, nowMs)
+      else account.note(ask, answer, sentMs, nowMs)
     }
     this.#resume(new Set(asks.map(({ budgetId }) => budgetId)), nowMs)
   }
@@ -310,23 +224,6 @@ const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number):
     leases.push(lease)
   }
   return leases
-}
-
-const note = (account: Account, ask: LeaseAsk, answer: LeaseAnswer, sentMs: number, nowMs: number): void => {
-  const { granted, startsAtMs } = answer
-  const endsAtMs = answer.endsInMs === null ? Number.POSITIVE_INFINITY : sentMs + answer.endsInMs
-  const { lease } = account
-  if (lease !== undefined && lease.startsAtMs === startsAtMs) {
-    // Also where that is less than before: a database that was restored knows best.
-    lease.granted = granted
-    lease.endsAtMs = endsAtMs
-  } else {
-    account.lease = new Lease(answer.budgetId, startsAtMs, endsAtMs, answer)
-  }
-  account.left = answer.leftNanoUsd
-  account.limit = answer.limitNanoUsd
-  account.answeredAtMs = nowMs
-  account.isDry = (account.lease?.free ?? 0) < ask.want
 }
 
 const exceeded = (account: Account, neededNanoUsd: number, nowMs: number): BudgetExceeded =>

@@ -11,15 +11,9 @@ import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
 import type { AnswerSink } from "./AnswerSink.ts"
 import { Attempts } from "./Attempts.ts"
-import {
-  aborted,
-  clientLeft,
-  defect,
-  fromBudgetsUnavailable,
-  fromRateLimit,
-  fromRouting,
-} from "./failures.ts"
+import { aborted, clientLeft, defect, fromRouting } from "./failures.ts"
 import type { InferenceRequest } from "./InferenceRequest.ts"
+import { fromBudgetsUnavailable, fromRateLimit } from "./limit-failures.ts"
 import type { Answer, Outcome } from "./Outcome.ts"
 import { RefusalLog } from "./RefusalLog.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"

@@ -10,8 +10,8 @@ import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { remembered } from "../platform/remembered.ts"
 import type { Candidate } from "../routing/plan.ts"
-import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./failures.ts"
 import { InputMargins } from "./InputMargins.ts"
+import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 
 /** Holds calls back that may cost more than the budgets of their request have left. */

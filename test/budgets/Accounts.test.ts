@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { type Account, Accounts, BudgetExceeded, BudgetsUnavailable } from "../../src/budgets/Accounts.ts"
+import type { Account } from "../../src/budgets/Account.ts"
+import { Accounts, BudgetExceeded, BudgetsUnavailable } from "../../src/budgets/Accounts.ts"
 import type { Lease } from "../../src/budgets/Lease.ts"
 import { type Reservation, Spending } from "../../src/budgets/Spending.ts"
 import type { Budget } from "../../src/domain/Budget.ts"

@@ -1,0 +1,111 @@
+import type { Budget } from "../domain/Budget.ts"
+import { Lease } from "./Lease.ts"
+import type { LeaseAnswer, LeaseAsk } from "./LeaseStore.ts"
+
+/** Time constant of how fast a budget is spent, and the time after which nobody is taken to come again. */
+const DEMAND_MS = 1_000
+/** Free beside this many times what was lately reserved in a second is worth returning. */
+const AMPLE = 2
+/** Between two exchanges of a budget that nobody waits for. */
+const HEARTBEAT_MS = 1_000
+const REFILL_EVERY_MS = 50
+
+/** One budget as this process knows it. */
+export class Account {
+  budget: Budget
+  lease: Lease | undefined
+  /** What neither was spent nor is anybody's, and the limit, as of the last answer. */
+  left = 0
+  limit: number
+  /** False once the database says that there is no such budget. */
+  exists = true
+  askedAtMs = Number.NEGATIVE_INFINITY
+  answeredAtMs = Number.NEGATIVE_INFINITY
+  /** The last ask was granted less than it wanted. */
+  isDry = false
+  /** The limit is another one than when it was asked for: what is held of it is to be had anew. */
+  isOutdated = false
+  /** The last ask has no answer, and may have been granted all the same. */
+  isUnsure = false
+  waiting = 0
+  #demand = 0
+  #demandAtMs = Number.NEGATIVE_INFINITY
+
+  constructor(budget: Budget) {
+    this.budget = budget
+    this.limit = budget.limitNanoUsd
+  }
+
+  leaseAt(nowMs: number): Lease | undefined {
+    return this.lease !== undefined && nowMs < this.lease.endsAtMs ? this.lease : undefined
+  }
+
+  has(nanoUsd: number, nowMs: number): boolean {
+    if (!this.exists) return true
+    if (this.isOutdated) return false
+    const lease = this.leaseAt(nowMs)
+    return lease !== undefined && lease.free >= nanoUsd
+  }
+
+  /** What a request could have at most, as far as is known. */
+  reach(nowMs: number): number {
+    return Math.max(0, this.left) + Math.max(0, this.leaseAt(nowMs)?.free ?? 0)
+  }
+
+  noteDemand(nanoUsd: number, nowMs: number): void {
+    this.#demand = this.demandAt(nowMs) + nanoUsd
+    this.#demandAtMs = nowMs
+  }
+
+  /** What was reserved within the last second or so. */
+  demandAt(nowMs: number): number {
+    const passedMs = nowMs - this.#demandAtMs
+    return passedMs > 3 * DEMAND_MS ? 0 : this.#demand * Math.exp(-passedMs / DEMAND_MS)
+  }
+
+  wanted(nowMs: number): number {
+    return this.left < 0 ? 0 : Math.ceil(AMPLE * this.demandAt(nowMs))
+  }
+
+  runsLow(nowMs: number): boolean {
+    const lease = this.leaseAt(nowMs)
+    return lease !== undefined && (lease.free < 0 || lease.free < this.wanted(nowMs) / 2)
+  }
+
+  isDue(nowMs: number): boolean {
+    if (this.waiting > 0) return true
+    const sinceMs = nowMs - this.askedAtMs
+    if (sinceMs >= HEARTBEAT_MS) return this.isActive
+    if (this.leaseAt(nowMs) === undefined) return false
+    if (this.left < 0 && this.lease !== undefined && this.lease.free > 0) return true
+    return !this.isDry && sinceMs >= REFILL_EVERY_MS && this.runsLow(nowMs)
+  }
+
+  get isActive(): boolean {
+    return this.isUnsure || (this.lease !== undefined && (this.lease.open > 0 || this.lease.free !== 0))
+  }
+
+  /** Gives back what nobody is likely to need, and all that is held of a limit that no longer is. */
+  giveBackSpare(nowMs: number): void {
+    if (this.isOutdated) this.lease?.giveBack(0)
+    else if (this.waiting === 0) this.lease?.giveBack(AMPLE * this.wanted(nowMs))
+  }
+
+  /** Takes the answer to `ask`, which was sent at `sentMs`. */
+  note(ask: LeaseAsk, answer: LeaseAnswer, sentMs: number, nowMs: number): void {
+    const { granted, startsAtMs } = answer
+    const endsAtMs = answer.endsInMs === null ? Number.POSITIVE_INFINITY : sentMs + answer.endsInMs
+    const { lease } = this
+    if (lease !== undefined && lease.startsAtMs === startsAtMs) {
+      // Also where that is less than before: a database that was restored knows best.
+      lease.granted = granted
+      lease.endsAtMs = endsAtMs
+    } else {
+      this.lease = new Lease(answer.budgetId, startsAtMs, endsAtMs, answer)
+    }
+    this.left = answer.leftNanoUsd
+    this.limit = answer.limitNanoUsd
+    this.answeredAtMs = nowMs
+    this.isDry = (this.lease?.free ?? 0) < ask.want
+  }
+}
