@@ -3,6 +3,8 @@ export interface JsonSource {
   readonly bytes: Buffer
   /** In the order of the text; no name stands twice. */
   readonly members: ReadonlyArray<JsonMember>
+  /** Changes that `changeMembers` is to make before its own. */
+  readonly changes?: ReadonlyMap<string, MemberChange>
 }
 
 /** Offsets of one top-level member. */
@@ -210,32 +212,40 @@ class MemberRecorder {
 const isSpace = (byte: number | undefined): boolean =>
   byte === 0x20 || byte === 0x09 || byte === 0x0a || byte === 0x0d
 
-/** Adds a member at the end of an object that has none of its name; every other byte stays as it is. */
-export const addMember = ({ bytes, members }: JsonSource, name: string, value: string): JsonSource => {
-  const end = members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1
-  const comma = members.length > 0 ? "," : ""
-  const quoted = JSON.stringify(name)
-  const nameStart = end + comma.length
-  const nameEnd = nameStart + quoted.length
-  const valueStart = nameEnd + 1
-  const text = `${comma}${quoted}:${value}`
-  return {
-    bytes: Buffer.concat([bytes.subarray(0, end), Buffer.from(text), bytes.subarray(end)]),
-    members: [...members, { name, nameStart, nameEnd, valueStart, valueEnd: valueStart + value.length }],
-  }
-}
-
 /** Change of a top-level member: another name, another value (as JSON text) or both; `remove` leaves it out. */
 export type MemberChange = "remove" | { readonly name?: string; readonly value?: string }
+
+/** Changes members once somebody writes the object: most candidates are never asked. */
+export const withChanges = (source: JsonSource, changes: ReadonlyMap<string, MemberChange>): JsonSource => ({
+  ...source,
+  changes: joined(source.changes, changes),
+})
+
+const joined = (
+  before: ReadonlyMap<string, MemberChange> | undefined,
+  changes: ReadonlyMap<string, MemberChange>,
+): ReadonlyMap<string, MemberChange> => {
+  if (before === undefined) return changes
+  const all = new Map(before)
+  for (const [name, change] of changes) {
+    const known = before.get(name)
+    if (change === "remove" || known === undefined) all.set(name, change)
+    // Of what is gone only its value can come back.
+    else if (known === "remove") all.set(name, change.value === undefined ? known : change)
+    else all.set(name, { ...known, ...change })
+  }
+  return all
+}
 
 /**
  * Copies the object with members changed, by name; every other byte stays as it is. A changed value whose member does
  * not exist is added at the end.
  */
 export const changeMembers = (
-  { bytes, members }: JsonSource,
-  changes: ReadonlyMap<string, MemberChange>,
+  { bytes, changes: before, members }: JsonSource,
+  more: ReadonlyMap<string, MemberChange>,
 ): Buffer => {
+  const changes = joined(before, more)
   const pieces: Array<Buffer> = []
   const missing = new Map(changes)
   let copied = 0
@@ -268,7 +278,7 @@ export const changeMembers = (
   copy(end, end)
   for (const [name, change] of missing) {
     if (change === "remove" || change.value === undefined) continue
-    pieces.push(Buffer.from(`${kept > 0 ? "," : ""}${JSON.stringify(name)}:${change.value}`))
+    pieces.push(Buffer.from(`${kept > 0 ? "," : ""}${JSON.stringify(change.name ?? name)}:${change.value}`))
     kept++
   }
   copy(bytes.length, bytes.length)

@@ -1,6 +1,5 @@
 import type { ChatTask, Task } from "../domain/Task.ts"
-import { addMember, type JsonSource } from "../platform/json-source.ts"
-import { ChangedSource, withChanges } from "./ChangedSource.ts"
+import { withChanges } from "../platform/json-source.ts"
 
 /** Limits the answer of a task whose client does not, in chat's words, in the client's own and in its bytes. */
 export const withOutputLimit = (task: Task, tokens: number): Task =>
@@ -13,13 +12,6 @@ const limit = (task: ChatTask, tokens: number): ChatTask => {
     ...rest,
     request: { ...request, max_tokens: tokens },
     ...(body && { body: { ...body, [name]: tokens } }),
-    ...(source && {
-      source: new ChangedSource(() => withMember(source, name, String(tokens))),
-    }),
+    ...(source && { source: withChanges(source, new Map([[name, { value: String(tokens) }]])) }),
   }
 }
-
-const withMember = (source: JsonSource, name: string, value: string): JsonSource =>
-  source.members.some((member) => member.name === name)
-    ? withChanges(source, new Map([[name, { value }]]))
-    : addMember(source, name, value)

@@ -3,9 +3,8 @@ import type { Parameter } from "../domain/parameters.ts"
 import { ownNamesOf, type Task } from "../domain/Task.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import { isObject, type JsonObject } from "../platform/json.ts"
-import type { JsonSource, MemberChange } from "../platform/json-source.ts"
+import { type JsonSource, type MemberChange, withChanges } from "../platform/json-source.ts"
 import { remembered } from "../platform/remembered.ts"
-import { ChangedSource, withChanges } from "./ChangedSource.ts"
 
 /** Tasks without some of their parameters, made once for all candidates that do not take the same. */
 const made = remembered((_task: Task) => new Map<string, Task>())
@@ -69,12 +68,11 @@ const changesIn = (fields: JsonObject, ways: Ways): ReadonlyMap<string, JsonObje
   return changes
 }
 
-/** Makes of the client's bytes those without some fields. */
-const reduced = (source: JsonSource, fields: object, ways: Ways): JsonSource =>
-  new ChangedSource(() => {
-    const changes = new Map<string, MemberChange>()
-    for (const [field, left] of changesIn(fields as JsonObject, ways)) {
-      changes.set(field, left === undefined ? "remove" : { value: JSON.stringify(left) })
-    }
-    return withChanges(source, changes)
-  })
+/** Has some fields left out of the client's bytes. */
+const reduced = (source: JsonSource, fields: object, ways: Ways): JsonSource => {
+  const changes = new Map<string, MemberChange>()
+  for (const [field, left] of changesIn(fields as JsonObject, ways)) {
+    changes.set(field, left === undefined ? "remove" : { value: JSON.stringify(left) })
+  }
+  return withChanges(source, changes)
+}

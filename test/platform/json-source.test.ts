@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
 import { parseExactJson } from "../../src/platform/exact-json.ts"
-import { changeMembers, type MemberChange, scanJson } from "../../src/platform/json-source.ts"
+import { changeMembers, type MemberChange, scanJson, withChanges } from "../../src/platform/json-source.ts"
 import { jsonObjectText, jsonValueText } from "../support/json-text.ts"
 
 const limits = { depth: 256, fields: 1_000, innerFields: 1_000, pieces: 100_000 }
@@ -168,6 +168,30 @@ describe("changed members", () => {
         }
         const result = changeMembers({ bytes, members }, new Map(Object.entries(wanted))).toString()
         assert.deepStrictEqual(new Map(Object.entries(JSON.parse(result))), expected)
+      }),
+      { numRuns: 1_000 },
+    )
+    assert.isAbove(changed, 300)
+  })
+
+  it("may be said before others, which then change what they left", () => {
+    const changes = fc.dictionary(
+      fc.constantFrom("model", "stream", "max_tokens", "new"),
+      fc.oneof(fc.constant("remove" as const), fc.record({ value: jsonValueText })),
+    )
+    let changed = 0
+    fc.assert(
+      fc.property(jsonObjectText(names), changes, changes, (text, first, second) => {
+        const bytes = Buffer.from(text)
+        const { members } = scanJson(bytes, limits)
+        if (members === undefined) return
+        changed += 1
+        const between = change(text, first)
+        const asked = withChanges({ bytes, members }, new Map(Object.entries(first)))
+        assert.deepStrictEqual(
+          JSON.parse(changeMembers(asked, new Map(Object.entries(second))).toString()),
+          JSON.parse(change(between, second)),
+        )
       }),
       { numRuns: 1_000 },
     )

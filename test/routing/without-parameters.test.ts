@@ -7,6 +7,7 @@ import type { EmbeddingRequest } from "../../src/domain/Embedding.ts"
 import { parameterOf } from "../../src/domain/parameters.ts"
 import type { ReadRequest, Task } from "../../src/domain/Task.ts"
 import { readJson } from "../../src/http/body.ts"
+import { changeMembers } from "../../src/platform/json-source.ts"
 import { withoutParameters } from "../../src/routing/without-parameters.ts"
 
 const read = (text: string) => Result.getOrThrow(readJson(Buffer.from(text)))
@@ -38,7 +39,8 @@ const tasks = {
 
 const parameters = (...names: ReadonlyArray<string>) => names.flatMap((name) => parameterOf(name) ?? [])
 const left = (task: Task, ...names: ReadonlyArray<string>) => withoutParameters(task, parameters(...names))
-const textOf = ({ source }: Task) => source?.bytes.toString()
+/** What goes out, where nothing else is changed. */
+const textOf = ({ source }: Task) => source && changeMembers(source, new Map()).toString()
 
 describe("a task without parameters", () => {
   it.each([
@@ -50,10 +52,6 @@ describe("a task without parameters", () => {
   ])("lacks %s in its client's bytes, and keeps every other one", (_name, sent, expected) => {
     const task = left(tasks.chat(sent), "seed", "user")
     assert.strictEqual(textOf(task), expected)
-    assert.deepStrictEqual(
-      task.source?.members.map(({ name }) => name),
-      Object.keys(JSON.parse(expected)),
-    )
     assert.notProperty(task.request, "seed")
   })
 
