@@ -1,7 +1,7 @@
 import { Clock, Context, Effect, Latch, Layer } from "effect"
 import type { Attribution } from "../domain/Attribution.ts"
 import type { Budget, Charge } from "../domain/Budget.ts"
-import { budgetRefusals, updater } from "../observability/Metrics.ts"
+import { budgetRefusals, type Update, updater } from "../observability/Metrics.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { Account } from "./Account.ts"
 import { Accounts, BudgetExceeded, BudgetsUnavailable } from "./Accounts.ts"
@@ -64,7 +64,7 @@ export class Budgets extends Context.Service<
 
 const make = Effect.fnUntraced(function* (holder: string) {
   const store = yield* LeaseStore
-  const shared = yield* SharedBudgets
+  const everybodys = yield* SharedBudgets
   const clock = yield* Clock.Clock
   const update = yield* updater
   const accounts = new Accounts()
@@ -105,78 +105,113 @@ const make = Effect.fnUntraced(function* (holder: string) {
   )
   yield* Effect.forkScoped(Effect.forever(round))
 
-  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets => {
-    const concerned = budgets.map((budget) => accounts.of(budget))
-    const spending = new Spending(holder)
-
-    // Whoever has used up a budget is not to be answered for nothing either.
-    const amountOf = (nanoUsd: number): number => Math.max(1, Math.ceil(nanoUsd))
-
-    const reserveNow = (wish: number): Reservation | BudgetExceeded | undefined => {
-      const nanoUsd = amountOf(wish)
-      const nowMs = monotonicMsUnsafe(clock)
-      const reserved = accounts.reserve(concerned, nanoUsd, nowMs)
-      if (reserved === undefined) return undefined
-      if (reserved instanceof BudgetExceeded) {
-        update(budgetRefusals(reserved.budget.scope), 1)
-        return reserved
-      }
-      for (const account of concerned) if (account.runsLow(nowMs)) wanted.openUnsafe()
-      return spending.reserved(reserved, nanoUsd)
-    }
-
-    const reserve = (wish: number): Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable> =>
-      Effect.callback((resume) => {
-        const nanoUsd = amountOf(wish)
-        const leave = accounts.wait(concerned, nanoUsd, (outcome) => {
-          if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable) {
-            update(
-              budgetRefusals(outcome._tag === "BudgetExceeded" ? outcome.budget.scope : "unavailable"),
-              1,
-            )
-            return resume(Effect.fail(outcome))
-          }
-          // Noted at once: a request that is interrupted now settles it all the same.
-          resume(Effect.succeed(spending.reserved(outcome, nanoUsd)))
-        })
-        wanted.openUnsafe()
-        return Effect.sync(leave)
-      })
-
-    /** Of the budget that is nearest to its end. */
-    const tightest = (pick: (account: Account, reach: number) => number): number | undefined => {
-      const nowMs = monotonicMsUnsafe(clock)
-      let least = Number.POSITIVE_INFINITY
-      let value: number | undefined
-      for (const account of concerned) {
-        if (!account.exists || account.answeredAtMs === Number.NEGATIVE_INFINITY) continue
-        const reach = account.reach(nowMs)
-        if (reach >= least) continue
-        least = reach
-        value = pick(account, reach)
-      }
-      return value
-    }
-    return {
-      reserveNow,
-      reserve,
-      charges: () => spending.charges(),
-      close: () => spending.close(),
-      remaining: () => tightest((_, reach) => reach),
-      used: () => tightest(({ limit }, reach) => (limit === 0 ? 1 : Math.max(0, 1 - reach / limit))) ?? 0,
-    }
-  }
+  const shared: Shared = { accounts, clock, update, wanted }
+  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets =>
+    new OpenBudgets(
+      shared,
+      budgets.map((budget) => accounts.of(budget)),
+      new Spending(holder),
+    )
 
   return Budgets.of({
     of: (own, attribution) => {
-      const others = shared.of(attribution)
+      const others = everybodys.of(attribution)
       if (others === undefined) return "unread"
       if (own.length === 0 && others.length === 0) return undefined
       return open(others.length === 0 ? own : [...own, ...others])
     },
-    read: Effect.timeoutOrElse(shared.known, {
+    read: Effect.timeoutOrElse(everybodys.known, {
       duration: KNOWN_WITHIN,
       orElse: () => Effect.fail(new BudgetsUnavailable()),
     }),
   })
 })
+
+/** What all requests of a process share. */
+interface Shared {
+  readonly accounts: Accounts
+  readonly clock: Clock.Clock
+  readonly update: Update
+  /** Has the exchange begin that somebody waits for. */
+  readonly wanted: Latch.Latch
+}
+
+class OpenBudgets implements RequestBudgets {
+  readonly #shared: Shared
+  readonly #concerned: ReadonlyArray<Account>
+  readonly #spending: Spending
+
+  constructor(shared: Shared, concerned: ReadonlyArray<Account>, spending: Spending) {
+    this.#shared = shared
+    this.#concerned = concerned
+    this.#spending = spending
+  }
+
+  reserveNow(wish: number): Reservation | BudgetExceeded | undefined {
+    const { accounts, clock, update, wanted } = this.#shared
+    const nanoUsd = amountOf(wish)
+    const nowMs = monotonicMsUnsafe(clock)
+    const reserved = accounts.reserve(this.#concerned, nanoUsd, nowMs)
+    if (reserved === undefined) return undefined
+    if (reserved instanceof BudgetExceeded) {
+      update(budgetRefusals(reserved.budget.scope), 1)
+      return reserved
+    }
+    for (const account of this.#concerned) if (account.runsLow(nowMs)) wanted.openUnsafe()
+    return this.#spending.reserved(reserved, nanoUsd)
+  }
+
+  reserve(wish: number): Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable> {
+    const { accounts, update, wanted } = this.#shared
+    return Effect.callback((resume) => {
+      const nanoUsd = amountOf(wish)
+      const leave = accounts.wait(this.#concerned, nanoUsd, (outcome) => {
+        if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable) {
+          update(budgetRefusals(outcome._tag === "BudgetExceeded" ? outcome.budget.scope : "unavailable"), 1)
+          return resume(Effect.fail(outcome))
+        }
+        // Noted at once: a request that is interrupted now settles it all the same.
+        resume(Effect.succeed(this.#spending.reserved(outcome, nanoUsd)))
+      })
+      wanted.openUnsafe()
+      return Effect.sync(leave)
+    })
+  }
+
+  charges(): ReadonlyArray<Charge> {
+    return this.#spending.charges()
+  }
+
+  close(): void {
+    this.#spending.close()
+  }
+
+  remaining(): number | undefined {
+    const nowMs = monotonicMsUnsafe(this.#shared.clock)
+    return this.#tightest(nowMs)?.reach(nowMs)
+  }
+
+  used(): number {
+    const nowMs = monotonicMsUnsafe(this.#shared.clock)
+    const account = this.#tightest(nowMs)
+    if (account === undefined) return 0
+    return account.limit === 0 ? 1 : Math.max(0, 1 - account.reach(nowMs) / account.limit)
+  }
+
+  /** Returns the budget that is nearest to its end; undefined where none was asked for yet. */
+  #tightest(nowMs: number): Account | undefined {
+    let tightest: Account | undefined
+    let least = Number.POSITIVE_INFINITY
+    for (const account of this.#concerned) {
+      if (!account.exists || account.answeredAtMs === Number.NEGATIVE_INFINITY) continue
+      const reach = account.reach(nowMs)
+      if (reach >= least) continue
+      least = reach
+      tightest = account
+    }
+    return tightest
+  }
+}
+
+/** Whoever has used up a budget is not to be answered for nothing either. */
+const amountOf = (nanoUsd: number): number => Math.max(1, Math.ceil(nanoUsd))

@@ -1,12 +1,14 @@
+import type { BudgetWindow } from "../domain/Budget.ts"
+
 /**
  * What this process may still spend of one budget in one of its windows, in nano-dollars. Granted is what the database has
  * given, charged what requests have reserved or cost, and returned what is the database's again. None of them is ever taken
  * back, so that a lost answer changes nothing; charged falls only by what a request reserved and did not use.
  */
 export class Lease {
-  readonly budgetId: number
   /** Epoch milliseconds when the window began; null: it has no beginning. */
   readonly startsAtMs: number | null
+  readonly window: BudgetWindow
   /** Monotonic milliseconds, never late. */
   endsAtMs: number
   granted: number
@@ -21,8 +23,8 @@ export class Lease {
     endsAtMs: number,
     { granted, returned, charged }: Pick<Lease, "granted" | "returned" | "charged">,
   ) {
-    this.budgetId = budgetId
     this.startsAtMs = startsAtMs
+    this.window = [budgetId, startsAtMs]
     this.endsAtMs = endsAtMs
     this.granted = granted
     this.returned = returned

@@ -19,14 +19,16 @@ export interface Budget {
   readonly limitNanoUsd: number
 }
 
-/** What a request cost, or may have cost, of one budget in one window; `holder` is the process that answered for it. */
+/** What a call cost, or may have cost, of each of its request's budgets. */
 export interface Charge {
-  readonly budget: number
-  /** Epoch milliseconds; null: the window of `total`. */
-  readonly starts_at_ms: number | null
+  /** Name of the process that answered for it. */
   readonly holder: string
   readonly nano_usd: number
+  readonly windows: ReadonlyArray<BudgetWindow>
 }
+
+/** A window of a budget, and the epoch milliseconds at which it began; null: that of `total`. Short, as it is journaled twice. */
+export type BudgetWindow = readonly [budget: number, startsAtMs: number | null]
 
 /** Says what is wrong with the subject of a budget, as a sentence. Whether there is such a key or team is asked elsewhere. */
 export const subjectFault = (scope: BudgetScope, subject: string): string | undefined => {

@@ -10,8 +10,11 @@ interface LimitStates {
   readonly tokens: RateLimitState | undefined
 }
 
-/** A route family's header fields for limits. Header names are lower-case. */
-export type RateLimitFields = (states: LimitStates) => Readonly<Record<string, string>>
+/** Puts a route family's header fields for limits beside others. Header names are lower-case. */
+export type RateLimitFields = (
+  states: LimitStates,
+  fields?: Record<string, string>,
+) => Readonly<Record<string, string>>
 
 /** Makes the headers of every inference answer, also before a stream's first byte. */
 export const progressHeaders = (
@@ -24,7 +27,7 @@ export const progressHeaders = (
   if (progress.budgetRemaining !== undefined)
     headers["x-gateway-budget-remaining"] = decimalUsd(progress.budgetRemaining)
   const { rateLimit: requests, tokenLimit: tokens } = progress
-  if (requests !== undefined) Object.assign(headers, rateLimitFields({ requests, tokens }))
+  if (requests !== undefined) rateLimitFields({ requests, tokens }, headers)
   if (progress.candidate !== undefined) {
     headers["x-gateway-provider"] = progress.candidate.provider.name
     headers["x-gateway-model"] = progress.candidate.model.name
@@ -76,48 +79,44 @@ const serverTiming = ({ timings, latencyMs }: Progress): string => {
 }
 
 /** RateLimit header fields, draft-ietf-httpapi-ratelimit-headers-11: a policy for requests and one for tokens. */
-export const rateLimitFields: RateLimitFields = ({ requests, tokens }) => {
+export const rateLimitFields: RateLimitFields = ({ requests, tokens }, fields = {}) => {
   const policies = [
     ...(requests === undefined ? [] : [["default", requests] as const]),
     ...(tokens === undefined ? [] : [["tokens", tokens] as const]),
   ]
-  return {
-    "ratelimit-policy": policies.map(([name, { limit }]) => `"${name}";q=${limit};w=60`).join(", "),
-    ratelimit: policies
-      .map(([name, { remaining, resetMs }]) => `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`)
-      .join(", "),
-  }
+  fields["ratelimit-policy"] = policies.map(([name, { limit }]) => `"${name}";q=${limit};w=60`).join(", ")
+  fields.ratelimit = policies
+    .map(([name, { remaining, resetMs }]) => `"${name}";r=${remaining};t=${Math.ceil(resetMs / 1000)}`)
+    .join(", ")
+  return fields
 }
 
 /** OpenAI's fields; its times are Go durations. */
-export const openAiRateLimitFields: RateLimitFields = (states) =>
-  fieldsOf(states, (kind, { limit, remaining, resetMs }) => [
-    [`x-ratelimit-limit-${kind}`, String(limit)],
-    [`x-ratelimit-remaining-${kind}`, String(remaining)],
-    [`x-ratelimit-reset-${kind}`, goDuration(Math.ceil(resetMs))],
-  ])
+export const openAiRateLimitFields: RateLimitFields = (states, fields = {}) =>
+  addFields(fields, states, (kind, { limit, remaining, resetMs }) => {
+    fields[`x-ratelimit-limit-${kind}`] = String(limit)
+    fields[`x-ratelimit-remaining-${kind}`] = String(remaining)
+    fields[`x-ratelimit-reset-${kind}`] = goDuration(Math.ceil(resetMs))
+  })
 
 /** Anthropic's fields; the reset is an instant, when the limit is whole again. */
 export const anthropicRateLimitFields =
   (nowMs: () => number): RateLimitFields =>
-  (states) =>
-    fieldsOf(states, (kind, { limit, remaining, resetMs }) => [
-      [`anthropic-ratelimit-${kind}-limit`, String(limit)],
-      [`anthropic-ratelimit-${kind}-remaining`, String(remaining)],
-      [`anthropic-ratelimit-${kind}-reset`, new Date(nowMs() + Math.ceil(resetMs)).toISOString()],
-    ])
+  (states, fields = {}) =>
+    addFields(fields, states, (kind, { limit, remaining, resetMs }) => {
+      fields[`anthropic-ratelimit-${kind}-limit`] = String(limit)
+      fields[`anthropic-ratelimit-${kind}-remaining`] = String(remaining)
+      fields[`anthropic-ratelimit-${kind}-reset`] = new Date(nowMs() + Math.ceil(resetMs)).toISOString()
+    })
 
-const fieldsOf = (
+const addFields = (
+  fields: Record<string, string>,
   { requests, tokens }: LimitStates,
-  fields: (
-    kind: keyof LimitStates,
-    state: RateLimitState,
-  ) => ReadonlyArray<readonly [name: string, value: string]>,
+  add: (kind: keyof LimitStates, state: RateLimitState) => void,
 ): Readonly<Record<string, string>> => {
-  const all: Record<string, string> = {}
-  if (requests !== undefined) for (const [name, value] of fields("requests", requests)) all[name] = value
-  if (tokens !== undefined) for (const [name, value] of fields("tokens", tokens)) all[name] = value
-  return all
+  if (requests !== undefined) add("requests", requests)
+  if (tokens !== undefined) add("tokens", tokens)
+  return fields
 }
 
 /** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */

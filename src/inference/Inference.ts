@@ -5,7 +5,7 @@ import { Settings } from "../config/Settings.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { inputTokensOf } from "../domain/Task.ts"
 import { Ledger } from "../ledger/Ledger.ts"
-import { RateLimits, type TokenHold } from "../limits/RateLimits.ts"
+import { RateLimits } from "../limits/RateLimits.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
@@ -105,27 +105,26 @@ const make = Effect.gen(function* () {
       },
     })
 
-  /** Runs the attempts with the request's tokens taken from the limits of its key, until it is known how many they were. */
-  const withTokens = <A>(
+  /** Takes the tokens of a request from the limits of its key, until its end shows how many they were. */
+  const takeTokens = (
     recorder: RequestRecorder,
     { principal, task }: InferenceRequest,
     plan: Plan,
-    attempted: Effect.Effect<A, GatewayError>,
-  ): Effect.Effect<A, GatewayError> => {
+  ): Effect.Effect<void, GatewayError> => {
     const first = plan.candidates[0]
-    if (first === undefined || !rateLimits.limitsTokens(principal.limits)) return attempted
+    if (first === undefined || !rateLimits.limitsTokens(principal.limits)) return Effect.void
     const tokens = tokenBoundOf(task, first.model, gateway.limits)
-    const using = (hold: TokenHold): Effect.Effect<A, GatewayError> => {
-      recorder.tokenLimit = hold.state
-      const settle = Effect.sync(() => hold.settle(tokensOf(recorder.attempts, tokens, gateway.limits)))
-      return Effect.onExit(attempted, () => settle)
-    }
-    const taken = Effect.mapErrorEager(rateLimits.takeTokens(principal.limits, tokens), (refusal) => {
-      recorder.tokenLimit = refusal.state
-      return fromRateLimit(refusal, principal.keyId, task)
-    })
     // Tokens of a request that is interrupted right here come back as any that were used do: by and by.
-    return Effect.flatMapEager(taken, using)
+    return Effect.mapBothEager(rateLimits.takeTokens(principal.limits, tokens), {
+      onSuccess: (hold) => {
+        recorder.tokenHold = hold
+        recorder.tokenLimit = hold.state
+      },
+      onFailure: (refusal) => {
+        recorder.tokenLimit = refusal.state
+        return fromRateLimit(refusal, principal.keyId, task)
+      },
+    })
   }
 
   /** Plans and attempts. No answer: a dry run. */
@@ -140,11 +139,12 @@ const make = Effect.gen(function* () {
     const deadline = deadlineOf(configuredMs, request.deadlineMs)
     const remainingMs = recorder.startedAt + deadline.ms - planningAt
     const { keyId, models: allowed } = principal
-    let concerned = budgets.of(principal.budgets, request.attribution)
-    while (concerned === "unread") {
+    let known = budgets.of(principal.budgets, request.attribution)
+    while (known === "unread") {
       yield* Effect.mapError(budgets.read, () => fromBudgetsUnavailable)
-      concerned = budgets.of(principal.budgets, request.attribution)
+      known = budgets.of(principal.budgets, request.attribution)
     }
+    const concerned = known
     recorder.budgets = concerned
     const planned = router.plan({
       requestedModel,
@@ -155,26 +155,25 @@ const make = Effect.gen(function* () {
       session: request.session,
       allowed,
       remainingMs,
-      bounded: recorder.budgets && {
+      bounded: concerned && {
         outputTokens: gateway.limits.defaultMaxOutputTokens,
-        used: recorder.budgets.used,
+        used: () => concerned.used(),
       },
     })
     const plan = yield* Effect.mapError(planned, fromRouting)
     recorder.planned(plan, planningAt)
     if (request.dryRun) return undefined
+    yield* takeTokens(recorder, request, plan)
 
     const recordIntent = (candidate: Candidate, startedAt: number) =>
       ledger.recordIntent(recorder.intent(request, candidate, startedAt))
     if (stream !== undefined) {
       const call = callStreamed(stream, timeouts, deadline)
-      const attempted = attempts.run(plan, call, recorder, recordIntent)
-      const { answer, candidate, cost } = yield* withTokens(recorder, request, plan, attempted)
+      const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
       return { candidate, summary: answer, completion: undefined, cost } satisfies Answer
     }
     const call = callWhole(deadline)
-    const attempted = attempts.run(plan, call, recorder, recordIntent)
-    const { answer, candidate, cost } = yield* withTokens(recorder, request, plan, attempted)
+    const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
     return { candidate, summary: answer, completion: answer, cost } satisfies Answer
   })
 
@@ -193,13 +192,15 @@ const make = Effect.gen(function* () {
     return count === undefined ? undefined : yield* Effect.orElseSucceed(count(remainingMs), () => undefined)
   })
 
-  /** Records every way in which `infer` can end. */
+  /** Settles and records every way in which `infer` can end. */
   const settle = (
     recorder: RequestRecorder,
     request: InferenceRequest,
     inferred: Effect.Effect<Answer | undefined, GatewayError>,
   ): Effect.Effect<Answer | undefined, GatewayError> =>
     Effect.onExit(traced ? tracedAnswer(inferred, recorder, request) : inferred, (exit) => {
+      const { attempts, tokenHold } = recorder
+      tokenHold?.settle(tokensOf(attempts, tokenHold.tokens, gateway.limits))
       const ended = Exit.isSuccess(exit) ? exit.value : failureOf(exit.cause, request)
       return ended === undefined ? Effect.void : record(recorder, ended)
     })

@@ -3,7 +3,7 @@ const LONG_TOKENS = 1_000
 const MOST_FACTOR = 8
 const MOST_TOKENS = 20_000
 /** Of a model that has not answered yet: how its vendor counts is not known. */
-const UNKNOWN: Margin = { tokens: 256, factor: 1.2 }
+const UNKNOWN: Readonly<Margin> = { tokens: 256, factor: 1.2 }
 /** Share of a margin that an answer without need of it takes away. */
 const FADE = 0.01
 
@@ -11,8 +11,8 @@ const FADE = 0.01
 const MOST_MARGINS = 10_000
 
 interface Margin {
-  readonly tokens: number
-  readonly factor: number
+  tokens: number
+  factor: number
 }
 
 /** By how much more than estimated vendors count, of each key at each model: the most of late, so that what is reserved is enough. */
@@ -26,18 +26,21 @@ export class InputMargins {
   }
 
   observe(key: string, estimated: number, counted: number): void {
-    const { factor, tokens } = this.#margins.get(key) ?? UNKNOWN
-    const faded = { factor: factor - (factor - 1) * FADE, tokens: tokens * (1 - FADE) }
+    const margin = this.#margins.get(key) ?? this.#add(key)
     const missing = counted - estimated
-    if (this.#margins.size >= MOST_MARGINS && !this.#margins.has(key)) {
+    margin.factor -= (margin.factor - 1) * FADE
+    margin.tokens -= margin.tokens * FADE
+    if (estimated < LONG_TOKENS) margin.tokens = Math.max(margin.tokens, Math.min(MOST_TOKENS, missing))
+    else margin.factor = Math.max(margin.factor, Math.min(MOST_FACTOR, 1 + missing / estimated))
+  }
+
+  #add(key: string): Margin {
+    if (this.#margins.size >= MOST_MARGINS) {
       const [oldest] = this.#margins.keys()
       if (oldest !== undefined) this.#margins.delete(oldest)
     }
-    this.#margins.set(
-      key,
-      estimated >= LONG_TOKENS
-        ? { ...faded, factor: Math.max(faded.factor, Math.min(MOST_FACTOR, 1 + missing / estimated)) }
-        : { ...faded, tokens: Math.max(faded.tokens, Math.min(MOST_TOKENS, missing)) },
-    )
+    const margin = { ...UNKNOWN }
+    this.#margins.set(key, margin)
+    return margin
   }
 }

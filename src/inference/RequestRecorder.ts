@@ -8,6 +8,7 @@ import { modeOf } from "../domain/Task.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptIntent, AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/limit.ts"
+import type { TokenHold } from "../limits/RateLimits.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import type { InferenceRequest } from "./InferenceRequest.ts"
@@ -31,6 +32,8 @@ export class RequestRecorder {
   /** Undefined: no budget is concerned. */
   budgets: RequestBudgets | undefined
   tokenLimit: RateLimitState | undefined
+  /** Undefined: no limit of tokens is concerned. */
+  tokenHold: TokenHold | undefined
   /** Set when the answer is a stream. */
   stream: StreamedAnswer | undefined
   /** True once the record is written. A request has one, even if its client is then told something else. */
@@ -105,7 +108,7 @@ export class RequestRecorder {
       provider: provider.name,
       model: model.name,
       startedAt,
-      ...(this.budgets !== undefined && { charges: this.budgets.charges() }),
+      charges: this.budgets?.charges(),
     }
   }
 

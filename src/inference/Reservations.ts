@@ -37,26 +37,13 @@ export class Reservations {
     const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
     const inputTokens =
       task === undefined ? 0 : this.#margins.above(marginOf(candidate, recorder), inputTokensOf(task))
-    const most = (output: number) => mostOf(candidate, task, inputTokens, output, recorder.startedAt)
-    const wished = most(outputTokens)
-    if (wished === undefined) return heldBack(candidate, withoutPrice)
-    const refuse = (refused: BudgetExceeded | BudgetsUnavailable): ProviderError =>
-      heldBack(
-        candidate,
-        refused._tag === "BudgetsUnavailable"
-          ? fromBudgetsUnavailable
-          : fromBudgetExceeded(refused, {
-              ...{ inputTokens, outputTokens },
-              fitting: Math.floor(
-                fittingTokens(refused, outputTokens, most) / (task === undefined ? 1 : choicesOf(task)),
-              ),
-              keyId: recorder.request?.principal.keyId ?? "",
-              nowMs: recorder.now(),
-            }),
-      )
-    const reserved = budgets.reserveNow(wished)
-    if (reserved === undefined) return Effect.mapError(budgets.reserve(wished), refuse)
-    return reserved instanceof BudgetExceeded ? refuse(reserved) : reserved
+    const call: Bounds = { candidate, task, inputTokens, outputTokens, recorder }
+    const most = mostOf(call, outputTokens)
+    if (most === undefined) return heldBack(candidate, withoutPrice)
+    const reserved = budgets.reserveNow(most)
+    if (reserved === undefined)
+      return Effect.mapError(budgets.reserve(most), (refused) => refusalOf(call, refused))
+    return reserved instanceof BudgetExceeded ? refusalOf(call, reserved) : reserved
   }
 
   /** Settles what an attempt cost, as far as anybody knows, and learns how its vendor counts. */
@@ -92,13 +79,19 @@ const chargeOf = ({
   return isError ? 0 : undefined
 }
 
-/** Returns the most that a call may cost; undefined: it has no price on that day. */
+/** A call, and how many tokens it may come to. */
+interface Bounds {
+  readonly candidate: Candidate
+  readonly task: Task | undefined
+  readonly inputTokens: number
+  readonly outputTokens: number
+  readonly recorder: RequestRecorder
+}
+
+/** Returns the most that a call may cost with so much output; undefined: it has no price on that day. */
 const mostOf = (
-  { model }: Candidate,
-  task: Task | undefined,
-  inputTokens: number,
+  { candidate: { model }, inputTokens, recorder: { startedAt }, task }: Bounds,
   outputTokens: number,
-  startedAt: number,
 ): number | undefined => {
   const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
   const tier = task?.request.service_tier
@@ -145,14 +138,26 @@ const HOUR = Buffer.from('"1h"')
 const isCachedForAnHour = (task: Task | undefined): boolean =>
   task?.source === undefined || task.source.bytes.includes(HOUR)
 
+const refusalOf = (call: Bounds, refused: BudgetExceeded | BudgetsUnavailable): ProviderError => {
+  const { candidate, inputTokens, outputTokens, recorder, task } = call
+  if (refused._tag === "BudgetsUnavailable") return heldBack(candidate, fromBudgetsUnavailable)
+  const choices = task === undefined ? 1 : choicesOf(task)
+  return heldBack(
+    candidate,
+    fromBudgetExceeded(refused, {
+      ...{ inputTokens, outputTokens },
+      fitting: Math.floor(fittingTokens(call, refused) / choices),
+      keyId: recorder.request?.principal.keyId ?? "",
+      nowMs: recorder.now(),
+    }),
+  )
+}
+
 /** Returns the most output tokens with which the call would have fitted; 0 for none. */
-const fittingTokens = (
-  { leftNanoUsd }: BudgetExceeded,
-  outputTokens: number,
-  most: (outputTokens: number) => number | undefined,
-): number => {
-  const input = most(0) ?? 0
-  const perToken = outputTokens === 0 ? 0 : ((most(outputTokens) ?? 0) - input) / outputTokens
+const fittingTokens = (call: Bounds, { leftNanoUsd }: BudgetExceeded): number => {
+  const { outputTokens } = call
+  const input = mostOf(call, 0) ?? 0
+  const perToken = outputTokens === 0 ? 0 : ((mostOf(call, outputTokens) ?? 0) - input) / outputTokens
   return perToken === 0 || leftNanoUsd <= input ? 0 : Math.floor((leftNanoUsd - input) / perToken)
 }
 

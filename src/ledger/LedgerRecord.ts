@@ -87,5 +87,5 @@ export interface AttemptIntent {
   /** Epoch milliseconds at which this call leaves. */
   readonly startedAt: number
   /** What the request's budgets are charged so far, and at most for this call. */
-  readonly charges?: ReadonlyArray<Charge>
+  readonly charges?: ReadonlyArray<Charge> | undefined
 }

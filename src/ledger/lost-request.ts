@@ -21,10 +21,9 @@ const Intent = Schema.Struct({
   charges: Schema.optionalKey(
     Schema.Array(
       Schema.Struct({
-        budget: Schema.Int,
-        starts_at_ms: Schema.NullOr(Schema.Finite),
         holder: Schema.String,
         nano_usd: Schema.Int,
+        windows: Schema.Array(Schema.Tuple([Schema.Int, Schema.NullOr(Schema.Finite)])),
       }),
     ),
   ),

@@ -100,13 +100,15 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       RETURNING request_id, ordinal, provider, model, input_tokens, cost_nano_usd
     ), charged AS (
       SELECT
-        charge.budget AS budget_id, coalesce(to_timestamp(charge.starts_at_ms / 1000), '-infinity') AS starts_at,
+        budgets.id AS budget_id,
+        coalesce(to_timestamp((charged_window ->> 1)::double precision / 1000), '-infinity') AS starts_at,
         charge.holder, sum(charge.nano_usd)::bigint AS nano_usd
       FROM counted
         CROSS JOIN jsonb_to_recordset(coalesce(counted.charges, '[]')) AS charge (
-          budget bigint, starts_at_ms double precision, holder text, nano_usd bigint
+          holder text, nano_usd bigint, windows jsonb
         )
-        JOIN budgets ON budgets.id = charge.budget
+        CROSS JOIN jsonb_array_elements(charge.windows) AS charged_window
+        JOIN budgets ON budgets.id = (charged_window ->> 0)::bigint
       GROUP BY 1, 2, 3
     ), spent AS (
       INSERT INTO budget_windows AS known (budget_id, starts_at, spent_nano_usd)

@@ -31,6 +31,8 @@ interface Entered {
 export interface TokenHold {
   /** Where the limit of tokens stands that has the least left. */
   readonly state: RateLimitState | undefined
+  /** How many they are until then. */
+  readonly tokens: number
   /** Says how many tokens it came to; undefined: nobody knows, and they stay in use. Again it does nothing. */
   readonly settle: (tokens: number | undefined) => void
 }
@@ -172,10 +174,15 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     return least
   }
 
-  const holding = (limits: ReadonlyArray<Limit>, tokens: number, left: () => void): TokenHold => ({
+  const holding = (
+    limits: ReadonlyArray<Limit>,
+    tokens: number,
+    permits: ReadonlyArray<Limit>,
+  ): TokenHold => ({
     state: tightest(limits),
-    settle: once((used) => {
-      left()
+    tokens,
+    settle: once((used: number | undefined) => {
+      if (permits.length > 0) givenBack(permits, 1)
       if (used !== undefined && used !== tokens) givenBack(limits, tokens - used)
     }),
   })
@@ -189,7 +196,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     const { door, permits, tokens: limits } = models.get(model) ?? unlimited
     return Effect.flatMap(taken(door, 1), () =>
       taken(limits, tokens).pipe(
-        Effect.map(() => holding(limits, tokens, () => givenBack(permits, 1))),
+        Effect.map(() => holding(limits, tokens, permits)),
         Effect.tapError(() => Effect.sync(() => givenBack(door, 1))),
       ),
     )
@@ -203,7 +210,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     limitsTokens: (subjects) => of(subjects).tokens.length > 0,
     takeTokens: (subjects, tokens) => {
       const limits = of(subjects).tokens
-      return Effect.mapEager(taken(limits, tokens), () => holding(limits, tokens, nothing))
+      return Effect.mapEager(taken(limits, tokens), () => holding(limits, tokens, NONE))
     },
     limitsModel: (model) => models.has(model),
     takeModel: (model, tokens) => Effect.suspend(() => takeModel(model, tokens)),
@@ -211,13 +218,14 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
 })
 
 const nothing = () => {}
+const NONE: ReadonlyArray<Limit> = []
 
-const once = <Args extends ReadonlyArray<unknown>>(action: (...args: Args) => void) => {
+const once = <A = void>(action: (value: A) => void): ((value: A) => void) => {
   let isDone = false
-  return (...args: Args): void => {
+  return (value) => {
     if (isDone) return
     isDone = true
-    action(...args)
+    action(value)
   }
 }
 

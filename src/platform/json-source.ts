@@ -215,72 +215,91 @@ const isSpace = (byte: number | undefined): boolean =>
 /** Change of a top-level member: another name, another value (as JSON text) or both; `remove` leaves it out. */
 export type MemberChange = "remove" | { readonly name?: string; readonly value?: string }
 
+type Changes = ReadonlyMap<string, MemberChange>
+
 /** Changes members once somebody writes the object: most candidates are never asked. */
-export const withChanges = (source: JsonSource, changes: ReadonlyMap<string, MemberChange>): JsonSource => ({
-  ...source,
-  changes: joined(source.changes, changes),
-})
+export const withChanges = (source: JsonSource, more: Changes): JsonSource => {
+  const { changes = NONE } = source
+  const names = [...new Set([...changes.keys(), ...more.keys()])]
+  return {
+    ...source,
+    changes: new Map(names.flatMap((name) => pairOf(name, joined(changes.get(name), more.get(name))))),
+  }
+}
+
+const NONE: Changes = new Map()
+
+const pairOf = (name: string, change: MemberChange | undefined) =>
+  change === undefined ? [] : [[name, change] as const]
 
 const joined = (
-  before: ReadonlyMap<string, MemberChange> | undefined,
-  changes: ReadonlyMap<string, MemberChange>,
-): ReadonlyMap<string, MemberChange> => {
-  if (before === undefined) return changes
-  const all = new Map(before)
-  for (const [name, change] of changes) {
-    const known = before.get(name)
-    if (change === "remove" || known === undefined) all.set(name, change)
-    // Of what is gone only its value can come back.
-    else if (known === "remove") all.set(name, change.value === undefined ? known : change)
-    else all.set(name, { ...known, ...change })
-  }
-  return all
+  first: MemberChange | undefined,
+  then: MemberChange | undefined,
+): MemberChange | undefined => {
+  if (first === undefined || then === undefined) return then ?? first
+  if (then === "remove") return then
+  // Of what is gone only its value can come back.
+  if (first === "remove") return then.value === undefined ? first : then
+  return { ...first, ...then }
 }
 
 /**
  * Copies the object with members changed, by name; every other byte stays as it is. A changed value whose member does
  * not exist is added at the end.
  */
-export const changeMembers = (
-  { bytes, changes: before, members }: JsonSource,
-  more: ReadonlyMap<string, MemberChange>,
-): Buffer => {
-  const changes = joined(before, more)
-  const pieces: Array<Buffer> = []
-  const missing = new Map(changes)
+export const changeMembers = ({ bytes, changes = NONE, members }: JsonSource, more: Changes): Buffer => {
+  const copy = Buffer.allocUnsafe(bytes.length + roomFor(changes) + roomFor(more))
+  let length = 0
   let copied = 0
   let kept = 0
   /** Copies up to `end`, then goes on at `next`. */
-  const copy = (end: number, next: number): void => {
-    if (end > copied) pieces.push(bytes.subarray(copied, end))
+  const copyTo = (end: number, next: number): void => {
+    if (end > copied) length += bytes.copy(copy, length, copied, end)
     copied = next
   }
   for (const [index, { name, nameStart, nameEnd, valueStart, valueEnd }] of members.entries()) {
-    const change = changes.get(name)
-    missing.delete(name)
+    const change = joined(changes.get(name), more.get(name))
     if (change === "remove") {
       // With the comma before it; of the first one that stays, with the comma after it.
-      if (kept > 0) copy(members[index - 1]?.valueEnd ?? copied, valueEnd)
-      else copy(nameStart, members[index + 1]?.nameStart ?? valueEnd)
+      if (kept > 0) copyTo(members[index - 1]?.valueEnd ?? copied, valueEnd)
+      else copyTo(nameStart, members[index + 1]?.nameStart ?? valueEnd)
       continue
     }
     kept++
     if (change?.name !== undefined) {
-      copy(nameStart, nameEnd)
-      pieces.push(Buffer.from(JSON.stringify(change.name)))
+      copyTo(nameStart, nameEnd)
+      length += copy.write(JSON.stringify(change.name), length)
     }
     if (change?.value !== undefined) {
-      copy(valueStart, valueEnd)
-      pieces.push(Buffer.from(change.value))
+      copyTo(valueStart, valueEnd)
+      length += copy.write(change.value, length)
     }
   }
   const end = Math.max(copied, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
-  copy(end, end)
-  for (const [name, change] of missing) {
-    if (change === "remove" || change.value === undefined) continue
-    pieces.push(Buffer.from(`${kept > 0 ? "," : ""}${JSON.stringify(change.name ?? name)}:${change.value}`))
+  copyTo(end, end)
+  const add = (name: string): void => {
+    const change = joined(changes.get(name), more.get(name))
+    if (change === undefined || change === "remove" || change.value === undefined) return
+    if (members.some((member) => member.name === name)) return
+    length += copy.write(
+      `${kept > 0 ? "," : ""}${JSON.stringify(change.name ?? name)}:${change.value}`,
+      length,
+    )
     kept++
   }
-  copy(bytes.length, bytes.length)
-  return Buffer.concat(pieces)
+  for (const name of changes.keys()) add(name)
+  for (const name of more.keys()) if (!changes.has(name)) add(name)
+  copyTo(bytes.length, bytes.length)
+  return copy.subarray(0, length)
+}
+
+/** Bytes that changes add at most. */
+const roomFor = (changes: Changes): number => {
+  let room = 0
+  for (const [name, change] of changes) {
+    if (change === "remove") continue
+    // Escaped, a character takes six.
+    room += 6 * (change.name ?? name).length + Buffer.byteLength(change.value ?? "") + 4
+  }
+  return room
 }

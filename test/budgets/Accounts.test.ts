@@ -176,9 +176,11 @@ class World {
         ...records,
       ]),
     ]
-    for (const { budget, nano_usd, starts_at_ms } of all.flatMap((spending) => spending.charges())) {
-      const key = `${budget} ${starts_at_ms}`
-      sums.set(key, (sums.get(key) ?? 0) + nano_usd)
+    for (const { nano_usd, windows } of all.flatMap((spending) => spending.charges())) {
+      for (const [budget, startsAtMs] of windows) {
+        const key = `${budget} ${startsAtMs}`
+        sums.set(key, (sums.get(key) ?? 0) + nano_usd)
+      }
     }
     return sums
   }

@@ -4,7 +4,7 @@ import { SqlClient } from "effect/sql"
 import fc from "fast-check"
 import { deleteBudgets } from "../../src/budgets/budget-rows.ts"
 import { type LeaseAsk, LeaseStore } from "../../src/budgets/LeaseStore.ts"
-import type { Charge } from "../../src/domain/Budget.ts"
+import type { BudgetWindow, Charge } from "../../src/domain/Budget.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { endLeases, forgetLeases } from "../../src/ledger/tables/leases.ts"
@@ -38,14 +38,16 @@ const step = fc.oneof(
     weight: 2,
     arbitrary: fc.record({
       _tag: fc.constant("settle" as const),
-      charges: fc.array(
-        fc.record({
-          budget: fc.constantFrom(0, 1),
-          starts_at_ms: fc.constant(null),
-          holder: fc.constantFrom("a", "b", "c"),
-          nano_usd: amount,
-        }),
-        { maxLength: 4 },
+      records: fc.array(
+        fc.array(
+          fc.record({
+            holder: fc.constantFrom("a", "b", "c"),
+            nano_usd: amount,
+            windows: fc.array(fc.tuple(fc.constantFrom(0, 1), fc.constant(null)), { maxLength: 3 }),
+          }),
+          { maxLength: 2 },
+        ),
+        { maxLength: 3 },
       ),
     }),
   },
@@ -67,19 +69,22 @@ const makeBudgets = Effect.gen(function* () {
 
 let requests = 0
 
-/** Settles as requests do, each with a row of its own in the ledger. */
-const settle = (charges: ReadonlyArray<Charge>, given?: number) =>
-  Effect.flatMap(SqlClient.SqlClient, (sql) => {
-    const id = given ?? requests++
-    return writeBatch(sql, [
-      ledgerEntry(
-        record({
-          id: RequestId.make(`00000000-0000-7000-9000-${String(id).padStart(12, "0")}`),
-          charges,
-        }),
-      ),
-    ])
-  })
+/** Settles as requests do, each with a row of its own in the ledger, in one batch. */
+const settle = (records: ReadonlyArray<ReadonlyArray<Charge>>, given?: number) =>
+  Effect.flatMap(SqlClient.SqlClient, (sql) =>
+    writeBatch(
+      sql,
+      records.map((charges) => {
+        const id = given ?? requests++
+        return ledgerEntry(
+          record({
+            id: RequestId.make(`00000000-0000-7000-9000-${String(id).padStart(12, "0")}`),
+            charges,
+          }),
+        )
+      }),
+    ),
+  )
 
 describe.each([
   { name: "PostgreSQL", database: layerPostgres, numRuns: 40 },
@@ -114,12 +119,16 @@ describe.each([
                       model.exchange(step.holder, asks, 0),
                     )
                   } else if (step._tag === "settle") {
-                    const charges = step.charges.map((charge) => ({
-                      ...charge,
-                      budget: ids[charge.budget] ?? 0,
-                    }))
-                    yield* settle(charges)
-                    model.settle(charges)
+                    const records = step.records.map((charges) =>
+                      charges.map((charge) => ({
+                        ...charge,
+                        windows: charge.windows.map(
+                          ([budget, start]): BudgetWindow => [ids[budget] ?? 0, start],
+                        ),
+                      })),
+                    )
+                    yield* settle(records)
+                    for (const charges of records) model.settle(charges)
                   } else {
                     yield* endLeases(sql, step.holder)
                     model.release(step.holder)
@@ -149,9 +158,22 @@ describe.each([
         const sql = yield* SqlClient.SqlClient
         const [id = 0] = yield* makeBudgets
         yield* exchange("a", [ask(id)])
-        const charge = { budget: id, starts_at_ms: null, holder: "a", nano_usd: 60 }
-        yield* settle([charge, { ...charge, budget: -5 }], 900_001)
-        yield* settle([charge], 900_001)
+        const charge = { holder: "a", nano_usd: 60 }
+        yield* settle(
+          [
+            [
+              {
+                ...charge,
+                windows: [
+                  [id, null],
+                  [-5, null],
+                ],
+              },
+            ],
+          ],
+          900_001,
+        )
+        yield* settle([[{ ...charge, windows: [[id, null]] }]], 900_001)
         const rows = yield* sql`
           SELECT spent_nano_usd::float8 AS spent, settled_nano_usd::float8 AS settled, granted_nano_usd::float8 AS granted
           FROM budget_windows JOIN budget_leases USING (budget_id, starts_at) WHERE budget_id = ${id}`
@@ -184,33 +206,22 @@ describe.each([
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const ids = yield* makeBudgets
-        const charge = (budget: number): Charge => ({
-          budget,
-          starts_at_ms: null,
-          holder: "h 1",
-          nano_usd: 1,
-        })
+        const charges = (budgets: ReadonlyArray<number>): ReadonlyArray<Charge> => [
+          { holder: "h 1", nano_usd: 1, windows: budgets.map((budget): BudgetWindow => [budget, null]) },
+        ]
         const exchanging = (n: number) =>
           exchange(
             `h ${n}`,
             ids.map((id) => ask(id, { least: 0, need: 1, want: 2 })),
           )
-        const settling = settle(ids.toReversed().map(charge))
+        const settling = settle([charges(ids.toReversed())])
         const deleting = sql.withTransaction(deleteBudgets(sql, sql`true`))
         const adding = sql`
           INSERT INTO budgets (id, scope, subject, period, limit_nano_usd) OVERRIDING SYSTEM VALUE
           SELECT id, 'tag', 'again ' || id, 'total', 10000 FROM unnest(${ids}::bigint[]) AS id ON CONFLICT DO NOTHING`
         for (let round = 0; round < 30; round++) {
           yield* Effect.all(
-            [
-              exchanging(1),
-              settle(ids.map(charge)),
-              exchanging(2),
-              deleting,
-              exchanging(3),
-              settling,
-              adding,
-            ],
+            [exchanging(1), settle([charges(ids)]), exchanging(2), deleting, exchanging(3), settling, adding],
             { concurrency: "unbounded" },
           )
         }
@@ -255,14 +266,15 @@ describe.each([
       Effect.gen(function* () {
         const sql = yield* SqlClient.SqlClient
         const [id = 0] = yield* makeBudgets
-        const charge = { budget: id, starts_at_ms: null, holder: "a", nano_usd: 3_000 }
+        const spend = (nanoUsd: number) =>
+          settle([[{ holder: "a", nano_usd: nanoUsd, windows: [[id, null]] }]])
         const raised = sql`SELECT percent, spent_nano_usd::float8 AS spent FROM budget_alerts ORDER BY percent`
-        yield* settle([charge])
+        yield* spend(3_000)
         assert.deepStrictEqual(yield* raised, [])
-        yield* settle([charge])
-        yield* settle([{ ...charge, nano_usd: 1 }])
+        yield* spend(3_000)
+        yield* spend(1)
         assert.deepStrictEqual(yield* raised, [{ percent: 50, spent: 6_000 }])
-        yield* settle([{ ...charge, nano_usd: 3_999 }])
+        yield* spend(3_999)
         assert.deepStrictEqual(yield* raised, [
           { percent: 50, spent: 6_000 },
           { percent: 100, spent: 10_000 },

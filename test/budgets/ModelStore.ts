@@ -75,12 +75,14 @@ export class ModelStore {
 
   /** Does as the ledger's batch. */
   settle(charges: ReadonlyArray<Charge>): void {
-    for (const { budget, holder, nano_usd, starts_at_ms } of charges) {
-      if (!this.limits.has(budget)) continue
-      const window = this.window(budget, starts_at_ms)
-      window.spent += nano_usd
-      const lease = window.leases.get(holder)
-      if (lease !== undefined) lease.settled += nano_usd
+    for (const { holder, nano_usd, windows } of charges) {
+      for (const [budget, startsAtMs] of windows) {
+        if (!this.limits.has(budget)) continue
+        const window = this.window(budget, startsAtMs)
+        window.spent += nano_usd
+        const lease = window.leases.get(holder)
+        if (lease !== undefined) lease.settled += nano_usd
+      }
     }
   }
 

@@ -11,7 +11,13 @@ const reserve = (spending: Spending, leases: ReadonlyArray<Lease>, nanoUsd: numb
   return spending.reserved(leases, nanoUsd)
 }
 
-const charged = (spending: Spending) => spending.charges().map(({ budget, nano_usd }) => [budget, nano_usd])
+/** What the ledger adds to each budget. */
+const charged = (spending: Spending) => {
+  const sums = new Map<number, number>()
+  for (const { nano_usd, windows } of spending.charges())
+    for (const [budget] of windows) sums.set(budget, (sums.get(budget) ?? 0) + nano_usd)
+  return [...sums]
+}
 
 describe("what a request is charged", () => {
   it("is what its calls cost, of each budget, and what was reserved where nobody knows", () => {

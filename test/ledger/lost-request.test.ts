@@ -1,4 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
+import type { Charge } from "../../src/domain/Budget.ts"
 import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import type { AttemptIntent } from "../../src/ledger/LedgerRecord.ts"
 import { intentLine, lostRequest } from "../../src/ledger/lost-request.ts"
@@ -39,9 +40,15 @@ describe("a request that its process died over", () => {
   })
 
   it("is charged what its last note says, which has all of the request", () => {
-    const charge = { budget: 1, starts_at_ms: null, holder: "a", nano_usd: 5 }
-    const lines = [5, 12].map((nano_usd) => intentLine({ ...intent, charges: [{ ...charge, nano_usd }] }))
-    assert.deepStrictEqual(lostRequest(lines)?.charges, [{ ...charge, nano_usd: 12 }])
+    const charge = (nano_usd: number): Charge => ({
+      ...{ holder: "a", nano_usd },
+      windows: [
+        [1, null],
+        [2, 1_760_000_000_000],
+      ],
+    })
+    const lines = [[charge(5)], [charge(1), charge(12)]].map((charges) => intentLine({ ...intent, charges }))
+    assert.deepStrictEqual(lostRequest(lines)?.charges, [charge(1), charge(12)])
     assert.isUndefined(lostRequest([intentLine(intent)])?.charges)
   })
 })

@@ -59,7 +59,8 @@ export class Treasury {
 
   settle(charges: ReadonlyArray<Charge>): void {
     this.store.settle(charges)
-    for (const { budget, starts_at_ms } of charges) this.#check(budget, starts_at_ms)
+    for (const { windows } of charges)
+      for (const [budget, startsAtMs] of windows) this.#check(budget, startsAtMs)
   }
 
   release(holder: string): void {

@@ -1,4 +1,4 @@
-import type { Budget, Charge } from "../../src/domain/Budget.ts"
+import type { Budget } from "../../src/domain/Budget.ts"
 import { timeouts } from "../support/settings.ts"
 import { START_MS } from "../support/started-clock.ts"
 import { type AttemptRow, attemptsOf, type Row } from "./Books.ts"
@@ -46,11 +46,17 @@ const mostOf = (run: Run, { maxTokens, promptTokens }: Visit, provider: string, 
     cached_tokens: 0,
   }) ?? 1
 
-const chargesOf = (row: Row | undefined, { id }: Budget): ReadonlyArray<Charge> =>
-  (row?.charges ?? []).filter(({ budget }) => budget === id)
+/** Windows of a budget that a request is charged to, and what of each. */
+const chargesOf = (
+  row: Row | undefined,
+  { id }: Budget,
+): ReadonlyArray<{ readonly startsAtMs: number | null; readonly nanoUsd: number }> =>
+  (row?.charges ?? []).flatMap(({ nano_usd, windows }) =>
+    windows.flatMap(([budget, startsAtMs]) => (budget === id ? [{ startsAtMs, nanoUsd: nano_usd }] : [])),
+  )
 
-const sumOf = (charges: ReadonlyArray<Charge>): number =>
-  charges.reduce((sum, { nano_usd }) => sum + nano_usd, 0)
+const sumOf = (charges: ReturnType<typeof chargesOf>): number =>
+  charges.reduce((sum, { nanoUsd }) => sum + nanoUsd, 0)
 
 const isOut = (run: Run, fromMs: number, toMs: number): boolean =>
   eventsOf(run.world, "outage").some(
@@ -85,7 +91,7 @@ const neverOverspent: Law = {
         if (!budgetsOf(run.world, visit.client).some(({ id }) => id === budget.id)) continue
         const row = run.rows.get(visit.id)
         const attempts = row === undefined ? [] : attemptsOf(row)
-        const windows = chargesOf(row, budget).map(({ starts_at_ms }) => starts_at_ms)
+        const windows = chargesOf(row, budget).map(({ startsAtMs }) => startsAtMs)
         for (const [i, call] of run.callsOf(visit).entries()) {
           const now = windowOf(run, call.atMs)
           const at = windows.includes(now)
@@ -130,10 +136,11 @@ const charges: Law = {
       const concerned = budgetsOf(run.world, visit.client)
       const calls = run.callsOf(visit)
       const attempts = attemptsOf(row)
-      for (const { budget, holder } of row.charges ?? []) {
+      for (const { holder, windows } of row.charges ?? []) {
         if (!holders.has(holder)) report(visit, `is charged to ${holder}, which is nobody`)
-        if (!concerned.some(({ id }) => id === budget))
-          report(visit, `is charged to budget ${budget}, not its own`)
+        for (const [budget] of windows)
+          if (!concerned.some(({ id }) => id === budget))
+            report(visit, `is charged to budget ${budget}, not its own`)
       }
       for (const budget of concerned) {
         const charged = sumOf(chargesOf(row, budget))

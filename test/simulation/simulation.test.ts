@@ -1,4 +1,5 @@
 import { assert, describe, it } from "vitest"
+import type { Charge } from "../../src/domain/Budget.ts"
 import type { Row } from "./Books.ts"
 import { tell } from "./history.ts"
 import { judge } from "./judge.ts"
@@ -24,6 +25,11 @@ const withSights =
   (change: (sight: Run["sights"][number]) => Run["sights"][number]) =>
   (run: Run): Run => ({ ...run, sights: run.sights.map(change) })
 
+const withCharges = (
+  charges: Row["charges"],
+  change: (charge: Charge) => ReadonlyArray<Charge>,
+): Row["charges"] => charges?.flatMap(change) ?? null
+
 /** Changes what requests are charged, and to which window. */
 const charged = (
   nanoUsd: (nanoUsd: number) => number,
@@ -31,12 +37,12 @@ const charged = (
 ): Changes => ({
   row: (row) => ({
     ...row,
-    charges:
-      row.charges?.map((charge) => ({
-        ...charge,
-        nano_usd: nanoUsd(charge.nano_usd),
-        starts_at_ms: charge.starts_at_ms === null ? null : startsAt(charge.starts_at_ms),
-      })) ?? null,
+    charges: withCharges(row.charges, ({ holder, nano_usd, windows }) => [
+      {
+        ...{ holder, nano_usd: nanoUsd(nano_usd) },
+        windows: windows.map(([budget, start]) => [budget, start === null ? null : startsAt(start)]),
+      },
+    ]),
   }),
 })
 
@@ -89,13 +95,23 @@ describe("a law", () => {
     [
       "charges",
       "a request that is charged twice",
-      { row: (row) => ({ ...row, charges: row.charges === null ? null : [...row.charges, ...row.charges] }) },
+      {
+        row: (row) => ({
+          ...row,
+          charges: withCharges(row.charges, (charge) => [charge, charge]),
+        }),
+      },
     ],
     [
       "charges",
       "somebody else's budget that is charged",
       {
-        row: (row) => ({ ...row, charges: row.charges?.map((charge) => ({ ...charge, budget: 2 })) ?? null }),
+        row: (row) => ({
+          ...row,
+          charges: withCharges(row.charges, (charge) => [
+            { ...charge, windows: charge.windows.map(([, start]) => [2, start]) },
+          ]),
+        }),
       },
     ],
     [
