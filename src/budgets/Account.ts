@@ -47,12 +47,21 @@ export class Account {
     return lease !== undefined && lease.free >= nanoUsd
   }
 
+  /** Returns the lease that it is reserved in; undefined where there is no such budget any more. */
+  reserve(nanoUsd: number, nowMs: number): Lease | undefined {
+    const lease = this.leaseAt(nowMs)
+    if (!this.exists || lease === undefined) return undefined
+    lease.reserve(nanoUsd)
+    this.#noteDemand(nanoUsd, nowMs)
+    return lease
+  }
+
   /** What a request could have at most, as far as is known. */
   reach(nowMs: number): number {
     return Math.max(0, this.left) + Math.max(0, this.leaseAt(nowMs)?.free ?? 0)
   }
 
-  noteDemand(nanoUsd: number, nowMs: number): void {
+  #noteDemand(nanoUsd: number, nowMs: number): void {
     this.#demand = this.demandAt(nowMs) + nanoUsd
     this.#demandAtMs = nowMs
   }

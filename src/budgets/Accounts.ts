@@ -215,15 +215,8 @@ export class Accounts {
 }
 
 const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> => {
-  const leases: Array<Lease> = []
-  for (const account of accounts) {
-    const lease = account.leaseAt(nowMs)
-    if (!account.exists || lease === undefined) continue
-    lease.reserve(nanoUsd)
-    account.noteDemand(nanoUsd, nowMs)
-    leases.push(lease)
-  }
-  return leases
+  const leases = accounts.map((account) => account.reserve(nanoUsd, nowMs))
+  return leases.every((lease) => lease !== undefined) ? leases : leases.filter((lease) => lease !== undefined)
 }
 
 const exceeded = (account: Account, neededNanoUsd: number, nowMs: number): BudgetExceeded =>

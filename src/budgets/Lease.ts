@@ -24,7 +24,7 @@ export class Lease {
     { granted, returned, charged }: Pick<Lease, "granted" | "returned" | "charged">,
   ) {
     this.startsAtMs = startsAtMs
-    this.window = [budgetId, startsAtMs]
+    this.window = [budgetId, startsAtMs === null ? null : startsAtMs / 1_000]
     this.endsAtMs = endsAtMs
     this.granted = granted
     this.returned = returned

@@ -61,6 +61,23 @@ const textCost = (
     : total + BigInt(cacheWriteTokens) * BigInt(cacheWriteNanoPer1M ?? inputNanoPer1M)
 }
 
+/**
+ * Returns the same in nano-dollars, rounded half up, of nearly every answer: those of which numbers hold each sum exactly. That
+ * costs a tenth of what it does in BigInt.
+ */
+const smallTextCost = (
+  { inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M, outputNanoPer1M }: Rates,
+  { inputTokens, cachedTokens, cacheWriteTokens, outputTokens }: Usage,
+): number | undefined => {
+  const total =
+    (inputTokens - cachedTokens - cacheWriteTokens) * inputNanoPer1M +
+    cachedTokens * (cachedInputNanoPer1M ?? inputNanoPer1M) +
+    cacheWriteTokens * (cacheWriteNanoPer1M ?? inputNanoPer1M) +
+    outputTokens * outputNanoPer1M +
+    500_000
+  return total <= Number.MAX_SAFE_INTEGER ? (total - (total % 1_000_000)) / 1_000_000 : undefined
+}
+
 /** Returns what has to be added to that for what is no text; undefined where a price of it is not known. */
 const extraCost = (rates: Rates, details: UsageDetails): bigint | undefined => {
   const { inputNanoPer1M, audioInputNanoPer1M, outputNanoPer1M } = rates
@@ -145,19 +162,25 @@ const costBy = (price: PriceRow, usage: Billed): Cost => {
   const factor = tierFactor(price, serviceTier)
   if (factor === undefined) return unpriced(price, "unknown_service_tier")
   const rates = ratesFor(price, inputTokens)
-  const extra = details === undefined ? 0n : extraCost(rates, details)
   const calls = callsCost(price, details)
+  if (details === undefined && factor === FACTOR_PARTS && calls !== undefined) {
+    const small = smallTextCost(rates, usage)
+    if (small !== undefined) return priced(price, small + calls)
+  }
+  const extra = details === undefined ? 0n : extraCost(rates, details)
   if (extra === undefined || calls === undefined) return unpriced(price, "unpriced_usage")
   let total = textCost(rates, usage)
   if (extra !== 0n) total += extra
   const per = factor === FACTOR_PARTS ? PER : PER * BigInt(FACTOR_PARTS)
   if (factor !== FACTOR_PARTS) total *= BigInt(factor)
-  return {
-    nanoUsd: NanoUsd.make(Number((total + per / 2n) / per) + calls),
-    reason: null,
-    priceVersion: priceVersion(price),
-  }
+  return priced(price, Number((total + per / 2n) / per) + calls)
 }
+
+const priced = (price: PriceRow, nanoUsd: number): Cost => ({
+  nanoUsd: NanoUsd.make(nanoUsd),
+  reason: null,
+  priceVersion: priceVersion(price),
+})
 
 /** Expected price before the call, in nano-dollars, with so many of its input tokens in the provider's cache. */
 export const expectedCost = (

@@ -27,8 +27,11 @@ export interface Charge {
   readonly windows: ReadonlyArray<BudgetWindow>
 }
 
-/** A window of a budget, and the epoch milliseconds at which it began; null: that of `total`. Short, as it is journaled twice. */
-export type BudgetWindow = readonly [budget: number, startsAtMs: number | null]
+/**
+ * A window of a budget, and the epoch seconds at which it began; null: that of `total`. It is journaled twice for each call, so
+ * it is short, and has no number that takes long to write.
+ */
+export type BudgetWindow = readonly [budget: number, startsAtS: number | null]
 
 /** Says what is wrong with the subject of a budget, as a sentence. Whether there is such a key or team is asked elsewhere. */
 export const subjectFault = (scope: BudgetScope, subject: string): string | undefined => {

@@ -15,8 +15,6 @@ import type { InferenceRequest } from "./InferenceRequest.ts"
 import type { Answer, Outcome, Progress, Timings } from "./Outcome.ts"
 import type { StreamedAnswer } from "./StreamedAnswer.ts"
 
-const NO_CHARGES = {}
-
 /** Notes on one request while it runs: mutable, owned by its fiber, turned into its ledger record at its end. */
 export class RequestRecorder {
   readonly requestId: RequestId
@@ -179,16 +177,14 @@ export class RequestRecorder {
       priceVersion: answer?.cost.priceVersion ?? null,
       decision: this.plan?.decision ?? null,
       attempts: this.attempts,
-      ...this.#charges(),
+      charges: this.#charges(),
     }
   }
 
   /** Returns what the request is charged, now that no call follows. */
-  #charges(): Pick<LedgerRecord, "charges"> {
-    if (this.budgets === undefined) return NO_CHARGES
-    this.budgets.close()
-    const charges = this.budgets.charges()
-    return charges.length === 0 ? NO_CHARGES : { charges }
+  #charges(): LedgerRecord["charges"] {
+    this.budgets?.close()
+    return this.budgets?.charges()
   }
 
   /** Prices what the client got of a stream that ended too early: it was produced, and will be billed. */

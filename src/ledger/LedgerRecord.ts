@@ -45,7 +45,7 @@ export interface LedgerRecord {
   readonly decision: unknown
   readonly attempts: ReadonlyArray<AttemptRecord>
   /** What its budgets are charged; absent: it has none. */
-  readonly charges?: ReadonlyArray<Charge>
+  readonly charges?: ReadonlyArray<Charge> | undefined
 }
 
 /** One upstream call, whether or not its answer reached the client. */

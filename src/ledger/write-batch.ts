@@ -101,7 +101,7 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
     ), charged AS (
       SELECT
         budgets.id AS budget_id,
-        coalesce(to_timestamp((charged_window ->> 1)::double precision / 1000), '-infinity') AS starts_at,
+        coalesce(to_timestamp((charged_window ->> 1)::double precision), '-infinity') AS starts_at,
         charge.holder, sum(charge.nano_usd)::bigint AS nano_usd
       FROM counted
         CROSS JOIN jsonb_to_recordset(coalesce(counted.charges, '[]')) AS charge (

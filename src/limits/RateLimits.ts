@@ -27,15 +27,41 @@ interface Entered {
   readonly leave: () => void
 }
 
-/** Tokens that are in use until it is known how many were. */
-export interface TokenHold {
+/** Tokens that are in use until it is known how many were, and the place in flight that goes with them. */
+export class TokenHold {
   /** Where the limit of tokens stands that has the least left. */
   readonly state: RateLimitState | undefined
   /** How many they are until then. */
   readonly tokens: number
+  readonly #limits: ReadonlyArray<Limit>
+  readonly #permits: ReadonlyArray<Limit>
+  readonly #giveBack: GiveBack
+  #isSettled = false
+
+  constructor(
+    tokens: number,
+    state: RateLimitState | undefined,
+    limits: ReadonlyArray<Limit>,
+    permits: ReadonlyArray<Limit>,
+    giveBack: GiveBack,
+  ) {
+    this.tokens = tokens
+    this.state = state
+    this.#limits = limits
+    this.#permits = permits
+    this.#giveBack = giveBack
+  }
+
   /** Says how many tokens it came to; undefined: nobody knows, and they stay in use. Again it does nothing. */
-  readonly settle: (tokens: number | undefined) => void
+  settle(used: number | undefined): void {
+    if (this.#isSettled) return
+    this.#isSettled = true
+    if (this.#permits.length > 0) this.#giveBack(this.#permits, 1)
+    if (used !== undefined && used !== this.tokens) this.#giveBack(this.#limits, this.tokens - used)
+  }
 }
+
+type GiveBack = (limits: ReadonlyArray<Limit>, amount: number) => void
 
 /**
  * Limits requests per minute, tokens per minute and requests in flight, of keys, teams and models, over all replicas.
@@ -174,18 +200,8 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     return least
   }
 
-  const holding = (
-    limits: ReadonlyArray<Limit>,
-    tokens: number,
-    permits: ReadonlyArray<Limit>,
-  ): TokenHold => ({
-    state: tightest(limits),
-    tokens,
-    settle: once((used: number | undefined) => {
-      if (permits.length > 0) givenBack(permits, 1)
-      if (used !== undefined && used !== tokens) givenBack(limits, tokens - used)
-    }),
-  })
+  const holding = (tokens: number, limits: ReadonlyArray<Limit>, permits: ReadonlyArray<Limit>): TokenHold =>
+    new TokenHold(tokens, tightest(limits), limits, permits, givenBack)
 
   const entered = ({ permits, requests }: SubjectLimits): Entered => ({
     state: tightest(requests),
@@ -196,7 +212,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     const { door, permits, tokens: limits } = models.get(model) ?? unlimited
     return Effect.flatMap(taken(door, 1), () =>
       taken(limits, tokens).pipe(
-        Effect.map(() => holding(limits, tokens, permits)),
+        Effect.map(() => holding(tokens, limits, permits)),
         Effect.tapError(() => Effect.sync(() => givenBack(door, 1))),
       ),
     )
@@ -210,7 +226,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     limitsTokens: (subjects) => of(subjects).tokens.length > 0,
     takeTokens: (subjects, tokens) => {
       const limits = of(subjects).tokens
-      return Effect.mapEager(taken(limits, tokens), () => holding(limits, tokens, NONE))
+      return Effect.mapEager(taken(limits, tokens), () => holding(tokens, limits, NONE))
     },
     limitsModel: (model) => models.has(model),
     takeModel: (model, tokens) => Effect.suspend(() => takeModel(model, tokens)),
@@ -220,12 +236,12 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
 const nothing = () => {}
 const NONE: ReadonlyArray<Limit> = []
 
-const once = <A = void>(action: (value: A) => void): ((value: A) => void) => {
+const once = (action: () => void): (() => void) => {
   let isDone = false
-  return (value) => {
+  return () => {
     if (isDone) return
     isDone = true
-    action(value)
+    action()
   }
 }
 

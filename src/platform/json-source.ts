@@ -219,18 +219,14 @@ type Changes = ReadonlyMap<string, MemberChange>
 
 /** Changes members once somebody writes the object: most candidates are never asked. */
 export const withChanges = (source: JsonSource, more: Changes): JsonSource => {
-  const { changes = NONE } = source
-  const names = [...new Set([...changes.keys(), ...more.keys()])]
-  return {
-    ...source,
-    changes: new Map(names.flatMap((name) => pairOf(name, joined(changes.get(name), more.get(name))))),
-  }
+  const { bytes, changes, members } = source
+  if (changes === undefined) return { bytes, members, changes: more }
+  const all = new Map(changes)
+  for (const [name, change] of more) all.set(name, joined(changes.get(name), change) ?? change)
+  return { bytes, members, changes: all }
 }
 
 const NONE: Changes = new Map()
-
-const pairOf = (name: string, change: MemberChange | undefined) =>
-  change === undefined ? [] : [[name, change] as const]
 
 const joined = (
   first: MemberChange | undefined,

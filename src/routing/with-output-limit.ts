@@ -6,10 +6,10 @@ export const withOutputLimit = (task: Task, tokens: number): Task =>
   task._tag === "Embedding" ? task : limit(task, tokens)
 
 const limit = (task: ChatTask, tokens: number): ChatTask => {
-  const { body, request, source, ...rest } = task
+  const { body, request, source } = task
   const name = task.dialect === "responses" ? "max_output_tokens" : "max_tokens"
   return {
-    ...rest,
+    ...task,
     request: { ...request, max_tokens: tokens },
     ...(body && { body: { ...body, [name]: tokens } }),
     ...(source && { source: withChanges(source, new Map([[name, { value: String(tokens) }]])) }),

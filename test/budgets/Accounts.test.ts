@@ -177,8 +177,8 @@ class World {
       ]),
     ]
     for (const { nano_usd, windows } of all.flatMap((spending) => spending.charges())) {
-      for (const [budget, startsAtMs] of windows) {
-        const key = `${budget} ${startsAtMs}`
+      for (const [budget, startsAtS] of windows) {
+        const key = `${budget} ${startsAtS === null ? null : startsAtS * 1_000}`
         sums.set(key, (sums.get(key) ?? 0) + nano_usd)
       }
     }

@@ -76,9 +76,9 @@ export class ModelStore {
   /** Does as the ledger's batch. */
   settle(charges: ReadonlyArray<Charge>): void {
     for (const { holder, nano_usd, windows } of charges) {
-      for (const [budget, startsAtMs] of windows) {
+      for (const [budget, startsAtS] of windows) {
         if (!this.limits.has(budget)) continue
-        const window = this.window(budget, startsAtMs)
+        const window = this.window(budget, startsAtS === null ? null : startsAtS * 1_000)
         window.spent += nano_usd
         const lease = window.leases.get(holder)
         if (lease !== undefined) lease.settled += nano_usd

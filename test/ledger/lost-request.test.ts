@@ -44,7 +44,7 @@ describe("a request that its process died over", () => {
       ...{ holder: "a", nano_usd },
       windows: [
         [1, null],
-        [2, 1_760_000_000_000],
+        [2, 1_760_000_000],
       ],
     })
     const lines = [[charge(5)], [charge(1), charge(12)]].map((charges) => intentLine({ ...intent, charges }))

@@ -60,7 +60,8 @@ export class Treasury {
   settle(charges: ReadonlyArray<Charge>): void {
     this.store.settle(charges)
     for (const { windows } of charges)
-      for (const [budget, startsAtMs] of windows) this.#check(budget, startsAtMs)
+      for (const [budget, startsAtS] of windows)
+        this.#check(budget, startsAtS === null ? null : startsAtS * 1_000)
   }
 
   release(holder: string): void {

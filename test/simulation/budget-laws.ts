@@ -52,7 +52,9 @@ const chargesOf = (
   { id }: Budget,
 ): ReadonlyArray<{ readonly startsAtMs: number | null; readonly nanoUsd: number }> =>
   (row?.charges ?? []).flatMap(({ nano_usd, windows }) =>
-    windows.flatMap(([budget, startsAtMs]) => (budget === id ? [{ startsAtMs, nanoUsd: nano_usd }] : [])),
+    windows.flatMap(([budget, startsAtS]) =>
+      budget === id ? [{ startsAtMs: startsAtS === null ? null : startsAtS * 1_000, nanoUsd: nano_usd }] : [],
+    ),
   )
 
 const sumOf = (charges: ReturnType<typeof chargesOf>): number =>

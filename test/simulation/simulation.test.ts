@@ -40,7 +40,10 @@ const charged = (
     charges: withCharges(row.charges, ({ holder, nano_usd, windows }) => [
       {
         ...{ holder, nano_usd: nanoUsd(nano_usd) },
-        windows: windows.map(([budget, start]) => [budget, start === null ? null : startsAt(start)]),
+        windows: windows.map(([budget, start]) => [
+          budget,
+          start === null ? null : startsAt(start * 1_000) / 1_000,
+        ]),
       },
     ]),
   }),
