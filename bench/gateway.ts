@@ -105,6 +105,24 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
 export const createKey = (gateway: Gateway): string =>
   gateway.cli("keys", "create", "--name", "bench", "--rpm", "1000000").key ?? ""
 
+/** Creates a key with a budget, and limits of tokens and of requests in flight, none of which stops it; returns it. */
+export const createBudgetedKey = (gateway: Gateway): string =>
+  gateway.cli(
+    ...[
+      "keys",
+      "create",
+      "--name",
+      "budgeted",
+      "--rpm",
+      "1000000",
+      "--tpm",
+      "1000000000",
+      "--concurrency",
+      "1000",
+    ],
+    ...["--budget-usd", "1000000", "--budget-window", "month"],
+  ).key ?? ""
+
 /**
  * Creates a key that counts against a limit of every kind and three budgets, of its own and of its team, none of which stops
  * it; returns it.

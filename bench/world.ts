@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { createPostgresServer } from "../test/support/postgres-server.ts"
-import { createKey, createLimitedKey, ledgerRows, startGateway } from "./gateway.ts"
+import { createBudgetedKey, createKey, createLimitedKey, ledgerRows, startGateway } from "./gateway.ts"
 import { startPortkey } from "./peers.ts"
 import { descendant } from "./proc.ts"
 import { freePort, OTHERS_CORE, pin, SUBJECT_CORE, start, stop } from "./processes.ts"
@@ -18,7 +18,8 @@ export interface World {
   readonly postgresPid: number
   /** The mock called directly, the yardstick, the gateway, and the peers that were asked for. */
   readonly subjects: ReadonlyArray<Subject>
-  /** API key of the gateway's that counts against many limits and budgets. */
+  /** API keys of the gateway's: one with a budget and limits, and one that counts against many of both. */
+  readonly budgetedKey: string
   readonly limitedKey: string
   /** Calls that the mock has received. */
   readonly calls: () => Promise<number>
@@ -88,6 +89,7 @@ export const makeWorld = async (options: {
     })
     owned(gateway.child)
     const key = createKey(gateway)
+    const budgetedKey = createBudgetedKey(gateway)
     const limitedKey = createLimitedKey(gateway)
     const path = "/v1/chat/completions"
     const subjects: Array<Subject> = [
@@ -136,6 +138,7 @@ export const makeWorld = async (options: {
       postgresUrl: postgres.url,
       postgresPid: descendant(process.pid, "postgres") ?? 0,
       subjects,
+      budgetedKey,
       limitedKey,
       calls: async () => (await mock.count()).received,
       ledgerRows: ledgerRows(gateway),

@@ -23,6 +23,7 @@ const CONNECTIONS = 64
 const BODY_BYTES = 1_024
 const INFER = "full, /infer"
 const MESSAGES = "full, /v1/messages"
+const BUDGETED = "full, a budget"
 const LIMITED = "full, limits and budgets"
 
 export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<Section> => {
@@ -33,8 +34,14 @@ export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<
             subject,
             {
               ...subject,
+              name: BUDGETED,
+              title: "the same with a budget and every limit",
+              address: { ...subject.address, headers: { "x-api-key": world.budgetedKey } },
+            },
+            {
+              ...subject,
               name: LIMITED,
-              title: "the same with every limit and three budgets",
+              title: "the same in a team, with every limit of both and three budgets",
               address: { ...subject.address, headers: { "x-api-key": world.limitedKey } },
             },
             { ...subject, name: INFER, title: "this gateway, `POST /infer`" },

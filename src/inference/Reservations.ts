@@ -96,15 +96,19 @@ const mostOf = (
   const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
   const tier = task?.request.service_tier
   let most: number | undefined
-  for (const named of typeof tier === "string" ? [{}, { serviceTier: tier }] : [{}]) {
+  for (const serviceTier of typeof tier === "string" ? [undefined, tier] : NO_TIER) {
     for (const kind of dearKindsOf(model)) {
       if (kind === "cache_write_1h" && !isCachedForAnHour(task)) continue
-      const { nanoUsd } = costOf(model.price, { ...kinds[kind](usage), ...named }, startedAt)
+      const used = kinds[kind](usage)
+      const billed = serviceTier === undefined ? used : { ...used, serviceTier }
+      const { nanoUsd } = costOf(model.price, billed, startedAt)
       if (nanoUsd !== null) most = Math.max(most ?? 0, nanoUsd)
     }
   }
   return most
 }
+
+const NO_TIER = [undefined]
 
 /** What the tokens of a call may all turn out to be, without its client having a say in it everywhere. */
 const kinds = {
