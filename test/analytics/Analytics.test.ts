@@ -62,10 +62,10 @@ const p95 = (latencies: ReadonlyArray<number>) =>
 const assertTotals = (row: UsageTotals, usage: Usage, hasLatencies: boolean) => {
   const { latencies, cost_nano_usd, wasted_nano_usd, ...sums } = usage
   assert.deepInclude(row, sums)
-  const unknown = latencies.length > 0 && usage.unpriced_requests === latencies.length && cost_nano_usd === 0
-  assert.strictEqual(row.cost_usd, unknown ? null : cost_nano_usd / 1e9)
-  assert.strictEqual(row.wasted_usd, wasted_nano_usd / 1e9)
-  const spent = cost_nano_usd + wasted_nano_usd
+  const unknown = latencies.length > 0 && usage.unpriced_requests === latencies.length && cost_nano_usd === 0n
+  assert.strictEqual(row.cost_usd, unknown ? null : Number(cost_nano_usd) / 1e9)
+  assert.strictEqual(row.wasted_usd, Number(wasted_nano_usd) / 1e9)
+  const spent = Number(cost_nano_usd + wasted_nano_usd)
   // Nothing is known of a group that has only attempts without a price, as nothing is of answers without one.
   const unpriced = unknown || (latencies.length === 0 && usage.unpriced_attempts > 0)
   assert.strictEqual(row.spent_usd, unpriced && spent === 0 ? null : spent / 1e9)

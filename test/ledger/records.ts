@@ -169,9 +169,10 @@ export interface Usage {
   output_tokens: number
   cached_tokens: number
   reasoning_tokens: number
-  cost_nano_usd: number
+  /** Sums of money are more than numbers hold exactly. */
+  cost_nano_usd: bigint
   unpriced_requests: number
-  wasted_nano_usd: number
+  wasted_nano_usd: bigint
   unpriced_attempts: number
   latencies: Array<number>
 }
@@ -212,9 +213,9 @@ export const foldUsage = (
         output_tokens: 0,
         cached_tokens: 0,
         reasoning_tokens: 0,
-        cost_nano_usd: 0,
+        cost_nano_usd: 0n,
         unpriced_requests: 0,
-        wasted_nano_usd: 0,
+        wasted_nano_usd: 0n,
         unpriced_attempts: 0,
         latencies: [],
       }
@@ -230,7 +231,7 @@ export const foldUsage = (
       if (costNanoUsd === 0 || (costNanoUsd === null && usage === null)) continue
       for (const group of groupsFor({ ...record, provider, model })) {
         if (costNanoUsd === null) group.unpriced_attempts += 1
-        else group.wasted_nano_usd += costNanoUsd
+        else group.wasted_nano_usd += BigInt(costNanoUsd)
       }
     }
     for (const group of groupsFor(record)) {
@@ -242,7 +243,7 @@ export const foldUsage = (
       group.output_tokens += record.usage?.outputTokens ?? 0
       group.cached_tokens += record.usage?.cachedTokens ?? 0
       group.reasoning_tokens += record.usage?.reasoningTokens ?? 0
-      group.cost_nano_usd += record.costNanoUsd ?? 0
+      group.cost_nano_usd += BigInt(record.costNanoUsd ?? 0)
       if (!failed && record.costNanoUsd === null) group.unpriced_requests += 1
     }
   }

@@ -76,18 +76,17 @@ const repriced = (record: LedgerRecord, prices: Prices): LedgerRecord => {
   }
 }
 
-/** So small that no sum exceeds what a number holds exactly: those of the tables are read as numbers. */
 const anyPrice = fc
   .record({
-    inputNanoPer1M: fc.nat(4_000_000_000),
-    outputNanoPer1M: fc.nat(4_000_000_000),
-    cacheWriteNanoPer1M: fc.nat(4_000_000_000),
-    cacheWrite1hNanoPer1M: fc.nat(4_000_000_000),
-    audioInputNanoPer1M: fc.nat(4_000_000_000),
-    audioOutputNanoPer1M: fc.nat(4_000_000_000),
+    inputNanoPer1M: fc.nat(4_000_000_000_000),
+    outputNanoPer1M: fc.nat(4_000_000_000_000),
+    cacheWriteNanoPer1M: fc.nat(4_000_000_000_000),
+    cacheWrite1hNanoPer1M: fc.nat(4_000_000_000_000),
+    audioInputNanoPer1M: fc.nat(4_000_000_000_000),
+    audioOutputNanoPer1M: fc.nat(4_000_000_000_000),
     webSearchNano: fc.nat(10_000_000_000),
     serviceTiers: fc.constant({ flex: 0.5 }),
-    cached: fc.option(fc.nat(4_000_000_000)),
+    cached: fc.option(fc.nat(4_000_000_000_000)),
     asOf: fc.constantFrom("2026-11-01", "2026-11-02"),
   })
   .map(({ cached, ...row }) => ({

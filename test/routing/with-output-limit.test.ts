@@ -38,6 +38,10 @@ describe("the limit of an answer", () => {
     const task = limited(chat(text))
     assert.strictEqual(task.request.max_tokens, 50)
     assert.strictEqual(written(task), `${text.slice(0, -1)},"max_tokens":50}`)
+    assert.strictEqual(
+      written(limited(chat('{"messages":[],"max_tokens":null}'))),
+      '{"messages":[],"max_tokens":50}',
+    )
     for (const text of [
       "{}",
       "{ }",

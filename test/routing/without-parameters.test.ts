@@ -52,6 +52,10 @@ describe("a task without parameters", () => {
   ])("lacks %s in its client's bytes, and keeps every other one", (_name, sent, expected) => {
     const task = left(tasks.chat(sent), "seed", "user")
     assert.strictEqual(textOf(task), expected)
+    assert.deepStrictEqual(
+      read(textOf(task) ?? "").source?.members.map(({ name }) => name),
+      Object.keys(JSON.parse(expected)),
+    )
     assert.notProperty(task.request, "seed")
   })
 
