@@ -105,21 +105,13 @@ export const startGateway = async (options: GatewayOptions): Promise<Gateway> =>
 export const createKey = (gateway: Gateway): string =>
   gateway.cli("keys", "create", "--name", "bench", "--rpm", "1000000").key ?? ""
 
+/** A limit of each kind that stops nobody. */
+const AMPLE = ["--rpm", "1000000", "--tpm", "1000000000", "--concurrency", "1000"]
+
 /** Creates a key with a budget, and limits of tokens and of requests in flight, none of which stops it; returns it. */
 export const createBudgetedKey = (gateway: Gateway): string =>
   gateway.cli(
-    ...[
-      "keys",
-      "create",
-      "--name",
-      "budgeted",
-      "--rpm",
-      "1000000",
-      "--tpm",
-      "1000000000",
-      "--concurrency",
-      "1000",
-    ],
+    ...["keys", "create", "--name", "budgeted", ...AMPLE],
     ...["--budget-usd", "1000000", "--budget-window", "month"],
   ).key ?? ""
 
@@ -128,8 +120,7 @@ export const createBudgetedKey = (gateway: Gateway): string =>
  * it; returns it.
  */
 export const createLimitedKey = (gateway: Gateway): string => {
-  const limits = ["--rpm", "1000000", "--tpm", "1000000000", "--concurrency", "1000"]
-  gateway.cli("teams", "create", "bench", ...limits)
+  gateway.cli("teams", "create", "bench", ...AMPLE)
   const budget = (scope: string, subject: string, window: string): void => {
     const named = ["--scope", scope, "--subject", subject, "--window", window]
     gateway.cli("budgets", "set", ...named, "--limit-usd", "1000000")
@@ -141,7 +132,7 @@ export const createLimitedKey = (gateway: Gateway): string => {
     "limited",
     "--team",
     "bench",
-    ...limits,
+    ...AMPLE,
   )
   budget("team", "bench", "month")
   budget("team", "bench", "day")

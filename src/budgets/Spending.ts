@@ -1,4 +1,4 @@
-import type { BudgetWindow, Charge } from "../domain/Budget.ts"
+import type { Charge } from "../domain/Budget.ts"
 import type { Lease } from "./Lease.ts"
 
 /** What one request has cost or may still cost, of every budget that it concerns. */
@@ -24,18 +24,15 @@ export class Spending {
 
   /** Returns what the ledger is to settle, with what is not settled here as it was reserved. */
   charges(): ReadonlyArray<Charge> {
-    const all = this.#reservations
-    const costly = all.every(isCostly) ? all : all.filter(isCostly)
-    return costly.map(({ leases, nanoUsd }) => ({
-      holder: this.#holder,
-      nano_usd: nanoUsd,
-      windows: leases.map(windowOf),
-    }))
+    return this.#reservations
+      .filter(({ nanoUsd }) => nanoUsd > 0)
+      .map(({ leases, nanoUsd }) => ({
+        holder: this.#holder,
+        nano_usd: nanoUsd,
+        windows: leases.map(({ window }) => window),
+      }))
   }
 }
-
-const isCostly = ({ nanoUsd }: Reservation): boolean => nanoUsd > 0
-const windowOf = ({ window }: Lease): BudgetWindow => window
 
 /** What a request reserved for one call, until it is known what that cost. */
 export class Reservation {

@@ -222,18 +222,14 @@ export const withChanges = (source: JsonSource, more: Changes): JsonSource => {
   const { bytes, changes, members } = source
   if (changes === undefined) return { bytes, members, changes: more }
   const all = new Map(changes)
-  for (const [name, change] of more) all.set(name, joined(changes.get(name), change) ?? change)
+  for (const [name, change] of more) all.set(name, joined(changes.get(name), change))
   return { bytes, members, changes: all }
 }
 
 const NONE: Changes = new Map()
 
-const joined = (
-  first: MemberChange | undefined,
-  then: MemberChange | undefined,
-): MemberChange | undefined => {
-  if (first === undefined || then === undefined) return then ?? first
-  if (then === "remove") return then
+const joined = (first: MemberChange | undefined, then: MemberChange): MemberChange => {
+  if (first === undefined || then === "remove") return then
   // Of what is gone only its value can come back.
   if (first === "remove") return then.value === undefined ? first : then
   return { ...first, ...then }
@@ -248,13 +244,17 @@ export const changeMembers = ({ bytes, changes = NONE, members }: JsonSource, mo
   let length = 0
   let copied = 0
   let kept = 0
+  const changeOf = (name: string): MemberChange | undefined => {
+    const then = more.get(name)
+    return then === undefined ? changes.get(name) : joined(changes.get(name), then)
+  }
   /** Copies up to `end`, then goes on at `next`. */
   const copyTo = (end: number, next: number): void => {
     if (end > copied) length += bytes.copy(copy, length, copied, end)
     copied = next
   }
   for (const [index, { name, nameStart, nameEnd, valueStart, valueEnd }] of members.entries()) {
-    const change = joined(changes.get(name), more.get(name))
+    const change = changeOf(name)
     if (change === "remove") {
       // With the comma before it; of the first one that stays, with the comma after it.
       if (kept > 0) copyTo(members[index - 1]?.valueEnd ?? copied, valueEnd)
@@ -274,7 +274,7 @@ export const changeMembers = ({ bytes, changes = NONE, members }: JsonSource, mo
   const end = Math.max(copied, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
   copyTo(end, end)
   const add = (name: string): void => {
-    const change = joined(changes.get(name), more.get(name))
+    const change = changeOf(name)
     if (change === undefined || change === "remove" || change.value === undefined) return
     if (members.some((member) => member.name === name)) return
     length += copy.write(

@@ -5,7 +5,7 @@ import { Accounts, BudgetExceeded, BudgetsUnavailable } from "../../src/budgets/
 import type { Lease } from "../../src/budgets/Lease.ts"
 import { type Reservation, Spending } from "../../src/budgets/Spending.ts"
 import type { Budget } from "../../src/domain/Budget.ts"
-import { ModelStore } from "./ModelStore.ts"
+import { ModelStore, startMsOf } from "./ModelStore.ts"
 
 const LIMIT = 10_000
 
@@ -178,7 +178,7 @@ class World {
     ]
     for (const { nano_usd, windows } of all.flatMap((spending) => spending.charges())) {
       for (const [budget, startsAtS] of windows) {
-        const key = `${budget} ${startsAtS === null ? null : startsAtS * 1_000}`
+        const key = `${budget} ${startMsOf(startsAtS)}`
         sums.set(key, (sums.get(key) ?? 0) + nano_usd)
       }
     }

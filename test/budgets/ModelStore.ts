@@ -78,7 +78,7 @@ export class ModelStore {
     for (const { holder, nano_usd, windows } of charges) {
       for (const [budget, startsAtS] of windows) {
         if (!this.limits.has(budget)) continue
-        const window = this.window(budget, startsAtS === null ? null : startsAtS * 1_000)
+        const window = this.window(budget, startMsOf(startsAtS))
         window.spent += nano_usd
         const lease = window.leases.get(holder)
         if (lease !== undefined) lease.settled += nano_usd
@@ -98,5 +98,9 @@ export class ModelStore {
     return [...this.window(budgetId, startsAtMs).leases.values()].reduce((sum, lease) => sum + held(lease), 0)
   }
 }
+
+/** Milliseconds of a window's start, as leases have it. */
+export const startMsOf = (startsAtS: number | null): number | null =>
+  startsAtS === null ? null : startsAtS * 1_000
 
 const held = ({ granted, returned, settled }: ModelLease): number => Math.max(0, granted - returned - settled)

@@ -1,6 +1,6 @@
 import type { LeaseAnswer, LeaseAsk } from "../../src/budgets/LeaseStore.ts"
 import type { Charge } from "../../src/domain/Budget.ts"
-import { ModelStore } from "../budgets/ModelStore.ts"
+import { ModelStore, startMsOf } from "../budgets/ModelStore.ts"
 import { START_MS } from "../support/started-clock.ts"
 import type { WorldBudgets } from "./World.ts"
 
@@ -60,8 +60,7 @@ export class Treasury {
   settle(charges: ReadonlyArray<Charge>): void {
     this.store.settle(charges)
     for (const { windows } of charges)
-      for (const [budget, startsAtS] of windows)
-        this.#check(budget, startsAtS === null ? null : startsAtS * 1_000)
+      for (const [budget, startsAtS] of windows) this.#check(budget, startMsOf(startsAtS))
   }
 
   release(holder: string): void {

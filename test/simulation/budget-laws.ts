@@ -1,4 +1,5 @@
 import type { Budget } from "../../src/domain/Budget.ts"
+import { startMsOf } from "../budgets/ModelStore.ts"
 import { timeouts } from "../support/settings.ts"
 import { START_MS } from "../support/started-clock.ts"
 import { type AttemptRow, attemptsOf, type Row } from "./Books.ts"
@@ -53,7 +54,7 @@ const chargesOf = (
 ): ReadonlyArray<{ readonly startsAtMs: number | null; readonly nanoUsd: number }> =>
   (row?.charges ?? []).flatMap(({ nano_usd, windows }) =>
     windows.flatMap(([budget, startsAtS]) =>
-      budget === id ? [{ startsAtMs: startsAtS === null ? null : startsAtS * 1_000, nanoUsd: nano_usd }] : [],
+      budget === id ? [{ startsAtMs: startMsOf(startsAtS), nanoUsd: nano_usd }] : [],
     ),
   )
 
