@@ -17,6 +17,7 @@ export interface Row {
   readonly startedAt: number
   readonly latencyMs: number
   readonly requestedModel: string
+  readonly user: string | null
   readonly status: number
   readonly error: string | null
   readonly costNanoUsd: number | null
@@ -42,7 +43,7 @@ export const readBooks = (databaseUrl: string): Promise<Books> =>
     return {
       rows: yield* sql<Row>`
         SELECT id::text, (extract(epoch FROM started_at) * 1000)::float8 AS "startedAt", latency_ms AS "latencyMs",
-          requested_model AS "requestedModel", status, error_code AS error,
+          requested_model AS "requestedModel", nullif(end_user, '') AS user, status, error_code AS error,
           cost_nano_usd::float8 AS "costNanoUsd", attempts
         FROM requests`,
       attempts: yield* sql<Attempt>`

@@ -111,7 +111,7 @@ export class Clients {
       key,
       body: ask.body,
       agent: this.#agent,
-      ...(ask.idempotencyKey === undefined ? {} : { headers: { "idempotency-key": ask.idempotencyKey } }),
+      headers: ask.headers,
     })
     const refused = client.head.then(
       () => false,

@@ -6,7 +6,9 @@ import { Random } from "./Random.ts"
 export interface Ask {
   readonly number: number
   readonly path: "/infer" | "/v1/chat/completions"
-  /** Also the name that its rows are known by: nobody else asks for it at the time. */
+  /** The end user that it names, who asks for nothing else: its rows are known by it. */
+  readonly user: string
+  readonly headers: Readonly<Record<string, string>>
   readonly route: string
   readonly body: string
   readonly stream: boolean
@@ -17,10 +19,7 @@ export interface Ask {
   readonly leaves: number | "first bytes" | undefined
 }
 
-/** Enough that a route comes again only seconds later, when nobody has anything to do with its last ask any more. */
-const ROUTES = 400
-
-/** Cheapest first, and cost alone decides: most routes ask `p0` and then `p1`, some begin where nobody listens. */
+/** Cheapest first, and cost alone decides: most asks are for `p0` and then `p1`, some begin where nobody listens. */
 export const config = (upstreams: readonly [string, string], deadPort: number, ledger: string): string => `
 providers:
 ${[`http://127.0.0.1:${deadPort}/v1`, ...upstreams]
@@ -34,40 +33,42 @@ ${[`http://127.0.0.1:${deadPort}/v1`, ...upstreams]
   )
   .join("\n")}
 routes:
-${Array.from({ length: ROUTES }, (_, i) => {
-  const candidates = i % 12 === 7 ? "dead/m, p0/m" : "p0/m, p1/m"
-  return `  ${routeName(i)}: { candidates: [${candidates}], exploration: 0, weights: { latency: 0, cost: 1 } }`
-}).join("\n")}
+  alive: { candidates: [p0/m, p1/m], exploration: 0, weights: { latency: 0, cost: 1 } }
+  dead-first: { candidates: [dead/m, p0/m], exploration: 0, weights: { latency: 0, cost: 1 } }
 timeouts: { deadline_ms: 10000, stream_ms: 10000, drain_ms: 5000 }
 limits: { requests_per_minute: 1000000, max_event_loop_delay_ms: 60000, retry_ratio: 1 }
 ledger: { journal: ${ledger} }
 `
 
-const routeName = (number: number): string => `route-${number % ROUTES}`
-
-const promptOf = (number: number): string => `ask-${number}.`
+const userOf = (number: number): string => `ask-${number}.`
 
 export const numberIn = (prompt: string): number => Number(/^ask-(\d+)\.$/.exec(prompt)?.[1])
 
 export const makeAsk = (seed: number, number: number): Ask => {
   const random = new Random(seed, number, 1)
-  const route = routeName(number)
-  const content = promptOf(number)
+  const route = number % 12 === 7 ? "dead-first" : "alive"
+  const user = userOf(number)
   const stream = random.chance(0.5)
   const keyed = random.chance(0.25)
+  const idempotencyKey = keyed ? `key-${number}` : undefined
   const v1 = random.chance(0.5)
   const away = random.next()
   return {
     number,
+    user,
     path: v1 ? "/v1/chat/completions" : "/infer",
     route,
     stream,
     body: JSON.stringify(
       v1
-        ? { model: route, messages: [{ role: "user", content }], stream, user: content }
-        : { model: route, prompt: content, stream },
+        ? { model: route, messages: [{ role: "user", content: user }], stream, user }
+        : { model: route, prompt: user, stream },
     ),
-    idempotencyKey: keyed ? `key-${number}` : undefined,
+    headers: {
+      ...(!v1 && { "x-gateway-user": user }),
+      ...(idempotencyKey !== undefined && { "idempotency-key": idempotencyKey }),
+    },
+    idempotencyKey,
     doubled: keyed && random.chance(0.4),
     leaves:
       keyed || away > 0.14 ? undefined : away < 0.07 ? Math.floor(away * 1000) : ("first bytes" as const),

@@ -33,8 +33,11 @@ export const violations = (history: History): ReadonlyArray<string> => {
   return found
 }
 
-const nameOf = ({ ask, requestId, status, ending }: Send): string =>
-  `ask ${ask.number} (${ask.stream ? "stream" : "whole"}, ${status} ${ending}, ${requestId})`
+const nameOf = ({ ask, requestId, sentAt, endedAt, status, ending }: Send): string =>
+  `ask ${ask.number} (${ask.stream ? "stream" : "whole"}, ${status} ${ending}, ${requestId}, from ${sentAt} to ${endedAt})`
+
+const rowName = ({ id, startedAt, latencyMs, status, error }: Row): string =>
+  `row ${id} (${status} ${error}, from ${startedAt} for ${latencyMs} ms)`
 
 /** What a client has of an answer, or of a refusal, has its row. */
 const sendFaults = (send: Send, rows: ReadonlyMap<string, Row>): ReadonlyArray<string> => {
@@ -45,6 +48,9 @@ const sendFaults = (send: Send, rows: ReadonlyMap<string, Row>): ReadonlyArray<s
   if (row === undefined && ending === "refused" && send.status !== 502) return []
   if (row === undefined) return [`${nameOf(send)} has no row`]
   if (row.requestedModel !== send.ask.route) return [`${nameOf(send)} has the row of ${row.requestedModel}`]
+  if (row.user !== send.ask.user && !standsForMany(row)) {
+    return [`${nameOf(send)} has the row of ${row.user}`]
+  }
   if (ending === "delivered") {
     if (row.status !== 200 || row.error !== null) {
       return [`${nameOf(send)} was delivered, its row says ${row.status} ${row.error}`]
@@ -63,6 +69,9 @@ const sendFaults = (send: Send, rows: ReadonlyMap<string, Row>): ReadonlyArray<s
   return []
 }
 
+/** Alike refusals of one key, of more users than are counted apart, are one row of no user. */
+const standsForMany = ({ attempts, user }: Row): boolean => user === null && attempts === 0
+
 /** Nano-dollars in an answer of `/infer`, whole or the last event of a stream; undefined: it is silent. */
 const costIn = (text: string): number | null | undefined => {
   const cost = /"cost":(null|[0-9.e-]+)/.exec(text)?.[1]
@@ -70,24 +79,16 @@ const costIn = (text: string): number | null | undefined => {
   return cost === "null" ? null : Math.round(Number(cost) * 1e9)
 }
 
-/** Rows by the ask they are of: by their id when a client knows it, else by their route and time. */
+/** Rows by the ask they are of: by their id when a client knows it, else by their user. */
 const ownersOf = (sends: ReadonlyArray<Send>, rows: ReadonlyArray<Row>): ReadonlyMap<string, Ask> => {
-  const known = new Map<string, Ask>()
-  const byRoute = new Map<string, Array<Send>>()
-  for (const send of sends) {
-    if (send.requestId !== undefined) known.set(send.requestId, send.ask)
-    byRoute.set(send.ask.route, [...(byRoute.get(send.ask.route) ?? []), send])
-  }
-  for (const { id, requestedModel, startedAt } of rows) {
-    if (known.has(id)) continue
-    const before = (byRoute.get(requestedModel) ?? []).filter(({ sentAt }) => sentAt <= startedAt)
-    const latest = before.reduce<Send | undefined>(
-      (latest, send) => (latest === undefined || send.sentAt > latest.sentAt ? send : latest),
-      undefined,
-    )
-    if (latest !== undefined) known.set(id, latest.ask)
-  }
-  return known
+  const known = new Map(sends.map(({ ask, requestId }) => [requestId, ask]))
+  const byUser = new Map<string | null, Ask>(sends.map(({ ask }) => [ask.user, ask]))
+  return new Map(
+    rows.flatMap(({ id, user }) => {
+      const ask = known.get(id) ?? byUser.get(user)
+      return ask === undefined ? [] : [[id, ask]]
+    }),
+  )
 }
 
 /** A row that no client has the id of is that of a client that was cut off, or had left, before it could know. */
@@ -103,10 +104,16 @@ const strangers = (
   )
   const unknown = rows.filter(({ id }) => !ids.has(id))
   return [
-    ...unknown.filter(({ id }) => !owners.has(id)).map(({ id }) => `row ${id} is nobody's`),
+    ...unknown
+      .filter((row) => !owners.has(row.id) && !standsForMany(row))
+      .map((row) => `${rowName(row)} is nobody's`),
     ...[...countBy(unknown, ({ id }) => owners.get(id))]
       .filter(([ask, count]) => ask !== undefined && count > (silent.get(ask) ?? 0))
-      .map(([ask, count]) => `ask ${ask?.number} has ${count} rows that no client of it can have caused`),
+      .map(([ask, count]) => {
+        const of = rows.filter(({ id }) => owners.get(id) === ask).map(rowName)
+        const seen = sends.filter((send) => send.ask === ask).map(nameOf)
+        return `ask ${ask?.number} has ${count} rows that no client of it can have caused: ${[...of, ...seen].join("; ")}`
+      }),
   ]
 }
 
