@@ -108,12 +108,15 @@ export const createKey = (gateway: Gateway): string =>
 /** A limit of each kind that stops nobody. */
 const AMPLE = ["--rpm", "1000000", "--tpm", "1000000000", "--concurrency", "1000"]
 
-/** Creates a key with a budget, and limits of tokens and of requests in flight, none of which stops it; returns it. */
-export const createBudgetedKey = (gateway: Gateway): string =>
-  gateway.cli(
-    ...["keys", "create", "--name", "budgeted", ...AMPLE],
+/** Creates a key as a team gives it to one of its applications, with limits that do not stop it; returns it. */
+export const createBudgetedKey = (gateway: Gateway): string => {
+  gateway.cli("teams", "create", "search")
+  const { key = "" } = gateway.cli(
+    ...["keys", "create", "--name", "budgeted", ...AMPLE, "--team", "search", "--tags", "prod,eu"],
     ...["--budget-usd", "1000000", "--budget-window", "month"],
-  ).key ?? ""
+  )
+  return key
+}
 
 /**
  * Creates a key that counts against a limit of every kind and three budgets, of its own and of its team, none of which stops

@@ -35,13 +35,13 @@ export const throughput = async ({ world, rounds, seconds, say }: Run): Promise<
             {
               ...subject,
               name: BUDGETED,
-              title: "the same with a budget and every limit",
+              title: "the same in a team, with tags, every limit and a budget",
               address: { ...subject.address, headers: { "x-api-key": world.budgetedKey } },
             },
             {
               ...subject,
               name: LIMITED,
-              title: "the same in a team, with every limit of both and three budgets",
+              title: "the same with every limit of the team's too, and three budgets",
               address: { ...subject.address, headers: { "x-api-key": world.limitedKey } },
             },
             { ...subject, name: INFER, title: "this gateway, `POST /infer`" },
