@@ -2,7 +2,7 @@
 import "effect/schema/SchemaJITCompiler/enable"
 import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Effect, Runtime } from "effect"
+import { Effect } from "effect"
 import { Command } from "effect/cli"
 import { commands } from "./app/commands.ts"
 import { exitCode, reportFailure } from "./app/report-failure.ts"
@@ -16,9 +16,5 @@ NodeRuntime.runMain(
     Effect.tapCause(reportFailure),
     Effect.provide([layerLogging, NodeServices.layer]),
   ),
-  {
-    disableErrorReporting: true,
-    // A service that is told to stop ends well; a command that was cut off did not do its work.
-    teardown: process.argv.includes("serve") ? exitCode : Runtime.defaultTeardown,
-  },
+  { disableErrorReporting: true, teardown: exitCode },
 )

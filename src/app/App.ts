@@ -140,6 +140,11 @@ export const gateway = Effect.gen(function* () {
 export const serve = processPolicy.pipe(
   Effect.andThen(Effect.provide(gateway, Settings.layer)),
   Effect.scoped,
+  Effect.onInterrupt(() =>
+    Effect.sync(() => {
+      process.exitCode = 0
+    }),
+  ),
 )
 
 /** Before the server cuts what is left: an error in the stream needs a moment to reach its client. */

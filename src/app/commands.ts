@@ -10,7 +10,7 @@ import { loadTest } from "../cli/load-test.ts"
 import { migrate } from "../cli/migrate.ts"
 import { prices } from "../cli/prices.ts"
 import { providers } from "../cli/providers.ts"
-import { root } from "../cli/root.ts"
+import { layerFlags, root } from "../cli/root.ts"
 import { explain } from "../cli/route.ts"
 import { replay } from "../cli/route-replay.ts"
 import { teams } from "../cli/teams.ts"
@@ -25,7 +25,7 @@ import {
 } from "./App.ts"
 
 const serveCommand = Command.make("serve", {}, () => serve).pipe(
-  Command.withDescription("Run the gateway; what `npm start` does"),
+  Command.withDescription("Run the gateway; also what happens without a command"),
 )
 
 /** Only what reads the ledger opens a database. */
@@ -36,6 +36,7 @@ const route = Command.make("route").pipe(
 
 /** The whole command line, over the settings in `ConfigProvider`. */
 export const commands = root.pipe(
+  Command.withHandler(() => serve),
   Command.withSubcommands([
     serveCommand,
     migrate.pipe(Command.provide(operatorDatabase)),
@@ -52,4 +53,5 @@ export const commands = root.pipe(
     loadTest,
     config,
   ]),
+  Command.provide(({ dataDir }) => layerFlags(dataDir)),
 )

@@ -1,3 +1,4 @@
+import { setFlagsFromString } from "node:v8"
 import { Cause, Effect, type Scope } from "effect"
 
 /** A terminal tells the whole process group and npm tells its child: one Ctrl-C arrives twice. */
@@ -29,6 +30,8 @@ export const processPolicy: Effect.Effect<void, never, Scope.Scope> = Effect.gen
   }
   yield* Effect.acquireRelease(
     Effect.sync(() => {
+      // V8's guess of which objects live long is wrong for a service: docs/decisions/0019-pretenuring.md.
+      setFlagsFromString("--no-allocation-site-pretenuring")
       // Rejections that nobody handles come here too.
       process.on("uncaughtException", onException)
       for (const signal of STOP_SIGNALS) process.on(signal, onSignal)

@@ -42,6 +42,6 @@ const explain = (error: unknown): ReadonlyArray<string> | undefined => {
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "unknown reason")
 
-/** Being told to stop is a normal end. */
+/** An interruption is what `process.exitCode` says that it is: a service that is told to stop ends well. */
 export const exitCode: Runtime.Teardown = (exit, onExit) =>
-  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? 0 : code))
+  Runtime.defaultTeardown(exit, (code) => onExit(code === 130 ? Number(process.exitCode ?? code) : code))

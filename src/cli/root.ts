@@ -1,4 +1,6 @@
+import { Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
+import { layerDataDir } from "../config/environment.ts"
 
 /** The command line's root, with the flags that every command understands. */
 export const root = Command.make("llm-gateway").pipe(
@@ -8,5 +10,13 @@ export const root = Command.make("llm-gateway").pipe(
       Flag.withDescription("Print one JSON value on stdout and nothing else there"),
       Flag.withDefault(false),
     ),
+    dataDir: Flag.String("data-dir").pipe(
+      Flag.withDescription("Directory of what is kept between starts, in place of DATA_DIR"),
+      Flag.optional,
+    ),
   }),
 )
+
+/** Settings of whatever command follows, as the root's flags have them. */
+export const layerFlags = (dataDir: Option.Option<string>): Layer.Layer<never> =>
+  Option.match(dataDir, { onNone: () => Layer.empty, onSome: layerDataDir })

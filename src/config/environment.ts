@@ -33,3 +33,11 @@ const load = Effect.gen(function* () {
 export const layerEnvironment: Layer.Layer<never, SettingsError> = ConfigProvider.layer(load).pipe(
   Layer.provide(NodeFileSystem.layer),
 )
+
+/** Says DATA_DIR in place of the environment; all else is as it was. */
+export const layerDataDir = (dataDir: string): Layer.Layer<never> =>
+  ConfigProvider.layer(
+    Effect.map(ConfigProvider.ConfigProvider, (environment) =>
+      ConfigProvider.orElse(ConfigProvider.fromUnknown({ DATA_DIR: dataDir }), environment),
+    ),
+  )

@@ -4,6 +4,7 @@ import { join, relative, resolve } from "node:path"
 import { Worker } from "node:worker_threads"
 import { Data, Deferred, Effect, Exit, Schedule, Scope } from "effect"
 import { tryLock } from "../../platform/file-lock.ts"
+import { moduleBeside } from "../../platform/module-beside.ts"
 import { clusterFault, isOccupied } from "./cluster-files.ts"
 import { createCluster } from "./create-cluster.ts"
 import { startupMessage } from "./wire-server.ts"
@@ -126,7 +127,7 @@ const startWorker = Effect.fnUntraced(function* (workerData: EmbeddedWorkerData)
   const stopped = yield* Deferred.make<never, EmbeddedDatabaseError>()
   yield* Effect.acquireRelease(
     Effect.sync(() => {
-      const worker = new Worker(new URL("./embedded-worker.ts", import.meta.url), {
+      const worker = new Worker(moduleBeside(import.meta.url, "embedded-worker"), {
         workerData,
         execArgv: [],
       })

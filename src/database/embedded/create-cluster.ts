@@ -3,9 +3,10 @@ import { mkdtemp, readdir, rename, rm } from "node:fs/promises"
 import { dirname, join } from "node:path"
 import { fileURLToPath } from "node:url"
 import { promisify } from "node:util"
+import { moduleBeside } from "../../platform/module-beside.ts"
 
 const UNFINISHED = "postgres-unfinished-"
-const script = fileURLToPath(new URL("./create-cluster-process.ts", import.meta.url))
+const script = fileURLToPath(moduleBeside(import.meta.url, "create-cluster-process"))
 
 /**
  * Makes the files of a new database in `clusterDir`, which is empty or not there. They appear there complete or not at
