@@ -1,3 +1,4 @@
+import cluster from "node:cluster"
 import { Effect, Latch, Layer } from "effect"
 import { Analytics } from "../analytics/Analytics.ts"
 import { CurrentActor } from "../audit/Actor.ts"
@@ -33,12 +34,14 @@ import { RateLimits } from "../limits/RateLimits.ts"
 import { layerBuildInfo } from "../observability/Metrics.ts"
 import { layerTracing } from "../observability/Tracing.ts"
 import { LargeBodies } from "../platform/LargeBodies.ts"
+import { Siblings } from "../platform/Siblings.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
 import { processPolicy } from "./process-policy.ts"
 import { welcome } from "./welcome.ts"
+import { supervise } from "./workers/supervise.ts"
 
 // The only file that wires layers. Each pool is its own, so that one kind of work cannot starve another.
 
@@ -114,6 +117,9 @@ const endpoints = InferenceEndpoints.layer.pipe(
   Layer.provideMerge(Admission.layer),
 )
 
+/** An embedded database is the supervisor's, where there is one. */
+const database = Layer.suspend(() => (cluster.isWorker ? Database.layerClient : Database.layer))
+
 /** Everything that serves requests, from the database up to the open port. */
 const service = Server.layer.pipe(
   Layer.provide(Layer.merge(Analytics.layer, Audit.layer).pipe(Layer.provide(readPool))),
@@ -121,7 +127,7 @@ const service = Server.layer.pipe(
   Layer.provideMerge(endpoints),
   Layer.provideMerge(AdminTokens.layer),
   Layer.provideMerge(Layer.merge(Readiness.layer, Layer.effect(SchemaReady, Latch.make(false)))),
-  Layer.provideMerge(Layer.merge(Database.layer, Layer.merge(layerTracing, layerBuildInfo))),
+  Layer.provideMerge(Layer.mergeAll(database, Siblings.layer, layerTracing, layerBuildInfo)),
 )
 
 /** Balancers learn from `/readyz` that this replica leaves before its port closes. */
@@ -136,9 +142,17 @@ export const gateway = Effect.gen(function* () {
   return yield* Effect.provide(running, services)
 }).pipe(Effect.scoped)
 
+/** Serves in this process, or has workers do so. */
+const gateways = Effect.gen(function* () {
+  const { gateway: config, workers } = yield* Settings
+  if (workers === 1 || cluster.isWorker) return yield* gateway
+  const { drainMs } = config.timeouts
+  return yield* Effect.provide(supervise({ workers, drainMs, notice: DRAIN_NOTICE }), Database.layer)
+})
+
 /** Runs the service as what its process is for, with the settings of its environment. */
 export const serve = processPolicy.pipe(
-  Effect.andThen(Effect.provide(gateway, Settings.layer)),
+  Effect.andThen(Effect.provide(gateways, Settings.layer)),
   Effect.scoped,
   Effect.onInterrupt(() =>
     Effect.sync(() => {
@@ -173,7 +187,8 @@ const running = Effect.gen(function* () {
     Effect.andThen(schema.look),
     Effect.andThen(schemaReady.open),
     Effect.andThen(Effect.sync(() => readiness.setPhase("ready"))),
-    Effect.andThen(welcome),
+    // One of the workers greets who started them.
+    Effect.andThen((cluster.worker?.id ?? 1) === 1 ? welcome : Effect.void),
     Effect.andThen(Effect.raceAllFirst([upkeep.run, childKeys.upkeep, schema.watch])),
   )
   return yield* Effect.raceFirst(started, database.stopped)

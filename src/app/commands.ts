@@ -1,4 +1,5 @@
-import { Command } from "effect/cli"
+import { Effect, Option } from "effect"
+import { Command, Flag } from "effect/cli"
 import { admin } from "../cli/admin.ts"
 import { audit } from "../cli/audit.ts"
 import { budgets } from "../cli/budgets.ts"
@@ -14,6 +15,7 @@ import { layerFlags, root } from "../cli/root.ts"
 import { explain } from "../cli/route.ts"
 import { replay } from "../cli/route-replay.ts"
 import { teams } from "../cli/teams.ts"
+import { layerSettings } from "../config/environment.ts"
 import { Settings } from "../config/Settings.ts"
 import {
   operatorAudit,
@@ -24,9 +26,16 @@ import {
   serve,
 } from "./App.ts"
 
-const serveCommand = Command.make("serve", {}, () => serve).pipe(
-  Command.withDescription("Run the gateway; also what happens without a command"),
+const workers = Flag.String("workers").pipe(
+  Flag.withDescription(
+    "Processes that serve one port: a number, or auto for one a processor; in place of WORKERS",
+  ),
+  Flag.optional,
 )
+
+const serveCommand = Command.make("serve", { workers }, ({ workers }) =>
+  Option.isNone(workers) ? serve : Effect.provide(serve, layerSettings({ WORKERS: workers.value })),
+).pipe(Command.withDescription("Run the gateway; also what happens without a command"))
 
 /** Only what reads the ledger opens a database. */
 const route = Command.make("route").pipe(

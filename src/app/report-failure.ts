@@ -34,6 +34,7 @@ const explain = (error: unknown): ReadonlyArray<string> | undefined => {
     case "EmbeddedDatabaseError":
     case "JournalUnusable":
     case "CommandFailed":
+    case "WorkersFailed":
       return [error.message]
     default:
       return undefined

@@ -1,5 +1,6 @@
+import { availableParallelism } from "node:os"
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { Context, Effect, Layer, Redacted, Result, Schema } from "effect"
+import { Context, Effect, Layer, Redacted, Result, Schema, SchemaTransformation } from "effect"
 import { presets } from "../catalog/vendors.ts"
 import { textThat, wholeNumber } from "../domain/rules.ts"
 import { ADMIN_JWT_SECRET_MIN_BYTES, isGuessable, readOrCreateAdminJwtSecret } from "./admin-jwt-secret.ts"
@@ -29,6 +30,20 @@ import { anthropicUrl, geminiUrl, openAiUrl } from "./vendor-urls.ts"
 
 const WebhookSecret = textThat("must have at least 24 characters", (value) => value.length >= 24)
 
+/** As many as there are processors for `auto`. */
+const Workers = textThat(
+  "must be auto or a whole number from 1 to 256",
+  (value) => value === "auto" || (/^\d{1,3}$/.test(value) && Number(value) >= 1 && Number(value) <= 256),
+).pipe(
+  Schema.decodeTo(
+    Schema.Number,
+    SchemaTransformation.transform({
+      decode: (value: string) => (value === "auto" ? availableParallelism() : Number(value)),
+      encode: String,
+    }),
+  ),
+)
+
 /**
  * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
  * them for people; a test compares the former.
@@ -54,6 +69,7 @@ const table = {
   maxBodyBytes: number("MAX_BODY_BYTES", wholeNumber(1, 104_857_600), 33_554_432),
   /** Single requests are kept this long, rollups for ever. Absent = requests too. */
   retentionDays: number("RETENTION_DAYS", wholeNumber(1, 36_500), undefined),
+  workers: text("WORKERS", Workers, 1),
   otlpEndpoint: text("OTEL_EXPORTER_OTLP_ENDPOINT", BaseUrl, undefined),
 }
 
@@ -181,6 +197,7 @@ export class Settings extends Context.Service<
       docs: table.docs.unset,
       metrics: table.metrics.unset,
       dataDir: table.dataDir.unset,
+      workers: table.workers.unset,
       adminJwtSecret: Redacted.make("only-for-tests-and-known-to-everybody"),
       maxBodyBytes: table.maxBodyBytes.unset,
       gateway: Result.getOrThrow(

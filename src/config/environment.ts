@@ -34,10 +34,10 @@ export const layerEnvironment: Layer.Layer<never, SettingsError> = ConfigProvide
   Layer.provide(NodeFileSystem.layer),
 )
 
-/** Says DATA_DIR in place of the environment; all else is as it was. */
-export const layerDataDir = (dataDir: string): Layer.Layer<never> =>
+/** Says some settings in place of the environment, which has all others. */
+export const layerSettings = (settings: Readonly<Record<string, string>>): Layer.Layer<never> =>
   ConfigProvider.layer(
     Effect.map(ConfigProvider.ConfigProvider, (environment) =>
-      ConfigProvider.orElse(ConfigProvider.fromUnknown({ DATA_DIR: dataDir }), environment),
+      ConfigProvider.orElse(ConfigProvider.fromUnknown(settings), environment),
     ),
   )

@@ -1,3 +1,4 @@
+import cluster from "node:cluster"
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
@@ -27,6 +28,7 @@ import { type CrossOrigin, makeCrossOrigin } from "./cors.ts"
 import { documentationRoutes } from "./documentation-routes.ts"
 import { guardDoor } from "./door.ts"
 import { commonHeaders, errorResponse } from "./error-response.ts"
+import { takeHandedConnections } from "./handed-connections.ts"
 import { inferRoute } from "./infer-route.ts"
 import { KeysHandlers } from "./KeysApi.ts"
 import { inferencePaths, type KnownPath, type KnownPaths, pathsOfPorts } from "./known-paths.ts"
@@ -179,7 +181,10 @@ const closeSocketsLast = (server: Server) =>
   Layer.effectDiscard(Effect.addFinalizer(() => Effect.sync(() => server.closeAllConnections())))
 
 /** Longer than it takes to accept who is in the queue. */
-const QUEUE_EMPTIES = "100 millis"
+export const QUEUE_EMPTIES = "100 millis"
+
+/** Longer than it takes a supervisor to do so and to hand them over. */
+const HANDED_OVER = "500 millis"
 
 /**
  * Lets nobody into the queue of connections that are to be accepted any more: closing the port would reset who is in it,
@@ -190,11 +195,11 @@ const closeTheQueue = (
 ) =>
   Effect.andThen(
     Effect.sync(() => server._handle?.listen?.(0)),
-    Effect.sleep(QUEUE_EMPTIES),
+    Effect.sleep(cluster.isWorker ? HANDED_OVER : QUEUE_EMPTIES),
   )
 
 /** A server on one port. Stateful services must be provided to it from outside: `serve` builds its routes anew. */
-const serverOn = (port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
+const serverOn = (name: string, port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
   Layer.unwrap(
     Effect.gen(function* () {
       const { gateway, host, maxBodyBytes, otlpEndpoint } = yield* Settings
@@ -207,6 +212,7 @@ const serverOn = (port: number, paths: KnownPaths, crossOrigin?: CrossOrigin) =>
         shouldUpgradeCallback: (request) =>
           opensSocket(request) && paths.find(request.url ?? "")?.template === "/v1/responses",
       })
+      if (cluster.isWorker) takeHandedConnections(server, name)
       // A variable, for the package's types lack one of the two.
       const websocket = { maxPayload: maxBodyBytes, closeTimeout: CLOSING_MS }
       watchConnections(server, gateway.timeouts.clientStallMs, measure(yield* updater, paths))
@@ -249,9 +255,12 @@ export const layer = Layer.unwrap(
   Effect.gen(function* () {
     const { adminPort, corsOrigins, port, ...on } = yield* Settings
     const paths = pathsOfPorts({ ...on, ...(adminPort !== undefined && { adminPort }) })
-    const open = serverOn(port, paths.open, corsOrigins && makeCrossOrigin(corsOrigins))
+    const open = serverOn("open", port, paths.open, corsOrigins && makeCrossOrigin(corsOrigins))
     return adminPort === undefined
       ? Layer.provideMerge(OperatorsUrl.layer, open)
-      : Layer.merge(open, Layer.provide(OperatorsUrl.layer, serverOn(adminPort, paths.operators)))
+      : Layer.merge(
+          open,
+          Layer.provide(OperatorsUrl.layer, serverOn("operators", adminPort, paths.operators)),
+        )
   }),
 )

@@ -6,6 +6,8 @@ import { AdminApi } from "../api/GatewayApi.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { SchemaHealth } from "../database/SchemaHealth.ts"
 import { Ledger } from "../ledger/Ledger.ts"
+import { sumMetrics } from "../observability/sum-metrics.ts"
+import { Siblings } from "../platform/Siblings.ts"
 import { withPlaces } from "./open-routes.ts"
 import { Readiness } from "./Readiness.ts"
 
@@ -17,12 +19,15 @@ const RENDERINGS_PER_SECOND = 20
  * Renders the metrics as often as the budget allows. Above it, whoever asks waits for the next rendering, which all share
  * that ask until it begins: nobody gets a text that is older than the question.
  */
-const makeMetrics = () => {
+const makeMetrics = (everybodys: Effect.Effect<ReadonlyArray<unknown>>) => {
   let budget = RENDERINGS_PER_SECOND
   let budgetAtMs = performance.now()
   let coming: Deferred.Deferred<Uint8Array> | undefined
 
-  const render = Effect.map(PrometheusMetrics.format(), (text): Uint8Array => Buffer.from(text))
+  const render = Effect.map(everybodys, (texts): Uint8Array => {
+    const [own, ...others] = texts.filter((text) => typeof text === "string")
+    return Buffer.from(own === undefined || others.length === 0 ? (own ?? "") : sumMetrics([own, ...others]))
+  })
   const waitForBudget = Effect.suspend(() => {
     const nowMs = performance.now()
     budget = Math.min(RENDERINGS_PER_SECOND, budget + ((nowMs - budgetAtMs) / 1000) * RENDERINGS_PER_SECOND)
@@ -75,7 +80,7 @@ export const SystemHandlers = HttpApiBuilder.group(
         ...told("ledger journal takes no records", ledger.journalFault()),
       ]
     }
-    const metrics = makeMetrics()
+    const metrics = makeMetrics(yield* (yield* Siblings).question("metrics", PrometheusMetrics.format()))
 
     const readyz = Effect.suspend(() => {
       const phase = readiness.phase()

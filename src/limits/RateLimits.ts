@@ -116,9 +116,10 @@ export class RateLimits extends Context.Service<
   )
 
   static readonly layer: Layer.Layer<RateLimits, never, Settings | SqlClient.SqlClient> = Layer.unwrap(
-    Effect.map(Settings, ({ databaseUrl, redisUrl }) => {
+    Effect.map(Settings, ({ databaseUrl, redisUrl, workers }) => {
       if (redisUrl !== undefined) return RateLimits.layerRedis(redisUrl)
-      return databaseUrl === undefined ? RateLimits.layerMemory : RateLimits.layerPostgres
+      const isAlone = databaseUrl === undefined && workers === 1
+      return isAlone ? RateLimits.layerMemory : RateLimits.layerPostgres
     }),
   )
 }

@@ -22,6 +22,7 @@ export const settingsOf = (gateway: GatewayConfig) =>
     port: 0,
     docs: true,
     metrics: true,
+    workers: 1,
     dataDir: "unused",
     adminJwtSecret: Redacted.make("unused"),
     maxBodyBytes: 1_000_000,
