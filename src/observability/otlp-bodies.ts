@@ -17,11 +17,16 @@ const kindOfError = (attributes: Attributes): string | undefined =>
   attributes.find(({ key }) => key === "error.type" || key === "exception.type")?.value.stringValue ??
   undefined
 
+/** A path that is none of the service's is the client's own words. */
+const mayTell = (key: string, isRouted: boolean): boolean =>
+  !HIDDEN.has(key) && (key !== "url.path" || isRouted)
+
 const withoutWords = (span: Span): Span => {
   const kind = kindOfError(span.attributes)
+  const isRouted = span.attributes.some(({ key }) => key === "http.route")
   return {
     ...span,
-    attributes: span.attributes.filter(({ key }) => !HIDDEN.has(key)),
+    attributes: span.attributes.filter(({ key }) => mayTell(key, isRouted)),
     events: span.events.map((event) =>
       event.name === "exception"
         ? { ...event, attributes: event.attributes.filter(({ key }) => key === "exception.type") }

@@ -32,6 +32,7 @@ const marks = {
   tool: mark("tool"),
   providerKey: `sk-${mark("provider")}`,
   query: mark("query"),
+  path: mark("path"),
   idempotency: mark("idempotency"),
   baggage: mark("baggage"),
   cookie: mark("cookie"),
@@ -81,9 +82,9 @@ const dialects: ReadonlyArray<readonly [path: string, body: object]> = [
 
 /** A provider that repeats what it was sent, as many do in what they say of a wrong field. */
 const quoting =
-  (code: number): Behaviour =>
+  (code: number, key = ""): Behaviour =>
   (exchange) => {
-    const message = `Invalid value: '${marks.prompt}' ${marks.system} ${marks.stop} ${marks.user} ${marks.providerKey}`
+    const message = `Invalid value: '${marks.prompt}' ${marks.system} ${marks.stop} ${marks.user} ${key}`
     status(code, {
       error: { message, type: "invalid_request_error", param: marks.prompt, code: marks.prompt },
     })(exchange)
@@ -92,7 +93,8 @@ const quoting =
 const behaviours: ReadonlyArray<Behaviour> = [
   ok({ text: marks.answer }),
   quoting(400),
-  quoting(401),
+  quoting(400, marks.providerKey),
+  quoting(401, marks.providerKey),
   quoting(500),
   truncatedJson(),
   resetMidBody(),
@@ -164,6 +166,11 @@ timeouts: { headers_ms: 1000, body_ms: 1000 }`,
       }
     }
   }
+  assert.strictEqual(await post(`/v1/${marks.path}`, {}, 0), 404)
+  assert.strictEqual(
+    await post("/v1/chat/completions", { model: "compat0/m", messages: marks.prompt }, 0),
+    400,
+  )
   statuses = told
   await gateway.stop()
 }, 120_000)
