@@ -2,7 +2,7 @@ import { availableParallelism } from "node:os"
 import * as NodeServices from "@effect/platform-node/NodeServices"
 import { Context, Effect, Layer, Redacted, Result, Schema, SchemaTransformation } from "effect"
 import { presets } from "../catalog/vendors.ts"
-import { textThat, wholeNumber } from "../domain/rules.ts"
+import { matching, numberBetween, textThat, wholeNumber } from "../domain/rules.ts"
 import { ADMIN_JWT_SECRET_MIN_BYTES, isGuessable, readOrCreateAdminJwtSecret } from "./admin-jwt-secret.ts"
 import { BaseUrl } from "./base-url.ts"
 import { builtinVendors, vendors } from "./builtin-providers.ts"
@@ -11,15 +11,18 @@ import { emptyFile, inFile, readGatewayFile } from "./GatewayFile.ts"
 import { logFormat, logLevel } from "./LogSettings.ts"
 import { mergeGatewayConfig } from "./merge-gateway-config.ts"
 import { OriginList } from "./origins.ts"
+import { AttributePairs, HeaderPairs } from "./pairs.ts"
 import { presetSettings } from "./presets.ts"
 import { readPriceUpdate } from "./price-update.ts"
 import { SettingsError } from "./SettingsError.ts"
+import { samplerNames } from "./samplers.ts"
 import {
   ApiKey,
   FilePath,
   Host,
   makeReader,
   number,
+  oneOfAnyCase,
   onOrOff,
   secret,
   text,
@@ -43,6 +46,8 @@ const Workers = textThat(
     }),
   ),
 )
+
+const ServiceName = matching("must be a line of at most 255 characters", /^[^\p{Cc}]{1,255}$/u)
 
 /**
  * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
@@ -70,7 +75,15 @@ const table = {
   /** Single requests are kept this long, rollups for ever. Absent = requests too. */
   retentionDays: number("RETENTION_DAYS", wholeNumber(1, 36_500), undefined),
   workers: text("WORKERS", Workers, 1),
+  /** Absent = no telemetry is sent, and none is made for it. */
   otlpEndpoint: text("OTEL_EXPORTER_OTLP_ENDPOINT", BaseUrl, undefined),
+  otlpHeaders: secret("OTEL_EXPORTER_OTLP_HEADERS", HeaderPairs),
+  otelServiceName: text("OTEL_SERVICE_NAME", ServiceName, undefined),
+  otelResourceAttributes: text("OTEL_RESOURCE_ATTRIBUTES", AttributePairs, undefined),
+  /** Absent = `parentbased_always_on`. */
+  otelTracesSampler: text("OTEL_TRACES_SAMPLER", oneOfAnyCase(samplerNames), undefined),
+  /** Of samplers by a ratio. Absent = 1. */
+  otelTracesSamplerArg: number("OTEL_TRACES_SAMPLER_ARG", numberBetween(0, 1), undefined),
 }
 
 const ADMIN_JWT_SECRET_RULE = `must have at least ${ADMIN_JWT_SECRET_MIN_BYTES} bytes`

@@ -106,6 +106,7 @@ const make = Effect.gen(function* () {
   const inference = yield* Inference
   const clock = yield* Clock.Clock
   const openStreams = yield* keepAliveClock
+  const traced = (yield* Settings).otlpEndpoint !== undefined
   // Claims run on when their clients leave; they must end before what they use is closed.
   yield* Effect.addFinalizer(() => idempotency.drain)
 
@@ -261,6 +262,16 @@ const make = Effect.gen(function* () {
       })
     return yield* idempotency.run({ keyId: principal.keyId, ...claim }, held, refused).pipe(
       Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
+      Effect.tap(({ replayed, response }) =>
+        traced && replayed
+          ? Effect.annotateCurrentSpan({
+              // Of the request that was answered first, as the client is told.
+              "gateway.request_id": response.headers["x-request-id"] ?? recorder.requestId,
+              "gateway.idempotent_replayed": true,
+              "gateway.key_id": principal.keyId,
+            })
+          : Effect.void,
+      ),
       Effect.tapError(({ reason }) => Metric.update(idempotencyOutcomes(reason), 1)),
       Effect.mapError(fromIdempotency),
       Effect.tapError((error) => inference.recordEnd(recorder, error)),

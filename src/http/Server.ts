@@ -17,6 +17,7 @@ import { Settings } from "../config/Settings.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
 import { Admission } from "../limits/Admission.ts"
 import { requestDuration, requestOutcome, requests, type Update, updater } from "../observability/Metrics.ts"
+import { passableTraceState, TraceState } from "../platform/trace-context.ts"
 import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { AuditHandlers } from "./AuditApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
@@ -66,13 +67,14 @@ const pathOf = (paths: KnownPaths, request: HttpServerRequest.HttpServerRequest)
  * What is not one of the port's paths, in their one spelling, does not reach the router, which understands more: a
  * proxy's rule for a path would not hold for its other spellings.
  */
-const exchange = (paths: KnownPaths, crossOrigin: CrossOrigin | undefined) =>
+const exchange = (paths: KnownPaths, { crossOrigin, traced }: ExchangeOptions) =>
   HttpRouter.middleware(
     (app) =>
       Effect.flatMap(HttpServerRequest.HttpServerRequest, (request) => {
         const path = pathOf(paths, request)
         const preflight = crossOrigin?.preflight(request, path)
-        const answer = path === undefined ? notHere(paths) : app
+        const here = path === undefined ? notHere(paths) : app
+        const answer = traced ? tracedExchange(here, request, path) : here
         const complete = (response: HttpServerResponse.HttpServerResponse) => {
           const completed = withCommonHeaders(response, request)
           return crossOrigin === undefined ? completed : crossOrigin.expose(completed, request, path)
@@ -87,6 +89,28 @@ const exchange = (paths: KnownPaths, crossOrigin: CrossOrigin | undefined) =>
       }),
     { global: true },
   )
+
+interface ExchangeOptions {
+  readonly crossOrigin: CrossOrigin | undefined
+  readonly traced: boolean
+}
+
+/** Says of the exchange's span what it is, and keeps the client's `tracestate` for the calls that are made for it. */
+const tracedExchange = <A, E, R>(
+  answer: Effect.Effect<A, E, R>,
+  request: HttpServerRequest.HttpServerRequest,
+  path: KnownPath | undefined,
+): Effect.Effect<A, E, R> =>
+  Effect.matchEffect(Effect.currentSpan, {
+    onSuccess: (span) => {
+      if (path !== undefined) span.attribute("http.route", path.template)
+      span.attribute("gateway.request_id", requestIdOf(request))
+      const isContinued = span.parent._tag === "Some" && span.parent.value._tag === "ExternalSpan"
+      const state = isContinued ? passableTraceState(request.headers.tracestate) : undefined
+      return state === undefined ? answer : Effect.provideService(answer, TraceState, state)
+    },
+    onFailure: () => answer,
+  })
 
 /** Adds what every response has, where its route did not. */
 const withCommonHeaders = (
@@ -154,7 +178,7 @@ const notHere = Effect.fnUntraced(function* (paths: KnownPaths) {
   return HttpServerResponse.setHeader(response, "allow", allowed.join(", "))
 })
 
-const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
+const routes = (paths: KnownPaths, options: ExchangeOptions) =>
   Layer.mergeAll(
     inferRoute,
     openAiRoutes,
@@ -174,7 +198,7 @@ const routes = (paths: KnownPaths, crossOrigin?: CrossOrigin) =>
       Layer.provide(adminMiddleware),
     ),
     documentationRoutes,
-  ).pipe(Layer.provide(exchange(paths, crossOrigin)))
+  ).pipe(Layer.provide(exchange(paths, options)))
 
 /** A request cut at the end of the grace period leaves its keep-alive socket open; nothing may outlive the server. */
 const closeSocketsLast = (server: Server) =>
@@ -222,7 +246,8 @@ const serverOn = (name: string, port: number, paths: KnownPaths, crossOrigin?: C
         return refusal && fromAdmission(refusal)
       }
       guardDoor(server, inferencePaths, saturation, yield* Refusals)
-      const serving = HttpRouter.serve(routes(paths, crossOrigin), {
+      const traced = otlpEndpoint !== undefined
+      const serving = HttpRouter.serve(routes(paths, { crossOrigin, traced }), {
         disableLogger: true,
         disableListenLog: true,
         routerConfig: { caseSensitive: true },
@@ -230,7 +255,11 @@ const serverOn = (name: string, port: number, paths: KnownPaths, crossOrigin?: C
         Layer.provide(
           Layer.mergeAll(
             Layer.succeed(HttpIncomingMessage.MaxBodySize, ByteSize.bytes(maxBodyBytes)),
-            Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => otlpEndpoint === undefined),
+            Layer.succeed(HttpMiddleware.TracerDisabledWhen, () => !traced),
+            Layer.succeed(
+              HttpMiddleware.SpanNameGenerator,
+              (request) => `${request.method} ${pathOf(paths, request)?.template ?? "unmatched"}`,
+            ),
           ),
         ),
         Layer.provideMerge(

@@ -8,6 +8,7 @@ import { ProviderError } from "../domain/ProviderError.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
+import { measureCall } from "../observability/gen-ai-metrics.ts"
 import {
   predictedCostRatio,
   predictedTimeRatio,
@@ -16,6 +17,7 @@ import {
   upstreamAttempts,
   upstreamDuration,
 } from "../observability/Metrics.ts"
+import { type Peer, peersOf } from "../observability/peers.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
@@ -29,7 +31,7 @@ import { fromRateLimit } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { heldBack, Reservations } from "./Reservations.ts"
 import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
-import { tracedAttempt } from "./spans.ts"
+import { operationOf, tracedAttempt } from "./spans.ts"
 import { tokenBoundOf, tokensOf } from "./tokens-of.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
 import { WayBack } from "./WayBack.ts"
@@ -89,7 +91,7 @@ const make = Effect.gen(function* () {
   const waysBack = { breakers, clock, retryBudget }
   const report = makeReport()
   const reservations = new Reservations(gateway.limits.defaultMaxOutputTokens)
-  const traced = otlpEndpoint !== undefined
+  const peers = otlpEndpoint === undefined ? undefined : peersOf(gateway.providers)
 
   /** Makes one upstream call, recorded and learned from however it ends. */
   const attempt = <A extends AnswerSummary>(
@@ -157,6 +159,7 @@ const make = Effect.gen(function* () {
       cost ??= costOf(candidate.model.price, usage, recorder.startedAt)
       return cost
     }
+    let ended: AttemptRecord | undefined
     const { expectedMs, lateAfterMs } = candidate
     const tookMs = () => (call.firstTokenAt() ?? recorder.now()) - startedAt
     const recorded = breakers
@@ -180,10 +183,12 @@ const make = Effect.gen(function* () {
             call.race,
           )
           recorder.attemptEnded(record)
+          ended = record
           if (reservation !== undefined) reservations.settle(reservation, candidate, recorder, record)
           if (record.outcome !== "timeout") request.wayBack.release()
           const ms = tookMs()
           measure(update, candidate, record, ms)
+          if (peers !== undefined) measureTold(update, peers, candidate, record, call.firstTokenAt())
           if (isHurried && record.outcome === "timeout") return Effect.void
           // What has begun to be answered is a sign of life itself.
           const lives =
@@ -194,7 +199,16 @@ const make = Effect.gen(function* () {
         }),
         Effect.map((answer) => ({ candidate, answer, cost: price(answer) })),
       )
-    return traced ? tracedAttempt(recorded, candidate, recorder) : recorded
+    if (peers === undefined) return recorded
+    return tracedAttempt(recorded, {
+      candidate,
+      peer: peers(candidate.provider.name),
+      mode: call.mode,
+      number: recorder.attemptCount,
+      isHedge: call.race?.isHedge === true,
+      record: () => ended,
+      firstTokenAt: call.firstTokenAt,
+    })
   }
 
   /** Makes one upstream call within the limits of its model, where it has some; above them it is not held against anybody. */
@@ -491,3 +505,21 @@ const measure = (
   if (costNanoUsd === null || expectedNanoUsd === undefined || expectedNanoUsd === 0) return
   update(predictedCostRatio(provider, model), costNanoUsd / expectedNanoUsd)
 }
+
+/** The same call by OpenTelemetry's conventions. */
+const measureTold = (
+  update: Update,
+  peers: (provider: string) => Peer,
+  { model }: Candidate,
+  { latencyMs, outcome, provider, startedAt, usage, usageEstimated }: AttemptRecord,
+  firstTokenAt: number | undefined,
+): void =>
+  measureCall(update, {
+    operation: operationOf(model.kind),
+    peer: peers(provider),
+    model: model.name,
+    outcome,
+    durationMs: latencyMs,
+    firstTokenMs: firstTokenAt === undefined ? undefined : firstTokenAt - startedAt,
+    tokens: usage === null || usageEstimated ? undefined : usage,
+  })

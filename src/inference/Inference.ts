@@ -6,6 +6,7 @@ import type { GatewayError } from "../domain/GatewayError.ts"
 import { inputTokensOf } from "../domain/Task.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
+import { peersOf } from "../observability/peers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { Router } from "../routing/Router.ts"
 import type { ListedModel } from "../routing/targets.ts"
@@ -91,7 +92,7 @@ const make = Effect.gen(function* () {
   const budgets = yield* Budgets
   const refusals = yield* makeRefusalLog(ledger)
   const stopped = yield* Deferred.make<never, GatewayError>()
-  const traced = otlpEndpoint !== undefined
+  const peers = otlpEndpoint === undefined ? undefined : peersOf(gateway.providers)
 
   const admit = (recorder: RequestRecorder, principal: Principal): Effect.Effect<() => void, GatewayError> =>
     Effect.mapBothEager(rateLimits.enter(principal.limits), {
@@ -197,19 +198,21 @@ const make = Effect.gen(function* () {
     recorder: RequestRecorder,
     request: InferenceRequest,
     inferred: Effect.Effect<Answer | undefined, GatewayError>,
-  ): Effect.Effect<Answer | undefined, GatewayError> =>
-    Effect.onExit(traced ? tracedAnswer(inferred, recorder, request) : inferred, (exit) => {
+  ): Effect.Effect<Answer | undefined, GatewayError> => {
+    const settled = Effect.onExit(inferred, (exit) => {
       const { attempts, tokenHold } = recorder
       tokenHold?.settle(tokensOf(attempts, tokenHold.tokens, gateway.limits))
       const ended = Exit.isSuccess(exit) ? exit.value : failureOf(exit.cause, request)
       return ended === undefined ? Effect.void : record(recorder, ended)
     })
+    return peers === undefined ? settled : tracedAnswer(settled, recorder, request, peers)
+  }
 
   const record = (recorder: RequestRecorder, ended: Answer | GatewayError): Effect.Effect<void> => {
-    if (recorder.recorded || recorder.request?.dryRun === true) return Effect.void
+    if (recorder.written !== undefined || recorder.request?.dryRun === true) return Effect.void
     const entry = recorder.record(ended)
     if (entry === undefined) return Effect.void
-    recorder.recorded = true
+    recorder.written = entry
     const written = refusals.take(entry)
     return written === undefined ? Effect.void : ledger.record(written)
   }

@@ -34,8 +34,8 @@ export class RequestRecorder {
   tokenHold: TokenHold | undefined
   /** Set when the answer is a stream. */
   stream: StreamedAnswer | undefined
-  /** True once the record is written. A request has one, even if its client is then told something else. */
-  recorded = false
+  /** Set once it is written. A request has one, even if its client is then told something else. */
+  written: LedgerRecord | undefined
   /** Attempts under way, and the sum of when they began. */
   #underWay = 0
   #startsMs = 0

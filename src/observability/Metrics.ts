@@ -26,7 +26,7 @@ export type Update = Effect.Success<typeof updater>
 /** Label sets are closed, so this is never reached; if one is not, memory stays bounded and the metric says so. */
 export const MAX_SERIES = 1_000
 
-const labelled =
+export const labelled =
   <M>(make: (attributes: Record<string, string>) => M) =>
   <Values extends ReadonlyArray<string>>(names: Names<Values>) => {
     const series = new Map<string, M>()
@@ -160,7 +160,7 @@ export const shed = counters<
 // Upstream
 
 /** `hedged`: another attempt of the request was sooner; `lost`: the gateway died before it knew. */
-type UpstreamOutcome = "success" | "cancelled" | "hedged" | "defect" | "lost" | ProviderErrorKind
+export type UpstreamOutcome = "success" | "cancelled" | "hedged" | "defect" | "lost" | ProviderErrorKind
 
 export const upstreamAttempts = counters<
   readonly [provider: string, model: string, outcome: UpstreamOutcome]
@@ -304,6 +304,16 @@ export const ledgerDaysDropped = counter(
   "gateway_ledger_days_dropped_total",
   "Days of requests dropped because they were older than RETENTION_DAYS",
 )
+
+// Telemetry
+
+/** `dropped`: too many batches were under way; `failed`: the collector did not take them. */
+export const telemetryExports = counters<
+  readonly [signal: "traces" | "metrics", outcome: "sent" | "failed" | "dropped"]
+>("gateway_telemetry_exports_total", "Batches of spans and metrics for the OTLP collector", [
+  "signal",
+  "outcome",
+])
 
 /** Reads a level when metrics are scraped, for as long as the scope lasts. */
 export const observe = (

@@ -17,7 +17,7 @@ export class Providers extends Context.Service<Providers, ReadonlyMap<string, Pr
   static readonly layer = Layer.effect(
     Providers,
     Effect.gen(function* () {
-      const { gateway } = yield* Settings
+      const { gateway, otlpEndpoint } = yield* Settings
       const { timeouts, limits } = gateway
       const { maxUpstreamBytes, maxInFlight, maxStreams } = limits
       const transport = yield* makeTransport({
@@ -25,6 +25,7 @@ export class Providers extends Context.Service<Providers, ReadonlyMap<string, Pr
         maxUpstreamBytes,
         maxCalls: maxInFlight + maxStreams,
         largeBodies: yield* LargeBodies,
+        traced: otlpEndpoint !== undefined,
       })
       const providers = yield* Effect.forEach(gateway.providers, (config) => makeProvider(config, transport))
       return new Map(providers.map((provider) => [provider.name, provider]))

@@ -63,6 +63,11 @@ describe("settings from the environment", () => {
         METRICS: "off",
         CORS_ORIGINS: "https://app.example.com , http://localhost:5173,tauri://localhost",
         OTEL_EXPORTER_OTLP_ENDPOINT: "http://127.0.0.1:4318/",
+        OTEL_EXPORTER_OTLP_HEADERS: "Authorization=Bearer%20a=b, x-tenant=1",
+        OTEL_SERVICE_NAME: " gateway ",
+        OTEL_RESOURCE_ATTRIBUTES: "team=a%2Cb",
+        OTEL_TRACES_SAMPLER: "Parentbased_TraceIdRatio",
+        OTEL_TRACES_SAMPLER_ARG: "0.25",
       })
       assert.strictEqual(found.host, "::1")
       assert.strictEqual(found.port, 0)
@@ -75,6 +80,14 @@ describe("settings from the environment", () => {
         new Set(["https://app.example.com", "http://localhost:5173", "tauri://localhost"]),
       )
       assert.strictEqual(found.otlpEndpoint, "http://127.0.0.1:4318")
+      assert.strictEqual(
+        found.otlpHeaders && Redacted.value(found.otlpHeaders),
+        "Authorization=Bearer%20a=b, x-tenant=1",
+      )
+      assert.strictEqual(found.otelServiceName, "gateway")
+      assert.strictEqual(found.otelResourceAttributes, "team=a%2Cb")
+      assert.strictEqual(found.otelTracesSampler, "parentbased_traceidratio")
+      assert.strictEqual(found.otelTracesSamplerArg, 0.25)
       assert.strictEqual(found.databaseUrl && Redacted.value(found.databaseUrl), "postgres://u:p@db/x")
       assert.strictEqual(found.redisUrl && Redacted.value(found.redisUrl), "rediss://cache:6379")
       assert.strictEqual(Redacted.value(found.adminJwtSecret), SECRET)
@@ -128,6 +141,23 @@ describe("settings from the environment", () => {
     ],
     ["GEMINI_BASE_URL", ["http://x?key=1", "http://"], url],
     ["OTEL_EXPORTER_OTLP_ENDPOINT", ["collector:4318"], url],
+    [
+      "OTEL_EXPORTER_OTLP_HEADERS",
+      ["secret", "=secret", "a b=secret", "a=%zz", "a=%0d%0ab: c", "a=%C3%A9"],
+      "must be header fields as name=value, separated by commas, with what is special as %20",
+    ],
+    ["OTEL_SERVICE_NAME", ["a\nb", "x".repeat(256)], "must be a line of at most 255 characters"],
+    [
+      "OTEL_RESOURCE_ATTRIBUTES",
+      ["production", "=a", "a=%"],
+      "must be attributes as name=value, separated by commas, with what is special as %20",
+    ],
+    [
+      "OTEL_TRACES_SAMPLER",
+      ["jaeger_remote", "on"],
+      "must be one of always_on, always_off, traceidratio, parentbased_always_on, parentbased_always_off, parentbased_traceidratio",
+    ],
+    ["OTEL_TRACES_SAMPLER_ARG", ["1.1", "-0.1", "10%"], "must be a number from 0 to 1"],
     ["ADMIN_JWT_SECRET", [SECRET.slice(1)], "must have at least 32 bytes"],
     [
       "ADMIN_JWT_SECRET",
@@ -271,7 +301,8 @@ describe("settings from the environment", () => {
       for (const { name, canary, shape } of values) {
         const exit = yield* Effect.result(load({ [name]: shape(canary) }))
         if (exit._tag === "Success") {
-          assert.notInclude(JSON.stringify({ ...exit.success, host: "" }), canary)
+          const open = { host: "", otelServiceName: "", otelResourceAttributes: "" }
+          assert.notInclude(JSON.stringify({ ...exit.success, ...open }), canary)
           continue
         }
         refused++

@@ -164,6 +164,13 @@ const ask = async (behaviour?: Behaviour): Promise<void> => {
       chat({ model: "gemini/gemini-3.8-flash", user: undefined, metadata: undefined }),
     ],
     ["/v1/embeddings", { model: "p0/e", input: [words] }],
+    ["/v1/responses", { model: "p0/m", input: words }],
+    ["/v1/responses", { model: "p0/m", input: words, stream: true }],
+    [
+      "/v1/messages",
+      { model: "p0/m", max_tokens: 50, system: secrets.prompt, messages: chat().messages.slice(1) },
+    ],
+    ["/v1/messages", { model: "p0/m", max_tokens: 50, messages: chat().messages.slice(1), stream: true }],
   ] as const) {
     if (behaviour !== undefined) behaviours.push(behaviour, behaviour)
     await post(`${path}?q=${secrets.queryString}`, body)

@@ -5,6 +5,7 @@ import { Duration, Effect, Layer, Metric, Tracer } from "effect"
 import { Settings } from "../../src/config/Settings.ts"
 import { inFlight } from "../../src/observability/Metrics.ts"
 import { layerTracing } from "../../src/observability/Tracing.ts"
+import { OtlpCollector } from "../support/OtlpCollector.ts"
 import { scaled } from "../support/slowness.ts"
 
 /** A collector on loopback that remembers what it was sent, and answers if it may. */
@@ -74,6 +75,30 @@ describe("telemetry export", () => {
       const [elapsed] = yield* Effect.timed(withEndpoint(url))
       assert.isAbove(received.size, 0)
       assert.isBelow(Duration.toMillis(elapsed), scaled(6_000))
+    }),
+  )
+
+  it.live("a collector that never answers is sent few batches, however many spans there are", () =>
+    Effect.gen(function* () {
+      const stuck = yield* Effect.acquireRelease(
+        Effect.promise(() => OtlpCollector.start()),
+        (each) => Effect.promise(() => each.stop()),
+      )
+      stuck.respond = () => {}
+      yield* Effect.forEach(
+        Array.from({ length: 30_000 }),
+        (_, i) =>
+          Effect.andThen(
+            Effect.void.pipe(Effect.withSpan("Work.step")),
+            i % 500 === 0 ? Effect.sleep(5) : Effect.void,
+          ),
+        { discard: true },
+      ).pipe(
+        Effect.provide(layerTracing.pipe(Layer.provide(Settings.layerTest({ otlpEndpoint: stuck.url })))),
+      )
+      const batches = stuck.received.filter(({ path }) => path === "/v1/traces").length
+      assert.isAtLeast(batches, 1)
+      assert.isAtMost(batches, 8)
     }),
   )
 

@@ -1,6 +1,7 @@
 import { Effect, type Scope } from "effect"
 import { Pool } from "undici"
 import type { LargeBodies } from "../../platform/LargeBodies.ts"
+import { traceHeaders } from "../../platform/trace-context.ts"
 import { type OpenBody, TransportError, UpstreamExchange, type UpstreamResponse } from "./UpstreamExchange.ts"
 
 /**
@@ -47,6 +48,8 @@ export interface TransportOptions {
    */
   readonly maxCalls: number
   readonly largeBodies: LargeBodies["Service"]
+  /** Calls say which span they are part of. */
+  readonly traced?: boolean
 }
 
 const KEEP_ALIVE_MS = 30_000
@@ -81,11 +84,11 @@ export const makeTransport = Effect.fnUntraced(function* (
 })
 
 const makeUpstream = (pool: Pool, options: TransportOptions): Upstream => {
-  const { largeBodies, maxCalls, maxUpstreamBytes: maxBytes } = options
+  const { largeBodies, maxCalls, maxUpstreamBytes: maxBytes, traced } = options
   const { inTurn, readTurns } = largeBodies
   /** Counts the calls that undici has not given back yet, cancelled ones included. */
   const calls = { open: 0 }
-  const send = <A>(request: UpstreamRequest, open: OpenBody<A> | undefined) =>
+  const sendAsIs = <A>(request: UpstreamRequest, open: OpenBody<A> | undefined) =>
     Effect.callback<UpstreamResponse | A, TransportError>((resume) => {
       if (calls.open >= maxCalls) {
         resume(Effect.fail(busy))
@@ -111,6 +114,13 @@ const makeUpstream = (pool: Pool, options: TransportOptions): Upstream => {
       )
       return Effect.sync(() => exchange.cancel())
     })
+  const send: typeof sendAsIs =
+    traced === true
+      ? (request, open) =>
+          Effect.flatMap(traceHeaders, (trace) =>
+            sendAsIs({ ...request, headers: [...request.headers, ...trace] }, open),
+          )
+      : sendAsIs
   return { post: (request) => send<never>(request, undefined), stream: send, maxBytes, inTurn }
 }
 
