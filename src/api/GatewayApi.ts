@@ -3,6 +3,7 @@ import { AnalyticsApi } from "./AnalyticsApi.ts"
 import { AuditApi } from "./AuditApi.ts"
 import { BudgetsApi } from "./BudgetsApi.ts"
 import { ChildKeysApi } from "./ChildKeysApi.ts"
+import { ConfigApi } from "./ConfigApi.ts"
 import { ChatCompletionChunk } from "./chat-completions.ts"
 import { InferApi, InferStreamEvent } from "./InferApi.ts"
 import { KeysApi } from "./KeysApi.ts"
@@ -26,6 +27,7 @@ export class AdminApi extends make()
   .add(BudgetsApi)
   .add(AuditApi)
   .add(ProvidersApi)
+  .add(ConfigApi)
   .add(SystemApi) {}
 
 /** The whole public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
@@ -41,6 +43,7 @@ export class GatewayApi extends make()
   .add(TeamsApi)
   .add(BudgetsApi)
   .add(ProvidersApi)
+  .add(ConfigApi)
   .add(SystemApi)
   .annotate(HttpApi.AdditionalSchemas, [
     InferStreamEvent,

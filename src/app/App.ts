@@ -25,8 +25,8 @@ import { Refusals } from "../http/Refusals.ts"
 import * as Server from "../http/Server.ts"
 import { Uploads } from "../http/Uploads.ts"
 import { Idempotency } from "../idempotency/Idempotency.ts"
-import { Attempts } from "../inference/Attempts.ts"
 import { Inference } from "../inference/Inference.ts"
+import { LearnedMargins } from "../inference/InputMargins.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { LedgerUpkeep } from "../ledger/tables/LedgerUpkeep.ts"
 import { Admission } from "../limits/Admission.ts"
@@ -35,11 +35,13 @@ import { layerBuildInfo } from "../observability/Metrics.ts"
 import { layerTracing } from "../observability/Tracing.ts"
 import { LargeBodies } from "../platform/LargeBodies.ts"
 import { Siblings } from "../platform/Siblings.ts"
-import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
-import { Router } from "../routing/Router.ts"
+import { RoutingMemory } from "../routing/RoutingMemory.ts"
+import { Statistics } from "../routing/Statistics.ts"
+import { layerLiveInference } from "./live-inference.ts"
 import { processPolicy } from "./process-policy.ts"
+import { followReloadTriggers } from "./reload-triggers.ts"
 import { welcome } from "./welcome.ts"
 import { supervise } from "./workers/supervise.ts"
 
@@ -85,9 +87,13 @@ const requestServices = Layer.mergeAll(
   Idempotency.layer.pipe(Layer.provide(claimPool)),
 )
 
-const routing = Layer.mergeAll(Router.layer, RetryBudget.layer).pipe(
-  Layer.provideMerge(Breakers.layer),
-  Layer.provide(Providers.layer.pipe(Layer.provide(LargeBodies.layer))),
+/** What is learned of providers and of requests, whatever the configuration. */
+const learned = Layer.mergeAll(
+  Breakers.layer,
+  Statistics.layer,
+  RoutingMemory.layer,
+  RetryBudget.layer,
+  LearnedMargins.layer,
 )
 
 const ledger = LedgerUpkeep.layer.pipe(Layer.provideMerge(Ledger.layer), Layer.provide(ledgerPool))
@@ -105,9 +111,8 @@ const limitsPool = Database.layerPool({
 })
 const rateLimits = RateLimits.layer.pipe(Layer.provide(limitsPool))
 
-const inference = Inference.layer.pipe(
-  Layer.provide(Attempts.layer),
-  Layer.provide([routing, rateLimits, budgets]),
+const inference = layerLiveInference.pipe(
+  Layer.provide([learned, rateLimits, budgets, LargeBodies.layer]),
   Layer.provideMerge(ledger),
 )
 
@@ -183,6 +188,7 @@ const running = Effect.gen(function* () {
       ),
     ),
   )
+  yield* followReloadTriggers
   const started = migrateWhenAvailable.pipe(
     Effect.andThen(schema.look),
     Effect.andThen(schemaReady.open),

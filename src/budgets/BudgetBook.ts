@@ -63,7 +63,7 @@ export class BudgetBook extends Context.Service<
     BudgetBook,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      const { gateway } = yield* Settings
+      const settings = yield* Settings
 
       const find = Effect.fnUntraced(function* (id: string) {
         if (!isBudgetId(id)) return yield* new BudgetNotFound({ id })
@@ -124,7 +124,7 @@ export class BudgetBook extends Context.Service<
 
       const set: BudgetBook["Service"]["set"] = Effect.fn("BudgetBook.set")((budget) => {
         const { scope, subject, period, limitNanoUsd, alertPercents = [] } = budget
-        const { timeZone = gateway.limits.timeZone } = budget
+        const { timeZone = settings.gateway.limits.timeZone } = budget
         const alerts = [...new Set(alertPercents)].sort((a, b) => a - b)
         return Effect.gen(function* () {
           yield* holdSubject(scope, subject)

@@ -168,6 +168,16 @@ const readAdminJwtSecret = Effect.fnUntraced(function* (reader: Reader, dataDir:
   return undefined
 })
 
+/** Reads again what `gateway` is made of: the file, its keys and the prices that an update brought. */
+export const loadGateway = Effect.fnUntraced(function* (dataDir: string) {
+  const reader = makeReader()
+  const gateway = yield* readGateway(reader, dataDir)
+  if (reader.faults.length > 0 || gateway === undefined) {
+    return yield* new SettingsError({ faults: reader.faults })
+  }
+  return gateway
+})
+
 const load = Effect.gen(function* () {
   const reader = makeReader()
   // Only for their faults: the log reads them before there are settings.
@@ -182,16 +192,19 @@ const load = Effect.gen(function* () {
   if (reader.faults.length > 0 || gateway === undefined || adminJwtSecret === undefined) {
     return yield* new SettingsError({ faults: reader.faults })
   }
-  return { ...settings, gateway, adminJwtSecret }
+  const configFile = yield* reader.read(gatewayFile)
+  return { ...settings, gateway, adminJwtSecret, ...(configFile !== undefined && { configFile }) }
 })
 
-/** Every setting of the process, read once at start. */
+/** Every setting of the process, read once at start; `GatewayReload` replaces `gateway`, and nobody else. */
 export class Settings extends Context.Service<
   Settings,
   Values<typeof table> & {
     /** From the environment or generated in `dataDir`; at least 32 bytes. */
     readonly adminJwtSecret: Redacted.Redacted
     readonly gateway: GatewayConfig
+    /** Absent = everything in it is as built in. */
+    readonly configFile?: string
   }
 >()("gateway/config/Settings") {
   /** Reads whatever `ConfigProvider` is in the context. */

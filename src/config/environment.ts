@@ -11,6 +11,32 @@ const flat = (provider: ConfigProvider.ConfigProvider): ConfigProvider.ConfigPro
     Effect.map(provider.load(path), (node) => (node?.value === undefined ? undefined : node)),
   )
 
+/**
+ * Settings that are files, as Docker and Kubernetes mount secrets: `OPENAI_API_KEY_FILE` names the file that holds
+ * `OPENAI_API_KEY`. It is read each time that the setting is.
+ */
+const withFiles = (
+  provider: ConfigProvider.ConfigProvider,
+  fs: FileSystem.FileSystem,
+): ConfigProvider.ConfigProvider =>
+  ConfigProvider.make((path) =>
+    Effect.gen(function* () {
+      const [name] = path
+      const file = `${name}_FILE`
+      const found = yield* provider.load(path)
+      if (path.length !== 1) return found
+      const named = (yield* provider.load([file]))?.value?.trim()
+      if (!named) return found
+      if (found?.value?.trim()) return yield* unread(`must not be set beside ${file}`)
+      const contents = yield* Effect.mapError(fs.readFileString(named), () =>
+        unread(`cannot be read from the file that ${file} names`),
+      )
+      return ConfigProvider.makeValue(contents.trim())
+    }),
+  )
+
+const unread = (message: string) => new ConfigProvider.SourceError({ message })
+
 const readDotEnv = Effect.gen(function* () {
   const fs = yield* FileSystem.FileSystem
   const contents = yield* fs.readFileString(".env")
@@ -26,7 +52,8 @@ const readDotEnv = Effect.gen(function* () {
 const load = Effect.gen(function* () {
   const environment = flat(ConfigProvider.fromEnv())
   const dotEnv = yield* readDotEnv
-  return dotEnv === undefined ? environment : ConfigProvider.orElse(environment, dotEnv)
+  const fs = yield* FileSystem.FileSystem
+  return withFiles(dotEnv === undefined ? environment : ConfigProvider.orElse(environment, dotEnv), fs)
 })
 
 /** Source of settings: the environment, then `.env` in the working directory. An empty value is unset. */

@@ -116,7 +116,7 @@ export const ApiKey = matching("must be visible ASCII characters without spaces"
 const describe = SchemaIssue.makeFormatterStandardSchemaV1()
 
 const ruleBroken = ({ cause }: Config.ConfigError): string =>
-  cause._tag === "SchemaError" ? (describe(cause.issue).issues[0]?.message ?? "") : "cannot be read"
+  cause._tag === "SchemaError" ? (describe(cause.issue).issues[0]?.message ?? "") : cause.message
 
 /**
  * Reads settings one after another and keeps every fault, as `NAME rule`. A wrong setting yields its unset value so

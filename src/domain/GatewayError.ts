@@ -50,6 +50,11 @@ export const errorCatalogue = {
   payload_too_large: { status: 413, final: true, title: "The body is too large" },
   unsupported_media_type: { status: 415, final: true, title: "The content type is not supported" },
   idempotency_key_reused: { status: 422, final: true, title: "Idempotency-Key is already used" },
+  config_refused: {
+    status: 422,
+    final: true,
+    title: "The configuration has a fault; the former one goes on",
+  },
   rate_limited: { status: 429, final: false, title: "Too many requests" },
   token_limited: { status: 429, final: false, title: "Too many tokens" },
   too_many_child_keys: { status: 429, final: false, title: "Too many keys of this API key are alive" },

@@ -7,13 +7,18 @@ export type PotRefusal = "full" | "share"
  * something left for one that has nothing yet.
  */
 export class SharedPot {
-  readonly #whole: number
-  readonly #ratio: number
+  #whole = 0
+  #ratio = 0
   readonly #byKey = new Map<string, number>()
   #taken = 0
 
   /** `keyShare` is from 0 to 1. */
   constructor(whole: number, keyShare: number) {
+    this.resize(whole, keyShare)
+  }
+
+  /** Makes it larger or smaller; what is taken stays so. */
+  resize(whole: number, keyShare: number): void {
     this.#whole = whole
     this.#ratio = keyShare / (1 - keyShare)
   }

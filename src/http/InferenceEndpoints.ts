@@ -331,9 +331,9 @@ const asSoonAsBegun = (run: (begin: Begin) => Effect.Effect<FinishedRun>): Effec
 
 /** Ticks every open stream from one clock: a silence is noticed without a timer per stream. */
 const keepAliveClock = Effect.gen(function* () {
-  const { keepAliveMs } = (yield* Settings).gateway.timeouts
+  const settings = yield* Settings
   const openStreams = new Set<StreamedResponse>()
-  yield* Effect.sleep(keepAliveMs / QUIET_TICKS).pipe(
+  yield* Effect.suspend(() => Effect.sleep(settings.gateway.timeouts.keepAliveMs / QUIET_TICKS)).pipe(
     Effect.andThen(
       Effect.sync(() => {
         for (const stream of openStreams) stream.tick()

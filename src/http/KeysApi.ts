@@ -22,9 +22,9 @@ export const KeysHandlers = HttpApiBuilder.group(
   "keys",
   Effect.fn(function* (handlers) {
     const keys = yield* ApiKeys
-    const { gateway } = yield* Settings
+    const settings = yield* Settings
     const known = (models: ReadonlyArray<string> | null | undefined) => {
-      const unknown = unknownName(gateway, models ?? [])
+      const unknown = unknownName(settings.gateway, models ?? [])
       return unknown === undefined
         ? Effect.void
         : Effect.fail(
@@ -39,7 +39,7 @@ export const KeysHandlers = HttpApiBuilder.group(
     const budgetOf = (limitNanoUsd: number | undefined, period: BudgetPeriod | undefined) =>
       limitNanoUsd === undefined
         ? {}
-        : { budget: { limitNanoUsd, timeZone: gateway.limits.timeZone, ...windowOf(period) } }
+        : { budget: { limitNanoUsd, timeZone: settings.gateway.limits.timeZone, ...windowOf(period) } }
 
     return handlers.handleAll({
       list: ({ query }) =>

@@ -22,6 +22,7 @@ import { AnalyticsHandlers } from "./AnalyticsApi.ts"
 import { AuditHandlers } from "./AuditApi.ts"
 import { adminMiddleware } from "./admin-middleware.ts"
 import { BudgetsHandlers } from "./BudgetsApi.ts"
+import { ConfigHandlers } from "./ConfigApi.ts"
 import { childKeysRoutes } from "./child-keys-routes.ts"
 import { fromAdmission } from "./client-errors.ts"
 import { watchConnections } from "./connections.ts"
@@ -193,6 +194,7 @@ const routes = (paths: KnownPaths, options: ExchangeOptions) =>
         TeamsHandlers,
         BudgetsHandlers,
         ProvidersHandlers,
+        ConfigHandlers,
         SystemHandlers,
       ]),
       Layer.provide(adminMiddleware),

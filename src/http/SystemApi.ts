@@ -3,6 +3,7 @@ import { HttpServerResponse } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import { PrometheusMetrics } from "effect/observability"
 import { AdminApi } from "../api/GatewayApi.ts"
+import { GatewayReload } from "../config/GatewayReload.ts"
 import { DatabaseHealth } from "../database/DatabaseHealth.ts"
 import { SchemaHealth } from "../database/SchemaHealth.ts"
 import { Ledger } from "../ledger/Ledger.ts"
@@ -67,6 +68,7 @@ export const SystemHandlers = HttpApiBuilder.group(
     const database = yield* DatabaseHealth
     const schema = yield* SchemaHealth
     const ledger = yield* Ledger
+    const { fault: configFault } = yield* GatewayReload
 
     const troubles = () => {
       const reachable = database.reachable()
@@ -78,6 +80,7 @@ export const SystemHandlers = HttpApiBuilder.group(
         // One fault, one reason.
         ...(reachable ? told("ledger cannot write to the database", ledger.databaseFault()) : []),
         ...told("ledger journal takes no records", ledger.journalFault()),
+        ...told("configuration not reloaded", configFault()),
       ]
     }
     const metrics = makeMetrics(yield* (yield* Siblings).question("metrics", PrometheusMetrics.format()))

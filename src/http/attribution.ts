@@ -1,5 +1,6 @@
 /** Whom a request is for and what it belongs to, as its header fields and its body say. */
 import { Effect, Result } from "effect"
+import { ofConfig } from "../config/of-config.ts"
 import { Settings } from "../config/Settings.ts"
 import {
   type Attribution,
@@ -73,11 +74,14 @@ export const makeAttributionReader = (
 }
 
 /** Makes the reader of header fields that the settings say. */
-export const makeNamedInHeaders = Effect.map(Settings, ({ gateway }) =>
-  makeAttributionReader(
-    Object.entries(gateway.attribution.headers).map(([name, says]) => [name.toLowerCase(), says]),
-  ),
-)
+export const makeNamedInHeaders = Effect.map(Settings, (settings) => {
+  const read = ofConfig(settings, ({ attribution }) =>
+    makeAttributionReader(
+      Object.entries(attribution.headers).map(([name, says]) => [name.toLowerCase(), says]),
+    ),
+  )
+  return (sent: Headers) => read()(sent)
+})
 
 /** Returns the texts of a list, without empty ones. */
 const textsOf = (value: string): ReadonlyArray<string> =>

@@ -30,7 +30,7 @@ export const childKeysRoutes = HttpRouter.use(
     const endpoints = yield* InferenceEndpoints
     const refusals = yield* Refusals
     const readMeaning = yield* makeBodyReader
-    const { gateway } = yield* Settings
+    const settings = yield* Settings
 
     /** Makes the change as that of the key that asks for it. */
     const asKey = (principal: Principal, request: HttpServerRequest.HttpServerRequest) =>
@@ -41,7 +41,7 @@ export const childKeysRoutes = HttpRouter.use(
       })
 
     const known = (models: ReadonlyArray<string> = []): Effect.Effect<void, GatewayError> => {
-      const unknown = unknownName(gateway, models)
+      const unknown = unknownName(settings.gateway, models)
       return unknown === undefined
         ? Effect.void
         : Effect.fail(invalidField(["models", unknown.index], unknown.text))

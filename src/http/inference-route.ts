@@ -1,6 +1,7 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Equal, Result } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
+import { ofConfig } from "../config/of-config.ts"
 import { headersInConditions } from "../config/route-condition.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
@@ -90,9 +91,10 @@ export const makeBodyReader = Effect.gen(function* () {
 })
 
 /** Makes what keeps a request's header fields that conditions of routes ask for, and for most configurations nothing. */
-export const makeRoutingHeaders = Effect.map(Settings, ({ gateway }) => {
-  const names = headersInConditions(gateway.routes)
+export const makeRoutingHeaders = Effect.map(Settings, (settings) => {
+  const asked = ofConfig(settings, ({ routes }) => headersInConditions(routes))
   return (request: HttpServerRequest.HttpServerRequest): InferenceRequest["headers"] => {
+    const names = asked()
     if (names.length === 0) return undefined
     const kept = new Map<string, string>()
     for (const name of names) {

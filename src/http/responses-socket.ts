@@ -6,6 +6,7 @@ import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequ
 import { Context, Deferred, Effect, Stream } from "effect"
 import { HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as WebSocket from "effect/socket/Socket"
+import { ofConfig } from "../config/of-config.ts"
 import { Settings } from "../config/Settings.ts"
 import { Conversation } from "../dialects/responses/Conversation.ts"
 import { errorCatalogue, GatewayError } from "../domain/GatewayError.ts"
@@ -63,10 +64,14 @@ export const makeResponsesSocket = ({
     const routingHeaders = yield* makeRoutingHeaders
     const namedInHeaders = yield* makeNamedInHeaders
     const { openMs, idleMs } = yield* SocketTimes
-    const { gateway, maxBodyBytes } = yield* Settings
-    const { maxBodyBytesInFlight = bodyBytesInFlight(maxBodyBytes), maxKeyShare } = gateway.limits
+    const settings = yield* Settings
+    const { maxBodyBytes } = settings
     /** Bytes of messages that came and of responses that are kept. */
-    const room = new SharedPot(maxBodyBytesInFlight, maxKeyShare)
+    const room = new SharedPot(0, 0)
+    const resize = ofConfig(settings, ({ limits }) => {
+      const { maxBodyBytesInFlight = bodyBytesInFlight(maxBodyBytes), maxKeyShare } = limits
+      room.resize(maxBodyBytesInFlight, maxKeyShare)
+    })
 
     const converse = Effect.fnUntraced(function* (request: HttpServerRequest.HttpServerRequest) {
       const credential = apiKey(request)
@@ -75,6 +80,7 @@ export const makeResponsesSocket = ({
       if (request.headers["idempotency-key"] !== undefined) return yield* manyRequests
       const deadlineMs = yield* Effect.fromResult(timeoutHeader(request.headers))
       const named = yield* Effect.fromResult(namedInHeaders(request.headers))
+      resize()
       if (readiness.phase() === "draining" || room.take(keyId, CONNECTION_BYTES) !== undefined) {
         return yield* noRoom
       }

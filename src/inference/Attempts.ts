@@ -27,6 +27,7 @@ import { attemptRecord } from "./attempt-record.ts"
 import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
+import { LearnedMargins } from "./InputMargins.ts"
 import { fromRateLimit } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { heldBack, Reservations } from "./Reservations.ts"
@@ -69,10 +70,11 @@ export class Attempts extends Context.Service<
     ) => Effect.Effect<Answered<A>, GatewayError>
   }
 >()("gateway/inference/Attempts") {
-  static readonly layer = Layer.effect(
+  static readonly layerNoDeps = Layer.effect(
     Attempts,
     Effect.suspend(() => make),
   )
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide(LearnedMargins.layer))
 }
 
 const make = Effect.gen(function* () {
@@ -90,7 +92,7 @@ const make = Effect.gen(function* () {
   const update = yield* updater
   const waysBack = { breakers, clock, retryBudget }
   const report = makeReport()
-  const reservations = new Reservations(gateway.limits.defaultMaxOutputTokens)
+  const reservations = new Reservations(yield* LearnedMargins, gateway.limits.defaultMaxOutputTokens)
   const peers = otlpEndpoint === undefined ? undefined : peersOf(gateway.providers)
 
   /** Makes one upstream call, recorded and learned from however it ends. */

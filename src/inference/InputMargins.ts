@@ -1,3 +1,5 @@
+import { Context, Layer } from "effect"
+
 /** Below, what an estimate is wrong by is a number of tokens, such as a vendor's own prompt; above, a factor. */
 const LONG_TOKENS = 1_000
 const MOST_FACTOR = 8
@@ -43,4 +45,11 @@ export class InputMargins {
     this.#margins.set(key, margin)
     return margin
   }
+}
+
+/** Margins of this process. They outlive a change of the configuration. */
+export class LearnedMargins extends Context.Service<LearnedMargins, InputMargins>()(
+  "gateway/inference/LearnedMargins",
+) {
+  static readonly layer = Layer.sync(LearnedMargins, () => new InputMargins())
 }

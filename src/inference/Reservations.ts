@@ -10,17 +10,18 @@ import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { remembered } from "../platform/remembered.ts"
 import type { Candidate } from "../routing/plan.ts"
-import { InputMargins } from "./InputMargins.ts"
+import type { InputMargins } from "./InputMargins.ts"
 import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 
 /** Holds calls back that may cost more than the budgets of their request have left. */
 export class Reservations {
-  readonly #margins = new InputMargins()
+  readonly #margins: InputMargins
   readonly #unstatedTokens: number
 
   /** `unstatedTokens` bounds an answer of which neither the request nor the model says how long it may be. */
-  constructor(unstatedTokens: number) {
+  constructor(margins: InputMargins, unstatedTokens: number) {
+    this.#margins = margins
     this.#unstatedTokens = unstatedTokens
   }
 

@@ -1,4 +1,5 @@
 import { Context, Data, Effect, Layer, Result, Schedule } from "effect"
+import { ofConfig } from "../config/of-config.ts"
 import { Settings } from "../config/Settings.ts"
 import { type PotRefusal, SharedPot } from "../domain/SharedPot.ts"
 import * as Metrics from "../observability/Metrics.ts"
@@ -43,19 +44,22 @@ export class Admission extends Context.Service<
   static readonly layerNoDeps = Layer.effect(
     Admission,
     Effect.gen(function* () {
-      const { gateway, maxBodyBytes } = yield* Settings
-      const { maxEventLoopDelayMs, maxInFlight, maxKeyShare, maxStreams } = gateway.limits
+      const settings = yield* Settings
       const eventLoopDelay = yield* EventLoopDelay
       const update = yield* Metrics.updater
       const pots: Pots = {
-        requests: new SharedPot(maxInFlight, maxKeyShare),
-        streams: new SharedPot(maxStreams, maxKeyShare),
-        bodies: new SharedPot(
-          gateway.limits.maxBodyBytesInFlight ?? bodyBytesInFlight(maxBodyBytes),
-          maxKeyShare,
-        ),
+        requests: new SharedPot(0, 0),
+        streams: new SharedPot(0, 0),
+        bodies: new SharedPot(0, 0),
         refused: (reason) => update(Metrics.shed(reason), 1),
       }
+      const bounds = ofConfig(settings, ({ limits }) => {
+        const { maxBodyBytesInFlight, maxEventLoopDelayMs, maxInFlight, maxKeyShare, maxStreams } = limits
+        pots.requests.resize(maxInFlight, maxKeyShare)
+        pots.streams.resize(maxStreams, maxKeyShare)
+        pots.bodies.resize(maxBodyBytesInFlight ?? bodyBytesInFlight(settings.maxBodyBytes), maxKeyShare)
+        return { maxEventLoopDelayMs, maxInFlight }
+      })
       let previousMs = 0
       let currentMs = 0
 
@@ -69,6 +73,7 @@ export class Admission extends Context.Service<
       yield* Metrics.observe(Metrics.eventLoopDelay, () => currentMs / 1000)
 
       const saturation = (): NotAdmitted | undefined => {
+        const { maxEventLoopDelayMs } = bounds()
         if (pots.requests.full) return refusals.in_flight
         // Two periods in a row: one long task delays everyone once, and shedding would not undo it.
         return Math.min(previousMs, currentMs) > maxEventLoopDelayMs ? refusals.event_loop_delay : undefined
@@ -81,7 +86,8 @@ export class Admission extends Context.Service<
         return Result.fail(refusal)
       }
 
-      const isBusy = (): boolean => pots.requests.taken >= BUSY * maxInFlight || saturation() !== undefined
+      const isBusy = (): boolean =>
+        pots.requests.taken >= BUSY * bounds().maxInFlight || saturation() !== undefined
 
       return Admission.of({ saturation, isBusy, enter })
     }),

@@ -1,6 +1,8 @@
 import { randomUUID } from "node:crypto"
 import { Clock, Context, Effect, Exit, Layer, type Redacted } from "effect"
 import type { SqlClient } from "effect/sql"
+import type { GatewayConfig } from "../config/GatewayConfig.ts"
+import { ofConfig } from "../config/of-config.ts"
 import { Settings } from "../config/Settings.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
@@ -124,24 +126,10 @@ export class RateLimits extends Context.Service<
   )
 }
 
-const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
-  const { limits: defaults } = (yield* Settings).gateway
-  const leases = new Leases(store && randomUUID())
-  const update = yield* Metrics.updater
-  const clock = yield* Clock.Clock
-  const wake = store === undefined ? () => {} : yield* driveLeases(leases, store)
-
-  const limitsOf = new WeakMap<ReadonlyArray<Subject>, SubjectLimits>()
-  /** A changed limit is another list of subjects. */
-  const of = (subjects: ReadonlyArray<Subject>): SubjectLimits => {
-    const known = limitsOf.get(subjects)
-    if (known !== undefined) return known
-    const limits = subjectLimits(subjects, defaults)
-    limitsOf.set(subjects, limits)
-    return limits
-  }
-  const models = new Map(
-    Object.entries(defaults.models).map(([subject, { concurrency, rpm, tpm }]) => [
+/** Limits of models for all keys together, by `provider/model`. */
+const modelLimits = (models: GatewayConfig["limits"]["models"]): ReadonlyMap<string, SubjectLimits> =>
+  new Map(
+    Object.entries(models).map(([subject, { concurrency, rpm, tpm }]) => [
       subject,
       subjectLimits(
         [
@@ -157,6 +145,28 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
       ),
     ]),
   )
+
+const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
+  const settings = yield* Settings
+  const leases = new Leases(store && randomUUID())
+  const update = yield* Metrics.updater
+  const clock = yield* Clock.Clock
+  const wake = store === undefined ? () => {} : yield* driveLeases(leases, store)
+
+  const configured = ofConfig(settings, ({ limits }) => ({
+    defaults: limits,
+    limitsOf: new WeakMap<ReadonlyArray<Subject>, SubjectLimits>(),
+    models: modelLimits(limits.models),
+  }))
+  /** A changed limit is another list of subjects. */
+  const of = (subjects: ReadonlyArray<Subject>): SubjectLimits => {
+    const { defaults, limitsOf } = configured()
+    const known = limitsOf.get(subjects)
+    if (known !== undefined) return known
+    const limits = subjectLimits(subjects, defaults)
+    limitsOf.set(subjects, limits)
+    return limits
+  }
 
   /** Done when it returns, unless the store has to be asked: a request whose replica has enough at hand makes no step for it. */
   const taken = (limits: ReadonlyArray<Limit>, amount: number): Effect.Effect<void, RateLimited> => {
@@ -210,7 +220,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   })
 
   const takeModel = (model: string, tokens: number): Effect.Effect<TokenHold, RateLimited> => {
-    const { door, permits, tokens: limits } = models.get(model) ?? unlimited
+    const { door, permits, tokens: limits } = configured().models.get(model) ?? unlimited
     return Effect.flatMap(taken(door, 1), () =>
       taken(limits, tokens).pipe(
         Effect.map(() => holding(tokens, limits, permits)),
@@ -229,7 +239,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
       const limits = of(subjects).tokens
       return Effect.mapEager(taken(limits, tokens), () => holding(tokens, limits, NONE))
     },
-    limitsModel: (model) => models.has(model),
+    limitsModel: (model) => configured().models.has(model),
     takeModel: (model, tokens) => Effect.suspend(() => takeModel(model, tokens)),
   })
 })

@@ -333,6 +333,18 @@ export const observe = (
     ),
   )
 
+export const configReloads = counters<readonly [outcome: "applied" | "refused"]>(
+  "gateway_config_reloads_total",
+  "Reloads of the configuration",
+  ["outcome"],
+)
+
+/** Shows 1 while the configuration that is there is not the one that the gateway runs on, since it has a fault. */
+export const configRejected = gauge(
+  "gateway_config_rejected",
+  "Whether the last reload of the configuration was refused",
+)
+
 const buildInfo = gauge("gateway_build_info", "Always 1; what is running", { version, node: process.version })
 
 export const layerBuildInfo: Layer.Layer<never> = Layer.effectDiscard(Metric.update(buildInfo, 1))

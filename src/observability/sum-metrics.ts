@@ -4,6 +4,7 @@
 const WORST: ReadonlySet<string> = new Set([
   "gateway_breaker_open",
   "gateway_build_info",
+  "gateway_config_rejected",
   "gateway_event_loop_delay_seconds",
   "gateway_ledger_oldest_record_age_seconds",
   "gateway_ledger_unwritable",

@@ -1,4 +1,5 @@
 import { Context, Effect, Layer } from "effect"
+import { ofConfig } from "../config/of-config.ts"
 import { Settings } from "../config/Settings.ts"
 
 /** Retries that a provider has before it has seen traffic, and the most that quiet times save up. */
@@ -22,23 +23,25 @@ export class RetryBudget extends Context.Service<
 >()("gateway/routing/RetryBudget") {
   static readonly layer = Layer.effect(
     RetryBudget,
-    Effect.map(Settings, ({ gateway }) => {
-      const balances = new Map(gateway.providers.map((provider) => [provider.name, START]))
+    Effect.map(Settings, (settings) => {
+      const configured = ofConfig(settings, ({ providers }) => new Set(providers.map(({ name }) => name)))
+      const balances = new Map<string, number>()
+      const balanceOf = (provider: string) =>
+        balances.get(provider) ?? (configured().has(provider) ? START : 0)
       return RetryBudget.of({
         deposit: (provider) => {
-          const balance = balances.get(provider)
-          if (balance !== undefined) {
-            balances.set(provider, Math.min(CAP, balance + gateway.limits.retryRatio))
-          }
+          if (!configured().has(provider)) return
+          const { retryRatio } = settings.gateway.limits
+          balances.set(provider, Math.min(CAP, balanceOf(provider) + retryRatio))
         },
         withdraw: (provider) => {
-          const balance = balances.get(provider) ?? 0
+          const balance = balanceOf(provider)
           if (balance < 1) return false
           balances.set(provider, balance - 1)
           return true
         },
         giveBack: (provider) => {
-          balances.set(provider, Math.min(CAP, (balances.get(provider) ?? 0) + 1))
+          balances.set(provider, Math.min(CAP, balanceOf(provider) + 1))
         },
       })
     }),

@@ -1,6 +1,5 @@
 import { Clock, Context, Effect, Layer, Random, Result } from "effect"
 import { Settings } from "../config/Settings.ts"
-import type { CallMode } from "../domain/Chat.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { restrictedField } from "../domain/restricted-fields.ts"
 import { fieldsOf, inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
@@ -9,11 +8,10 @@ import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
 import type { Trouble } from "./CandidateHealth.ts"
-import { Conversations } from "./Conversations.ts"
 import { type AskedRequest, follow } from "./conditions.ts"
 import { drawPosition, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
 import { conversationOf, pointOf } from "./identity.ts"
-import { LearnedRefusals, type RefusedParameter } from "./LearnedRefusals.ts"
+import type { RefusedParameter } from "./LearnedRefusals.ts"
 import { makeOrderByScore } from "./order-by-score.ts"
 import {
   type ChosenBy,
@@ -27,6 +25,7 @@ import {
 } from "./plan.ts"
 import { planHedge } from "./plan-hedge.ts"
 import { prepareCalls } from "./prepare-calls.ts"
+import { type Contest, RoutingMemory } from "./RoutingMemory.ts"
 import { type Observation, Statistics } from "./Statistics.ts"
 import { arrange, isByPrediction, weightsAt } from "./strategy.ts"
 import { type ListedModel, listModels, routesByName, type Target } from "./targets.ts"
@@ -80,7 +79,7 @@ export class Router extends Context.Service<
     Router,
     Effect.suspend(() => make()),
   )
-  static readonly layer = this.layerNoDeps.pipe(Layer.provide(Statistics.layer))
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide([Statistics.layer, RoutingMemory.layer]))
 }
 
 const make = Effect.fnUntraced(function* () {
@@ -100,16 +99,8 @@ const make = Effect.fnUntraced(function* () {
       yield* observe(upstreamLimit(provider.name, model.name), () => breakers.healthOf(key).limit)
     }
   }
-  /** Key of the leader by route name. Only configured names get here, so all are bounded. */
-  const incumbents: Readonly<Record<Contest, Map<string, string>>> = {
-    whole: new Map(),
-    stream: new Map(),
-    embedding: new Map(),
-  }
-
-  const refusals = new LearnedRefusals()
-  const conversations = new Conversations()
-  const { byScore, forgetErrors } = makeOrderByScore({ breakers, clock, conversations, statistics })
+  const { conversations, errors, incumbents, refusals } = yield* RoutingMemory
+  const { byScore, forgetErrors } = makeOrderByScore({ breakers, clock, conversations, errors, statistics })
   const isTripped = (key: string, nowMs: number): boolean => breakers.healthOf(key).trippedForMs(nowMs) > 0
 
   const planAt = (
@@ -269,8 +260,5 @@ const make = Effect.fnUntraced(function* () {
     models: (allowed) => listModels(routes, allowed),
   })
 })
-
-/** A field of candidates with one leader: a bare name may stand for models of both kinds, which never compete. */
-type Contest = CallMode | "embedding"
 
 const contestOf = (task: Task): Contest => (task._tag === "Chat" ? task.mode : "embedding")

@@ -1,7 +1,6 @@
 import type { Clock } from "effect"
 import { expectedCost } from "../catalog/cost.ts"
 import { priceAt } from "../catalog/price-history.ts"
-import type { CallMode } from "../domain/Chat.ts"
 import { inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import type { Breakers } from "./Breakers.ts"
@@ -11,6 +10,7 @@ import { applicationOf } from "./identity.ts"
 import type { Candidate } from "./plan.ts"
 import type { ReadyTarget } from "./prepare-calls.ts"
 import { RecentErrors } from "./RecentErrors.ts"
+import type { RoutingMemory } from "./RoutingMemory.ts"
 import type { Features, Prediction, Statistics } from "./Statistics.ts"
 import { rank, type Scorable, type Tier, type Weights } from "./score.ts"
 
@@ -41,6 +41,7 @@ interface Knowledge {
   readonly statistics: Statistics["Service"]
   readonly breakers: Breakers["Service"]
   readonly conversations: Conversations
+  readonly errors: RoutingMemory["Service"]["errors"]
   /** Prices go by the calendar, everything else by the clock that never steps. */
   readonly clock: Clock.Clock
 }
@@ -55,13 +56,8 @@ const sound = ({ failuresMs, weighedMs, weighedNanoUsd }: Scored): Scorable => (
 })
 
 /** Makes what predicts a request at each target, and puts them in order: by tier, and then by the score of what is weighed. */
-export const makeOrderByScore = ({ breakers, clock, conversations, statistics }: Knowledge) => {
+export const makeOrderByScore = ({ breakers, clock, conversations, errors, statistics }: Knowledge) => {
   /** By `provider/model`: only configured ones get here. */
-  const errors: Readonly<Record<CallMode, Map<string, RecentErrors>>> = {
-    whole: new Map(),
-    stream: new Map(),
-  }
-
   const tierOf = (
     { call, refuses }: ReadyTarget,
     health: CandidateHealth,

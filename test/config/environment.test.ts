@@ -35,4 +35,21 @@ describe("a process's settings", () => {
     mkdirSync(join(directory, ".env"))
     assert.deepStrictEqual(start({}), { faults: [".env is present but cannot be read"] })
   })
+
+  it("come from files too, whose names other variables hold", () => {
+    const file = join(directory, "secret")
+    writeFileSync(file, "  6666\n")
+    assert.strictEqual(start({ PORT_FILE: file }).port, 6666)
+    // As everywhere, an empty value is unset.
+    assert.strictEqual(start({ PORT_FILE: file, PORT: "" }).port, 6666)
+    assert.strictEqual(start({ PORT_FILE: "" }).port, 8000)
+    writeFileSync(join(directory, ".env"), `PORT_FILE=${file}\n`)
+    assert.strictEqual(start({}).port, 6666)
+    assert.deepStrictEqual(start({ PORT: "1" }), { faults: ["PORT must not be set beside PORT_FILE"] })
+    writeFileSync(file, "no port")
+    assert.deepStrictEqual(start({}).faults, ["PORT must be a whole number from 0 to 65535"])
+    assert.deepStrictEqual(start({ PORT_FILE: "/nowhere" }), {
+      faults: ["PORT cannot be read from the file that PORT_FILE names"],
+    })
+  })
 })

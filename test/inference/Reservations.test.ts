@@ -8,6 +8,7 @@ import type { ChatRequest } from "../../src/domain/Chat.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { ProviderError } from "../../src/domain/ProviderError.ts"
 import type { Task } from "../../src/domain/Task.ts"
+import { InputMargins } from "../../src/inference/InputMargins.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
 import { Reservations } from "../../src/inference/Reservations.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
@@ -47,7 +48,12 @@ const recorderOf = (of: Task, keyId = "AdaAdaAdaAda") => {
 }
 
 /** Returns what a call reserves, in micro-dollars; undefined: it is held back. */
-const reserved = (of: Task, at: ModelConfig, reservations = new Reservations(8_192), keyId?: string) => {
+const reserved = (
+  of: Task,
+  at: ModelConfig,
+  reservations = new Reservations(new InputMargins(), 8_192),
+  keyId?: string,
+) => {
   let nanoUsd: number | undefined
   const budgets = {
     reserveNow: (wish: number) => {
@@ -100,7 +106,7 @@ describe("what a call reserves", () => {
   })
 
   it("grows with what a vendor counts, for the key that it was seen of", () => {
-    const reservations = new Reservations(8_192)
+    const reservations = new Reservations(new InputMargins(), 8_192)
     const of = task({ max_tokens: 1 })
     const usage = {
       inputTokens: 5_000,
@@ -125,10 +131,15 @@ describe("what an attempt is charged", () => {
     const spending = new Spending("a")
     const reservation = spending.reserved([lease], 99)
     reservation.use()
-    new Reservations(1).settle(reservation, candidateOf(model({})), recorderOf(task({})), {
-      ...attempt,
-      ...changes,
-    })
+    new Reservations(new InputMargins(), 1).settle(
+      reservation,
+      candidateOf(model({})),
+      recorderOf(task({})),
+      {
+        ...attempt,
+        ...changes,
+      },
+    )
     return lease.charged
   }
   const unknown = { costNanoUsd: null, usage: null }

@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from "node:child_process"
-import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises"
+import { mkdir, mkdtemp, rename, rm, writeFile } from "node:fs/promises"
 import { createServer } from "node:net"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
@@ -139,6 +139,12 @@ export class Replica {
     this.kills.push(Date.now())
     this.#child?.kill("SIGKILL")
     await this.#ended
+  }
+
+  /** Writes its configuration anew, as an editor does that replaces the file. */
+  async configure(config: string): Promise<void> {
+    await writeFile(join(this.#folder, "next.yaml"), config)
+    await rename(join(this.#folder, "next.yaml"), join(this.#folder, "gateway.yaml"))
   }
 
   signal(signal: NodeJS.Signals): void {

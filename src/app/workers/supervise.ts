@@ -105,10 +105,11 @@ const startWorkers = Effect.fnUntraced(function* (
     timers.add(timer)
   }
 
-  const tell = (signal: NodeJS.Signals) =>
-    Effect.sync(() => {
-      for (const worker of workers.values()) worker.process.kill(signal)
-    })
+  const signal = (name: NodeJS.Signals): void => {
+    for (const worker of workers.values()) worker.process.kill(name)
+  }
+  const tell = (name: NodeJS.Signals) => Effect.sync(() => signal(name))
+  const reload = () => signal("SIGHUP")
   const stop = Effect.suspend(() => {
     isStopping = true
     for (const timer of timers) clearTimeout(timer)
@@ -129,5 +130,15 @@ const startWorkers = Effect.fnUntraced(function* (
       }),
     )
   })
-  yield* Effect.acquireRelease(Effect.sync(start), () => stop)
+  yield* Effect.acquireRelease(
+    Effect.sync(() => {
+      process.on("SIGHUP", reload)
+      start()
+    }),
+    () =>
+      Effect.ensuring(
+        stop,
+        Effect.sync(() => process.off("SIGHUP", reload)),
+      ),
+  )
 })

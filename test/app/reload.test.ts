@@ -1,0 +1,162 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises"
+import { tmpdir } from "node:os"
+import { join } from "node:path"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { freshPostgresUrl } from "../support/Databases.ts"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+import { failure, ok } from "../support/fake-upstream-behaviours.ts"
+import { eventually, metric } from "../support/process-watch.ts"
+import { Replica } from "../support/Replica.ts"
+import { StreamClient } from "../support/StreamClient.ts"
+import { endOf } from "../support/StreamHistory.ts"
+import { scaled } from "../support/slowness.ts"
+
+const world = async (workers: number) => {
+  const folder = await mkdtemp(join(tmpdir(), "gateway-reload-"))
+  const keyFile = join(folder, "key")
+  await writeFile(keyFile, "key-one\n")
+  const upstreams = await Promise.all([FakeUpstream.start(), FakeUpstream.start()])
+  const [p0, p1] = upstreams
+  const configOf = (candidates: string, rest = "") => `
+providers:
+${upstreams
+  .map(
+    ({ openAiBaseUrl }, i) => `  - name: p${i}
+    kind: openai-compatible
+    base_url: ${openAiBaseUrl}
+    api_key_env: P_KEY
+    models:
+      - name: m
+        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }`,
+  )
+  .join("\n")}
+routes: { auto: { candidates: [${candidates}], strategy: priority } }
+${rest}
+`
+  const gateway = await Replica.start({
+    databaseUrl: await Effect.runPromise(freshPostgresUrl).then(Redacted.value),
+    config: configOf("p0/m"),
+    env: { WORKERS: String(workers), P_KEY_FILE: keyFile },
+  })
+  await gateway.ready()
+  const { key } = await gateway.createKey()
+  return {
+    ...{ configOf, gateway, key, keyFile, p0, p1 },
+    ask: async () => {
+      const client = new StreamClient({ url: gateway.url, path: "/infer", key, body: { prompt: "hello" } })
+      await client.ended
+      assert.strictEqual(client.status, 200, client.text)
+      return String(client.headers["x-gateway-provider"])
+    },
+    reload: () => gateway.admin("/admin/config/reload", { method: "POST" }),
+    [Symbol.asyncDispose]: async () => {
+      await gateway.stop()
+      await gateway.remove()
+      await Promise.all(upstreams.map((upstream) => upstream.stop()))
+      await rm(folder, { recursive: true, force: true })
+    },
+  }
+}
+
+describe("a configuration that changes under a running gateway", { timeout: scaled(90_000) }, () => {
+  it("holds from one request to the next, and what was begun ends as it began", async () => {
+    await using it = await world(1)
+    const { ask, configOf, gateway, key, keyFile, p0, p1, reload } = it
+    assert.strictEqual(await ask(), "p0")
+    p0.respond(ok({ text: "one two three four five six seven eight nine ten", msBetween: 300 }))
+    const stream = new StreamClient({
+      ...{ url: gateway.url, path: "/infer", key },
+      body: { prompt: "hello", stream: true },
+    })
+    await stream.until(({ bytes }) => bytes > 0, 10_000)
+    p0.respond(ok())
+
+    // The file is watched; nobody who asks in the meantime notices more than another name.
+    await gateway.configure(configOf("p1/m"))
+    await eventually(async () => (await ask()) === "p1", 15_000)
+    assert.strictEqual(await stream.ended, "end")
+    assert.strictEqual(endOf(stream.text), "done")
+    assert.strictEqual(stream.headers["x-gateway-provider"] ?? "p0", "p0")
+    assert.strictEqual(p1.calls[0]?.headers.authorization, "Bearer key-one")
+
+    // A key from a file is read again.
+    await writeFile(keyFile, "key-two")
+    const reloaded = await reload()
+    assert.strictEqual(reloaded.status, 200)
+    assert.deepStrictEqual(await reloaded.json(), { at_next_start: [] })
+    await ask()
+    assert.strictEqual(p1.calls.at(-1)?.headers.authorization, "Bearer key-two")
+
+    // Limits of keys without their own.
+    await gateway.configure(configOf("p1/m", "limits: { requests_per_minute: 2 }"))
+    assert.strictEqual((await reload()).status, 200)
+    const statuses: Array<number> = []
+    for (let i = 0; i < 4; i++) statuses.push((await gateway.infer(key, { prompt: "x" })).status)
+    assert.include(statuses, 429)
+
+    await gateway.configure(configOf("p1/m", "timeouts: { drain_ms: 7000 }"))
+    assert.deepStrictEqual(await (await reload()).json(), { at_next_start: ["timeouts.drain_ms"] })
+    const audit = await gateway.admin("/admin/audit?action=config.reload")
+    assert.isTrue(audit.ok)
+  })
+
+  it("is refused as a whole with a fault in it, which everybody can see, until it is mended", async () => {
+    await using it = await world(1)
+    const { ask, configOf, gateway, reload } = it
+    assert.strictEqual(await metric(gateway.url, "gateway_config_rejected"), 0)
+    await gateway.configure(configOf("p1/m").replace("strategy: priority", "strategy: luck"))
+    const refused = await reload()
+    assert.strictEqual(refused.status, 422)
+    const { code, detail } = (await refused.json()) as { code: string; detail: string }
+    assert.strictEqual(code, "config_refused")
+    assert.match(detail, /gateway\.yaml: routes\.auto\.strategy must be/)
+    assert.strictEqual(await ask(), "p0")
+    assert.strictEqual(await metric(gateway.url, "gateway_config_rejected"), 1)
+    const { body, status } = await gateway.readyz()
+    assert.strictEqual(status, 200)
+    assert.match(JSON.stringify(body), /"degraded".*configuration not reloaded: .*routes\.auto\.strategy/)
+
+    await gateway.configure(configOf("p1/m"))
+    gateway.signal("SIGHUP")
+    await eventually(async () => (await ask()) === "p1", 15_000)
+    assert.strictEqual(await metric(gateway.url, "gateway_config_rejected"), 0)
+    assert.deepStrictEqual((await gateway.readyz()).body.reasons, [])
+  })
+
+  it("keeps what is known of a provider that is reached as before, and forgets the rest", async () => {
+    await using it = await world(1)
+    const { ask, configOf, gateway, keyFile, p0, reload } = it
+    await gateway.configure(configOf("p0/m, p1/m"))
+    assert.strictEqual((await reload()).status, 200)
+    p0.respond(failure("serverError"))
+    const open = 'gateway_breaker_open{provider="p0",model="m"}'
+    await eventually(async () => {
+      await ask()
+      return (await metric(gateway.url, open)) === 1
+    }, 20_000)
+    await gateway.configure(configOf("p0/m, p1/m", "limits: { max_attempts: 3 }"))
+    assert.strictEqual((await reload()).status, 200)
+    assert.strictEqual(await metric(gateway.url, open), 1)
+    await writeFile(keyFile, "another")
+    assert.strictEqual((await reload()).status, 200)
+    assert.strictEqual(await metric(gateway.url, open), 0)
+  })
+
+  it("holds for all workers, whichever of them was told", async () => {
+    await using it = await world(2)
+    const { ask, configOf, gateway, reload } = it
+    await gateway.configure(configOf("p1/m"))
+    assert.strictEqual((await reload()).status, 200)
+    await eventually(async () => {
+      const asked = [await ask(), await ask(), await ask(), await ask()]
+      return asked.every((provider) => provider === "p1")
+    }, 15_000)
+    await gateway.configure(configOf("p0/m"))
+    gateway.signal("SIGHUP")
+    await eventually(async () => {
+      const asked = [await ask(), await ask(), await ask(), await ask()]
+      return asked.every((provider) => provider === "p0")
+    }, 15_000)
+  })
+})
