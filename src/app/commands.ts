@@ -5,6 +5,7 @@ import { budgets } from "../cli/budgets.ts"
 import { config } from "../cli/config.ts"
 import { costs } from "../cli/costs.ts"
 import { doctor } from "../cli/doctor.ts"
+import { importCommand } from "../cli/import.ts"
 import { keys } from "../cli/keys.ts"
 import { loadTest } from "../cli/load-test.ts"
 import { migrate } from "../cli/migrate.ts"
@@ -51,5 +52,6 @@ export const commands = root.pipe(
     doctor,
     loadTest,
     config,
+    importCommand,
   ]),
 )
