@@ -120,9 +120,9 @@ const locate = (deployment: Deployment, context: Context): Located | string => {
     return { target, url: undefined }
   }
   const note = `the file has no variables in addresses: write what ${variable} holds in the place of this one`
-  report.tell(base, "approximated", { to: `base_url ${placeholderFor(variable)}`, note })
+  report.tell(base, "approximated", { to: `base_url ${placeholderFor(target, variable)}`, note })
   const own: Target = "kind" in target && target.kind === "openai" ? { compatible: undefined } : target
-  return { target: own, url: placeholderFor(variable) }
+  return { target: own, url: placeholderFor(target, variable) }
 }
 
 /** Words that people write where a server wants no key. */

@@ -55,7 +55,15 @@ export const placeAt = (target: Target, prefix: string, stated: string): Placed 
 }
 
 /** An address that nobody has, for one that stands in a variable: the file has addresses, not their variables. */
-export const placeholderFor = (variable: string): string => `https://${slugOf(variable)}.invalid/v1`
+export const placeholderFor = (target: Target, variable: string): string => {
+  const path =
+    "kind" in target && target.kind !== "openai"
+      ? ""
+      : "preset" in target && target.preset === "azure"
+        ? "/openai/v1"
+        : "/v1"
+  return `https://${slugOf(variable)}.invalid${path}`
+}
 
 /** Returns what may stand in the name of a provider or of a host. */
 export const slugOf = (text: string): string =>

@@ -4,11 +4,12 @@ import { presetOf } from "../catalog/vendors.ts"
 import { builtinVendors } from "../config/builtin-providers.ts"
 import { MAX_CONCURRENCY, MAX_REQUESTS_PER_MINUTE, MAX_TOKENS_PER_MINUTE } from "../domain/bounds.ts"
 import { type Account, accountOf, type Context } from "./account.ts"
+import { placeAt } from "./address.ts"
 import { type Deployment, limitIn } from "./deployment.ts"
-import { isEmpty, membersOf, nameOf, textIn } from "./document.ts"
+import { isEmpty, member, membersOf, nameOf, textIn } from "./document.ts"
 import type { Target } from "./litellm-vendors.ts"
 import { factsOf } from "./model-facts.ts"
-import { parameterNotes } from "./parameter-notes.ts"
+import { MODEL_NOTE, parameterNotes } from "./parameter-notes.ts"
 import { knownModels, type ModelDraft, type ProviderDraft, wantedName } from "./provider-draft.ts"
 import type { Report } from "./report.ts"
 import type { YamlValue } from "./yaml-text.ts"
@@ -39,9 +40,13 @@ const writtenModel = Schema.encodeUnknownSync(StatedModel)
 const isYaml = (value: unknown): value is YamlValue => value !== null && value !== undefined
 
 /** Returns what is known of the model that `base_model` names, as a model of the file says it; undefined when nothing is. */
-const baseFacts = (target: Target, base: string): ReadonlyArray<readonly [string, YamlValue]> | undefined => {
+const baseFacts = (
+  target: Target,
+  base: string,
+  kind: ModelConfig["kind"],
+): ReadonlyArray<readonly [string, YamlValue]> | undefined => {
   const name = base.slice(base.lastIndexOf("/") + 1)
-  const known = allModels(target).find((model) => model.name === name)
+  const known = allModels(target).find((model) => model.name === name && model.kind === kind)
   if (known === undefined) return undefined
   return Object.entries(writtenModel(known)).flatMap(([field, value]) =>
     field === "name" || !isYaml(value) ? [] : [[field, value] as const],
@@ -60,7 +65,25 @@ const isSame = (one: YamlValue, other: YamlValue): boolean => JSON.stringify(one
 
 const isWildcard = ({ model }: Deployment): boolean => model.includes("*")
 
+/** Says why all models of a vendor cannot be served; undefined when they can, or when one is meant. */
+const wildcardFault = (deployment: Deployment): string | undefined => {
+  if (!isWildcard(deployment)) return undefined
+  const { param, prefix, vendor } = deployment
+  const stated = textIn(param("api_base") ?? param("base_url"))
+  const placed = stated === undefined ? undefined : placeAt(vendor.target, prefix, stated)
+  const isElsewhere = "kind" in vendor.target && stated !== undefined && !("kind" in (placed?.target ?? {}))
+  return isElsewhere || knownModels(vendor.target).length === 0
+    ? "its models are not known here: list them by name"
+    : undefined
+}
+
 const idOf = ({ keyVariable, target, url }: Account): string => JSON.stringify([target, url, keyVariable])
+
+/** Returns parameters that a model refuses, with those that it is known to refuse: a list of the file takes their place. */
+const withBuiltIn = (target: Target, name: string, stated: YamlValue): YamlValue => {
+  const known = allModels(target).find((model) => model.name === name)?.unsupported ?? []
+  return Array.isArray(stated) ? [...new Set([...known, ...stated])] : stated
+}
 
 /** Applies what a deployment says of its model. What an earlier one said of the same model holds. */
 const applyFacts = ({ deployment, provider }: Candidate, report: Report, today: string): void => {
@@ -75,7 +98,8 @@ const applyFacts = ({ deployment, provider }: Candidate, report: Report, today: 
     ...(textIn(mode) === "completion" && { note: "asked by chat completions" }),
   })
   if (isEmbedding && !draft.fields.has("kind")) draft.fields.set("kind", "embedding")
-  for (const { field, value, sources } of facts) {
+  for (const { field, sources, value: said } of facts) {
+    const value = field === "unsupported" ? withBuiltIn(provider.target, model, said) : said
     const stated = draft.fields.get(field)
     if (stated === undefined) draft.fields.set(field, value)
     for (const { place, to, note } of sources) {
@@ -93,7 +117,7 @@ const applyFacts = ({ deployment, provider }: Candidate, report: Report, today: 
     report.tell(base, "imported", { to: shown("known by its name") })
     return
   }
-  const known = baseFacts(provider.target, name)
+  const known = baseFacts(provider.target, name, isEmbedding ? "embedding" : "chat")
   if (known === undefined) {
     const note =
       "nothing is built in of this model: state context_window, max_output_tokens and price under the model"
@@ -135,29 +159,59 @@ const tellLimits = ({ deployment, provider }: Candidate, report: Report): void =
   }
 }
 
-const tellRest = ({ deployment, provider }: Candidate, report: Report): void => {
-  const { dropped, fields, model, param, vendor } = deployment
-  const to = () => `${provider.name}/${model}`
-  report.tell(param("model"), vendor.note === undefined ? "imported" : "approximated", {
-    to,
-    ...(vendor.note !== undefined && { note: vendor.note }),
+const ONE =
+  "one candidate with an earlier deployment of the same model, key and address: what they weigh and may be asked is added up"
+
+/** Says of the model itself what became of it; `isSecond` where the route has it already. */
+const tellModel = ({ deployment, provider }: Candidate, isSecond: boolean, report: Report): void => {
+  const { model, param, vendor } = deployment
+  const note = isSecond ? ONE : "preset" in provider.target ? vendor.note : undefined
+  report.tell(param("model"), note === undefined ? "imported" : "approximated", {
+    to: () => `${provider.name}/${model}`,
+    ...(note !== undefined && { note }),
   })
-  report.tell(param("custom_llm_provider"), "imported", { to: () => `provider ${provider.name}` })
-  report.tell(param("litellm_credential_name"), "imported", { to: () => `provider ${provider.name}` })
-  const isDropped = new Set(dropped.map(({ place }) => place.path.join("\n")))
+}
+
+const tellDropped = ({ deployment, provider }: Candidate, report: Report): void => {
+  const { dropped, dropsAny, model, param } = deployment
+  const known = new Set(dropped.map(({ place }) => place.path.join("\n")))
   const stated = param("additional_drop_params")
   for (const place of stated === undefined ? [] : membersOf(stated)) {
-    if (isDropped.has(place.path.join("\n"))) {
-      report.tell(place, "imported", { to: () => `${to()}: unsupported, and parameters of its routes: drop` })
+    if (known.has(place.path.join("\n"))) {
+      report.tell(place, "imported", {
+        to: () => `${provider.name}/${model}: unsupported, and parameters of its routes: drop`,
+      })
     } else {
       const note = "never dropped, since the client's program goes by it, or no parameter of chat completions"
       report.tell(place, "unsupported", { note })
     }
   }
+  const note = dropsAny
+    ? "of parameters that a model may refuse and an answer can do without, for all candidates of the route"
+    : "what a candidate does not take excludes it"
+  report.tell(param("drop_params"), dropsAny ? "approximated" : "imported", { note })
+}
+
+const tellRest = ({ deployment, provider }: Candidate, report: Report): void => {
+  const { fields, hasCredential, param } = deployment
+  const to = () => `provider ${provider.name}`
+  report.tell(param("custom_llm_provider"), "imported", { to })
+  if (hasCredential) report.tell(param("litellm_credential_name"), "imported", { to })
+  else {
+    const note = "credential_list has none of this name: the provider's usual variable is read"
+    report.tell(param("litellm_credential_name"), "unsupported", { note })
+  }
   for (const place of fields) {
-    const note = parameterNotes.get(nameOf(place))
-    if (isEmpty(place) && note !== undefined) report.tell(place, "imported", { note: "says nothing" })
-    else if (note !== undefined) report.tell(place, "unsupported", { note })
+    const name = nameOf(place)
+    const isInfo = place.path.includes("model_info")
+    const note = isInfo && name === "max_tokens" ? MODEL_NOTE : parameterNotes.get(name)
+    if (note === undefined) continue
+    if (isEmpty(place)) report.tell(place, "imported", { note: "says nothing" })
+    else report.tell(place, "unsupported", { note })
+  }
+  for (const name of ["rpm", "tpm"]) {
+    const note = "it stands beside litellm_params, where LiteLLM does not read it: state it in limits.models"
+    report.tell(member(deployment.place, name), "unsupported", { note })
   }
 }
 
@@ -169,16 +223,10 @@ export const candidatesFrom = (
 ): { readonly candidates: ReadonlyArray<Candidate>; readonly providers: ReadonlyArray<ProviderDraft> } => {
   const { report } = context
   const placed = deployments.flatMap((deployment) => {
-    const account = accountOf(deployment, context)
-    const hasNone = "its vendor's models are not known here: list them by name"
-    const fault =
-      typeof account === "string"
-        ? account
-        : isWildcard(deployment) && knownModels(account.target).length === 0
-          ? hasNone
-          : undefined
-    if (typeof account !== "string" && fault === undefined) return [{ account, deployment }]
-    report.tell(deployment.place, "unsupported", { note: `the deployment was left out: ${fault}` })
+    const fault = wildcardFault(deployment)
+    const account = fault ?? accountOf(deployment, context)
+    if (typeof account !== "string") return [{ account, deployment }]
+    report.tell(deployment.place, "unsupported", { note: `the deployment was left out: ${account}` })
     return []
   })
   const open = new Set(
@@ -198,7 +246,7 @@ export const candidatesFrom = (
       reportsCost: deployment.vendor.reportsCost === true,
       models: new Map(),
       hasWildcard: wildcard || (!isListed && open.has(idOf(account))),
-      wanted: wantedName(account.target, account.url),
+      wanted: wantedName(account.target, account.url, deployment.prefix),
       name: "",
     }
     providers.set(id, provider)
@@ -212,7 +260,16 @@ export const candidatesFrom = (
     applyLimits(candidate, report)
   }
   for (const candidate of listed) tellLimits(candidate, report)
-  for (const candidate of candidates) tellRest(candidate, report)
+  const seen = new Map<ProviderDraft, Set<string>>()
+  for (const candidate of candidates) {
+    const { deployment, provider } = candidate
+    const here = seen.get(provider) ?? new Set()
+    const id = JSON.stringify([deployment.group, deployment.model])
+    if (!isWildcard(deployment)) tellModel(candidate, here.has(id), report)
+    seen.set(provider, here.add(id))
+    tellDropped(candidate, report)
+    tellRest(candidate, report)
+  }
   return { candidates, providers: [...providers.values()] }
 }
 

@@ -40,6 +40,8 @@ export interface Deployment {
   /** Parameters that the gateway is to leave out. */
   readonly dropped: ReadonlyArray<{ readonly place: Place; readonly parameter: string }>
   readonly dropsAny: boolean
+  /** Whether the credential that it names is there. */
+  readonly hasCredential: boolean
 }
 
 /** Why nothing was made of an entry, for each of its fields. */
@@ -154,6 +156,7 @@ export const readDeployment = (
     fields: [...membersOf(params), ...(infos === undefined ? [] : membersOf(infos))],
     dropped: droppedBy(param),
     dropsAny: truthIn(param("drop_params")) === true,
+    hasCredential: credential !== undefined,
   }
 }
 
@@ -165,5 +168,5 @@ const bareBedrock = (model: string): string => {
 /** Returns what a field says as a limit, a whole number from 1 on; undefined for anything else. */
 export const limitIn = (place: Place | undefined, maximum: number): number | undefined => {
   const limit = numberIn(place)
-  return limit !== undefined && limit >= 1 && limit <= maximum ? Math.floor(limit) : undefined
+  return limit !== undefined && Number.isInteger(limit) && limit >= 1 && limit <= maximum ? limit : undefined
 }

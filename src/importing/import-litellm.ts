@@ -199,9 +199,10 @@ export const importLitellm = (text: string, today: string): Result.Result<Import
   const stated = { providers: listOf(providers) }
   const first = check(yamlText(stated), variables.list())
   if (Result.isFailure(first)) return Result.fail(faulty(first.failure))
-  const { names, routes } = allRoutes(root, groupsOf(candidates), {
+  const served = servedBy(first.success)
+  const { names, routes } = allRoutes(root, groupsOf(candidates, served), {
     report,
-    served: servedBy(first.success),
+    served,
     routingStrategy: settings.routingStrategy,
     dropsParameters: settings.dropsParameters,
   })

@@ -15,7 +15,8 @@ const BREAKERS = "health is learned from answers, and a provider that fails is l
 const HEADERS = "no headers of one's own are sent to providers"
 const TESTS = "for trying things out there is the kind simulated"
 const STORES = "buckets, batches and files are not used"
-const MODEL =
+/** Of all that says more of a model than there is room for. */
+export const MODEL_NOTE =
   "of a model the file knows kind, context_window, max_output_tokens, inputs, unsupported and price"
 const PROMPTS = "prompts are the clients': there is no store of them"
 
@@ -80,12 +81,18 @@ export const parameterNotes: ReadonlyMap<string, string> = new Map([
   ...all("there are no vector stores: let clients search", "vector_store_ids"),
   ...all("a provider and its model have the name provider/model, and no other id", "id model_id"),
   ...all("keys name what they may ask for: llm-gateway keys create --models", "access_groups team_id"),
-  ...all(MODEL, "description version metadata litellm_provider supported_environments supported_endpoints"),
-  ...all(MODEL, "supports_web_search supports_computer_use supports_audio_output supports_system_messages"),
   ...all(
-    MODEL,
+    MODEL_NOTE,
+    "description version metadata litellm_provider supported_environments supported_endpoints",
+  ),
+  ...all(
+    MODEL_NOTE,
+    "supports_web_search supports_computer_use supports_audio_output supports_system_messages",
+  ),
+  ...all(
+    MODEL_NOTE,
     "supports_prompt_caching supports_native_streaming supports_url_context supports_assistant_prefill",
   ),
-  ...all(MODEL, "supports_embedding_image_input my_custom_key custom_tokenizer web_search_billing_unit"),
-  ...all(MODEL, "created_at created_by updated_at updated_by max_tokens"),
+  ...all(MODEL_NOTE, "supports_embedding_image_input my_custom_key custom_tokenizer web_search_billing_unit"),
+  ...all(MODEL_NOTE, "created_at created_by updated_at updated_by"),
 ])

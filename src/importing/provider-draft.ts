@@ -42,9 +42,10 @@ export const usualVariable = (target: Target): string | undefined => {
 }
 
 /** Returns a name for a provider: its vendor's, or that of its host. */
-export const wantedName = (target: Target, url: string | undefined): string => {
+export const wantedName = (target: Target, url: string | undefined, prefix: string): string => {
   if ("kind" in target) return target.kind
   if ("preset" in target) return target.preset
+  if (target.compatible !== undefined && target.compatible === url) return slugOf(prefix)
   const { hostname, port } = new URL(url ?? "http://unnamed")
   return slugOf(`${hostname.replace(/^(api|www)\./, "").replace(/\.(com|ai|io|net|org)$/, "")}-${port}`)
 }

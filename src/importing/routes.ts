@@ -26,6 +26,8 @@ export interface RouteContext {
 export interface Group {
   readonly name: string
   readonly candidates: ReadonlyArray<Candidate>
+  /** Those of another kind than the first, which a route cannot have. */
+  readonly strangers: ReadonlyArray<Candidate>
   /** Names of its candidates, each once, in the order in which they are asked. */
   readonly refs: ReadonlyArray<string>
   /** The name of the route. */
@@ -74,17 +76,31 @@ export const isOrdered = (candidates: ReadonlyArray<Candidate>): boolean =>
   new Set(candidates.map(orderOf)).size > 1
 
 /** Puts deployments together by name. Names that may stand as they are get their own route first. */
-export const groupsOf = (candidates: ReadonlyArray<Candidate>): ReadonlyArray<Group> => {
+export const groupsOf = (
+  candidates: ReadonlyArray<Candidate>,
+  served: ReadonlyMap<string, Served>,
+): ReadonlyArray<Group> => {
   const byName = Map.groupBy(
     candidates.filter(({ deployment }) => !deployment.model.includes("*")),
     ({ deployment }) => deployment.group,
   )
   const taken = new Set([...byName.keys()].filter(isRouteName))
-  return [...byName].map(([name, group]) => {
+  return [...byName].map(([name, all]) => {
+    const kindOf = (candidate: Candidate) => served.get(refOf(candidate))?.kind
+    const kind = all[0] && kindOf(all[0])
+    const group = all.filter((candidate) => kindOf(candidate) === kind)
+    const strangers = all.filter((candidate) => kindOf(candidate) !== kind)
     const refs = [...new Set(inOrder(group).map(refOf))]
     const route = isRouteName(name) ? name : routeName(name, taken)
     taken.add(route)
-    return { name, candidates: group, refs, route, isDirect: refs.length === 1 && refs[0] === name }
+    return {
+      name,
+      candidates: group,
+      strangers,
+      refs,
+      route,
+      isDirect: refs.length === 1 && refs[0] === name,
+    }
   })
 }
 
@@ -128,7 +144,8 @@ const DROPPED = [
   "reasoning_effort",
 ] as const
 
-const parametersOf = (group: Group, { dropsParameters }: RouteContext): YamlMapping | undefined => {
+const parametersOf = (group: Group, { dropsParameters, served }: RouteContext): YamlMapping | undefined => {
+  if (served.get(group.refs[0] ?? "")?.kind === "embedding") return undefined
   const own = group.candidates.flatMap(({ deployment }) => [
     ...deployment.dropped.map(({ parameter }) => parameter),
     ...(deployment.dropsAny ? DROPPED : []),
@@ -172,7 +189,12 @@ export const statedRoute = (
 
 /** Says of a group's names, weights and orders what became of them. */
 export const tellGroup = (group: Group, { report }: RouteContext): void => {
-  const { candidates, isDirect, name, refs, route } = group
+  const { candidates, isDirect, name, refs, route, strangers } = group
+  for (const { deployment } of strangers) {
+    const note =
+      "a route has models of one kind, chat or embedding: this one is reached as provider/model alone"
+    report.tell(member(deployment.place, "model_name"), "unsupported", { note })
+  }
   const ordered = isOrdered(candidates)
   for (const { deployment } of candidates) {
     const place = member(deployment.place, "model_name")

@@ -20,9 +20,11 @@ const text = (value: string): string =>
         char.length > 1 ? char : `\\u${char.charCodeAt(0).toString(16).padStart(4, "0")}`,
       )
 
-/** A number without an exponent, which some versions of YAML take for a text. */
-const number = (value: number): string =>
-  String(value).includes("e") && Math.abs(value) < 1 ? value.toFixed(12).replace(/0+$/, "") : String(value)
+/** A number, where it can be without an exponent, which some versions of YAML take for a text. */
+const number = (value: number): string => {
+  const decimals = value.toFixed(12).replace(/\.?0+$/, "")
+  return String(value).includes("e-") && Number(decimals) === value ? decimals : String(value)
+}
 
 const scalar = (value: string | number | boolean): string =>
   typeof value === "string" ? text(value) : typeof value === "number" ? number(value) : String(value)
@@ -31,7 +33,7 @@ const isScalar = (value: YamlValue): value is string | number | boolean => typeo
 
 const isList = (value: YamlValue): value is ReadonlyArray<YamlValue> => Array.isArray(value)
 
-const LINE = 160
+const LINE = 180
 
 /** Returns a value in one line; undefined where it is better read in several. */
 const inline = (value: YamlValue, room: number): string | undefined => {
