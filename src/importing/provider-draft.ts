@@ -53,13 +53,19 @@ export const wantedName = (target: Target, url: string | undefined, prefix: stri
 /** Gives each provider a name of its own: to the first who wants it, one that clients know before all others. */
 export const nameProviders = (drafts: ReadonlyArray<ProviderDraft>): void => {
   const taken = new Set<string>()
+  const counts = new Map<string, number>()
   const inTurn = [
     ...drafts.filter((draft) => draft.hasWildcard),
     ...drafts.filter((draft) => !draft.hasWildcard),
   ]
   for (const draft of inTurn) {
     draft.name = draft.wanted
-    for (let next = 2; taken.has(draft.name); next += 1) draft.name = `${draft.wanted}-${next}`
+    let count = counts.get(draft.wanted) ?? 1
+    while (taken.has(draft.name)) {
+      count += 1
+      draft.name = `${draft.wanted}-${count}`
+    }
+    counts.set(draft.wanted, count)
     taken.add(draft.name)
   }
 }

@@ -36,13 +36,17 @@ export const makeVariables = (root: Place): Variables => {
   )
   const notes = new Map<string, string>()
   const byOrigin = new Map<string, string>()
+  const counts = new Map<string, number>()
   const take = (origin: string, wanted: string, note: string): string => {
     const known = byOrigin.get(origin)
     if (known !== undefined) return known
     let name = wanted
-    for (let next = 2; notes.has(name) || (named.has(name) && origin !== `variable ${name}`); next += 1) {
-      name = `${wanted}_${next}`
+    let count = counts.get(wanted) ?? 1
+    while (notes.has(name) || (named.has(name) && origin !== `variable ${name}`)) {
+      count += 1
+      name = `${wanted}_${count}`
     }
+    counts.set(wanted, count)
     byOrigin.set(origin, name)
     notes.set(name, note)
     return name
