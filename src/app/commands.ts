@@ -6,6 +6,7 @@ import { budgets } from "../cli/budgets.ts"
 import { config } from "../cli/config.ts"
 import { costs } from "../cli/costs.ts"
 import { doctor } from "../cli/doctor.ts"
+import { importCommand } from "../cli/import.ts"
 import { keys } from "../cli/keys.ts"
 import { loadTest } from "../cli/load-test.ts"
 import { migrate } from "../cli/migrate.ts"
@@ -61,6 +62,7 @@ export const commands = root.pipe(
     doctor,
     loadTest,
     config,
+    importCommand,
   ]),
   Command.provide(({ dataDir }) => layerFlags(dataDir)),
 )
