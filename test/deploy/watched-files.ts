@@ -38,7 +38,7 @@ const Rules = Schema.Struct({
   ),
 })
 
-export const dashboard = Schema.decodeUnknownSync(Schema.fromJsonString(Dashboard))(
+export const dashboard = Schema.decodeSync(Schema.fromJsonString(Dashboard))(
   readFileSync("deploy/grafana/llm-gateway.json", "utf8"),
 )
 export const alerts = Schema.decodeUnknownSync(Rules)(
