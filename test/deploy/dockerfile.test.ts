@@ -26,7 +26,7 @@ const command = (text: string): ReadonlyArray<string> => {
 
 /** The source of what `npm run build` puts into the image. */
 const sourceOf = (path: string | undefined) =>
-  path?.replace(/^\/app\/dist\//, "src/").replace(/\.js$/, ".ts") ?? ""
+  path?.replace(/^\/app\/dist\//, "").replace(/\.js$/, ".ts") ?? ""
 
 describe("deploy/Dockerfile", () => {
   it("has the Node that is tested and the version of the package", () => {
@@ -45,6 +45,20 @@ describe("deploy/Dockerfile", () => {
       manifest.scripts.start,
       `node ${args.join(" ")} --import ./scripts/compile-cache.mjs src/main.ts`,
     )
+  })
+
+  it("runs only scripts of the package that there are, and none of other packages", () => {
+    const scripts = [...dockerfile.matchAll(/npm run (\S+)/g)].map(([, name = ""]) => name)
+    assert.deepStrictEqual(scripts, ["build"])
+    for (const name of scripts) assert.property(manifest.scripts, name)
+    for (const [installing] of dockerfile.matchAll(/npm ci [^&\n]*/g))
+      assert.include(installing, "--ignore-scripts")
+  })
+
+  it("has the commands by the name that the package gives them", () => {
+    const [[name, file] = []] = Object.entries<string>(manifest.bin)
+    assert.include(dockerfile, `ln -s /app/${file} /out/usr/local/bin/${name}`)
+    assert.include(dockerfile, `chmod 755 /out/app/${file}`)
   })
 
   it("looks after its health with a file that is there, by a command without a shell", () => {

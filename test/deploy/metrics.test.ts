@@ -149,8 +149,13 @@ describe("metrics that deploy/ names", () => {
     )
   })
 
-  it("are called so in the documentation and in all of deploy/", () => {
-    const files = globSync(["docs/*.md", "README.md", "deploy/**/*.{yaml,json,md,txt,tpl}"])
+  it("are called so in the documentation, in all of deploy/ and where workers are added up", () => {
+    const files = globSync([
+      "docs/*.md",
+      "README.md",
+      "src/observability/sum-metrics.ts",
+      "deploy/**/*.{yaml,json,md,txt,tpl}",
+    ])
     const names = new Set(
       [...catalog.keys()].flatMap((name) => [name, name.replace(/_(bucket|count|sum)$/, "")]),
     )
