@@ -178,6 +178,19 @@ describe.skipIf(helm === undefined)("helm", () => {
     )
   })
 
+  it("leads operators to the port that the gateway has for them", () => {
+    const all = objects("minimal")
+    const [port] = one(all, "Service", "r-llm-gateway-admin").spec.ports
+    const [gateway] = one(all, "Deployment").spec.template.spec.containers
+    const value = (setting: string) =>
+      gateway.env.find(({ name }: { name: string }) => name === setting).value
+    const number = (named: string) =>
+      gateway.ports.find(({ name }: { name: string }) => name === named).containerPort
+    assert.strictEqual(port.targetPort, "admin")
+    assert.strictEqual(String(number("admin")), value("ADMIN_PORT"))
+    assert.strictEqual(String(number("http")), value("PORT"))
+  })
+
   it.each(files)("selects gateways and nothing else, with %s", (file) => {
     const all = objects(file.replace(".yaml", ""))
     const labels = (all.find(({ kind }) => kind === "Deployment" || kind === "StatefulSet") as Rendered).spec
