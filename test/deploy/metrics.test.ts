@@ -72,7 +72,7 @@ afterAll(async () => {
   await Promise.all(upstreams?.map((upstream) => upstream.stop()) ?? [])
 })
 
-/** What a gateway shows only when it was in trouble, was killed, drops old days, or hedges. */
+/** What a gateway shows only when it was in trouble or killed, drops old days, hedges, or sends telemetry. */
 const RARE = [
   "gateway_budget_alerts_total",
   "gateway_hedges_started_total",
@@ -84,6 +84,7 @@ const RARE = [
   "gateway_ledger_torn_bytes_total",
   "gateway_ledger_write_failures_total",
   "gateway_shed_total",
+  "gateway_telemetry_exports_total",
 ]
 
 describe("metrics that deploy/ names", () => {
