@@ -37,7 +37,9 @@ const linkFault = (page: string, link: string): boolean => {
 /** `src/http/Server.ts`, `http/Server.ts`, `Server.ts`, `test/http/outage` (of `outage.test.ts`), `test/http/`. */
 const pathFault = (page: string, text: string): boolean => {
   if (/^[\w-]+\.m?ts$/.test(text)) return !basenames.has(text)
-  const isPath = /^(src|test|bench|scripts|docs|migrations|examples|\.github|\.ci)\/[\w./-]*$/.test(text)
+  const isPath = /^(src|test|bench|scripts|docs|migrations|examples|deploy|\.github|\.ci)\/[\w./-]*$/.test(
+    text,
+  )
   if (!isPath && !/^[\w.-]+(\/[\w.-]+)+\.(m?ts|md)$/.test(text)) return false
   return ![root, join(root, "src"), dirname(page)].some((base) =>
     ["", ".ts", ".test.ts"].some((ending) => existsSync(join(base, `${text}${ending}`))),

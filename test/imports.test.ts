@@ -103,8 +103,8 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   ],
 }
 
-/** The two front doors: of the service, and of the commands. */
-const FRONT = ["cli.ts", "main.ts"]
+/** The front doors: of the service, of the commands, and of what watches a container. */
+const FRONT = ["cli.ts", "health.ts", "main.ts"]
 
 const files = readdirSync("src", { recursive: true, encoding: "utf8" }).filter((file) => file.endsWith(".ts"))
 const roomOf = (file: string): string => (file.includes("/") ? (file.split("/")[0] ?? "") : "front")

@@ -59,6 +59,7 @@ const examples: Readonly<Record<string, Example>> = {
   },
   "POST /admin/budgets/:id/reset": { action: "budget.reset", subject: () => newBudget() },
   "DELETE /admin/budgets/:id": { action: "budget.delete", subject: () => newBudget() },
+  "POST /admin/config/reload": { action: "config.reload" },
   "POST /admin/providers/:name/reset": { action: "provider.reset", subject: async () => "sim-swift" },
 }
 
