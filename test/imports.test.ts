@@ -84,6 +84,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
     "doctor",
   ],
   app: [
+    "domain",
     "platform",
     "config",
     "database",

@@ -42,6 +42,7 @@ import { Statistics } from "../routing/Statistics.ts"
 import { layerLiveInference } from "./live-inference.ts"
 import { processPolicy } from "./process-policy.ts"
 import { followReloadTriggers } from "./reload-triggers.ts"
+import { layerTripReports } from "./trip-reports.ts"
 import { welcome } from "./welcome.ts"
 import { supervise } from "./workers/supervise.ts"
 
@@ -87,9 +88,16 @@ const requestServices = Layer.mergeAll(
   Idempotency.layer.pipe(Layer.provide(claimPool)),
 )
 
+/** News of trips: one connection listens, the other tells. */
+const newsPool = Database.layerPool({
+  applicationName: "llm-gateway news",
+  maxConnections: 2,
+  statementTimeoutMs: 2_000,
+})
+
 /** What is learned of providers and of requests, whatever the configuration. */
 const learned = Layer.mergeAll(
-  Breakers.layer,
+  Breakers.layer.pipe(Layer.provide(layerTripReports), Layer.provide(newsPool)),
   Statistics.layer,
   RoutingMemory.layer,
   RetryBudget.layer,

@@ -1,9 +1,10 @@
-import { type Cause, Context, Effect, Exit, Layer } from "effect"
+import { type Cause, Clock, Context, Effect, Exit, Layer } from "effect"
 import type { ProviderError } from "../domain/ProviderError.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type CallForecast, CandidateHealth } from "./CandidateHealth.ts"
 import { OperatorRest } from "./OperatorRest.ts"
+import { TripReports } from "./TripReports.ts"
 
 /**
  * Tells which candidates are better left alone. It is a preference, not a wall: `run` always calls. A caller that
@@ -25,19 +26,32 @@ export class Breakers extends Context.Service<
     readonly healthOf: (key: string) => CandidateHealth
   }
 >()("gateway/routing/Breakers") {
-  static readonly layer = Layer.sync(Breakers, () => make())
+  static readonly layer = Layer.effect(
+    Breakers,
+    Effect.suspend(() => make()),
+  )
 }
 
-const make = () => {
+/** Candidates of which others are heard: those of any configuration, and not whatever somebody says. */
+const MAX_HEARD = 10_000
+
+const make = Effect.fnUntraced(function* () {
+  const { listen, tell } = yield* TripReports
+  const clock = yield* Clock.Clock
   const healths = new Map<string, CandidateHealth>()
   const accounts = new Map<string, OperatorRest>()
 
   const makeHealth = (key: string) => {
     const provider = key.slice(0, key.indexOf("/"))
-    return new CandidateHealth(getOrInsert(accounts, provider, () => new OperatorRest()))
+    const account = getOrInsert(accounts, provider, () => new OperatorRest())
+    return new CandidateHealth(account, (news) => tell(key, news))
   }
 
   const healthOf = (key: string): CandidateHealth => getOrInsert(healths, key, makeHealth)
+
+  yield* listen((key, news) => {
+    if (healths.has(key) || healths.size < MAX_HEARD) healthOf(key).hear(monotonicMsUnsafe(clock), news)
+  })
 
   return Breakers.of({
     run: (key, forecast, attempt) =>
@@ -56,7 +70,7 @@ const make = () => {
       }),
     healthOf,
   })
-}
+})
 
 /** A defect is our own bug and says nothing about the provider. */
 const providerError = (cause: Cause.Cause<ProviderError>): ProviderError | undefined => {

@@ -32,6 +32,16 @@ export interface Trouble {
   readonly why: ProviderErrorKind | "limit_used_up" | "silent" | "calls_in_flight" | null
 }
 
+/** A trip, as other processes that ask the candidate hear of it. Times are durations: no two clocks agree. */
+export interface TripNews {
+  readonly trip: "circuit" | "cooldown"
+  /** Until it is over or probed. */
+  readonly forMs: number
+  /** Since the first call began that failed. */
+  readonly failingForMs: number
+  readonly why: ProviderErrorKind
+}
+
 /** One call under way. */
 interface Call {
   readonly forecast: CallForecast
@@ -64,6 +74,8 @@ const OPENING_PER_FAILURE = 20
 /** The first wait for a limit that does not say when it ends is half or twice this. */
 const FIRST_LIMIT_MS = 1_000
 const SHORTEST_LIMIT_MS = 100
+/** Others are not told of less. */
+const LEAST_TOLD_MS = 500
 /** Less is over before the next request. */
 const SHORTEST_REST_MS = 100
 /** Answers after a trip with which a candidate is as good as before it. */
@@ -88,6 +100,12 @@ export class CandidateHealth {
   #failures = 0
   #failuresToTrip = CONSECUTIVE_FAILURES
   #doubtedFromMs = 0
+  /** When the first call of those in a row began. */
+  #failingSinceMs = 0
+  /** The latest beginning of a call that was answered. */
+  #answeredStartMs = Number.NEGATIVE_INFINITY
+  /** Of a trip that others told of: an answer to a call that began since speaks against it. */
+  #heardFromMs = Number.POSITIVE_INFINITY
   /** How long the latest failure took, and the first call under way that began since failures did. */
   #failureMs = 0
   #survivor: Call | undefined
@@ -131,8 +149,12 @@ export class CandidateHealth {
   #why: ProviderErrorKind | null = null
   #askedAtMs = Number.NEGATIVE_INFINITY
 
-  constructor(account = new OperatorRest()) {
+  readonly #tell: (news: TripNews) => void
+
+  /** `tell` hears of each trip that begins here. */
+  constructor(account = new OperatorRest(), tell: (news: TripNews) => void = () => {}) {
     this.#account = account
+    this.#tell = tell
     this.#rest = new OperatorRest(account)
   }
 
@@ -177,6 +199,8 @@ export class CandidateHealth {
     if (call.startedMs > this.#restToldMs) this.#restsUntilMs = Number.NEGATIVE_INFINITY
     this.#rest.answered(call, nowMs)
     this.#account.answered(call, nowMs)
+    this.#answeredStartMs = Math.max(this.#answeredStartMs, call.startedMs)
+    if (call.startedMs >= this.#heardFromMs) this.#endTrip()
     // A call already in flight when the trip began knows nothing newer.
     if (!isNews) return
     this.#failures = 0
@@ -188,10 +212,28 @@ export class CandidateHealth {
     this.#answering = true
     this.#answers += 1
     if (this.#answers < ANSWERS_TO_RECOVER) return
+    this.#endTrip()
+  }
+
+  #endTrip(): void {
     this.#trip = "none"
+    this.#heardFromMs = Number.POSITIVE_INFINITY
     this.#era += 1
     this.#probes = 0
     this.#recovered = true
+  }
+
+  /**
+   * Hears that the candidate failed elsewhere. What is known here comes first: a trip that lasts as long, and an answer to a
+   * call that began since it fails there, where the trouble may be with the teller.
+   */
+  hear(nowMs: number, { failingForMs, forMs, trip, why }: TripNews): void {
+    const sinceMs = nowMs - failingForMs
+    if (this.trippedForMs(nowMs) >= forMs || this.#answeredStartMs >= sinceMs) return
+    this.#why = why
+    this.#failures = 0
+    this.#begin(trip, nowMs + Math.min(forMs, MAX_COOLDOWN_MS))
+    this.#heardFromMs = sinceMs
   }
 
   failed(call: Call, nowMs: number, error: ProviderError): void {
@@ -210,7 +252,9 @@ export class CandidateHealth {
     if (error.kind === "rate_limited") {
       const unsaidMs = this.#limitedMs(isNews, call)
       this.#why = error.kind
+      const era = this.#era
       this.#coolDown(nowMs, nowMs + Math.min(error.retryAfterMs ?? unsaidMs, MAX_COOLDOWN_MS))
+      if (era !== this.#era) this.#tellOf(error.kind, nowMs, call.startedMs)
     } else if (isNews && lesson === "open") {
       const isOfAccount = concernsAccount(error)
       // Of an account that rests already a refusal says nothing of the model.
@@ -228,6 +272,7 @@ export class CandidateHealth {
     if (this.#trip === "none") {
       this.#failureShare += SHARE_WEIGHT * (1 - this.#failureShare)
     }
+    if (this.#failures === 0) this.#failingSinceMs = call.startedMs
     this.#failures += error.kind === "timeout" ? 2 : 1
     this.#doubtedFromMs = nowMs + FIRST_OPENING_MS
     this.#answers = 0
@@ -236,6 +281,14 @@ export class CandidateHealth {
     if (!trips) return
     this.#why = error.kind
     this.#open(nowMs, Math.min(error.retryAfterMs ?? 0, MAX_COOLDOWN_MS), nowMs - call.startedMs)
+    this.#tellOf(error.kind, nowMs, this.#failingSinceMs)
+  }
+
+  #tellOf(why: ProviderErrorKind, nowMs: number, sinceMs: number): void {
+    if (this.#trip === "none") return
+    const [forMs, failingForMs] = [this.#untilMs - nowMs, nowMs - sinceMs]
+    // Over before others could do much about it.
+    if (forMs >= LEAST_TOLD_MS) this.#tell({ trip: this.#trip, forMs, failingForMs, why })
   }
 
   /** Ends a call that says nothing of the candidate: its client left, or it met a bug of ours. */
@@ -425,6 +478,7 @@ export class CandidateHealth {
     if (this.#trip === "none") this.#letBy = 0
     this.#era += 1
     this.#survivor = undefined
+    this.#heardFromMs = Number.POSITIVE_INFINITY
     this.#trip = trip
     this.#untilMs = untilMs
     this.#answers = 0
