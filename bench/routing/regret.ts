@@ -26,7 +26,7 @@ const HELP = `Usage: npm run bench:routing -- [options]
   --requests N              Of each world (20000)
   --seeds N                 Runs of each world (2)
   --json FILE               Writes all numbers
-  --write                   Writes the table of docs/routing-bench.md, the one of README.md and docs/regret.svg
+  --write                   Writes the table of docs/routing-bench.md, the one of docs/routing.md and docs/regret.svg
 
 Regret: 0.6 x time + 0.4 x price of each request, both beside the least that it could take, over that of a clairvoyant
 who knows how each candidate is at each moment, but no draw of luck. Failed attempts count.
@@ -170,7 +170,7 @@ if (values.write) {
   const missed =
     faults.length === 0 ? "" : `\n\nNot reached:\n\n${faults.map((fault) => `- ${fault}`).join("\n")}`
   between("docs/routing-bench.md", `${full}\n\n${short}\n\n${note}${missed}`)
-  between("README.md", short)
+  between("docs/routing.md", short)
   const plotted: ReadonlyArray<Row> = policies.map((name) => ({ name, own: name === OWN, regrets: of(name) }))
   writeFileSync(join(root, "docs/regret.svg"), chart(plotted, note))
 }

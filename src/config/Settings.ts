@@ -50,7 +50,7 @@ const Workers = textThat(
 const ServiceName = matching("must be a line of at most 255 characters", /^[^\p{Cc}]{1,255}$/u)
 
 /**
- * Names, rules and defaults of the settings that the process has as they are. `.env.example` and the README repeat
+ * Names, rules and defaults of the settings that the process has as they are. `.env.example` and `docs/settings.md` repeat
  * them for people; a test compares the former.
  */
 const table = {
