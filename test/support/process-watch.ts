@@ -7,6 +7,17 @@ import { scaled } from "./slowness.ts"
 export const residentMb = (pid: number): number =>
   Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1]) / 1024
 
+/** Processes that it started and that run. */
+export const childrenOf = (pid: number): ReadonlyArray<number> => {
+  try {
+    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
+      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
+    )
+  } catch {
+    return []
+  }
+}
+
 export const openFiles = (pid: number): number => readdirSync(`/proc/${pid}/fd`).length
 
 /** The most files a process may open when it asks for it, as Node does at its start. */

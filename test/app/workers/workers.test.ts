@@ -1,4 +1,3 @@
-import { execFileSync } from "node:child_process"
 import { createServer } from "node:net"
 import { setTimeout } from "node:timers/promises"
 import { assert, describe, it } from "@effect/vitest"
@@ -6,7 +5,7 @@ import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../../support/Databases.ts"
 import { FakeUpstream } from "../../support/FakeUpstream.ts"
 import { ok } from "../../support/fake-upstream-behaviours.ts"
-import { eventually, metric } from "../../support/process-watch.ts"
+import { childrenOf, eventually, metric } from "../../support/process-watch.ts"
 import { Replica } from "../../support/Replica.ts"
 import { StreamClient } from "../../support/StreamClient.ts"
 import { endOf } from "../../support/StreamHistory.ts"
@@ -25,15 +24,6 @@ providers:
 routes: { auto: { candidates: [p/m] } }
 timeouts: { drain_ms: 8000 }
 `
-
-const childrenOf = (pid: number): ReadonlyArray<number> => {
-  const listed = execFileSync("ps", ["-e", "-o", "pid=,ppid=,args="], { encoding: "utf8" })
-  return listed
-    .split("\n")
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, parent, ...args]) => Number(parent) === pid && args.join(" ").includes("main.ts"))
-    .map(([child]) => Number(child))
-}
 
 const bodyOf = (prompt: string, stream = false) => JSON.stringify({ model: "auto", prompt, stream })
 
