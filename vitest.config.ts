@@ -17,8 +17,9 @@ export default defineConfig({
   test: {
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/global-setup.ts"],
-    // Most tests wait for processes, sockets and databases rather than compute.
-    maxWorkers: 6,
+    // Many tests wait for processes, sockets and databases rather than compute; with more of them at once, those that start
+    // several gateways leave the others too little of two cores to answer in time.
+    maxWorkers: 4,
     isolate: false,
     testTimeout: 120_000 * slowness,
     hookTimeout: 120_000 * slowness,

@@ -76,7 +76,7 @@ export class ProvidersApi extends HttpApiGroup.make("providers")
       OpenApi.annotations({
         summary: "Forget a provider's trouble",
         description:
-          "Ends circuits and cooldowns of all its models, in the replica that answers, and forgets how fast and how available they were.",
+          "Ends circuits and cooldowns of all its models, in the replica that answers and all of its workers, and forgets how fast and how available they were.",
       }),
     ),
   )

@@ -4,8 +4,12 @@ import { AdminApi } from "../api/GatewayApi.ts"
 import { Audit, type AuditUnavailable } from "../audit/Audit.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { Inference } from "../inference/Inference.ts"
+import { Siblings } from "../platform/Siblings.ts"
 import { auditError } from "./AuditApi.ts"
 import { answeringErrors } from "./error-response.ts"
+
+/** The other workers of the machine forget it too. */
+const RESET_TOPIC = "provider-reset"
 
 /** What operators do to providers as routing sees them. */
 export const ProvidersHandlers = HttpApiBuilder.group(
@@ -14,6 +18,10 @@ export const ProvidersHandlers = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const inference = yield* Inference
     const audit = yield* Audit
+    const siblings = yield* Siblings
+    yield* siblings.listen(RESET_TOPIC, (name) => {
+      if (typeof name === "string") inference.resetProvider(name)
+    })
 
     return handlers.handleAll({
       models: () => answeringErrors(Effect.map(inference.routedModels, (data) => ({ data }))),
@@ -25,7 +33,7 @@ export const ProvidersHandlers = HttpApiBuilder.group(
                 new GatewayError({ code: "provider_not_found", detail: "No provider has this name." }),
               )
             : Effect.succeed({ models })
-        })
+        }).pipe(Effect.tap(() => Effect.sync(() => siblings.tell(RESET_TOPIC, name))))
         return audit
           .change({ action: "provider.reset", subject: name }, reset)
           .pipe(

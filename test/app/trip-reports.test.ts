@@ -3,17 +3,14 @@ import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure } from "../support/fake-upstream-behaviours.ts"
-import { eventually, metric } from "../support/process-watch.ts"
+import { childrenOf, eventually, metric } from "../support/process-watch.ts"
 import { Replica } from "../support/Replica.ts"
+import { StreamClient } from "../support/StreamClient.ts"
 import { scaled } from "../support/slowness.ts"
 
 const OPEN = 'gateway_breaker_open{provider="p0",model="m"}'
 
-describe("replicas on one PostgreSQL", { timeout: scaled(60_000) }, () => {
-  it("pay for an outage once: who was not hit knows of it within a second", async () => {
-    const upstreams = await Promise.all([FakeUpstream.start(), FakeUpstream.start()])
-    const [p0] = upstreams
-    const config = `
+const configOf = (upstreams: ReadonlyArray<FakeUpstream>) => `
 providers:
 ${upstreams
   .map(
@@ -27,6 +24,12 @@ ${upstreams
   .join("\n")}
 routes: { auto: { candidates: [p0/m, p1/m], strategy: priority } }
 `
+
+describe("replicas on one PostgreSQL", { timeout: scaled(60_000) }, () => {
+  it("pay for an outage once: who was not hit knows of it within a second", async () => {
+    const upstreams = await Promise.all([FakeUpstream.start(), FakeUpstream.start()])
+    const [p0] = upstreams
+    const config = configOf(upstreams)
     const databaseUrl = await Effect.runPromise(freshPostgresUrl).then(Redacted.value)
     const replicas = await Promise.all([
       Replica.start({ databaseUrl, config }),
@@ -45,7 +48,8 @@ routes: { auto: { candidates: [p0/m, p1/m], strategy: priority } }
       assert.deepStrictEqual(await ask(one), { provider: "p0", attempts: 1 })
       assert.deepStrictEqual(await ask(other), { provider: "p0", attempts: 1 })
 
-      p0.respond(failure("serverError"))
+      // Says for how long, so that no probe comes between on a slow machine.
+      p0.respond(failure("serverError", { "retry-after": "300" }))
       await eventually(async () => {
         assert.strictEqual((await ask(one)).provider, "p1")
         return (await metric(one.url, OPEN)) === 1
@@ -58,6 +62,50 @@ routes: { auto: { candidates: [p0/m, p1/m], strategy: priority } }
       assert.strictEqual(p0.count, calls)
     } finally {
       await Promise.all(replicas.map((replica) => replica.remove()))
+      await Promise.all(upstreams.map((upstream) => upstream.stop()))
+    }
+  })
+})
+
+describe("workers of one machine", { timeout: scaled(60_000) }, () => {
+  it("hear of each other's trips, and of an operator who ends them", async () => {
+    const upstreams = await Promise.all([FakeUpstream.start(), FakeUpstream.start()])
+    const [p0] = upstreams
+    const gateway = await Replica.start({
+      // An empty value is unset: the embedded database, which tells nobody of anything.
+      databaseUrl: "",
+      config: configOf(upstreams),
+      env: { WORKERS: "2" },
+    })
+    try {
+      await gateway.ready()
+      await eventually(() => childrenOf(gateway.pid).length === 2, 20_000)
+      const { key } = await gateway.createKey()
+      /** On a connection of its own, and so of the next worker in turn. */
+      const ask = async () => {
+        const body = { prompt: "hello" }
+        const client = new StreamClient({ url: gateway.url, path: "/infer", key, body })
+        await client.ended
+        assert.strictEqual(client.status, 200, client.text)
+        return (JSON.parse(client.text) as { attempts: number }).attempts
+      }
+      // Says for how long, so that no probe comes between on a slow machine.
+      p0.respond(failure("serverError", { "retry-after": "300" }))
+      // Whichever worker trips, the sum has the worst of them.
+      await eventually(async () => {
+        await ask()
+        return (await metric(gateway.url, OPEN)) === 1
+      }, 10_000)
+      const calls = p0.count
+      assert.deepStrictEqual([await ask(), await ask(), await ask(), await ask()], [1, 1, 1, 1])
+      assert.strictEqual(p0.count, calls)
+
+      const reset = await gateway.admin("/admin/providers/p0/reset", { method: "POST" })
+      assert.strictEqual(reset.status, 200)
+      await eventually(async () => (await metric(gateway.url, OPEN)) === 0, 1_000)
+    } finally {
+      await gateway.stop()
+      await gateway.remove()
       await Promise.all(upstreams.map((upstream) => upstream.stop()))
     }
   })

@@ -6,6 +6,7 @@ import { QUEUE_EMPTIES } from "../../http/Server.ts"
 import { sumCounts } from "../../observability/sum-metrics.ts"
 import type { HandoverFromWorker, HandoverToWorker } from "../../platform/handover.ts"
 import type { FromWorker, ToWorker } from "../../platform/Siblings.ts"
+import { OnTerminal } from "../welcome.ts"
 import { Acceptor } from "./Acceptor.ts"
 import { Relay } from "./Relay.ts"
 
@@ -46,6 +47,7 @@ const startWorkers = Effect.fnUntraced(function* (
   failed: Deferred.Deferred<never, WorkersFailed>,
 ): Effect.fn.Return<void, never, Scope.Scope> {
   const runSync = Effect.runSyncWith(yield* Effect.context<never>())
+  const onTerminal = yield* OnTerminal
   const workers = new Map<number, Worker>()
   const allGone = Deferred.makeUnsafe<void>()
   const timers = new Set<NodeJS.Timeout>()
@@ -132,7 +134,7 @@ const startWorkers = Effect.fnUntraced(function* (
   })
   yield* Effect.acquireRelease(
     Effect.sync(() => {
-      process.on("SIGHUP", reload)
+      if (!onTerminal) process.on("SIGHUP", reload)
       start()
     }),
     () =>
