@@ -48,8 +48,8 @@ describe("replicas on one PostgreSQL", { timeout: scaled(60_000) }, () => {
       assert.deepStrictEqual(await ask(one), { provider: "p0", attempts: 1 })
       assert.deepStrictEqual(await ask(other), { provider: "p0", attempts: 1 })
 
-      // Says for how long, so that no probe comes between on a slow machine.
-      p0.respond(failure("serverError", { "retry-after": "300" }))
+      // At once and for how long, so that neither needs many requests, nor a probe comes between on a slow machine.
+      p0.respond(failure("rateLimited", { "retry-after": "300" }))
       await eventually(async () => {
         assert.strictEqual((await ask(one)).provider, "p1")
         return (await metric(one.url, OPEN)) === 1
@@ -89,8 +89,8 @@ describe("workers of one machine", { timeout: scaled(60_000) }, () => {
         assert.strictEqual(client.status, 200, client.text)
         return (JSON.parse(client.text) as { attempts: number }).attempts
       }
-      // Says for how long, so that no probe comes between on a slow machine.
-      p0.respond(failure("serverError", { "retry-after": "300" }))
+      // At once and for how long, so that neither needs many requests, nor a probe comes between on a slow machine.
+      p0.respond(failure("rateLimited", { "retry-after": "300" }))
       // Whichever worker trips, the sum has the worst of them.
       await eventually(async () => {
         await ask()

@@ -137,7 +137,10 @@ describe("a client that reads too slowly", () => {
     const patient = await GatewayInProcess.start({
       databaseUrl: await Effect.runPromise(migratedPostgresUrl),
       // Long enough for every stream to fill what is between provider and client.
-      config: providersYaml([upstream], `timeouts: { stream_ms: ${Math.ceil(scaled(14_000))} }`),
+      config: providersYaml(
+        [upstream],
+        `timeouts: { stream_ms: ${scaled(14_000)}, client_stall_ms: ${scaled(42_000)} }`,
+      ),
     })
     const { key } = await patient.createKey()
     upstream.respond(endless(10_000))
