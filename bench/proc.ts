@@ -1,6 +1,7 @@
 /** A process seen through Linux's `/proc`: what it used, and what it holds. */
 import { existsSync, readdirSync, readFileSync } from "node:fs"
 import { setTimeout } from "node:timers/promises"
+import { childrenOf } from "../test/support/process-watch.ts"
 
 export const hasProc = existsSync("/proc/self/stat")
 
@@ -12,16 +13,6 @@ const statFields = (pid: number): ReadonlyArray<string> => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8")
     return stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-  } catch {
-    return []
-  }
-}
-
-const childrenOf = (pid: number): ReadonlyArray<number> => {
-  try {
-    return readdirSync(`/proc/${pid}/task`).flatMap((thread) =>
-      readFileSync(`/proc/${pid}/task/${thread}/children`, "utf8").split(" ").filter(Boolean).map(Number),
-    )
   } catch {
     return []
   }

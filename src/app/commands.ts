@@ -1,4 +1,3 @@
-import { Effect, Option } from "effect"
 import { Command, Flag } from "effect/cli"
 import { admin } from "../cli/admin.ts"
 import { audit } from "../cli/audit.ts"
@@ -12,7 +11,7 @@ import { loadTest } from "../cli/load-test.ts"
 import { migrate } from "../cli/migrate.ts"
 import { prices } from "../cli/prices.ts"
 import { providers } from "../cli/providers.ts"
-import { layerFlags, root } from "../cli/root.ts"
+import { root } from "../cli/root.ts"
 import { explain } from "../cli/route.ts"
 import { replay } from "../cli/route-replay.ts"
 import { teams } from "../cli/teams.ts"
@@ -34,9 +33,10 @@ const workers = Flag.String("workers").pipe(
   Flag.optional,
 )
 
-const serveCommand = Command.make("serve", { workers }, ({ workers }) =>
-  Option.isNone(workers) ? serve : Effect.provide(serve, layerSettings({ WORKERS: workers.value })),
-).pipe(Command.withDescription("Run the gateway; also what happens without a command"))
+const serveCommand = Command.make("serve", { workers }, () => serve).pipe(
+  Command.withDescription("Run the gateway; also what happens without a command"),
+  Command.provide(({ workers }) => layerSettings({ WORKERS: workers })),
+)
 
 /** Only what reads the ledger opens a database. */
 const route = Command.make("route").pipe(
@@ -64,5 +64,5 @@ export const commands = root.pipe(
     config,
     importCommand,
   ]),
-  Command.provide(({ dataDir }) => layerFlags(dataDir)),
+  Command.provide(({ dataDir }) => layerSettings({ DATA_DIR: dataDir })),
 )

@@ -30,7 +30,6 @@ const Report = Schema.Struct({
 const decode = Schema.decodeUnknownOption(Report)
 const decodeText = Schema.decodeUnknownOption(Schema.fromJsonString(Report))
 
-/** Each process that is told asks its own; one that is not there hears nothing. */
 type Hear = (key: string, news: TripNews) => void
 
 const make = Effect.gen(function* () {

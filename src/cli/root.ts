@@ -1,6 +1,4 @@
-import { Layer, Option } from "effect"
 import { Command, Flag } from "effect/cli"
-import { layerSettings } from "../config/environment.ts"
 
 /** The command line's root, with the flags that every command understands. */
 export const root = Command.make("llm-gateway").pipe(
@@ -16,7 +14,3 @@ export const root = Command.make("llm-gateway").pipe(
     ),
   }),
 )
-
-/** Settings of whatever command follows, as the root's flags have them. */
-export const layerFlags = (dataDir: Option.Option<string>): Layer.Layer<never> =>
-  Option.match(dataDir, { onNone: () => Layer.empty, onSome: (dir) => layerSettings({ DATA_DIR: dir }) })

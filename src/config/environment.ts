@@ -1,5 +1,5 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
-import { ConfigProvider, Effect, FileSystem, Layer } from "effect"
+import { ConfigProvider, Effect, FileSystem, Layer, type Option, Record } from "effect"
 import { SettingsError } from "./SettingsError.ts"
 
 /**
@@ -61,10 +61,12 @@ export const layerEnvironment: Layer.Layer<never, SettingsError> = ConfigProvide
   Layer.provide(NodeFileSystem.layer),
 )
 
-/** Says some settings in place of the environment, which has all others. */
-export const layerSettings = (settings: Readonly<Record<string, string>>): Layer.Layer<never> =>
+/** Says settings in place of the environment, which has all those that are none here. */
+export const layerSettings = (
+  settings: Readonly<Record<string, Option.Option<string>>>,
+): Layer.Layer<never> =>
   ConfigProvider.layer(
     Effect.map(ConfigProvider.ConfigProvider, (environment) =>
-      ConfigProvider.orElse(ConfigProvider.fromUnknown(settings), environment),
+      ConfigProvider.orElse(ConfigProvider.fromUnknown(Record.getSomes(settings)), environment),
     ),
   )

@@ -26,8 +26,8 @@ const makeMetrics = (everybodys: Effect.Effect<ReadonlyArray<unknown>>) => {
   let coming: Deferred.Deferred<Uint8Array> | undefined
 
   const render = Effect.map(everybodys, (texts): Uint8Array => {
-    const [own, ...others] = texts.filter((text) => typeof text === "string")
-    return Buffer.from(own === undefined || others.length === 0 ? (own ?? "") : sumMetrics([own, ...others]))
+    const [text = "", ...others] = texts.filter((text) => typeof text === "string")
+    return Buffer.from(others.length === 0 ? text : sumMetrics([text, ...others]))
   })
   const waitForBudget = Effect.suspend(() => {
     const nowMs = performance.now()

@@ -1,3 +1,5 @@
+import { all, CHECKS } from "./notes.ts"
+
 /** Why nothing stands for a field of LiteLLM's keys, and what to do instead. */
 
 const SECRET = "secrets are kept as hashes: the key gets a new one, which its owner has to be given"
@@ -8,11 +10,7 @@ const BY_MODEL =
 const ROUTES = "a key may ask all routes of the API, for the models of --models"
 const ROTATION = "keys are rotated by llm-gateway keys rotate"
 const PEOPLE = "keys belong to teams: budgets set --scope user bounds end users, whom requests name"
-const CHECKS = "the gateway does not judge content: put such a check before it, or behind it as a provider"
 const EACH = "what a route does, it does for all keys: see routes in docs/configuration.md"
-
-const all = (note: string, names: string): ReadonlyArray<readonly [string, string]> =>
-  names.split(" ").map((name) => [name, note] as const)
 
 export const keyNotes: ReadonlyMap<string, string> = new Map([
   ...all(SECRET, "token key key_name token_id api_key"),

@@ -1,3 +1,5 @@
+import { all, BUDGETS, CHECKS, TAGS } from "./notes.ts"
+
 /** Why nothing stands for a field of `litellm_params` or `model_info`, and what to do instead. */
 
 const CLIENTS = "the gateway adds no parameters to requests: let clients state it"
@@ -8,9 +10,6 @@ const GOOGLE =
   "Vertex AI is asked with an API key, which knows its project: make one and set the variable of the provider's key"
 const ENTRA =
   "there is no sign-in with Entra ID: set the variable of the provider's key to a key of the resource"
-const TAGS = "there is no routing by tags: a route's `when` goes by a header, a key or what the request uses"
-const BUDGETS = "budgets are of keys, teams, users, tags and the gateway: llm-gateway budgets set"
-const CHECKS = "the gateway does not judge content: put such a check before it, or behind it as a provider"
 const BREAKERS = "health is learned from answers, and a provider that fails is left alone by itself"
 const HEADERS = "no headers of one's own are sent to providers"
 const TESTS = "for trying things out there is the kind simulated"
@@ -19,9 +18,6 @@ const STORES = "buckets, batches and files are not used"
 export const MODEL_NOTE =
   "of a model the file knows kind, context_window, max_output_tokens, inputs, unsupported and price"
 const PROMPTS = "prompts are the clients': there is no store of them"
-
-const all = (note: string, names: string): ReadonlyArray<readonly [string, string]> =>
-  names.split(" ").map((name) => [name, note] as const)
 
 export const parameterNotes: ReadonlyMap<string, string> = new Map([
   ...all(TIMEOUTS, "timeout stream_timeout request_timeout"),

@@ -1,3 +1,5 @@
+import { all, BUDGETS, CHECKS, TAGS } from "./notes.ts"
+
 /** Why nothing of the file stands for LiteLLM's settings, and what to do instead. */
 
 const BREAKERS =
@@ -9,13 +11,10 @@ const CALLBACKS =
   "nothing is sent to such services: every request is in the ledger (GET /analytics), traces go to OTEL_EXPORTER_OTLP_ENDPOINT"
 const KEYS = "what a key may have is said when it is made: llm-gateway keys create --help"
 const TEAMS = "what a team may have is said when it is made: llm-gateway teams create --help"
-const BUDGETS = "budgets are of keys, teams, users, tags and the gateway: llm-gateway budgets set"
-const CHECKS = "the gateway does not judge content: put such a check before it, or behind it as a provider"
 const MCP = "there are no MCP servers in the gateway: let clients connect to them"
 const SIGN_IN =
   "operators have tokens (llm-gateway admin token) and clients API keys: put a sign-in before it"
 const CLIENTS = "requests go to providers as clients make them"
-const TAGS = "there is no routing by tags: a route's `when` goes by a header, a key or what the request uses"
 const DATABASE = "the gateway has a database of its own, or embedded: DATABASE_URL"
 const SECRETS = "keys come from the environment, into which a manager of secrets can put them"
 const ALERTS = "budgets alert by --alerts and ALERT_WEBHOOK_URL, all else by GET /metrics"
@@ -24,9 +23,6 @@ const LEDGER = "every request is in the ledger: RETENTION_DAYS says for how long
 const PASS = "there are no routes that pass a vendor's own API through"
 const HEADERS = "headers of clients are not passed on to providers"
 const METRICS = "GET /metrics has the metrics that it has: METRICS=off turns it off"
-
-const all = (note: string, names: string): ReadonlyArray<readonly [string, string]> =>
-  names.split(" ").map((name) => [name, note] as const)
 
 /** By name, since LiteLLM takes several of them in more than one section. */
 export const settingNotes: ReadonlyMap<string, string> = new Map([

@@ -8,21 +8,14 @@ import { ProviderError } from "../domain/ProviderError.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
-import { measureCall } from "../observability/gen-ai-metrics.ts"
-import {
-  predictedCostRatio,
-  predictedTimeRatio,
-  type Update,
-  updater,
-  upstreamAttempts,
-  upstreamDuration,
-} from "../observability/Metrics.ts"
-import { type Peer, peersOf } from "../observability/peers.ts"
+import { updater } from "../observability/Metrics.ts"
+import { peersOf } from "../observability/peers.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { Router } from "../routing/Router.ts"
+import { measure, measureTold } from "./attempt-metrics.ts"
 import { attemptRecord } from "./attempt-record.ts"
 import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
@@ -32,7 +25,7 @@ import { fromRateLimit } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { heldBack, Reservations } from "./Reservations.ts"
 import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
-import { operationOf, tracedAttempt } from "./spans.ts"
+import { tracedAttempt } from "./spans.ts"
 import { tokenBoundOf, tokensOf } from "./tokens-of.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
 import { WayBack } from "./WayBack.ts"
@@ -492,36 +485,3 @@ const learn = (
           : { _tag: "failure", kind: outcome, ms, lives },
   })
 }
-
-const measure = (
-  update: Update,
-  { errors, expectedMs, expectedNanoUsd }: Candidate,
-  { costNanoUsd, latencyMs, model, outcome, provider }: AttemptRecord,
-  ms: number,
-): void => {
-  update(upstreamAttempts(provider, model, outcome), 1)
-  update(upstreamDuration(provider, model), latencyMs)
-  if (outcome !== "success") return
-  errors.add(ms / expectedMs)
-  update(predictedTimeRatio(provider, model), ms / expectedMs)
-  if (costNanoUsd === null || expectedNanoUsd === undefined || expectedNanoUsd === 0) return
-  update(predictedCostRatio(provider, model), costNanoUsd / expectedNanoUsd)
-}
-
-/** The same call by OpenTelemetry's conventions. */
-const measureTold = (
-  update: Update,
-  peers: (provider: string) => Peer,
-  { model }: Candidate,
-  { latencyMs, outcome, provider, startedAt, usage, usageEstimated }: AttemptRecord,
-  firstTokenAt: number | undefined,
-): void =>
-  measureCall(update, {
-    operation: operationOf(model.kind),
-    peer: peers(provider),
-    model: model.name,
-    outcome,
-    durationMs: latencyMs,
-    firstTokenMs: firstTokenAt === undefined ? undefined : firstTokenAt - startedAt,
-    tokens: usage === null || usageEstimated ? undefined : usage,
-  })

@@ -6,6 +6,7 @@ import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure, ok } from "../support/fake-upstream-behaviours.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually, metric } from "../support/process-watch.ts"
 import { Replica } from "../support/Replica.ts"
 import { StreamClient } from "../support/StreamClient.ts"
@@ -18,22 +19,11 @@ const world = async (workers: number) => {
   await writeFile(keyFile, "key-one\n")
   const upstreams = await Promise.all([FakeUpstream.start(), FakeUpstream.start()])
   const [p0, p1] = upstreams
-  const configOf = (candidates: string, rest = "") => `
-providers:
-${upstreams
-  .map(
-    ({ openAiBaseUrl }, i) => `  - name: p${i}
-    kind: openai-compatible
-    base_url: ${openAiBaseUrl}
-    api_key_env: P_KEY
-    models:
-      - name: m
-        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }`,
-  )
-  .join("\n")}
-routes: { auto: { candidates: [${candidates}], strategy: priority } }
-${rest}
-`
+  const configOf = (candidates: string, rest = "") =>
+    providersYaml(
+      upstreams,
+      `routes: { auto: { candidates: [${candidates}], strategy: priority } }\n${rest}`,
+    ).replaceAll(/^ +base_url: .*$/gm, "$&\n    api_key_env: P_KEY")
   const gateway = await Replica.start({
     databaseUrl: await Effect.runPromise(freshPostgresUrl).then(Redacted.value),
     config: configOf("p0/m"),

@@ -3,6 +3,7 @@ import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure } from "../support/fake-upstream-behaviours.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { childrenOf, eventually, metric } from "../support/process-watch.ts"
 import { Replica } from "../support/Replica.ts"
 import { StreamClient } from "../support/StreamClient.ts"
@@ -10,20 +11,8 @@ import { scaled } from "../support/slowness.ts"
 
 const OPEN = 'gateway_breaker_open{provider="p0",model="m"}'
 
-const configOf = (upstreams: ReadonlyArray<FakeUpstream>) => `
-providers:
-${upstreams
-  .map(
-    ({ openAiBaseUrl }, i) => `  - name: p${i}
-    kind: openai-compatible
-    base_url: ${openAiBaseUrl}
-    models:
-      - name: m
-        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }`,
-  )
-  .join("\n")}
-routes: { auto: { candidates: [p0/m, p1/m], strategy: priority } }
-`
+const configOf = (upstreams: ReadonlyArray<FakeUpstream>) =>
+  providersYaml(upstreams, "routes: { auto: { candidates: [p0/m, p1/m], strategy: priority } }")
 
 describe("replicas on one PostgreSQL", { timeout: scaled(60_000) }, () => {
   it("pay for an outage once: who was not hit knows of it within a second", async () => {

@@ -10,6 +10,7 @@ import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok } from "../support/fake-upstream-behaviours.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually } from "../support/process-watch.ts"
 import { freePort, Replica } from "../support/Replica.ts"
 import { StreamClient } from "../support/StreamClient.ts"
@@ -63,17 +64,10 @@ describe.skipIf(nginx === undefined)("three gateways behind deploy/nginx/nginx.c
       ok({ text: "one two three four five six", delayMs: 20, msBetween: 60 })(exchange),
     )
     const databaseUrl = await Effect.runPromise(freshPostgresUrl).then(Redacted.value)
-    const config = `
-providers:
-  - name: p
-    kind: openai-compatible
-    base_url: ${upstream.openAiBaseUrl}
-    models:
-      - name: m
-        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
-routes: { auto: { candidates: [p/m] } }
-limits: { requests_per_minute: 1000000, max_event_loop_delay_ms: 60000 }
-`
+    const config = providersYaml(
+      [upstream],
+      "limits: { requests_per_minute: 1000000, max_event_loop_delay_ms: 60000 }",
+    )
     const replicas = await Promise.all([1, 2, 3].map(() => Replica.make({ databaseUrl, config })))
     let proxy: ChildProcess | undefined
     const agent = new Agent({ keepAlive: true })

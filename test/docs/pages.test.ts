@@ -1,5 +1,4 @@
 import { readdirSync, readFileSync } from "node:fs"
-import { NodeServices } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { runCli } from "../cli/run-cli.ts"
@@ -45,9 +44,7 @@ describe("the documentation", () => {
       const words = command.split(" ")
       const end = words.findIndex((word) => !/^[a-z-]+$/.test(word) || word.startsWith("-"))
       const path = (end === -1 ? words : words.slice(0, end)).filter((word) => word !== "config.yaml")
-      const { code, stdout } = await Effect.runPromise(
-        runCli([...path, "--help"], {}, ".").pipe(Effect.provide(NodeServices.layer)),
-      )
+      const { code, stdout } = await Effect.runPromise(runCli([...path, "--help"], {}, "."))
       assert.strictEqual(code, 0, command)
       assert.include(stdout, `llm-gateway ${path.join(" ")}`, command)
     }

@@ -18,6 +18,7 @@ import {
   truncatedJson,
 } from "../support/fake-upstream-behaviours.ts"
 import { streamThenError, streamThenReset } from "../support/fake-upstream-streams.ts"
+import { mark } from "../support/mark.ts"
 import { OtlpCollector } from "../support/OtlpCollector.ts"
 import { createPostgresServer, type PostgresServer } from "../support/postgres-server.ts"
 import { query } from "../support/postgres-signals.ts"
@@ -29,8 +30,6 @@ import { TcpProxy } from "../support/TcpProxy.ts"
  * Secrets and the words of clients and models, each with a mark that is nowhere else, through everything that can go
  * right and wrong; then every place where something is written is searched for them.
  */
-const mark = (name: string): string => `canary-${name}-${Math.random().toString(36).slice(2, 14)}`
-
 const secrets = {
   providerKey: `sk-${mark("provider")}`,
   otherProviderKey: `key-${mark("gemini")}`,

@@ -12,14 +12,13 @@ import {
 } from "../support/fake-upstream-behaviours.ts"
 import { streamThenError, streamThenReset } from "../support/fake-upstream-streams.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { mark } from "../support/mark.ts"
 import { OtlpCollector } from "../support/OtlpCollector.ts"
 
 /**
  * Words of clients and models, names of end users and secrets, each with a mark that is nowhere else, in every dialect, with
  * providers of every kind that answer, refuse and break, and quote what they were sent; then all telemetry is searched for them.
  */
-const mark = (name: string): string => `canary-${name}-${Math.random().toString(36).slice(2, 14)}`
-
 const marks = {
   prompt: mark("prompt"),
   system: mark("system"),

@@ -36,12 +36,11 @@ interface Port {
  */
 export class Acceptor {
   readonly #send: (worker: number, message: HandoverToWorker, handle?: unknown) => void
+  readonly #served: () => void
   readonly #ports = new Map<string, Port>()
   /** By number of the connection, for each worker. */
   readonly #untaken = new Map<number, Map<number, Handed>>()
   #connections = 0
-
-  readonly #served: () => void
 
   /** `served` hears of each worker that begins to take connections. */
   constructor(

@@ -5,6 +5,7 @@ import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../../support/Databases.ts"
 import { FakeUpstream } from "../../support/FakeUpstream.ts"
 import { ok } from "../../support/fake-upstream-behaviours.ts"
+import { providersYaml } from "../../support/gateway-environment.ts"
 import { childrenOf, eventually, metric } from "../../support/process-watch.ts"
 import { Replica } from "../../support/Replica.ts"
 import { StreamClient } from "../../support/StreamClient.ts"
@@ -13,17 +14,7 @@ import { scaled } from "../../support/slowness.ts"
 
 const WORKERS = 2
 
-const configOf = (upstream: FakeUpstream) => `
-providers:
-  - name: p
-    kind: openai-compatible
-    base_url: ${upstream.openAiBaseUrl}
-    models:
-      - name: m
-        price: { input_usd_per_1m: 1, output_usd_per_1m: 2, source: test, as_of: 2026-11-01 }
-routes: { auto: { candidates: [p/m] } }
-timeouts: { drain_ms: 8000 }
-`
+const configOf = (upstream: FakeUpstream) => providersYaml([upstream], "timeouts: { drain_ms: 8000 }")
 
 const bodyOf = (prompt: string, stream = false) => JSON.stringify({ model: "auto", prompt, stream })
 
