@@ -13,6 +13,7 @@ import { OpenAiApi } from "./OpenAiApi.ts"
 import { ProvidersApi } from "./ProvidersApi.ts"
 import { ResponsesApi } from "./ResponsesApi.ts"
 import { ResponseEvent } from "./responses.ts"
+import { SessionApi } from "./SessionApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { TeamsApi } from "./TeamsApi.ts"
 
@@ -28,6 +29,7 @@ export class AdminApi extends make()
   .add(AuditApi)
   .add(ProvidersApi)
   .add(ConfigApi)
+  .add(SessionApi)
   .add(SystemApi) {}
 
 /** The whole public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
@@ -44,6 +46,7 @@ export class GatewayApi extends make()
   .add(BudgetsApi)
   .add(ProvidersApi)
   .add(ConfigApi)
+  .add(SessionApi)
   .add(SystemApi)
   .annotate(HttpApi.AdditionalSchemas, [
     InferStreamEvent,

@@ -28,6 +28,7 @@ export const errorCatalogue = {
   invalid_admin_token: { status: 401, final: true, title: "The admin token is not valid" },
   model_not_allowed: { status: 403, final: true, title: "This API key may not use the model" },
   admin_role_required: { status: 403, final: true, title: "This admin token may only read" },
+  csrf_token_required: { status: 403, final: true, title: "The request does not come from the page" },
   key_may_not_issue: { status: 403, final: true, title: "This API key may not issue keys" },
   not_found: { status: 404, final: true, title: "Nothing is here" },
   model_not_found: { status: 404, final: true, title: "No provider serves the model" },

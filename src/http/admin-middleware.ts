@@ -4,11 +4,12 @@ import { HttpApiMiddleware } from "effect/http-api"
 import { AdminAuth } from "../api/AdminAuth.ts"
 import { JsonBody, SchemaErrors } from "../api/RequestChecks.ts"
 import { CurrentActor } from "../audit/Actor.ts"
+import { AdminSessions } from "../auth/AdminSessions.ts"
 import { AdminTokens, type Operator } from "../auth/AdminTokens.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { keptBody, readJson } from "./body.ts"
-import { adminToken } from "./credentials.ts"
+import { operatorOf } from "./credentials.ts"
 import { invalidRequest } from "./decode.ts"
 import { errorResponse } from "./error-response.ts"
 import { requestIdOf } from "./request-id.ts"
@@ -42,13 +43,17 @@ const adminAuth = Layer.effect(
   AdminAuth,
   Effect.gen(function* () {
     const tokens = yield* AdminTokens
+    const sessions = yield* AdminSessions
     // Not the library's credential, which is of the first of two Authorization lines.
     return AdminAuth.of({
       // By the method that the route has, so that a new one cannot forget it.
       adminToken: (answer, { endpoint }) =>
         after(
           (request) =>
-            Effect.tap(adminToken(request, tokens), (operator) => mayAsk(operator, endpoint.method)),
+            Effect.tap(
+              operatorOf(request, { tokens, sessions, changes: endpoint.method !== "GET" }),
+              (operator) => mayAsk(operator, endpoint.method),
+            ),
           ({ name }, request) =>
             Effect.provideService(answer, CurrentActor, {
               name,

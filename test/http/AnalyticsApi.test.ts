@@ -13,7 +13,9 @@ import {
   type RequestRow,
 } from "../../src/analytics/Analytics.ts"
 import * as Api from "../../src/api/AnalyticsApi.ts"
-import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { AdminSessions } from "../../src/auth/AdminSessions.ts"
+import { AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { SignedClaimsInvalid } from "../../src/auth/signed-claims.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { AnalyticsHandlers } from "../../src/http/AnalyticsApi.ts"
 import { adminMiddleware } from "../../src/http/admin-middleware.ts"
@@ -76,9 +78,10 @@ const services = Layer.mergeAll(
     issue: () => Effect.die("no test issues a token"),
     verify: (token) =>
       token === "operator"
-        ? Effect.succeed({ name: "Ada", role: "admin" as const })
-        : Effect.fail(new AdminTokenInvalid()),
+        ? Effect.succeed({ name: "Ada", role: "admin" as const, until: 4_102_444_800 })
+        : Effect.fail(new SignedClaimsInvalid()),
   }),
+  AdminSessions.layer.pipe(Layer.provide(Settings.layerTest())),
 )
 
 const lines: Array<string> = []

@@ -5,8 +5,10 @@ import { HttpClient, HttpClientRequest, HttpRouter } from "effect/http"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { TestClock } from "effect/testing"
 import * as Api from "../../src/api/KeysApi.ts"
-import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { AdminSessions } from "../../src/auth/AdminSessions.ts"
+import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { type ApiKey, ApiKeyNotFound, ApiKeyRevoked, ApiKeys, ApiKeysBusy } from "../../src/auth/ApiKeys.ts"
+import { SignedClaimsInvalid } from "../../src/auth/signed-claims.ts"
 import { TeamNotFound } from "../../src/auth/team-not-found.ts"
 import type { BudgetState } from "../../src/budgets/budget-rows.ts"
 import { Settings } from "../../src/config/Settings.ts"
@@ -112,9 +114,10 @@ const services = Layer.mergeAll(
     issue: () => Effect.die("no test issues a token"),
     verify: (token) =>
       token === "operator"
-        ? Effect.succeed({ name: "Ada", role: "admin" as const })
-        : Effect.fail(new AdminTokenInvalid()),
+        ? Effect.succeed({ name: "Ada", role: "admin" as const, until: 4_102_444_800 })
+        : Effect.fail(new SignedClaimsInvalid()),
   }),
+  AdminSessions.layer.pipe(Layer.provide(Settings.layerTest())),
 )
 
 const server = HttpRouter.serve(

@@ -1,0 +1,3 @@
+export default function Budgets() {
+  return <h1>Budgets</h1>
+}

@@ -1,0 +1,3 @@
+export default function Key() {
+  return <h1>Key</h1>
+}
