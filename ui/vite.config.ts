@@ -8,7 +8,7 @@ export default defineConfig({
   base: "/ui/",
   oxc: { jsx: { runtime: "automatic", importSource: "preact" } },
   build: {
-    outDir: "../dist/ui",
+    outDir: "dist",
     emptyOutDir: true,
     target: "es2023",
     // The policy of the page has no place for data in URLs but images.

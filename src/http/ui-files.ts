@@ -3,8 +3,8 @@ import { readdir, readFile } from "node:fs/promises"
 import { extname } from "node:path"
 import { type FixedAnswer, FOREVER, makeFixedAnswer } from "./fixed-answer.ts"
 
-/** `ui/` beside `src/` in the package, and the folder that the package is made of in a checkout. */
-const folder = new URL(extname(import.meta.url) === ".js" ? "../../ui/" : "../../dist/ui/", import.meta.url)
+/** Beside `src/` in the package, and where Vite puts it in a checkout. */
+const folder = new URL(extname(import.meta.url) === ".js" ? "../../ui/" : "../../ui/dist/", import.meta.url)
 
 const CONTENT_TYPES: Readonly<Record<string, string>> = {
   ".js": "text/javascript; charset=utf-8",

@@ -12,12 +12,12 @@ import { readUiFiles, type UiFiles } from "./ui-files.ts"
 const PLACES = 64
 
 const notBuilt = new GatewayError({
-  code: "not_found",
+  code: "ui_file_not_found",
   detail: "The page is not built here. In a checkout `npm run build:ui` builds it, and so does `npm start`.",
 })
 
 const noFile = new GatewayError({
-  code: "not_found",
+  code: "ui_file_not_found",
   detail: "The page has no such file: it is of another version. Load /ui again.",
 })
 

@@ -16,6 +16,7 @@ describe("the document", () => {
     assert.deepStrictEqual(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [
       "DELETE /admin/budgets/{id}",
       "DELETE /admin/teams/{name}",
+      "DELETE /ui/session",
       "DELETE /v1/keys/{id}",
       "GET /admin/audit",
       "GET /admin/budgets",
@@ -35,6 +36,7 @@ describe("the document", () => {
       "GET /livez",
       "GET /metrics",
       "GET /readyz",
+      "GET /ui/session",
       "GET /v1/models",
       "GET /v1/models/{model}",
       "PATCH /admin/keys/{id}",
@@ -47,6 +49,7 @@ describe("the document", () => {
       "POST /admin/providers/{name}/reset",
       "POST /admin/teams",
       "POST /infer",
+      "POST /ui/session",
       "POST /v1/chat/completions",
       "POST /v1/embeddings",
       "POST /v1/keys",
@@ -66,6 +69,7 @@ describe("the document", () => {
       "config",
       "keys",
       "providers",
+      "session",
       "system",
       "teams",
     ])

@@ -45,8 +45,8 @@ export const makePlot = (
             label: title,
             stroke,
             width: 2,
-            // A single point has no line.
-            points: { show: at.length === 1 },
+            // No line leads to a value that stands alone.
+            points: { size: 5, filter: (plot: uPlot, index: number) => alone(plot.data[index] ?? []) },
             ...(isFilled === true && { fill: stroke.replace("rgb(", "rgba(").replace(")", ", 0.15)") }),
             value: (_: uPlot, value: number | null) => format(value),
           }
@@ -57,3 +57,7 @@ export const makePlot = (
     element,
   )
 }
+
+/** Places of values that have none beside them. */
+const alone = (values: uPlot.AlignedData[number]): Array<number> =>
+  [...values.keys()].filter((at) => values[at] != null && values[at - 1] == null && values[at + 1] == null)
