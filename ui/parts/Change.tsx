@@ -10,13 +10,14 @@ export const Change = ({
   readonly before: number | null
   readonly isGoodWhenLower?: boolean
 }) => {
-  if (now === null || before === null || before === 0) return <>nothing before it</>
+  if (now === null || before === null || before === 0) return <>nothing to compare</>
   const ratio = (now - before) / before
-  if (Math.abs(ratio) < 0.005) return <>as the one before</>
+  if (Math.abs(ratio) < 0.005) return <>as before</>
   const kind = isGoodWhenLower ? (ratio > 0 ? "warn" : "good") : "plain"
   return (
-    <span class={`change ${kind}`}>
-      {ratio > 0 ? "▲" : "▼"} {share(Math.abs(ratio))} on the one before
+    <span class={`change ${kind}`} title="Beside the span of the same length before">
+      {ratio > 0 ? "▲" : "▼"} {share(Math.abs(ratio))}
+      <span class="unseen"> on the span before</span>
     </span>
   )
 }

@@ -82,11 +82,14 @@ const Numbers = ({
         <Tile title="Errors" value={share(totals.error_share)}>
           <Change now={totals.error_share} before={before.totals.error_share} isGoodWhenLower />
         </Tile>
-        <Tile title="Latency, p50" value={duration(totals.p50_latency_ms)}>
+        <Tile title="Latency p50" value={duration(totals.p50_latency_ms)}>
           <Change now={totals.p50_latency_ms} before={before.totals.p50_latency_ms} isGoodWhenLower />
         </Tile>
-        <Tile title="Latency, p95" value={duration(totals.p95_latency_ms)}>
+        <Tile title="Latency p95" value={duration(totals.p95_latency_ms)}>
           <Change now={totals.p95_latency_ms} before={before.totals.p95_latency_ms} isGoodWhenLower />
+        </Tile>
+        <Tile title="First token p95" value={duration(totals.p95_first_token_ms)}>
+          <Change now={totals.p95_first_token_ms} before={before.totals.p95_first_token_ms} isGoodWhenLower />
         </Tile>
         <Tile title="Tokens" value={count(totals.input_tokens + totals.output_tokens)}>
           {count(totals.input_tokens)} in, {count(totals.output_tokens)} out
@@ -105,9 +108,11 @@ const Numbers = ({
   )
 }
 
+const STEP_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }
+
 /** The parts of the curve with those in which nothing was counted. */
 const partsOf = ({ bucket, from, series, to }: Overview) => {
-  const stepMs = bucket === "hour" ? 3_600_000 : 86_400_000
+  const stepMs = STEP_MS[bucket]
   const known = new Map(series.map((part) => [Date.parse(part.start), part]))
   const starts: Array<number> = []
   for (let ms = Date.parse(from); ms < Date.parse(to); ms += stepMs) starts.push(ms)
@@ -136,6 +141,7 @@ const Curves = ({ of }: { readonly of: Overview }) => {
       latencies: [
         line("p50", "good", (part) => part?.p50_latency_ms ?? null),
         line("p95", "warn", (part) => part?.p95_latency_ms ?? null),
+        line("first token p95", "accent", (part) => part?.p95_first_token_ms ?? null),
       ],
     }
   }, [of])
