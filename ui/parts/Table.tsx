@@ -11,16 +11,19 @@ export interface Column<Row> {
 export const Table = <Row,>({
   caption,
   columns,
+  isOfCards = false,
   keyOf,
   rows,
 }: {
   readonly caption: string
+  /** Whether on a phone each row is a card, with its titles beside what they are of. */
+  readonly isOfCards?: boolean
   readonly columns: ReadonlyArray<Column<Row>>
   readonly keyOf: (row: Row) => string
   readonly rows: ReadonlyArray<Row>
 }) => (
   // biome-ignore lint/a11y/noNoninteractiveTabindex: who has no mouse scrolls it by keys
-  <section class="table" tabIndex={0} aria-label={caption}>
+  <section class={isOfCards ? "table cards" : "table"} tabIndex={0} aria-label={caption}>
     <table>
       <caption class="unseen">{caption}</caption>
       <thead>
@@ -36,7 +39,7 @@ export const Table = <Row,>({
         {rows.map((row) => (
           <tr key={keyOf(row)}>
             {columns.map(({ cell, isNumber, title }) => (
-              <td key={title} class={isNumber ? "number" : undefined}>
+              <td key={title} class={isNumber ? "number" : undefined} data-title={title}>
                 {cell(row)}
               </td>
             ))}

@@ -36,7 +36,7 @@ export const makePlot = (
       cursor: { y: false, points: { size: 6 } },
       legend: { live: true },
       scales: { y: { range: (_, __, max) => [0, max > 0 ? max * 1.1 : 1] } },
-      axes: [axis, { ...axis, size: 64, values: (_, ticks) => ticks.map(format) }],
+      axes: [axis, { ...axis, size: 74, values: (_, ticks) => ticks.map(format) }],
       series: [
         {},
         ...lines.map(({ colour, isFilled, title }) => {
