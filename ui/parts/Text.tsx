@@ -11,8 +11,11 @@ const UNSEEN = /[\p{Cc}\p{Cs}\u200e\u200f\u2028-\u202e\u2066-\u2069]/gu
 /** Names with more are cut on the screen, and whole in the title. */
 const LONGEST = 80
 
+/** The same for places that take no elements: titles, labels, options. */
+export const seenText = (value: string): string => value.slice(0, 2_000).replace(UNSEEN, pictureOf)
+
 /** Text that somebody else wrote, as text: on one line, apart from what is beside it, and without a say in how it looks. */
 export const Text = ({ longest = LONGEST, value }: { readonly value: string; readonly longest?: number }) => {
-  const seen = value.slice(0, 2_000).replace(UNSEEN, pictureOf)
+  const seen = seenText(value)
   return seen.length <= longest ? <bdi>{seen}</bdi> : <bdi title={seen}>{seen.slice(0, longest)}…</bdi>
 }
