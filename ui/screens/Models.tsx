@@ -1,7 +1,7 @@
 import { useSignal } from "@preact/signals"
 import type { RoutedModels as RoutedModelsSchema } from "../../src/api/ProvidersApi.ts"
 import { get } from "../api.ts"
-import { count, money, NONE, time } from "../format.ts"
+import { count, NONE, time } from "../format.ts"
 import { Badge } from "../parts/Badge.tsx"
 import { DryRun } from "../parts/DryRun.tsx"
 import { HealthBadge } from "../parts/HealthBadge.tsx"
@@ -9,7 +9,7 @@ import { Notice } from "../parts/Notice.tsx"
 import { ResetProvider } from "../parts/ResetProvider.tsx"
 import { Shown } from "../parts/Shown.tsx"
 import { type Column, Table } from "../parts/Table.tsx"
-import { Text } from "../parts/Text.tsx"
+import { seenText, Text } from "../parts/Text.tsx"
 import { isAdmin } from "../session.ts"
 import { useFilters } from "../use-filters.ts"
 import { useLoaded } from "../use-loaded.ts"
@@ -69,33 +69,55 @@ export default function Models() {
   )
 }
 
-/** What it costs per million tokens. */
-const Price = ({ of: { price }, what }: { readonly of: RoutedModel; readonly what: "input" | "output" }) => {
-  if (price === null) return NONE
-  if (what === "output") return money(price.output_usd_per_1m)
+const dollars = new Intl.NumberFormat(undefined, {
+  style: "currency",
+  currency: "USD",
+  minimumFractionDigits: 2,
+  maximumFractionDigits: 4,
+})
+
+/** To the last digit that vendors state. */
+const price = (usd: number | undefined): string => (usd === undefined ? NONE : dollars.format(usd))
+
+/** Who says so, and as of which day. The version also has since when it holds, where that is known. */
+const Source = ({ price }: Pick<RoutedModel, "price">) => {
+  if (price === null) return <span class="hint">No price: costs are unknown</span>
+  const [source = "", asOf = ""] = price.price_version.split("@")
   return (
-    <>
-      {money(price.input_usd_per_1m)}
-      {price.cached_input_usd_per_1m !== price.input_usd_per_1m && (
-        <small class="below">{money(price.cached_input_usd_per_1m)} cached</small>
-      )}
-    </>
+    <small title={seenText(price.price_version)}>
+      <Text value={source} longest={40} />
+      <br />
+      <Text value={asOf.split(" ", 1)[0] ?? ""} longest={20} />
+    </small>
   )
 }
 
-/** Who says so, and since when it holds. */
-const Source = ({ price }: Pick<RoutedModel, "price">) => {
-  if (price === null) return <span class="hint">No price: costs are unknown</span>
-  const [source = "", asOf] = price.price_version.split("@")
+/** Parameters without which it is asked, or for which another one is. */
+const NotTaken = ({ of: { refused, unsupported } }: { readonly of: RoutedModel }) => {
+  const all = unsupported.length + refused.length
+  if (all === 0) return NONE
   return (
-    <>
-      <Text value={source} />
-      {asOf !== undefined && (
-        <small class="below">
-          <Text value={asOf} />
-        </small>
-      )}
-    </>
+    <details>
+      <summary>
+        {all === 1 ? "1 parameter" : `${all} parameters`}
+        {refused.length > 0 && <Badge kind="warn">{refused.length} refused lately</Badge>}
+      </summary>
+      <ul class="plain-list">
+        {unsupported.map((parameter) => (
+          <li key={parameter}>
+            <Text value={parameter} />
+          </li>
+        ))}
+        {refused.map(({ dialect, parameter, until }) => (
+          <li key={`${parameter} ${dialect}`}>
+            <Text value={parameter} />{" "}
+            <small>
+              refused in {dialect}, forgotten at {time(until)}
+            </small>
+          </li>
+        ))}
+      </ul>
+    </details>
   )
 }
 
@@ -109,8 +131,9 @@ const columns: ReadonlyArray<Column<RoutedModel>> = [
     ),
   },
   { title: "Health", cell: ({ health }) => <HealthBadge health={health} /> },
-  { title: "In, $/M", isNumber: true, cell: (model) => <Price of={model} what="input" /> },
-  { title: "Out, $/M", isNumber: true, cell: (model) => <Price of={model} what="output" /> },
+  { title: "In, $/M", isNumber: true, cell: ({ price: row }) => price(row?.input_usd_per_1m) },
+  { title: "Cached", isNumber: true, cell: ({ price: row }) => price(row?.cached_input_usd_per_1m) },
+  { title: "Out", isNumber: true, cell: ({ price: row }) => price(row?.output_usd_per_1m) },
   { title: "Price from", cell: ({ price }) => <Source price={price} /> },
   {
     title: "Context",
@@ -123,26 +146,7 @@ const columns: ReadonlyArray<Column<RoutedModel>> = [
     ),
   },
   { title: "Reads", cell: ({ inputs }) => (inputs === null ? NONE : <Text value={inputs.join(", ")} />) },
-  {
-    title: "Does not take",
-    cell: ({ refused, unsupported }) =>
-      refused.length === 0 && unsupported.length === 0 ? (
-        NONE
-      ) : (
-        <ul class="plain-list">
-          {unsupported.map((parameter) => (
-            <li key={parameter}>
-              <Text value={parameter} /> <small>stated</small>
-            </li>
-          ))}
-          {refused.map(({ dialect, parameter, until }) => (
-            <li key={`${parameter} ${dialect}`} title={`Forgotten at ${time(until)}, unless refused again`}>
-              <Text value={parameter} /> <small>refused in {dialect}</small>
-            </li>
-          ))}
-        </ul>
-      ),
-  },
+  { title: "Does not take", cell: (model) => <NotTaken of={model} /> },
 ]
 
 const Provider = ({
@@ -155,11 +159,16 @@ const Provider = ({
   readonly onReset: () => void
 }) => {
   const isAsked = useSignal(false)
+  const inTrouble = models.filter(({ health }) => health.state !== "healthy").length
   return (
     <section class="provider">
       <div class="head">
         <h2>
-          <Text value={name} />
+          <Text value={name} />{" "}
+          <small>
+            {models.length === 1 ? "1 model" : `${models.length} models`}
+            {inTrouble > 0 && `, ${inTrouble} in trouble`}
+          </small>
         </h2>
         {isAdmin.value && (
           <button
@@ -173,7 +182,12 @@ const Provider = ({
           </button>
         )}
       </div>
-      <Table caption={`Models of ${name}`} columns={columns} keyOf={({ model }) => model} rows={models} />
+      <Table
+        caption={`Models of ${seenText(name)}`}
+        columns={columns}
+        keyOf={({ model }) => model}
+        rows={models}
+      />
       {isAsked.value && (
         <ResetProvider
           name={name}
