@@ -2,6 +2,7 @@
 import { computed, signal } from "@preact/signals"
 import type { Session as SessionSchema } from "../src/api/SessionApi.ts"
 import { ApiError, csrfToken, get, isSessionOver, refusalOf, send } from "./api.ts"
+import { chosenKey } from "./chosen-key.ts"
 
 type Session = typeof SessionSchema.Type
 
@@ -16,6 +17,8 @@ let renewal: ReturnType<typeof setInterval> | undefined
 
 const become = (next: Session | null): void => {
   clearInterval(renewal)
+  // An API key is for the eyes of who typed it in.
+  if (next?.operator.name !== session.value?.operator.name) chosenKey.value = ""
   csrfToken.value = next?.csrf_token ?? ""
   isSessionOver.value = false
   session.value = next

@@ -12,6 +12,9 @@ export const Session = Schema.Struct({
   }),
   expires_at: Schema.String,
   renewable_until: Schema.String.annotate({ description: "When the admin token ends" }),
+  serves_clients: Schema.Boolean.annotate({
+    description: "Whether this port also has the routes of API keys, which `ADMIN_PORT` leaves on another",
+  }),
 }).annotate({ identifier: "Session" })
 
 export class SessionApi extends HttpApiGroup.make("session")

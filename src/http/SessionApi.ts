@@ -4,6 +4,7 @@ import { HttpApiBuilder } from "effect/http-api"
 import { AdminApi } from "../api/GatewayApi.ts"
 import { type AdminSession, AdminSessions } from "../auth/AdminSessions.ts"
 import { AdminTokens } from "../auth/AdminTokens.ts"
+import { Settings } from "../config/Settings.ts"
 import { operatorOf } from "./credentials.ts"
 import { answeringErrors } from "./error-response.ts"
 import { sessionCookie, withSessionCookie } from "./session-cookie.ts"
@@ -15,6 +16,14 @@ export const SessionHandlers = HttpApiBuilder.group(
   Effect.fn(function* (handlers) {
     const sessions = yield* AdminSessions
     const tokens = yield* AdminTokens
+    const { adminPort } = yield* Settings
+    const shown = ({ csrfToken, operator, renewableUntil, until }: AdminSession) => ({
+      operator,
+      csrf_token: csrfToken,
+      expires_at: iso(until),
+      renewable_until: iso(renewableUntil),
+      serves_clients: adminPort === undefined,
+    })
 
     return handlers.handleAll({
       current: ({ request }) =>
@@ -35,12 +44,5 @@ export const SessionHandlers = HttpApiBuilder.group(
     })
   }),
 )
-
-const shown = ({ csrfToken, operator, renewableUntil, until }: AdminSession) => ({
-  operator,
-  csrf_token: csrfToken,
-  expires_at: iso(until),
-  renewable_until: iso(renewableUntil),
-})
 
 const iso = (seconds: number): string => DateTime.formatIso(DateTime.makeUnsafe(seconds * 1000))

@@ -19,8 +19,16 @@ export const Copy = ({ label = "Copy", text }: { readonly text: string; readonly
   )
 }
 
-/** A text to be copied, which is code. */
-export const Snippet = ({ text, title }: { readonly text: string; readonly title: string }) => (
+/** A text to be copied, which is code. `shown` stands for it where not all of it is to be seen. */
+export const Snippet = ({
+  shown,
+  text,
+  title,
+}: {
+  readonly text: string
+  readonly title: string
+  readonly shown?: string
+}) => (
   <figure class="snippet">
     <figcaption>
       {title} <Copy text={text} />
@@ -28,7 +36,7 @@ export const Snippet = ({ text, title }: { readonly text: string; readonly title
     {/* biome-ignore lint/a11y/noNoninteractiveTabindex: who has no mouse scrolls it by keys */}
     <section tabIndex={0} aria-label={title}>
       <pre>
-        <code>{text}</code>
+        <code>{shown ?? text}</code>
       </pre>
     </section>
   </figure>
