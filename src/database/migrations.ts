@@ -19,13 +19,16 @@ import createAudit from "../../migrations/0016_create_audit.ts"
 import createLimitBuckets from "../../migrations/0017_create_limit_buckets.ts"
 import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
 import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
+import sayOldestGateway from "../../migrations/0021_say_oldest_gateway.ts"
+import { version } from "../config/version.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
-import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
+import { type SchemaState, schemaStateOf, schemaVersion, UnknownMigrations } from "./schema-state.ts"
 
 /**
  * The schema this version of the code expects. A new migration is a new file, a new line here and one in
- * `migrations/checksums.txt`; a file that has shipped never changes.
+ * `migrations/checksums.txt`; a file that has shipped never changes. One that takes away what an older version uses says so
+ * in `oldest_gateway`.
  */
 export const migrations = {
   "0001_create_api_keys": createApiKeys,
@@ -47,6 +50,7 @@ export const migrations = {
   "0017_create_limit_buckets": createLimitBuckets,
   "0018_create_budget_windows": createBudgetWindows,
   "0020_lease_budgets": leaseBudgets,
+  "0021_say_oldest_gateway": sayOldestGateway,
 }
 
 const known = Object.keys(migrations)
@@ -54,9 +58,9 @@ const known = Object.keys(migrations)
 /** The state of a database's schema for this version; reads only. */
 export const schemaState = schemaStateOf(known)
 
-/** Tells whether the schema is up to date, and fails where another version has changed it; reads only. */
+/** Tells whether the schema is up to date, and fails where another version made one that refuses this; reads only. */
 export const hasSchema = Effect.flatMap(schemaState, (state) =>
-  state.unknown.length > 0
+  state.refuses
     ? Effect.fail(new UnknownMigrations({ state, known }))
     : Effect.succeed(state.pending.length === 0),
 )
@@ -71,16 +75,18 @@ export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0
   Migrator.make({})({ loader: Migrator.fromRecord(record) })
 
 /**
- * Does that for this version, and fails with `UnknownMigrations` where another one has been. The migrator asks for the
- * list while it holds its lock: who had to wait for a newer version sees what that did.
+ * Does that for this version, says when a newer one has been there, and fails with `UnknownMigrations` when that left a
+ * schema which refuses this one. The migrator asks for the list while it holds its lock: who had to wait for a newer
+ * version sees what that did.
  */
 export const migrate = Migrator.make({})({
   loader: schemaState.pipe(
     Effect.mapError((cause) => notLoaded("the migrations that the database has cannot be read", cause)),
     Effect.filterOrFail(
-      ({ unknown }) => unknown.length === 0,
+      ({ refuses }) => !refuses,
       (state) => notLoaded("unknown migrations", new UnknownMigrations({ state, known })),
     ),
+    Effect.tap(tellNewer),
     Effect.andThen(Migrator.fromRecord(migrations)),
   ),
 }).pipe(
@@ -88,6 +94,14 @@ export const migrate = Migrator.make({})({
     error._tag === "MigrationError" && error.cause instanceof UnknownMigrations ? error.cause : error,
   ),
 )
+
+function tellNewer({ unknown }: SchemaState) {
+  if (unknown.length === 0) return Effect.void
+  return Effect.logWarning(
+    `The database has the schema of a newer version, which takes this one (${version}, schema ${schemaVersion(known)}) as well`,
+    { unknown },
+  )
+}
 
 const notLoaded = (message: string, cause: unknown) =>
   new Migrator.MigrationError({ kind: "BadState", message, cause })
