@@ -1,5 +1,5 @@
 import { Effect, Schedule } from "effect"
-import { Migrator, SqlError } from "effect/sql"
+import { Migrator, SqlClient, SqlError } from "effect/sql"
 import createApiKeys from "../../migrations/0001_create_api_keys.ts"
 import createLedger from "../../migrations/0002_create_ledger.ts"
 import createIdempotencyClaims from "../../migrations/0003_create_idempotency_claims.ts"
@@ -22,6 +22,8 @@ import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
 import sayOldestGateway from "../../migrations/0021_say_oldest_gateway.ts"
 import { version } from "../config/version.ts"
 import { Database } from "./Database.ts"
+import { explainFailure } from "./explain-failure.ts"
+import { failureCode } from "./failure-code.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { type SchemaState, schemaStateOf, schemaVersion, UnknownMigrations } from "./schema-state.ts"
 
@@ -66,13 +68,21 @@ export const hasSchema = Effect.flatMap(schemaState, (state) =>
 )
 
 /**
+ * For as long as a migration waits for a table that somebody else reads, everybody who comes later waits behind it: a backup
+ * must not become an outage.
+ */
+const boundLocks = SqlClient.SqlClient.use((sql) => sql`SET LOCAL lock_timeout = '2s'`).pipe(
+  Effect.mapError((cause) => notLoaded("the database refuses to bound locks", cause)),
+)
+
+/**
  * Applies what is missing and returns it; a `MigrationError` names the migration that failed. Safe in any number of
  * processes at once, and on the embedded database where session advisory locks exclude nobody: the migrator holds
  * `LOCK TABLE … ACCESS EXCLUSIVE` on its own table from reading the latest id to the commit, so the others wait and
  * then find nothing to do. Everything is one transaction: a failed migration leaves the schema as it was.
  */
 export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0]) =>
-  Migrator.make({})({ loader: Migrator.fromRecord(record) })
+  Migrator.make({})({ loader: Effect.andThen(boundLocks, Migrator.fromRecord(record)) })
 
 /**
  * Does that for this version, says when a newer one has been there, and fails with `UnknownMigrations` when that left a
@@ -87,6 +97,7 @@ export const migrate = Migrator.make({})({
       (state) => notLoaded("unknown migrations", new UnknownMigrations({ state, known })),
     ),
     Effect.tap(tellNewer),
+    Effect.andThen(boundLocks),
     Effect.andThen(Migrator.fromRecord(migrations)),
   ),
 }).pipe(
@@ -117,18 +128,25 @@ export const migrateDatabase = migrate.pipe(
   ),
 )
 
-/** Migrates for a gateway that starts while its server is down: waits for it, and fails only on a bad or unknown migration. */
+/**
+ * Migrates for a gateway that starts while its server is down, or a table is in use: waits, and fails only on a bad or unknown
+ * migration.
+ */
 export const migrateWhenAvailable = migrateDatabase.pipe(
-  Effect.tapError((error) =>
-    mustWait(error) ? Effect.logWarning("The database is unavailable, migrations wait.") : Effect.void,
-  ),
+  Effect.tapError((error) => {
+    const cause = passing(error)
+    return cause === undefined ? Effect.void : Effect.logWarning(`Migrations wait: ${explainFailure(cause)}`)
+  }),
   Effect.retry({
     schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]),
-    while: mustWait,
+    while: (error) => passing(error) !== undefined,
   }),
 )
 
-function mustWait(error: Effect.Error<typeof migrateDatabase>): boolean {
+/** Returns what the database says where waiting helps. */
+function passing(error: Effect.Error<typeof migrateDatabase>): SqlError.SqlError | undefined {
   const cause = error._tag === "MigrationError" ? error.cause : error
-  return SqlError.isSqlError(cause) && isUnavailable(cause)
+  return SqlError.isSqlError(cause) && (isUnavailable(cause) || failureCode(cause) === "55P03")
+    ? cause
+    : undefined
 }
