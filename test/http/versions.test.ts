@@ -1,6 +1,6 @@
 import { assert } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
-import { describe, it } from "vitest"
+import { afterAll, describe, it } from "vitest"
 import { runCli } from "../cli/run-cli.ts"
 import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
@@ -250,13 +250,15 @@ const update = async (older: OtherVersion | undefined, newer: OtherVersion | und
     await clients.end()
     for (const replica of [wayBack, successor, fresh, old]) await replica.remove()
     await upstream.stop()
-    older?.remove()
-    newer?.remove()
   }
 }
 
 describe("two versions on one PostgreSQL account for everything once, and hold limits together", () => {
   const timeout = scaled(180_000)
+
+  afterAll(() => {
+    if (typeof previous !== "string") previous.remove()
+  })
 
   it.skipIf(typeof previous === "string")(
     "when this one follows the one before the newest migration",
@@ -264,7 +266,8 @@ describe("two versions on one PostgreSQL account for everything once, and hold l
     () => update(typeof previous === "string" ? undefined : previous, undefined),
   )
 
-  it("when one follows this one that adds to the schema", { timeout }, () =>
-    update(undefined, nextVersion(ADDS_SOMETHING)),
-  )
+  it("when one follows this one that adds to the schema", { timeout }, async () => {
+    const next = nextVersion(ADDS_SOMETHING)
+    await update(undefined, next).finally(next.remove)
+  })
 })
