@@ -1,6 +1,7 @@
 import { Cause, Console, Effect, Runtime } from "effect"
 import * as CliError from "effect/cli/CliError"
 import { SqlError } from "effect/sql"
+import { explainFailure } from "../database/explain-failure.ts"
 
 /**
  * Last words on stderr of a process that could not start or finish: one line for each thing to mend. Expected
@@ -28,7 +29,7 @@ const explain = (error: unknown): ReadonlyArray<string> | undefined => {
     case "ServeError":
       return [`The port cannot be opened: ${reasonOf(error.cause)}. Set HOST and PORT.`]
     case "MigrationError":
-      return [`The database schema could not be brought up to date: ${error.message}`]
+      return [`The database schema could not be brought up to date: ${explained(error)}`]
     case "UnknownMigrations":
     case "DataDirInUse":
     case "EmbeddedDatabaseError":
@@ -40,6 +41,10 @@ const explain = (error: unknown): ReadonlyArray<string> | undefined => {
       return undefined
   }
 }
+
+/** The message of a migration says which, and what the database said of it is its cause. */
+const explained = ({ cause, message }: Error): string =>
+  SqlError.isSqlError(cause) ? `${message}: ${explainFailure(cause)}` : message
 
 const reasonOf = (cause: unknown): string => (cause instanceof Error ? cause.message : "unknown reason")
 

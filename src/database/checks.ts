@@ -91,7 +91,7 @@ export const checkSchema = Effect.gen(function* () {
 })
 
 const schemaFinding = (
-  { applied, pending, unknown }: SchemaState,
+  { applied, pending, refuses, unknown }: SchemaState,
   differences: ReadonlyArray<string>,
 ): Finding => {
   const numbers = {
@@ -100,7 +100,7 @@ const schemaFinding = (
     unknown: unknown.length,
     differences: differences.length,
   }
-  if (unknown.length > 0) {
+  if (refuses) {
     return fail("schema", {
       summary: `${several(unknown.length, "migration")} that this version (${version}) does not know`,
       numbers,
@@ -122,6 +122,14 @@ const schemaFinding = (
       numbers,
       examples: differences,
       next: "No migration makes it again: restore a backup, or make by hand what the files in migrations/ make.",
+    })
+  }
+  if (unknown.length > 0) {
+    return warn("schema", {
+      summary: `of a newer version, which takes this one (${version}) as well`,
+      numbers,
+      examples: unknown,
+      next: "Go on to the newer version. Until then its counts wait, and what it alone knows does not hold here.",
     })
   }
   return ok("schema", { summary: `up to date, ${several(applied, "migration")}`, numbers })

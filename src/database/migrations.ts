@@ -1,5 +1,5 @@
 import { Effect, Schedule } from "effect"
-import { Migrator, SqlError } from "effect/sql"
+import { Migrator, SqlClient, SqlError } from "effect/sql"
 import createApiKeys from "../../migrations/0001_create_api_keys.ts"
 import createLedger from "../../migrations/0002_create_ledger.ts"
 import createIdempotencyClaims from "../../migrations/0003_create_idempotency_claims.ts"
@@ -20,13 +20,18 @@ import createLimitBuckets from "../../migrations/0017_create_limit_buckets.ts"
 import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
 import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
 import addOverview from "../../migrations/0022_add_overview.ts"
+import sayOldestGateway from "../../migrations/0021_say_oldest_gateway.ts"
+import { version } from "../config/version.ts"
 import { Database } from "./Database.ts"
+import { explainFailure } from "./explain-failure.ts"
+import { failureCode } from "./failure-code.ts"
 import { isUnavailable } from "./is-unavailable.ts"
-import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
+import { type SchemaState, schemaStateOf, schemaVersion, UnknownMigrations } from "./schema-state.ts"
 
 /**
  * The schema this version of the code expects. A new migration is a new file, a new line here and one in
- * `migrations/checksums.txt`; a file that has shipped never changes.
+ * `migrations/checksums.txt`; a file that has shipped never changes. One that takes away what an older version uses says so
+ * in `oldest_gateway`.
  */
 export const migrations = {
   "0001_create_api_keys": createApiKeys,
@@ -48,6 +53,7 @@ export const migrations = {
   "0017_create_limit_buckets": createLimitBuckets,
   "0018_create_budget_windows": createBudgetWindows,
   "0020_lease_budgets": leaseBudgets,
+  "0021_say_oldest_gateway": sayOldestGateway,
   "0022_add_overview": addOverview,
 }
 
@@ -56,11 +62,19 @@ const known = Object.keys(migrations)
 /** The state of a database's schema for this version; reads only. */
 export const schemaState = schemaStateOf(known)
 
-/** Tells whether the schema is up to date, and fails where another version has changed it; reads only. */
+/** Tells whether the schema is up to date, and fails where another version made one that refuses this; reads only. */
 export const hasSchema = Effect.flatMap(schemaState, (state) =>
-  state.unknown.length > 0
+  state.refuses
     ? Effect.fail(new UnknownMigrations({ state, known }))
     : Effect.succeed(state.pending.length === 0),
+)
+
+/**
+ * For as long as a migration waits for a table that somebody else reads, everybody who comes later waits behind it: a backup
+ * must not become an outage.
+ */
+const boundLocks = SqlClient.SqlClient.use((sql) => sql`SET LOCAL lock_timeout = '2s'`).pipe(
+  Effect.mapError((cause) => notLoaded("the database refuses to bound locks", cause)),
 )
 
 /**
@@ -70,19 +84,22 @@ export const hasSchema = Effect.flatMap(schemaState, (state) =>
  * then find nothing to do. Everything is one transaction: a failed migration leaves the schema as it was.
  */
 export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0]) =>
-  Migrator.make({})({ loader: Migrator.fromRecord(record) })
+  Migrator.make({})({ loader: Effect.andThen(boundLocks, Migrator.fromRecord(record)) })
 
 /**
- * Does that for this version, and fails with `UnknownMigrations` where another one has been. The migrator asks for the
- * list while it holds its lock: who had to wait for a newer version sees what that did.
+ * Does that for this version, says when a newer one has been there, and fails with `UnknownMigrations` when that left a
+ * schema which refuses this one. The migrator asks for the list while it holds its lock: who had to wait for a newer
+ * version sees what that did.
  */
 export const migrate = Migrator.make({})({
   loader: schemaState.pipe(
     Effect.mapError((cause) => notLoaded("the migrations that the database has cannot be read", cause)),
     Effect.filterOrFail(
-      ({ unknown }) => unknown.length === 0,
+      ({ refuses }) => !refuses,
       (state) => notLoaded("unknown migrations", new UnknownMigrations({ state, known })),
     ),
+    Effect.tap(tellNewer),
+    Effect.andThen(boundLocks),
     Effect.andThen(Migrator.fromRecord(migrations)),
   ),
 }).pipe(
@@ -90,6 +107,14 @@ export const migrate = Migrator.make({})({
     error._tag === "MigrationError" && error.cause instanceof UnknownMigrations ? error.cause : error,
   ),
 )
+
+function tellNewer({ unknown }: SchemaState) {
+  if (unknown.length === 0) return Effect.void
+  return Effect.logWarning(
+    `The database has the schema of a newer version, which takes this one (${version}, schema ${schemaVersion(known)}) as well`,
+    { unknown },
+  )
+}
 
 const notLoaded = (message: string, cause: unknown) =>
   new Migrator.MigrationError({ kind: "BadState", message, cause })
@@ -105,18 +130,25 @@ export const migrateDatabase = migrate.pipe(
   ),
 )
 
-/** Migrates for a gateway that starts while its server is down: waits for it, and fails only on a bad or unknown migration. */
+/**
+ * Migrates for a gateway that starts while its server is down, or a table is in use: waits, and fails only on a bad or unknown
+ * migration.
+ */
 export const migrateWhenAvailable = migrateDatabase.pipe(
-  Effect.tapError((error) =>
-    mustWait(error) ? Effect.logWarning("The database is unavailable, migrations wait.") : Effect.void,
-  ),
+  Effect.tapError((error) => {
+    const cause = passing(error)
+    return cause === undefined ? Effect.void : Effect.logWarning(`Migrations wait: ${explainFailure(cause)}`)
+  }),
   Effect.retry({
     schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]),
-    while: mustWait,
+    while: (error) => passing(error) !== undefined,
   }),
 )
 
-function mustWait(error: Effect.Error<typeof migrateDatabase>): boolean {
+/** Returns what the database says where waiting helps. */
+function passing(error: Effect.Error<typeof migrateDatabase>): SqlError.SqlError | undefined {
   const cause = error._tag === "MigrationError" ? error.cause : error
-  return SqlError.isSqlError(cause) && isUnavailable(cause)
+  return SqlError.isSqlError(cause) && (isUnavailable(cause) || failureCode(cause) === "55P03")
+    ? cause
+    : undefined
 }

@@ -87,6 +87,7 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
     columns: { migration_id: "integer", created_at: INSTANT, name: "text" },
     key: "migration_id",
   },
+  oldest_gateway: { columns: { schema: "integer" } },
   api_keys: {
     columns: {
       id: "text",

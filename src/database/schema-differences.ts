@@ -77,3 +77,13 @@ export const schemaDifferences: Effect.Effect<
     }),
   ]
 })
+
+/** Returns the columns of tables that this version does not know, as `table.column`: a newer one has added them. */
+export const addedColumns = (
+  tables: ReadonlyArray<string>,
+): Effect.Effect<ReadonlyArray<string>, SqlError.SqlError, SqlClient.SqlClient> =>
+  Effect.map(readParts(tables), (found) =>
+    [...found.keys()].filter(
+      (part) => tables.some((table) => part.startsWith(`${table}.`)) && !neededParts.has(part),
+    ),
+  )

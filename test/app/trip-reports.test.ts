@@ -4,6 +4,7 @@ import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure } from "../support/fake-upstream-behaviours.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
+import { query } from "../support/postgres-signals.ts"
 import { childrenOf, eventually, metric } from "../support/process-watch.ts"
 import { Replica } from "../support/Replica.ts"
 import { StreamClient } from "../support/StreamClient.ts"
@@ -35,6 +36,13 @@ describe("replicas on one PostgreSQL", { timeout: scaled(60_000) }, () => {
         return { provider, attempts }
       }
       assert.deepStrictEqual(await ask(one), { provider: "p0", attempts: 1 })
+      assert.deepStrictEqual(await ask(other), { provider: "p0", attempts: 1 })
+
+      // Of other versions, or of nobody: what is not understood ends nothing.
+      const news = { from: "x", key: "p0/m", forMs: 60_000, failingForMs: 0, why: "overloaded" }
+      for (const report of [{ ...news, trip: "eclipse" }, { ...news, trip: "cooldown", why: "mood" }, 7]) {
+        await query(databaseUrl, `SELECT pg_notify('gateway_trips', '${JSON.stringify(report)}')`)
+      }
       assert.deepStrictEqual(await ask(other), { provider: "p0", attempts: 1 })
 
       // At once and for how long, so that neither needs many requests, nor a probe comes between on a slow machine.

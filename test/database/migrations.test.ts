@@ -2,8 +2,8 @@ import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Layer, Scope } from "effect"
-import { Migrator, SqlClient } from "effect/sql"
+import { Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
+import { Migrator, SqlClient, SqlError } from "effect/sql"
 import { readRequests } from "../../src/analytics/requests-query.ts"
 import { Database } from "../../src/database/Database.ts"
 import { failureCode } from "../../src/database/failure-code.ts"
@@ -330,5 +330,36 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
       assert.notInclude(yield* tables, "thing")
       assert.lengthOf(yield* migrate, Object.keys(migrations).length)
     }).pipe(Effect.provide(pool().pipe(Layer.provide(fresh)))),
+  )
+})
+
+describe("a migration of a table that somebody reads for long", () => {
+  const table = Layer.unwrap(Effect.map(freshPostgresUrl, Database.layerServer))
+
+  it.live("gives up in time, so that nobody waits behind it, and is made later", () =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* sql`CREATE TABLE thing (id int)`
+      const change = applyMigrations({
+        "0001_add_name": Effect.asVoid(sql`ALTER TABLE thing ADD COLUMN name text`),
+      })
+      const reading = yield* Latch.make(false)
+      const isOver = yield* Latch.make(false)
+      const reader = yield* Effect.forkChild(
+        sql`TABLE thing`.pipe(
+          Effect.andThen(reading.open),
+          Effect.andThen(isOver.await),
+          sql.withTransaction,
+        ),
+      )
+      yield* reading.await
+      const error = yield* Effect.flip(change)
+      assert.instanceOf(error, Migrator.MigrationError)
+      assert(SqlError.isSqlError(error.cause))
+      assert.strictEqual(failureCode(error.cause), "55P03")
+      yield* isOver.open
+      yield* Fiber.join(reader)
+      assert.deepStrictEqual(yield* change, [[1, "add_name"]])
+    }).pipe(Effect.provide(pool().pipe(Layer.provide(table)))),
   )
 })

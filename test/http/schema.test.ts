@@ -27,14 +27,44 @@ const start = (databaseUrl: Redacted.Redacted) =>
   )
 
 describe("a database that a newer version has migrated", () => {
+  it.live("serves gateways that start, records and commands when it only got more", () =>
+    Effect.gen(function* () {
+      const url = yield* migratedPostgresUrl
+      yield* onDatabase(url, (sql) =>
+        Effect.all([
+          sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (9999, 'add_something')`,
+          sql`CREATE TABLE something (id int)`,
+          sql`ALTER TABLE requests ADD COLUMN something text NOT NULL DEFAULT ''`,
+          sql`ALTER TABLE usage_recent ADD COLUMN something bigint NOT NULL DEFAULT 0`,
+        ]),
+      )
+      const gateway = yield* start(url)
+      assert.lengthOf(
+        gateway.stderr.match(/has the schema of a newer version, which takes this one/g) ?? [],
+        1,
+      )
+      const ready = yield* Effect.promise(async () => (await fetch(`${gateway.url}/readyz`)).json())
+      assert.deepStrictEqual(ready, { status: "ready", reasons: [] })
+      const env = { DATABASE_URL: Redacted.value(url), ADMIN_JWT_SECRET }
+      const created = yield* runCli(["keys", "create", "--name", "ada", "--json"], env, "/")
+      assert.strictEqual(created.code, 0, created.stderr)
+      const { key } = JSON.parse(created.stdout) as { key: string }
+      const answer = yield* Effect.promise(() => gateway.infer(key, { prompt: "Hi" }))
+      assert.strictEqual(answer.status, 200)
+      assert.lengthOf(yield* Effect.promise(() => gateway.ledger(1)), 1)
+    }).pipe(Effect.scoped),
+  )
+
   it.live("is left to running gateways, and refused to those that start and to commands that write", () =>
     Effect.gen(function* () {
       const url = yield* migratedPostgresUrl
       const running = yield* start(url)
       const { key } = yield* Effect.promise(() => running.createKey())
-      yield* onDatabase(
-        url,
-        (sql) => sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (9999, 'from_the_future')`,
+      yield* onDatabase(url, (sql) =>
+        Effect.andThen(
+          sql`INSERT INTO effect_sql_migrations (migration_id, name) VALUES (9999, 'from_the_future')`,
+          sql`UPDATE oldest_gateway SET schema = 9999`,
+        ),
       )
       const refusal =
         /migrations that this gateway \(\S+\) does not know: 9999_from_the_future\. Its schema is at 9999/

@@ -39,6 +39,11 @@ describe("a request that its process died over", () => {
     )
   })
 
+  it("is known from a line of a newer version, without what is not known here", () => {
+    const newer = JSON.stringify({ ...JSON.parse(intentLine(intent)), project: { name: "p" } })
+    assert.deepStrictEqual(lostRequest([newer]), lostRequest([intentLine(intent)]))
+  })
+
   it("is charged what its last note says, which has all of the request", () => {
     const charge = (nano_usd: number): Charge => ({
       ...{ holder: "a", nano_usd },

@@ -66,6 +66,25 @@ describe.each([
       }),
     )
 
+    it.effect("takes a line of a newer version, without what is not known here", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        const whole = record({ attempts: [attempt] })
+        const entry = ledgerEntry(whole)
+        const line = JSON.parse(entry.line)
+        const newer = {
+          ...line,
+          project: { name: "p" },
+          attempts: line.attempts.map((each: object) => ({ ...each, outcome: "vetoed", region: ["eu"] })),
+          charges: [{ holder: "a", nano_usd: 1, windows: [], currency: "EUR" }],
+        }
+        yield* writeBatch(sql, [{ ...entry, line: JSON.stringify(newer) }])
+        assert.deepStrictEqual(yield* sql`SELECT outcome FROM attempts`, [{ outcome: "vetoed" }])
+        yield* assertHoldsExactly([whole])
+      }),
+    )
+
     it.effect("says whom a request was for, and counts it under each of its tags once", () =>
       Effect.gen(function* () {
         yield* emptyTables

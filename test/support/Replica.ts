@@ -11,7 +11,7 @@ import { ADMIN_JWT_SECRET } from "./GatewayClient.ts"
 import { processEnv } from "./process-env.ts"
 import { scaled } from "./slowness.ts"
 
-const main = join(import.meta.dirname, "../../src/main.ts")
+const thisMain = join(import.meta.dirname, "../../src/main.ts")
 
 export interface ReplicaOptions {
   readonly databaseUrl: string
@@ -21,6 +21,8 @@ export interface ReplicaOptions {
   readonly dataDir?: string
   readonly env?: Readonly<Record<string, string>>
   readonly adminJwtSecret?: string
+  /** `main.ts` of another version; default: of this one. */
+  readonly main?: string | undefined
   /** What the process is started through, e.g. a shell that sets its limits. */
   readonly launcher?: ReadonlyArray<string>
 }
@@ -91,7 +93,7 @@ export class Replica {
 
   /** Resolves when `/livez` answers. */
   async start(): Promise<void> {
-    const { adminJwtSecret = "", config: _, databaseUrl, env, launcher = [] } = this.#options
+    const { adminJwtSecret = "", config: _, databaseUrl, env, launcher = [], main = thisMain } = this.#options
     const [command = "", ...args] = [...launcher, process.execPath, main]
     const child = spawn(command, args, {
       cwd: this.#folder,
@@ -171,8 +173,12 @@ export class Replica {
     })
   }
 
-  async createKey(name = "test"): Promise<{ readonly id: string; readonly key: string }> {
-    const response = await this.admin("/admin/keys", { method: "POST", body: JSON.stringify({ name }) })
+  async createKey(
+    name = "test",
+    fields: object = {},
+  ): Promise<{ readonly id: string; readonly key: string }> {
+    const body = JSON.stringify({ name, ...fields })
+    const response = await this.admin("/admin/keys", { method: "POST", body })
     if (response.status !== 200) throw new Error(`no key: ${response.status} ${await response.text()}`)
     return (await response.json()) as { id: string; key: string }
   }

@@ -1,6 +1,7 @@
 import { Effect, Schema } from "effect"
-import type { SqlClient, SqlError, Statement } from "effect/sql"
+import { SqlClient, type SqlError, type Statement } from "effect/sql"
 import { decodeRows } from "../../database/decode-rows.ts"
+import { addedColumns } from "../../database/schema-differences.ts"
 import { HOUR_MS, type TimeRange } from "../../domain/TimeRange.ts"
 import {
   ATTRIBUTED_USAGE,
@@ -16,19 +17,28 @@ import {
 const decodeHours = decodeRows(Schema.Struct({ hour: Schema.Date }))
 const decodeCount = decodeRows(Schema.Struct({ count: Schema.Finite }))
 
+const RECENT = ["usage_recent", "latency_recent", "attributed_recent", "attributed_latency_recent"]
+
+/** SQL for whether a row is of a kind that this version moves. */
+const IS_KNOWN = `dimension IN (${[...new Set(ATTRIBUTED_USAGE.map(({ dimension }) => `'${dimension}'`))].join(", ")})`
+
 /**
  * Moves the rollups of hours that are over from the tables that the ledger writes to those that analytics read. One
  * statement takes an hour's counts away and adds them there, so nobody ever sees them twice or not at all, and it does
  * not matter when it runs, how often, or that a late record adds to an hour that was moved before: that count moves the
- * next time.
+ * next time. What a newer version counts is left to it: here it would get lost on the way.
  */
 export const rollUp = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError.SqlError> =>
   Effect.gen(function* () {
+    const added = yield* Effect.provideService(addedColumns(RECENT), SqlClient.SqlClient, sql)
+    if (added.length > 0) return 0
+    const known = sql.literal(IS_KNOWN)
     const hours = yield* decodeHours(sql`
       SELECT DISTINCT hour
       FROM (
         SELECT hour FROM usage_recent UNION ALL SELECT hour FROM latency_recent
-        UNION ALL SELECT hour FROM attributed_recent UNION ALL SELECT hour FROM attributed_latency_recent
+        UNION ALL SELECT hour FROM attributed_recent WHERE ${known}
+        UNION ALL SELECT hour FROM attributed_latency_recent WHERE ${known}
       ) AS recent
       WHERE hour < date_trunc('hour', now(), 'UTC')
       ORDER BY hour`)
@@ -52,6 +62,7 @@ const HISTOGRAM =
 
 const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): Statement.Statement<unknown> => {
   const within = sql`hour >= ${new Date(fromMs)} AND hour < ${new Date(toMs)}`
+  const known = sql.literal(IS_KNOWN)
   const cell = sql.literal("hour, key_id, provider, model, stream")
   const columns = sql.literal(ROLLUP_SUMS.join(", "))
   const summed = sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::bigint AS ${column}`).join(", "))
@@ -95,9 +106,9 @@ const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): State
     ), recent_latency AS (
       DELETE FROM latency_recent WHERE ${within} RETURNING *
     ), recent_members AS (
-      DELETE FROM attributed_recent WHERE ${within} RETURNING *
+      DELETE FROM attributed_recent WHERE ${within} AND ${known} RETURNING *
     ), recent_member_latency AS (
-      DELETE FROM attributed_latency_recent WHERE ${within} RETURNING *
+      DELETE FROM attributed_latency_recent WHERE ${within} AND ${known} RETURNING *
     ), moved AS MATERIALIZED (
       SELECT ${cell}, ${nothing}, bucket, requests AS measured FROM recent_latency
       UNION ALL

@@ -108,6 +108,28 @@ describe("moving rollups", () => {
       }),
     )
 
+    it.effect("leaves what only a newer version knows to that one", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        yield* write([record()])
+        yield* sql`UPDATE attributed_recent SET dimension = 'project'`
+        yield* sql`UPDATE attributed_latency_recent SET dimension = 'project'`
+        const ofNewer = sql`
+          SELECT sum(requests)::int AS requests FROM attributed_recent
+          UNION ALL SELECT sum(requests)::int FROM attributed_latency_recent`
+        yield* sql`ALTER TABLE usage_recent ADD COLUMN refunded bigint NOT NULL DEFAULT 0`
+        const before = yield* recentRows
+        assert.strictEqual(yield* move, 0)
+        assert.strictEqual(yield* recentRows, before)
+        yield* sql`ALTER TABLE usage_recent DROP COLUMN refunded`
+        assert.strictEqual(yield* move, 1)
+        assert.strictEqual(yield* recentRows, 0)
+        assert.deepStrictEqual(yield* ofNewer, [{ requests: 1 }, { requests: 1 }])
+        assert.strictEqual(yield* move, 0)
+      }),
+    )
+
     it.effect("leaves the hour that is not over", () =>
       Effect.gen(function* () {
         yield* emptyTables
