@@ -1,3 +1,4 @@
+import { MAX_COOLDOWN_MS, OperatorRest, PROBE_WAIT_MS } from "../domain/OperatorRest.ts"
 import {
   concernsAccount,
   dispositions,
@@ -5,7 +6,6 @@ import {
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
 import { ConcurrencyLimit } from "./ConcurrencyLimit.ts"
-import { MAX_COOLDOWN_MS, OperatorRest, PROBE_WAIT_MS } from "./OperatorRest.ts"
 import { Silence } from "./Silence.ts"
 import { unusualRun } from "./unusual-run.ts"
 

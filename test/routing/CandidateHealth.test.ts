@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { MAX_COOLDOWN_MS } from "../../src/domain/OperatorRest.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { type CallForecast, CandidateHealth } from "../../src/routing/CandidateHealth.ts"
-import { MAX_COOLDOWN_MS } from "../../src/routing/OperatorRest.ts"
 
 const LATE_MS = 1_000
 const SECOND = 1_000

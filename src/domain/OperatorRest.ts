@@ -1,4 +1,4 @@
-import { openCooldownMs, type ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
+import { openCooldownMs, type ProviderError, type ProviderErrorKind } from "./ProviderError.ts"
 
 const LONGEST_MS = 60 * 60_000
 /** A longer Retry-After is cut to this: one wrong header must not hide a provider for a day. */
