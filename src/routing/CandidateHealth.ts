@@ -241,7 +241,7 @@ export class CandidateHealth {
     if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#silence.broken(call)
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
-    if (lesson === "ignore") return
+    if (lesson === "ignore" || error.key?.othersFree === true) return
     this.#learnLimit(call, nowMs, error)
     // One call that is long among others that are answered is no outage.
     if (error.kind === "timeout" && this.livesSince(call.startedMs)) return
