@@ -42,6 +42,19 @@ const ModelHealth = Schema.Struct({
   }),
 }).annotate({ identifier: "ModelHealth" })
 
+const ProviderKey = Schema.Struct({
+  name: Schema.String.annotate({ description: "As it is configured; never the key itself" }),
+  weight: Schema.Finite,
+  state: Schema.Literals(["healthy", "resting"]).annotate({
+    description:
+      "resting: the model is asked with the others, and with it when all rest and its rest is over first",
+  }),
+  until: Schema.NullOr(InstantText).annotate({ description: "When it is asked again" }),
+  why: Schema.NullOr(Schema.String).annotate({
+    description: "The kind of failure, or limit_used_up",
+  }),
+}).annotate({ identifier: "ProviderKey" })
+
 /** A model of a provider as routing knows it. */
 const RoutedModel = Schema.Struct({
   provider: Schema.String,
@@ -57,6 +70,9 @@ const RoutedModel = Schema.Struct({
     description: "Parameters that it is stated to refuse, under chat's names",
   }),
   health: ModelHealth.annotate({ description: "What keeps traffic away from it" }),
+  keys: Schema.NullOr(Schema.Array(ProviderKey)).annotate({
+    description: "How each of the provider's several keys is for the model; null where it has one or none",
+  }),
   refused: Schema.Array(RefusedParameter).annotate({
     description: "Parameters that it refused, for as long as that is remembered",
   }),
@@ -76,7 +92,7 @@ export class ProvidersApi extends HttpApiGroup.make("providers")
       OpenApi.annotations({
         summary: "Forget a provider's trouble",
         description:
-          "Ends circuits and cooldowns of all its models, in the replica that answers and all of its workers, and forgets how fast and how available they were.",
+          "Ends circuits and cooldowns of all its models and keys, in the replica that answers and all of its workers, and forgets how fast and how available they were.",
       }),
     ),
   )

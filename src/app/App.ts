@@ -36,6 +36,7 @@ import { layerBuildInfo } from "../observability/Metrics.ts"
 import { layerTracing } from "../observability/Tracing.ts"
 import { LargeBodies } from "../platform/LargeBodies.ts"
 import { Siblings } from "../platform/Siblings.ts"
+import { KeyMemory } from "../providers/KeyMemory.ts"
 import { Breakers } from "../routing/Breakers.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { RoutingMemory } from "../routing/RoutingMemory.ts"
@@ -101,6 +102,7 @@ const learned = Layer.mergeAll(
   Breakers.layer.pipe(Layer.provide(layerTripReports), Layer.provide(newsPool)),
   Statistics.layer,
   RoutingMemory.layer,
+  KeyMemory.layer,
   RetryBudget.layer,
   LearnedMargins.layer,
 )

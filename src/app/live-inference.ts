@@ -1,7 +1,8 @@
 import * as NodeServices from "@effect/platform-node/NodeServices"
-import { ConfigProvider, Context, Effect, Exit, Layer, Redacted, Scope, Semaphore } from "effect"
+import { ConfigProvider, Context, Effect, Exit, Layer, Scope, Semaphore } from "effect"
 import type { GatewayConfig, ProviderConfig } from "../config/GatewayConfig.ts"
 import { atNextStart, GatewayReload } from "../config/GatewayReload.ts"
+import { keyValues } from "../config/key-values.ts"
 import { loadGateway, Settings } from "../config/Settings.ts"
 import { Attempts } from "../inference/Attempts.ts"
 import { Inference } from "../inference/Inference.ts"
@@ -16,7 +17,7 @@ const LAST_REQUEST_MS = 60_000
 const ofConfiguration = Inference.layer.pipe(
   Layer.provide(Attempts.layerNoDeps),
   Layer.provide(Router.layerNoDeps),
-  Layer.provide(Providers.layer),
+  Layer.provide(Providers.layerNoDeps),
 )
 
 /** Inference by one configuration. A request ends by the one that it began with. */
@@ -121,7 +122,7 @@ const otherwiseReached = (before: GatewayConfig, after: GatewayConfig): Readonly
 const reachedBy = (provider: ProviderConfig): string =>
   provider.kind === "simulated"
     ? "simulated"
-    : `${provider.baseUrl} ${provider.apiKey === undefined ? "" : Redacted.value(provider.apiKey)}`
+    : [provider.baseUrl, ...keyValues(provider).toSorted()].join(" ")
 
 /** Inference that follows the configuration, and what has it do so. */
 export const layerLiveInference = Layer.effectContext(make)

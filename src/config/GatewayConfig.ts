@@ -184,10 +184,30 @@ const KIND = "`openai`, `gemini`, `anthropic`, `openai-compatible` or `simulated
 const PRESET = "a vendor that the gateway knows, in place of `kind`"
 const NAME = "1 to 64 of `a-z`, `0-9`, `-`; unique"
 const name = required(ProviderName, NAME)
-const apiKeyEnv = optional(
-  matching("must be the name of an environment variable (A-Z, 0-9, _)", /^[A-Z_][A-Z0-9_]{0,127}$/u),
-  "variable that holds the key; must be set",
+const variable = matching(
+  "must be the name of an environment variable (A-Z, 0-9, _)",
+  /^[A-Z_][A-Z0-9_]{0,127}$/u,
 )
+
+/** One key of a pool. */
+const pooledKey = snakeCased({
+  env: required(variable, "variable that holds the key; must be set"),
+  weight: withDefault(
+    numberBetween(0.001, 1_000_000),
+    1,
+    "share of the requests beside the others' weights, while all are well",
+  ),
+  name: optional(
+    matching("must be 1 to 128 of A-Z, a-z, 0-9, ., _ and -", /^[A-Za-z0-9._-]{1,128}$/u),
+    "what metrics, logs and operators are shown; unique in the pool",
+  ),
+})
+export type StatedKey = typeof pooledKey.Type
+
+const keyFields = {
+  apiKeyEnv: optional(variable, "variable that holds the key; must be set"),
+  apiKeys: optional(filledList(pooledKey), "several keys of the vendor, in place of `api_key_env`"),
+}
 const BASE_URL = "required for `openai-compatible`"
 const MODELS = "exactly these models"
 
@@ -196,7 +216,7 @@ const vendor = <const Kind extends "openai" | "gemini" | "anthropic">(kind: Kind
     kind: required(Schema.Literal(kind), KIND),
     name,
     baseUrl: optional(BaseUrl, BASE_URL),
-    apiKeyEnv,
+    ...keyFields,
     models: optional(filledList(StatedModel), MODELS),
   })
 
@@ -211,7 +231,7 @@ const simulated = snakeCased({
 const kindByPreset = <const Kind extends "openai" | "gemini" | "anthropic">(kind: Kind) => {
   const fields = {
     baseUrl: optional(BaseUrl, BASE_URL),
-    apiKeyEnv,
+    ...keyFields,
     models: optional(filledList(StatedModel), MODELS),
   }
   return snakeCased({
@@ -234,7 +254,7 @@ const byPreset = (name: PresetName) => {
   const fields = {
     preset: required(Schema.Literal(name), PRESET),
     baseUrl: optional(BaseUrl, BASE_URL),
-    apiKeyEnv,
+    ...keyFields,
     dialects,
     models: optional(filledList(StatedModel), MODELS),
   }
@@ -261,7 +281,7 @@ const StatedProvider = Schema.Union([
     kind: required(Schema.Literal("openai-compatible"), KIND),
     name,
     baseUrl: required(BaseUrl, BASE_URL),
-    apiKeyEnv,
+    ...keyFields,
     endsWithDone: optional(
       Schema.Boolean.annotate({ message: "must be true or false" }),
       "true: a stream without `[DONE]` was cut, even after its finish reason",
@@ -388,6 +408,15 @@ export const GatewayFile = snakeCased({
 })
 export type GatewayFile = typeof GatewayFile.Type
 
+/** One of several keys that a provider is asked with. */
+export interface PooledKey {
+  /** Unique in the pool; anybody may see it. */
+  readonly name: string
+  readonly value: Redacted.Redacted
+  /** Its share of the requests beside the others' weights. */
+  readonly weight: number
+}
+
 export interface HttpProviderConfig {
   readonly kind: "openai" | "gemini" | "anthropic" | "openai-compatible"
   readonly name: string
@@ -395,8 +424,10 @@ export interface HttpProviderConfig {
   readonly preset?: Preset
   /** Origin and path prefix without a trailing slash. Only operators set it, never a request. */
   readonly baseUrl: string
-  /** Absent only for openai-compatible endpoints that ask for none. */
+  /** Absent for several keys, and for openai-compatible endpoints that ask for none. */
   readonly apiKey?: Redacted.Redacted
+  /** Its keys where it has a pool of them, never empty. */
+  readonly apiKeys?: ReadonlyArray<PooledKey>
   /** See there; only for openai-compatible endpoints. */
   readonly endsWithDone?: boolean
   /** Absent: as its preset says. */

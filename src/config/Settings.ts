@@ -107,7 +107,9 @@ const readApiKeys = Effect.fnUntraced(function* (file: GatewayFile, { read, wron
     ...vendors.map((vendor) => builtinVendors[vendor].apiKeyEnv),
     ...presets.flatMap(({ apiKeyEnv }) => apiKeyEnv ?? []),
     ...file.providers.flatMap((provider) =>
-      "simulation" in provider || provider.apiKeyEnv === undefined ? [] : [provider.apiKeyEnv],
+      "simulation" in provider
+        ? []
+        : [provider.apiKeyEnv ?? [], (provider.apiKeys ?? []).map(({ env }) => env)].flat(),
     ),
   ])
   const apiKeys = new Map<string, Redacted.Redacted>()

@@ -1,5 +1,6 @@
 import { type Finding, fail, ok, several, warn } from "../domain/Finding.ts"
 import type { GatewayConfig } from "./GatewayConfig.ts"
+import { keyValues } from "./key-values.ts"
 
 /** Tells of settings that keep the gateway from starting. */
 export const settingsFault = (faults: ReadonlyArray<string>): Finding =>
@@ -23,13 +24,13 @@ export const checkProviders = ({ providers }: GatewayConfig): Finding => {
         "or list providers in the file that GATEWAY_CONFIG names.",
     })
   }
-  const keyless = real.filter(({ apiKey }) => apiKey === undefined).map(({ name }) => name)
+  const keyless = real.filter((provider) => keyValues(provider).length === 0).map(({ name }) => name)
   if (keyless.length > 0) {
     return warn("providers", {
       summary: `${several(keyless.length, "provider")} of ${providers.length} would be called without a key`,
       numbers: { ...numbers, without_key: keyless.length },
       examples: keyless,
-      next: "Set api_key_env for them, unless they ask for no key.",
+      next: "Set api_key_env or api_keys for them, unless they ask for no key.",
     })
   }
   return ok("providers", {

@@ -1,3 +1,4 @@
+import { Redacted } from "effect"
 import type { ModelConfig, PriceOverride, StatedModel } from "../catalog/model.ts"
 import type { Endpoints } from "../catalog/preset.ts"
 import { type PresetName, presetNames, presetOf, presets } from "../catalog/vendors.ts"
@@ -7,6 +8,7 @@ import type {
   GatewayFile,
   HttpProviderConfig,
   ProviderConfig,
+  StatedKey,
   StatedProvider,
 } from "./GatewayConfig.ts"
 import type { ReportFault } from "./GatewayFile.ts"
@@ -131,21 +133,54 @@ const fromFile = (
   return provider
 }
 
+/** Looks up the key that a provider is asked with, or the keys of its pool. `usual`: the vendor's own variable. */
+const keysOf = (
+  { apiKeyEnv, apiKeys }: Pick<ByPreset, "apiKeyEnv" | "apiKeys">,
+  usual: string | undefined,
+  environment: ProviderEnvironment,
+  report: ReportFault,
+): Pick<HttpProviderConfig, "apiKey" | "apiKeys"> => {
+  const find = (variable: string, path: ReadonlyArray<PropertyKey>) => {
+    const value = environment.apiKeys.get(variable)
+    if (value === undefined) report(path, `needs the environment variable ${variable}, which is not set`)
+    return value
+  }
+  if (apiKeys === undefined) {
+    const variable = apiKeyEnv ?? usual
+    const apiKey = variable === undefined ? undefined : find(variable, ["api_key_env"])
+    return apiKey === undefined ? {} : { apiKey }
+  }
+  if (apiKeyEnv !== undefined) report(["api_keys"], "must not be stated beside api_key_env")
+  const names = new Map<string, number>()
+  const values = new Map<string, number>()
+  const pool = apiKeys.flatMap(({ env, name = env, weight }, index) => {
+    const path = (field: keyof StatedKey) => ["api_keys", index, field]
+    const sameName = names.get(name)
+    if (sameName === undefined) names.set(name, index)
+    else report(path("name"), `repeats the name of api_keys[${sameName}]`)
+    const value = find(env, path("env"))
+    if (value === undefined) return []
+    const text = Redacted.value(value)
+    const sameValue = values.get(text)
+    if (sameValue === undefined) values.set(text, index)
+    // What breaks the rule of keys is read as nothing, and has its own line.
+    else if (text !== "") report(path("env"), `holds the same key as api_keys[${sameValue}]`)
+    if (name === text) report(path("name"), "must not be the key, as everybody may see it")
+    return [{ name, value, weight }]
+  })
+  return { apiKeys: pool }
+}
+
 const httpFrom = (
   provider: Extract<StatedProvider, { kind: HttpProviderConfig["kind"] }>,
   environment: ProviderEnvironment,
   report: ReportFault,
 ): HttpProviderConfig => {
   const { name, kind } = provider
-  const variable =
-    provider.apiKeyEnv ?? (kind === "openai-compatible" ? undefined : builtinVendors[kind].apiKeyEnv)
-  const apiKey = variable === undefined ? undefined : environment.apiKeys.get(variable)
-  if (variable !== undefined && apiKey === undefined) {
-    report(["api_key_env"], `needs the environment variable ${variable}, which is not set`)
-  }
+  const usual = kind === "openai-compatible" ? undefined : builtinVendors[kind].apiKeyEnv
   return {
     name,
-    ...(apiKey === undefined ? {} : { apiKey }),
+    ...keysOf(provider, usual, environment, report),
     ...(provider.kind === "openai-compatible"
       ? {
           kind,
@@ -183,6 +218,7 @@ interface ByPreset {
   readonly name: string
   readonly baseUrl?: string
   readonly apiKeyEnv?: string
+  readonly apiKeys?: ReadonlyArray<StatedKey>
   readonly dialects?: ReadonlyArray<keyof Endpoints>
   readonly models?: ReadonlyArray<StatedModel>
 }
@@ -193,11 +229,7 @@ const fromPreset = (
   report: ReportFault,
 ): HttpProviderConfig => {
   const preset = presetOf(stated.preset)
-  const variable = stated.apiKeyEnv ?? preset.apiKeyEnv
-  const apiKey = variable === undefined ? undefined : environment.apiKeys.get(variable)
-  if (variable !== undefined && apiKey === undefined) {
-    report(["api_key_env"], `needs the environment variable ${variable}, which is not set`)
-  }
+  const keys = keysOf(stated, preset.apiKeyEnv, environment, report)
   const baseUrl = stated.baseUrl ?? addressOf(preset, environment)
   if (baseUrl === undefined) {
     report(["base_url"], `is required unless ${addressVariables(preset)} is set in the environment`)
@@ -220,7 +252,7 @@ const fromPreset = (
     preset,
     endpoints: chosen(preset.dialects ?? {}, stated.dialects),
     baseUrl: baseUrl ?? preset.baseUrl,
-    ...(apiKey !== undefined && { apiKey }),
+    ...keys,
     models,
   }
 }

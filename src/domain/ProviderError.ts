@@ -101,13 +101,22 @@ export const openCooldownMs = (kind: ProviderErrorKind): number => {
  * for one model.
  */
 export const concernsAccount = ({ kind, modelOnly, status }: ProviderError): boolean =>
-  (kind === "quota_exhausted" && modelOnly !== true) || (kind === "auth" && status !== 403)
+  modelOnly !== true && (kind === "quota_exhausted" || (kind === "auth" && status !== 403))
 
 /** Tells whether text and `param` are about the client's own request, so that the client may read them. */
 export const isAboutRequest = (kind: ProviderErrorKind): boolean => {
   const { blame } = dispositions[kind]
   // Nobody said anything of an answer that is too large to be read.
   return kind !== "too_large" && (blame === "client" || blame === "content" || blame === "candidate")
+}
+
+interface KeyTrouble {
+  /** As it is configured, which anybody may see. */
+  readonly name: string
+  /** Another key is free for the model: there is nothing wrong with the candidate. */
+  readonly othersFree: boolean
+  /** It begins a rest of the key that an operator has to end. */
+  readonly startsRest: boolean
 }
 
 export class ProviderError extends Data.TaggedError("ProviderError")<{
@@ -133,8 +142,10 @@ export class ProviderError extends Data.TaggedError("ProviderError")<{
   readonly refusal?: GatewayError
   /** True where the call never left, which the kind does not say. */
   readonly unsent?: true
-  /** True where what is used up is a quota of this model alone. */
+  /** True where it is of this model alone: its own quota, or the last key that was there for it. */
   readonly modelOnly?: true
+  /** Set where it is the trouble of one of the provider's several keys. */
+  readonly key?: KeyTrouble
   /** Words for our log, never for a client and never with upstream text of an auth failure. */
   readonly detail?: string
 }> {}

@@ -24,7 +24,14 @@ import { LearnedMargins } from "./InputMargins.ts"
 import { fromRateLimit } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 import { heldBack, Reservations } from "./Reservations.ts"
-import { type AttemptState, fallbackOf, mayRetry, patienceWith, retryFailed } from "./retry-policy.ts"
+import {
+  type AttemptState,
+  fallbackOf,
+  mayChangeKey,
+  mayRetry,
+  patienceWith,
+  retryFailed,
+} from "./retry-policy.ts"
 import { tracedAttempt } from "./spans.ts"
 import { tokenBoundOf, tokensOf } from "./tokens-of.ts"
 import type { UpstreamCall } from "./upstream-call.ts"
@@ -133,9 +140,16 @@ const make = Effect.gen(function* () {
       maxAttempts,
       remainingMs,
     })
-    const made = call.attempt(candidate, remainingMs, patienceMs, (ms) => {
-      const nowMs = monotonicMsUnsafe(clock)
-      breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
+    let key: string | undefined
+    const made = call.attempt(candidate, remainingMs, patienceMs, {
+      conversation: candidate.features.conversation,
+      onLimit: (ms) => {
+        const nowMs = monotonicMsUnsafe(clock)
+        breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
+      },
+      onKey: (name) => {
+        key = name
+      },
     })
     const isHurried =
       remainingMs < Math.min(candidate.lateAfterMs, FAIR_SHARE_OF_DEADLINE * fullMs[call.mode]) ||
@@ -182,7 +196,7 @@ const make = Effect.gen(function* () {
           if (reservation !== undefined) reservations.settle(reservation, candidate, recorder, record)
           if (record.outcome !== "timeout") request.wayBack.release()
           const ms = tookMs()
-          measure(update, candidate, record, ms)
+          measure(update, candidate, record, ms, key)
           if (peers !== undefined) measureTold(update, peers, candidate, record, call.firstTokenAt())
           if (isHurried && record.outcome === "timeout") return Effect.void
           // What has begun to be answered is a sign of life itself.
@@ -245,7 +259,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, ProviderError> =>
     Effect.tapError(attempt(request, candidate, next, call), (error) => {
       const { recorder } = request
-      request.failures.push(error)
+      if (error.key?.othersFree !== true) request.failures.push(error)
       if (error.kind === "held_back") return Effect.void
       if (error.kind === "timeout") request.timeouts += 1
       const reported = report(candidate.key, error, recorder)
@@ -255,6 +269,38 @@ const make = Effect.gen(function* () {
         ? Effect.andThen(router.observeRefusal(candidate.key, task, { code, param }), reported)
         : reported
     })
+
+  /** Asks a candidate, and at once with another of its keys where one is refused what another is free for. */
+  const askWithKeys = <A extends AnswerSummary>(
+    request: Running<A>,
+    candidate: Candidate,
+    next: Candidate | undefined,
+    call: UpstreamCall<A>,
+    changed = false,
+  ): Effect.Effect<Answered<A>, ProviderError> => {
+    const asked = ask(request, candidate, next, call)
+    if (candidate.provider.keys === undefined) return asked
+    return Effect.catch(asked, (error) => {
+      if (error.key?.othersFree !== true) return Effect.fail(error)
+      const { deadlineAt, recorder } = request
+      const may =
+        !call.committed() &&
+        mayChangeKey({
+          attempts: recorder.attemptCount,
+          maxAttempts,
+          remainingMs: deadlineAt - recorder.now(),
+          expectedMs: candidate.expectedMs,
+          next,
+          changed,
+        })
+      if (!may) {
+        request.failures.push(error)
+        return Effect.fail(error)
+      }
+      request.keyChanges += 1
+      return askWithKeys(request, candidate, next, call, true)
+    })
+  }
 
   /** Asks one candidate, again and again as far as policy, deadline and the provider's retry budget allow. */
   const askCandidate = <A extends AnswerSummary>(
@@ -266,7 +312,7 @@ const make = Effect.gen(function* () {
     const { call, deadlineAt, hedging, recorder } = request
     const provider = candidate.provider.name
     retryBudget.deposit(provider)
-    const alone = ask(request, candidate, rest[0], call)
+    const alone = askWithKeys(request, candidate, rest[0], call)
     const hedge = hedging?.hedge
     const asked =
       hedging === undefined || hedge?.first !== candidate
@@ -274,7 +320,7 @@ const make = Effect.gen(function* () {
         : Effect.suspend(() => {
             if (recorder.attempts.length > 0) return alone
             const attempt = (one: Candidate, own: UpstreamCall<A>) =>
-              ask(
+              askWithKeys(
                 request,
                 one,
                 rest.find((each) => each !== one),
@@ -310,12 +356,14 @@ const make = Effect.gen(function* () {
         return askFrom(request, rest, larger)
       })
     }
-    const before = recorder.attempts.length
+    /** Attempts, without those that another key made good. */
+    const tries = () => recorder.attempts.length - request.keyChanges
+    const before = tries()
     const askedAtMs = monotonicMsUnsafe(clock)
     const state = (error: ProviderError): AttemptState => ({
       error,
       attempts: recorder.attempts.length,
-      attemptsHere: recorder.attempts.length - before,
+      attemptsHere: tries() - before,
       maxAttempts,
       remainingMs: deadlineAt - recorder.now(),
       expectedMs: candidate.expectedMs,
@@ -365,6 +413,7 @@ const make = Effect.gen(function* () {
         deadlineAt,
         failures: [],
         timeouts: 0,
+        keyChanges: 0,
         wayBack: new WayBack(waysBack),
         hedging,
       }
@@ -416,6 +465,8 @@ interface Running<A extends AnswerSummary> {
   readonly failures: Array<ProviderError>
   /** Calls that were left, or ran out of time. */
   timeouts: number
+  /** Attempts after which the same candidate was asked with another of its keys. */
+  keyChanges: number
   readonly wayBack: WayBack
   readonly hedging: Hedging | undefined
 }

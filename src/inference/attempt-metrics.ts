@@ -6,18 +6,21 @@ import {
   type Update,
   upstreamAttempts,
   upstreamDuration,
+  upstreamKeyAttempts,
 } from "../observability/Metrics.ts"
 import type { Peer } from "../observability/peers.ts"
 import type { Candidate } from "../routing/plan.ts"
 import { operationOf } from "./spans.ts"
 
-/** Counts and times one upstream call, and how far its prediction was off. `ms`: until its answer, or the first of it. */
+/** Counts and times one upstream call, and how far its prediction was off. `ms`: until its answer, or the first of it. `key`: of a pool. */
 export const measure = (
   update: Update,
   { errors, expectedMs, expectedNanoUsd }: Candidate,
   { costNanoUsd, latencyMs, model, outcome, provider }: AttemptRecord,
   ms: number,
+  key: string | undefined,
 ): void => {
+  if (key !== undefined) update(upstreamKeyAttempts(provider, key, outcome), 1)
   update(upstreamAttempts(provider, model, outcome), 1)
   update(upstreamDuration(provider, model), latencyMs)
   if (outcome !== "success") return

@@ -1,6 +1,7 @@
 /** Errors of the story in the client's words. Pure; with `limit-failures.ts` the one place where inference's failures get codes. */
 
 import { GatewayError } from "../domain/GatewayError.ts"
+import { MAX_COOLDOWN_MS } from "../domain/OperatorRest.ts"
 import {
   dispositions,
   isAboutRequest,
@@ -9,7 +10,6 @@ import {
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
 import { blamedParam, type ExclusionRule, exclusionText } from "../routing/exclusion.ts"
-import { MAX_COOLDOWN_MS } from "../routing/OperatorRest.ts"
 import type { ModelNotAllowed, ModelNotFound, NoCandidate } from "../routing/plan.ts"
 
 export const clientLeft = new GatewayError({ code: "client_closed_request", detail: "" })

@@ -94,6 +94,21 @@ export const mayRetry = (state: AttemptState, waitMs: number): boolean => {
   return canFinish(state, state.remainingMs - waitMs)
 }
 
+/**
+ * Tells whether a candidate is asked at once with another of its keys, which is free. Once always; more than that leaves an
+ * attempt for somebody else, as all keys may be in trouble.
+ */
+export const mayChangeKey = (
+  state: Pick<AttemptState, "attempts" | "expectedMs" | "maxAttempts" | "remainingMs"> & {
+    readonly next: unknown
+    /** It was already. */
+    readonly changed: boolean
+  },
+): boolean => {
+  const left = state.maxAttempts - state.attempts
+  return left > (state.changed && state.next !== undefined ? 1 : 0) && canFinish(state, state.remainingMs)
+}
+
 /** Tells whom to ask once this candidate is not asked again. */
 export const fallbackOf = (state: AttemptState): Fallback => {
   if (state.attempts >= state.maxAttempts) return "GiveUp"

@@ -4,21 +4,25 @@ import type { ModelConfig } from "../catalog/model.ts"
 import { priceAt } from "../catalog/price-history.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { toUsd } from "../domain/Money.ts"
+import type { KeyState } from "../providers/Provider.ts"
 import type { Router } from "../routing/Router.ts"
 
 /** Lists every model of the configuration for operators, with what the router learned of it. */
 export const listRoutedModels = (
   providers: GatewayConfig["providers"],
-  router: Pick<Router["Service"], "refusalsOf" | "troubleOf">,
+  router: Pick<Router["Service"], "keysOf" | "refusalsOf" | "troubleOf">,
 ) =>
   Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
     Effect.forEach(
       providers.flatMap(({ models, name }) => models.map((model) => ({ provider: name, model }))),
       ({ provider, model }) =>
-        Effect.zipWith(
-          router.refusalsOf(`${provider}/${model.name}`),
-          router.troubleOf(`${provider}/${model.name}`),
-          (refusals, { leftMs, state, why }) => ({
+        Effect.map(
+          Effect.all([
+            router.refusalsOf(`${provider}/${model.name}`),
+            router.troubleOf(`${provider}/${model.name}`),
+            router.keysOf(provider, model.name),
+          ]),
+          ([refusals, { leftMs, state, why }, keys]) => ({
             provider,
             model: model.name,
             kind: model.kind,
@@ -28,6 +32,7 @@ export const listRoutedModels = (
             inputs: model.inputs ?? null,
             unsupported: model.unsupported ?? [],
             health: { state, until: leftMs === null ? null : instant(nowMs + leftMs), why },
+            keys: keys?.map((key) => keyNow(key, nowMs)) ?? null,
             refused: refusals.map(({ agoMs, dialect, leftMs, parameter }) => ({
               parameter,
               dialect,
@@ -38,6 +43,14 @@ export const listRoutedModels = (
         ),
     ),
   )
+
+const keyNow = ({ leftMs, name, weight, why }: KeyState, nowMs: number) => ({
+  name,
+  weight,
+  ...(leftMs === 0
+    ? { state: "healthy" as const, until: null, why: null }
+    : { state: "resting" as const, until: instant(nowMs + leftMs), why: why ?? null }),
+})
 
 const priceNow = ({ price }: ModelConfig, nowMs: number) => {
   const row = priceAt(price, nowMs)

@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import type { Timeouts } from "../config/GatewayConfig.ts"
 import type { AnswerSummary, CallMode, Completion } from "../domain/Chat.ts"
 import { ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
-import type { OnLimit } from "../providers/Provider.ts"
+import type { AttemptContext } from "../providers/Provider.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { StreamedAnswer } from "./StreamedAnswer.ts"
 
@@ -27,7 +27,7 @@ export interface UpstreamCall<A extends AnswerSummary> {
     candidate: Candidate,
     remainingMs: number,
     patienceMs: number,
-    onLimit: OnLimit,
+    context: AttemptContext,
   ) => Effect.Effect<A, ProviderError>
   /** True once the client has something of an answer: no other attempt may follow. */
   readonly committed: () => boolean
@@ -49,8 +49,8 @@ export interface UpstreamCall<A extends AnswerSummary> {
 export const callWhole = (deadline: Deadline): UpstreamCall<Completion> => ({
   mode: "whole",
   deadline,
-  attempt: ({ call }, remainingMs, patienceMs, onLimit) =>
-    call.complete(Math.min(remainingMs, patienceMs), onLimit),
+  attempt: ({ call }, remainingMs, patienceMs, context) =>
+    call.complete(Math.min(remainingMs, patienceMs), context),
   committed: () => false,
   partial: () => undefined,
   firstTokenAt: () => undefined,
@@ -65,7 +65,7 @@ export const callStreamed = (
 ): UpstreamCall<AnswerSummary> => ({
   mode: "stream",
   deadline,
-  attempt: (candidate, remainingMs, patienceMs, onLimit) => {
+  attempt: (candidate, remainingMs, patienceMs, context) => {
     const { call, provider, model } = candidate
     answer.begin(candidate)
     const fail = (kind: ProviderErrorKind, detail: string) =>
@@ -76,7 +76,7 @@ export const callStreamed = (
         answer.committed ? Effect.never : Effect.fail(fail("timeout", "no first token")),
       ),
     )
-    return Effect.raceFirst(call.stream(remainingMs, answer, onLimit), silence).pipe(
+    return Effect.raceFirst(call.stream(remainingMs, answer, context), silence).pipe(
       Effect.mapError((error) =>
         // A provider that its client holds up is not late.
         error.kind === "timeout" && answer.full ? fail("client_too_slow", "paused") : error,

@@ -170,6 +170,21 @@ export const upstreamAttempts = counters<
   "outcome",
 ])
 
+/** Only of providers with several keys, which have names in the configuration. */
+export const upstreamKeyAttempts = counters<
+  readonly [provider: string, key: string, outcome: UpstreamOutcome]
+>("gateway_upstream_key_attempts_total", "Calls to providers with several keys, by the key", [
+  "provider",
+  "key",
+  "outcome",
+])
+
+export const upstreamKeyResting = gauges<readonly [provider: string, key: string]>(
+  "gateway_upstream_key_resting_models",
+  "Models that a provider is not asked for with the key at present",
+  ["provider", "key"],
+)
+
 export const upstreamDuration = durations<readonly [provider: string, model: string]>(
   "gateway_upstream_duration_seconds",
   "Time of one call to a provider",

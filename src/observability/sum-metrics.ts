@@ -8,6 +8,7 @@ const WORST: ReadonlySet<string> = new Set([
   "gateway_event_loop_delay_seconds",
   "gateway_ledger_oldest_record_age_seconds",
   "gateway_ledger_unwritable",
+  "gateway_upstream_key_resting_models",
 ])
 
 interface Family {

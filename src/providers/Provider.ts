@@ -1,7 +1,7 @@
 import type { Effect, Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
 import type { ChatChunk, Completion } from "../domain/Chat.ts"
-import type { ProviderError } from "../domain/ProviderError.ts"
+import type { ProviderError, ProviderErrorKind } from "../domain/ProviderError.ts"
 import type { Task } from "../domain/Task.ts"
 
 /** The seam to one LLM provider. */
@@ -9,6 +9,8 @@ export interface Provider {
   readonly name: string
   readonly simulated: boolean
   readonly models: ReadonlyMap<string, ModelConfig>
+  /** Its keys, where it has a pool of them. */
+  readonly keys?: ProviderKeys
   /**
    * Puts a task into the words of the provider's protocol for one of its models, without sending anything. Pure and
    * cheap: planning does it for every candidate, and the call of a candidate that is never asked is dropped.
@@ -16,8 +18,35 @@ export interface Provider {
   readonly prepare: (task: Task, model: string) => Result.Result<PreparedCall, Unsupported>
 }
 
+/** The keys of a pool, as operators see them. Synchronous; times are `monotonicMs`. */
+export interface ProviderKeys {
+  readonly names: ReadonlyArray<string>
+  /** How each is for a model, in the order of the configuration. */
+  readonly statesOf: (model: string, nowMs: number) => ReadonlyArray<KeyState>
+  /** Forgets what is known against any. */
+  readonly reset: () => void
+}
+
+export interface KeyState {
+  readonly name: string
+  readonly weight: number
+  /** Milliseconds until the model is asked with it again; 0 = it is. */
+  readonly leftMs: number
+  /** What it rests for, or was refused for without an answer since. */
+  readonly why: ProviderErrorKind | "limit_used_up" | undefined
+}
+
 /** Hears from the head of an answer that a limit is used up, and for how many milliseconds from now on. */
 export type OnLimit = (ms: number) => void
+
+/** What an attempt is told besides its time, and what it tells before its end. */
+export interface AttemptContext {
+  /** Names the conversation, alike in every process: it keeps its key as long as that is well. */
+  readonly conversation?: string | undefined
+  readonly onLimit?: OnLimit | undefined
+  /** Hears which key of a pool the attempt is made with, by its name. */
+  readonly onKey?: ((name: string) => void) | undefined
+}
 
 /**
  * One task for one model, ready to be sent. Each run of an effect is exactly one upstream attempt: no retry, no fallback
@@ -32,7 +61,7 @@ export interface PreparedCall {
   /** The answer may be a lesser one for what was left out: who takes all is asked first. */
   readonly isReduced?: boolean | undefined
   /** Gets a whole answer: to a chat, or to an embeddings request. */
-  readonly complete: (timeoutMs: number, onLimit?: OnLimit) => Effect.Effect<Completion, ProviderError>
+  readonly complete: (timeoutMs: number, context?: AttemptContext) => Effect.Effect<Completion, ProviderError>
   /**
    * Hands every chunk of a chat's answer to the sink, in order, and succeeds after the provider's terminal event. A
    * stream that ends without it, falls silent or reports an error fails, whatever the sink has been given by then.
@@ -40,7 +69,7 @@ export interface PreparedCall {
   readonly stream: (
     timeoutMs: number,
     sink: ChunkSink,
-    onLimit?: OnLimit,
+    context?: AttemptContext,
   ) => Effect.Effect<void, ProviderError>
   /** Has the provider count the tokens of the task, which costs nothing; absent where it does not. */
   readonly count?: ((timeoutMs: number) => Effect.Effect<number, ProviderError>) | undefined

@@ -1,9 +1,9 @@
 import { type Cause, Clock, Context, Effect, Exit, Layer } from "effect"
+import { OperatorRest } from "../domain/OperatorRest.ts"
 import type { ProviderError } from "../domain/ProviderError.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type CallForecast, CandidateHealth } from "./CandidateHealth.ts"
-import { OperatorRest } from "./OperatorRest.ts"
 import { TripReports } from "./TripReports.ts"
 
 /**

@@ -1,3 +1,4 @@
+import { MAX_COOLDOWN_MS, OperatorRest, PROBE_WAIT_MS } from "../domain/OperatorRest.ts"
 import {
   concernsAccount,
   dispositions,
@@ -5,7 +6,6 @@ import {
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
 import { ConcurrencyLimit } from "./ConcurrencyLimit.ts"
-import { MAX_COOLDOWN_MS, OperatorRest, PROBE_WAIT_MS } from "./OperatorRest.ts"
 import { Silence } from "./Silence.ts"
 import { unusualRun } from "./unusual-run.ts"
 
@@ -241,7 +241,7 @@ export class CandidateHealth {
     if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#silence.broken(call)
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
-    if (lesson === "ignore") return
+    if (lesson === "ignore" || error.key?.othersFree === true) return
     this.#learnLimit(call, nowMs, error)
     // One call that is long among others that are answered is no outage.
     if (error.kind === "timeout" && this.livesSince(call.startedMs)) return

@@ -3,14 +3,22 @@ import { Settings } from "../config/Settings.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
 import { restrictedField } from "../domain/restricted-fields.ts"
 import { fieldsOf, inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
-import { breakerOpen, observe, upstreamInFlight, upstreamLimit } from "../observability/Metrics.ts"
+import {
+  breakerOpen,
+  observe,
+  upstreamInFlight,
+  upstreamKeyResting,
+  upstreamLimit,
+} from "../observability/Metrics.ts"
 import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
+import { pointOf } from "../platform/text-hash.ts"
+import type { KeyState } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
 import type { Trouble } from "./CandidateHealth.ts"
 import { type AskedRequest, follow } from "./conditions.ts"
 import { drawPosition, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
-import { conversationOf, pointOf } from "./identity.ts"
+import { conversationOf } from "./identity.ts"
 import type { RefusedParameter } from "./LearnedRefusals.ts"
 import { makeOrderByScore } from "./order-by-score.ts"
 import {
@@ -67,9 +75,11 @@ export class Router extends Context.Service<
     ) => Effect.Effect<void>
     /** Returns what keeps traffic away from a candidate. */
     readonly troubleOf: (key: string) => Effect.Effect<Trouble>
+    /** Returns how each key of a provider's pool is for a model; undefined where it has none. */
+    readonly keysOf: (provider: string, model: string) => Effect.Effect<ReadonlyArray<KeyState> | undefined>
     /** Returns what a candidate is remembered not to take. */
     readonly refusalsOf: (key: string) => Effect.Effect<ReadonlyArray<RefusedParameter>>
-    /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
+    /** Forgets all trouble of a provider and its keys, and all statistics. Returns its models; undefined: no provider has this name. */
     readonly reset: (provider: string) => ReadonlyArray<string> | undefined
     /** Every name that a key with this allow-list may ask for. */
     readonly models: (allowed: ReadonlySet<string> | undefined) => ReadonlyArray<ListedModel>
@@ -97,6 +107,15 @@ const make = Effect.fnUntraced(function* () {
       )
       yield* observe(upstreamInFlight(provider.name, model.name), () => breakers.healthOf(key).inFlight)
       yield* observe(upstreamLimit(provider.name, model.name), () => breakers.healthOf(key).limit)
+    }
+  }
+  for (const { keys, models, name } of providers.values()) {
+    for (const key of keys?.names ?? []) {
+      const rests = (model: string) =>
+        keys
+          ?.statesOf(model, monotonicMsUnsafe(clock))
+          .some((state) => state.name === key && state.leftMs > 0)
+      yield* observe(upstreamKeyResting(name, key), () => [...models.keys()].filter(rests).length)
     }
   }
   const { conversations, errors, incumbents, refusals } = yield* RoutingMemory
@@ -245,10 +264,14 @@ const make = Effect.fnUntraced(function* () {
     observeRefusal: (key, task, refused) =>
       Effect.map(monotonicMs, (nowMs) => refusals.remember(key, task, refused, nowMs)),
     troubleOf: (key) => Effect.map(monotonicMs, (nowMs) => breakers.healthOf(key).troubleAt(nowMs)),
+    keysOf: (name, model) =>
+      Effect.map(monotonicMs, (nowMs) => providers.get(name)?.keys?.statesOf(model, nowMs)),
     refusalsOf: (key) => Effect.map(monotonicMs, (nowMs) => refusals.of(key, nowMs)),
     reset: (name) => {
-      const models = providers.get(name)?.models
-      if (models === undefined) return undefined
+      const provider = providers.get(name)
+      if (provider === undefined) return undefined
+      const { keys, models } = provider
+      keys?.reset()
       for (const model of models.keys()) {
         breakers.healthOf(`${name}/${model}`).reset()
         statistics.forget(`${name}/${model}`)

@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
-import { failure, ok } from "../support/fake-upstream-behaviours.ts"
+import { failure, ok, status } from "../support/fake-upstream-behaviours.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually, metric } from "../support/process-watch.ts"
 import { Replica } from "../support/Replica.ts"
@@ -27,7 +27,7 @@ const world = async (workers: number) => {
   const gateway = await Replica.start({
     databaseUrl: await Effect.runPromise(freshPostgresUrl).then(Redacted.value),
     config: configOf("p0/m"),
-    env: { WORKERS: String(workers), P_KEY_FILE: keyFile },
+    env: { WORKERS: String(workers), P_KEY_FILE: keyFile, Q_KEY: "another-key" },
   })
   await gateway.ready()
   const { key } = await gateway.createKey()
@@ -131,6 +131,38 @@ describe("a configuration that changes under a running gateway", { timeout: scal
     await writeFile(keyFile, "another")
     assert.strictEqual((await reload()).status, 200)
     assert.strictEqual(await metric(gateway.url, open), 0)
+  })
+
+  it("keeps what is known of the keys of a pool that are the same", async () => {
+    await using it = await world(1)
+    const { ask, configOf, gateway, keyFile, p0, reload } = it
+    const pooled = (weight: number, rest = "") =>
+      configOf("p0/m", rest).replace(
+        "api_key_env: P_KEY",
+        `api_keys: [{ env: P_KEY, name: first, weight: ${weight} }, { env: Q_KEY, weight: 0.001 }]`,
+      )
+    await writeFile(keyFile, "dead")
+    p0.respond((exchange) =>
+      (exchange.request.headers.authorization === "Bearer dead" ? status(401, {}) : ok())(exchange),
+    )
+    const resting = 'gateway_upstream_key_resting_models{provider="p0",key="first"}'
+    await gateway.configure(pooled(1_000_000))
+    assert.strictEqual((await reload()).status, 200)
+    assert.strictEqual(await ask(), "p0")
+    assert.strictEqual(await metric(gateway.url, resting), 1)
+    await gateway.configure(pooled(999_999, "limits: { max_attempts: 3 }"))
+    assert.strictEqual((await reload()).status, 200)
+    assert.strictEqual(await metric(gateway.url, resting), 1)
+    assert.strictEqual(await ask(), "p0")
+    assert.lengthOf(
+      p0.calls.filter(({ headers }) => headers.authorization === "Bearer dead"),
+      1,
+    )
+    await writeFile(keyFile, "mended")
+    assert.strictEqual((await reload()).status, 200)
+    assert.strictEqual(await metric(gateway.url, resting), 0)
+    await ask()
+    assert.strictEqual(p0.calls.at(-1)?.headers.authorization, "Bearer mended")
   })
 
   it("holds for all workers, whichever of them was told", async () => {

@@ -125,6 +125,31 @@ describe("providers check", () => {
     assert.notInclude(stdout + stderr, bad)
   })
 
+  it("tries each key of a pool, by its name", async () => {
+    const pool = await inFile(
+      "providers: [{ preset: groq, api_keys: [{ env: KEY_ONE, name: search }, { env: KEY_TWO }] }]",
+    )
+    const bad = "bad-key-of-tests-that-nobody-may-see"
+    const env = { ...pool, KEY_ONE: GOOD_KEY, KEY_TWO: bad, GROQ_BASE_URL: groqUrl() }
+    const json = await run(["check", "--json"], env)
+    assert.strictEqual(json.code, 1)
+    assert.deepStrictEqual(
+      checked(json.stdout).map(({ key, name, status }) => [name, key, status]),
+      [
+        ["groq", "search", "ok"],
+        ["groq", "KEY_TWO", "wrong key"],
+      ],
+    )
+    const { stderr, stdout } = await run(["check", "groq"], env)
+    assert.match(stdout, /^ok +groq \(search\) +\d+ ms, /m)
+    assert.match(stdout, /^wrong key {2}groq \(KEY_TWO\) +the key was refused/m)
+    assert.include(stderr, "1 of 1 provider would not answer, or not with each key.")
+    for (const text of [json.stdout, json.stderr, stdout, stderr]) {
+      assert.notInclude(text, bad)
+      assert.notInclude(text, GOOD_KEY)
+    }
+  })
+
   it("works for openai, gemini and anthropic", async () => {
     const serve: RequestListener = ({ headers, url }, response) => {
       const openAi = url === "/v1/models" && headers.authorization === `Bearer ${GOOD_KEY}`

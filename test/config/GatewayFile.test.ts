@@ -100,6 +100,21 @@ describe("a file that is wrong", () => {
       provider("kind: openai, api_key_env: sk-canary"),
       "providers[0].api_key_env must be the name of an environment variable (A-Z, 0-9, _)",
     ],
+    [provider("kind: openai, api_keys: []"), "providers[0].api_keys must be a list with at least one entry"],
+    [
+      provider("kind: openai, api_keys: [{ env: sk-canary }, { env: K, weight: 0 }, { weight: 1 }]"),
+      "providers[0].api_keys[0].env must be the name of an environment variable (A-Z, 0-9, _)",
+      "providers[0].api_keys[1].weight must be a number from 0.001 to 1000000",
+      "providers[0].api_keys[2].env is missing",
+    ],
+    [
+      provider("kind: openai, api_keys: [{ env: K, name: 'sk canary' }]"),
+      "providers[0].api_keys[0].name must be 1 to 128 of A-Z, a-z, 0-9, ., _ and -",
+    ],
+    [
+      "providers: [{ name: p, kind: simulated, models: [{ name: m }], api_keys: [{ env: K }] }]",
+      "providers[0].api_keys is not a known setting",
+    ],
     [provider("kind: openai, base_url: 'http://u:canary@x'"), `providers[0].base_url ${BASE}`],
     [provider("kind: openai-compatible, models: [{ name: m }]"), "providers[0].base_url is missing"],
     ["providers: [{ name: Open AI, kind: openai }]", "providers[0].name must be 1 to 64 of a-z, 0-9 and -"],

@@ -121,6 +121,7 @@ describe("docs/configuration.md", () => {
       ["## ledger", "ledger"],
       ["## providers", "providers"],
       ["`simulation`, for trying", "providers", "simulation"],
+      ["A key of `api_keys`", "providers", "api_keys"],
       ["A model:", "providers", "models"],
       ["A price,", "providers", "models", "price"],
       ["A mapping from route name", "routes"],

@@ -386,6 +386,46 @@ describe("other rules between settings", () => {
     )
   })
 
+  it("a provider's keys are a pool, each by the name of its variable unless it has one", () => {
+    const found = config(
+      "providers: [{ name: eu, kind: openai, api_keys: [{ env: KEY_A, weight: 3, name: search }, { env: KEY_B }] }, { preset: groq, api_keys: [{ env: KEY_A }] }]",
+      "KEY_A",
+      "KEY_B",
+    )
+    const pools = found.providers.map((provider) => {
+      assert(provider.kind !== "simulated")
+      assert.isUndefined(provider.apiKey)
+      return provider.apiKeys?.map(({ name, value, weight }) => [name, Redacted.value(value), weight])
+    })
+    assert.deepStrictEqual(pools, [
+      [
+        ["search", "value of KEY_A", 3],
+        ["KEY_B", "value of KEY_B", 1],
+      ],
+      [["KEY_A", "value of KEY_A", 1]],
+    ])
+  })
+
+  it("a pool has keys that are there and differ, under names that differ, and stands alone", () => {
+    assert.deepStrictEqual(
+      faults(
+        `providers:
+  - name: a
+    kind: openai
+    api_key_env: KEY_A
+    api_keys: [{ env: KEY_A, name: KEY_B }, { env: KEY_A, name: x }, { env: KEY_B }, { env: UNSET }]`,
+        "KEY_A",
+        "KEY_B",
+      ),
+      [
+        "providers[0].api_keys must not be stated beside api_key_env",
+        "providers[0].api_keys[1].env holds the same key as api_keys[0]",
+        "providers[0].api_keys[2].name repeats the name of api_keys[0]",
+        "providers[0].api_keys[3].env needs the environment variable UNSET, which is not set",
+      ],
+    )
+  })
+
   it("timeouts and limits: the file's over the documented defaults", () => {
     const found = config("timeouts: { body_ms: 5, first_token_ms: 6 }\nlimits: { max_attempts: 2 }")
     assert.deepStrictEqual(found.timeouts, {

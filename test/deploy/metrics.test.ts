@@ -72,7 +72,7 @@ afterAll(async () => {
   await Promise.all(upstreams?.map((upstream) => upstream.stop()) ?? [])
 })
 
-/** What a gateway shows only when it was in trouble or killed, drops old days, hedges, or sends telemetry. */
+/** What a gateway shows only when it was in trouble or killed, drops old days, hedges, has several keys of a provider, or sends telemetry. */
 const RARE = [
   "gateway_budget_alerts_total",
   "gateway_config_reloads_total",
@@ -86,6 +86,8 @@ const RARE = [
   "gateway_ledger_write_failures_total",
   "gateway_shed_total",
   "gateway_telemetry_exports_total",
+  "gateway_upstream_key_attempts_total",
+  "gateway_upstream_key_resting_models",
 ]
 
 describe("metrics that deploy/ names", () => {

@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { GatewayError } from "../../src/domain/GatewayError.ts"
+import { MAX_COOLDOWN_MS } from "../../src/domain/OperatorRest.ts"
 import { dispositions, ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { fromBrokenStream, fromProviders, fromRouting } from "../../src/inference/failures.ts"
 import type { Exclusion, ExclusionRule } from "../../src/routing/exclusion.ts"
-import { MAX_COOLDOWN_MS } from "../../src/routing/OperatorRest.ts"
 import { ModelNotAllowed, ModelNotFound, NoCandidate } from "../../src/routing/plan.ts"
 
 const failure = (

@@ -406,9 +406,8 @@ describe("two answers in the same moment", () => {
           call,
           candidates: [first, second],
           attempt: (candidate, own) =>
-            Effect.onExit(
-              own.attempt(candidate, 1, 1, () => {}),
-              (exit) => Effect.sync(() => seen.push([candidate.key, exit._tag, own.race?.isCut()])),
+            Effect.onExit(own.attempt(candidate, 1, 1, {}), (exit) =>
+              Effect.sync(() => seen.push([candidate.key, exit._tag, own.race?.isCut()])),
             ),
           afterMs: 10,
           mayStart: () => true,

@@ -6,6 +6,7 @@ import {
   type AttemptState,
   type Fallback,
   fallbackOf,
+  mayChangeKey,
   mayRetry,
   patienceWith,
   retrySchedule,
@@ -228,5 +229,22 @@ describe("patience with a call", () => {
   it("is all the time there is without anybody to ask next, or an attempt to ask with", () => {
     assert.strictEqual(patienceWith(candidate, undefined, time), 60_000)
     assert.strictEqual(patienceWith(candidate, next, { ...time, attempts: 4 }), 60_000)
+  })
+})
+
+describe("a candidate with another key", () => {
+  const asked = (attempts: number, changed: boolean, next: unknown, remainingMs = 60_000) =>
+    mayChangeKey({ attempts, changed, next, remainingMs, maxAttempts: 4, expectedMs: 500 })
+
+  it("is asked at once while there are attempts and time", () => {
+    assert.isTrue(asked(3, false, {}))
+    assert.isTrue(asked(3, true, undefined))
+    assert.isFalse(asked(4, false, undefined))
+    assert.isFalse(asked(1, false, undefined, 100))
+  })
+
+  it("leaves the last attempt to the next candidate, once it was asked with two", () => {
+    assert.isTrue(asked(2, true, {}))
+    assert.isFalse(asked(3, true, {}))
   })
 })

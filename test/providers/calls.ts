@@ -24,7 +24,7 @@ export const complete = (
   onLimit?: OnLimit,
 ) =>
   Effect.flatMap(prepared(provider, { _tag: "Chat", request, mode: "whole" }, model), (call) =>
-    call.complete(timeoutMs, onLimit),
+    call.complete(timeoutMs, { onLimit }),
   )
 
 export const stream = (
@@ -34,7 +34,7 @@ export const stream = (
   onLimit?: OnLimit,
 ) =>
   Effect.flatMap(prepared(provider, { _tag: "Chat", request, mode: "stream" }, model), (call) =>
-    call.stream(timeoutMs, sink, onLimit),
+    call.stream(timeoutMs, sink, { onLimit }),
   )
 
 export const embed = (provider: Provider, { model, request, timeoutMs }: ProviderCall<EmbeddingRequest>) =>

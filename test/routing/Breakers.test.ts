@@ -1,9 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer } from "effect"
 import { TestClock } from "effect/testing"
+import { MAX_COOLDOWN_MS } from "../../src/domain/OperatorRest.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
-import { MAX_COOLDOWN_MS } from "../../src/routing/OperatorRest.ts"
 import { startedClock } from "../support/started-clock.ts"
 
 const KEY = "a/m"

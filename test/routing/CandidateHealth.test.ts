@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { MAX_COOLDOWN_MS, OperatorRest } from "../../src/domain/OperatorRest.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
-import { type CallForecast, CandidateHealth } from "../../src/routing/CandidateHealth.ts"
-import { MAX_COOLDOWN_MS } from "../../src/routing/OperatorRest.ts"
+import { type CallForecast, CandidateHealth, type TripNews } from "../../src/routing/CandidateHealth.ts"
 
 const LATE_MS = 1_000
 const SECOND = 1_000
@@ -479,5 +479,38 @@ describe("a reset", () => {
     health.reset()
     for (const call of calls) health.failed(call, SECOND, error("timeout"))
     assert.strictEqual(health.trippedForMs(SECOND), 0)
+  })
+})
+
+describe("trouble of one of several keys", () => {
+  const ofKey = (kind: ProviderErrorKind, othersFree: boolean) =>
+    new ProviderError({
+      kind,
+      provider: "a",
+      model: "m",
+      retryAfterMs: othersFree ? 0 : 30_000,
+      key: { name: "search", othersFree, startsRest: true },
+    })
+
+  it("is none of the candidate's while another is free, and nobody is told of it", () => {
+    const told: Array<TripNews> = []
+    const health = new CandidateHealth(new OperatorRest(), (news) => told.push(news))
+    for (let i = 0; i < 20; i++) {
+      for (const kind of ["rate_limited", "auth", "quota_exhausted", "model_not_found"] as const) {
+        health.failed(health.begin(0, forecast), 0, ofKey(kind, true))
+      }
+    }
+    assert.deepStrictEqual(health.troubleAt(0), { state: "healthy", leftMs: null, why: null })
+    assert.isFalse(health.isAtLimit)
+    assert.strictEqual(health.inFlight, 0)
+    assert.deepStrictEqual(told, [])
+  })
+
+  it("is the candidate's once no other is, until the first of them is", () => {
+    for (const kind of ["rate_limited", "auth"] as const) {
+      const health = new CandidateHealth()
+      health.failed(health.begin(0, forecast), 0, ofKey(kind, false))
+      assert.strictEqual(health.trippedForMs(0), 30_000)
+    }
   })
 })

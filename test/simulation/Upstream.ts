@@ -131,8 +131,9 @@ export class Upstream {
           if (visit === undefined) throw new Error("nobody asked for this")
           const call = { process: process.name, provider: name, target: `${name}/${model}`, visit }
           return Result.succeed({
-            complete: (timeoutMs, onLimit) => this.#complete(call, timeoutMs, onLimit),
-            stream: (timeoutMs, sink, onLimit) => this.#stream(call, timeoutMs, sink, process, onLimit),
+            complete: (timeoutMs, context) => this.#complete(call, timeoutMs, context?.onLimit),
+            stream: (timeoutMs, sink, context) =>
+              this.#stream(call, timeoutMs, sink, process, context?.onLimit),
           })
         },
       },

@@ -23,14 +23,14 @@ import type { OpenBody, TransportError, UpstreamHeaders, UpstreamResponse } from
  */
 export const makeExchanges = (
   provider: string,
-  apiKey: string | undefined,
+  apiKeys: ReadonlyArray<string>,
   upstream: Upstream,
   onMissing: (wire: Wire) => void,
 ) => {
   /** Wires over which it has answered: what is missing there is something else, a file of the client's for one. */
   const found = new Set<Wire>()
 
-  const quotesKey = makeKeyGuard(apiKey)
+  const quotesKey = makeKeyGuard(apiKeys)
 
   const taken = (call: OutgoingCall): void => {
     found.add(call.wire)

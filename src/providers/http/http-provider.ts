@@ -1,11 +1,15 @@
 import { Effect, Redacted, Result } from "effect"
-import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
+import type { HttpProviderConfig, PooledKey } from "../../config/GatewayConfig.ts"
+import { keyValues } from "../../config/key-values.ts"
+import type { ProviderError } from "../../domain/ProviderError.ts"
 import { beyondOf, ownNameOf, ownNamesOf, type Task } from "../../domain/Task.ts"
 import { keyHeader } from "../key-header.ts"
-import type { PreparedCall, Provider } from "../Provider.ts"
+import type { AttemptContext, OnLimit, PreparedCall, Provider } from "../Provider.ts"
 import { badRequest } from "../protocols/fault.ts"
 import type { BodyWriter, Fault, Wire } from "../protocols/Protocol.ts"
 import { makeExchanges } from "./exchanges.ts"
+import { KeyHealth } from "./KeyHealth.ts"
+import { KeyPool } from "./KeyPool.ts"
 import { OutgoingCall } from "./OutgoingCall.ts"
 import type { Transport } from "./transport.ts"
 
@@ -20,41 +24,72 @@ const commonHeaders = (accept: string): ReadonlyArray<string> => [
   "llm-inference-gateway",
 ]
 
+/** Header fields of calls with one key. */
+interface CallHeaders {
+  readonly whole: ReadonlyArray<string>
+  readonly stream: ReadonlyArray<string>
+}
+
+/** Makes the header fields of a wire with one key, once: a vendor has few wires. */
+const makeHeadersOver = (config: HttpProviderConfig, value: Redacted.Redacted | undefined) => {
+  const apiKey = value && Redacted.value(value)
+  const byWire = new Map<Wire, CallHeaders>()
+  return (over: Wire): CallHeaders => {
+    const known = byWire.get(over)
+    if (known !== undefined) return known
+    const name = over.keyHeader
+    const key = apiKey === undefined ? [] : name === undefined ? keyHeader(config, apiKey) : [name, apiKey]
+    const made = {
+      whole: [...key, ...commonHeaders("application/json")],
+      stream: [...key, ...commonHeaders("text/event-stream")],
+    }
+    byWire.set(over, made)
+    return made
+  }
+}
+type HeadersOver = ReturnType<typeof makeHeadersOver>
+
+/** Returns what is known of one of a provider's keys. */
+export type KeyHealthOf = (provider: string, key: PooledKey) => KeyHealth
+
 /**
- * Makes a provider over HTTP: a vendor's endpoint, key and protocols joined with the transport. Everything that does
- * not depend on the call, the header arrays with the key in them included, is built once. Nothing of the client's
- * request but its body goes upstream. `wireOf`: the wire that a task goes over.
+ * Makes a provider over HTTP: a vendor's endpoint, keys and protocols joined with the transport. Everything that does
+ * not depend on the call, the header arrays with the keys in them included, is built once. Nothing of the client's
+ * request but its body goes upstream. `wireOf`: the wire that a task goes over. `healthOf`: what is known of a pool's key.
  */
 export const makeHttpProvider = (
   config: HttpProviderConfig,
   transport: Transport,
   wireOf: (task: Task, model: string) => Wire,
+  healthOf: KeyHealthOf = () => new KeyHealth(),
 ): Provider => {
   const base = new URL(config.baseUrl)
   const prefix = base.pathname.replace(/\/+$/, "")
-  const apiKey = config.apiKey && Redacted.value(config.apiKey)
-  const makeHeaders = (name: string | undefined) => {
-    const key = apiKey === undefined ? [] : name === undefined ? keyHeader(config, apiKey) : [name, apiKey]
-    return {
-      whole: [...key, ...commonHeaders("application/json")],
-      stream: [...key, ...commonHeaders("text/event-stream")],
-    }
-  }
-  /** A vendor has few wires. */
-  const headersByWire = new Map<Wire, ReturnType<typeof makeHeaders>>()
-  const headersOver = (over: Wire) => {
-    const known = headersByWire.get(over)
-    if (known !== undefined) return known
-    const made = makeHeaders(over.keyHeader)
-    headersByWire.set(over, made)
-    return made
-  }
+  const { apiKey, apiKeys = [] } = config
+  const [first, ...others] = apiKeys.map((key) => ({
+    name: key.name,
+    weight: key.weight,
+    health: healthOf(config.name, key),
+    own: makeHeadersOver(config, key.value),
+  }))
+  const keys = first === undefined ? undefined : new KeyPool([first, ...others])
+  const usual = makeHeadersOver(config, apiKey)
+
+  /** Makes one attempt with the header fields of the key, or of one of the keys. */
+  const attempt = <A>(
+    model: string,
+    context: AttemptContext | undefined,
+    send: (headersOver: HeadersOver, onLimit: OnLimit | undefined) => Effect.Effect<A, ProviderError>,
+  ): Effect.Effect<A, ProviderError> =>
+    keys === undefined
+      ? Effect.suspend(() => send(usual, context?.onLimit))
+      : keys.attempt(model, context, send)
 
   /** Wires whose path the server does not have, for as long as this process lives. */
   const missing = new Set<Wire>()
   const { complete, count, failure, stream } = makeExchanges(
     config.name,
-    apiKey,
+    keyValues(config),
     transport.upstream(base.origin),
     (wire) => missing.add(wire),
   )
@@ -62,7 +97,6 @@ export const makeHttpProvider = (
   const callOf = (task: Task, model: string, over: Wire, writer: BodyWriter): PreparedCall => {
     const { count: counting, path } = over
     const root = over.isRooted === true ? "" : prefix
-    const usual = headersOver(over)
     const kind = task._tag === "Chat" ? "chat" : "embedding"
     const call = new OutgoingCall(task, model, over, writer)
     const beyond = beyondOf(task, over.dialect)
@@ -75,21 +109,21 @@ export const makeHttpProvider = (
         return lost.length === 0 ? others : [...new Set([...lost, ...others])]
       },
       isReduced: beyond?.isReduced,
-      complete: (timeoutMs, onLimit) =>
-        Effect.suspend(() => {
+      complete: (timeoutMs, context) =>
+        attempt(model, context, (headersOver, onLimit) => {
           const request = {
             path: root + path(model, kind),
-            headers: withOwn(usual.whole),
+            headers: withOwn(headersOver(over).whole),
             body: call.wholeBody(),
             timeoutMs,
           }
           return complete(call, request, onLimit)
         }),
-      stream: (timeoutMs, sink, onLimit) =>
-        Effect.suspend(() => {
+      stream: (timeoutMs, sink, context) =>
+        attempt(model, context, (headersOver, onLimit) => {
           const request = {
             path: root + path(model, "stream"),
-            headers: withOwn(usual.stream),
+            headers: withOwn(headersOver(over).stream),
             body: call.streamedBody(),
             timeoutMs,
           }
@@ -97,15 +131,16 @@ export const makeHttpProvider = (
         }),
       count:
         counting &&
-        ((timeoutMs) =>
-          Effect.suspend(() =>
+        ((timeoutMs) => {
+          const send = (headersOver: HeadersOver) =>
             count(call, counting.read, {
               path: root + counting.path,
-              headers: withOwn(usual.whole),
+              headers: withOwn(headersOver(over).whole),
               body: call.wholeBody(),
               timeoutMs,
-            }),
-          )),
+            })
+          return keys === undefined ? Effect.suspend(() => send(usual)) : keys.aside(model, send)
+        }),
     }
   }
 
@@ -127,8 +162,8 @@ export const makeHttpProvider = (
     return {
       isReduced: call.isReduced,
       dropped: () => current().dropped?.() ?? [],
-      complete: (timeoutMs, onLimit) => Effect.suspend(() => current().complete(timeoutMs, onLimit)),
-      stream: (timeoutMs, sink, onLimit) => Effect.suspend(() => current().stream(timeoutMs, sink, onLimit)),
+      complete: (timeoutMs, context) => Effect.suspend(() => current().complete(timeoutMs, context)),
+      stream: (timeoutMs, sink, context) => Effect.suspend(() => current().stream(timeoutMs, sink, context)),
     }
   }
 
@@ -153,6 +188,7 @@ export const makeHttpProvider = (
     name: config.name,
     simulated: false,
     models: new Map(config.models.map((model) => [model.name, model])),
+    ...(keys !== undefined && { keys }),
     prepare: (task, model) => prepareOver(task, model, wireOf(task, model)),
   }
 }

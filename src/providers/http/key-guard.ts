@@ -7,15 +7,19 @@ const RUN = 16
 /** A key with fewer letters and digits than this is looked for in its other writings alone. */
 const MIN_BARE = 8
 
+/** Makes what tells whether a text quotes one of the keys, see `quotesKey`. */
+export const makeKeyGuard = (apiKeys: ReadonlyArray<string>): ((text: string | undefined) => boolean) => {
+  const guards = apiKeys.filter(({ length }) => length >= MIN_SECRET_LENGTH).map(quotesKey)
+  return (text) => text !== undefined && text !== "" && guards.some((quotes) => quotes(text))
+}
+
 /**
  * Makes what tells whether a text quotes the key or a part of it, however it is written: escaped, encoded for a URL, in base64 or
  * hex, or broken into lines. Of both only letters and digits are compared. The key's runs are made for the first such text.
  */
-export const makeKeyGuard = (apiKey: string | undefined): ((text: string | undefined) => boolean) => {
-  if (apiKey === undefined || apiKey.length < MIN_SECRET_LENGTH) return () => false
+const quotesKey = (apiKey: string): ((text: string) => boolean) => {
   let known: { readonly runs: ReadonlySet<string>; readonly length: number } | undefined
   return (text) => {
-    if (text === undefined || text === "") return false
     known ??= runsOf(apiKey)
     const bare = bareOf(text)
     for (let at = 0; at + known.length <= bare.length; at++) {

@@ -1,5 +1,6 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import { makeHttpProvider } from "../http/http-provider.ts"
+import type { Task } from "../../domain/Task.ts"
+import { type KeyHealthOf, makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { anthropic, nativeMessages } from "../protocols/anthropic/protocol.ts"
 import { audienceOf } from "../protocols/openai-chat/audience.ts"
@@ -12,7 +13,11 @@ import { nativeEndpoint, wireAt } from "./endpoint.ts"
  * Makes a provider for any server that speaks OpenAI's chat completions, and Messages or Responses besides where its row or the
  * file says so; the key is optional.
  */
-export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Transport) => {
+export const makeOpenAiCompatible = (
+  config: HttpProviderConfig,
+  transport: Transport,
+  healthOf?: KeyHealthOf,
+) => {
   const { endpoints = {}, endsWithDone = false, preset } = config
   const protocol = openAiChat({
     isOpenAi: false,
@@ -35,12 +40,13 @@ export const makeOpenAiCompatible = (config: HttpProviderConfig, transport: Tran
       endpoints.messages,
       anthropic((model) => limits.get(model)),
     )
-  return makeHttpProvider(config, transport, (task, model) => {
+  const wireOf = (task: Task, model: string): Wire => {
     if (task._tag === "Embedding") return chat
     if (messages?.takes(task, model)) return messages.wire
     if (translated !== undefined && messages?.serves(model)) return translated
     return responses?.takes(task, model) ? responses.wire : chat
-  })
+  }
+  return makeHttpProvider(config, transport, wireOf, healthOf)
 }
 
 const isClaude = (model: string): boolean => audienceOf(model, false).isClaude

@@ -1,6 +1,6 @@
 import type { HttpProviderConfig } from "../../config/GatewayConfig.ts"
-import type { ChatTask } from "../../domain/Task.ts"
-import { makeHttpProvider } from "../http/http-provider.ts"
+import type { ChatTask, Task } from "../../domain/Task.ts"
+import { type KeyHealthOf, makeHttpProvider } from "../http/http-provider.ts"
 import type { Transport } from "../http/transport.ts"
 import { audienceOf } from "../protocols/openai-chat/audience.ts"
 import { effortFor } from "../protocols/openai-chat/from-messages.ts"
@@ -14,7 +14,7 @@ import { nativeCompaction, nativeResponses, openAiResponses } from "../protocols
 import type { Wire } from "../protocols/Protocol.ts"
 
 /** Makes the provider for OpenAI itself, which speaks chat completions and Responses. */
-export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => {
+export const makeOpenAi = (config: HttpProviderConfig, transport: Transport, healthOf?: KeyHealthOf) => {
   const chat: Wire = { protocol: openAiChat({ isOpenAi: true }), dialect: "chat", path: openAiPath }
   // What stands in for OpenAI at another address may have chat alone.
   const responses: Wire = { protocol: openAiResponses, path, instead: chat }
@@ -25,11 +25,12 @@ export const makeOpenAi = (config: HttpProviderConfig, transport: Transport) => 
     path: () => "/responses/compact",
     instead: responses,
   }
-  return makeHttpProvider(config, transport, (task, model) => {
+  const wireOf = (task: Task, model: string): Wire => {
     if (task._tag === "Embedding") return chat
     if (speaksResponses(task, model)) return task.isCompaction ? compaction : native
     return needsResponses(task, model) ? responses : chat
-  })
+  }
+  return makeHttpProvider(config, transport, wireOf, healthOf)
 }
 
 /** Tells whether the client's own request can go on as it is. */

@@ -1,4 +1,4 @@
-import { openCooldownMs, type ProviderError, type ProviderErrorKind } from "../domain/ProviderError.ts"
+import { openCooldownMs, type ProviderError, type ProviderErrorKind } from "./ProviderError.ts"
 
 const LONGEST_MS = 60 * 60_000
 /** A longer Retry-After is cut to this: one wrong header must not hide a provider for a day. */
@@ -11,7 +11,7 @@ interface BegunCall {
 }
 
 /**
- * Keeps traffic away from a model, or from all of an account's, for as long as an operator has not looked after what
+ * Keeps traffic away from a model, or from all of an account's or a key's, for as long as an operator has not looked after what
  * refuses it: no credit, a key that is not taken, a model that the account may not use. Time alone seldom mends that, so the
  * rest gets longer each time that the probe after it is refused again. Whoever is asked all the same and answers ends it.
  */
@@ -55,15 +55,17 @@ export class OperatorRest {
     if (this.#probe === call) this.#probe = undefined
   }
 
-  refused(call: BegunCall, nowMs: number, { kind, retryAfterMs }: ProviderError): void {
-    if (this.#why !== undefined && call.startedMs < this.#refusedMs) return
+  /** Returns whether it rests anew. */
+  refused(call: BegunCall, nowMs: number, { kind, retryAfterMs }: ProviderError): boolean {
+    if (this.#why !== undefined && call.startedMs < this.#refusedMs) return false
     this.#why = kind
     this.#refusedMs = nowMs
     // Asked in the middle of it, for want of anybody else.
-    if (nowMs < this.#until(kind)) return
+    if (nowMs < this.#until(kind)) return false
     this.#restMs = Math.min(LONGEST_MS, this.#restMs === 0 ? openCooldownMs(kind) : 2 * this.#restMs)
     const longestMs = Math.max(MAX_COOLDOWN_MS, this.#restMs)
     this.#untilMs = nowMs + Math.min(retryAfterMs ?? this.#restMs, longestMs)
+    return true
   }
 
   answered(call: BegunCall, nowMs: number): void {

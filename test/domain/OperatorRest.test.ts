@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
+import { OperatorRest } from "../../src/domain/OperatorRest.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { CandidateHealth } from "../../src/routing/CandidateHealth.ts"
-import { OperatorRest } from "../../src/routing/OperatorRest.ts"
 
 const MINUTE = 60_000
 
