@@ -8,7 +8,6 @@
  * processes, of the gateways that of this process, which runs all of them. What LISTEN needed beside it is included:
  * each replica compared its cache with the table every 5 s, for listeners that died without a word.
  */
-import { readFileSync } from "node:fs"
 import { parseArgs } from "node:util"
 import { PgClient } from "@effect/sql-pg"
 import { Context, Deferred, Effect, Exit, Layer, Queue, Redacted, Schema } from "effect"
@@ -24,6 +23,7 @@ import { monotonicMs } from "../src/platform/monotonic.ts"
 import { createPostgresServer } from "../test/support/postgres-server.ts"
 import { postmasterOf } from "../test/support/postgres-signals.ts"
 import { principalOf } from "../test/support/principal-of.ts"
+import { postgresMeter } from "./proc.ts"
 
 const { values } = parseArgs({
   options: {
@@ -49,16 +49,6 @@ const postmaster = await postmasterOf(postgres.url)
 const server = Database.layerServer(Redacted.make(postgres.url))
 const pool = (maxConnections: number) =>
   Database.layerPool({ applicationName: "bench", maxConnections, statementTimeoutMs: 5_000 })
-
-/** CPU seconds of a process's main thread, to the nanosecond: a session uses less in a second than a tick of `stat`. */
-const threadSeconds = (pid: number): number =>
-  Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e9
-
-/** CPU seconds of the server and all its sessions. */
-const postgresCpu = (): number => {
-  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").trim()
-  return [postmaster, ...children.split(" ").map(Number)].reduce((sum, pid) => sum + threadSeconds(pid), 0)
-}
 
 let revoked = 0
 
@@ -159,7 +149,8 @@ const measure = (name: string, replica: typeof poll | typeof listen, revocations
       SELECT pg_stat_force_next_flush(), xact_commit::int AS n FROM pg_stat_database WHERE datname = current_database()`
     const count = Effect.map(Effect.andThen(Effect.sleep("1 second"), committed), ([row]) => row?.n ?? 0)
     const before = yield* count
-    const [serverBefore, clientBefore, startedAtMs] = [postgresCpu(), process.cpuUsage(), performance.now()]
+    const serverSeconds = postgresMeter(postmaster)
+    const [clientBefore, startedAtMs] = [process.cpuUsage(), performance.now()]
     for (let turn = 0; turn < seconds * Math.max(1, revocations); turn++) {
       if (revocations > 0) {
         revoked += 1
@@ -171,7 +162,7 @@ const measure = (name: string, replica: typeof poll | typeof listen, revocations
     }
     const elapsed = (performance.now() - startedAtMs) / 1_000
     const client = process.cpuUsage(clientBefore)
-    const serverCpu = postgresCpu() - serverBefore
+    const serverCpu = serverSeconds()
     const statements = (yield* count) - before
     const latencies = notices.latenciesMs.sort((a, b) => a - b)
     const at = (q: number) =>

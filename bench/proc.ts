@@ -31,6 +31,25 @@ export const cpuSeconds = (pid: number): number =>
     return sum + [11, 12, 13, 14].reduce((ticks, at) => ticks + Number(fields[at] ?? 0), 0) * TICK
   }, 0)
 
+/** CPU seconds of a process's main thread, to the nanosecond: a session uses less in a second than a tick of `stat`. */
+const threadSeconds = (pid: number): number =>
+  Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e9
+
+/** CPU seconds of a PostgreSQL server and each of its sessions. */
+const postgresTimes = (postmaster: number): ReadonlyMap<number, number> => {
+  const children = readFileSync(`/proc/${postmaster}/task/${postmaster}/children`, "utf8").trim()
+  return new Map([postmaster, ...children.split(" ").map(Number)].map((pid) => [pid, threadSeconds(pid)]))
+}
+
+/** Returns what tells the CPU seconds that a PostgreSQL server has used from now on, but for sessions that ended. */
+export const postgresMeter = (postmaster: number): (() => number) => {
+  const before = postgresTimes(postmaster)
+  return () =>
+    postgresTimes(postmaster)
+      .entries()
+      .reduce((sum, [pid, seconds]) => sum + seconds - (before.get(pid) ?? 0), 0)
+}
+
 /** Seconds that a core was not idle, whoever used it; of a machine that does not tell it, NaN. */
 export const coreSeconds = (core: number): number => {
   const line = new RegExp(`^cpu${core} (.*)$`, "m").exec(readFileSync("/proc/stat", "utf8"))?.[1]

@@ -232,6 +232,12 @@ export class CandidateHealth {
     if (this.trippedForMs(nowMs) >= forMs || this.#answeredStartMs >= sinceMs) return
     this.#why = why
     this.#failures = 0
+    if (trip === "circuit") {
+      // Counts like an opening here, so that the next one is longer; several tell of the same one.
+      if (this.#trip !== "circuit" || nowMs >= this.#untilMs) this.#noteOpening(sinceMs)
+      // No failure there took longer: a call that hangs here outlives none of them.
+      this.#failureMs = failingForMs
+    }
     this.#begin(trip, nowMs + Math.min(forMs, MAX_COOLDOWN_MS))
     this.#heardFromMs = sinceMs
   }
@@ -446,10 +452,7 @@ export class CandidateHealth {
   }
 
   #open(nowMs: number, waitMs: number, failureMs: number): void {
-    if (this.#trip !== "circuit") {
-      this.#openings = 0
-      this.#openedAtMs = nowMs
-    }
+    this.#noteOpening(nowMs)
     const longestMs = Math.min(
       LONGEST_OPENING_MS,
       Math.max(
@@ -458,11 +461,18 @@ export class CandidateHealth {
         OPENING_PER_FAILURE * failureMs,
       ),
     )
-    const openForMs = Math.max(waitMs, Math.min(FIRST_OPENING_MS * 2 ** this.#openings, longestMs))
-    this.#openings += 1
+    const openForMs = Math.max(waitMs, Math.min(FIRST_OPENING_MS * 2 ** (this.#openings - 1), longestMs))
     this.#failures = 0
     this.#limit.tripped(nowMs)
     this.#begin("circuit", Math.max(nowMs + openForMs, this.#answering ? 0 : this.#untilMs))
+  }
+
+  #noteOpening(atMs: number): void {
+    if (this.#trip !== "circuit") {
+      this.#openings = 0
+      this.#openedAtMs = atMs
+    }
+    this.#openings += 1
   }
 
   /** Several calls in flight may be told to stay away at once; none shortens what another was told. */

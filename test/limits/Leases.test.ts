@@ -1,49 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { LeaseWorld } from "./LeaseWorld.ts"
+import { LeaseWorld, run, slackOf } from "./LeaseWorld.ts"
 
 /** Many replicas, one limit, one store: what they admit together, whatever happens to them. */
 
 const SEEDS = [1, 2, 3, 4, 5, 6, 7, 8]
-
-/** Requests per millisecond that come to each replica by its weight. */
-const run = (
-  world: LeaseWorld,
-  ms: number,
-  perMinute: number,
-  options: {
-    readonly weights?: ReadonlyArray<number>
-    readonly amount?: () => number
-    readonly after?: (amount: number) => { readonly ms: number; readonly used: number } | undefined
-    readonly befall?: () => void
-  } = {},
-) => {
-  const weights = options.weights ?? world.replicas.map(() => 1)
-  const sum = weights.reduce((total, weight) => total + weight, 0)
-  const ending = new Map<number, Array<() => void>>()
-  for (let i = 0; i < ms; i++) {
-    for (const end of ending.get(world.nowMs) ?? []) end()
-    ending.delete(world.nowMs)
-    options.befall?.()
-    for (let due = perMinute / 60_000; due > 0; due -= 1) {
-      if (world.random() >= due) continue
-      let drawn = world.random() * sum
-      const index = weights.findIndex((weight) => {
-        drawn -= weight
-        return drawn < 0
-      })
-      const amount = options.amount?.() ?? 1
-      world.request(index, amount, (giveBack) => {
-        const ends = options.after?.(amount)
-        if (ends === undefined) return
-        const atMs = world.nowMs + ends.ms
-        ending.set(atMs, [...(ending.get(atMs) ?? []), () => giveBack(amount - ends.used)])
-      })
-    }
-    world.tick()
-  }
-}
-
-const slackOf = (limit: number, replicas: number) => Math.max(limit / 20, replicas)
 
 describe("requests per minute", () => {
   for (const limit of [6, 60, 600, 6_000])

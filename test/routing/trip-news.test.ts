@@ -98,6 +98,35 @@ describe("a trip that others are told of", () => {
     assert.notStrictEqual(one.troubleAt(12_600).state, "healthy")
   })
 
+  it("counts like one of its own, once: the next one is longer, and no longer than the outage makes it", () => {
+    const { at, fail, one, other, told } = world(3)
+    fail(one, 5)
+    // Another one's news of the same trip, a little later.
+    other.hear(10_010, { trip: "circuit", forMs: 2_000, failingForMs: 10, why: "server_error" })
+    let atMs = 12_010
+    for (let turn = 0; turn < 6; turn++) {
+      at(atMs)
+      const health = turn % 2 === 0 ? other : one
+      fail(health, 1)
+      atMs += health.trippedForMs(atMs)
+    }
+    assert.deepStrictEqual(
+      told.map(({ forMs }) => forMs),
+      [2_000, 4_000, 5_000, 5_000, 5_000, 5_000, 5_000],
+    )
+  })
+
+  it("says how long failures take: a probe that hangs as long is no sign of life", () => {
+    const { at, one, other } = world(2)
+    const calls = Array.from({ length: 3 }, () => one.begin(10_000, forecast))
+    at(20_000)
+    for (const call of calls) one.failed(call, 20_000, error("timeout"))
+    const leftMs = other.trippedForMs(20_000)
+    assert.isAbove(leftMs, 0)
+    other.begin(20_000 + leftMs, forecast)
+    assert.isAbove(other.trippedForMs(20_000 + leftMs + 9_000), 0)
+  })
+
   it("of an account is not told: another replica may have another key", () => {
     const { fail, one, other, told } = world(2)
     fail(one, 1, "quota_exhausted")
