@@ -157,7 +157,7 @@ const KeyTable = ({ keys, q }: { readonly keys: ReadonlyArray<ApiKey>; readonly 
           title: "Team and tags",
           cell: ({ key }) =>
             key.team === null && key.tags.length === 0 ? null : (
-              <div class="key-name">
+              <div class="key-name narrow">
                 {key.team !== null && (
                   <a href="/ui/teams">
                     <Text value={key.team} longest={32} />

@@ -94,7 +94,7 @@ const TeamTable = ({
       {
         title: "Team",
         cell: ({ name }) => (
-          <strong>
+          <strong class="key-name">
             <Text value={name} />
           </strong>
         ),
