@@ -211,7 +211,9 @@ function screens(secret: string): ReadonlyArray<Screen> {
       path: "/ui/playground",
       act: async (page) => {
         await page.getByLabel("API key").fill(secret)
-        await page.getByLabel("User", { exact: true }).fill("Where is my order? It should have been here on Monday.")
+        await page
+          .getByLabel("User", { exact: true })
+          .fill("Where is my order? It should have been here on Monday.")
         await page.getByRole("button", { name: "Send" }).click()
         await page.getByText("Answered", { exact: true }).waitFor()
       },
