@@ -1,6 +1,7 @@
 import { Clock, Context, Data, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type * as Api from "../api/AnalyticsApi.ts"
+import type { Overview } from "../api/overview.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { failureCode } from "../database/failure-code.ts"
 import { DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT } from "../domain/bounds.ts"
@@ -16,10 +17,18 @@ import {
   timeCursor,
   usageCursors,
 } from "./cursor.ts"
-import type { AnalyticsQuery, AttributedQuery, Page, RequestsQuery, UsageGrouping } from "./query.ts"
+import { readOverview } from "./overview.ts"
+import type {
+  AnalyticsQuery,
+  AttributedQuery,
+  OverviewQuery,
+  Page,
+  RequestsQuery,
+  UsageGrouping,
+} from "./query.ts"
 import { readRequests } from "./requests-query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
-import { type Bucket, inBuckets, timeRange } from "./time-range.ts"
+import { type Bucket, hoursOf, inBuckets, timeRange } from "./time-range.ts"
 import {
   decodeTimes,
   decodeUsage,
@@ -32,7 +41,14 @@ import { usageTotals } from "./usage-totals.ts"
 
 const QUERY_TIMEOUT = "10 seconds"
 
-export type { AnalyticsQuery, AttributedQuery, Page, RequestsQuery, UsageGrouping } from "./query.ts"
+export type {
+  AnalyticsQuery,
+  AttributedQuery,
+  OverviewQuery,
+  Page,
+  RequestsQuery,
+  UsageGrouping,
+} from "./query.ts"
 
 type Usage = typeof Api.Usage.Type
 type UsageByKey = typeof Api.UsageByKey.Type
@@ -63,6 +79,8 @@ export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
 export class Analytics extends Context.Service<
   Analytics,
   {
+    /** Sums up a span, the one before it and all that was ever counted. */
+    readonly overview: (query: OverviewQuery) => Effect.Effect<typeof Overview.Type, AnalyticsError>
     /** Lists usage in order of what it is grouped by: of a day, if no hours of that are known. */
     readonly usage: (
       query: AttributedQuery & { readonly groupBy: UsageGrouping },
@@ -85,6 +103,14 @@ export class Analytics extends Context.Service<
     Analytics,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+
+      const overview = Effect.fn("Analytics.overview")(function* (filters: OverviewQuery) {
+        const table = tableFor("time", filters)
+        if (table === undefined) return yield* new NoRollup({ parts: partsOf(filters) })
+        const range = timeRange(filters, yield* Clock.currentTimeMillis)
+        if (range === undefined) return yield* new InvalidRange()
+        return yield* answered(readOverview(sql, { table, range, filters }))
+      })
 
       /** Reads a page of usage, each row of which `rowOf` writes. */
       const grouped = Effect.fnUntraced(function* <Row>(
@@ -147,7 +173,7 @@ export class Analytics extends Context.Service<
       ) {
         const { bucket } = query
         const table = tableFor("time", query)
-        if (table?.hours.includes(bucket === "day" ? 24 : 1) !== true) {
+        if (table?.hours.includes(hoursOf[bucket]) !== true) {
           return yield* new NoRollup({
             parts: partsOf(query),
             ...(table !== undefined && { bucket: "day" as const }),
@@ -187,7 +213,7 @@ export class Analytics extends Context.Service<
         })
       })
 
-      return Analytics.of({ usage, usageByKey, usageByProvider, timeseries, calibration, requests })
+      return Analytics.of({ overview, usage, usageByKey, usageByProvider, timeseries, calibration, requests })
     }),
   )
 }
@@ -288,9 +314,7 @@ const page = <Row, Out>(
   }
 }
 
-const answered = <Row>(
-  query: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>,
-): Effect.Effect<ReadonlyArray<Row>, AnalyticsUnavailable> =>
+const answered = <A>(query: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A, AnalyticsUnavailable> =>
   query.pipe(
     answerWithin(QUERY_TIMEOUT),
     Effect.mapError(

@@ -28,6 +28,9 @@ export interface AttributedQuery extends AnalyticsQuery {
   readonly endpoint?: string | undefined
 }
 
+/** A question about a span as a whole. */
+export type OverviewQuery = Omit<AttributedQuery, "limit" | "cursor">
+
 /** First digit of a status that the gateway answers with. */
 type StatusClass = 2 | 4 | 5
 

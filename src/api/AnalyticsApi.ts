@@ -5,14 +5,16 @@ import { instant } from "../domain/Instant.ts"
 import { AdminAuth } from "./AdminAuth.ts"
 import { booleanFromText, choiceFromText, queryOf } from "./from-text.ts"
 import { InstantText } from "./instant-text.ts"
+import { Overview } from "./overview.ts"
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
 import { SchemaErrors } from "./RequestChecks.ts"
 import { line } from "./shapes.ts"
+import { totals } from "./usage-totals.ts"
 
 const text = (description: string) => Schema.optionalKey(line.annotate({ description }))
 
-const usageParameters = {
+const filterParameters = {
   from: Schema.optionalKey(
     instant({
       description: "An instant or a UTC day, inclusive; 24 hours before `to` when absent",
@@ -31,8 +33,9 @@ const usageParameters = {
   stream: Schema.optionalKey(
     booleanFromText({ description: "true for streamed answers alone, false for whole ones" }),
   ),
-  ...pageParameters,
 }
+
+const usageParameters = { ...filterParameters, ...pageParameters }
 
 /** Query of the usage per key and per provider. */
 export const UsageParameters = queryOf(usageParameters)
@@ -44,6 +47,9 @@ const attributedParameters = {
   tag: text("One tag"),
   endpoint: text("Path, e.g. /v1/chat/completions"),
 }
+
+/** Query of the overview. */
+const OverviewParameters = queryOf({ ...filterParameters, ...attributedParameters })
 
 const GROUPINGS = "Expected key, team, user, tag, provider, model or endpoint"
 
@@ -82,32 +88,6 @@ const RequestsParameters = queryOf({
     }),
   ),
 })
-
-const totals = {
-  requests: Schema.Int,
-  errors: Schema.Int,
-  input_tokens: Schema.Int,
-  output_tokens: Schema.Int,
-  cached_tokens: Schema.Int,
-  reasoning_tokens: Schema.Int,
-  cost_usd: Schema.NullOr(Schema.Finite).annotate({
-    description: "Sum of the known costs; null when none is known",
-  }),
-  unpriced_requests: Schema.Int.annotate({ description: "Successes whose cost is unknown" }),
-  wasted_usd: Schema.Finite.annotate({
-    description:
-      "Sum of the known costs of attempts that were not the answer, in the row of the provider and model that was asked",
-  }),
-  unpriced_attempts: Schema.Int.annotate({
-    description: "Attempts that used tokens, were not the answer, and whose cost is unknown",
-  }),
-  spent_usd: Schema.NullOr(Schema.Finite).annotate({
-    description:
-      "cost_usd and wasted_usd together; null when neither is known. It is too little where unpriced_requests or unpriced_attempts is above 0",
-  }),
-  avg_latency_ms: Schema.NullOr(Schema.Finite),
-  p95_latency_ms: Schema.NullOr(Schema.Finite),
-}
 
 const page = <S extends Schema.Top>(row: S) =>
   Schema.Struct({
@@ -210,6 +190,18 @@ const error = [problem(500), problem(503)]
 
 export class AnalyticsApi extends HttpApiGroup.make("analytics")
   .add(
+    HttpApiEndpoint.get("overview", "/analytics/overview", {
+      query: OverviewParameters,
+      success: Overview,
+      error,
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "A span at a glance",
+        description:
+          "Totals, the same of the span before, usage over time, who spent most, and all that was ever counted, of " +
+          "whole hours, or whole days where hours are not known. Fields that no rollup knows together are refused.",
+      }),
+    ),
     HttpApiEndpoint.get("usage", "/analytics/usage", {
       query: GroupedParameters,
       success: page(Usage),

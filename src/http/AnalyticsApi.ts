@@ -44,6 +44,7 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
       )
 
     return handlers.handleAll({
+      overview: ({ query }) => answer(analytics.overview({ ...filters(query), ...belonging(query) })),
       usage: ({ query }) =>
         answer(analytics.usage({ ...filters(query), ...belonging(query), groupBy: query.group_by })),
       usageByKey: ({ query }) => answer(analytics.usageByKey(filters(query))),
@@ -64,7 +65,7 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
   }),
 )
 
-const filters = (query: typeof UsageParameters.Type): AnalyticsQuery => ({
+const filters = (query: Partial<typeof UsageParameters.Type>): AnalyticsQuery => ({
   fromMs: query.from && DateTime.toEpochMillis(query.from),
   toMs: query.to && DateTime.toEpochMillis(query.to),
   keyId: query.key_id,

@@ -67,6 +67,11 @@ const answer =
 const services = Layer.mergeAll(
   Settings.layerTest({}),
   Layer.succeed(Analytics, {
+    overview: (query) =>
+      Effect.suspend(() => {
+        asked.push(JSON.parse(JSON.stringify(query)))
+        return Effect.fail(failure ?? new NoRollup({ parts: ["key_id", "tag"] }))
+      }),
     usage: answer<never>(),
     usageByKey: answer<never>(),
     usageByProvider: answer<never>(),
@@ -253,6 +258,21 @@ layer(server)("analytics over HTTP", (it) => {
         assert.deepInclude(asked[0], { endpoint: "/infer", team: "t", user: "u", tag: "a" })
       }
       assert.deepInclude((yield* get("usage-by-key?endpoint=/infer")).body, { param: "endpoint" })
+    }),
+  )
+
+  it.effect("takes filters and no page for the overview", () =>
+    Effect.gen(function* () {
+      const { status, body } = yield* get("overview?from=2026-11-23&to=2026-11-24&key_id=a&tag=b&stream=true")
+      assert.strictEqual(status, 400)
+      assert.deepInclude(body, { code: "invalid_request", param: "tag" })
+      assert.deepStrictEqual(asked, [
+        {
+          ...{ fromMs: Date.UTC(2026, 10, 23), toMs: Date.UTC(2026, 10, 24) },
+          ...{ keyId: "a", tag: "b", stream: true },
+        },
+      ])
+      assert.deepInclude((yield* get("overview?limit=5")).body, { param: "limit" })
     }),
   )
 

@@ -1,0 +1,101 @@
+import { Schema } from "effect"
+import type { SqlClient, Statement } from "effect/sql"
+import { decodeRows } from "../database/decode-rows.ts"
+import type { TimeRange } from "../domain/TimeRange.ts"
+import { ROLLUP_SUMS, RollupSums, recentColumn } from "../ledger/tables/rollups.ts"
+import { rowFilters, usageFilters } from "./filters.ts"
+import type { AttributedQuery } from "./query.ts"
+import { inUnits } from "./time-range.ts"
+import { columnsOf, storedGroups, type Table } from "./usage-query.ts"
+
+/** What the largest spenders are listed by. */
+export type TopGrouping = "key" | "team" | "provider" | "model"
+
+const TOP_ROWS = 10
+
+const StoredTop = Schema.Struct({ ...storedGroups, ...RollupSums.fields })
+export type StoredTop = typeof StoredTop.Type
+
+export const decodeTop = decodeRows(StoredTop)
+
+export const decodeSums = decodeRows(RollupSums)
+
+interface SumsOptions {
+  readonly table: Table
+  readonly filters: AttributedQuery
+  /** Whole units of the table's smallest rows; absent: all that was ever counted. */
+  readonly range?: TimeRange
+}
+
+const SUMMED = ROLLUP_SUMS.map((column) => `coalesce(sum(${column}), 0)::float8 AS ${column}`).join(", ")
+
+/** Sums the groups that spent most, the one that spent most first; requests decide where nothing is known of that. */
+export const topQuery = (
+  sql: SqlClient.SqlClient,
+  options: SumsOptions & { readonly grouping: TopGrouping },
+): Statement.Statement<unknown> => {
+  const columns = sql.literal(columnsOf[options.grouping].join(", "))
+  // What nobody answered is in no row of a provider.
+  const named = options.grouping === "key" || options.grouping === "team" ? sql`true` : sql`provider <> ''`
+  const keyName =
+    options.grouping === "key"
+      ? sql`, (SELECT name FROM api_keys WHERE api_keys.id = key_id) AS key_name`
+      : sql.literal("")
+  return sql`
+    WITH totals AS (
+      SELECT ${columns}, ${sql.literal(SUMMED)}
+      FROM (${sources(sql, options)}) AS usage
+      WHERE ${named}
+      GROUP BY ${columns}
+      ORDER BY sum(cost_nano_usd + wasted_nano_usd) DESC, sum(requests) DESC, ${columns}
+      LIMIT ${TOP_ROWS}
+    )
+    SELECT *${keyName} FROM totals
+    ORDER BY cost_nano_usd + wasted_nano_usd DESC, requests DESC, ${columns}`
+}
+
+/** Sums everything that passes the filters. */
+export const sumsQuery = (
+  sql: SqlClient.SqlClient,
+  options: SumsOptions,
+): Statement.Statement<unknown> => sql`
+  SELECT ${sql.literal(SUMMED)} FROM (${sources(sql, options)}) AS usage`
+
+/** Reads both levels of rollups, without histograms: the largest units that fit, and what is recent. */
+const sources = (sql: SqlClient.SqlClient, { filters, range, table }: SumsOptions): Statement.Fragment => {
+  const { dimension, groups, hours, name } = table
+  const columns = [...groups, ...ROLLUP_SUMS].join(", ")
+  const conditions = dimension === undefined ? rowFilters(sql, filters) : usageFilters(sql, filters)
+  const within = (column: string, span: TimeRange) => [
+    sql`${sql.literal(column)} >= ${new Date(span.fromMs)}`,
+    sql`${sql.literal(column)} < ${new Date(span.toMs)}`,
+  ]
+  const sizes = hours.toReversed()
+  // Each size has every count that was moved.
+  const pieces =
+    range === undefined
+      ? [{ hours: sizes[0], span: undefined }]
+      : inUnits(range, sizes).map(({ hours, ...span }) => ({ hours, span }))
+  const kept = pieces.map(
+    ({ hours, span }) => sql`
+      SELECT ${sql.literal(columns)} FROM ${sql.literal(name)}
+      WHERE ${sql.and([
+        sql`hours = ${sql.literal(String(hours))}`,
+        ...(span === undefined ? [] : within("start", span)),
+        ...conditions,
+      ])}`,
+  )
+  const recentColumns = groups.map((group) => `${recentColumn(group)} AS ${group}`)
+  const recent =
+    dimension === undefined
+      ? sql`
+        SELECT ${sql.literal(columns)} FROM usage_recent
+        WHERE ${sql.and([sql`true`, ...(range === undefined ? [] : within("hour", range)), ...conditions])}`
+      : sql`
+        SELECT ${sql.literal(columns)} FROM (
+          SELECT hour, stream, ${sql.literal([...recentColumns, ...ROLLUP_SUMS].join(", "))} FROM attributed_recent
+          WHERE dimension = ${sql.literal(`'${dimension}'`)}
+        ) AS recent
+        WHERE ${sql.and([sql`true`, ...(range === undefined ? [] : within("hour", range)), ...conditions])}`
+  return sql.join(" UNION ALL ", false)([...kept, recent])
+}

@@ -1,0 +1,124 @@
+import { Effect } from "effect"
+import type { SqlClient, SqlError } from "effect/sql"
+import type { Overview } from "../api/overview.ts"
+import { type LatencyHistogram, percentile } from "../domain/latency-histogram.ts"
+import { DAY_MS, type TimeRange } from "../domain/TimeRange.ts"
+import { ROLLUP_SUMS, type RollupSums } from "../ledger/tables/rollups.ts"
+import {
+  decodeSums,
+  decodeTop,
+  type StoredTop,
+  sumsQuery,
+  type TopGrouping,
+  topQuery,
+} from "./overview-query.ts"
+import type { AttributedQuery } from "./query.ts"
+import { storedHistogram } from "./stored-histogram.ts"
+import { type Bucket, inBuckets } from "./time-range.ts"
+import { decodeTimes, type StoredSums, type Table, tableFor, usageQuery } from "./usage-query.ts"
+import { hundredths, usageTotals } from "./usage-totals.ts"
+
+/** Up to here a curve has hours: no more than 192 of them. */
+const MOST_HOURS_MS = 8 * DAY_MS
+
+/** Parts of a curve at most, far above what any ledger holds. */
+const MOST_PARTS = 100_000
+
+interface OverviewOptions {
+  /** Tells apart what is filtered by. */
+  readonly table: Table
+  readonly range: TimeRange
+  readonly filters: AttributedQuery
+}
+
+/** Reads all of an overview from rollups: a handful of statements that know no single request. */
+export const readOverview = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  { filters, table, range: asked }: OverviewOptions,
+): Effect.fn.Return<typeof Overview.Type, SqlError.SqlError> {
+  const smallest: Bucket = table.hours.includes(1) ? "hour" : "day"
+  const range = inBuckets(asked, smallest)
+  const before = { fromMs: range.fromMs - (range.toMs - range.fromMs), toMs: range.fromMs }
+  const bucket = range.toMs - range.fromMs > MOST_HOURS_MS ? "day" : smallest
+  const over = (range: TimeRange) =>
+    decodeTimes(
+      usageQuery(sql, {
+        ...{ grouping: "time", table, bucket, range, filters },
+        ...{ after: undefined, limit: MOST_PARTS },
+      }),
+    )
+  const top = (grouping: TopGrouping) => {
+    const known = tableFor(grouping, filters)
+    if (known === undefined) return Effect.succeed(null)
+    const whole = inBuckets(asked, known.hours.includes(1) ? "hour" : "day")
+    return decodeTop(topQuery(sql, { grouping, table: known, filters, range: whole }))
+  }
+  const read = yield* Effect.all(
+    {
+      ever: decodeSums(sumsQuery(sql, { table, filters })),
+      parts: over(range),
+      partsBefore: over(before),
+      models: top("model"),
+      providers: top("provider"),
+      keys: top("key"),
+      teams: top("team"),
+    },
+    { concurrency: "unbounded" },
+  )
+  return {
+    ...instants(range),
+    totals: totals(added(read.parts)),
+    before: { ...instants(before), totals: totals(added(read.partsBefore)) },
+    bucket,
+    series: read.parts.map((row) => ({ start: row.start.toISOString(), ...totals(row) })),
+    top: {
+      models: topRows(read.models, ({ provider = "", model = "" }) => ({ provider, model })),
+      providers: topRows(read.providers, ({ provider = "" }) => ({ provider })),
+      keys: topRows(read.keys, ({ key_id = "", key_name = null }) => ({ key_id, key_name })),
+      teams: topRows(read.teams, ({ team = "" }) => ({ team })),
+    },
+    ever: sumsOf(read.ever[0] ?? NOTHING),
+  }
+})
+
+const instants = ({ fromMs, toMs }: TimeRange) => ({
+  from: new Date(fromMs).toISOString(),
+  to: new Date(toMs).toISOString(),
+})
+
+type Sums = typeof RollupSums.Type
+
+const NOTHING: Sums = {
+  ...{ requests: 0, errors: 0, input_tokens: 0, output_tokens: 0, cached_tokens: 0, reasoning_tokens: 0 },
+  ...{ cost_nano_usd: 0, unpriced_requests: 0, latency_ms: 0, wasted_nano_usd: 0, unpriced_attempts: 0 },
+}
+
+const added = (rows: ReadonlyArray<StoredSums>): StoredSums => {
+  const sums = { ...NOTHING }
+  for (const row of rows) for (const column of ROLLUP_SUMS) sums[column] += row[column]
+  // Two histograms in a row are their sum.
+  return { ...sums, latencies: Buffer.concat(rows.map(({ latencies }) => latencies)) }
+}
+
+const totals = (row: StoredSums): (typeof Overview.Type)["totals"] => {
+  const histogram = storedHistogram(row.latencies)
+  return {
+    ...usageTotals({ ...row, histogram }),
+    error_share: row.requests === 0 ? null : row.errors / row.requests,
+    p50_latency_ms: hundredths(percentile(histogram, 0.5)),
+  }
+}
+
+const NO_LATENCIES: LatencyHistogram = []
+
+const sumsOf = (row: Sums) => {
+  const {
+    avg_latency_ms: _avg,
+    p95_latency_ms: _p95,
+    ...sums
+  } = usageTotals({ ...row, histogram: NO_LATENCIES })
+  return sums
+}
+
+const topRows = <Name>(rows: ReadonlyArray<StoredTop> | null, nameOf: (row: StoredTop) => Name) =>
+  rows?.map((row) => ({ ...nameOf(row), ...sumsOf(row) })) ?? null
