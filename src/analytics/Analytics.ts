@@ -107,9 +107,10 @@ export class Analytics extends Context.Service<
       const overview = Effect.fn("Analytics.overview")(function* (filters: OverviewQuery) {
         const table = tableFor("time", filters)
         if (table === undefined) return yield* new NoRollup({ parts: partsOf(filters) })
-        const range = timeRange(filters, yield* Clock.currentTimeMillis)
+        const nowMs = yield* Clock.currentTimeMillis
+        const range = timeRange(filters, nowMs)
         if (range === undefined) return yield* new InvalidRange()
-        return yield* answered(readOverview(sql, { table, range, filters }))
+        return yield* answered(readOverview(sql, { table, range, filters, nowMs }))
       })
 
       /** Reads a page of usage, each row of which `rowOf` writes. */

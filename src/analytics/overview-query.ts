@@ -2,11 +2,11 @@ import { Schema } from "effect"
 import type { SqlClient, Statement } from "effect/sql"
 import { decodeRows } from "../database/decode-rows.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
-import { ROLLUP_SUMS, RollupSums, recentColumn } from "../ledger/tables/rollups.ts"
+import { FIRST_TOKEN_HOURS, ROLLUP_SUMS, RollupSums, recentColumn } from "../ledger/tables/rollups.ts"
 import { rowFilters, usageFilters } from "./filters.ts"
 import type { AttributedQuery } from "./query.ts"
-import { inUnits } from "./time-range.ts"
-import { columnsOf, storedGroups, type Table } from "./usage-query.ts"
+import { type Bucket, hoursOf, inUnits } from "./time-range.ts"
+import { columnsOf, inBucket, storedGroups, type Table } from "./usage-query.ts"
 
 /** What the largest spenders are listed by. */
 export type TopGrouping = "key" | "team" | "provider" | "model"
@@ -60,6 +60,55 @@ export const sumsQuery = (
   options: SumsOptions,
 ): Statement.Statement<unknown> => sql`
   SELECT ${sql.literal(SUMMED)} FROM (${sources(sql, options)}) AS usage`
+
+const StoredMinute = { ...RollupSums.fields, latencies: Schema.Uint8Array, first_tokens: Schema.Uint8Array }
+
+export const decodeMinutes = decodeRows(Schema.Struct({ start: Schema.Date, ...StoredMinute }))
+
+/** Reads whole minutes of the last day, in order. */
+export const minutesQuery = (
+  sql: SqlClient.SqlClient,
+  { fromMs, toMs }: TimeRange,
+  { stream }: AttributedQuery,
+): Statement.Statement<unknown> => sql`
+  SELECT
+    minute AS start, ${sql.literal(SUMMED)}, string_agg(latencies, '') AS latencies,
+    string_agg(first_tokens, '') AS first_tokens
+  FROM minute_usage
+  WHERE ${sql.and([
+    sql`minute >= ${new Date(fromMs)}`,
+    sql`minute < ${new Date(toMs)}`,
+    ...rowFilters(sql, { stream }),
+  ])}
+  GROUP BY minute
+  ORDER BY minute`
+
+export const decodeFirstTokens = decodeRows(
+  Schema.Struct({ start: Schema.Date, first_tokens: Schema.Uint8Array }),
+)
+
+/** Tells whether first tokens are known of what passes the filters: they are told apart by provider and model alone. */
+export const knowsFirstTokens = ({ endpoint, keyId, stream, tag, team, user }: AttributedQuery): boolean =>
+  stream !== false && [endpoint, keyId, tag, team, user].every((filter) => filter === undefined)
+
+/** Reads how long first tokens took, by bucket. */
+export const firstTokensQuery = (
+  sql: SqlClient.SqlClient,
+  range: TimeRange,
+  bucket: Bucket,
+  { model, provider }: AttributedQuery,
+): Statement.Statement<unknown> => {
+  const sizes = FIRST_TOKEN_HOURS.filter((hours) => hours <= hoursOf[bucket]).toReversed()
+  const pieces = inUnits(range, sizes).map(
+    ({ fromMs, hours, toMs }) =>
+      sql`(hours = ${hours} AND start >= ${new Date(fromMs)} AND start < ${new Date(toMs)})`,
+  )
+  return sql`
+    SELECT ${sql.literal(inBucket("start", bucket))}, string_agg(first_tokens, '') AS first_tokens
+    FROM first_token_usage
+    WHERE ${sql.and([sql.or(pieces), ...rowFilters(sql, { model, provider })])}
+    GROUP BY 1`
+}
 
 /** Reads both levels of rollups, without histograms: the largest units that fit, and what is recent. */
 const sources = (sql: SqlClient.SqlClient, { filters, range, table }: SumsOptions): Statement.Fragment => {

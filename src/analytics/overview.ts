@@ -2,20 +2,32 @@ import { Effect } from "effect"
 import type { SqlClient, SqlError } from "effect/sql"
 import type { Overview } from "../api/overview.ts"
 import { type LatencyHistogram, percentile } from "../domain/latency-histogram.ts"
-import { DAY_MS, type TimeRange } from "../domain/TimeRange.ts"
+import { DAY_MS, HOUR_MS, MINUTE_MS, type TimeRange, widen } from "../domain/TimeRange.ts"
 import { ROLLUP_SUMS, type RollupSums } from "../ledger/tables/rollups.ts"
 import {
+  decodeFirstTokens,
+  decodeMinutes,
   decodeSums,
   decodeTop,
+  firstTokensQuery,
+  knowsFirstTokens,
+  minutesQuery,
   type StoredTop,
   sumsQuery,
   type TopGrouping,
   topQuery,
 } from "./overview-query.ts"
-import type { AttributedQuery } from "./query.ts"
+import type { OverviewQuery } from "./query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
 import { type Bucket, inBuckets } from "./time-range.ts"
-import { decodeTimes, type StoredSums, type Table, tableFor, usageQuery } from "./usage-query.ts"
+import {
+  decodeTimes,
+  filteredColumns,
+  type StoredSums,
+  type Table,
+  tableFor,
+  usageQuery,
+} from "./usage-query.ts"
 import { hundredths, usageTotals } from "./usage-totals.ts"
 
 /** Up to here a curve has hours: no more than 192 of them. */
@@ -24,29 +36,42 @@ const MOST_HOURS_MS = 8 * DAY_MS
 /** Parts of a curve at most, far above what any ledger holds. */
 const MOST_PARTS = 100_000
 
+/** Up to here a curve has minutes, where they are known. */
+const MOST_MINUTES_MS = 3 * HOUR_MS
+/** Minutes are kept for somewhat longer. */
+const MINUTES_KEPT_MS = DAY_MS
+
 interface OverviewOptions {
   /** Tells apart what is filtered by. */
   readonly table: Table
   readonly range: TimeRange
-  readonly filters: AttributedQuery
+  readonly filters: OverviewQuery
+  readonly nowMs: number
 }
 
 /** Reads all of an overview from rollups: a handful of statements that know no single request. */
 export const readOverview = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
-  { filters, table, range: asked }: OverviewOptions,
+  { filters, nowMs, range: asked, table }: OverviewOptions,
 ): Effect.fn.Return<typeof Overview.Type, SqlError.SqlError> {
-  const smallest: Bucket = table.hours.includes(1) ? "hour" : "day"
-  const range = inBuckets(asked, smallest)
-  const before = { fromMs: range.fromMs - (range.toMs - range.fromMs), toMs: range.fromMs }
-  const bucket = range.toMs - range.fromMs > MOST_HOURS_MS ? "day" : smallest
-  const over = (range: TimeRange) =>
-    decodeTimes(
-      usageQuery(sql, {
-        ...{ grouping: "time", table, bucket, range, filters },
-        ...{ after: undefined, limit: MOST_PARTS },
-      }),
-    )
+  const { before, bucket, range } = isLive(asked, filters, nowMs)
+    ? { ...beside(widen(asked, MINUTE_MS)), bucket: "minute" as const }
+    : inHours(asked, table)
+  const over = (range: TimeRange): Effect.Effect<ReadonlyArray<Part>, SqlError.SqlError> =>
+    bucket === "minute"
+      ? decodeMinutes(minutesQuery(sql, range, filters))
+      : Effect.zipWith(
+          decodeTimes(
+            usageQuery(sql, {
+              ...{ grouping: "time", table, bucket, range, filters },
+              ...{ after: undefined, limit: MOST_PARTS },
+            }),
+          ),
+          knowsFirstTokens(filters)
+            ? decodeFirstTokens(firstTokensQuery(sql, range, bucket, filters))
+            : Effect.succeed([]),
+          withFirstTokens,
+        )
   const top = (grouping: TopGrouping) => {
     const known = tableFor(grouping, filters)
     if (known === undefined) return Effect.succeed(null)
@@ -81,6 +106,41 @@ export const readOverview = Effect.fnUntraced(function* (
   }
 })
 
+/** Tells whether the minutes of a span and of the one before it are known. */
+const isLive = ({ fromMs, toMs }: TimeRange, filters: OverviewQuery, nowMs: number) =>
+  toMs - fromMs <= MOST_MINUTES_MS &&
+  fromMs - (toMs - fromMs) >= nowMs - MINUTES_KEPT_MS &&
+  filteredColumns(filters).length === 0
+
+const inHours = (asked: TimeRange, table: Table) => {
+  const smallest = table.hours.includes(1) ? "hour" : "day"
+  const range = inBuckets(asked, smallest)
+  const bucket: Bucket = range.toMs - range.fromMs > MOST_HOURS_MS ? "day" : smallest
+  return { ...beside(range), bucket }
+}
+
+/** Returns a span with the one of the same length before it. */
+const beside = (range: TimeRange) => ({
+  range,
+  before: { fromMs: 2 * range.fromMs - range.toMs, toMs: range.fromMs },
+})
+
+interface Part extends StoredSums {
+  readonly start: Date
+  /** A histogram. */
+  readonly first_tokens: Uint8Array
+}
+
+const NO_BYTES = new Uint8Array()
+
+const withFirstTokens = (
+  rows: ReadonlyArray<Omit<Part, "first_tokens">>,
+  measured: ReadonlyArray<Pick<Part, "start" | "first_tokens">>,
+): ReadonlyArray<Part> => {
+  const byStart = new Map(measured.map(({ first_tokens, start }) => [start.getTime(), first_tokens]))
+  return rows.map((row) => ({ ...row, first_tokens: byStart.get(row.start.getTime()) ?? NO_BYTES }))
+}
+
 const instants = ({ fromMs, toMs }: TimeRange) => ({
   from: new Date(fromMs).toISOString(),
   to: new Date(toMs).toISOString(),
@@ -93,19 +153,26 @@ const NOTHING: Sums = {
   ...{ cost_nano_usd: 0, unpriced_requests: 0, latency_ms: 0, wasted_nano_usd: 0, unpriced_attempts: 0 },
 }
 
-const added = (rows: ReadonlyArray<StoredSums>): StoredSums => {
+const added = (rows: ReadonlyArray<Part>): Omit<Part, "start"> => {
   const sums = { ...NOTHING }
   for (const row of rows) for (const column of ROLLUP_SUMS) sums[column] += row[column]
   // Two histograms in a row are their sum.
-  return { ...sums, latencies: Buffer.concat(rows.map(({ latencies }) => latencies)) }
+  return {
+    ...sums,
+    latencies: Buffer.concat(rows.map(({ latencies }) => latencies)),
+    first_tokens: Buffer.concat(rows.map(({ first_tokens }) => first_tokens)),
+  }
 }
 
-const totals = (row: StoredSums): (typeof Overview.Type)["totals"] => {
+const totals = (row: Omit<Part, "start">): (typeof Overview.Type)["totals"] => {
   const histogram = storedHistogram(row.latencies)
+  const firstTokens = storedHistogram(row.first_tokens)
   return {
     ...usageTotals({ ...row, histogram }),
     error_share: row.requests === 0 ? null : row.errors / row.requests,
     p50_latency_ms: hundredths(percentile(histogram, 0.5)),
+    p50_first_token_ms: hundredths(percentile(firstTokens, 0.5)),
+    p95_first_token_ms: hundredths(percentile(firstTokens, 0.95)),
   }
 }
 

@@ -198,8 +198,9 @@ export class AnalyticsApi extends HttpApiGroup.make("analytics")
       OpenApi.annotations({
         summary: "A span at a glance",
         description:
-          "Totals, the same of the span before, usage over time, who spent most, and all that was ever counted, of " +
-          "whole hours, or whole days where hours are not known. Fields that no rollup knows together are refused.",
+          "Totals, the same of the span before, usage over time, who spent most, and all that was ever counted. Up to " +
+          "three hours of the last day are known by minutes where nothing but `stream` is asked for; all else is in whole " +
+          "hours, or days. Fields that no rollup knows together are refused.",
       }),
     ),
     HttpApiEndpoint.get("usage", "/analytics/usage", {

@@ -10,6 +10,11 @@ const OverviewTotals = Schema.Struct({
     description: "errors of requests, 0 to 1; null where there were none",
   }),
   p50_latency_ms: Schema.NullOr(Schema.Finite),
+  p50_first_token_ms: Schema.NullOr(Schema.Finite).annotate({
+    description:
+      "Until streamed answers said something; null where none did, and with filters other than provider and model",
+  }),
+  p95_first_token_ms: Schema.NullOr(Schema.Finite),
 }).annotate({ identifier: "OverviewTotals" })
 
 const top = <Fields extends Schema.Struct.Fields>(identifier: string, fields: Fields) =>
@@ -23,7 +28,9 @@ export const Overview = Schema.Struct({
   before: Schema.Struct({ from: InstantText, to: InstantText, totals: OverviewTotals }).annotate({
     description: "The span of the same length before it",
   }),
-  bucket: Schema.Literals(["hour", "day"]).annotate({ description: "The size of each part of `series`" }),
+  bucket: Schema.Literals(["minute", "hour", "day"]).annotate({
+    description: "The size of each part of `series`, and what the span is in whole parts of",
+  }),
   series: Schema.Array(Schema.Struct({ start: InstantText, ...OverviewTotals.fields })).annotate({
     description: "In order of time; a part in which nothing was counted has no row",
   }),
@@ -34,7 +41,7 @@ export const Overview = Schema.Struct({
     teams: top("TopTeam", { team: Schema.String }),
   }).annotate({
     description:
-      "Ten of each at most, who spent most first; null where no sums are kept by it together with the filters",
+      "Of whole hours, or days. Ten of each at most, who spent most first; null where no sums are kept by it together with the filters",
   }),
   ever: Schema.Struct(sums).annotate({ description: "All that was ever counted and passes the filters" }),
 }).annotate({ identifier: "Overview" })

@@ -19,6 +19,7 @@ import createAudit from "../../migrations/0016_create_audit.ts"
 import createLimitBuckets from "../../migrations/0017_create_limit_buckets.ts"
 import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
 import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
+import addOverview from "../../migrations/0022_add_overview.ts"
 import { Database } from "./Database.ts"
 import { isUnavailable } from "./is-unavailable.ts"
 import { schemaStateOf, UnknownMigrations } from "./schema-state.ts"
@@ -47,6 +48,7 @@ export const migrations = {
   "0017_create_limit_buckets": createLimitBuckets,
   "0018_create_budget_windows": createBudgetWindows,
   "0020_lease_budgets": leaseBudgets,
+  "0022_add_overview": addOverview,
 }
 
 const known = Object.keys(migrations)

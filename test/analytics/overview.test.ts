@@ -1,6 +1,7 @@
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect, Layer } from "effect"
 import { SqlClient } from "effect/sql"
+import { TestClock } from "effect/testing"
 import fc from "fast-check"
 import { Analytics } from "../../src/analytics/Analytics.ts"
 import { tableFor } from "../../src/analytics/usage-query.ts"
@@ -10,7 +11,7 @@ import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { rollUp } from "../../src/ledger/tables/roll-up.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
-import { anyRecords, attempt, DAY, HOUR_MS, record } from "../ledger/records.ts"
+import { anyRecords, attempt, type Cell, DAY, foldUsage, HOUR_MS, record } from "../ledger/records.ts"
 import { emptyTables } from "../ledger/rows.ts"
 import { layerEmbedded, layerPostgres } from "../support/Databases.ts"
 
@@ -33,14 +34,22 @@ const added = (rows: ReadonlyArray<Omit<UsageTotals, "avg_latency_ms" | "p95_lat
   wasted: rows.reduce((sum, row) => sum + Math.round(row.wasted_usd * 1e9), 0),
 })
 
+const assertPercentile = (ms: number | null, all: ReadonlyArray<number>, quantile: number) => {
+  const exact = all.toSorted((a, b) => a - b)[Math.ceil(quantile * all.length) - 1]
+  if (exact === undefined) return assert.isNull(ms)
+  assert.isAtMost(Math.abs((ms ?? Number.NaN) - Math.max(1, exact)) / Math.max(1, exact), 0.04)
+}
+
 describe.each([
-  { name: "PostgreSQL", database: layerPostgres, numRuns: 25 },
-  { name: "the embedded database", database: layerEmbedded, numRuns: 4 },
+  { name: "PostgreSQL", database: layerPostgres, numRuns: 20 },
+  { name: "the embedded database", database: layerEmbedded, numRuns: 3 },
 ])("the overview of $name", ({ database, numRuns }) => {
   layer(Analytics.layer.pipe(Layer.provideMerge(database)))((it) => {
     it.effect("says what the listings of usage say, whatever the filters", () =>
       Effect.gen(function* () {
         const context = yield* Effect.context<Analytics | SqlClient.SqlClient>()
+        // No minutes are known any more.
+        yield* TestClock.setTime(DAY + 72 * HOUR_MS)
         const given = fc.record({
           records: anyRecords(50).map((records) =>
             // Money that sums of floating point hold.
@@ -108,7 +117,15 @@ describe.each([
             assert.deepStrictEqual(added(overview.series), added(now.data))
             if (bucket === overview.bucket) {
               assert.deepStrictEqual(
-                overview.series.map(({ error_share: _share, p50_latency_ms: _p50, ...row }) => row),
+                overview.series.map(
+                  ({
+                    error_share: _share,
+                    p50_first_token_ms: _first,
+                    p50_latency_ms: _p50,
+                    p95_first_token_ms: _last,
+                    ...row
+                  }) => row,
+                ),
                 now.data.map(({ bucket: _bucket, ...row }) => row),
               )
             }
@@ -153,6 +170,107 @@ describe.each([
             { numRuns },
           ),
         )
+      }),
+    )
+
+    it.effect("has minutes of the last hours, and how long first tokens took", () =>
+      Effect.gen(function* () {
+        const context = yield* Effect.context<Analytics | SqlClient.SqlClient>()
+        yield* TestClock.setTime(DAY + 3 * HOUR_MS)
+        const given = fc.record({
+          records: anyRecords(60),
+          hours: fc.constantFrom(1, 3, 6),
+          twice: fc.boolean(),
+          filters: fc.record(
+            { provider: fc.constant("openai"), model: fc.constant("gpt-5"), stream: fc.boolean() },
+            { requiredKeys: [] },
+          ),
+        })
+        type Given = typeof given extends fc.Arbitrary<infer Value> ? Value : never
+        const check = ({ filters, hours, records, twice }: Given) =>
+          Effect.gen(function* () {
+            yield* emptyTables
+            for (const record of records) yield* write([record])
+            // Known by their ids: nothing is counted again.
+            if (twice) yield* write(records)
+            const overview = yield* (yield* Analytics).overview({
+              ...filters,
+              fromMs: DAY + (3 - hours) * HOUR_MS + 1,
+              toMs: DAY + 3 * HOUR_MS - 1,
+            })
+            const live = hours <= 3 && filters.provider === undefined && filters.model === undefined
+            assert.strictEqual(overview.bucket, live ? "minute" : "hour")
+            const inSpan = ({ from, to }: { from: string; to: string }) =>
+              records.filter(({ startedAt }) => startedAt >= Date.parse(from) && startedAt < Date.parse(to))
+            const isWanted = (cell: Cell) =>
+              (filters.stream === undefined || cell.stream === filters.stream) &&
+              (filters.provider === undefined || cell.provider === filters.provider) &&
+              (filters.model === undefined || cell.model === filters.model)
+            const sizeMs = live ? 60_000 : HOUR_MS
+            const startOf = ({ startedAt }: Cell) =>
+              new Date(Math.floor(startedAt / sizeMs) * sizeMs).toISOString()
+            const expected = foldUsage(inSpan(overview), startOf, isWanted)
+            assert.deepStrictEqual(
+              overview.series.map(({ start }) => start),
+              [...expected.keys()].toSorted(),
+            )
+            for (const { start, ...row } of overview.series) {
+              const {
+                latencies = [],
+                cost_nano_usd = 0n,
+                wasted_nano_usd = 0n,
+                ...sums
+              } = expected.get(start) ?? {}
+              assert.deepInclude(row, sums)
+              assert.strictEqual(Math.round((row.cost_usd ?? 0) * 1e9), Number(cost_nano_usd))
+              assert.strictEqual(Math.round(row.wasted_usd * 1e9), Number(wasted_nano_usd))
+              assertPercentile(row.p50_latency_ms, latencies, 0.5)
+              assertPercentile(row.p95_latency_ms, latencies, 0.95)
+            }
+            for (const span of [overview, overview.before]) {
+              const streamed = inSpan(span).filter(
+                (record) =>
+                  isWanted(record) && record.stream && record.status === 200 && record.errorCode === null,
+              )
+              const firstTokens = streamed.flatMap(({ firstTokenMs }) => firstTokenMs ?? [])
+              assertPercentile(span.totals.p50_first_token_ms, firstTokens, 0.5)
+              assertPercentile(span.totals.p95_first_token_ms, firstTokens, 0.95)
+            }
+          })
+        yield* Effect.promise(() =>
+          fc.assert(
+            fc.asyncProperty(given, async (values) => {
+              await Effect.runPromiseWith(context)(check(values))
+            }),
+            { numRuns },
+          ),
+        )
+      }),
+    )
+
+    it.effect("knows minutes of the last day alone, and first tokens of models alone", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        yield* write([record({ stream: true, firstTokenMs: 100 })])
+        const { overview } = yield* Analytics
+        const hour = { fromMs: DAY, toMs: DAY + HOUR_MS }
+        for (const [nowMs, query, bucket, firstTokenMs] of [
+          [DAY + HOUR_MS, {}, "minute", 100],
+          [DAY + HOUR_MS, { toMs: DAY + 4 * HOUR_MS }, "hour", 100],
+          [DAY + 23 * HOUR_MS, {}, "minute", 100],
+          [DAY + 24 * HOUR_MS, {}, "hour", 100],
+          [DAY + HOUR_MS, { keyId: "AdaAdaAdaAda" }, "hour", null],
+          [DAY + HOUR_MS, { model: "gpt-5-mini" }, "hour", 100],
+          [DAY + HOUR_MS, { model: "gpt-5" }, "hour", null],
+          [DAY + HOUR_MS, { stream: false }, "minute", null],
+          [DAY + 24 * HOUR_MS, { stream: false }, "hour", null],
+        ] as const) {
+          yield* TestClock.setTime(nowMs)
+          const { bucket: of, totals } = yield* overview({ ...hour, ...query })
+          assert.strictEqual(of, bucket)
+          if (firstTokenMs === null) assert.isNull(totals.p50_first_token_ms)
+          else assert.closeTo(totals.p50_first_token_ms ?? 0, firstTokenMs, 4)
+        }
       }),
     )
 
