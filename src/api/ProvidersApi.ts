@@ -62,7 +62,7 @@ const RoutedModel = Schema.Struct({
   }),
 }).annotate({ identifier: "RoutedModel" })
 
-const RoutedModels = Schema.Struct({ data: Schema.Array(RoutedModel) }).annotate({
+export const RoutedModels = Schema.Struct({ data: Schema.Array(RoutedModel) }).annotate({
   identifier: "RoutedModels",
 })
 

@@ -12,6 +12,8 @@ interface InputProps {
   readonly max?: number
   readonly step?: number | "any"
   readonly maxLength?: number
+  /** Id of a `datalist` with what is proposed. */
+  readonly list?: string
 }
 
 /** A labelled input that writes what is typed into a signal. */
