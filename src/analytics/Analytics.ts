@@ -24,6 +24,7 @@ import type {
   OverviewQuery,
   Page,
   RequestsQuery,
+  ScannedPage,
   UsageGrouping,
 } from "./query.ts"
 import { readRequests } from "./requests-query.ts"
@@ -96,7 +97,7 @@ export class Analytics extends Context.Service<
     /** Lists how predictions compare with what came, in order of `provider`, `model`, `mode`: of the newest requests. */
     readonly calibration: (query: AnalyticsQuery) => Effect.Effect<Page<Calibration>, AnalyticsError>
     /** Lists requests, newest first. */
-    readonly requests: (query: RequestsQuery) => Effect.Effect<Page<RequestRow>, AnalyticsError>
+    readonly requests: (query: RequestsQuery) => Effect.Effect<ScannedPage<RequestRow>, AnalyticsError>
   }
 >()("gateway/analytics/Analytics") {
   static readonly layer = Layer.effect(
@@ -202,8 +203,8 @@ export class Analytics extends Context.Service<
 
       const requests = Effect.fn("Analytics.requests")(function* (query: RequestsQuery) {
         const place = yield* placeOf(query, requestCursor, undefined)
-        const rows = yield* answered(readRequests(sql, place, query))
-        return page(rows, place, {
+        const { rows, scannedTo } = yield* answered(readRequests(sql, place, query))
+        const full = page(rows, place, {
           row: ({ cost_nano_usd, end_user, started_at, ...row }): RequestRow => ({
             ...row,
             user: end_user,
@@ -212,6 +213,13 @@ export class Analytics extends Context.Service<
           }),
           cursor: (row) => requestCursor.encode(place.range, [row.started_at.getTime(), row.request_id]),
         })
+        return scannedTo === undefined
+          ? { ...full, scanned_to: null }
+          : {
+              ...full,
+              next_cursor: requestCursor.encode(place.range, scannedTo),
+              scanned_to: new Date(scannedTo[0]).toISOString(),
+            }
       })
 
       return Analytics.of({ overview, usage, usageByKey, usageByProvider, timeseries, calibration, requests })

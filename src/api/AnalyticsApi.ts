@@ -3,7 +3,7 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api
 import { errorCatalogue } from "../domain/GatewayError.ts"
 import { instant } from "../domain/Instant.ts"
 import { AdminAuth } from "./AdminAuth.ts"
-import { booleanFromText, choiceFromText, queryOf } from "./from-text.ts"
+import { amountFromText, booleanFromText, choiceFromText, integerFromText, queryOf } from "./from-text.ts"
 import { InstantText } from "./instant-text.ts"
 import { Overview } from "./overview.ts"
 import { problem } from "./Problem.ts"
@@ -81,6 +81,19 @@ const RequestsParameters = queryOf({
   status_class: Schema.optionalKey(
     choiceFromText([2, 4, 5], { description: "First digit of the status, e.g. 5" }),
   ),
+  status: Schema.optionalKey(
+    integerFromText({ minimum: 100, maximum: 599, description: "The status that the client was answered" }),
+  ),
+  min_latency_ms: Schema.optionalKey(
+    integerFromText({
+      minimum: 0,
+      maximum: 2 ** 31 - 1,
+      description: "Requests that took as long, or longer",
+    }),
+  ),
+  min_cost_usd: Schema.optionalKey(
+    amountFromText({ maximum: 1_000_000, description: "Requests that are known to cost as much, or more" }),
+  ),
   error_code: Schema.optionalKey(
     Schema.Literals(errorCodes).annotate({
       message: "Expected a code of docs/errors.md",
@@ -89,13 +102,14 @@ const RequestsParameters = queryOf({
   ),
 })
 
-const page = <S extends Schema.Top>(row: S) =>
-  Schema.Struct({
-    data: Schema.Array(row),
-    from: InstantText,
-    to: InstantText,
-    next_cursor: nextCursor,
-  })
+const pageFields = <S extends Schema.Top>(row: S) => ({
+  data: Schema.Array(row),
+  from: InstantText,
+  to: InstantText,
+  next_cursor: nextCursor,
+})
+
+const page = <S extends Schema.Top>(row: S) => Schema.Struct(pageFields(row))
 
 export const Usage = Schema.Struct({
   key_id: Schema.optionalKey(Schema.String).annotate({ description: "By key" }),
@@ -244,7 +258,13 @@ export class AnalyticsApi extends HttpApiGroup.make("analytics")
     ),
     HttpApiEndpoint.get("requests", "/analytics/requests", {
       query: RequestsParameters,
-      success: page(RequestRow),
+      success: Schema.Struct({
+        ...pageFields(RequestRow),
+        scanned_to: Schema.NullOr(InstantText).annotate({
+          description:
+            "Set where the page ends before it is full: back to when was looked, as no question may take long; `next_cursor` goes on from there",
+        }),
+      }),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Single requests, newest first" })),
   )

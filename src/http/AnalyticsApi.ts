@@ -11,6 +11,7 @@ import {
 import type { UsageParameters } from "../api/AnalyticsApi.ts"
 import { AdminApi } from "../api/GatewayApi.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import { fromUsd } from "../domain/Money.ts"
 import { answeringErrors } from "./error-response.ts"
 import { requestIdOf } from "./request-id.ts"
 
@@ -58,7 +59,10 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
             ...filters(query),
             ...belonging(query),
             statusClass: query.status_class,
+            status: query.status,
             errorCode: query.error_code,
+            minLatencyMs: query.min_latency_ms,
+            minCostNanoUsd: query.min_cost_usd && fromUsd(query.min_cost_usd),
           }),
         ),
     })

@@ -77,7 +77,7 @@ const services = Layer.mergeAll(
     usageByProvider: answer<never>(),
     timeseries: answer<never>(),
     calibration: answer<never>(),
-    requests: answer(row),
+    requests: (query) => Effect.map(answer(row)(query), (page) => ({ ...page, scanned_to: null })),
   }),
   Layer.succeed(AdminTokens, {
     issue: () => Effect.die("no test issues a token"),
@@ -236,7 +236,9 @@ layer(server)("analytics over HTTP", (it) => {
         const known = ["from", "to", "key_id", "provider", "model", "stream", "limit", "cursor"]
         if (listing === "timeseries" || listing === "requests") known.push("team", "user", "tag", "endpoint")
         if (listing === "timeseries") known.push("bucket")
-        if (listing === "requests") known.push("status_class", "error_code")
+        if (listing === "requests") {
+          known.push("status_class", "status", "min_latency_ms", "min_cost_usd", "error_code")
+        }
         assert.strictEqual(body.detail, `keyid: Unknown parameter; known are ${known.join(", ")}.`)
         assert.isEmpty(asked)
       }),
@@ -315,11 +317,21 @@ layer(server)("analytics over HTTP", (it) => {
       const { status } = yield* get("requests?status_class=4&error_code=rate_limited")
       assert.strictEqual(status, 200)
       assert.deepInclude(asked[0], { statusClass: 4, errorCode: "rate_limited" })
+      yield* get("requests?status=503&min_latency_ms=30000&min_cost_usd=0.25")
+      assert.deepInclude(asked[0], { status: 503, minLatencyMs: 30_000, minCostNanoUsd: 250_000_000 })
       for (const [query, detail] of [
         ["status_class=1", "status_class: Expected one of 2, 4, 5."],
         ["status_class=3", "status_class: Expected one of 2, 4, 5."],
         ["status_class=6", "status_class: Expected one of 2, 4, 5."],
         ["status_class=4xx", "status_class: Expected one of 2, 4, 5."],
+        ["status=99", "status: Expected a whole number from 100 to 599."],
+        ["status=4xx", "status: Expected a whole number from 100 to 599."],
+        ["min_latency_ms=-1", "min_latency_ms: Expected a whole number from 0 to 2147483647."],
+        [
+          "min_cost_usd=0.0000000001",
+          "min_cost_usd: Expected a number from 0 to 1000000 with at most nine decimals.",
+        ],
+        ["min_cost_usd=1e3", "min_cost_usd: Expected a number from 0 to 1000000 with at most nine decimals."],
         ["error_code=rate_limitd", "error_code: Expected a code of docs/errors.md."],
       ]) {
         const { status, body } = yield* get(`requests?${query}`)
