@@ -101,6 +101,24 @@ describe.skipIf(noBrowser !== undefined)("the screen of requests", () => {
     await page.goBack()
     await page.getByRole("button", { name: "Status: 5xx" }).waitFor()
 
+    await page.getByRole("button", { name: "Status: 5xx" }).click()
+    await rows(page).nth(2).waitFor()
+    await filter.click()
+    await page.getByLabel("Status", { exact: true }).last().fill("502")
+    await page.getByLabel("Took at least (ms)").fill("0")
+    await page.keyboard.press("Enter")
+    await page.getByRole("button", { name: "Status: 502" }).waitFor()
+    await page.getByRole("button", { name: "Took at least: 0 ms" }).waitFor()
+    await rows(page).nth(1).waitFor({ state: "detached" })
+    await page.getByRole("button", { name: "Clear all" }).click()
+    await rows(page).nth(2).waitFor()
+    await filter.click()
+    await page.getByLabel("Cost at least (USD)").fill("1000")
+    await page.keyboard.press("Enter")
+    await page.getByText("No request in this span matches").waitFor()
+    await page.getByRole("button", { name: "Cost at least: $1,000" }).click()
+    await rows(page).nth(2).waitFor()
+
     await filter.click()
     await page.getByLabel("User").fill("nobody")
     await page.keyboard.press("Enter")
@@ -135,6 +153,24 @@ describe.skipIf(noBrowser !== undefined)("the screen of requests", () => {
     await rows(page).first().locator("td").last().click()
     await page.waitForURL("**/ui/requests/*")
     await page.getByRole("heading", { level: 1, name: "Request", exact: true }).waitFor()
+  })
+
+  it("says how far it looked where a page of what is rare ends early, and looks further", async () => {
+    const [row] = await gateway.ledger(1)
+    const { faults, page } = await browser.open(`${gateway.url}/ui`)
+    const looked = { from: "2026-11-01T00:00:00Z", to: "2026-11-02T00:00:00Z" }
+    await page.route("**/analytics/requests?*", (route) =>
+      route.fulfill({
+        json: route.request().url().includes("cursor=further")
+          ? { ...looked, data: [row], next_cursor: null, scanned_to: null }
+          : { ...looked, data: [], next_cursor: "further", scanned_to: "2026-11-01T12:00:00Z" },
+      }),
+    )
+    await page.goto(`${gateway.url}/ui/requests?min_cost_usd=1#token=${token}`)
+    await page.getByText("None back to Nov 1, 2026").waitFor()
+    await page.getByRole("button", { name: "Look further back" }).click()
+    await rows(page).first().waitFor()
+    assert.deepStrictEqual(faults, [])
   })
 
   it("keeps nobody out, in light, dark and on a phone", async () => {

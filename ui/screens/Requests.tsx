@@ -20,7 +20,7 @@ interface Page<Row> {
   readonly data: ReadonlyArray<Row>
   readonly next_cursor: string | null
   /** Where a page ends before it is full: back to when was looked. */
-  readonly scanned_to?: string | null
+  readonly scanned_to: string | null
 }
 type ApiKey = (typeof ApiKeyJson)["Encoded"]
 
@@ -109,7 +109,7 @@ export default function Requests() {
         </label>
       </div>
       <Shown of={page}>
-        {({ data, next_cursor, scanned_to = null }) =>
+        {({ data, next_cursor, scanned_to }) =>
           data.length === 0 && next_cursor === null ? (
             <Nothing />
           ) : (
