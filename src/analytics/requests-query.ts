@@ -1,8 +1,9 @@
 import { Clock, Effect, Schema, Struct } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
-import { RequestRow } from "../api/AnalyticsApi.ts"
+import { RequestRow } from "../api/logged-request.ts"
 import { decodeRows } from "../database/decode-rows.ts"
 import { failureCode } from "../database/failure-code.ts"
+import { toUsd } from "../domain/Money.ts"
 import { DAY_MS, type TimeRange } from "../domain/TimeRange.ts"
 import { selectColumns } from "../ledger/columns.ts"
 import { kindFilters, nameFilters, outcomeFilters, quantityFilters, storedText } from "./filters.ts"
@@ -13,16 +14,29 @@ const shown = Struct.omit(RequestRow.fields, ["request_id", "user", "cost_usd", 
 
 const selected = selectColumns([...Struct.keys(shown), "end_user", "cost_nano_usd", "started_at"])
 
-const StoredRequest = Schema.Struct({
+export const StoredRequest = Schema.Struct({
   ...shown,
   request_id: Schema.String,
   end_user: Schema.NullOr(Schema.String),
   cost_nano_usd: Schema.NullOr(Schema.Finite),
   started_at: Schema.Date,
 })
-type StoredRequest = typeof StoredRequest.Type
+export type StoredRequest = typeof StoredRequest.Type
 
 const decodeRequests = decodeRows(StoredRequest)
+
+/** Returns a request as clients see it. */
+export const requestRow = ({
+  cost_nano_usd,
+  end_user,
+  started_at,
+  ...row
+}: StoredRequest): typeof RequestRow.Type => ({
+  ...row,
+  user: end_user,
+  cost_usd: cost_nano_usd === null ? null : toUsd(cost_nano_usd),
+  started_at: started_at.toISOString(),
+})
 
 const decodePartitions = decodeRows(Schema.Struct({ fromMs: Schema.Finite, toMs: Schema.Finite }))
 

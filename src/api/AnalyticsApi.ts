@@ -5,6 +5,7 @@ import { instant } from "../domain/Instant.ts"
 import { AdminAuth } from "./AdminAuth.ts"
 import { amountFromText, booleanFromText, choiceFromText, integerFromText, queryOf } from "./from-text.ts"
 import { InstantText } from "./instant-text.ts"
+import { RequestDetail, RequestRow } from "./logged-request.ts"
 import { Overview } from "./overview.ts"
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
@@ -162,44 +163,6 @@ export const Calibration = Schema.Struct({
   cost_p90_error: ratio("The same of nine in ten"),
 }).annotate({ identifier: "Calibration" })
 
-export const RequestRow = Schema.Struct({
-  request_id: Schema.String,
-  requests: Schema.Int.annotate({
-    description: "Requests that the row stands for: more than one where a key was refused again and again",
-  }),
-  key_id: Schema.String,
-  team: Schema.NullOr(Schema.String).annotate({ description: "Of the key, at the time" }),
-  user: Schema.NullOr(Schema.String).annotate({ description: "The end user, where one was named" }),
-  tags: Schema.Array(Schema.String),
-  endpoint: Schema.String,
-  route: Schema.NullOr(Schema.String),
-  provider: Schema.NullOr(Schema.String),
-  model: Schema.NullOr(Schema.String),
-  status: Schema.Int,
-  stream: Schema.Boolean,
-  first_token_ms: Schema.NullOr(Schema.Int).annotate({
-    description: "Until a streamed answer said something; null for whole answers",
-  }),
-  finish_reason: Schema.NullOr(Schema.String),
-  input_tokens: Schema.NullOr(Schema.Int),
-  output_tokens: Schema.NullOr(Schema.Int),
-  service_tier: Schema.NullOr(Schema.String).annotate({
-    description: "The tier that the provider says it served; null for the usual one",
-  }),
-  usage_estimated: Schema.Boolean.annotate({
-    description: "Tokens and cost are not (all of) the provider's own count",
-  }),
-  cost_usd: Schema.NullOr(Schema.Finite),
-  cost_reason: Schema.NullOr(Schema.String).annotate({ description: "Why the cost is unknown" }),
-  price_version: Schema.NullOr(Schema.String).annotate({
-    description: "The price row behind the cost: where it was read and when, and since when it holds",
-  }),
-  latency_ms: Schema.Int,
-  attempts: Schema.Int,
-  started_at: InstantText,
-  error_code: Schema.NullOr(Schema.String),
-}).annotate({ identifier: "LoggedRequest" })
-
 const error = [problem(500), problem(503)]
 
 export class AnalyticsApi extends HttpApiGroup.make("analytics")
@@ -267,6 +230,17 @@ export class AnalyticsApi extends HttpApiGroup.make("analytics")
       }),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Single requests, newest first" })),
+    HttpApiEndpoint.get("request", "/analytics/requests/:id", {
+      params: { id: Schema.String.annotate({ description: "A request's id, as `x-request-id` has it" }) },
+      success: RequestDetail,
+      error: [problem(404), ...error],
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "One request in full",
+        description:
+          "Its attempts, its routing decision, and what it cost line by line. No prompt is stored.",
+      }),
+    ),
   )
   .middleware(SchemaErrors)
   .middleware(AdminAuth)

@@ -28,6 +28,7 @@ describe("the document", () => {
       "GET /analytics/calibration",
       "GET /analytics/overview",
       "GET /analytics/requests",
+      "GET /analytics/requests/{id}",
       "GET /analytics/timeseries",
       "GET /analytics/usage",
       "GET /analytics/usage-by-key",

@@ -10,9 +10,11 @@ import {
   AnalyticsUnavailable,
   NoRollup,
   type Page,
+  type RequestInFull,
   type RequestRow,
 } from "../../src/analytics/Analytics.ts"
 import * as Api from "../../src/api/AnalyticsApi.ts"
+import { RequestRow as LoggedRow } from "../../src/api/logged-request.ts"
 import { AdminSessions } from "../../src/auth/AdminSessions.ts"
 import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { SignedClaimsInvalid } from "../../src/auth/signed-claims.ts"
@@ -50,6 +52,18 @@ const row: RequestRow = {
   error_code: null,
 }
 
+const inFull: RequestInFull = {
+  request: row,
+  requested_model: "auto",
+  tokens: { input: 120, cached: 0, cache_write: 0, output: 55, reasoning: 0, details: {} },
+  raw_usage: { prompt_tokens: 120 },
+  attempts: [],
+  decision: { route: "auto" },
+  prediction: null,
+  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+  reportedNanoUsd: null,
+}
+
 const asked: Array<Record<string, unknown>> = []
 let failure: AnalyticsError | undefined
 
@@ -77,6 +91,7 @@ const services = Layer.mergeAll(
     usageByProvider: answer<never>(),
     timeseries: answer<never>(),
     calibration: answer<never>(),
+    request: (id) => Effect.succeed(id === row.request_id ? inFull : undefined),
     requests: (query) => Effect.map(answer(row)(query), (page) => ({ ...page, scanned_to: null })),
   }),
   Layer.succeed(AdminTokens, {
@@ -263,6 +278,27 @@ layer(server)("analytics over HTTP", (it) => {
     }),
   )
 
+  it.effect(
+    "shows a request in full, and without what makes up its cost when nobody knows its price any more",
+    () =>
+      Effect.gen(function* () {
+        const { status, body } = yield* get(`requests/${row.request_id}`)
+        assert.strictEqual(status, 200)
+        const { reportedNanoUsd: _reported, usage: _usage, ...shown } = inFull
+        assert.deepStrictEqual(body, { ...shown, cost: { lines: null, price: null, reported_usd: null } })
+      }),
+  )
+
+  it.effect("says of a request that is not there what that may mean, and of no id as well", () =>
+    Effect.gen(function* () {
+      for (const id of ["0190b1f0-0000-7000-8000-000000000001", "7", "%00", `${row.request_id}x`]) {
+        const { status, body } = yield* get(`requests/${id}`)
+        assert.strictEqual(status, 404)
+        assert.strictEqual(body.code, "request_not_found")
+      }
+    }),
+  )
+
   it.effect("takes filters and no page for the overview", () =>
     Effect.gen(function* () {
       const { status, body } = yield* get("overview?from=2026-11-23&to=2026-11-24&key_id=a&tag=b&stream=true")
@@ -362,7 +398,7 @@ layer(server)("analytics over HTTP", (it) => {
   it.effect("shows requests as the specification says, and no field beside it", () =>
     Effect.gen(function* () {
       const { body } = yield* get("requests")
-      const decode = Schema.decodeUnknownEffect(Schema.Array(Api.RequestRow), { onExcessProperty: "error" })
+      const decode = Schema.decodeUnknownEffect(Schema.Array(LoggedRow), { onExcessProperty: "error" })
       assert.deepStrictEqual(yield* decode(body.data), [row])
     }),
   )
