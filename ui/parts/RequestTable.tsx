@@ -1,4 +1,4 @@
-import type { RequestRow as RequestRowSchema } from "../../src/api/AnalyticsApi.ts"
+import type { RequestRow as RequestRowSchema } from "../../src/api/logged-request.ts"
 import { count, dayOfYear, duration, money, NONE, time, timeOfDay } from "../format.ts"
 import { type Filters, narrowed } from "../request-filters.ts"
 import { Badge } from "./Badge.tsx"
