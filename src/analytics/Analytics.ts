@@ -1,11 +1,11 @@
 import { Clock, Context, Data, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type * as Api from "../api/AnalyticsApi.ts"
+import type { RequestRow as LoggedRequest } from "../api/logged-request.ts"
 import type { Overview } from "../api/overview.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { failureCode } from "../database/failure-code.ts"
 import { DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT } from "../domain/bounds.ts"
-import { toUsd } from "../domain/Money.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
 import { calibrationQuery, decodeCalibration, recentOf, type StoredCalibration } from "./calibration-query.ts"
 import {
@@ -24,9 +24,11 @@ import type {
   OverviewQuery,
   Page,
   RequestsQuery,
+  ScannedPage,
   UsageGrouping,
 } from "./query.ts"
-import { readRequests } from "./requests-query.ts"
+import { type RequestInFull, readRequest } from "./request-query.ts"
+import { readRequests, requestRow } from "./requests-query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
 import { type Bucket, hoursOf, inBuckets, timeRange } from "./time-range.ts"
 import {
@@ -38,6 +40,8 @@ import {
   usageQuery,
 } from "./usage-query.ts"
 import { usageTotals } from "./usage-totals.ts"
+
+export type { RequestInFull } from "./request-query.ts"
 
 const QUERY_TIMEOUT = "10 seconds"
 
@@ -56,7 +60,7 @@ type UsageByProvider = typeof Api.UsageByProvider.Type
 /** Usage of a bucket of time; one in which nothing was counted has no row. */
 type UsageInTime = typeof Api.TimeseriesRow.Type
 type Calibration = typeof Api.Calibration.Type
-export type RequestRow = typeof Api.RequestRow.Type
+export type RequestRow = typeof LoggedRequest.Type
 
 /** Error of a database that did not answer, or not in time: the kind and its code, no message. */
 export class AnalyticsUnavailable extends Data.TaggedError("AnalyticsUnavailable")<{
@@ -96,7 +100,9 @@ export class Analytics extends Context.Service<
     /** Lists how predictions compare with what came, in order of `provider`, `model`, `mode`: of the newest requests. */
     readonly calibration: (query: AnalyticsQuery) => Effect.Effect<Page<Calibration>, AnalyticsError>
     /** Lists requests, newest first. */
-    readonly requests: (query: RequestsQuery) => Effect.Effect<Page<RequestRow>, AnalyticsError>
+    readonly requests: (query: RequestsQuery) => Effect.Effect<ScannedPage<RequestRow>, AnalyticsError>
+    /** Reads one request; undefined: the ledger has none with this id. */
+    readonly request: (id: string) => Effect.Effect<RequestInFull | undefined, AnalyticsUnavailable>
   }
 >()("gateway/analytics/Analytics") {
   static readonly layer = Layer.effect(
@@ -202,19 +208,32 @@ export class Analytics extends Context.Service<
 
       const requests = Effect.fn("Analytics.requests")(function* (query: RequestsQuery) {
         const place = yield* placeOf(query, requestCursor, undefined)
-        const rows = yield* answered(readRequests(sql, place, query))
-        return page(rows, place, {
-          row: ({ cost_nano_usd, end_user, started_at, ...row }): RequestRow => ({
-            ...row,
-            user: end_user,
-            cost_usd: cost_nano_usd === null ? null : toUsd(cost_nano_usd),
-            started_at: started_at.toISOString(),
-          }),
+        const { rows, scannedTo } = yield* answered(readRequests(sql, place, query))
+        const full = page(rows, place, {
+          row: requestRow,
           cursor: (row) => requestCursor.encode(place.range, [row.started_at.getTime(), row.request_id]),
         })
+        return scannedTo === undefined
+          ? { ...full, scanned_to: null }
+          : {
+              ...full,
+              next_cursor: requestCursor.encode(place.range, scannedTo),
+              scanned_to: new Date(scannedTo[0]).toISOString(),
+            }
       })
 
-      return Analytics.of({ overview, usage, usageByKey, usageByProvider, timeseries, calibration, requests })
+      const request = Effect.fn("Analytics.request")((id: string) => answered(readRequest(sql, id)))
+
+      return Analytics.of({
+        overview,
+        usage,
+        usageByKey,
+        usageByProvider,
+        timeseries,
+        calibration,
+        requests,
+        request,
+      })
     }),
   )
 }

@@ -37,6 +37,7 @@ export const errorCatalogue = {
   team_not_found: { status: 404, final: true, title: "There is no such team" },
   budget_not_found: { status: 404, final: true, title: "There is no such budget" },
   ui_file_not_found: { status: 404, final: true, title: "The page has no such file" },
+  request_not_found: { status: 404, final: true, title: "There is no such request in the ledger" },
   method_not_allowed: { status: 405, final: true, title: "The method is not allowed here" },
   upload_too_slow: { status: 408, final: false, title: "The body arrived too slowly" },
   client_too_slow: { status: 408, final: false, title: "The client did not take its answer" },

@@ -29,6 +29,7 @@ describe("the document", () => {
       "GET /analytics/calibration",
       "GET /analytics/overview",
       "GET /analytics/requests",
+      "GET /analytics/requests/{id}",
       "GET /analytics/timeseries",
       "GET /analytics/usage",
       "GET /analytics/usage-by-key",
@@ -137,7 +138,10 @@ describe("parameters", () => {
     ["/analytics/usage-by-provider", shared],
     ["/analytics/usage", [...attributed, "group_by"]],
     ["/analytics/timeseries", [...attributed, "bucket"]],
-    ["/analytics/requests", [...attributed, "status_class", "error_code"]],
+    [
+      "/analytics/requests",
+      [...attributed, "status_class", "status", "min_latency_ms", "min_cost_usd", "error_code"],
+    ],
   ])("of %s have types", (path, names) => {
     const { parameters } = operation("get", path)
     assert.deepStrictEqual(
@@ -151,6 +155,9 @@ describe("parameters", () => {
       to: { type: "string", format: "date-time" },
       bucket: { type: "string", enum: ["hour", "day"], default: "hour" },
       status_class: { type: "integer", enum: [2, 4, 5] },
+      status: { type: "integer", minimum: 100, maximum: 599 },
+      min_latency_ms: { type: "integer", minimum: 0 },
+      min_cost_usd: { type: "number", minimum: 0 },
       scope: { type: "string", enum: ["key", "team", "user", "tag", "gateway"] },
     }
     for (const { name, required, schema, in: place } of parameters) {
