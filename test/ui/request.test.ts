@@ -156,16 +156,18 @@ describe.skipIf(noBrowser !== undefined)("the screen of a request", () => {
             ...detail,
             request: { ...detail.request, user: script, team: turned, tags: [long, escapes] },
             requested_model: script,
+            // As they ended: who was asked later was sooner.
             attempts: [
-              { ...attempt, ordinal: 2, model: script, outcome: "hedged", latency_ms: 900 },
               {
                 ...attempt,
                 ordinal: 1,
                 provider: turned,
                 answered: true,
                 outcome: "success",
+                started_at: new Date(Date.parse(attempt.started_at) + 50).toISOString(),
                 latency_ms: 800,
               },
+              { ...attempt, ordinal: 2, model: script, outcome: "hedged", latency_ms: 900 },
             ],
             decision: {
               ...decision,
@@ -180,8 +182,9 @@ describe.skipIf(noBrowser !== undefined)("the screen of a request", () => {
         })
       })
       await page.goto(`${gateway.url}/ui/requests/${id}#token=${token}`)
-      await page.getByText("another was sooner").waitFor()
-      await page.getByText("beside the one before").waitFor()
+      const [first, second] = [page.locator(".timeline li").nth(1), page.locator(".timeline li").nth(2)]
+      await first.getByText("another was sooner").waitFor()
+      await second.getByText("beside the one before").waitFor()
       const text = (await page.locator("main").textContent()) ?? ""
       for (const shown of ["weighed 12.3 s", "7 in flight", "after 250 ms", "was late"])
         assert.include(text, shown)
