@@ -53,10 +53,10 @@ let browser: Browser | undefined
 try {
   await server.start()
   gateway = await startGateway()
-  const secret = await fillWeeks(gateway)
-  await askALittle(gateway, secret)
+  const secrets = await fillWeeks(gateway)
+  await askALittle(gateway, secrets)
   browser = await Browser.start()
-  await takePictures(browser, gateway, secret)
+  await takePictures(browser, gateway, secrets[0] ?? "")
 } finally {
   await browser?.stop()
   await gateway?.stop()
@@ -83,8 +83,8 @@ function startGateway(): Promise<GatewayInProcess> {
   })
 }
 
-/** Makes teams, keys and budgets through the API, and the weeks before. Returns the secret of a key. */
-async function fillWeeks(gateway: GatewayInProcess): Promise<string> {
+/** Makes teams, keys and budgets through the API, and the weeks before. Returns the secrets of the keys. */
+async function fillWeeks(gateway: GatewayInProcess): Promise<ReadonlyArray<string>> {
   const change = async <A>(method: string, path: string, body: object): Promise<A> => {
     const response = await gateway.admin(path, { method, body: JSON.stringify(body) })
     if (!response.ok) throw new Error(`${method} ${path}: ${await response.text()}`)
@@ -99,14 +99,14 @@ async function fillWeeks(gateway: GatewayInProcess): Promise<string> {
     ["ada-laptop", "search", ["dev"], 0.1, "auto", "/infer", 0.3],
   ] as const
   const askers: Array<Asker> = []
-  let secret = ""
+  const secrets: Array<string> = []
   for (const [name, team, tags, share, route, endpoint, streams] of kinds) {
     const made = await gateway.createKey({
       ...{ name, team, tags, rpm: 600, concurrency: 40 },
       ...(name === "newsletter" && { budget_usd: 40, budget_window: "month" }),
       ...(name === "ada-laptop" && { budget_usd: 5, budget_window: "day" }),
     })
-    secret = made.key
+    secrets.push(made.key)
     askers.push({ keyId: made.id, team, tags, share, route, endpoint, streams })
   }
   await change("PUT", "/admin/budgets", { scope: "team", subject: "support", window: "month", limit_usd: 60 })
@@ -132,14 +132,15 @@ async function fillWeeks(gateway: GatewayInProcess): Promise<string> {
   await Effect.runPromise(
     Effect.provide(write, PgClient.layer({ url: Redacted.make(server.url), prepare: false })),
   )
-  return secret
+  return secrets
 }
 
 /** Asks through the gateway itself: the newest requests have a decision, attempts and costs of their own. */
-async function askALittle(gateway: GatewayInProcess, secret: string): Promise<void> {
+async function askALittle(gateway: GatewayInProcess, secrets: ReadonlyArray<string>): Promise<void> {
   const [openai, , anthropic] = vendors
+  let asked = 0
   const ask = (route: string, stream: boolean) =>
-    gateway.infer(secret, {
+    gateway.infer(secrets[asked++ % secrets.length] ?? "", {
       model: route,
       stream,
       messages: [{ role: "user", content: "Where is my order? It should have been here on Monday." }],
@@ -200,7 +201,11 @@ function screens(secret: string): ReadonlyArray<Screen> {
     {
       name: "request",
       path: "/ui/requests?provider=openai",
-      act: (page) => page.getByRole("row").nth(1).getByRole("link").first().click(),
+      act: async (page) => {
+        const failedOver = page.getByRole("row").filter({ hasText: "attempts" })
+        await failedOver.first().getByRole("link").first().click()
+        await page.getByRole("heading", { name: "Request", exact: true }).waitFor()
+      },
     },
     { name: "keys", path: "/ui/keys" },
     { name: "teams", path: "/ui/teams" },

@@ -80,17 +80,21 @@ const columnsOf = (
     },
     {
       title: "Answered by",
-      cell: ({ model, provider }) =>
-        model === null || provider === null ? (
-          NONE
-        ) : (
-          <>
-            <Only name="model" value={model} />
-            <small>
-              <Text value={provider} longest={28} />
-            </small>
-          </>
-        ),
+      cell: ({ attempts, model, provider }) => (
+        <>
+          {model === null || provider === null ? (
+            NONE
+          ) : (
+            <>
+              <Only name="model" value={model} />
+              <small>
+                <Text value={provider} longest={28} />
+              </small>
+            </>
+          )}
+          {attempts > 1 && <Badge kind="warn">{attempts} attempts</Badge>}
+        </>
+      ),
     },
     {
       title: "Asked",
@@ -142,12 +146,6 @@ const columnsOf = (
           {cost_reason !== null && <small>{cost_reason.replaceAll("_", " ")}</small>}
         </>
       ),
-    },
-    {
-      title: "Attempts",
-      isNumber: true,
-      cell: ({ attempts }) =>
-        attempts > 1 ? <Badge kind="warn">{attempts}</Badge> : attempts === 0 ? NONE : attempts,
     },
   ]
 }
