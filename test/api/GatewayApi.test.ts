@@ -46,6 +46,7 @@ describe("the document", () => {
       "POST /admin/keys/{id}/revoke",
       "POST /admin/keys/{id}/rotate",
       "POST /admin/providers/{name}/reset",
+      "POST /admin/routes/dry-run",
       "POST /admin/teams",
       "POST /infer",
       "POST /v1/chat/completions",
@@ -67,6 +68,7 @@ describe("the document", () => {
       "config",
       "keys",
       "providers",
+      "routes",
       "system",
       "teams",
     ])
