@@ -65,14 +65,17 @@ const StoredMinute = { ...RollupSums.fields, latencies: Schema.Uint8Array, first
 
 export const decodeMinutes = decodeRows(Schema.Struct({ start: Schema.Date, ...StoredMinute }))
 
-/** Reads whole minutes of the last day, in order. */
+export type MinuteBucket = "minute" | Bucket
+
+/** Reads whole minutes of the last day in parts, in order. */
 export const minutesQuery = (
   sql: SqlClient.SqlClient,
   { fromMs, toMs }: TimeRange,
+  bucket: MinuteBucket,
   { stream }: AttributedQuery,
 ): Statement.Statement<unknown> => sql`
   SELECT
-    minute AS start, ${sql.literal(SUMMED)}, string_agg(latencies, '') AS latencies,
+    ${sql.literal(inBucket("minute", bucket))}, ${sql.literal(SUMMED)}, string_agg(latencies, '') AS latencies,
     string_agg(first_tokens, '') AS first_tokens
   FROM minute_usage
   WHERE ${sql.and([
@@ -80,8 +83,8 @@ export const minutesQuery = (
     sql`minute < ${new Date(toMs)}`,
     ...rowFilters(sql, { stream }),
   ])}
-  GROUP BY minute
-  ORDER BY minute`
+  GROUP BY 1
+  ORDER BY 1`
 
 export const decodeFirstTokens = decodeRows(
   Schema.Struct({ start: Schema.Date, first_tokens: Schema.Uint8Array }),
@@ -142,9 +145,22 @@ const sources = (sql: SqlClient.SqlClient, { filters, range, table }: SumsOption
         WHERE ${sql.and([sql`true`, ...(range === undefined ? [] : within("hour", range)), ...conditions])}`
       : sql`
         SELECT ${sql.literal(columns)} FROM (
-          SELECT hour, stream, ${sql.literal([...recentColumns, ...ROLLUP_SUMS].join(", "))} FROM attributed_recent
-          WHERE dimension = ${sql.literal(`'${dimension}'`)}
+          SELECT stream, ${sql.literal([...recentColumns, ...ROLLUP_SUMS].join(", "))} FROM attributed_recent
+          WHERE hour = ANY (ARRAY(${recentHours(sql, range)})) AND dimension = ${sql.literal(`'${dimension}'`)}
         ) AS recent
-        WHERE ${sql.and([sql`true`, ...(range === undefined ? [] : within("hour", range)), ...conditions])}`
+        WHERE ${sql.and([sql`true`, ...conditions])}`
   return sql.join(" UNION ALL ", false)([...kept, recent])
+}
+
+/** Lists the hours that may have recent counts, of which each dimension has a place of its own in the index. */
+const recentHours = (sql: SqlClient.SqlClient, range: TimeRange | undefined): Statement.Fragment => {
+  const first = sql`(SELECT min(hour) FROM attributed_recent)`
+  const last = sql`(SELECT max(hour) FROM attributed_recent)`
+  return range === undefined
+    ? sql`SELECT generate_series(${first}, ${last}, interval '1 hour')`
+    : sql`
+      SELECT generate_series(
+        greatest(${first}, ${new Date(range.fromMs)}::timestamptz),
+        least(${last}, ${new Date(range.toMs)}::timestamptz - interval '1 hour'), interval '1 hour'
+      )`
 }

@@ -3,15 +3,18 @@ import type { SqlClient, SqlError } from "effect/sql"
 import type { Overview } from "../api/overview.ts"
 import { type LatencyHistogram, percentile } from "../domain/latency-histogram.ts"
 import { DAY_MS, HOUR_MS, MINUTE_MS, type TimeRange, widen } from "../domain/TimeRange.ts"
-import { ROLLUP_SUMS, type RollupSums } from "../ledger/tables/rollups.ts"
 import {
-  decodeFirstTokens,
-  decodeMinutes,
+  added,
+  areMinutesKnown,
+  MINUTES_KEPT_MS,
+  NOTHING,
+  type Part,
+  readParts,
+  type Sums,
+} from "./overview-parts.ts"
+import {
   decodeSums,
   decodeTop,
-  firstTokensQuery,
-  knowsFirstTokens,
-  minutesQuery,
   type StoredTop,
   sumsQuery,
   type TopGrouping,
@@ -20,26 +23,14 @@ import {
 import type { OverviewQuery } from "./query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
 import { type Bucket, inBuckets } from "./time-range.ts"
-import {
-  decodeTimes,
-  filteredColumns,
-  type StoredSums,
-  type Table,
-  tableFor,
-  usageQuery,
-} from "./usage-query.ts"
+import { type Table, tableFor } from "./usage-query.ts"
 import { hundredths, usageTotals } from "./usage-totals.ts"
 
 /** Up to here a curve has hours: no more than 192 of them. */
 const MOST_HOURS_MS = 8 * DAY_MS
 
-/** Parts of a curve at most, far above what any ledger holds. */
-const MOST_PARTS = 100_000
-
 /** Up to here a curve has minutes, where they are known. */
 const MOST_MINUTES_MS = 3 * HOUR_MS
-/** Minutes are kept for somewhat longer. */
-const MINUTES_KEPT_MS = DAY_MS
 
 interface OverviewOptions {
   /** Tells apart what is filtered by. */
@@ -57,21 +48,7 @@ export const readOverview = Effect.fnUntraced(function* (
   const { before, bucket, range } = isLive(asked, filters, nowMs)
     ? { ...beside(widen(asked, MINUTE_MS)), bucket: "minute" as const }
     : inHours(asked, table)
-  const over = (range: TimeRange): Effect.Effect<ReadonlyArray<Part>, SqlError.SqlError> =>
-    bucket === "minute"
-      ? decodeMinutes(minutesQuery(sql, range, filters))
-      : Effect.zipWith(
-          decodeTimes(
-            usageQuery(sql, {
-              ...{ grouping: "time", table, bucket, range, filters },
-              ...{ after: undefined, limit: MOST_PARTS },
-            }),
-          ),
-          knowsFirstTokens(filters)
-            ? decodeFirstTokens(firstTokensQuery(sql, range, bucket, filters))
-            : Effect.succeed([]),
-          withFirstTokens,
-        )
+  const over = (range: TimeRange) => readParts(sql, { table, bucket, filters, nowMs, range })
   const top = (grouping: TopGrouping) => {
     const known = tableFor(grouping, filters)
     if (known === undefined) return Effect.succeed(null)
@@ -110,7 +87,7 @@ export const readOverview = Effect.fnUntraced(function* (
 const isLive = ({ fromMs, toMs }: TimeRange, filters: OverviewQuery, nowMs: number) =>
   toMs - fromMs <= MOST_MINUTES_MS &&
   fromMs - (toMs - fromMs) >= nowMs - MINUTES_KEPT_MS &&
-  filteredColumns(filters).length === 0
+  areMinutesKnown(filters)
 
 const inHours = (asked: TimeRange, table: Table) => {
   const smallest = table.hours.includes(1) ? "hour" : "day"
@@ -125,44 +102,10 @@ const beside = (range: TimeRange) => ({
   before: { fromMs: 2 * range.fromMs - range.toMs, toMs: range.fromMs },
 })
 
-interface Part extends StoredSums {
-  readonly start: Date
-  /** A histogram. */
-  readonly first_tokens: Uint8Array
-}
-
-const NO_BYTES = new Uint8Array()
-
-const withFirstTokens = (
-  rows: ReadonlyArray<Omit<Part, "first_tokens">>,
-  measured: ReadonlyArray<Pick<Part, "start" | "first_tokens">>,
-): ReadonlyArray<Part> => {
-  const byStart = new Map(measured.map(({ first_tokens, start }) => [start.getTime(), first_tokens]))
-  return rows.map((row) => ({ ...row, first_tokens: byStart.get(row.start.getTime()) ?? NO_BYTES }))
-}
-
 const instants = ({ fromMs, toMs }: TimeRange) => ({
   from: new Date(fromMs).toISOString(),
   to: new Date(toMs).toISOString(),
 })
-
-type Sums = typeof RollupSums.Type
-
-const NOTHING: Sums = {
-  ...{ requests: 0, errors: 0, input_tokens: 0, output_tokens: 0, cached_tokens: 0, reasoning_tokens: 0 },
-  ...{ cost_nano_usd: 0, unpriced_requests: 0, latency_ms: 0, wasted_nano_usd: 0, unpriced_attempts: 0 },
-}
-
-const added = (rows: ReadonlyArray<Part>): Omit<Part, "start"> => {
-  const sums = { ...NOTHING }
-  for (const row of rows) for (const column of ROLLUP_SUMS) sums[column] += row[column]
-  // Two histograms in a row are their sum.
-  return {
-    ...sums,
-    latencies: Buffer.concat(rows.map(({ latencies }) => latencies)),
-    first_tokens: Buffer.concat(rows.map(({ first_tokens }) => first_tokens)),
-  }
-}
 
 const totals = (row: Omit<Part, "start">): (typeof Overview.Type)["totals"] => {
   const histogram = storedHistogram(row.latencies)

@@ -59,7 +59,7 @@ export interface Bounds {
   readonly candidates: number
 }
 
-const BOUNDS: Bounds = { patienceMs: 50, budgetMs: 100, candidates: 5_000 }
+const BOUNDS: Bounds = { patienceMs: 50, budgetMs: 100, candidates: 2_000 }
 
 /** Rows of a page, one more than its limit when it is full and there is a next one. */
 export interface RequestsRead {
@@ -74,8 +74,8 @@ type Place = readonly [startedAtMs: number, id: string]
  * Reads requests, newest first, from the row after `after`. A long span, and one where the filters meet on some days only, is
  * read in parts, the newest first, until the page is full.
  *
- * A single filter has an index that finds its rows in order. Where several are rare together no index does, so the database has
- * a moment to find them its own way, and then a number of rows that pass one of them is looked at, and the page ends there.
+ * A single filter has an index that finds its rows in order. Where several are rare together none does, so the database has a
+ * moment to find them its own way, and then a number of rows that pass one of them is looked at, and the page ends there.
  */
 export const readRequests = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
@@ -106,19 +106,75 @@ const readPart = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   part: RequestsPlace,
   filters: RequestsQuery,
-  { candidates, patienceMs }: Bounds,
+  bounds: Bounds,
 ): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
   // Planned for these very values: without the span a plan covers every partition.
   const all = decodeRequests(requestsQuery(sql, part, filters).unprepared)
   if (isFoundInOrder(sql, filters)) return { rows: yield* all }
-  const found = patienceMs === 0 ? undefined : yield* withinMs(sql, patienceMs, all)
-  if (found !== undefined) return { rows: found }
+  if (quantityFilters(sql, filters).length > 0) return yield* readByQuantity(sql, part, filters, bounds)
+  const found = bounds.patienceMs === 0 ? undefined : yield* withinMs(sql, bounds.patienceMs, all)
+  return found === undefined ? yield* readCandidates(sql, part, filters, bounds) : { rows: found }
+})
+
+/** Looks at so many rows that pass one filter. */
+const readCandidates = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  part: RequestsPlace,
+  filters: RequestsQuery,
+  { candidates }: Bounds,
+): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
   const [last] = yield* decodePlaces(lastCandidateQuery(sql, part, filters, candidates).unprepared)
   const rows = yield* decodeRequests(candidatesQuery(sql, part, filters, last).unprepared)
   return last === undefined || rows.length > part.limit
     ? { rows }
     : { rows, scannedTo: [last.started_at.getTime(), last.id] }
 })
+
+/**
+ * Reads slow or expensive requests. Where they are common the newest rows have a page of them. Else their index has those of a
+ * day, few enough to be sorted, or of twice as many days each time.
+ */
+const readByQuantity = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  part: RequestsPlace,
+  filters: RequestsQuery,
+  bounds: Bounds,
+): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
+  const clock = yield* Clock.Clock
+  const startedMs = clock.currentTimeMillisUnsafe()
+  const newest = yield* readCandidates(sql, part, filters, bounds)
+  if (newest.scannedTo === undefined) return newest
+  const rows = [...newest.rows]
+  const { candidates } = bounds
+  if (rows.length * COMMON >= candidates) {
+    const more = { ...part, after: newest.scannedTo, limit: part.limit - rows.length }
+    const read = yield* readCandidates(sql, more, filters, { ...bounds, candidates: 4 * candidates })
+    return { ...read, rows: [...rows, ...read.rows] }
+  }
+  let scannedTo: Place | undefined = newest.scannedTo
+  for (let days = 1; scannedTo !== undefined && rows.length <= part.limit; days *= 2) {
+    if (bounds.patienceMs === 0 || clock.currentTimeMillisUnsafe() - startedMs > bounds.budgetMs) break
+    const midnightMs = Math.floor((scannedTo[0] - 1) / DAY_MS) * DAY_MS
+    const fromMs = Math.max(part.range.fromMs, midnightMs - (days - 1) * DAY_MS)
+    const older = {
+      range: { fromMs, toMs: part.range.toMs },
+      after: scannedTo,
+      limit: part.limit - rows.length,
+    }
+    const found = yield* withinMs(
+      sql,
+      bounds.patienceMs,
+      decodeRequests(requestsQuery(sql, older, filters, SORTED).unprepared),
+    )
+    if (found === undefined) break
+    rows.push(...found)
+    scannedTo = fromMs === part.range.fromMs ? undefined : [fromMs, FIRST_ID]
+  }
+  return scannedTo === undefined || rows.length > part.limit ? { rows } : { rows, scannedTo }
+})
+
+/** One in so many is found sooner by looking at more than in an index that has too many of them. */
+const COMMON = 100
 
 /** Tells whether an index has the rows in order: that of the only filter. */
 const isFoundInOrder = (sql: SqlClient.SqlClient, filters: RequestsQuery): boolean =>
@@ -254,6 +310,8 @@ const narrowest = ({
 }
 
 const IN_ORDER = "ORDER BY started_at DESC, id DESC"
+/** The same, of which the database does not see that an index has it. */
+const SORTED = "ORDER BY started_at + interval '0' DESC, id DESC"
 
 const decodePlaces = decodeRows(Schema.Struct({ started_at: Schema.Date, id: Schema.String }))
 
@@ -297,9 +355,10 @@ export const requestsQuery = (
   sql: SqlClient.SqlClient,
   place: RequestsPlace,
   filters: RequestsQuery,
+  order = IN_ORDER,
 ): Statement.Statement<unknown> => sql`
   SELECT id AS request_id, ${sql.literal(selected)}
   FROM requests
   WHERE ${sql.and([...placeFilters(sql, place), ...allFilters(sql, filters)])}
-  ${sql.literal(IN_ORDER)}
+  ${sql.literal(order)}
   LIMIT ${place.limit + 1}`

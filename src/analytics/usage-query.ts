@@ -148,7 +148,7 @@ const isAfter = (
 }
 
 /** SQL for the start of the bucket that a row is in. */
-export const inBucket = (at: string, bucket: Bucket): string =>
+export const inBucket = (at: string, bucket: Bucket | "minute"): string =>
   `date_bin('1 ${bucket}', ${at}, timestamptz '1970-01-01Z') AS start`
 
 /**

@@ -12,6 +12,7 @@ import { MessageStreamEvent } from "./messages.ts"
 import { OpenAiApi } from "./OpenAiApi.ts"
 import { ProvidersApi } from "./ProvidersApi.ts"
 import { ResponsesApi } from "./ResponsesApi.ts"
+import { RoutesApi } from "./RoutesApi.ts"
 import { ResponseEvent } from "./responses.ts"
 import { SessionApi } from "./SessionApi.ts"
 import { SystemApi } from "./SystemApi.ts"
@@ -28,6 +29,7 @@ export class AdminApi extends make()
   .add(BudgetsApi)
   .add(AuditApi)
   .add(ProvidersApi)
+  .add(RoutesApi)
   .add(ConfigApi)
   .add(SessionApi)
   .add(SystemApi) {}
@@ -45,6 +47,7 @@ export class GatewayApi extends make()
   .add(TeamsApi)
   .add(BudgetsApi)
   .add(ProvidersApi)
+  .add(RoutesApi)
   .add(ConfigApi)
   .add(SessionApi)
   .add(SystemApi)

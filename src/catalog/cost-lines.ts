@@ -3,7 +3,7 @@ import { costOf, ratesFor, tierFactor } from "./cost.ts"
 import type { PriceRow } from "./model.ts"
 
 /** One kind of what an answer is billed for. */
-export interface CostLine {
+interface CostLine {
   readonly kind: LineKind
   readonly count: number
   /** Nano-dollars per million tokens, or for each call; without the factor of a service tier. */
@@ -13,7 +13,7 @@ export interface CostLine {
   readonly nanoUsd: number
 }
 
-export const LINE_KINDS = [
+const LINE_KINDS = [
   ...["input", "cached_input", "cache_write", "cache_write_1h", "audio_input", "cached_audio_input"],
   ...["output", "audio_output", "image_output", "request", "web_search", "file_search"],
 ] as const

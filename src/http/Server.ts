@@ -39,6 +39,7 @@ import { OperatorsUrl } from "./OperatorsUrl.ts"
 import { openAiRoutes } from "./openai-routes.ts"
 import { ProvidersHandlers } from "./ProvidersApi.ts"
 import { Refusals } from "./Refusals.ts"
+import { RoutesHandlers } from "./RoutesApi.ts"
 import { requestIdOf } from "./request-id.ts"
 import { responsesRoutes } from "./responses-routes.ts"
 import { opensSocket } from "./responses-socket.ts"
@@ -196,6 +197,7 @@ const routes = (paths: KnownPaths, options: ExchangeOptions) =>
         TeamsHandlers,
         BudgetsHandlers,
         ProvidersHandlers,
+        RoutesHandlers,
         ConfigHandlers,
         SessionHandlers,
         SystemHandlers,

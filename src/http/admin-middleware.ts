@@ -1,7 +1,7 @@
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
-import { AdminAuth } from "../api/AdminAuth.ts"
+import { AdminAuth, ReadsOnly } from "../api/AdminAuth.ts"
 import { JsonBody, SchemaErrors } from "../api/RequestChecks.ts"
 import { CurrentActor } from "../audit/Actor.ts"
 import { AdminSessions } from "../auth/AdminSessions.ts"
@@ -29,8 +29,8 @@ const after = <Found, A, E, R>(
   )
 
 /** Passes who may change something, and everybody on a route that changes nothing. */
-const mayAsk = ({ role }: Operator, method: string): Effect.Effect<void, GatewayError> =>
-  role === "admin" || method === "GET"
+const mayAsk = ({ role }: Operator, readsOnly: boolean): Effect.Effect<void, GatewayError> =>
+  role === "admin" || readsOnly
     ? Effect.void
     : Effect.fail(
         new GatewayError({
@@ -52,7 +52,8 @@ const adminAuth = Layer.effect(
           (request) =>
             Effect.tap(
               operatorOf(request, { tokens, sessions, changes: endpoint.method !== "GET" }),
-              (operator) => mayAsk(operator, endpoint.method),
+              (operator) =>
+                mayAsk(operator, endpoint.method === "GET" || Context.get(endpoint.annotations, ReadsOnly)),
             ),
           ({ name }, request) =>
             Effect.provideService(answer, CurrentActor, {

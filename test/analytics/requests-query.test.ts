@@ -92,6 +92,7 @@ describe.each([
           bounds: fc.constantFrom<Bounds | undefined>(
             undefined,
             { patienceMs: 1_000, budgetMs: -1, candidates: 3 },
+            { patienceMs: 1_000, budgetMs: 1_000, candidates: 2 },
             { patienceMs: 0, budgetMs: 1_000, candidates: 1 },
             { patienceMs: 0, budgetMs: -1, candidates: 4 },
           ),
@@ -169,7 +170,8 @@ layer(layerPostgres)("requests in a slow database", (it) => {
       yield* Deferred.await(locked)
       const query = { range: { fromMs: DAY, toMs: DAY + DAY_MS }, after: undefined, limit: 20 }
       const bounds = { patienceMs: 20, budgetMs: 60_000, candidates: 5 }
-      const reading = yield* Effect.forkChild(readRequests(sql, query, { minLatencyMs: 5 }, bounds))
+      const filters = { keyId: "AdaAdaAdaAda", status: 200 }
+      const reading = yield* Effect.forkChild(readRequests(sql, query, filters, bounds))
       const waits = sql`
         SELECT 1 FROM pg_stat_activity
         WHERE datname = current_database() AND wait_event_type = 'Lock' AND query LIKE '%OFFSET%'`
