@@ -27,7 +27,7 @@ export const Billed = ({ of: { attempts, cost, request } }: { readonly of: Logge
           rows={cost.lines}
         />
       )}
-      <dl class="facts">
+      <dl class="particulars">
         <dt>Together</dt>
         <dd>
           {money(request.cost_usd)}

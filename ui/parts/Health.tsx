@@ -1,10 +1,12 @@
 import type { RoutedModels as RoutedModelsSchema } from "../../src/api/ProvidersApi.ts"
 import { get } from "../api.ts"
+import { duration, NONE, share, time } from "../format.ts"
 import { useLoaded } from "../use-loaded.ts"
 import { HealthBadge } from "./HealthBadge.tsx"
 import { Shown } from "./Shown.tsx"
 import { type Column, Table } from "./Table.tsx"
 import { Text } from "./Text.tsx"
+import { Ago } from "./Time.tsx"
 
 type RoutedModels = typeof RoutedModelsSchema.Type
 type RoutedModel = RoutedModels["data"][number]
@@ -15,7 +17,30 @@ const columns: ReadonlyArray<Column<RoutedModel>> = [
   { title: "Provider", cell: ({ provider }) => <Text value={provider} /> },
   { title: "Model", cell: ({ model }) => <Text value={model} /> },
   { title: "Health", cell: ({ health }) => <HealthBadge health={health} /> },
+  { title: "Availability", isNumber: true, cell: ({ availability }) => share(availability) },
+  { title: "Predicted", isNumber: true, cell: ({ predicted_ms }) => duration(predicted_ms) },
+  {
+    title: "First token",
+    isNumber: true,
+    cell: ({ predicted_first_token_ms }) => duration(predicted_first_token_ms),
+  },
+  { title: "Last errors", cell: ({ last_errors }) => <LastErrors of={last_errors} /> },
 ]
+
+const LastErrors = ({ of: [latest, ...others] }: { readonly of: RoutedModel["last_errors"] }) =>
+  latest === undefined ? (
+    NONE
+  ) : (
+    <>
+      <span title={[latest, ...others].map(({ at, kind }) => `${time(at)}: ${kind}`).join("\n")}>
+        {latest.kind.replaceAll("_", " ")} {latest.status}
+      </span>{" "}
+      <small>
+        <Ago at={latest.at} />
+        {others.length > 0 && `, and ${others.length} before`}
+      </small>
+    </>
+  )
 
 /** Who is well and who is not, of all that may be asked: those in trouble first. */
 export const Health = () => {
@@ -23,6 +48,7 @@ export const Health = () => {
   return (
     <section>
       <h2>Health of providers</h2>
+      <p class="hint">Of the replica that answers. Predictions are for a usual chat.</p>
       <Shown of={models}>
         {({ data }) => (
           <Table

@@ -39,7 +39,7 @@ export default function Models() {
         />
       </div>
       <Shown of={models}>
-        {({ data }) => {
+        {({ data, off }) => {
           const found = data.filter((model) => nameOf(model).toLowerCase().includes(wanted))
           return (
             <div class="stack">
@@ -54,6 +54,7 @@ export default function Models() {
                   Give the gateway the key of one, as in <code>OPENAI_API_KEY</code>, and start it again.
                 </Notice>
               )}
+              {wanted === "" && off.length > 0 && <Off providers={off} />}
               {data.length > 0 && found.length === 0 && (
                 <Notice title="No model is called so">
                   <button type="button" class="plain" onClick={() => setFilters({ q: undefined })}>
@@ -68,6 +69,21 @@ export default function Models() {
     </>
   )
 }
+
+/** Vendors that are known and not on. */
+const Off = ({ providers }: { readonly providers: RoutedModels["off"] }) => (
+  <section class="panel">
+    <h2>Off</h2>
+    <dl class="off">
+      {providers.map(({ provider, why }) => (
+        <div key={provider}>
+          <dt>{provider}</dt>
+          <dd>{why}</dd>
+        </div>
+      ))}
+    </dl>
+  </section>
+)
 
 const dollars = new Intl.NumberFormat(undefined, {
   style: "currency",

@@ -141,7 +141,7 @@ const Whose = ({ of: { request, requested_model } }: { readonly of: LoggedReques
       </a>
     )
   return (
-    <dl class="facts">
+    <dl class="particulars">
       <dt>Key</dt>
       <dd>
         <a href={`/ui/keys/${encodeURIComponent(request.key_id)}`}>

@@ -63,7 +63,7 @@ export default function Requests() {
         <h1>Requests</h1>
         <SpanPicker />
       </div>
-      <div class="filters">
+      <div class="narrowing">
         <Segments
           label="Status"
           options={[
