@@ -42,14 +42,6 @@ const ModelHealth = Schema.Struct({
   }),
 }).annotate({ identifier: "ModelHealth" })
 
-const FailedCall = Schema.Struct({
-  at: InstantText,
-  kind: Schema.String.annotate({ description: "As in `outcome` of a request's attempts" }),
-  status: Schema.NullOr(Schema.Int).annotate({
-    description: "Of the provider's answer, where there was one",
-  }),
-}).annotate({ identifier: "FailedCall" })
-
 const ProviderKey = Schema.Struct({
   name: Schema.String.annotate({ description: "As it is configured; never the key itself" }),
   weight: Schema.Finite,
@@ -78,14 +70,6 @@ const RoutedModel = Schema.Struct({
     description: "Parameters that it is stated to refuse, under chat's names",
   }),
   health: ModelHealth.annotate({ description: "What keeps traffic away from it" }),
-  availability: Schema.Finite.annotate({
-    description: "Share of its calls that are expected to be answered, 0 to 1",
-  }),
-  predicted_ms: Schema.NullOr(Schema.Finite).annotate({
-    description: "Until the whole answer to a usual chat; null where it has not answered yet",
-  }),
-  predicted_first_token_ms: Schema.NullOr(Schema.Finite),
-  last_errors: Schema.Array(FailedCall).annotate({ description: "Its latest failures, newest first" }),
   keys: Schema.NullOr(Schema.Array(ProviderKey)).annotate({
     description: "How each of the provider's several keys is for the model; null where it has one or none",
   }),
@@ -94,16 +78,9 @@ const RoutedModel = Schema.Struct({
   }),
 }).annotate({ identifier: "RoutedModel" })
 
-const OffProvider = Schema.Struct({ provider: Schema.String, why: Schema.String }).annotate({
-  identifier: "OffProvider",
+export const RoutedModels = Schema.Struct({ data: Schema.Array(RoutedModel) }).annotate({
+  identifier: "RoutedModels",
 })
-
-export const RoutedModels = Schema.Struct({
-  data: Schema.Array(RoutedModel),
-  off: Schema.Array(OffProvider).annotate({
-    description: "Known providers that are not on, and what they lack",
-  }),
-}).annotate({ identifier: "RoutedModels" })
 
 export class ProvidersApi extends HttpApiGroup.make("providers")
   .add(

@@ -291,7 +291,7 @@ const make = Effect.gen(function* () {
     recordEnd: record,
     models: (principal) => router.models(principal.models),
     resetProvider: router.reset,
-    routedModels: listRoutedModels(gateway, router),
+    routedModels: listRoutedModels(gateway.providers, router),
     endStreams: Deferred.fail(stopped, aborted),
   })
 })

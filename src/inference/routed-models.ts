@@ -9,50 +9,38 @@ import type { Router } from "../routing/Router.ts"
 
 /** Lists every model of the configuration for operators, with what the router learned of it. */
 export const listRoutedModels = (
-  { off, providers }: Pick<GatewayConfig, "off" | "providers">,
-  router: Pick<Router["Service"], "keysOf" | "outlookOf" | "refusalsOf" | "troubleOf">,
+  providers: GatewayConfig["providers"],
+  router: Pick<Router["Service"], "keysOf" | "refusalsOf" | "troubleOf">,
 ) =>
   Effect.flatMap(Clock.currentTimeMillis, (nowMs) =>
-    Effect.map(
-      Effect.forEach(
-        providers.flatMap(({ models, name }) => models.map((model) => ({ provider: name, model }))),
-        ({ provider, model }) =>
-          Effect.map(
-            Effect.all([
-              router.refusalsOf(`${provider}/${model.name}`),
-              router.troubleOf(`${provider}/${model.name}`),
-              router.keysOf(provider, model.name),
-              router.outlookOf(`${provider}/${model.name}`),
-            ]),
-            ([refusals, { leftMs, state, why }, keys, outlook]) => ({
-              provider,
-              model: model.name,
-              kind: model.kind,
-              context_window: model.contextWindow ?? null,
-              max_output_tokens: model.maxOutputTokens ?? null,
-              price: priceNow(model, nowMs),
-              inputs: model.inputs ?? null,
-              unsupported: model.unsupported ?? [],
-              health: { state, until: leftMs === null ? null : instant(nowMs + leftMs), why },
-              availability: Math.round(outlook.availability * 1e4) / 1e4,
-              predicted_ms: rounded(outlook.wholeMs),
-              predicted_first_token_ms: rounded(outlook.firstTokenMs),
-              last_errors: outlook.failures.map(({ agoMs, kind, status }) => ({
-                at: instant(nowMs - agoMs),
-                kind,
-                status: status ?? null,
-              })),
-              keys: keys?.map((key) => keyNow(key, nowMs)) ?? null,
-              refused: refusals.map(({ agoMs, dialect, leftMs, parameter }) => ({
-                parameter,
-                dialect,
-                since: instant(nowMs - agoMs),
-                until: instant(nowMs + leftMs),
-              })),
-            }),
-          ),
-      ),
-      (data) => ({ data, off: [...off].map(([provider, { why }]) => ({ provider, why })) }),
+    Effect.forEach(
+      providers.flatMap(({ models, name }) => models.map((model) => ({ provider: name, model }))),
+      ({ provider, model }) =>
+        Effect.map(
+          Effect.all([
+            router.refusalsOf(`${provider}/${model.name}`),
+            router.troubleOf(`${provider}/${model.name}`),
+            router.keysOf(provider, model.name),
+          ]),
+          ([refusals, { leftMs, state, why }, keys]) => ({
+            provider,
+            model: model.name,
+            kind: model.kind,
+            context_window: model.contextWindow ?? null,
+            max_output_tokens: model.maxOutputTokens ?? null,
+            price: priceNow(model, nowMs),
+            inputs: model.inputs ?? null,
+            unsupported: model.unsupported ?? [],
+            health: { state, until: leftMs === null ? null : instant(nowMs + leftMs), why },
+            keys: keys?.map((key) => keyNow(key, nowMs)) ?? null,
+            refused: refusals.map(({ agoMs, dialect, leftMs, parameter }) => ({
+              parameter,
+              dialect,
+              since: instant(nowMs - agoMs),
+              until: instant(nowMs + leftMs),
+            })),
+          }),
+        ),
     ),
   )
 
@@ -75,7 +63,5 @@ const priceNow = ({ price }: ModelConfig, nowMs: number) => {
         price_version: priceVersion(row),
       }
 }
-
-const rounded = (ms: number | undefined): number | null => (ms === undefined ? null : Math.round(ms))
 
 const instant = (ms: number): string => new Date(ms).toISOString()

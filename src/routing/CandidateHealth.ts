@@ -32,14 +32,6 @@ export interface Trouble {
   readonly why: ProviderErrorKind | "limit_used_up" | "silent" | "calls_in_flight" | null
 }
 
-/** One call that failed, as operators are shown it. */
-export interface Failure {
-  readonly atMs: number
-  readonly kind: ProviderErrorKind
-  /** Of the answer, where there was one. */
-  readonly status: number | undefined
-}
-
 /** A trip, as other processes that ask the candidate hear of it. Times are durations: no two clocks agree. */
 export interface TripNews {
   readonly trip: "circuit" | "cooldown"
@@ -63,9 +55,6 @@ interface Call {
   /** Calls under way when it began, itself included. */
   readonly inFlight: number
 }
-
-/** Failures that are remembered for operators. */
-const FAILURES_SHOWN = 5
 
 /** Failures in a row that open the circuit: more of a candidate whose calls often fail, unless as many are that unlikely. */
 const CONSECUTIVE_FAILURES = 5
@@ -152,8 +141,6 @@ export class CandidateHealth {
 
   /** Calls under way. */
   inFlight = 0
-  /** The latest of those that are its own, newest first. */
-  latestFailures: ReadonlyArray<Failure> = []
   readonly #limit = new ConcurrencyLimit()
   readonly #rest: OperatorRest
   /** Of all models of the provider. */
@@ -260,10 +247,7 @@ export class CandidateHealth {
     if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#silence.broken(call)
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
-    if (lesson === "ignore") return
-    const failure = { atMs: nowMs, kind: error.kind, status: error.status }
-    this.latestFailures = [failure, ...this.latestFailures.slice(0, FAILURES_SHOWN - 1)]
-    if (error.key?.othersFree === true) return
+    if (lesson === "ignore" || error.key?.othersFree === true) return
     this.#learnLimit(call, nowMs, error)
     // One call that is long among others that are answered is no outage.
     if (error.kind === "timeout" && this.livesSince(call.startedMs)) return
@@ -427,7 +411,6 @@ export class CandidateHealth {
     this.#account.reset()
     this.#why = null
     this.#silence.forget()
-    this.latestFailures = []
   }
 
   /**

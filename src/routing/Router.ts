@@ -15,7 +15,7 @@ import { pointOf } from "../platform/text-hash.ts"
 import type { KeyState } from "../providers/Provider.ts"
 import { Providers } from "../providers/Providers.ts"
 import { Breakers } from "./Breakers.ts"
-import type { Failure, Trouble } from "./CandidateHealth.ts"
+import type { Trouble } from "./CandidateHealth.ts"
 import { type AskedRequest, follow } from "./conditions.ts"
 import { drawPosition, explorationChances, findProbe, keepIncumbent, tryFirst } from "./deviations.ts"
 import { conversationOf } from "./identity.ts"
@@ -34,7 +34,7 @@ import {
 import { planHedge } from "./plan-hedge.ts"
 import { prepareCalls } from "./prepare-calls.ts"
 import { type Contest, RoutingMemory } from "./RoutingMemory.ts"
-import { type Features, type Observation, Statistics } from "./Statistics.ts"
+import { type Observation, Statistics } from "./Statistics.ts"
 import { arrange, isByPrediction, weightsAt } from "./strategy.ts"
 import { type ListedModel, listModels, routesByName, type Target } from "./targets.ts"
 
@@ -53,23 +53,6 @@ interface PlanInput extends AskedRequest {
         readonly used: () => number
       }
     | undefined
-}
-
-/** What is expected of a candidate, as operators are shown it. */
-interface Outlook {
-  /** 0 to 1. */
-  readonly availability: number
-  /** Milliseconds that the whole answer to a usual chat, and the first token of a stream, will take; undefined: it has not answered. */
-  readonly wholeMs: number | undefined
-  readonly firstTokenMs: number | undefined
-  /** The latest, newest first. */
-  readonly failures: ReadonlyArray<Omit<Failure, "atMs"> & { readonly agoMs: number }>
-}
-
-/** A chat of nobody in particular. */
-const USUAL: Features = {
-  ...{ application: undefined, conversation: undefined, outputLimit: undefined, modelLimit: undefined },
-  ...{ inputTokens: 500, cachedTokens: 0, inFlight: 0 },
 }
 
 /**
@@ -92,8 +75,6 @@ export class Router extends Context.Service<
     ) => Effect.Effect<void>
     /** Returns what keeps traffic away from a candidate. */
     readonly troubleOf: (key: string) => Effect.Effect<Trouble>
-    /** Returns what is expected of a candidate. */
-    readonly outlookOf: (key: string) => Effect.Effect<Outlook>
     /** Returns how each key of a provider's pool is for a model; undefined where it has none. */
     readonly keysOf: (provider: string, model: string) => Effect.Effect<ReadonlyArray<KeyState> | undefined>
     /** Returns what a candidate is remembered not to take. */
@@ -283,21 +264,6 @@ const make = Effect.fnUntraced(function* () {
     observeRefusal: (key, task, refused) =>
       Effect.map(monotonicMs, (nowMs) => refusals.remember(key, task, refused, nowMs)),
     troubleOf: (key) => Effect.map(monotonicMs, (nowMs) => breakers.healthOf(key).troubleAt(nowMs)),
-    outlookOf: (key) =>
-      Effect.map(monotonicMs, (nowMs) => {
-        const [whole, stream] = [
-          statistics.predict(key, "whole", nowMs, USUAL),
-          statistics.predict(key, "stream", nowMs, USUAL),
-        ]
-        return {
-          availability: whole.availability,
-          wholeMs: whole.answers === 0 ? undefined : whole.ms,
-          firstTokenMs: stream.answers === 0 ? undefined : stream.ms,
-          failures: breakers
-            .healthOf(key)
-            .latestFailures.map(({ atMs, kind, status }) => ({ agoMs: nowMs - atMs, kind, status })),
-        }
-      }),
     keysOf: (name, model) =>
       Effect.map(monotonicMs, (nowMs) => providers.get(name)?.keys?.statesOf(model, nowMs)),
     refusalsOf: (key) => Effect.map(monotonicMs, (nowMs) => refusals.of(key, nowMs)),
