@@ -7,7 +7,7 @@ import { JsonBody, SchemaErrors } from "./RequestChecks.ts"
 import { line } from "./shapes.ts"
 
 /** Body of a dry run: that of `POST /infer`, and whose key it would come with. */
-export const DryRunRequest = Schema.Struct({
+const DryRunRequest = Schema.Struct({
   ...Struct.pick(InferRequest.fields, ["model", "prompt", "messages", "max_tokens", "temperature", "stream"]),
   key_id: Schema.optionalKey(
     line.annotate({

@@ -76,7 +76,7 @@ export class Inference extends Context.Service<
     readonly models: (principal: Principal) => ReadonlyArray<ListedModel>
     /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
     readonly resetProvider: (name: string) => ReadonlyArray<string> | undefined
-    /** Lists every model that may be asked, for operators. */
+    /** Lists every model that may be asked, and the providers that are off, for operators. */
     readonly routedModels: ReturnType<typeof listRoutedModels>
     /** Ends every stream with an error in it, which a cut connection would not have. */
     readonly endStreams: Effect.Effect<unknown>
@@ -291,7 +291,7 @@ const make = Effect.gen(function* () {
     recordEnd: record,
     models: (principal) => router.models(principal.models),
     resetProvider: router.reset,
-    routedModels: listRoutedModels(gateway.providers, router),
+    routedModels: listRoutedModels(gateway, router),
     endStreams: Deferred.fail(stopped, aborted),
   })
 })

@@ -17,24 +17,31 @@ const columns: ReadonlyArray<Column<RoutedModel>> = [
   { title: "Provider", cell: ({ provider }) => <Text value={provider} /> },
   { title: "Model", cell: ({ model }) => <Text value={model} /> },
   { title: "Health", cell: ({ health }) => <HealthBadge health={health} /> },
-  { title: "Availability", isNumber: true, cell: ({ availability }) => share(availability) },
-  { title: "Predicted", isNumber: true, cell: ({ predicted_ms }) => duration(predicted_ms) },
+  { title: "Availability", isNumber: true, cell: ({ outlook }) => share(outlook.availability) },
+  { title: "Predicted", isNumber: true, cell: ({ outlook }) => predicted(outlook, outlook.predicted_ms) },
   {
     title: "First token",
     isNumber: true,
-    cell: ({ predicted_first_token_ms }) => duration(predicted_first_token_ms),
+    cell: ({ outlook }) => predicted(outlook, outlook.predicted_first_token_ms),
   },
-  { title: "Last errors", cell: ({ last_errors }) => <LastErrors of={last_errors} /> },
+  { title: "Last errors", cell: ({ failures }) => <LastErrors of={failures} /> },
 ]
 
-const LastErrors = ({ of: [latest, ...others] }: { readonly of: RoutedModel["last_errors"] }) =>
+/** Of whom nobody has had an answer there is a guess, which says nothing. */
+const predicted = ({ answers }: RoutedModel["outlook"], ms: number | null): string =>
+  answers === 0 ? NONE : duration(ms)
+
+const LastErrors = ({ of: [latest, ...others] }: { readonly of: RoutedModel["failures"] }) =>
   latest === undefined ? (
     NONE
   ) : (
     <>
-      <span title={[latest, ...others].map(({ at, kind }) => `${time(at)}: ${kind}`).join("\n")}>
+      <a
+        href={`/ui/requests/${latest.request_id}`}
+        title={[latest, ...others].map(({ at, kind }) => `${time(at)}: ${kind}`).join("\n")}
+      >
         {latest.kind.replaceAll("_", " ")} {latest.status}
-      </span>{" "}
+      </a>{" "}
       <small>
         <Ago at={latest.at} />
         {others.length > 0 && `, and ${others.length} before`}

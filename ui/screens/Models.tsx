@@ -98,12 +98,11 @@ const price = (usd: number | undefined): string => (usd === undefined ? NONE : d
 /** Who says so, and as of which day. The version also has since when it holds, where that is known. */
 const Source = ({ price }: Pick<RoutedModel, "price">) => {
   if (price === null) return <span class="hint">No price: costs are unknown</span>
-  const [source = "", asOf = ""] = price.price_version.split("@")
   return (
     <small title={seenText(price.price_version)}>
-      <Text value={source} longest={40} />
+      <Text value={price.source} longest={40} />
       <br />
-      <Text value={asOf.split(" ", 1)[0] ?? ""} longest={20} />
+      {price.as_of}
     </small>
   )
 }
