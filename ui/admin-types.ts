@@ -2,10 +2,10 @@
 import type { TimeseriesRow, Usage as UsageSchema } from "../src/api/AnalyticsApi.ts"
 import type { AuditEntry } from "../src/api/AuditApi.ts"
 import type { BudgetJson } from "../src/api/budget-fields.ts"
-import type { ApiKeyJson, IssuedKeyJson } from "../src/api/KeysApi.ts"
+import type { IssuedKeyJson, ListedKeyJson } from "../src/api/KeysApi.ts"
 import type { TeamJson } from "../src/api/TeamsApi.ts"
 
-export type ApiKey = typeof ApiKeyJson.Encoded
+export type ApiKey = typeof ListedKeyJson.Encoded
 export type IssuedKey = typeof IssuedKeyJson.Encoded
 export type Team = typeof TeamJson.Encoded
 export type Budget = typeof BudgetJson.Encoded

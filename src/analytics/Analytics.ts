@@ -17,6 +17,7 @@ import {
   timeCursor,
   usageCursors,
 } from "./cursor.ts"
+import { readLastUsed } from "./last-used-query.ts"
 import { readOverview } from "./overview.ts"
 import type {
   AnalyticsQuery,
@@ -101,6 +102,10 @@ export class Analytics extends Context.Service<
     readonly calibration: (query: AnalyticsQuery) => Effect.Effect<Page<Calibration>, AnalyticsError>
     /** Lists requests, newest first. */
     readonly requests: (query: RequestsQuery) => Effect.Effect<ScannedPage<RequestRow>, AnalyticsError>
+    /** Returns when keys were last used, of those that were in the last 31 days. */
+    readonly lastUsed: (
+      keyIds: ReadonlyArray<string>,
+    ) => Effect.Effect<ReadonlyMap<string, Date>, AnalyticsUnavailable>
     /** Reads one request; undefined: the ledger has none with this id. */
     readonly request: (id: string) => Effect.Effect<RequestInFull | undefined, AnalyticsUnavailable>
   }
@@ -222,6 +227,10 @@ export class Analytics extends Context.Service<
             }
       })
 
+      const lastUsed = Effect.fn("Analytics.lastUsed")(function* (keyIds: ReadonlyArray<string>) {
+        return yield* answered(readLastUsed(sql, keyIds, yield* Clock.currentTimeMillis))
+      })
+
       const request = Effect.fn("Analytics.request")((id: string) => answered(readRequest(sql, id)))
 
       return Analytics.of({
@@ -233,6 +242,7 @@ export class Analytics extends Context.Service<
         calibration,
         requests,
         request,
+        lastUsed,
       })
     }),
   )

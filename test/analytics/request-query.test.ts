@@ -2,8 +2,9 @@ import { randomUUID, randomUUIDv7 } from "node:crypto"
 import { assert, describe, layer } from "@effect/vitest"
 import { Effect } from "effect"
 import { SqlClient } from "effect/sql"
+import { readLastUsed } from "../../src/analytics/last-used-query.ts"
 import { readRequest } from "../../src/analytics/request-query.ts"
-import { RequestId } from "../../src/domain/Ids.ts"
+import { KeyId, RequestId } from "../../src/domain/Ids.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { writeBatch } from "../../src/ledger/write-batch.ts"
@@ -39,6 +40,30 @@ describe.each([
         }
         assert.isUndefined(yield* readRequest(sql, randomUUID()))
         assert.isUndefined(yield* readRequest(sql, randomUUIDv7()))
+      }),
+    )
+
+    it.effect("is the newest one of a key, which tells when that was last used", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const sql = yield* SqlClient.SqlClient
+        const [ada, bob, eve] = ["AdaAdaAdaAda", "BobBobBobBob", "EveEveEveEve"].map((id) => KeyId.make(id))
+        if (ada === undefined || bob === undefined || eve === undefined) return assert.fail("no keys")
+        const dayMs = 24 * HOUR_MS
+        yield* write([
+          record({ keyId: ada, startedAt: DAY }),
+          record({ keyId: ada, startedAt: DAY - dayMs }),
+          record({ keyId: bob, startedAt: DAY - 20 * dayMs }),
+          record({ keyId: eve, startedAt: DAY - 40 * dayMs }),
+        ])
+        assert.deepStrictEqual(
+          [...(yield* readLastUsed(sql, [ada, bob, eve, "NoKeyNoKeyNo"], DAY + HOUR_MS))],
+          [
+            [ada, new Date(DAY)],
+            [bob, new Date(DAY - 20 * dayMs)],
+          ],
+        )
+        assert.strictEqual((yield* readLastUsed(sql, [], DAY)).size, 0)
       }),
     )
 

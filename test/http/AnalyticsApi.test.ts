@@ -91,6 +91,7 @@ const services = Layer.mergeAll(
     usageByProvider: answer<never>(),
     timeseries: answer<never>(),
     calibration: answer<never>(),
+    lastUsed: () => Effect.succeed(new Map()),
     request: (id) => Effect.succeed(id === row.request_id ? inFull : undefined),
     requests: (query) => Effect.map(answer(row)(query), (page) => ({ ...page, scanned_to: null })),
   }),

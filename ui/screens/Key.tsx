@@ -108,6 +108,9 @@ const About = ({ of: key }: { readonly of: ApiKey }) => (
       <Fact title="Requests per minute">{key.rpm === null ? "the gateway's default" : count(key.rpm)}</Fact>
       <Fact title="Tokens per minute">{key.tpm === null ? "no limit" : count(key.tpm)}</Fact>
       <Fact title="Requests in flight">{key.concurrency === null ? "no limit" : count(key.concurrency)}</Fact>
+      <Fact title="Last used">
+        {key.last_used_at === null ? "not in the last 31 days" : time(key.last_used_at)}
+      </Fact>
       <Fact title="Created">{time(key.created_at)}</Fact>
       {key.parent_id !== null && (
         <Fact title="Issued by">

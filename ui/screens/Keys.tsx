@@ -169,6 +169,7 @@ const KeyTable = ({ keys, q }: { readonly keys: ReadonlyArray<ApiKey>; readonly 
         },
         { title: "Limits", cell: ({ key }) => <Limits of={key} none="default" /> },
         { title: "Budgets", cell: ({ key }) => <BudgetBars budgets={key.budgets} /> },
+        { title: "Last used", cell: ({ key }) => <Ago at={key.last_used_at} /> },
         { title: "Created", cell: ({ key }) => <Ago at={key.created_at} /> },
       ]}
     />
