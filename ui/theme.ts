@@ -1,7 +1,7 @@
 import { effect, signal } from "@preact/signals"
 
 const themes = ["auto", "light", "dark"] as const
-export type Theme = (typeof themes)[number]
+type Theme = (typeof themes)[number]
 
 const STORED_AS = "llm-gateway-theme"
 
