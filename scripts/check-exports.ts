@@ -8,7 +8,7 @@ import { readdirSync, readFileSync } from "node:fs"
 import { dirname, join, resolve } from "node:path"
 
 const root = resolve(process.argv[2] ?? ".")
-const FOLDERS = ["src", "test", "bench", "scripts", "migrations", "examples"]
+const FOLDERS = ["src", "ui", "test", "bench", "scripts", "migrations", "examples"]
 
 /** Tells the project's own files: those of its folders, and the configurations beside them. */
 const isOurs = (file: string): boolean =>
@@ -16,7 +16,7 @@ const isOurs = (file: string): boolean =>
 
 const files = new Map(
   readdirSync(root, { recursive: true, encoding: "utf8" })
-    .filter((file) => isOurs(file) && /\.m?ts$/.test(file))
+    .filter((file) => isOurs(file) && /\.m?tsx?$/.test(file))
     .map((file) => [join(root, file), readFileSync(join(root, file), "utf8")] as const),
 )
 

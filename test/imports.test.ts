@@ -48,6 +48,7 @@ const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   http: [
     "domain",
     "platform",
+    "catalog",
     "config",
     "database",
     "observability",

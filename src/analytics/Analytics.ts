@@ -1,10 +1,11 @@
 import { Clock, Context, Data, Effect, Layer, Option } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import type * as Api from "../api/AnalyticsApi.ts"
+import type { RequestRow as LoggedRequest } from "../api/logged-request.ts"
+import type { Overview } from "../api/overview.ts"
 import { answerWithin } from "../database/answer-within.ts"
 import { failureCode } from "../database/failure-code.ts"
 import { DEFAULT_PAGE_LIMIT, MAX_PAGE_LIMIT } from "../domain/bounds.ts"
-import { toUsd } from "../domain/Money.ts"
 import type { TimeRange } from "../domain/TimeRange.ts"
 import { calibrationQuery, decodeCalibration, recentOf, type StoredCalibration } from "./calibration-query.ts"
 import {
@@ -16,10 +17,21 @@ import {
   timeCursor,
   usageCursors,
 } from "./cursor.ts"
-import type { AnalyticsQuery, AttributedQuery, Page, RequestsQuery, UsageGrouping } from "./query.ts"
-import { readRequests } from "./requests-query.ts"
+import { readLastUsed } from "./last-used-query.ts"
+import { readOverview } from "./overview.ts"
+import type {
+  AnalyticsQuery,
+  AttributedQuery,
+  OverviewQuery,
+  Page,
+  RequestsQuery,
+  ScannedPage,
+  UsageGrouping,
+} from "./query.ts"
+import { type RequestInFull, readRequest } from "./request-query.ts"
+import { readRequests, requestRow } from "./requests-query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
-import { type Bucket, inBuckets, timeRange } from "./time-range.ts"
+import { type Bucket, hoursOf, inBuckets, timeRange } from "./time-range.ts"
 import {
   decodeTimes,
   decodeUsage,
@@ -30,9 +42,18 @@ import {
 } from "./usage-query.ts"
 import { usageTotals } from "./usage-totals.ts"
 
+export type { RequestInFull } from "./request-query.ts"
+
 const QUERY_TIMEOUT = "10 seconds"
 
-export type { AnalyticsQuery, AttributedQuery, Page, RequestsQuery, UsageGrouping } from "./query.ts"
+export type {
+  AnalyticsQuery,
+  AttributedQuery,
+  OverviewQuery,
+  Page,
+  RequestsQuery,
+  UsageGrouping,
+} from "./query.ts"
 
 type Usage = typeof Api.Usage.Type
 type UsageByKey = typeof Api.UsageByKey.Type
@@ -40,7 +61,7 @@ type UsageByProvider = typeof Api.UsageByProvider.Type
 /** Usage of a bucket of time; one in which nothing was counted has no row. */
 type UsageInTime = typeof Api.TimeseriesRow.Type
 type Calibration = typeof Api.Calibration.Type
-export type RequestRow = typeof Api.RequestRow.Type
+export type RequestRow = typeof LoggedRequest.Type
 
 /** Error of a database that did not answer, or not in time: the kind and its code, no message. */
 export class AnalyticsUnavailable extends Data.TaggedError("AnalyticsUnavailable")<{
@@ -63,6 +84,8 @@ export type AnalyticsError = AnalyticsUnavailable | InvalidCursor | InvalidRange
 export class Analytics extends Context.Service<
   Analytics,
   {
+    /** Sums up a span, the one before it and all that was ever counted. */
+    readonly overview: (query: OverviewQuery) => Effect.Effect<typeof Overview.Type, AnalyticsError>
     /** Lists usage in order of what it is grouped by: of a day, if no hours of that are known. */
     readonly usage: (
       query: AttributedQuery & { readonly groupBy: UsageGrouping },
@@ -78,13 +101,28 @@ export class Analytics extends Context.Service<
     /** Lists how predictions compare with what came, in order of `provider`, `model`, `mode`: of the newest requests. */
     readonly calibration: (query: AnalyticsQuery) => Effect.Effect<Page<Calibration>, AnalyticsError>
     /** Lists requests, newest first. */
-    readonly requests: (query: RequestsQuery) => Effect.Effect<Page<RequestRow>, AnalyticsError>
+    readonly requests: (query: RequestsQuery) => Effect.Effect<ScannedPage<RequestRow>, AnalyticsError>
+    /** Returns when keys were last used, of those that were in the last 31 days. */
+    readonly lastUsed: (
+      keyIds: ReadonlyArray<string>,
+    ) => Effect.Effect<ReadonlyMap<string, Date>, AnalyticsUnavailable>
+    /** Reads one request; undefined: the ledger has none with this id. */
+    readonly request: (id: string) => Effect.Effect<RequestInFull | undefined, AnalyticsUnavailable>
   }
 >()("gateway/analytics/Analytics") {
   static readonly layer = Layer.effect(
     Analytics,
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
+
+      const overview = Effect.fn("Analytics.overview")(function* (filters: OverviewQuery) {
+        const table = tableFor("time", filters)
+        if (table === undefined) return yield* new NoRollup({ parts: partsOf(filters) })
+        const nowMs = yield* Clock.currentTimeMillis
+        const range = timeRange(filters, nowMs)
+        if (range === undefined) return yield* new InvalidRange()
+        return yield* answered(readOverview(sql, { table, range, filters, nowMs }))
+      })
 
       /** Reads a page of usage, each row of which `rowOf` writes. */
       const grouped = Effect.fnUntraced(function* <Row>(
@@ -147,7 +185,7 @@ export class Analytics extends Context.Service<
       ) {
         const { bucket } = query
         const table = tableFor("time", query)
-        if (table?.hours.includes(bucket === "day" ? 24 : 1) !== true) {
+        if (table?.hours.includes(hoursOf[bucket]) !== true) {
           return yield* new NoRollup({
             parts: partsOf(query),
             ...(table !== undefined && { bucket: "day" as const }),
@@ -175,19 +213,37 @@ export class Analytics extends Context.Service<
 
       const requests = Effect.fn("Analytics.requests")(function* (query: RequestsQuery) {
         const place = yield* placeOf(query, requestCursor, undefined)
-        const rows = yield* answered(readRequests(sql, place, query))
-        return page(rows, place, {
-          row: ({ cost_nano_usd, end_user, started_at, ...row }): RequestRow => ({
-            ...row,
-            user: end_user,
-            cost_usd: cost_nano_usd === null ? null : toUsd(cost_nano_usd),
-            started_at: started_at.toISOString(),
-          }),
+        const { rows, scannedTo } = yield* answered(readRequests(sql, place, query))
+        const full = page(rows, place, {
+          row: requestRow,
           cursor: (row) => requestCursor.encode(place.range, [row.started_at.getTime(), row.request_id]),
         })
+        return scannedTo === undefined
+          ? { ...full, scanned_to: null }
+          : {
+              ...full,
+              next_cursor: requestCursor.encode(place.range, scannedTo),
+              scanned_to: new Date(scannedTo[0]).toISOString(),
+            }
       })
 
-      return Analytics.of({ usage, usageByKey, usageByProvider, timeseries, calibration, requests })
+      const lastUsed = Effect.fn("Analytics.lastUsed")(function* (keyIds: ReadonlyArray<string>) {
+        return yield* answered(readLastUsed(sql, keyIds, yield* Clock.currentTimeMillis))
+      })
+
+      const request = Effect.fn("Analytics.request")((id: string) => answered(readRequest(sql, id)))
+
+      return Analytics.of({
+        overview,
+        usage,
+        usageByKey,
+        usageByProvider,
+        timeseries,
+        calibration,
+        requests,
+        request,
+        lastUsed,
+      })
     }),
   )
 }
@@ -288,9 +344,7 @@ const page = <Row, Out>(
   }
 }
 
-const answered = <Row>(
-  query: Effect.Effect<ReadonlyArray<Row>, SqlError.SqlError>,
-): Effect.Effect<ReadonlyArray<Row>, AnalyticsUnavailable> =>
+const answered = <A>(query: Effect.Effect<A, SqlError.SqlError>): Effect.Effect<A, AnalyticsUnavailable> =>
   query.pipe(
     answerWithin(QUERY_TIMEOUT),
     Effect.mapError(

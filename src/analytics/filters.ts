@@ -47,12 +47,22 @@ export const nameFilters = (
 /** Returns the conditions on how a request ended; failures have indexes of their own. */
 export const outcomeFilters = (
   sql: SqlClient.SqlClient,
-  { statusClass, errorCode }: Pick<RequestsQuery, "statusClass" | "errorCode">,
+  { errorCode, status, statusClass }: Pick<RequestsQuery, "statusClass" | "status" | "errorCode">,
 ): ReadonlyArray<Statement.Fragment> => [
   ...(statusClass === undefined
     ? []
     : [sql`status BETWEEN ${statusClass * 100} AND ${statusClass * 100 + 99}`]),
+  ...(status === undefined ? [] : [sql`status = ${status}`]),
   ...(errorCode === undefined ? [] : [sql`error_code = ${storedText(errorCode)}`]),
+]
+
+/** Returns the conditions on what a request took. */
+export const quantityFilters = (
+  sql: SqlClient.SqlClient,
+  { minCostNanoUsd, minLatencyMs }: Pick<RequestsQuery, "minLatencyMs" | "minCostNanoUsd">,
+): ReadonlyArray<Statement.Fragment> => [
+  ...(minLatencyMs === undefined ? [] : [sql`latency_ms >= ${minLatencyMs}`]),
+  ...(minCostNanoUsd === undefined ? [] : [sql`cost_nano_usd >= ${minCostNanoUsd}`]),
 ]
 
 /** Returns text as the ledger stores it: PostgreSQL refuses NUL, and no UTF-8 encodes half a surrogate pair. */

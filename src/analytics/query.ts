@@ -28,13 +28,21 @@ export interface AttributedQuery extends AnalyticsQuery {
   readonly endpoint?: string | undefined
 }
 
+/** A question about a span as a whole. */
+export type OverviewQuery = Omit<AttributedQuery, "limit" | "cursor">
+
 /** First digit of a status that the gateway answers with. */
 type StatusClass = 2 | 4 | 5
 
 export interface RequestsQuery extends AttributedQuery {
   readonly statusClass?: StatusClass | undefined
+  readonly status?: number | undefined
   /** A code of the catalogue, e.g. `all_providers_failed`: also of streams that broke after their 200. */
   readonly errorCode?: string | undefined
+  /** Requests that took as long, or longer. */
+  readonly minLatencyMs?: number | undefined
+  /** Requests that are known to cost as much, or more. */
+  readonly minCostNanoUsd?: number | undefined
 }
 
 /** `from` and `to` are ISO instants of the span that the rows are about. */
@@ -43,4 +51,10 @@ export interface Page<Row> {
   readonly from: string
   readonly to: string
   readonly next_cursor: string | null
+}
+
+/** A page that may end before it is full, so that no question takes long: what is older than `scanned_to` is on the next ones. */
+export interface ScannedPage<Row> extends Page<Row> {
+  /** Null: the page is full, or the last. */
+  readonly scanned_to: string | null
 }

@@ -1,10 +1,12 @@
-import { Effect, Schema, Struct } from "effect"
+import { Clock, Effect, Schema, Struct } from "effect"
 import type { SqlClient, SqlError, Statement } from "effect/sql"
-import { RequestRow } from "../api/AnalyticsApi.ts"
+import { RequestRow } from "../api/logged-request.ts"
 import { decodeRows } from "../database/decode-rows.ts"
+import { failureCode } from "../database/failure-code.ts"
+import { toUsd } from "../domain/Money.ts"
 import { DAY_MS, type TimeRange } from "../domain/TimeRange.ts"
 import { selectColumns } from "../ledger/columns.ts"
-import { kindFilters, nameFilters, outcomeFilters, storedText } from "./filters.ts"
+import { kindFilters, nameFilters, outcomeFilters, quantityFilters, storedText } from "./filters.ts"
 import type { RequestsQuery } from "./query.ts"
 
 /** Fields that clients see as they are stored. */
@@ -12,47 +14,190 @@ const shown = Struct.omit(RequestRow.fields, ["request_id", "user", "cost_usd", 
 
 const selected = selectColumns([...Struct.keys(shown), "end_user", "cost_nano_usd", "started_at"])
 
-const StoredRequest = Schema.Struct({
+export const StoredRequest = Schema.Struct({
   ...shown,
   request_id: Schema.String,
   end_user: Schema.NullOr(Schema.String),
   cost_nano_usd: Schema.NullOr(Schema.Finite),
   started_at: Schema.Date,
 })
-type StoredRequest = typeof StoredRequest.Type
+export type StoredRequest = typeof StoredRequest.Type
 
 const decodeRequests = decodeRows(StoredRequest)
+
+/** Returns a request as clients see it. */
+export const requestRow = ({
+  cost_nano_usd,
+  end_user,
+  started_at,
+  ...row
+}: StoredRequest): typeof RequestRow.Type => ({
+  ...row,
+  user: end_user,
+  cost_usd: cost_nano_usd === null ? null : toUsd(cost_nano_usd),
+  started_at: started_at.toISOString(),
+})
 
 const decodePartitions = decodeRows(Schema.Struct({ fromMs: Schema.Finite, toMs: Schema.Finite }))
 
 interface RequestsPlace {
   readonly range: TimeRange
-  readonly after: readonly [startedAtMs: number, id: string] | undefined
+  readonly after: Place | undefined
   readonly limit: number
 }
 
 /** Partitions of a statement at most: it locks each and all its indexes, and the server's table of locks is finite. */
 const MAX_PARTITIONS = 32
 
+/** What a page may take. */
+export interface Bounds {
+  /** Milliseconds of a statement that the database chose the way of; 0: none is tried. */
+  readonly patienceMs: number
+  /** Milliseconds after which no further part is begun. */
+  readonly budgetMs: number
+  /** Rows that are looked at one by one. */
+  readonly candidates: number
+}
+
+const BOUNDS: Bounds = { patienceMs: 50, budgetMs: 100, candidates: 2_000 }
+
+/** Rows of a page, one more than its limit when it is full and there is a next one. */
+export interface RequestsRead {
+  readonly rows: ReadonlyArray<StoredRequest>
+  /** The place up to which was read of a page that is not full; undefined: to the end of the span. */
+  readonly scannedTo?: Place
+}
+
+type Place = readonly [startedAtMs: number, id: string]
+
 /**
- * Reads requests, newest first, from the row after `after`; one row more than `limit` tells that there is a next page.
- * A long span, and one where the filters meet on some days only, is read in parts, the newest first, until the page is
- * full.
+ * Reads requests, newest first, from the row after `after`. A long span, and one where the filters meet on some days only, is
+ * read in parts, the newest first, until the page is full.
+ *
+ * A single filter has an index that finds its rows in order. Where several are rare together none does, so the database has a
+ * moment to find them its own way, and then a number of rows that pass one of them is looked at, and the page ends there.
  */
 export const readRequests = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   place: RequestsPlace,
   filters: RequestsQuery,
-): Effect.fn.Return<ReadonlyArray<StoredRequest>, SqlError.SqlError> {
+  bounds = BOUNDS,
+): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
   const rows: Array<StoredRequest> = []
-  for (const range of yield* partsOf(sql, rest(place), filters)) {
+  const clock = yield* Clock.Clock
+  const startedMs = clock.currentTimeMillisUnsafe()
+  const parts = yield* partsOf(sql, rest(place), filters)
+  for (const [i, range] of parts.entries()) {
     const part = { ...place, range, limit: place.limit - rows.length }
-    // Planned for these very values: without the span a plan covers every partition.
-    rows.push(...(yield* decodeRequests(requestsQuery(sql, part, filters).unprepared)))
+    const read = yield* readPart(sql, part, filters, bounds)
+    rows.push(...read.rows)
     if (rows.length > place.limit) break
+    if (read.scannedTo !== undefined) return { rows, scannedTo: read.scannedTo }
+    const isLate = clock.currentTimeMillisUnsafe() - startedMs > bounds.budgetMs
+    if (isLate && i < parts.length - 1) return { rows, scannedTo: [range.fromMs, FIRST_ID] }
   }
-  return rows
+  return { rows }
 })
+
+/** No id is before it. */
+const FIRST_ID = "00000000-0000-0000-0000-000000000000"
+
+const readPart = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  part: RequestsPlace,
+  filters: RequestsQuery,
+  bounds: Bounds,
+): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
+  // Planned for these very values: without the span a plan covers every partition.
+  const all = decodeRequests(requestsQuery(sql, part, filters).unprepared)
+  if (isFoundInOrder(sql, filters)) return { rows: yield* all }
+  if (quantityFilters(sql, filters).length > 0) return yield* readByQuantity(sql, part, filters, bounds)
+  const found = bounds.patienceMs === 0 ? undefined : yield* withinMs(sql, bounds.patienceMs, all)
+  return found === undefined ? yield* readCandidates(sql, part, filters, bounds) : { rows: found }
+})
+
+/** Looks at so many rows that pass one filter. */
+const readCandidates = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  part: RequestsPlace,
+  filters: RequestsQuery,
+  { candidates }: Bounds,
+): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
+  const [last] = yield* decodePlaces(lastCandidateQuery(sql, part, filters, candidates).unprepared)
+  const rows = yield* decodeRequests(candidatesQuery(sql, part, filters, last).unprepared)
+  return last === undefined || rows.length > part.limit
+    ? { rows }
+    : { rows, scannedTo: [last.started_at.getTime(), last.id] }
+})
+
+/**
+ * Reads slow or expensive requests. Where they are common the newest rows have a page of them. Else their index has those of a
+ * day, few enough to be sorted, or of twice as many days each time.
+ */
+const readByQuantity = Effect.fnUntraced(function* (
+  sql: SqlClient.SqlClient,
+  part: RequestsPlace,
+  filters: RequestsQuery,
+  bounds: Bounds,
+): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
+  const clock = yield* Clock.Clock
+  const startedMs = clock.currentTimeMillisUnsafe()
+  const newest = yield* readCandidates(sql, part, filters, bounds)
+  if (newest.scannedTo === undefined) return newest
+  const rows = [...newest.rows]
+  const { candidates } = bounds
+  if (rows.length * COMMON >= candidates) {
+    const more = { ...part, after: newest.scannedTo, limit: part.limit - rows.length }
+    const read = yield* readCandidates(sql, more, filters, { ...bounds, candidates: 4 * candidates })
+    return { ...read, rows: [...rows, ...read.rows] }
+  }
+  let scannedTo: Place | undefined = newest.scannedTo
+  for (let days = 1; scannedTo !== undefined && rows.length <= part.limit; days *= 2) {
+    if (bounds.patienceMs === 0 || clock.currentTimeMillisUnsafe() - startedMs > bounds.budgetMs) break
+    const midnightMs = Math.floor((scannedTo[0] - 1) / DAY_MS) * DAY_MS
+    const fromMs = Math.max(part.range.fromMs, midnightMs - (days - 1) * DAY_MS)
+    const older = {
+      range: { fromMs, toMs: part.range.toMs },
+      after: scannedTo,
+      limit: part.limit - rows.length,
+    }
+    const found = yield* withinMs(
+      sql,
+      bounds.patienceMs,
+      decodeRequests(requestsQuery(sql, older, filters, SORTED).unprepared),
+    )
+    if (found === undefined) break
+    rows.push(...found)
+    scannedTo = fromMs === part.range.fromMs ? undefined : [fromMs, FIRST_ID]
+  }
+  return scannedTo === undefined || rows.length > part.limit ? { rows } : { rows, scannedTo }
+})
+
+/** One in so many is found sooner by looking at more than in an index that has too many of them. */
+const COMMON = 100
+
+/** Tells whether an index has the rows in order: that of the only filter. */
+const isFoundInOrder = (sql: SqlClient.SqlClient, filters: RequestsQuery): boolean =>
+  quantityFilters(sql, filters).length === 0 &&
+  kindFilters(sql, filters).length + nameFilters(sql, filters).length + outcomeFilters(sql, filters).length <=
+    1
+
+/** Runs a statement for so long at most; undefined: it took longer. The embedded database lets it take its time. */
+const withinMs = <A>(
+  sql: SqlClient.SqlClient,
+  ms: number,
+  statement: Effect.Effect<A, SqlError.SqlError>,
+): Effect.Effect<A | undefined, SqlError.SqlError> =>
+  sql`SET LOCAL statement_timeout = ${sql.literal(String(ms))}`.pipe(
+    Effect.andThen(statement),
+    sql.withTransaction,
+    Effect.catchIf(
+      (error) => failureCode(error) === CANCELED,
+      () => Effect.succeed(undefined),
+    ),
+  )
+
+const CANCELED = "57014"
 
 /**
  * Returns the parts of a span to read, newest first. A single filter has an index that finds its rows or finds none;
@@ -121,25 +266,99 @@ const occursOn = (sql: SqlClient.SqlClient, dimension: "user" | "tag", name: str
 const rest = ({ range, after }: RequestsPlace): TimeRange =>
   after === undefined ? range : { fromMs: range.fromMs, toMs: Math.min(range.toMs, after[0] + 1) }
 
+/** Returns the conditions on a page's place. */
+const placeFilters = (sql: SqlClient.SqlClient, place: RequestsPlace): ReadonlyArray<Statement.Fragment> => {
+  const { fromMs, toMs } = rest(place)
+  return [
+    sql`started_at >= ${new Date(fromMs)}`,
+    sql`started_at < ${new Date(toMs)}`,
+    ...(place.after === undefined
+      ? []
+      : [sql`(started_at, id) < (${new Date(place.after[0])}, ${place.after[1]})`]),
+  ]
+}
+
+const allFilters = (sql: SqlClient.SqlClient, filters: RequestsQuery): ReadonlyArray<Statement.Fragment> => [
+  ...kindFilters(sql, filters),
+  ...nameFilters(sql, filters),
+  ...outcomeFilters(sql, filters),
+  ...quantityFilters(sql, filters),
+]
+
+/** Returns the filter that leaves fewest rows, as far as that can be told by what it is about. */
+const narrowest = ({
+  endpoint,
+  errorCode,
+  keyId,
+  model,
+  provider,
+  status,
+  statusClass,
+  stream,
+  team,
+  user,
+}: RequestsQuery): RequestsQuery => {
+  if (user !== undefined) return { user }
+  if (errorCode !== undefined) return { errorCode }
+  if (status !== undefined && status >= 400) return { status }
+  if (statusClass !== undefined && statusClass >= 4) return { statusClass }
+  if (keyId !== undefined) return { keyId }
+  if (team !== undefined) return { team }
+  if (model !== undefined) return { model }
+  if (provider !== undefined) return { provider }
+  return endpoint === undefined ? { stream } : { endpoint }
+}
+
+const IN_ORDER = "ORDER BY started_at DESC, id DESC"
+/** The same, of which the database does not see that an index has it. */
+const SORTED = "ORDER BY started_at + interval '0' DESC, id DESC"
+
+const decodePlaces = decodeRows(Schema.Struct({ started_at: Schema.Date, id: Schema.String }))
+
+/** Finds the last of so many rows that pass the narrowest filter; none: there are fewer. */
+const lastCandidateQuery = (
+  sql: SqlClient.SqlClient,
+  place: RequestsPlace,
+  filters: RequestsQuery,
+  candidates: number,
+): Statement.Statement<unknown> => sql`
+  SELECT started_at, id FROM requests
+  WHERE ${sql.and([...placeFilters(sql, place), ...allFilters(sql, narrowest(filters))])}
+  ${sql.literal(IN_ORDER)}
+  OFFSET ${candidates - 1} LIMIT 1`
+
+/** Reads those of them, up to the last one, that pass all filters. */
+const candidatesQuery = (
+  sql: SqlClient.SqlClient,
+  place: RequestsPlace,
+  filters: RequestsQuery,
+  last: { readonly started_at: Date; readonly id: string } | undefined,
+): Statement.Statement<unknown> => sql`
+  SELECT id AS request_id, ${sql.literal(selected)}
+  FROM (
+    SELECT * FROM requests
+    WHERE ${sql.and([
+      ...placeFilters(sql, place),
+      ...allFilters(sql, narrowest(filters)),
+      ...(last === undefined
+        ? []
+        : [sql`started_at >= ${last.started_at}`, sql`(started_at, id) >= (${last.started_at}, ${last.id})`]),
+    ])}
+    ${sql.literal(IN_ORDER)}
+    OFFSET 0
+  ) AS candidate
+  WHERE ${sql.and([sql`true`, ...allFilters(sql, filters)])}
+  ${sql.literal(IN_ORDER)}
+  LIMIT ${place.limit + 1}`
+
 export const requestsQuery = (
   sql: SqlClient.SqlClient,
   place: RequestsPlace,
   filters: RequestsQuery,
-): Statement.Statement<unknown> => {
-  const { fromMs, toMs } = rest(place)
-  return sql`
-    SELECT id AS request_id, ${sql.literal(selected)}
-    FROM requests
-    WHERE ${sql.and([
-      sql`started_at >= ${new Date(fromMs)}`,
-      sql`started_at < ${new Date(toMs)}`,
-      ...(place.after === undefined
-        ? []
-        : [sql`(started_at, id) < (${new Date(place.after[0])}, ${place.after[1]})`]),
-      ...kindFilters(sql, filters),
-      ...nameFilters(sql, filters),
-      ...outcomeFilters(sql, filters),
-    ])}
-    ORDER BY started_at DESC, id DESC
-    LIMIT ${place.limit + 1}`
-}
+  order = IN_ORDER,
+): Statement.Statement<unknown> => sql`
+  SELECT id AS request_id, ${sql.literal(selected)}
+  FROM requests
+  WHERE ${sql.and([...placeFilters(sql, place), ...allFilters(sql, filters)])}
+  ${sql.literal(order)}
+  LIMIT ${place.limit + 1}`

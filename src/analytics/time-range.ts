@@ -15,9 +15,11 @@ export const timeRange = (
 
 export type Bucket = "hour" | "day"
 
+export const hoursOf: Readonly<Record<Bucket, number>> = { hour: 1, day: 24 }
+
 /** Returns the smallest span of whole UTC buckets that covers `range`: rollups know whole hours. */
 export const inBuckets = (range: TimeRange, bucket: Bucket): TimeRange =>
-  widen(range, bucket === "day" ? DAY_MS : HOUR_MS)
+  widen(range, hoursOf[bucket] * HOUR_MS)
 
 /** A part of a span that consists of whole units of `hours`. */
 export interface Piece extends TimeRange {

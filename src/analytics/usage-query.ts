@@ -13,7 +13,7 @@ import {
 } from "../ledger/tables/rollups.ts"
 import { rowFilters, storedText, usageFilters } from "./filters.ts"
 import type { AttributedQuery, UsageGrouping } from "./query.ts"
-import { type Bucket, inUnits, type Piece } from "./time-range.ts"
+import { type Bucket, hoursOf, inUnits, type Piece } from "./time-range.ts"
 
 /** Sums of one group as the database gives them. */
 const StoredSums = { ...RollupSums.fields, latencies: Schema.Uint8Array }
@@ -22,7 +22,7 @@ export type StoredSums = typeof RollupSums.Type & { readonly latencies: Uint8Arr
 type Grouping = UsageGrouping | "time"
 
 /** The columns that a listing groups and sorts by. */
-const columnsOf: Readonly<Record<Grouping, ReadonlyArray<string>>> = {
+export const columnsOf: Readonly<Record<Grouping, ReadonlyArray<string>>> = {
   key: ["key_id"],
   team: ["team"],
   user: ["end_user"],
@@ -33,8 +33,8 @@ const columnsOf: Readonly<Record<Grouping, ReadonlyArray<string>>> = {
   time: [],
 }
 
-/** A row of a listing: those columns that are grouped by, and the sums. */
-const StoredUsage = Schema.Struct({
+/** The columns that some listing groups by. */
+export const storedGroups = {
   key_id: Schema.optionalKey(Schema.String),
   key_name: Schema.optionalKey(Schema.NullOr(Schema.String)),
   team: Schema.optionalKey(Schema.String),
@@ -43,8 +43,10 @@ const StoredUsage = Schema.Struct({
   provider: Schema.optionalKey(Schema.String),
   model: Schema.optionalKey(Schema.String),
   endpoint: Schema.optionalKey(Schema.String),
-  ...StoredSums,
-})
+}
+
+/** A row of a listing: those columns that are grouped by, and the sums. */
+const StoredUsage = Schema.Struct({ ...storedGroups, ...StoredSums })
 export type StoredUsage = typeof StoredUsage.Type
 
 export const decodeUsage = decodeRows(StoredUsage)
@@ -53,7 +55,7 @@ export const decodeUsage = decodeRows(StoredUsage)
 export const decodeTimes = decodeRows(Schema.Struct({ start: Schema.Date, ...StoredSums }))
 
 /** A table of usage, and the dimension that not every request has there. */
-type Table = RollupTable & { readonly dimension?: Dimension }
+export type Table = RollupTable & { readonly dimension?: Dimension }
 
 /** Smaller ones first. */
 const TABLES: ReadonlyArray<Table> = [...COARSER_USAGE.toReversed(), USAGE, ...ATTRIBUTED_USAGE]
@@ -72,7 +74,7 @@ export const tableFor = (grouping: Grouping, filters: AttributedQuery): Table | 
   )
 }
 
-const filteredColumns = ({
+export const filteredColumns = ({
   endpoint,
   keyId,
   model,
@@ -145,6 +147,10 @@ const isAfter = (
   return [sql`(${columns}) > (${sql.join(", ", false)(values)})`]
 }
 
+/** SQL for the start of the bucket that a row is in. */
+export const inBucket = (at: string, bucket: Bucket | "minute"): string =>
+  `date_bin('1 ${bucket}', ${at}, timestamptz '1970-01-01Z') AS start`
+
 /**
  * Reads usage that every request is in. Recent rollups have a row per hour and another per latency bucket; the rest is read
  * in the largest units that fit into the span.
@@ -153,30 +159,27 @@ const usageSources = (sql: SqlClient.SqlClient, options: UsageOptions): Readonly
   const { bucket, filters, grouping, range, table } = options
   const columns = sql.literal(grouping === "time" ? "start" : columnsOf[grouping].join(", "))
   const conditions = [...rowFilters(sql, filters), ...isAfter(sql, options)]
-  const within = ({ fromMs, toMs }: TimeRange) => [
-    sql`start >= ${new Date(fromMs)}`,
-    sql`start < ${new Date(toMs)}`,
+  const within = (column: "hour" | "start", { fromMs, toMs }: TimeRange) => [
+    sql`${sql.literal(column)} >= ${new Date(fromMs)}`,
+    sql`${sql.literal(column)} < ${new Date(toMs)}`,
   ]
   const counts = sql.literal(COUNTS)
   // A listing over time groups by bucket.
-  const start = sql.literal(
-    grouping === "time"
-      ? `date_bin('1 ${bucket}', hour, timestamptz '1970-01-01Z') AS start`
-      : "hour AS start",
-  )
+  const start = sql.literal(grouping === "time" ? inBucket("hour", bucket) : "hour AS start")
+  const kept = grouping === "time" ? sql.literal(inBucket("start", bucket)) : columns
   return [
     ...piecesOf(options).map(
       (piece) => sql`
-        SELECT ${columns}, ${counts}, latencies FROM ${sql.literal(table.name)}
-        WHERE ${sql.and([sql`hours = ${sql.literal(String(piece.hours))}`, ...within(piece), ...conditions])}`,
+        SELECT ${kept}, ${counts}, latencies FROM ${sql.literal(table.name)}
+        WHERE ${sql.and([sql`hours = ${sql.literal(String(piece.hours))}`, ...within("start", piece), ...conditions])}`,
     ),
     sql`
       SELECT ${columns}, ${counts}, ''::bytea AS latencies FROM (SELECT *, ${start} FROM usage_recent) AS usage
-      WHERE ${sql.and([...within(range), ...conditions])}`,
+      WHERE ${sql.and([...within("hour", range), ...conditions])}`,
     sql`
       SELECT ${columns}, ${sql.literal(`${NONE}, ${BUCKETS} AS latencies`)}
       FROM (SELECT *, ${start} FROM latency_recent) AS latency
-      WHERE ${sql.and([...within(range), ...conditions])}`,
+      WHERE ${sql.and([...within("hour", range), ...conditions])}`,
   ]
 }
 
@@ -194,13 +197,13 @@ const attributedSources = (
   const groups = columnsOf[grouping].join(", ")
   const conditions = [...usageFilters(sql, filters), ...(isOverTime ? [] : isAfter(sql, options))]
   // The next page begins with a whole hour, as recent rollups do.
-  const bucketMs = (bucket === "day" ? 24 : 1) * HOUR_MS
+  const bucketMs = hoursOf[bucket] * HOUR_MS
   const fromMs = isOverTime && after !== undefined ? Number(after[0]) + bucketMs : range.fromMs
   const page = isOverTime
     ? sql`HAVING count(*) > 0`
     : sql`GROUP BY ${sql.literal(groups)} ORDER BY ${sql.literal(groups)} LIMIT ${limit + 1}`
   const grouped = (summed: string) => sql.literal(isOverTime ? summed : `${groups}, ${summed}`)
-  const outer = (at: string) => sql.literal(isOverTime ? `${at} AS start, part.*` : "part.*")
+  const outer = sql.literal(isOverTime ? `${inBucket("unit.at", bucket)}, part.*` : "part.*")
 
   const modes = filters.stream === undefined ? [false, true] : [filters.stream]
   // A table of nothing else has a row of each group.
@@ -210,7 +213,7 @@ const attributedSources = (
     const joined = table.hasLatencies ? "string_agg(latencies, '') AS latencies" : whole
     const later = starts.filter((start) => start >= fromMs).map((start) => new Date(start))
     return sql`
-      SELECT ${outer("unit.at")}
+      SELECT ${outer}
       FROM unnest(${later}::timestamptz[]) AS unit (at) CROSS JOIN unnest(${modes}::boolean[]) AS mode (streamed)
         CROSS JOIN LATERAL (
           SELECT ${grouped(isSummed ? `${SUMMED}, ${joined}` : `${COUNTS}, ${whole}`)}
@@ -226,7 +229,7 @@ const attributedSources = (
   })
   const name = sql.literal(`name AS ${table.groups[0]}`)
   const recent = (from: string, columns: string, summed: string) => sql`
-    SELECT ${outer(`date_bin('1 ${bucket}', unit.at, timestamptz '1970-01-01Z')`)}
+    SELECT ${outer}
     FROM generate_series(
       greatest(${new Date(fromMs)}::timestamptz, coalesce((SELECT min(hour) FROM ${sql.literal(from)}), 'infinity')),
       ${new Date(range.toMs)}::timestamptz - interval '1 hour', '1 hour'
@@ -268,8 +271,8 @@ const sizesOf = (
   }))
 }
 
-/** Returns the parts to read; a listing over time keeps to rows of its own bucket. */
-const piecesOf = ({ bucket, grouping, range, table }: UsageOptions): ReadonlyArray<Piece> =>
-  grouping === "time"
-    ? [{ ...range, hours: bucket === "day" ? 24 : 1 }]
-    : inUnits(range, table.hours.toReversed())
+/** Returns the parts to read; a listing over time has rows of its own bucket, and smaller ones where a day is not whole. */
+const piecesOf = ({ bucket, grouping, range, table }: UsageOptions): ReadonlyArray<Piece> => {
+  const sizes = table.hours.toReversed()
+  return inUnits(range, grouping === "time" ? sizes.filter((hours) => hours <= hoursOf[bucket]) : sizes)
+}

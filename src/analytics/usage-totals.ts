@@ -33,4 +33,5 @@ export const usageTotals = (sums: GroupSums): UsageTotals => {
   }
 }
 
-const hundredths = (ms: number | null): number | null => (ms === null ? null : Math.round(ms * 100) / 100)
+export const hundredths = (ms: number | null): number | null =>
+  ms === null ? null : Math.round(ms * 100) / 100

@@ -1,3 +1,4 @@
+import { Context } from "effect"
 import { HttpApiMiddleware, HttpApiSecurity, OpenApi } from "effect/http-api"
 import { problem } from "./Problem.ts"
 
@@ -12,3 +13,6 @@ export class AdminAuth extends HttpApiMiddleware.Service<AdminAuth>()("gateway/a
   },
   error: [problem(400), problem(401), problem(403)],
 }) {}
+
+/** Marks a route that a viewer may use whatever its method is: it changes nothing. */
+export const ReadsOnly = Context.Reference<boolean>("gateway/api/ReadsOnly", { defaultValue: () => false })

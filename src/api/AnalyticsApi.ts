@@ -3,16 +3,19 @@ import { HttpApi, HttpApiEndpoint, HttpApiGroup, OpenApi } from "effect/http-api
 import { errorCatalogue } from "../domain/GatewayError.ts"
 import { instant } from "../domain/Instant.ts"
 import { AdminAuth } from "./AdminAuth.ts"
-import { booleanFromText, choiceFromText, queryOf } from "./from-text.ts"
+import { amountFromText, booleanFromText, choiceFromText, integerFromText, queryOf } from "./from-text.ts"
 import { InstantText } from "./instant-text.ts"
+import { RequestDetail, RequestRow } from "./logged-request.ts"
+import { Overview } from "./overview.ts"
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
 import { SchemaErrors } from "./RequestChecks.ts"
 import { line } from "./shapes.ts"
+import { totals } from "./usage-totals.ts"
 
 const text = (description: string) => Schema.optionalKey(line.annotate({ description }))
 
-const usageParameters = {
+const filterParameters = {
   from: Schema.optionalKey(
     instant({
       description: "An instant or a UTC day, inclusive; 24 hours before `to` when absent",
@@ -31,8 +34,9 @@ const usageParameters = {
   stream: Schema.optionalKey(
     booleanFromText({ description: "true for streamed answers alone, false for whole ones" }),
   ),
-  ...pageParameters,
 }
+
+const usageParameters = { ...filterParameters, ...pageParameters }
 
 /** Query of the usage per key and per provider. */
 export const UsageParameters = queryOf(usageParameters)
@@ -44,6 +48,9 @@ const attributedParameters = {
   tag: text("One tag"),
   endpoint: text("Path, e.g. /v1/chat/completions"),
 }
+
+/** Query of the overview. */
+const OverviewParameters = queryOf({ ...filterParameters, ...attributedParameters })
 
 const GROUPINGS = "Expected key, team, user, tag, provider, model or endpoint"
 
@@ -75,6 +82,19 @@ const RequestsParameters = queryOf({
   status_class: Schema.optionalKey(
     choiceFromText([2, 4, 5], { description: "First digit of the status, e.g. 5" }),
   ),
+  status: Schema.optionalKey(
+    integerFromText({ minimum: 100, maximum: 599, description: "The status that the client was answered" }),
+  ),
+  min_latency_ms: Schema.optionalKey(
+    integerFromText({
+      minimum: 0,
+      maximum: 2 ** 31 - 1,
+      description: "Requests that took as long, or longer",
+    }),
+  ),
+  min_cost_usd: Schema.optionalKey(
+    amountFromText({ maximum: 1_000_000, description: "Requests that are known to cost as much, or more" }),
+  ),
   error_code: Schema.optionalKey(
     Schema.Literals(errorCodes).annotate({
       message: "Expected a code of docs/errors.md",
@@ -83,39 +103,14 @@ const RequestsParameters = queryOf({
   ),
 })
 
-const totals = {
-  requests: Schema.Int,
-  errors: Schema.Int,
-  input_tokens: Schema.Int,
-  output_tokens: Schema.Int,
-  cached_tokens: Schema.Int,
-  reasoning_tokens: Schema.Int,
-  cost_usd: Schema.NullOr(Schema.Finite).annotate({
-    description: "Sum of the known costs; null when none is known",
-  }),
-  unpriced_requests: Schema.Int.annotate({ description: "Successes whose cost is unknown" }),
-  wasted_usd: Schema.Finite.annotate({
-    description:
-      "Sum of the known costs of attempts that were not the answer, in the row of the provider and model that was asked",
-  }),
-  unpriced_attempts: Schema.Int.annotate({
-    description: "Attempts that used tokens, were not the answer, and whose cost is unknown",
-  }),
-  spent_usd: Schema.NullOr(Schema.Finite).annotate({
-    description:
-      "cost_usd and wasted_usd together; null when neither is known. It is too little where unpriced_requests or unpriced_attempts is above 0",
-  }),
-  avg_latency_ms: Schema.NullOr(Schema.Finite),
-  p95_latency_ms: Schema.NullOr(Schema.Finite),
-}
+const pageFields = <S extends Schema.Top>(row: S) => ({
+  data: Schema.Array(row),
+  from: InstantText,
+  to: InstantText,
+  next_cursor: nextCursor,
+})
 
-const page = <S extends Schema.Top>(row: S) =>
-  Schema.Struct({
-    data: Schema.Array(row),
-    from: InstantText,
-    to: InstantText,
-    next_cursor: nextCursor,
-  })
+const page = <S extends Schema.Top>(row: S) => Schema.Struct(pageFields(row))
 
 export const Usage = Schema.Struct({
   key_id: Schema.optionalKey(Schema.String).annotate({ description: "By key" }),
@@ -168,48 +163,23 @@ export const Calibration = Schema.Struct({
   cost_p90_error: ratio("The same of nine in ten"),
 }).annotate({ identifier: "Calibration" })
 
-export const RequestRow = Schema.Struct({
-  request_id: Schema.String,
-  requests: Schema.Int.annotate({
-    description: "Requests that the row stands for: more than one where a key was refused again and again",
-  }),
-  key_id: Schema.String,
-  team: Schema.NullOr(Schema.String).annotate({ description: "Of the key, at the time" }),
-  user: Schema.NullOr(Schema.String).annotate({ description: "The end user, where one was named" }),
-  tags: Schema.Array(Schema.String),
-  endpoint: Schema.String,
-  route: Schema.NullOr(Schema.String),
-  provider: Schema.NullOr(Schema.String),
-  model: Schema.NullOr(Schema.String),
-  status: Schema.Int,
-  stream: Schema.Boolean,
-  first_token_ms: Schema.NullOr(Schema.Int).annotate({
-    description: "Until a streamed answer said something; null for whole answers",
-  }),
-  finish_reason: Schema.NullOr(Schema.String),
-  input_tokens: Schema.NullOr(Schema.Int),
-  output_tokens: Schema.NullOr(Schema.Int),
-  service_tier: Schema.NullOr(Schema.String).annotate({
-    description: "The tier that the provider says it served; null for the usual one",
-  }),
-  usage_estimated: Schema.Boolean.annotate({
-    description: "Tokens and cost are not (all of) the provider's own count",
-  }),
-  cost_usd: Schema.NullOr(Schema.Finite),
-  cost_reason: Schema.NullOr(Schema.String).annotate({ description: "Why the cost is unknown" }),
-  price_version: Schema.NullOr(Schema.String).annotate({
-    description: "The price row behind the cost: where it was read and when, and since when it holds",
-  }),
-  latency_ms: Schema.Int,
-  attempts: Schema.Int,
-  started_at: InstantText,
-  error_code: Schema.NullOr(Schema.String),
-}).annotate({ identifier: "LoggedRequest" })
-
 const error = [problem(500), problem(503)]
 
 export class AnalyticsApi extends HttpApiGroup.make("analytics")
   .add(
+    HttpApiEndpoint.get("overview", "/analytics/overview", {
+      query: OverviewParameters,
+      success: Overview,
+      error,
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "A span at a glance",
+        description:
+          "Totals, the same of the span before, usage over time, who spent most, and all that was ever counted. Up to " +
+          "three hours of the last day are known by minutes where nothing but `stream` is asked for; all else is in whole " +
+          "hours, or days. Fields that no rollup knows together are refused.",
+      }),
+    ),
     HttpApiEndpoint.get("usage", "/analytics/usage", {
       query: GroupedParameters,
       success: page(Usage),
@@ -251,9 +221,26 @@ export class AnalyticsApi extends HttpApiGroup.make("analytics")
     ),
     HttpApiEndpoint.get("requests", "/analytics/requests", {
       query: RequestsParameters,
-      success: page(RequestRow),
+      success: Schema.Struct({
+        ...pageFields(RequestRow),
+        scanned_to: Schema.NullOr(InstantText).annotate({
+          description:
+            "Set where the page ends before it is full: back to when was looked, as no question may take long; `next_cursor` goes on from there",
+        }),
+      }),
       error,
     }).annotateMerge(OpenApi.annotations({ summary: "Single requests, newest first" })),
+    HttpApiEndpoint.get("request", "/analytics/requests/:id", {
+      params: { id: Schema.String.annotate({ description: "A request's id, as `x-request-id` has it" }) },
+      success: RequestDetail,
+      error: [problem(404), ...error],
+    }).annotateMerge(
+      OpenApi.annotations({
+        summary: "One request in full",
+        description:
+          "Its attempts, its routing decision, and what it cost line by line. No prompt is stored.",
+      }),
+    ),
   )
   .middleware(SchemaErrors)
   .middleware(AdminAuth)

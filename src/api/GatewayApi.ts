@@ -12,7 +12,9 @@ import { MessageStreamEvent } from "./messages.ts"
 import { OpenAiApi } from "./OpenAiApi.ts"
 import { ProvidersApi } from "./ProvidersApi.ts"
 import { ResponsesApi } from "./ResponsesApi.ts"
+import { RoutesApi } from "./RoutesApi.ts"
 import { ResponseEvent } from "./responses.ts"
+import { SessionApi } from "./SessionApi.ts"
 import { SystemApi } from "./SystemApi.ts"
 import { TeamsApi } from "./TeamsApi.ts"
 
@@ -27,7 +29,9 @@ export class AdminApi extends make()
   .add(BudgetsApi)
   .add(AuditApi)
   .add(ProvidersApi)
+  .add(RoutesApi)
   .add(ConfigApi)
+  .add(SessionApi)
   .add(SystemApi) {}
 
 /** The whole public contract, importable by a client. Handlers of each group stand in `http/` under the same file name. */
@@ -43,7 +47,9 @@ export class GatewayApi extends make()
   .add(TeamsApi)
   .add(BudgetsApi)
   .add(ProvidersApi)
+  .add(RoutesApi)
   .add(ConfigApi)
+  .add(SessionApi)
   .add(SystemApi)
   .annotate(HttpApi.AdditionalSchemas, [
     InferStreamEvent,

@@ -166,6 +166,17 @@ export const ApiKeyJson = Schema.Struct(key).pipe(
   Schema.annotateEncoded({ identifier: "ApiKey" }),
 )
 
+/** The same of a listing. */
+export const ListedKeyJson = Schema.Struct({
+  ...key,
+  lastUsedAt: Schema.NullOr(Timestamp).annotate({
+    description: "When its newest request in the ledger began, of the last 31 days; null where it had none",
+  }),
+}).pipe(
+  Schema.encodeKeys({ ...wireNamesOfKey, lastUsedAt: "last_used_at" }),
+  Schema.annotateEncoded({ identifier: "ListedApiKey" }),
+)
+
 /** The same with the whole key: the one place where it leaves the process. */
 export const IssuedKeyJson = Schema.Struct({
   ...key,
@@ -174,7 +185,7 @@ export const IssuedKeyJson = Schema.Struct({
   ),
 }).pipe(Schema.encodeKeys(wireNamesOfKey), Schema.annotateEncoded({ identifier: "IssuedApiKey" }))
 
-const KeyList = Schema.Struct({ data: Schema.Array(ApiKeyJson), next_cursor: nextCursor })
+const KeyList = Schema.Struct({ data: Schema.Array(ListedKeyJson), next_cursor: nextCursor })
 
 const unavailable = [problem(500), problem(503)]
 const notFound = [problem(404), ...unavailable]
@@ -204,7 +215,7 @@ export class KeysApi extends HttpApiGroup.make("keys")
       .annotateMerge(OpenApi.annotations({ summary: "Change an API key" })),
     HttpApiEndpoint.get("show", "/admin/keys/:id", {
       params,
-      success: ApiKeyJson,
+      success: ListedKeyJson,
       error: notFound,
     }).annotateMerge(OpenApi.annotations({ summary: "Show an API key" })),
     HttpApiEndpoint.post("rotate", "/admin/keys/:id/rotate", {

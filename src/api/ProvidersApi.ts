@@ -16,6 +16,9 @@ const Price = Schema.Struct({
   cached_input_usd_per_1m: Schema.Finite,
   output_usd_per_1m: Schema.Finite,
   price_version: Schema.String,
+  source: Schema.String.annotate({ description: "Where it was read" }),
+  as_of: Schema.String.annotate({ description: "The day on which it was read" }),
+  valid_from: Schema.NullOr(Schema.String).annotate({ description: "The first day on which it holds" }),
 }).annotate({
   identifier: "ModelPrice",
   description: "What holds now; `llm-gateway prices show` has all of it",
@@ -55,10 +58,38 @@ const ProviderKey = Schema.Struct({
   }),
 }).annotate({ identifier: "ProviderKey" })
 
+const Outlook = Schema.Struct({
+  availability: Schema.Finite.annotate({
+    description: "Share of calls that are expected to be answered, 0 to 1",
+  }),
+  input_tokens: Schema.Int.annotate({ description: "Of the typical request that the predictions are of" }),
+  predicted_ms: Schema.Int.annotate({ description: "Until its whole answer" }),
+  predicted_first_token_ms: Schema.NullOr(Schema.Int).annotate({
+    description: "Until the first token, if it is streamed; null for embeddings",
+  }),
+  answers: Schema.Int.annotate({
+    description: "Answers that the predictions are made from; 0: they are a guess",
+  }),
+  in_flight: Schema.Int.annotate({ description: "Calls under way" }),
+  in_flight_limit: Schema.NullOr(Schema.Int).annotate({
+    description: "Calls above which others are preferred; null: none is known",
+  }),
+}).annotate({ identifier: "ModelOutlook" })
+
+const RecentFailure = Schema.Struct({
+  request_id: Schema.String,
+  kind: Schema.String,
+  status: Schema.NullOr(Schema.Int).annotate({
+    description: "Of the provider's answer; null: there was none",
+  }),
+  at: InstantText,
+}).annotate({ identifier: "RecentFailure" })
+
 /** A model of a provider as routing knows it. */
 const RoutedModel = Schema.Struct({
   provider: Schema.String,
   model: Schema.String,
+  simulated: Schema.Boolean,
   kind: Schema.Literals(["chat", "embedding"]),
   context_window: Schema.NullOr(Schema.Int),
   max_output_tokens: Schema.NullOr(Schema.Int),
@@ -73,12 +104,26 @@ const RoutedModel = Schema.Struct({
   keys: Schema.NullOr(Schema.Array(ProviderKey)).annotate({
     description: "How each of the provider's several keys is for the model; null where it has one or none",
   }),
+  outlook: Outlook.annotate({ description: "What routing expects of it now" }),
+  failures: Schema.Array(RecentFailure).annotate({
+    description:
+      "The latest attempts that failed by its own or its account's fault, the newest first: five at most",
+  }),
   refused: Schema.Array(RefusedParameter).annotate({
     description: "Parameters that it refused, for as long as that is remembered",
   }),
 }).annotate({ identifier: "RoutedModel" })
 
-const RoutedModels = Schema.Struct({ data: Schema.Array(RoutedModel) }).annotate({
+const ProviderOff = Schema.Struct({ provider: Schema.String, why: Schema.String }).annotate({
+  identifier: "ProviderOff",
+})
+
+export const RoutedModels = Schema.Struct({
+  data: Schema.Array(RoutedModel),
+  off: Schema.Array(ProviderOff).annotate({
+    description: "Known providers that nobody is asked of, and why",
+  }),
+}).annotate({
   identifier: "RoutedModels",
 })
 
@@ -104,7 +149,7 @@ export class ProvidersApi extends HttpApiGroup.make("providers")
       OpenApi.annotations({
         summary: "List the models that may be asked",
         description:
-          "Every model of every provider that is on: its limits, its price, what it is stated to take, and what it refused lately of the replica that answers.",
+          "Every model of every provider that is on: its limits, its price, what it is stated to take, and how it does as the replica that answers sees it: health, predictions, its latest failures, and what it refused.",
       }),
     ),
   )

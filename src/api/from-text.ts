@@ -38,6 +38,26 @@ export const integerFromText = ({
     }),
   )
 
+/** An amount, in decimal digits alone: nine of them behind the point at most. */
+export const amountFromText = ({
+  maximum,
+  ...annotations
+}: {
+  readonly maximum: number
+  readonly description: string
+}) =>
+  text(
+    (digits) => /^\d+(\.\d{1,9})?$/.test(digits) && Number(digits) <= maximum,
+    `Expected a number from 0 to ${maximum} with at most nine decimals`,
+    { type: "number", minimum: 0, maximum },
+    annotations,
+  ).pipe(
+    Schema.decodeTo(Schema.Finite, {
+      decode: SchemaGetter.transform(Number),
+      encode: SchemaGetter.transform(String),
+    }),
+  )
+
 /** One of a few whole numbers. */
 export const choiceFromText = <const Choices extends readonly [number, ...Array<number>]>(
   choices: Choices,

@@ -3,6 +3,7 @@ import { Effect, Latch, Layer } from "effect"
 import { Analytics } from "../analytics/Analytics.ts"
 import { CurrentActor } from "../audit/Actor.ts"
 import { Audit } from "../audit/Audit.ts"
+import { AdminSessions } from "../auth/AdminSessions.ts"
 import { AdminTokens } from "../auth/AdminTokens.ts"
 import { ApiKeys } from "../auth/ApiKeys.ts"
 import { Authenticator } from "../auth/Authenticator.ts"
@@ -140,7 +141,7 @@ const service = Server.layer.pipe(
   Layer.provide(Layer.merge(Analytics.layer, Audit.layer).pipe(Layer.provide(readPool))),
   Layer.provide([LargeBodies.layer, Refusals.layer, Uploads.layer]),
   Layer.provideMerge(endpoints),
-  Layer.provideMerge(AdminTokens.layer),
+  Layer.provideMerge([AdminTokens.layer, AdminSessions.layer]),
   Layer.provideMerge(Layer.merge(Readiness.layer, Layer.effect(SchemaReady, Latch.make(false)))),
   Layer.provideMerge(Layer.mergeAll(database, Siblings.layer, layerTracing, layerBuildInfo)),
 )

@@ -97,6 +97,7 @@ const make = Effect.gen(function* () {
       answer: (...args) => current.inference.answer(...args),
       stream: (...args) => current.inference.stream(...args),
       countTokens: (...args) => current.inference.countTokens(...args),
+      dryRun: (...args) => current.inference.dryRun(...args),
       recordEnd: (...args) => current.inference.recordEnd(...args),
       models: (principal) => current.inference.models(principal),
       resetProvider: (name) => current.inference.resetProvider(name),

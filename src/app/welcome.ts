@@ -25,7 +25,7 @@ class FirstStartUnwritten extends Data.TaggedError("FirstStartUnwritten")<{ read
  * file.
  */
 export const welcome = Effect.gen(function* () {
-  const { adminPort, dataDir, databaseUrl, docs, gateway } = yield* Settings
+  const { adminPort, dataDir, databaseUrl, docs, gateway, ui } = yield* Settings
   const url = HttpServer.formatAddress((yield* HttpServer.HttpServer).address)
   const operatorsUrl = yield* OperatorsUrl
 
@@ -42,6 +42,7 @@ export const welcome = Effect.gen(function* () {
   }
   if (adminPort !== undefined) yield* Console.log(`  operators  ${operatorsUrl}`)
   if (docs) yield* Console.log(`  docs       ${operatorsUrl}/docs`)
+  if (ui) yield* Console.log(`  page       ${operatorsUrl}/ui`)
   if (databaseUrl !== undefined) return
 
   const keys = yield* ApiKeys
@@ -58,7 +59,14 @@ Ask something:
 
 See what it cost:
   curl -s ${operatorsUrl}/analytics/usage-by-key -H 'Authorization: Bearer ${Redacted.value(token)}'
+${
+  ui
+    ? `
+Look at it:
+  ${operatorsUrl}/ui#token=${Redacted.value(token)}
 `
+    : ""
+}`
   if (yield* OnTerminal) {
     yield* Console.log(`\nFirst start. This is shown once:\n${credentials}`)
     return

@@ -1,8 +1,6 @@
-import { Clock, Context, Data, Duration, Effect, Layer, Redacted, Schema } from "effect"
-import { jwtVerify, SignJWT } from "jose"
+import { Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { Settings } from "../config/Settings.ts"
-
-export class AdminTokenInvalid extends Data.TaggedError("AdminTokenInvalid") {}
+import { makeSignedClaims, type SignedClaimsInvalid } from "./signed-claims.ts"
 
 /** A token that lives longer is neither issued nor accepted, whoever signed it. */
 export const MAX_ADMIN_TOKEN_TTL = Duration.days(30)
@@ -22,84 +20,47 @@ export interface Operator {
   readonly role: (typeof ADMIN_ROLES)[number]
 }
 
-const ALGORITHM = "HS256"
-const ISSUER = "llm-gateway"
-const AUDIENCE = "llm-gateway-admin"
+/** An operator who came with a token. */
+export interface Bearer extends Operator {
+  /** Epoch seconds at which the token ends. */
+  readonly until: number
+}
+
 const SUBJECT = "admin"
-const MAX_TOKEN_LENGTH = 4_096
-/** The command line may run on a machine whose clock is ahead. Expiry gets no such tolerance. */
-const CLOCK_TOLERANCE_SECONDS = 30
 
 /**
- * Admin JWTs: HS256 from `ADMIN_JWT_SECRET`, fixed algorithm list, issuer, audience, subject, `iat` and `exp`
- * required. Headers that name keys (`kid`, `jku`, `jwk`, `x5u`) are never looked at; `crit` is refused. A token without
- * `role` is an admin's, one without `name` is called by its subject: so were those of the version before.
+ * Admin JWTs, signed by `ADMIN_JWT_SECRET`. A token without `role` is an admin's, one without `name` is called by its
+ * subject: so were those of the version before.
  */
 export class AdminTokens extends Context.Service<
   AdminTokens,
   {
     /** `ttl` is cut to between one second and `MAX_ADMIN_TOKEN_TTL`. */
     readonly issue: (ttl: Duration.Duration, operator?: Operator) => Effect.Effect<Redacted.Redacted>
-    readonly verify: (token: string) => Effect.Effect<Operator, AdminTokenInvalid>
+    readonly verify: (token: string) => Effect.Effect<Bearer, SignedClaimsInvalid>
   }
 >()("gateway/auth/AdminTokens") {
   static readonly layer = Layer.effect(
     AdminTokens,
     Effect.gen(function* () {
       const { adminJwtSecret } = yield* Settings
-      const key = new TextEncoder().encode(Redacted.value(adminJwtSecret))
-      const maxTtlSeconds = Duration.toSeconds(MAX_ADMIN_TOKEN_TTL)
-
-      const issue = Effect.fn("AdminTokens.issue")(function* (
-        ttl: Duration.Duration,
-        { name, role }: Operator = UNNAMED,
-      ) {
-        const now = Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const seconds = Math.min(Math.max(Math.floor(Duration.toSeconds(ttl)), 1), maxTtlSeconds)
-        const token = yield* Effect.promise(() =>
-          new SignJWT({ name, role })
-            .setProtectedHeader({ alg: ALGORITHM, typ: "JWT" })
-            .setIssuer(ISSUER)
-            .setAudience(AUDIENCE)
-            .setSubject(SUBJECT)
-            .setIssuedAt(now)
-            .setExpirationTime(now + seconds)
-            .sign(key),
-        )
-        return Redacted.make(token)
+      const claims = makeSignedClaims({
+        secret: adminJwtSecret,
+        audience: "llm-gateway-admin",
+        subject: SUBJECT,
+        maxTtlSeconds: Duration.toSeconds(MAX_ADMIN_TOKEN_TTL),
+        own: Operator,
       })
 
-      const verify = Effect.fn("AdminTokens.verify")(function* (token: string) {
-        if (token.length > MAX_TOKEN_LENGTH) return yield* new AdminTokenInvalid()
-        const nowMs = yield* Clock.currentTimeMillis
-        const { payload, protectedHeader } = yield* Effect.tryPromise({
-          try: () =>
-            jwtVerify(token, key, {
-              algorithms: [ALGORITHM],
-              issuer: ISSUER,
-              audience: AUDIENCE,
-              subject: SUBJECT,
-              requiredClaims: ["exp", "iat"],
-              clockTolerance: 0,
-              currentDate: new Date(nowMs),
-            }),
-          // The cause may quote claims of a forged token; the caller has no use for it.
-          catch: () => new AdminTokenInvalid(),
-        })
-        const { iat, exp } = payload
-        const operator = decodeOperator(payload)
-        if (
-          protectedHeader.crit !== undefined ||
-          operator._tag === "None" ||
-          iat === undefined ||
-          exp === undefined ||
-          iat > nowMs / 1000 + CLOCK_TOLERANCE_SECONDS ||
-          exp - iat > maxTtlSeconds
-        ) {
-          return yield* new AdminTokenInvalid()
-        }
-        return operator.value
-      })
+      const issue = Effect.fn("AdminTokens.issue")((ttl: Duration.Duration, operator: Operator = UNNAMED) =>
+        Effect.map(claims.sign({ ...operator }, Math.floor(Duration.toSeconds(ttl))), ({ token }) =>
+          Redacted.make(token),
+        ),
+      )
+
+      const verify = Effect.fn("AdminTokens.verify")((token: string) =>
+        Effect.map(claims.verify(token), ({ own, until }): Bearer => ({ ...own, until })),
+      )
 
       return AdminTokens.of({ issue, verify })
     }),
@@ -109,9 +70,7 @@ export class AdminTokens extends Context.Service<
 /** The bearer of a token that says nothing of who that is. */
 const UNNAMED: Operator = { name: SUBJECT, role: "admin" }
 
-const decodeOperator = Schema.decodeUnknownOption(
-  Schema.Struct({
-    name: OperatorName.pipe(Schema.withDecodingDefaultKey(Effect.succeed(UNNAMED.name))),
-    role: Schema.Literals(ADMIN_ROLES).pipe(Schema.withDecodingDefaultKey(Effect.succeed(UNNAMED.role))),
-  }),
-)
+const Operator = Schema.Struct({
+  name: OperatorName.pipe(Schema.withDecodingDefaultKey(Effect.succeed(UNNAMED.name))),
+  role: Schema.Literals(ADMIN_ROLES).pipe(Schema.withDecodingDefaultKey(Effect.succeed(UNNAMED.role))),
+})

@@ -4,12 +4,12 @@ import { API_KEY_LENGTH, parseApiKey } from "../domain/ApiKeyFormat.ts"
 import * as Metrics from "../observability/Metrics.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type AuthError, invalid, missing } from "./AuthError.ts"
-import { makeCheckSecret } from "./check-secret.ts"
+import { makeCheckSecret, toPrincipal } from "./check-secret.ts"
 import { KeyCache } from "./KeyCache.ts"
 import { KeyChanges } from "./KeyChanges.ts"
 import { KeyLookups } from "./KeyLookups.ts"
 import { KeyProofs } from "./KeyProofs.ts"
-import { KeyRecords } from "./KeyRecords.ts"
+import { KeyRecords, type KeyRecordsUnavailable } from "./KeyRecords.ts"
 import type { Principal } from "./Principal.ts"
 import { SecretHasher } from "./SecretHasher.ts"
 
@@ -23,6 +23,8 @@ export class Authenticator extends Context.Service<
   {
     /** `token` is the raw credential as sent. */
     readonly authenticate: (token: string) => Effect.Effect<Principal, AuthError>
+    /** Reads for an operator who a key's owner is, whether or not it may be used; undefined: no key has this id. */
+    readonly ownerOf: (id: string) => Effect.Effect<Principal | undefined, KeyRecordsUnavailable>
   }
 >()("gateway/auth/Authenticator") {
   static readonly layerNoDeps = Layer.effect(
@@ -30,9 +32,13 @@ export class Authenticator extends Context.Service<
     Effect.gen(function* () {
       const cache = new KeyCache()
       yield* (yield* KeyChanges).follow(cache)
-      const check = makeCheckSecret(yield* KeyRecords, yield* SecretHasher, yield* KeyProofs)
+      const records = yield* KeyRecords
+      const check = makeCheckSecret(records, yield* SecretHasher, yield* KeyProofs)
       const lookups = new KeyLookups(cache, check, yield* Effect.scope)
-      return Authenticator.of({ authenticate: authenticateWith(cache, lookups) })
+      return Authenticator.of({
+        authenticate: authenticateWith(cache, lookups),
+        ownerOf: (id) => Effect.map(records.find(id), (record) => record && toPrincipal(record)),
+      })
     }),
   )
 

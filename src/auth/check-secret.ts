@@ -110,7 +110,8 @@ const acceptedSecrets = (record: KeyRecord): ReadonlyArray<AcceptedSecret> => {
   return secrets.filter(({ leftMs }) => leftMs > 0)
 }
 
-const toPrincipal = ({
+/** Returns whom a key's row is about. */
+export const toPrincipal = ({
   id,
   name,
   models,

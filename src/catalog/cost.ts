@@ -26,7 +26,7 @@ export const priceVersion = ({ source, asOf, validFrom }: PriceRow): string =>
 type Rates = Omit<NonNullable<PriceRow["bands"]>[number], "aboveTokens">
 
 /** Returns the prices of a request with so many input tokens: one band holds for all of its tokens. */
-const ratesFor = (price: PriceRow, inputTokens: number): Rates =>
+export const ratesFor = (price: PriceRow, inputTokens: number): Rates =>
   price.bands === undefined ? price : (bandFor(price.bands, inputTokens) ?? price)
 
 /** Apart, since a function that captures a variable costs each of its calls half as much again. */
@@ -38,8 +38,8 @@ const PER = 1_000_000n
 /** Factors of service tiers are kept to this part. */
 const FACTOR_PARTS = 1_000_000
 
-/** Returns the factor of a tier in parts; undefined where the row does not know it. */
-const tierFactor = ({ serviceTiers = {} }: PriceRow, tier: string | undefined): number | undefined => {
+/** Returns the factor of a tier in millionths; undefined where the row does not know it. */
+export const tierFactor = ({ serviceTiers = {} }: PriceRow, tier: string | undefined): number | undefined => {
   if (tier === undefined) return FACTOR_PARTS
   // The provider names it: what every object has is no tier.
   const factor = Object.hasOwn(serviceTiers, tier) ? serviceTiers[tier] : undefined

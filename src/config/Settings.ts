@@ -61,6 +61,7 @@ const table = {
   adminPort: number("ADMIN_PORT", wholeNumber(0, 65_535), undefined),
   docs: onOrOff("DOCS", true),
   metrics: onOrOff("METRICS", true),
+  ui: onOrOff("UI", true),
   /** Absent = no page of another origin may use the API. */
   corsOrigins: text("CORS_ORIGINS", OriginList, undefined),
   /** Absent = embedded database under `dataDir`. */
@@ -224,6 +225,7 @@ export class Settings extends Context.Service<
       port: 0,
       docs: table.docs.unset,
       metrics: table.metrics.unset,
+      ui: table.ui.unset,
       dataDir: table.dataDir.unset,
       workers: table.workers.unset,
       adminJwtSecret: Redacted.make("only-for-tests-and-known-to-everybody"),

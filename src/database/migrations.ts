@@ -20,6 +20,7 @@ import createLimitBuckets from "../../migrations/0017_create_limit_buckets.ts"
 import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
 import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
 import sayOldestGateway from "../../migrations/0021_say_oldest_gateway.ts"
+import addOverview from "../../migrations/0022_add_overview.ts"
 import { version } from "../config/version.ts"
 import { Database } from "./Database.ts"
 import { explainFailure } from "./explain-failure.ts"
@@ -53,6 +54,7 @@ export const migrations = {
   "0018_create_budget_windows": createBudgetWindows,
   "0020_lease_budgets": leaseBudgets,
   "0021_say_oldest_gateway": sayOldestGateway,
+  "0022_add_overview": addOverview,
 }
 
 const known = Object.keys(migrations)

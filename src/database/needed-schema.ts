@@ -304,6 +304,14 @@ export const neededTables: Readonly<Record<string, NeededTable>> = {
   ...attributed("tag_usage", ["tag"], ALL_HOURS, true),
   ...attributed("tag_model_usage", ["tag", "provider", "model"], [24, 168], false),
   ...attributed("user_usage", ["end_user"], [24], false),
+  minute_usage: {
+    columns: { minute: INSTANT, stream: "boolean", ...SUMS, latencies: "bytea", first_tokens: "bytea" },
+    key: "minute, stream",
+  },
+  first_token_usage: {
+    columns: { hours: "smallint", start: INSTANT, provider: "text", model: "text", first_tokens: "bytea" },
+    key: "hours, start, provider, model",
+  },
   usage_rollups: { columns: { ...CELL, ...SUMS } },
   latency_rollups: { columns: { ...CELL, bucket: "smallint", requests: "bigint" } },
 }
@@ -320,6 +328,7 @@ export const neededFunctions: ReadonlyArray<string> = [
   "create_ledger_day(date)",
   "exchange_budget_leases(text,jsonb)",
   "index_attribution(text)",
+  "index_outcome(text)",
   "latency_buckets(bytea)",
   "raise_budget_alerts()",
   "exchange_limits(text,double precision,integer,json)",

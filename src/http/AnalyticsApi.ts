@@ -1,4 +1,4 @@
-import { Clock, DateTime, Effect } from "effect"
+import { Clock, DateTime, Effect, Schema } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiBuilder } from "effect/http-api"
 import {
@@ -10,8 +10,11 @@ import {
 } from "../analytics/Analytics.ts"
 import type { UsageParameters } from "../api/AnalyticsApi.ts"
 import { AdminApi } from "../api/GatewayApi.ts"
+import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import { fromUsd } from "../domain/Money.ts"
 import { answeringErrors } from "./error-response.ts"
+import { requestDetail } from "./request-detail.ts"
 import { requestIdOf } from "./request-id.ts"
 
 /** Milliseconds between two log lines: dashboards ask again and again while the database is away. */
@@ -23,6 +26,7 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
   "analytics",
   Effect.fn(function* (handlers) {
     const analytics = yield* Analytics
+    const settings = yield* Settings
     let lastLogMs = Number.NEGATIVE_INFINITY
 
     const logUnavailable = Effect.fnUntraced(function* ({ reason, code }: AnalyticsUnavailable) {
@@ -36,7 +40,7 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
       })
     })
 
-    const answer = <Page>(page: Effect.Effect<Page, AnalyticsError>) =>
+    const answer = <Page>(page: Effect.Effect<Page, AnalyticsError | GatewayError>) =>
       page.pipe(
         Effect.tapErrorTag("AnalyticsUnavailable", logUnavailable),
         Effect.mapError(analyticsError),
@@ -44,6 +48,7 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
       )
 
     return handlers.handleAll({
+      overview: ({ query }) => answer(analytics.overview({ ...filters(query), ...belonging(query) })),
       usage: ({ query }) =>
         answer(analytics.usage({ ...filters(query), ...belonging(query), groupBy: query.group_by })),
       usageByKey: ({ query }) => answer(analytics.usageByKey(filters(query))),
@@ -51,20 +56,36 @@ export const AnalyticsHandlers = HttpApiBuilder.group(
       timeseries: ({ query }) =>
         answer(analytics.timeseries({ ...filters(query), ...belonging(query), bucket: query.bucket })),
       calibration: ({ query }) => answer(analytics.calibration(filters(query))),
+      request: ({ params: { id } }) =>
+        answer(
+          Effect.flatMap(isUuid(id) ? analytics.request(id) : Effect.undefined, (read) =>
+            read === undefined
+              ? Effect.fail(new GatewayError({ code: "request_not_found", detail: NOT_FOUND }))
+              : Effect.succeed(requestDetail(read, settings.gateway.providers)),
+          ),
+        ),
       requests: ({ query }) =>
         answer(
           analytics.requests({
             ...filters(query),
             ...belonging(query),
             statusClass: query.status_class,
+            status: query.status,
             errorCode: query.error_code,
+            minLatencyMs: query.min_latency_ms,
+            minCostNanoUsd: query.min_cost_usd && fromUsd(query.min_cost_usd),
           }),
         ),
     })
   }),
 )
 
-const filters = (query: typeof UsageParameters.Type): AnalyticsQuery => ({
+const NOT_FOUND =
+  "The ledger has no request with this id: it never was, is not written yet, or is older than what is kept."
+
+const isUuid = Schema.is(Schema.String.check(Schema.isUUID()))
+
+const filters = (query: Partial<typeof UsageParameters.Type>): AnalyticsQuery => ({
   fromMs: query.from && DateTime.toEpochMillis(query.from),
   toMs: query.to && DateTime.toEpochMillis(query.to),
   keyId: query.key_id,
@@ -90,8 +111,10 @@ const belonging = ({
 const wrong = (param: string, rule: string) =>
   new GatewayError({ code: "invalid_request", param, detail: `${param}: ${rule}.` })
 
-const analyticsError = (error: AnalyticsError): GatewayError => {
+const analyticsError = (error: AnalyticsError | GatewayError): GatewayError => {
   switch (error._tag) {
+    case "GatewayError":
+      return error
     case "InvalidCursor":
       return wrong("cursor", "Expected next_cursor of a page of this listing")
     case "InvalidRange":

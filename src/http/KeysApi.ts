@@ -1,7 +1,9 @@
 import { DateTime, Effect } from "effect"
 import { HttpApiBuilder } from "effect/http-api"
+import { Analytics } from "../analytics/Analytics.ts"
 import { AdminApi } from "../api/GatewayApi.ts"
 import {
+  type ApiKey,
   type ApiKeyNotFound,
   type ApiKeyRevoked,
   ApiKeys,
@@ -22,6 +24,16 @@ export const KeysHandlers = HttpApiBuilder.group(
   "keys",
   Effect.fn(function* (handlers) {
     const keys = yield* ApiKeys
+    const analytics = yield* Analytics
+    const withUse = (shown: ReadonlyArray<ApiKey>) =>
+      Effect.mapBoth(analytics.lastUsed(shown.map(({ id }) => id)), {
+        onSuccess: (uses) =>
+          shown.map((key) => {
+            const at = uses.get(key.id)
+            return { ...key, lastUsedAt: at === undefined ? null : DateTime.fromDateUnsafe(at) }
+          }),
+        onFailure: () => UNAVAILABLE,
+      })
     const settings = yield* Settings
     const known = (models: ReadonlyArray<string> | null | undefined) => {
       const unknown = unknownName(settings.gateway, models ?? [])
@@ -44,7 +56,9 @@ export const KeysHandlers = HttpApiBuilder.group(
     return handlers.handleAll({
       list: ({ query }) =>
         answer(
-          Effect.map(keys.list(query), ({ keys, nextCursor }) => ({ data: keys, next_cursor: nextCursor })),
+          Effect.flatMap(keys.list(query), ({ keys, nextCursor }) =>
+            Effect.map(withUse(keys), (data) => ({ data, next_cursor: nextCursor })),
+          ),
         ),
       create: ({ payload: { limitNanoUsd, period, ...said } }) =>
         answer(
@@ -71,13 +85,23 @@ export const KeysHandlers = HttpApiBuilder.group(
             ),
           ),
         ),
-      show: ({ params }) => answer(keys.show(params.id)),
+      show: ({ params }) =>
+        answer(
+          Effect.flatMap(keys.show(params.id), (key) =>
+            Effect.map(withUse([key]), ([shown]) => shown ?? { ...key, lastUsedAt: null }),
+          ),
+        ),
       rotate: ({ params, payload }) =>
         answer(Effect.map(keys.rotate(params.id, { graceMs: payload.grace_seconds * 1000 }), issued)),
       revoke: ({ params }) => answer(keys.revoke(params.id)),
     })
   }),
 )
+
+const UNAVAILABLE = new GatewayError({
+  code: "database_unavailable",
+  detail: "API keys cannot be read. Retry shortly.",
+})
 
 const issued = ({ key, secret }: IssuedKey) => ({ ...key, key: secret })
 
@@ -105,10 +129,7 @@ const keyError = (error: KeyError | GatewayError): GatewayError => {
         detail: "As many new secrets are being hashed as the gateway can. Retry shortly.",
       })
     case "ApiKeysUnavailable":
-      return new GatewayError({
-        code: "database_unavailable",
-        detail: "API keys cannot be read. Retry shortly.",
-      })
+      return UNAVAILABLE
   }
 }
 

@@ -24,7 +24,7 @@ export const ProvidersHandlers = HttpApiBuilder.group(
     })
 
     return handlers.handleAll({
-      models: () => answeringErrors(Effect.map(inference.routedModels, (data) => ({ data }))),
+      models: () => answeringErrors(inference.routedModels),
       reset: ({ params: { name } }) => {
         const reset = Effect.suspend(() => {
           const models = inference.resetProvider(name)

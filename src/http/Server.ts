@@ -39,12 +39,15 @@ import { OperatorsUrl } from "./OperatorsUrl.ts"
 import { openAiRoutes } from "./openai-routes.ts"
 import { ProvidersHandlers } from "./ProvidersApi.ts"
 import { Refusals } from "./Refusals.ts"
+import { RoutesHandlers } from "./RoutesApi.ts"
 import { requestIdOf } from "./request-id.ts"
 import { responsesRoutes } from "./responses-routes.ts"
 import { opensSocket } from "./responses-socket.ts"
+import { SessionHandlers } from "./SessionApi.ts"
 import { SystemHandlers } from "./SystemApi.ts"
 import { TeamsHandlers } from "./TeamsApi.ts"
 import { longestUploadMs, UploadGraceMs } from "./Uploads.ts"
+import { uiRoutes } from "./ui-routes.ts"
 
 /** Streams and slow models hold sockets for long; only the arrival of the request itself is timed here. */
 const HEADERS_TIMEOUT_MS = 10_000
@@ -194,12 +197,15 @@ const routes = (paths: KnownPaths, options: ExchangeOptions) =>
         TeamsHandlers,
         BudgetsHandlers,
         ProvidersHandlers,
+        RoutesHandlers,
         ConfigHandlers,
+        SessionHandlers,
         SystemHandlers,
       ]),
       Layer.provide(adminMiddleware),
     ),
     documentationRoutes,
+    uiRoutes,
   ).pipe(Layer.provide(exchange(paths, options)))
 
 /** A request cut at the end of the grace period leaves its keep-alive socket open; nothing may outlive the server. */

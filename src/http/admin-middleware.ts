@@ -1,14 +1,15 @@
-import { Effect, Layer } from "effect"
+import { Context, Effect, Layer } from "effect"
 import { HttpServerRequest } from "effect/http"
 import { HttpApiMiddleware } from "effect/http-api"
-import { AdminAuth } from "../api/AdminAuth.ts"
+import { AdminAuth, ReadsOnly } from "../api/AdminAuth.ts"
 import { JsonBody, SchemaErrors } from "../api/RequestChecks.ts"
 import { CurrentActor } from "../audit/Actor.ts"
+import { AdminSessions } from "../auth/AdminSessions.ts"
 import { AdminTokens, type Operator } from "../auth/AdminTokens.ts"
 import { Settings } from "../config/Settings.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { keptBody, readJson } from "./body.ts"
-import { adminToken } from "./credentials.ts"
+import { operatorOf } from "./credentials.ts"
 import { invalidRequest } from "./decode.ts"
 import { errorResponse } from "./error-response.ts"
 import { requestIdOf } from "./request-id.ts"
@@ -28,8 +29,8 @@ const after = <Found, A, E, R>(
   )
 
 /** Passes who may change something, and everybody on a route that changes nothing. */
-const mayAsk = ({ role }: Operator, method: string): Effect.Effect<void, GatewayError> =>
-  role === "admin" || method === "GET"
+const mayAsk = ({ role }: Operator, readsOnly: boolean): Effect.Effect<void, GatewayError> =>
+  role === "admin" || readsOnly
     ? Effect.void
     : Effect.fail(
         new GatewayError({
@@ -42,13 +43,18 @@ const adminAuth = Layer.effect(
   AdminAuth,
   Effect.gen(function* () {
     const tokens = yield* AdminTokens
+    const sessions = yield* AdminSessions
     // Not the library's credential, which is of the first of two Authorization lines.
     return AdminAuth.of({
       // By the method that the route has, so that a new one cannot forget it.
       adminToken: (answer, { endpoint }) =>
         after(
           (request) =>
-            Effect.tap(adminToken(request, tokens), (operator) => mayAsk(operator, endpoint.method)),
+            Effect.tap(
+              operatorOf(request, { tokens, sessions, changes: endpoint.method !== "GET" }),
+              (operator) =>
+                mayAsk(operator, endpoint.method === "GET" || Context.get(endpoint.annotations, ReadsOnly)),
+            ),
           ({ name }, request) =>
             Effect.provideService(answer, CurrentActor, {
               name,

@@ -1,8 +1,10 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Result } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import type { AdminTokens, Operator } from "../auth/AdminTokens.ts"
+import { type AdminSessions, hasCsrfToken } from "../auth/AdminSessions.ts"
+import type { AdminTokens, Bearer } from "../auth/AdminTokens.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import { sessionCookie } from "./session-cookie.ts"
 
 /**
  * Returns every value of one header as it was sent. Node keeps only the first of two Authorization lines, which would let
@@ -44,18 +46,45 @@ export const apiKey = (request: HttpServerRequest.HttpServerRequest): Result.Res
   return oneOf([...rawHeader(request, "x-api-key"), ...bearerTokens(request)], "X-API-Key and Authorization")
 }
 
-/** Returns the bearer of a valid admin token. */
-export const adminToken = (
+/** Header field by which a page shows that a request of its session is its own. */
+const CSRF_HEADER = "x-gateway-csrf"
+
+/** Returns who asks, by a valid admin token or the session of a browser, which for what `changes` something has to prove itself. */
+export const operatorOf = (
   request: HttpServerRequest.HttpServerRequest,
-  tokens: AdminTokens["Service"],
-): Effect.Effect<Operator, GatewayError> =>
-  Effect.flatMap(Effect.fromResult(oneOf(bearerTokens(request), "Authorization")), (token) =>
-    Effect.mapError(
-      tokens.verify(token),
-      () =>
-        new GatewayError({
-          code: "invalid_admin_token",
-          detail: "Send Authorization: Bearer with a token from `llm-gateway admin token`.",
-        }),
-    ),
-  )
+  {
+    changes,
+    sessions,
+    tokens,
+  }: {
+    readonly tokens: AdminTokens["Service"]
+    readonly sessions: AdminSessions["Service"]
+    readonly changes: boolean
+  },
+): Effect.Effect<Bearer, GatewayError> =>
+  Effect.flatMap(Effect.fromResult(oneOf(bearerTokens(request), "Authorization")), (token) => {
+    const cookie = sessionCookie(request)
+    if (token !== "" || cookie === "") return Effect.mapError(tokens.verify(token), () => noToken)
+    return Effect.matchEffect(sessions.verify(cookie), {
+      onFailure: () => Effect.fail(noSession),
+      onSuccess: (session) =>
+        changes && !hasCsrfToken(session, request.headers[CSRF_HEADER])
+          ? Effect.fail(notOfThePage)
+          : Effect.succeed({ ...session.operator, until: session.renewableUntil }),
+    })
+  })
+
+const noToken = new GatewayError({
+  code: "invalid_admin_token",
+  detail: "Send Authorization: Bearer with a token from `llm-gateway admin token`.",
+})
+
+const noSession = new GatewayError({
+  code: "invalid_admin_token",
+  detail: "The session is over. Sign in again with a token from `llm-gateway admin token`.",
+})
+
+const notOfThePage = new GatewayError({
+  code: "csrf_token_required",
+  detail: "A session changes something only with its X-Gateway-CSRF, which GET /ui/session returns.",
+})

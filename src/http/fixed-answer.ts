@@ -20,6 +20,9 @@ export interface FixedAnswer {
   readonly bodies: Readonly<Record<Coding, { readonly bytes: Uint8Array; readonly etag: string }>>
 }
 
+/** `Cache-Control` of what is never anything else under the same name. */
+export const FOREVER = "public, max-age=31536000, immutable"
+
 /** Compresses off the event loop. `headers` has the content type. */
 export const makeFixedAnswer = async (
   text: string,
@@ -36,7 +39,7 @@ export const makeFixedAnswer = async (
   ])
   const hash = createHash("sha256").update(identity).digest("base64url").slice(0, 22)
   return {
-    headers: { ...headers, "cache-control": "public, max-age=300", vary: "Accept-Encoding" },
+    headers: { "cache-control": "public, max-age=300", ...headers, vary: "Accept-Encoding" },
     bodies: {
       identity: { bytes: identity, etag: `"${hash}"` },
       br: { bytes: br, etag: `"${hash}-br"` },

@@ -6,6 +6,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { toUsd } from "../domain/Money.ts"
 import type { Answer, Outcome } from "../inference/Outcome.ts"
 import { DONE, STREAM_HEADERS, sseEvent } from "../responses/sse.ts"
+import { decision } from "./decision.ts"
 import { decoder } from "./decode.ts"
 import { problemFormat } from "./error-response.ts"
 import { type DecodeCall, makeInferenceRoute } from "./inference-route.ts"
@@ -43,7 +44,10 @@ export const decodeInfer: DecodeCall = ({ json }) =>
     }),
   )
 
-const toChatRequest = (body: InferRequest): Result.Result<ChatRequest, GatewayError> => {
+/** Returns the chat that a body asks for. */
+export const toChatRequest = (
+  body: Pick<InferRequest, "prompt" | "messages" | "max_tokens" | "temperature">,
+): Result.Result<ChatRequest, GatewayError> => {
   const { prompt, messages, max_tokens, temperature } = body
   const options = {
     ...(max_tokens === undefined ? {} : { max_tokens }),
@@ -121,37 +125,3 @@ const inferResponse = (
   ...(candidate.provider.simulated ? { simulated: true } : {}),
   ...(explain ? { decision: decision(outcome) } : {}),
 })
-
-/** Describes the plan as it was made, and what then happened. */
-const decision = ({ plan, attempts }: Outcome) => ({
-  ...plan?.decision,
-  ...(plan && {
-    candidates: plan.decision.candidates.map((described, i) => ({
-      ...described,
-      ...calibrationOf(plan.candidates[i]?.errors.summary()),
-    })),
-  }),
-  attempts: attempts.map((attempt) => ({
-    provider: attempt.provider,
-    model: attempt.model,
-    outcome: attempt.outcome,
-    dispatched: attempt.dispatched,
-    latency_ms: attempt.latencyMs,
-    upstream_status: attempt.upstreamStatus,
-    ...(attempt.hedge && { hedge: true }),
-  })),
-})
-
-/** Tells how good the latest predictions of a candidate's time were, once there is one. */
-const calibrationOf = (
-  errors: { readonly answers: number; readonly bias: number; readonly p90Error: number } | undefined,
-) =>
-  errors && {
-    calibration: {
-      answers: errors.answers,
-      bias: thousandths(errors.bias),
-      p90_error: thousandths(errors.p90Error),
-    },
-  }
-
-const thousandths = (n: number): number => Math.round(n * 1000) / 1000

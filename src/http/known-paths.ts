@@ -38,10 +38,32 @@ const HEALTH: ReadonlySet<string> = new Set(["/livez", "/readyz"])
 const DOCUMENTS: ReadonlySet<string> = new Set(["/docs", "/openapi.json"])
 const METRICS = "/metrics"
 
-const isForOperators = (template: string): boolean =>
-  /^\/(?:admin|analytics)\//.test(template) || DOCUMENTS.has(template) || template === METRICS
+/** Screens of the page, each of which a browser may be sent to. */
+export const UI_SCREENS = [
+  "/ui",
+  "/ui/requests",
+  "/ui/requests/:id",
+  "/ui/keys",
+  "/ui/keys/:id",
+  "/ui/teams",
+  "/ui/budgets",
+  "/ui/models",
+  "/ui/playground",
+  "/ui/connect",
+] as const
+export const UI_ASSETS = "/ui/assets/:file"
 
-const methodsByTemplate = new Map<string, Array<string>>([...DOCUMENTS].map((path) => [path, ["GET"]]))
+const isUi = (template: string): boolean => /^\/ui(?:\/|$)/.test(template)
+
+const isForOperators = (template: string): boolean =>
+  /^\/(?:admin|analytics)\//.test(template) ||
+  isUi(template) ||
+  DOCUMENTS.has(template) ||
+  template === METRICS
+
+const methodsByTemplate = new Map<string, Array<string>>(
+  [...DOCUMENTS, ...UI_SCREENS, UI_ASSETS].map((path) => [path, ["GET"]]),
+)
 for (const group of Object.values(GatewayApi.groups)) {
   for (const { path, method } of Object.values(group.endpoints)) {
     methodsByTemplate.set(path, [...(methodsByTemplate.get(path) ?? []), method])
@@ -73,10 +95,14 @@ const makeKnownPaths = (paths: ReadonlyArray<KnownPath>): KnownPaths => {
 export const pathsOfPorts = (on: {
   readonly docs: boolean
   readonly metrics: boolean
+  readonly ui: boolean
   readonly adminPort?: number
 }): { readonly open: KnownPaths; readonly operators: KnownPaths } => {
   const served = allPaths.filter(
-    ({ template }) => (on.docs || !DOCUMENTS.has(template)) && (on.metrics || template !== METRICS),
+    ({ template }) =>
+      (on.docs || !DOCUMENTS.has(template)) &&
+      (on.metrics || template !== METRICS) &&
+      (on.ui || !isUi(template)),
   )
   if (on.adminPort === undefined) {
     const all = makeKnownPaths(served)

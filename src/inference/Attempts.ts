@@ -262,7 +262,10 @@ const make = Effect.gen(function* () {
       if (error.key?.othersFree !== true) request.failures.push(error)
       if (error.kind === "held_back") return Effect.void
       if (error.kind === "timeout") request.timeouts += 1
-      const reported = report(candidate.key, error, recorder)
+      const reported = Effect.andThen(
+        router.noteFailure(candidate.key, recorder.requestId, error),
+        report(candidate.key, error, recorder),
+      )
       const { code, kind, param } = error
       const task = recorder.request?.task
       return kind === "unsupported" && param && task !== undefined

@@ -1,9 +1,10 @@
 import { Cause, Context, Deferred, Effect, Exit, Layer, Result } from "effect"
 import type { Principal } from "../auth/Principal.ts"
-import { Budgets } from "../budgets/Budgets.ts"
+import { Budgets, type RequestBudgets } from "../budgets/Budgets.ts"
 import { Settings } from "../config/Settings.ts"
+import { type Attribution, UNATTRIBUTED } from "../domain/Attribution.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
-import { inputTokensOf } from "../domain/Task.ts"
+import { inputTokensOf, modeOf } from "../domain/Task.ts"
 import { Ledger } from "../ledger/Ledger.ts"
 import { RateLimits } from "../limits/RateLimits.ts"
 import { peersOf } from "../observability/peers.ts"
@@ -64,13 +65,18 @@ export class Inference extends Context.Service<
       principal: Principal,
       wanted: Pick<InferenceRequest, "requestedModel" | "task" | "headers">,
     ) => Effect.Effect<number | undefined, GatewayError>
+    /** Plans a request now, and asks nobody. */
+    readonly dryRun: (
+      principal: Principal,
+      wanted: Pick<InferenceRequest, "requestedModel" | "task">,
+    ) => Effect.Effect<Plan, GatewayError>
     /** Records a request that ended before `answer` or `stream`; once recorded, it does nothing. */
     readonly recordEnd: (recorder: RequestRecorder, error: GatewayError) => Effect.Effect<void>
     /** Lists the names that a key may ask for. */
     readonly models: (principal: Principal) => ReadonlyArray<ListedModel>
     /** Forgets all trouble and all statistics of a provider. Returns its models; undefined: no provider has this name. */
     readonly resetProvider: (name: string) => ReadonlyArray<string> | undefined
-    /** Lists every model that may be asked, for operators. */
+    /** Lists every model that may be asked, and the providers that are off, for operators. */
     readonly routedModels: ReturnType<typeof listRoutedModels>
     /** Ends every stream with an error in it, which a cut connection would not have. */
     readonly endStreams: Effect.Effect<unknown>
@@ -128,6 +134,26 @@ const make = Effect.gen(function* () {
     })
   }
 
+  /** Returns the budgets that a request is charged to; undefined: none. */
+  const budgetsOf = (
+    principal: Principal,
+    attribution: Attribution,
+  ): Effect.Effect<RequestBudgets | undefined, GatewayError> => {
+    const known = budgets.of(principal.budgets, attribution)
+    return known === "unread"
+      ? Effect.andThen(
+          Effect.mapError(budgets.read, () => fromBudgetsUnavailable),
+          Effect.suspend(() => budgetsOf(principal, attribution)),
+        )
+      : Effect.succeed(known)
+  }
+
+  const boundedBy = (concerned: RequestBudgets | undefined) =>
+    concerned && {
+      outputTokens: gateway.limits.defaultMaxOutputTokens,
+      used: () => concerned.used(),
+    }
+
   /** Plans and attempts. No answer: a dry run. */
   const infer = Effect.fnUntraced(function* (
     recorder: RequestRecorder,
@@ -140,12 +166,7 @@ const make = Effect.gen(function* () {
     const deadline = deadlineOf(configuredMs, request.deadlineMs)
     const remainingMs = recorder.startedAt + deadline.ms - planningAt
     const { keyId, models: allowed } = principal
-    let known = budgets.of(principal.budgets, request.attribution)
-    while (known === "unread") {
-      yield* Effect.mapError(budgets.read, () => fromBudgetsUnavailable)
-      known = budgets.of(principal.budgets, request.attribution)
-    }
-    const concerned = known
+    const concerned = yield* budgetsOf(principal, request.attribution)
     recorder.budgets = concerned
     const planned = router.plan({
       requestedModel,
@@ -156,10 +177,7 @@ const make = Effect.gen(function* () {
       session: request.session,
       allowed,
       remainingMs,
-      bounded: concerned && {
-        outputTokens: gateway.limits.defaultMaxOutputTokens,
-        used: () => concerned.used(),
-      },
+      bounded: boundedBy(concerned),
     })
     const plan = yield* Effect.mapError(planned, fromRouting)
     recorder.planned(plan, planningAt)
@@ -176,6 +194,17 @@ const make = Effect.gen(function* () {
     const call = callWhole(deadline)
     const { answer, candidate, cost } = yield* attempts.run(plan, call, recorder, recordIntent)
     return { candidate, summary: answer, completion: answer, cost } satisfies Answer
+  })
+
+  const dryRun = Effect.fnUntraced(function* (
+    principal: Principal,
+    wanted: Pick<InferenceRequest, "requestedModel" | "task">,
+  ) {
+    const concerned = yield* budgetsOf(principal, UNATTRIBUTED)
+    const { keyId, models: allowed } = principal
+    const remainingMs = modeOf(wanted.task) === "stream" ? timeouts.streamMs : timeouts.deadlineMs
+    const planned = router.plan({ ...wanted, keyId, allowed, remainingMs, bounded: boundedBy(concerned) })
+    return yield* Effect.mapError(planned, fromRouting)
   })
 
   const countTokens = Effect.fnUntraced(function* (
@@ -258,10 +287,11 @@ const make = Effect.gen(function* () {
       ),
     stream,
     countTokens,
+    dryRun,
     recordEnd: record,
     models: (principal) => router.models(principal.models),
     resetProvider: router.reset,
-    routedModels: listRoutedModels(gateway.providers, router),
+    routedModels: listRoutedModels(gateway, router),
     endStreams: Deferred.fail(stopped, aborted),
   })
 })

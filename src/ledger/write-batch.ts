@@ -7,8 +7,10 @@ import { createDaysOf } from "./tables/partitions.ts"
 import {
   ATTRIBUTED_CELL,
   addedSums,
+  FIRST_TOKEN_HOURS,
   HAS_LATENCIES,
   isWasted,
+  joinedHistograms,
   KNOWN_SUMS,
   MEMBER,
   membersOf,
@@ -43,6 +45,13 @@ const ANSWERED_SUMS = `
   count(*) FILTER (WHERE latency_bucket IS NOT NULL AND cost_nano_usd IS NULL) AS unpriced_requests,
   sum(latency_ms) FILTER (WHERE latency_bucket IS NOT NULL) AS latency_ms`
 
+/** SQL for the bucket of a first token: that of `latencyBucket`, with room for what logarithms of powers of two are off. */
+const FIRST_TOKEN_BUCKET =
+  "CASE WHEN first_token_ms <= 1 THEN 0 ELSE ceil(20 * ln(first_token_ms) / ln(2) - 1e-9) END::smallint"
+
+/** SQL for the histogram of a group of buckets. */
+const HISTOGRAM = "string_agg(int2send(bucket) || int4send(counted), '' ORDER BY bucket)"
+
 /**
  * Inserts a batch. Requests that are already there are left alone, and attempts, rollups and histogram are fed only
  * from the rows that were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One
@@ -63,9 +72,13 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
   const wasted = sql.literal(WASTED.sums)
   const cell = sql.literal(ATTRIBUTED_CELL)
   const member = sql.literal(MEMBER)
+  const histogram = sql.literal(HISTOGRAM)
+  const joined = (column: string) => sql.literal(joinedHistograms("rollup", column))
   return sql`
     WITH input AS MATERIALIZED (
-      SELECT DISTINCT ON (id) *, date_trunc('hour', to_timestamp(started_at_ms / 1000), 'UTC') AS hour
+      SELECT
+        DISTINCT ON (id) *, date_trunc('hour', to_timestamp(started_at_ms / 1000), 'UTC') AS hour,
+        date_trunc('minute', to_timestamp(started_at_ms / 1000)) AS minute
       FROM jsonb_to_recordset(${batch}::jsonb) AS record (
         ${definitions(REQUEST_COLUMNS)}
       )
@@ -128,7 +141,7 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       GROUP BY hour, key_id, answered_by, answering_model, stream
     ), tried AS (
       SELECT
-        hour, key_id, tried.provider, tried.model, stream, endpoint, team, end_user, tags, tried.input_tokens,
+        hour, minute, key_id, tried.provider, tried.model, stream, endpoint, team, end_user, tags, tried.input_tokens,
         tried.cost_nano_usd
       FROM inserted_attempts AS tried JOIN counted ON counted.id = tried.request_id
       WHERE ${sql.literal(WASTED.hasAny)}
@@ -152,6 +165,48 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
       ORDER BY hour, key_id, answered_by, answering_model, stream, latency_bucket
       ON CONFLICT (hour, key_id, provider, model, stream, bucket) DO UPDATE SET
         requests = rollup.requests + excluded.requests
+    ), first_tokens AS (
+      SELECT hour, minute, answered_by AS provider, answering_model AS model, ${sql.literal(FIRST_TOKEN_BUCKET)} AS bucket
+      FROM counted
+      WHERE latency_bucket IS NOT NULL AND stream AND first_token_ms IS NOT NULL
+    ), updated_first_tokens AS (
+      INSERT INTO first_token_usage AS rollup (hours, start, provider, model, first_tokens)
+      SELECT hours, start, provider, model, ${histogram}
+      FROM (
+        SELECT hours, start, provider, model, bucket, count(*)::int AS counted
+        FROM unnest(${FIRST_TOKEN_HOURS}::int[]) AS hours CROSS JOIN first_tokens
+          CROSS JOIN date_bin(make_interval(hours => hours), hour, timestamptz '1970-01-01Z') AS start
+        GROUP BY hours, start, provider, model, bucket
+      ) AS buckets
+      GROUP BY hours, start, provider, model
+      ORDER BY hours, start, provider, model
+      ON CONFLICT (hours, start, provider, model) DO UPDATE SET ${joined("first_tokens")}
+    ), answered_minutes AS (
+      SELECT minute, stream, ${sums} FROM counted GROUP BY minute, stream
+    ), wasted_minutes AS (
+      SELECT minute, stream, ${wasted} FROM tried GROUP BY minute, stream
+    ), minute_latencies AS (
+      SELECT minute, stream, ${histogram} AS latencies
+      FROM (
+        SELECT minute, stream, latency_bucket AS bucket, count(*)::int AS counted
+        FROM counted
+        WHERE latency_bucket IS NOT NULL
+        GROUP BY minute, stream, latency_bucket
+      ) AS buckets
+      GROUP BY minute, stream
+    ), minute_first_tokens AS (
+      SELECT minute, true AS stream, ${histogram} AS first_tokens
+      FROM (
+        SELECT minute, bucket, count(*)::int AS counted FROM first_tokens GROUP BY minute, bucket
+      ) AS buckets
+      GROUP BY minute
+    ), updated_minutes AS (
+      INSERT INTO minute_usage AS rollup (minute, stream, ${columns}, latencies, first_tokens)
+      SELECT minute, stream, ${known}, coalesce(latencies, ''), coalesce(first_tokens, '')
+      FROM answered_minutes LEFT JOIN wasted_minutes USING (minute, stream)
+        LEFT JOIN minute_latencies USING (minute, stream) LEFT JOIN minute_first_tokens USING (minute, stream)
+      ORDER BY minute, stream
+      ON CONFLICT (minute, stream) DO UPDATE SET ${added}, ${joined("latencies")}, ${joined("first_tokens")}
     ), belonging AS MATERIALIZED (
       SELECT
         hour, ${member}, stream, latency_bucket, asked, input_tokens, output_tokens, cached_tokens, reasoning_tokens,

@@ -128,7 +128,7 @@ export const writeCosts = (
   attemptChanges: ReadonlyArray<AttemptChange>,
 ): Effect.Effect<ReadonlySet<string>, SqlError.SqlError> => {
   const cell = sql.literal("hour, key_id, provider, model, stream")
-  const belongs = sql.literal("hour, key_id, provider, model, stream, endpoint, team, end_user, tags")
+  const belongs = sql.literal("hour, minute, key_id, provider, model, stream, endpoint, team, end_user, tags")
   const memberCell = sql.literal(ATTRIBUTED_CELL)
   const member = sql.literal(MEMBER)
   const sums = sql.literal(ROLLUP_SUMS.join(", "))
@@ -150,7 +150,8 @@ export const writeCosts = (
         FROM change
         WHERE request.id = change.id AND request.cost_nano_usd IS NOT DISTINCT FROM change.old_cost
         RETURNING
-          request.id, date_trunc('hour', request.started_at, 'UTC') AS hour, request.key_id,
+          request.id, date_trunc('hour', request.started_at, 'UTC') AS hour,
+          date_trunc('minute', request.started_at) AS minute, request.key_id,
           coalesce(request.provider, '') AS provider, coalesce(request.model, '') AS model, request.stream,
           request.endpoint, request.team, request.end_user, request.tags, coalesce(change.cost, 0) - coalesce(change.old_cost, 0) AS difference,
           CASE
@@ -166,7 +167,8 @@ export const writeCosts = (
         WHERE attempt.request_id = change.request_id AND attempt.ordinal = change.ordinal
           AND attempt.cost_nano_usd IS NOT DISTINCT FROM change.old_cost
         RETURNING
-          date_trunc('hour', request.started_at, 'UTC') AS hour, request.key_id, attempt.provider, attempt.model,
+          date_trunc('hour', request.started_at, 'UTC') AS hour, date_trunc('minute', request.started_at) AS minute,
+          request.key_id, attempt.provider, attempt.model,
           request.stream, request.endpoint, request.team, request.end_user, request.tags,
           CASE
             WHEN ${sql.literal(isWasted("attempt", "request"))}
@@ -187,6 +189,14 @@ export const writeCosts = (
         INSERT INTO usage_recent AS rollup (${cell}, ${sums})
         SELECT ${cell}, ${summed} FROM differences GROUP BY ${cell} HAVING ${differs} ORDER BY ${cell}
         ON CONFLICT (${cell}) DO UPDATE SET ${added}
+      ), updated_minutes AS (
+        INSERT INTO minute_usage AS rollup (minute, stream, ${sums}, latencies, first_tokens)
+        SELECT minute, stream, ${summed}, '', '' FROM differences
+        WHERE minute >= now() - interval '1 day'
+        GROUP BY minute, stream
+        HAVING ${differs}
+        ORDER BY minute, stream
+        ON CONFLICT (minute, stream) DO UPDATE SET ${added}
       ), updated_members AS (
         INSERT INTO attributed_recent AS rollup (${memberCell}, ${sums})
         SELECT hour, ${member}, stream, ${summed}

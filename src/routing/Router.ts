@@ -1,6 +1,7 @@
 import { Clock, Context, Effect, Layer, Random, Result } from "effect"
 import { Settings } from "../config/Settings.ts"
 import { estimateLongestInputTokens } from "../domain/Embedding.ts"
+import type { ProviderError } from "../domain/ProviderError.ts"
 import { restrictedField } from "../domain/restricted-fields.ts"
 import { fieldsOf, inputTokensOf, modeOf, outputLimitOf, type Task } from "../domain/Task.ts"
 import {
@@ -33,8 +34,9 @@ import {
 } from "./plan.ts"
 import { planHedge } from "./plan-hedge.ts"
 import { prepareCalls } from "./prepare-calls.ts"
+import type { RecentFailure } from "./RecentFailures.ts"
 import { type Contest, RoutingMemory } from "./RoutingMemory.ts"
-import { type Observation, Statistics } from "./Statistics.ts"
+import { type Features, type Observation, Statistics } from "./Statistics.ts"
 import { arrange, isByPrediction, weightsAt } from "./strategy.ts"
 import { type ListedModel, listModels, routesByName, type Target } from "./targets.ts"
 
@@ -55,6 +57,25 @@ interface PlanInput extends AskedRequest {
     | undefined
 }
 
+/** Of a request that stands for many. */
+export const TYPICAL_INPUT_TOKENS = 1_000
+
+/** How a candidate does, as operators are shown it. */
+interface Outlook {
+  /** 0 to 1 */
+  readonly availability: number
+  /** Milliseconds that a typical request is predicted to take, whole and until the first token of a stream. */
+  readonly wholeMs: number
+  readonly firstTokenMs: number
+  /** It has been seen to give, at most those that still count. */
+  readonly answers: number
+  /** Calls under way, and those above which others are preferred. */
+  readonly inFlight: number
+  readonly limit: number
+  /** The latest first. */
+  readonly failures: ReadonlyArray<Omit<RecentFailure, "atMs"> & { readonly agoMs: number }>
+}
+
 /**
  * Puts the candidates for one request in order: availability tier, then score, then three deliberate deviations.
  * Hysteresis keeps the leader of a route until another is better by a margin, so that two close candidates do not
@@ -73,10 +94,14 @@ export class Router extends Context.Service<
       task: Task,
       refused: { readonly param: string; readonly code?: string | undefined },
     ) => Effect.Effect<void>
+    /** Takes note of an attempt that failed, for people. */
+    readonly noteFailure: (key: string, requestId: string, error: ProviderError) => Effect.Effect<void>
     /** Returns what keeps traffic away from a candidate. */
     readonly troubleOf: (key: string) => Effect.Effect<Trouble>
     /** Returns how each key of a provider's pool is for a model; undefined where it has none. */
     readonly keysOf: (provider: string, model: string) => Effect.Effect<ReadonlyArray<KeyState> | undefined>
+    /** Returns what is expected of a candidate, and how it did of late. */
+    readonly outlookOf: (key: string) => Effect.Effect<Outlook>
     /** Returns what a candidate is remembered not to take. */
     readonly refusalsOf: (key: string) => Effect.Effect<ReadonlyArray<RefusedParameter>>
     /** Forgets all trouble of a provider and its keys, and all statistics. Returns its models; undefined: no provider has this name. */
@@ -118,7 +143,7 @@ const make = Effect.fnUntraced(function* () {
       yield* observe(upstreamKeyResting(name, key), () => [...models.keys()].filter(rests).length)
     }
   }
-  const { conversations, errors, incumbents, refusals } = yield* RoutingMemory
+  const { conversations, errors, failures, incumbents, refusals } = yield* RoutingMemory
   const { byScore, forgetErrors } = makeOrderByScore({ breakers, clock, conversations, errors, statistics })
   const isTripped = (key: string, nowMs: number): boolean => breakers.healthOf(key).trippedForMs(nowMs) > 0
 
@@ -263,6 +288,23 @@ const make = Effect.fnUntraced(function* () {
       }),
     observeRefusal: (key, task, refused) =>
       Effect.map(monotonicMs, (nowMs) => refusals.remember(key, task, refused, nowMs)),
+    noteFailure: (key, requestId, { kind, status = null }) =>
+      Effect.map(monotonicMs, (atMs) => failures.note(key, { requestId, kind, status, atMs })),
+    outlookOf: (key) =>
+      Effect.map(monotonicMs, (nowMs) => {
+        const { inFlight, limit } = breakers.healthOf(key)
+        const whole = statistics.predict(key, "whole", nowMs, { ...TYPICAL, inFlight })
+        const stream = statistics.predict(key, "stream", nowMs, { ...TYPICAL, inFlight })
+        return {
+          availability: whole.availability,
+          wholeMs: whole.ms,
+          firstTokenMs: stream.ms,
+          answers: whole.answers + stream.answers,
+          inFlight,
+          limit,
+          failures: failures.of(key).map(({ atMs, ...failure }) => ({ ...failure, agoMs: nowMs - atMs })),
+        }
+      }),
     troubleOf: (key) => Effect.map(monotonicMs, (nowMs) => breakers.healthOf(key).troubleAt(nowMs)),
     keysOf: (name, model) =>
       Effect.map(monotonicMs, (nowMs) => providers.get(name)?.keys?.statesOf(model, nowMs)),
@@ -277,11 +319,23 @@ const make = Effect.fnUntraced(function* () {
         statistics.forget(`${name}/${model}`)
         forgetErrors(`${name}/${model}`)
         refusals.forget(`${name}/${model}`)
+        failures.forget(`${name}/${model}`)
       }
       return [...models.keys()]
     },
     models: (allowed) => listModels(routes, allowed),
   })
 })
+
+/** A request of which little is known: a page of text that somebody asks something about. */
+const TYPICAL: Features = {
+  application: undefined,
+  conversation: undefined,
+  inputTokens: TYPICAL_INPUT_TOKENS,
+  cachedTokens: 0,
+  outputLimit: undefined,
+  modelLimit: undefined,
+  inFlight: 0,
+}
 
 const contestOf = (task: Task): Contest => (task._tag === "Chat" ? task.mode : "embedding")

@@ -133,7 +133,7 @@ layer(layerPostgres)("plans", (it) => {
       assert.deepStrictEqual(yield* partsOf(sql, all, { keyId: "old" }), [
         { fromMs: start + 45 * DAY_MS, toMs: start + 46 * DAY_MS },
       ])
-      const rows = yield* readRequests(sql, { range: all, after: undefined, limit: 100 }, {})
+      const { rows } = yield* readRequests(sql, { range: all, after: undefined, limit: 100 }, {})
       assert.deepStrictEqual(
         rows.map(({ latency_ms }) => latency_ms),
         Array.from({ length: 70 }, (_, i) => 69 - i),

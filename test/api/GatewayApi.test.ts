@@ -16,6 +16,7 @@ describe("the document", () => {
     assert.deepStrictEqual(operations.map(({ method, path }) => `${method.toUpperCase()} ${path}`).sort(), [
       "DELETE /admin/budgets/{id}",
       "DELETE /admin/teams/{name}",
+      "DELETE /ui/session",
       "DELETE /v1/keys/{id}",
       "GET /admin/audit",
       "GET /admin/budgets",
@@ -26,7 +27,9 @@ describe("the document", () => {
       "GET /admin/teams",
       "GET /admin/teams/{name}",
       "GET /analytics/calibration",
+      "GET /analytics/overview",
       "GET /analytics/requests",
+      "GET /analytics/requests/{id}",
       "GET /analytics/timeseries",
       "GET /analytics/usage",
       "GET /analytics/usage-by-key",
@@ -34,6 +37,7 @@ describe("the document", () => {
       "GET /livez",
       "GET /metrics",
       "GET /readyz",
+      "GET /ui/session",
       "GET /v1/models",
       "GET /v1/models/{model}",
       "PATCH /admin/keys/{id}",
@@ -44,8 +48,10 @@ describe("the document", () => {
       "POST /admin/keys/{id}/revoke",
       "POST /admin/keys/{id}/rotate",
       "POST /admin/providers/{name}/reset",
+      "POST /admin/routes/dry-run",
       "POST /admin/teams",
       "POST /infer",
+      "POST /ui/session",
       "POST /v1/chat/completions",
       "POST /v1/embeddings",
       "POST /v1/keys",
@@ -65,6 +71,8 @@ describe("the document", () => {
       "config",
       "keys",
       "providers",
+      "routes",
+      "session",
       "system",
       "teams",
     ])
@@ -127,11 +135,15 @@ describe("parameters", () => {
     ["/admin/keys", ["limit", "cursor"]],
     ["/admin/teams", ["limit", "cursor"]],
     ["/admin/budgets", ["limit", "cursor", "scope", "subject"]],
+    ["/analytics/overview", attributed.filter((name) => name !== "limit" && name !== "cursor")],
     ["/analytics/usage-by-key", shared],
     ["/analytics/usage-by-provider", shared],
     ["/analytics/usage", [...attributed, "group_by"]],
     ["/analytics/timeseries", [...attributed, "bucket"]],
-    ["/analytics/requests", [...attributed, "status_class", "error_code"]],
+    [
+      "/analytics/requests",
+      [...attributed, "status_class", "status", "min_latency_ms", "min_cost_usd", "error_code"],
+    ],
   ])("of %s have types", (path, names) => {
     const { parameters } = operation("get", path)
     assert.deepStrictEqual(
@@ -145,6 +157,9 @@ describe("parameters", () => {
       to: { type: "string", format: "date-time" },
       bucket: { type: "string", enum: ["hour", "day"], default: "hour" },
       status_class: { type: "integer", enum: [2, 4, 5] },
+      status: { type: "integer", minimum: 100, maximum: 599 },
+      min_latency_ms: { type: "integer", minimum: 0 },
+      min_cost_usd: { type: "number", minimum: 0 },
       scope: { type: "string", enum: ["key", "team", "user", "tag", "gateway"] },
     }
     for (const { name, required, schema, in: place } of parameters) {

@@ -96,7 +96,8 @@ describe("answers", () => {
     ],
   ])("of %s are pages of such rows", (path, fields) => {
     const page = answerOf(operation("get", path))
-    assert.deepStrictEqual(fieldsOf(page), ["data", "from", "next_cursor", "to"])
+    const how = path === "/analytics/requests" ? ["scanned_to"] : []
+    assert.deepStrictEqual(fieldsOf(page), ["data", "from", "next_cursor", ...how, "to"])
     assert.deepStrictEqual(fieldsOf(page.properties?.data?.items), [...fields].sort())
   })
 
@@ -110,8 +111,9 @@ describe("answers", () => {
       "previous_secret_until",
       "parent_id",
     ].sort()
+    const listed = [...shown, "last_used_at"].sort()
+    assert.deepStrictEqual(fieldsOf(answerOf(operation("get", "/admin/keys/{id}"))), listed)
     for (const [method, path] of [
-      ["get", "/admin/keys/{id}"],
       ["patch", "/admin/keys/{id}"],
       ["post", "/admin/keys/{id}/revoke"],
     ] as const) {
@@ -121,7 +123,7 @@ describe("answers", () => {
       assert.deepStrictEqual(fieldsOf(answerOf(operation("post", path))), [...shown, "key"].sort())
     }
     const list = answerOf(operation("get", "/admin/keys"))
-    assert.deepStrictEqual(fieldsOf(list.properties?.data?.items), shown)
+    assert.deepStrictEqual(fieldsOf(list.properties?.data?.items), listed)
   })
 
   it("that may be streamed are described as server-sent events too, with the schema of an event", () => {

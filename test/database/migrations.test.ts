@@ -263,7 +263,7 @@ describe.each(Object.entries(kinds))("migrations on %s", (_, database) => {
         stream: false,
       })
       assert.sameMembers(
-        listed.map(({ request_id }) => request_id),
+        listed.rows.map(({ request_id }) => request_id),
         [...old, ...later].map(({ id }): string => id),
       )
       // Each with its attempts.

@@ -10,10 +10,14 @@ import {
   AnalyticsUnavailable,
   NoRollup,
   type Page,
+  type RequestInFull,
   type RequestRow,
 } from "../../src/analytics/Analytics.ts"
 import * as Api from "../../src/api/AnalyticsApi.ts"
-import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { RequestRow as LoggedRow } from "../../src/api/logged-request.ts"
+import { AdminSessions } from "../../src/auth/AdminSessions.ts"
+import { AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { SignedClaimsInvalid } from "../../src/auth/signed-claims.ts"
 import { Settings } from "../../src/config/Settings.ts"
 import { AnalyticsHandlers } from "../../src/http/AnalyticsApi.ts"
 import { adminMiddleware } from "../../src/http/admin-middleware.ts"
@@ -48,6 +52,18 @@ const row: RequestRow = {
   error_code: null,
 }
 
+const inFull: RequestInFull = {
+  request: row,
+  requested_model: "auto",
+  tokens: { input: 120, cached: 0, cache_write: 0, output: 55, reasoning: 0, details: {} },
+  raw_usage: { prompt_tokens: 120 },
+  attempts: [],
+  decision: { route: "auto" },
+  prediction: null,
+  usage: { inputTokens: 120, outputTokens: 55, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+  reportedNanoUsd: null,
+}
+
 const asked: Array<Record<string, unknown>> = []
 let failure: AnalyticsError | undefined
 
@@ -65,20 +81,28 @@ const answer =
 const services = Layer.mergeAll(
   Settings.layerTest({}),
   Layer.succeed(Analytics, {
+    overview: (query) =>
+      Effect.suspend(() => {
+        asked.push(JSON.parse(JSON.stringify(query)))
+        return Effect.fail(failure ?? new NoRollup({ parts: ["key_id", "tag"] }))
+      }),
     usage: answer<never>(),
     usageByKey: answer<never>(),
     usageByProvider: answer<never>(),
     timeseries: answer<never>(),
     calibration: answer<never>(),
-    requests: answer(row),
+    lastUsed: () => Effect.succeed(new Map()),
+    request: (id) => Effect.succeed(id === row.request_id ? inFull : undefined),
+    requests: (query) => Effect.map(answer(row)(query), (page) => ({ ...page, scanned_to: null })),
   }),
   Layer.succeed(AdminTokens, {
     issue: () => Effect.die("no test issues a token"),
     verify: (token) =>
       token === "operator"
-        ? Effect.succeed({ name: "Ada", role: "admin" as const })
-        : Effect.fail(new AdminTokenInvalid()),
+        ? Effect.succeed({ name: "Ada", role: "admin" as const, until: 4_102_444_800 })
+        : Effect.fail(new SignedClaimsInvalid()),
   }),
+  AdminSessions.layer.pipe(Layer.provide(Settings.layerTest())),
 )
 
 const lines: Array<string> = []
@@ -228,7 +252,9 @@ layer(server)("analytics over HTTP", (it) => {
         const known = ["from", "to", "key_id", "provider", "model", "stream", "limit", "cursor"]
         if (listing === "timeseries" || listing === "requests") known.push("team", "user", "tag", "endpoint")
         if (listing === "timeseries") known.push("bucket")
-        if (listing === "requests") known.push("status_class", "error_code")
+        if (listing === "requests") {
+          known.push("status_class", "status", "min_latency_ms", "min_cost_usd", "error_code")
+        }
         assert.strictEqual(body.detail, `keyid: Unknown parameter; known are ${known.join(", ")}.`)
         assert.isEmpty(asked)
       }),
@@ -250,6 +276,42 @@ layer(server)("analytics over HTTP", (it) => {
         assert.deepInclude(asked[0], { endpoint: "/infer", team: "t", user: "u", tag: "a" })
       }
       assert.deepInclude((yield* get("usage-by-key?endpoint=/infer")).body, { param: "endpoint" })
+    }),
+  )
+
+  it.effect(
+    "shows a request in full, and without what makes up its cost when nobody knows its price any more",
+    () =>
+      Effect.gen(function* () {
+        const { status, body } = yield* get(`requests/${row.request_id}`)
+        assert.strictEqual(status, 200)
+        const { reportedNanoUsd: _reported, usage: _usage, ...shown } = inFull
+        assert.deepStrictEqual(body, { ...shown, cost: { lines: null, price: null, reported_usd: null } })
+      }),
+  )
+
+  it.effect("says of a request that is not there what that may mean, and of no id as well", () =>
+    Effect.gen(function* () {
+      for (const id of ["0190b1f0-0000-7000-8000-000000000001", "7", "%00", `${row.request_id}x`]) {
+        const { status, body } = yield* get(`requests/${id}`)
+        assert.strictEqual(status, 404)
+        assert.strictEqual(body.code, "request_not_found")
+      }
+    }),
+  )
+
+  it.effect("takes filters and no page for the overview", () =>
+    Effect.gen(function* () {
+      const { status, body } = yield* get("overview?from=2026-11-23&to=2026-11-24&key_id=a&tag=b&stream=true")
+      assert.strictEqual(status, 400)
+      assert.deepInclude(body, { code: "invalid_request", param: "tag" })
+      assert.deepStrictEqual(asked, [
+        {
+          ...{ fromMs: Date.UTC(2026, 10, 23), toMs: Date.UTC(2026, 10, 24) },
+          ...{ keyId: "a", tag: "b", stream: true },
+        },
+      ])
+      assert.deepInclude((yield* get("overview?limit=5")).body, { param: "limit" })
     }),
   )
 
@@ -292,11 +354,21 @@ layer(server)("analytics over HTTP", (it) => {
       const { status } = yield* get("requests?status_class=4&error_code=rate_limited")
       assert.strictEqual(status, 200)
       assert.deepInclude(asked[0], { statusClass: 4, errorCode: "rate_limited" })
+      yield* get("requests?status=503&min_latency_ms=30000&min_cost_usd=0.25")
+      assert.deepInclude(asked[0], { status: 503, minLatencyMs: 30_000, minCostNanoUsd: 250_000_000 })
       for (const [query, detail] of [
         ["status_class=1", "status_class: Expected one of 2, 4, 5."],
         ["status_class=3", "status_class: Expected one of 2, 4, 5."],
         ["status_class=6", "status_class: Expected one of 2, 4, 5."],
         ["status_class=4xx", "status_class: Expected one of 2, 4, 5."],
+        ["status=99", "status: Expected a whole number from 100 to 599."],
+        ["status=4xx", "status: Expected a whole number from 100 to 599."],
+        ["min_latency_ms=-1", "min_latency_ms: Expected a whole number from 0 to 2147483647."],
+        [
+          "min_cost_usd=0.0000000001",
+          "min_cost_usd: Expected a number from 0 to 1000000 with at most nine decimals.",
+        ],
+        ["min_cost_usd=1e3", "min_cost_usd: Expected a number from 0 to 1000000 with at most nine decimals."],
         ["error_code=rate_limitd", "error_code: Expected a code of docs/errors.md."],
       ]) {
         const { status, body } = yield* get(`requests?${query}`)
@@ -327,7 +399,7 @@ layer(server)("analytics over HTTP", (it) => {
   it.effect("shows requests as the specification says, and no field beside it", () =>
     Effect.gen(function* () {
       const { body } = yield* get("requests")
-      const decode = Schema.decodeUnknownEffect(Schema.Array(Api.RequestRow), { onExcessProperty: "error" })
+      const decode = Schema.decodeUnknownEffect(Schema.Array(LoggedRow), { onExcessProperty: "error" })
       assert.deepStrictEqual(yield* decode(body.data), [row])
     }),
   )

@@ -34,6 +34,7 @@ const world = (claims: Layer.Layer<ClaimStore>) => {
   const ledger = makeLedger()
   const authenticator = Layer.succeed(Authenticator, {
     authenticate: () => Effect.succeed(principalOf("AAAAAAAAAAAA")),
+    ownerOf: () => Effect.undefined,
   })
   return { ledger, layer: Layer.mergeAll(upstream.layer, ledger.layer, authenticator, claims, settings) }
 }

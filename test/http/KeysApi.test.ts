@@ -4,9 +4,12 @@ import { DateTime, Effect, Layer, Redacted, Schema } from "effect"
 import { HttpClient, HttpClientRequest, HttpRouter } from "effect/http"
 import { HttpApi, HttpApiBuilder } from "effect/http-api"
 import { TestClock } from "effect/testing"
+import { Analytics } from "../../src/analytics/Analytics.ts"
 import * as Api from "../../src/api/KeysApi.ts"
-import { AdminTokenInvalid, AdminTokens } from "../../src/auth/AdminTokens.ts"
+import { AdminSessions } from "../../src/auth/AdminSessions.ts"
+import { AdminTokens } from "../../src/auth/AdminTokens.ts"
 import { type ApiKey, ApiKeyNotFound, ApiKeyRevoked, ApiKeys, ApiKeysBusy } from "../../src/auth/ApiKeys.ts"
+import { SignedClaimsInvalid } from "../../src/auth/signed-claims.ts"
 import { TeamNotFound } from "../../src/auth/team-not-found.ts"
 import type { BudgetState } from "../../src/budgets/budget-rows.ts"
 import { Settings } from "../../src/config/Settings.ts"
@@ -108,13 +111,17 @@ const services = Layer.mergeAll(
       id === key.id ? noting({ rotate: options }, issued) : Effect.fail(new ApiKeyRevoked({ id })),
     revoke: () => Effect.succeed({ ...key, revokedAt: key.createdAt }),
   }),
+  Layer.mock(Analytics, {
+    lastUsed: (ids) => Effect.succeed(new Map(ids.map((id) => [id, new Date("2026-11-23T08:00:00.250Z")]))),
+  }),
   Layer.succeed(AdminTokens, {
     issue: () => Effect.die("no test issues a token"),
     verify: (token) =>
       token === "operator"
-        ? Effect.succeed({ name: "Ada", role: "admin" as const })
-        : Effect.fail(new AdminTokenInvalid()),
+        ? Effect.succeed({ name: "Ada", role: "admin" as const, until: 4_102_444_800 })
+        : Effect.fail(new SignedClaimsInvalid()),
   }),
+  AdminSessions.layer.pipe(Layer.provide(Settings.layerTest())),
 )
 
 const server = HttpRouter.serve(
@@ -148,7 +155,8 @@ layer(server)("key routes", (it) => {
   describe("an answer", () => {
     it.effect("shows a key, and its secret only when it is issued", () =>
       Effect.gen(function* () {
-        assert.deepStrictEqual((yield* get("/admin/keys/AdaAdaAdaAda")).body, json)
+        const listed = { ...json, last_used_at: "2026-11-23T08:00:00.250Z" }
+        assert.deepStrictEqual((yield* get("/admin/keys/AdaAdaAdaAda")).body, listed)
         const withSecret = { ...json, key: "gwk_AdaAdaAdaAda_secret" }
         assert.deepStrictEqual((yield* post("/admin/keys", { name: "billing" })).body, withSecret)
         assert.deepStrictEqual((yield* post("/admin/keys/AdaAdaAdaAda/rotate", {})).body, withSecret)
@@ -159,7 +167,7 @@ layer(server)("key routes", (it) => {
             revoked_at: json.created_at,
           },
         )
-        assert.deepStrictEqual((yield* get("/admin/keys")).body, { data: [json], next_cursor: json.id })
+        assert.deepStrictEqual((yield* get("/admin/keys")).body, { data: [listed], next_cursor: json.id })
       }),
     )
 

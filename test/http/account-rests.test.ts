@@ -57,12 +57,24 @@ beforeEach(async () => {
 const ask = async (model: string, expected = 200) =>
   assert.strictEqual((await gateway.infer(key, { prompt: "Hi", model })).status, expected)
 
-const healthOf = async () => {
+interface Listed {
+  readonly model: string
+  readonly health: { readonly state: string; readonly until: string | null; readonly why: string | null }
+  readonly outlook: Readonly<Record<string, number>>
+  readonly failures: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
+
+const list = async () => {
   const response = await gateway.admin("/admin/models")
   assert.strictEqual(response.status, 200)
-  const { data } = (await response.json()) as {
-    data: Array<{ model: string; health: { state: string; until: string | null; why: string | null } }>
+  return (await response.json()) as {
+    data: ReadonlyArray<Listed>
+    off: ReadonlyArray<{ provider: string; why: string }>
   }
+}
+
+const healthOf = async () => {
+  const { data } = await list()
   return Object.fromEntries(data.map(({ health, model }) => [model, health]))
 }
 
@@ -107,6 +119,44 @@ for (const [name, refuses, kind] of [
     })
   })
 }
+
+describe("the list of models", () => {
+  it("shows the latest failures of a model, which request met them, and what is expected of it now", async () => {
+    const listed = async () => (await list()).data.find(({ model }) => model === "small")
+    const { availability: before = 0, ...others } = (await listed())?.outlook ?? {}
+    assert.deepInclude(others, { in_flight: 0, input_tokens: 1_000 })
+    assert.isAbove(others.predicted_ms ?? 0, 0)
+    assert.deepStrictEqual((await listed())?.failures, [])
+    troubled.respond(status(500, error("server_error")))
+    const asked: Array<string | null> = []
+    for (let i = 0; i < 7; i++) {
+      const response = await gateway.infer(key, { prompt: "Hi", model: "small" })
+      asked.unshift(response.headers.get("x-request-id"))
+    }
+    // What is the client's own fault says nothing of the model.
+    troubled.respond(status(400, error("invalid_value")))
+    await gateway.infer(key, { prompt: "Hi", model: "small" })
+    const { failures = [], outlook } = (await listed()) ?? {}
+    assert.isNotEmpty(failures)
+    for (const { at, kind, request_id, status } of failures) {
+      assert.include(asked, request_id)
+      assert.strictEqual(kind, "server_error")
+      assert.strictEqual(status, 500)
+      assert.isAtMost(Math.abs(Date.parse(String(at)) - Date.now()), 60_000)
+    }
+    assert.isBelow(outlook?.availability ?? 1, before)
+    await reset()
+    assert.deepStrictEqual((await listed())?.failures, [])
+  })
+
+  it("says which providers are off, and why", async () => {
+    const { off } = await list()
+    assert.deepInclude(
+      off.find(({ provider }) => provider === "gemini"),
+      { why: "GEMINI_API_KEY is not set" },
+    )
+  })
+})
 
 describe("a model that the account may not use", () => {
   it("rests alone", async () => {

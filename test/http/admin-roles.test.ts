@@ -1,9 +1,9 @@
 import { PgClient } from "@effect/sql-pg"
 import { assert } from "@effect/vitest"
-import { Effect, type Redacted } from "effect"
+import { Context, Effect, type Redacted } from "effect"
 import { SqlClient } from "effect/sql"
 import { afterAll, beforeAll, describe, it } from "vitest"
-import { AdminAuth } from "../../src/api/AdminAuth.ts"
+import { AdminAuth, ReadsOnly } from "../../src/api/AdminAuth.ts"
 import { AdminApi } from "../../src/api/GatewayApi.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { ADMIN_JWT_SECRET, GatewayClient, issueAdminToken } from "../support/GatewayClient.ts"
@@ -29,9 +29,12 @@ afterAll(() => gateway?.stop())
 const routes = Object.values(AdminApi.groups).flatMap((group) =>
   Object.values(group.endpoints)
     .filter(({ path }) => /^\/(?:admin|analytics)\//.test(path))
-    .map(({ method, middlewares, path }) => ({ method, middlewares, path })),
+    .map(({ annotations, method, middlewares, path }) => ({
+      ...{ method, middlewares, path },
+      readsOnly: method === "GET" || Context.get(annotations, ReadsOnly),
+    })),
 )
-const changes = routes.filter(({ method }) => method !== "GET")
+const changes = routes.filter(({ readsOnly }) => !readsOnly)
 
 interface Example {
   readonly body?: object
@@ -107,6 +110,21 @@ describe("a viewer", () => {
         assert.include([200, 400, 404], status, `${method} ${path}`)
       }
     }
+  })
+
+  it("may ask what routing would do, which asks nobody and leaves nothing behind", async () => {
+    const response = await call(viewer, "POST", "/admin/routes/dry-run", { prompt: "Say hello" })
+    assert.strictEqual(response.status, 200)
+    const { decision, ...rest } = (await response.json()) as {
+      decision: { candidates: ReadonlyArray<object>; attempts: ReadonlyArray<object> }
+    }
+    assert.isNotEmpty(decision.candidates)
+    assert.deepStrictEqual(decision.attempts, [])
+    assert.deepInclude(rest, { dry_run: true })
+    assert.deepStrictEqual(
+      routes.filter(({ method, readsOnly }) => readsOnly && method !== "GET").map(({ path }) => path),
+      ["/admin/routes/dry-run"],
+    )
   })
 
   it("has changed nothing", async () => {

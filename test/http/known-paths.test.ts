@@ -8,7 +8,7 @@ import { RawHttp } from "../support/RawHttp.ts"
 
 /** One spelling of each path: a proxy's rule for a path must hold for whatever reaches its route. */
 
-const { open: all } = pathsOfPorts({ docs: true, metrics: true })
+const { open: all } = pathsOfPorts({ docs: true, metrics: true, ui: true })
 
 /** A path of each route, with a value for its parameter. */
 const routes = allPaths.map(({ template, methods }) => ({

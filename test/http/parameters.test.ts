@@ -273,11 +273,14 @@ describe("a parameter that a candidate refused", () => {
     }
     const listed = await models()
     assert.deepStrictEqual(
-      listed.filter(({ provider }) => provider === "dear" || provider === "gemini"),
+      listed
+        .filter(({ provider }) => provider === "dear" || provider === "gemini")
+        .map(({ outlook: _outlook, ...model }) => model),
       [
         {
           provider: "gemini",
           model: "gemini-2.5-flash",
+          simulated: false,
           kind: "chat",
           context_window: 1_048_576,
           max_output_tokens: 65_536,
@@ -286,15 +289,20 @@ describe("a parameter that a candidate refused", () => {
             cached_input_usd_per_1m: 1,
             output_usd_per_1m: 1,
             price_version: "test@2026-11-01",
+            source: "test",
+            as_of: "2026-11-01",
+            valid_from: null,
           },
           inputs: ["text", "image", "audio", "video", "file"],
           unsupported: ["temperature", "top_k", "seed", "user", "reasoning_effort", "thinking"],
           health: { state: "healthy", until: null, why: null },
+          failures: [],
           refused: [],
         },
         {
           provider: "dear",
           model: "m",
+          simulated: false,
           kind: "chat",
           context_window: null,
           max_output_tokens: null,
@@ -303,10 +311,14 @@ describe("a parameter that a candidate refused", () => {
             cached_input_usd_per_1m: 100,
             output_usd_per_1m: 100,
             price_version: "test@2026-11-01",
+            source: "test",
+            as_of: "2026-11-01",
+            valid_from: null,
           },
           inputs: null,
           unsupported: [],
           health: { state: "healthy", until: null, why: null },
+          failures: [],
           refused: [],
         },
       ],

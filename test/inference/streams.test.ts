@@ -114,6 +114,7 @@ const world = (script: Readonly<Record<string, ReadonlyArray<Fate>>>) => {
     ledger.layer,
     Layer.succeed(Authenticator, {
       authenticate: () => Effect.succeed(principalOf("AAAAAAAAAAAA")),
+      ownerOf: () => Effect.undefined,
     }),
     ClaimStore.layerMemory,
     settings,

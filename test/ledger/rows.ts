@@ -19,7 +19,7 @@ export const emptyTables = Effect.gen(function* () {
   const sql = yield* SqlClient.SqlClient
   yield* sql`
     TRUNCATE requests, attempts, request_kinds, usage_recent, latency_recent, usage, key_usage, model_usage,
-      total_usage, attributed_recent, attributed_latency_recent`
+      total_usage, attributed_recent, attributed_latency_recent, minute_usage, first_token_usage`
   // Of so many partitions, hardly any of which has a row, this is the faster way.
   for (const { name } of ATTRIBUTED_USAGE) yield* sql`DELETE FROM ${sql(name)}`
 })

@@ -66,6 +66,10 @@ describe("the package", () => {
       await eventually(async () => existsSync(credentials) && output.includes("First start"), 60_000)
       const curl = /^ {2}(curl .*\/infer .*)$/m.exec(readFileSync(credentials, "utf8"))?.[1]
       assert.isDefined(curl, output)
+      const url = /listening on (http:\S+)/.exec(output)?.[1]
+      const page = await (await fetch(`${url}/ui`)).text()
+      const script = /src="(\/ui\/assets\/[^"]+\.js)"/.exec(page)?.[1]
+      assert.strictEqual((await fetch(`${url}${script}`)).status, 200, page)
       const { stdout } = await run("sh", ["-c", curl], { cwd: empty })
       const answer = JSON.parse(stdout)
       assert.isString(answer.output, stdout)

@@ -51,6 +51,7 @@ const layerOf = (providers: ReadonlyArray<ProviderConfig>) =>
         port: 0,
         docs: true,
         metrics: true,
+        ui: true,
         workers: 1,
         dataDir: "",
         adminJwtSecret: Redacted.make(""),

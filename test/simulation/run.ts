@@ -119,6 +119,7 @@ export const run = (world: World, changes: Changes = {}): Run => {
   const aheadMs: Array<number> = Array(world.replicas).fill(0)
 
   const authenticator = Layer.succeed(Authenticator, {
+    ownerOf: () => Effect.undefined,
     authenticate: (token) =>
       Effect.gen(function* () {
         const visit = visits.get(token)

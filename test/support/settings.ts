@@ -22,6 +22,7 @@ export const settingsOf = (gateway: GatewayConfig) =>
     port: 0,
     docs: true,
     metrics: true,
+    ui: true,
     workers: 1,
     dataDir: "unused",
     adminJwtSecret: Redacted.make("unused"),

@@ -7,7 +7,7 @@ import { ledgerDaysDropped } from "../../observability/Metrics.ts"
 import { Ledger } from "../Ledger.ts"
 import { forgetLeases } from "./leases.ts"
 import { createDaysAhead, dropPartition, expiredPartitions } from "./partitions.ts"
-import { dropUserDay, rollUp } from "./roll-up.ts"
+import { dropUserDay, forgetMinutes, rollUp } from "./roll-up.ts"
 
 /** Days made ahead of need; without the database for longer, a gateway makes days as records of them arrive. */
 const DAYS_AHEAD = 3
@@ -18,8 +18,8 @@ const STATEMENT_TIMEOUT = "1 minute"
 const FLUSH_TIMEOUT_MS = 60_000
 
 /**
- * Keeps the ledger's tables as time goes on: makes days ahead, drops days older than `RETENTION_DAYS`, and rolls up to
- * where analytics read quickly. All of it may run in any number of replicas at once: days are made under a lock, a day
+ * Keeps the ledger's tables as time goes on: makes days ahead, drops days older than `RETENTION_DAYS` and minutes
+ * of more than a day ago, and rolls up to where analytics read quickly. All of it may run in any number of replicas at once: days are made under a lock, a day
  * that another dropped is not missed, and an hour's counts are moved by whoever takes them first. Only the database's
  * clock counts, so a replica whose clock is wrong drops nothing.
  */
@@ -50,6 +50,7 @@ const upkeepRound = Effect.fnUntraced(function* (
 ) {
   yield* createDaysAhead(sql, DAYS_AHEAD).pipe(answerWithin(STATEMENT_TIMEOUT))
   yield* rollUp(sql)
+  yield* forgetMinutes(sql).pipe(answerWithin(STATEMENT_TIMEOUT))
   yield* forgetLeases(sql).pipe(answerWithin(STATEMENT_TIMEOUT))
   if (retentionDays === undefined) return
   yield* dropExpired(sql, ledger, retentionDays)

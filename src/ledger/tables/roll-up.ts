@@ -7,6 +7,7 @@ import {
   ATTRIBUTED_USAGE,
   addedSums,
   COARSER_USAGE,
+  joinedHistograms,
   ROLLUP_SUMS,
   type RollupTable,
   recentColumn,
@@ -59,13 +60,6 @@ export const rollUpHours = (
 const HISTOGRAM =
   "coalesce(string_agg(int2send(bucket) || int4send(measured::int), '' ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '')"
 
-/** SQL that adds a histogram to another. One behind the other they are a sum as well, and to make one of both is slow. */
-const JOINED = `latencies = CASE
-  WHEN length(kept.latencies) + length(excluded.latencies) > 600
-  THEN compact_latencies(kept.latencies || excluded.latencies)
-  ELSE kept.latencies || excluded.latencies
-END`
-
 const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): Statement.Statement<unknown> => {
   const within = sql`hour >= ${new Date(fromMs)} AND hour < ${new Date(toMs)}`
   const known = sql.literal(IS_KNOWN)
@@ -74,6 +68,7 @@ const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): State
   const summed = sql.literal(ROLLUP_SUMS.map((column) => `sum(${column})::bigint AS ${column}`).join(", "))
   const nothing = sql.literal(ROLLUP_SUMS.map((column) => `0 AS ${column}`).join(", "))
   const added = sql.literal(addedSums("kept"))
+  const joined = `, ${joinedHistograms("kept", "latencies", 600)}`
   // Rows are locked in key order: replicas that move the same hour wait instead of deadlocking.
   const addition = (table: RollupTable, keys: ReadonlyArray<string>, from: Statement.Fragment) => {
     const key = sql.literal(keys.join(", "))
@@ -90,7 +85,7 @@ const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): State
       ) AS buckets
       GROUP BY ${key}
       ORDER BY ${key}
-      ON CONFLICT (${key}) DO UPDATE SET ${added}${only(`, ${JOINED}`)}
+      ON CONFLICT (${key}) DO UPDATE SET ${added}${only(joined)}
     )`
   }
   const additions = [
@@ -125,6 +120,12 @@ const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): State
     ), ${sql.join(", ", false)(additions)}
     SELECT 1`
 }
+
+/** Forgets minutes of more than a day and an hour ago. */
+export const forgetMinutes = (sql: SqlClient.SqlClient): Effect.Effect<void, SqlError.SqlError> =>
+  Effect.asVoid(
+    sql`DELETE FROM minute_usage WHERE minute < date_trunc('hour', now(), 'UTC') - interval '25 hours'`,
+  )
 
 /**
  * Drops the usage of users of one day whose time is over, the oldest: who used what is kept no longer than the requests

@@ -27,6 +27,20 @@ export const ROLLUP_SUMS = Struct.keys(RollupSums.fields)
 export const addedSums = (table: string): string =>
   ROLLUP_SUMS.map((column) => `${column} = ${table}.${column} + excluded.${column}`).join(", ")
 
+/** Bytes up to which histograms are appended to each other: to make one of both is slow, and much of it would be moved out of the row. */
+const MOST_APPENDED = 1_500
+
+/** Returns SQL that adds the histogram of `excluded` to that of `table`. One behind the other they are a sum as well. */
+export const joinedHistograms = (table: string, column: string, most = MOST_APPENDED): string =>
+  `${column} = CASE
+    WHEN length(${table}.${column}) + length(excluded.${column}) > ${most}
+    THEN compact_latencies(${table}.${column} || excluded.${column})
+    ELSE ${table}.${column} || excluded.${column}
+  END`
+
+/** Sizes of rows of `first_token_usage`. */
+export const FIRST_TOKEN_HOURS = [1, 24]
+
 /** SQL for all sums of a row that may have some of them only. */
 export const KNOWN_SUMS = ROLLUP_SUMS.map((column) => `coalesce(${column}, 0)`).join(", ")
 

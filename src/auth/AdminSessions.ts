@@ -1,0 +1,89 @@
+import { randomBytes, timingSafeEqual } from "node:crypto"
+import { Clock, Context, Duration, Effect, Layer, Schema } from "effect"
+import { Settings } from "../config/Settings.ts"
+import { ADMIN_ROLES, type Bearer, type Operator, OperatorName } from "./AdminTokens.ts"
+import { makeSignedClaims, SignedClaimsInvalid } from "./signed-claims.ts"
+
+/** How long a session lasts that nobody renews. */
+const SESSION_TTL = Duration.hours(1)
+
+/** A browser's session: who signed in, and until when. */
+export interface AdminSession {
+  readonly operator: Operator
+  /** Sent along with each change, to show that it is this page which asks and not another that the browser has open. */
+  readonly csrfToken: string
+  /** Epoch seconds. */
+  readonly until: number
+  /** Epoch seconds at which the admin token ends, and no session of it lasts longer. */
+  readonly renewableUntil: number
+}
+
+/**
+ * Sessions of the page in a browser, each a JWT of its own kind in a cookie: it is no admin token, and nothing is stored, so
+ * every worker and replica knows it. It ends with the secret, as admin tokens do.
+ */
+export class AdminSessions extends Context.Service<
+  AdminSessions,
+  {
+    /** Begins a session, or a later one of the same sign-in. Returns what the cookie holds. */
+    readonly begin: (
+      bearer: Bearer,
+    ) => Effect.Effect<{ readonly session: AdminSession; readonly cookie: string }>
+    readonly verify: (cookie: string) => Effect.Effect<AdminSession, SignedClaimsInvalid>
+  }
+>()("gateway/auth/AdminSessions") {
+  static readonly layer = Layer.effect(
+    AdminSessions,
+    Effect.gen(function* () {
+      const { adminJwtSecret, ui } = yield* Settings
+      const claims = makeSignedClaims({
+        secret: adminJwtSecret,
+        audience: "llm-gateway-session",
+        subject: "session",
+        maxTtlSeconds: Duration.toSeconds(SESSION_TTL),
+        own: SessionClaims,
+      })
+
+      const begin = Effect.fn("AdminSessions.begin")(function* ({
+        name,
+        role,
+        until: renewableUntil,
+      }: Bearer) {
+        const left = renewableUntil - Math.floor((yield* Clock.currentTimeMillis) / 1000)
+        const csrfToken = randomBytes(18).toString("base64url")
+        const { token, until } = yield* claims.sign(
+          { name, role, csrf: csrfToken, renewable_until: renewableUntil },
+          Math.min(left, Duration.toSeconds(SESSION_TTL)),
+        )
+        return { session: { operator: { name, role }, csrfToken, until, renewableUntil }, cookie: token }
+      })
+
+      const verify = Effect.fn("AdminSessions.verify")(function* (cookie: string) {
+        // Nobody has a session of a page that is off.
+        if (!ui) return yield* new SignedClaimsInvalid()
+        const { own, until } = yield* claims.verify(cookie)
+        return {
+          operator: { name: own.name, role: own.role },
+          csrfToken: own.csrf,
+          until,
+          renewableUntil: own.renewable_until,
+        }
+      })
+
+      return AdminSessions.of({ begin, verify })
+    }),
+  )
+}
+
+const SessionClaims = Schema.Struct({
+  name: OperatorName,
+  role: Schema.Literals(ADMIN_ROLES),
+  csrf: Schema.NonEmptyString,
+  renewable_until: Schema.Finite,
+})
+
+/** Tells whether a request brings the session's own token. */
+export const hasCsrfToken = ({ csrfToken }: AdminSession, sent: string | undefined): boolean => {
+  const [expected, given] = [Buffer.from(csrfToken), Buffer.from(sent ?? "")]
+  return expected.length === given.length && timingSafeEqual(expected, given)
+}

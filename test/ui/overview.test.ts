@@ -1,0 +1,101 @@
+import { assert } from "@effect/vitest"
+import { Effect } from "effect"
+import { afterAll, beforeAll, describe, it } from "vitest"
+import { Browser, barriers, noBrowser } from "../support/Browser.ts"
+import { migratedPostgresUrl } from "../support/Databases.ts"
+import { FakeUpstream } from "../support/FakeUpstream.ts"
+import { ok, status } from "../support/fake-upstream-behaviours.ts"
+import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
+import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { providersYaml } from "../support/gateway-environment.ts"
+
+let upstream: FakeUpstream
+let spare: FakeUpstream
+let gateway: GatewayInProcess
+let browser: Browser
+
+const open = async (path: string, options: { readonly width?: number; readonly dark?: boolean } = {}) => {
+  const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role: "viewer" })
+  const [before = "", query] = path.split("?")
+  return browser.open(
+    `${gateway.url}${before}${query === undefined ? "" : `?${query}`}#token=${token}`,
+    options,
+  )
+}
+
+describe.skipIf(noBrowser !== undefined)("the overview", () => {
+  beforeAll(async () => {
+    upstream = await FakeUpstream.start()
+    spare = await FakeUpstream.start()
+    gateway = await GatewayInProcess.start({
+      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+      config: providersYaml(
+        [upstream, spare],
+        "routes:\n  fast: { candidates: [p0/m, p1/m], strategy: priority }",
+      ),
+    })
+    browser = await Browser.start()
+  })
+  afterAll(async () => {
+    await browser?.stop()
+    await gateway?.stop()
+    await upstream?.stop()
+    await spare?.stop()
+  })
+
+  it("says what to do where nothing was asked yet", async () => {
+    const { faults, page } = await open("/ui")
+    await page.getByText("No request has been counted yet").waitFor()
+    await page.getByRole("link", { name: "playground", exact: true }).waitFor()
+    assert.deepStrictEqual(await barriers(page), [])
+    assert.deepStrictEqual(faults, [])
+  })
+
+  it("shows what was asked, what it cost, who answered and who is unwell", async () => {
+    const { key } = await gateway.createKey({ name: "search <b>team</b>" })
+    upstream.respond(ok({ text: "hello" }))
+    for (let i = 0; i < 8; i++) await gateway.infer(key, { model: "fast", prompt: "Hi" })
+    upstream.respond(status(401, { error: { message: "Incorrect API key", code: "invalid_api_key" } }))
+    for (let i = 0; i < 2; i++) await gateway.infer(key, { model: "fast", prompt: "Hi" })
+    await gateway.infer(key, { model: "nobody", prompt: "Hi" })
+    await gateway.ledger(11)
+
+    const { faults, page } = await open("/ui?span=24h")
+    const tile = (title: string) =>
+      page.locator(".tile", { has: page.getByText(title, { exact: true }) }).locator("strong")
+    await tile("Requests").getByText("11").waitFor()
+    assert.strictEqual(await tile("Errors").textContent(), "9.1%")
+    await page.getByRole("link", { name: "search <b>team</b>" }).waitFor()
+    const ranking = page.locator("section", { has: page.getByRole("heading", { name: "By provider" }) })
+    assert.match((await ranking.getByRole("listitem").allTextContents()).join(), /^p0\$\S+ · 8,p1\$\S+ · 2$/)
+    const health = page.getByRole("region", { name: "Health of providers" }).getByRole("row")
+    const cells = await health.nth(1).getByRole("cell").allTextContents()
+    assert.match(cells.join(), /^p0,m,tripped auth/)
+
+    await page.getByText("As a table").first().click()
+    await page.getByRole("columnheader", { name: "Spend" }).waitFor()
+    await page.getByRole("button", { name: "7 days" }).click()
+    await page.waitForURL(/span=7d/)
+    await tile("Requests").getByText("11").waitFor()
+    assert.deepStrictEqual(await barriers(page), [])
+    assert.deepStrictEqual(faults, [])
+  })
+
+  it.each([
+    { dark: true, width: 1280 },
+    { dark: false, width: 390 },
+    { dark: true, width: 390 },
+  ])("is for everybody, $width wide, dark $dark", async (options) => {
+    const { faults, page } = await open("/ui", options)
+    await page.locator(".uplot").first().waitFor()
+    assert.deepStrictEqual(await barriers(page), [])
+    assert.strictEqual(
+      await page.evaluate<number>(
+        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
+      ),
+      0,
+      "the page does not scroll sideways",
+    )
+    assert.deepStrictEqual(faults, [])
+  })
+})

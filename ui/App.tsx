@@ -1,0 +1,99 @@
+import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from "preact-iso"
+import { isSessionOver } from "./api.ts"
+import { Notice } from "./parts/Notice.tsx"
+import { SignIn } from "./SignIn.tsx"
+import { isAdmin, session, signOut } from "./session.ts"
+import { nextTheme, theme } from "./theme.ts"
+
+const Overview = lazy(() => import("./screens/Overview.tsx"))
+const Requests = lazy(() => import("./screens/Requests.tsx"))
+const Request = lazy(() => import("./screens/Request.tsx"))
+const Keys = lazy(() => import("./screens/Keys.tsx"))
+const Key = lazy(() => import("./screens/Key.tsx"))
+const Teams = lazy(() => import("./screens/Teams.tsx"))
+const Budgets = lazy(() => import("./screens/Budgets.tsx"))
+const Models = lazy(() => import("./screens/Models.tsx"))
+const Playground = lazy(() => import("./screens/Playground.tsx"))
+const Connect = lazy(() => import("./screens/Connect.tsx"))
+
+const screens = [
+  ["/ui", "Overview"],
+  ["/ui/requests", "Requests"],
+  ["/ui/keys", "Keys"],
+  ["/ui/teams", "Teams"],
+  ["/ui/budgets", "Budgets"],
+  ["/ui/models", "Models"],
+  ["/ui/playground", "Playground"],
+  ["/ui/connect", "Connect"],
+] as const
+
+export const App = () => {
+  if (session.value === undefined) return <p class="waiting">Loading…</p>
+  if (session.value === null || isSessionOver.value) return <SignIn />
+  return (
+    <LocationProvider scope="/ui">
+      <a class="skip" href="#content">
+        Skip to the content
+      </a>
+      <Header />
+      <main id="content" tabIndex={-1}>
+        <ErrorBoundary>
+          <Router onRouteChange={toTheTop}>
+            <Route path="/ui" component={Overview} />
+            <Route path="/ui/requests" component={Requests} />
+            <Route path="/ui/requests/:id" component={Request} />
+            <Route path="/ui/keys" component={Keys} />
+            <Route path="/ui/keys/:id" component={Key} />
+            <Route path="/ui/teams" component={Teams} />
+            <Route path="/ui/budgets" component={Budgets} />
+            <Route path="/ui/models" component={Models} />
+            <Route path="/ui/playground" component={Playground} />
+            <Route path="/ui/connect" component={Connect} />
+            <Route default component={Nothing} />
+          </Router>
+        </ErrorBoundary>
+      </main>
+    </LocationProvider>
+  )
+}
+
+const toTheTop = (): void => scrollTo(0, 0)
+
+const Header = () => {
+  const { path } = useLocation()
+  const isHere = (href: string) => path === href || (href !== "/ui" && path.startsWith(`${href}/`))
+  const { name } = session.value?.operator ?? { name: "" }
+  return (
+    <header class="bar">
+      <a class="brand" href="/ui">
+        <img src={new URL("./icon.svg", import.meta.url).href} alt="" width="24" height="24" />
+        <span>LLM Gateway</span>
+      </a>
+      <nav aria-label="Screens">
+        {screens.map(([href, title]) => (
+          <a key={href} href={href} aria-current={isHere(href) ? "page" : undefined}>
+            {title}
+          </a>
+        ))}
+      </nav>
+      <div class="who">
+        <span title={`Signed in as ${name}`}>
+          {name}
+          {isAdmin.value ? "" : " (viewer)"}
+        </span>
+        <button type="button" class="plain" onClick={nextTheme} title="Light, dark, or as the system">
+          Theme: {theme}
+        </button>
+        <button type="button" class="plain" onClick={signOut}>
+          Sign out
+        </button>
+      </div>
+    </header>
+  )
+}
+
+const Nothing = () => (
+  <Notice title="There is no such screen">
+    <a href="/ui">Go to the overview</a>
+  </Notice>
+)

@@ -1,0 +1,88 @@
+import { useEffect, useRef } from "preact/hooks"
+import type uPlot from "uplot"
+import { time } from "../format.ts"
+import { isDark, theme } from "../theme.ts"
+
+export interface Line {
+  readonly title: string
+  readonly values: ReadonlyArray<number | null>
+  /** One of the page's colours, by its name in `style.css`. */
+  readonly colour: "accent" | "good" | "warn" | "bad" | "quiet"
+  readonly isFilled?: boolean
+}
+
+const HEIGHT = 210
+
+/** Lines over time. Who cannot see them has the numbers in a table behind. */
+export const Chart = ({
+  at,
+  format,
+  lines,
+  title,
+}: {
+  readonly title: string
+  /** Epoch seconds, ascending. */
+  readonly at: ReadonlyArray<number>
+  readonly lines: ReadonlyArray<Line>
+  readonly format: (value: number | null) => string
+}) => {
+  const place = useRef<HTMLDivElement>(null)
+  const dark = isDark()
+
+  useEffect(() => {
+    const element = place.current
+    if (element === null || at.length === 0) return
+    let plot: uPlot | undefined
+    let isGone = false
+    const resized = new ResizeObserver(() => plot?.setSize({ width: element.clientWidth, height: HEIGHT }))
+    void import("./plot.ts").then(({ makePlot }) => {
+      if (isGone) return
+      plot = makePlot(element, { at, format, lines, height: HEIGHT })
+      resized.observe(element)
+    })
+    return () => {
+      isGone = true
+      resized.disconnect()
+      plot?.destroy()
+    }
+  }, [at, lines, dark, theme.value])
+
+  return (
+    <figure class="panel chart">
+      <h2>{title}</h2>
+      {at.length === 0 ? <p class="hint">Nothing in this span.</p> : <div ref={place} aria-hidden="true" />}
+      {at.length > 0 && (
+        <details>
+          <summary class="hint">As a table</summary>
+          {/* biome-ignore lint/a11y/noNoninteractiveTabindex: who has no mouse scrolls it by keys */}
+          <section class="table" tabIndex={0} aria-label={`${title}, as a table`}>
+            <table>
+              <thead>
+                <tr>
+                  <th scope="col">From</th>
+                  {lines.map((line) => (
+                    <th key={line.title} scope="col" class="number">
+                      {line.title}
+                    </th>
+                  ))}
+                </tr>
+              </thead>
+              <tbody>
+                {at.map((second, index) => (
+                  <tr key={second}>
+                    <td>{time(new Date(second * 1000).toISOString())}</td>
+                    {lines.map((line) => (
+                      <td key={line.title} class="number">
+                        {format(line.values[index] ?? null)}
+                      </td>
+                    ))}
+                  </tr>
+                ))}
+              </tbody>
+            </table>
+          </section>
+        </details>
+      )}
+    </figure>
+  )
+}

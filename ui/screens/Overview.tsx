@@ -1,0 +1,198 @@
+import { useSignal } from "@preact/signals"
+import { useMemo } from "preact/hooks"
+import type { Overview as OverviewSchema } from "../../src/api/overview.ts"
+import { get, withQuery } from "../api.ts"
+import { count, duration, money, share } from "../format.ts"
+import { type Bar, Bars } from "../parts/Bars.tsx"
+import { Change } from "../parts/Change.tsx"
+import { Chart, type Line } from "../parts/Chart.tsx"
+import { Health } from "../parts/Health.tsx"
+import { Notice } from "../parts/Notice.tsx"
+import { Shown } from "../parts/Shown.tsx"
+import { SpanPicker } from "../parts/SpanPicker.tsx"
+import { Text } from "../parts/Text.tsx"
+import { Tile, Tiles } from "../parts/Tile.tsx"
+import { rangeOf } from "../span.ts"
+import { useFilters } from "../use-filters.ts"
+import { useLoaded } from "../use-loaded.ts"
+
+type Overview = typeof OverviewSchema.Type
+
+const REFRESH_MS = 10_000
+
+export default function OverviewScreen() {
+  const { filters } = useFilters()
+  const isLive = useSignal(true)
+  const overview = useLoaded(
+    (abort) => get<Overview>("/analytics/overview", rangeOf(filters), abort),
+    [filters.span, filters.from, filters.to],
+    isLive.value ? REFRESH_MS : undefined,
+  )
+  return (
+    <>
+      <div class="head">
+        <h1>Overview</h1>
+        <div class="row">
+          <SpanPicker />
+          <label class="check">
+            <input
+              type="checkbox"
+              checked={isLive.value}
+              onChange={({ currentTarget }) => {
+                isLive.value = currentTarget.checked
+              }}
+            />{" "}
+            Live
+          </label>
+        </div>
+      </div>
+      <div class="stack">
+        <Shown of={overview}>{(data) => <Numbers of={data} span={filters} />}</Shown>
+        <Health />
+      </div>
+    </>
+  )
+}
+
+const Numbers = ({
+  of,
+  span,
+}: {
+  readonly of: Overview
+  readonly span: Readonly<Record<string, string | undefined>>
+}) => {
+  const { before, ever, totals } = of
+  if (ever.requests === 0) {
+    return (
+      <Notice title="No request has been counted yet">
+        Ask something in the <a href="/ui/playground">playground</a>, or set up a client:{" "}
+        <a href="/ui/connect">Connect</a> has the lines to paste. What is answered shows here within a second.
+      </Notice>
+    )
+  }
+  return (
+    <div class="stack">
+      <Tiles>
+        <Tile title="Spend" value={money(totals.spent_usd)}>
+          <Change now={totals.spent_usd} before={before.totals.spent_usd} />
+        </Tile>
+        <Tile title="Requests" value={count(totals.requests)}>
+          <Change now={totals.requests} before={before.totals.requests} />
+        </Tile>
+        <Tile title="Errors" value={share(totals.error_share)}>
+          <Change now={totals.error_share} before={before.totals.error_share} isGoodWhenLower />
+        </Tile>
+        <Tile title="Latency p50" value={duration(totals.p50_latency_ms)}>
+          <Change now={totals.p50_latency_ms} before={before.totals.p50_latency_ms} isGoodWhenLower />
+        </Tile>
+        <Tile title="Latency p95" value={duration(totals.p95_latency_ms)}>
+          <Change now={totals.p95_latency_ms} before={before.totals.p95_latency_ms} isGoodWhenLower />
+        </Tile>
+        <Tile title="First token p95" value={duration(totals.p95_first_token_ms)}>
+          <Change now={totals.p95_first_token_ms} before={before.totals.p95_first_token_ms} isGoodWhenLower />
+        </Tile>
+        <Tile title="Tokens" value={count(totals.input_tokens + totals.output_tokens)}>
+          {count(totals.input_tokens)} in, {count(totals.output_tokens)} out
+          {totals.input_tokens > 0 && `, ${share(totals.cached_tokens / totals.input_tokens)} of it cached`}
+        </Tile>
+      </Tiles>
+      <Curves of={of} />
+      <Rankings of={of} span={span} />
+      <p class="hint">
+        Since the beginning: {count(ever.requests)} requests, {money(ever.spent_usd)},{" "}
+        {count(ever.input_tokens)} tokens in and {count(ever.output_tokens)} out.
+        {totals.wasted_usd > 0 &&
+          ` Of this span's spend ${money(totals.wasted_usd)} went to attempts that brought no answer.`}
+      </p>
+    </div>
+  )
+}
+
+const STEP_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }
+
+/** The parts of the curve with those in which nothing was counted. */
+const partsOf = ({ bucket, from, series, to }: Overview) => {
+  const stepMs = STEP_MS[bucket]
+  const known = new Map(series.map((part) => [Date.parse(part.start), part]))
+  const starts: Array<number> = []
+  for (let ms = Date.parse(from); ms < Date.parse(to); ms += stepMs) starts.push(ms)
+  return { at: starts.map((ms) => ms / 1000), parts: starts.map((ms) => known.get(ms)) }
+}
+
+const Curves = ({ of }: { readonly of: Overview }) => {
+  const { at, latencies, requests, spend } = useMemo(() => {
+    const { at, parts } = partsOf(of)
+    const line = (
+      title: string,
+      colour: Line["colour"],
+      value: (part: (typeof parts)[number]) => number | null,
+    ) => ({
+      title,
+      colour,
+      values: parts.map(value),
+    })
+    return {
+      at,
+      spend: [{ ...line("Spend", "accent", (part) => part?.spent_usd ?? 0), isFilled: true }],
+      requests: [
+        { ...line("Requests", "accent", (part) => part?.requests ?? 0), isFilled: true },
+        line("Errors", "bad", (part) => part?.errors ?? 0),
+      ],
+      latencies: [
+        line("p50", "good", (part) => part?.p50_latency_ms ?? null),
+        line("p95", "warn", (part) => part?.p95_latency_ms ?? null),
+        line("first token p95", "accent", (part) => part?.p95_first_token_ms ?? null),
+      ],
+    }
+  }, [of])
+  return (
+    <div class="columns charts">
+      <Chart title="Spend" at={at} lines={spend} format={money} />
+      <Chart title="Requests and errors" at={at} lines={requests} format={count} />
+      <Chart title="Latency" at={at} lines={latencies} format={duration} />
+    </div>
+  )
+}
+
+interface Spender {
+  readonly spent_usd: number | null
+  readonly requests: number
+}
+
+const Rankings = ({
+  of: { top },
+  span: { from, span, to },
+}: {
+  readonly of: Overview
+  readonly span: Readonly<Record<string, string | undefined>>
+}) => {
+  const bar = (row: Spender, name: string, filter: Readonly<Record<string, string>>): Bar => ({
+    key: name + JSON.stringify(filter),
+    name: (
+      <a href={withQuery("/ui/requests", { span, from, to, ...filter })}>
+        <Text value={name} />
+      </a>
+    ),
+    value: row.spent_usd ?? 0,
+    text: `${money(row.spent_usd)} · ${count(row.requests)}`,
+  })
+  return (
+    <div class="columns">
+      <Bars
+        title="By model"
+        bars={(top.models ?? []).map((row) =>
+          bar(row, `${row.provider}/${row.model}`, { provider: row.provider, model: row.model }),
+        )}
+      />
+      <Bars
+        title="By provider"
+        bars={(top.providers ?? []).map((row) => bar(row, row.provider, { provider: row.provider }))}
+      />
+      <Bars
+        title="By key"
+        bars={(top.keys ?? []).map((row) => bar(row, row.key_name ?? row.key_id, { key_id: row.key_id }))}
+      />
+      <Bars title="By team" bars={(top.teams ?? []).map((row) => bar(row, row.team, { team: row.team }))} />
+    </div>
+  )
+}
