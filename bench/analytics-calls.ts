@@ -1,6 +1,11 @@
 /** What people ask of analytics: every listing with each of its filters, over a span that ends now or on some past day. */
 import type { Effect } from "effect"
-import { Analytics, type AnalyticsError, type RequestsQuery } from "../src/analytics/Analytics.ts"
+import {
+  Analytics,
+  type AnalyticsError,
+  type OverviewQuery,
+  type RequestsQuery,
+} from "../src/analytics/Analytics.ts"
 import { requestCursor } from "../src/analytics/cursor.ts"
 import { anyUser, DAYS, keyIds, modelNames, providerNames, tagNames, teamNames } from "./analytics-fill.ts"
 
@@ -108,6 +113,33 @@ const belonging: Readonly<Record<string, () => RequestsQuery>> = {
   "tag and model": () => ({ tag: anyTag(), model: anyModel() }),
 }
 
+const overviewFilters: Readonly<Record<string, () => OverviewQuery>> = {
+  none: () => ({}),
+  stream: () => ({ stream: anyMode() }),
+  key: () => ({ keyId: anyKey() }),
+  provider: () => ({ provider: any(providerNames) }),
+  model: () => ({ model: anyModel() }),
+  team: () => ({ team: anyTeam() }),
+  tag: () => ({ tag: anyTag() }),
+}
+
+/** What is looked for when something is wrong: rare alone, and rarer together. */
+const searches: Readonly<Record<string, () => RequestsQuery>> = {
+  "status 503": () => ({ status: 503 }),
+  "status 404, none": () => ({ status: 404 }),
+  "5 s or more": () => ({ minLatencyMs: 5_000 }),
+  "20 s or more": () => ({ minLatencyMs: 20_000 }),
+  "60 s or more": () => ({ minLatencyMs: 60_000 }),
+  "1 cent or more": () => ({ minCostNanoUsd: 10_000_000 }),
+  "5 cents or more": () => ({ minCostNanoUsd: 50_000_000 }),
+  "key and status 503": () => ({ keyId: anyKey(), status: 503 }),
+  "key and 20 s": () => ({ keyId: anyKey(), minLatencyMs: 20_000 }),
+  "model and 20 s": () => ({ model: anyModel(), minLatencyMs: 20_000 }),
+  "model and 5 cents": () => ({ model: anyModel(), minCostNanoUsd: 50_000_000 }),
+  "model and 5xx": () => ({ model: anyModel(), statusClass: 5 }),
+  "tag and status 504": () => ({ tag: "prod", status: 504 }),
+}
+
 /** Newest spans half of the time, else one that ends on any day that still leaves it inside the month. */
 const spanOf = (endMs: number, ms: number) => {
   const room = DAYS * DAY_MS - ms
@@ -166,6 +198,13 @@ export const callsOf = (endMs: number): ReadonlyArray<Series> => {
       timeseries({ ...query, bucket: "day" }),
     ),
     ...series("requests", requestsFilters, ({ requests }, query) => requests(query)),
+    ...series("overview", overviewFilters, ({ overview }, query) => overview(query)),
+    ...series("search", searches, ({ requests }, query) => requests(query)),
+    {
+      name: "keys",
+      filter: "last used, 100 of them",
+      call: () => Analytics.use(({ lastUsed }) => lastUsed(keyIds.slice(0, 100))),
+    },
     deep("deep page", () => ({})),
     deep("deep page, key", () => ({ keyId: anyKey() })),
     deep("deep page, model", () => ({ model: anyModel() })),

@@ -2,7 +2,8 @@
  * A ledger as a busy gateway leaves it: thirty days of requests by set-based SQL, a day per statement, then what the
  * ledger itself does with the rollups. Two hundred keys and twelve models, both as uneven as they are in life; each
  * key is an application with a few models and a mode that it prefers, and most are one of forty teams'. Every request has
- * two tags, one of two and one of a thousand, and a user, one of a million: the most that there is to count.
+ * two tags, one of two and one of a thousand, and a user, one of a million: the most that there is to count. Of the last hour, which
+ * upkeep has not moved yet, there are more.
  */
 import { hash } from "node:crypto"
 import { Effect } from "effect"
@@ -11,6 +12,7 @@ import { rollUpHours } from "../src/ledger/tables/roll-up.ts"
 import {
   ATTRIBUTED_CELL,
   ATTRIBUTED_USAGE,
+  addedSums,
   COARSER_USAGE,
   HAS_LATENCIES,
   MEMBER,
@@ -122,10 +124,13 @@ const HOUR_MS = 3_600_000
 const DAY_MS = 24 * HOUR_MS
 
 interface Day {
+  /** Of the day that it is, or is part of. */
   readonly midnight: Date
   /** The part of the day that is filled. */
   readonly from: Date
   readonly to: Date
+  /** As many at one time of it as at any other. */
+  readonly isEven?: true
 }
 
 /** Thirty times 24 hours up to now: the first and the last day are parts. */
@@ -144,6 +149,7 @@ export const fill = Effect.fnUntraced(function* (
   nowMs: number,
   progress: (line: string) => void,
   keptDays: number,
+  lastHour: number,
 ) {
   const sql = yield* SqlClient.SqlClient
   yield* sql`
@@ -174,6 +180,8 @@ export const fill = Effect.fnUntraced(function* (
     yield* countUsage(sql)
     yield* countLatencies(sql)
     yield* countAttributed(sql)
+    yield* countFirstTokens(sql)
+    if (i >= days.length - 2) yield* countMinutes(sql)
     yield* noteTruth(sql)
     const midnightMs = day.midnight.getTime()
     const toMs = Math.min(midnightMs + DAY_MS, Math.floor(nowMs / HOUR_MS) * HOUR_MS)
@@ -181,6 +189,23 @@ export const fill = Effect.fnUntraced(function* (
     if (i % 5 === 4) yield* sql`VACUUM ANALYZE usage_recent, latency_recent, usage, attributed_recent`
     progress(`day ${i + 1} of ${days.length}: ${made} requests`)
   }
+  const busy: Day = {
+    midnight: new Date(Math.floor(nowMs / DAY_MS) * DAY_MS),
+    ...{ from: new Date(nowMs - HOUR_MS), to: new Date(nowMs), isEven: true },
+  }
+  const made = yield* drawDay(sql, busy, lastHour)
+  yield* fillDay(sql, busy)
+  yield* noteKinds(sql, busy)
+  for (const count of [
+    countUsage,
+    countLatencies,
+    countAttributed,
+    countFirstTokens,
+    countMinutes,
+    noteTruth,
+  ])
+    yield* count(sql)
+  progress(`the last hour: ${made} requests more`)
   yield* sql`DROP TABLE bench_cells, bench_slots, bench_day`
   progress("vacuum and statistics")
   yield* sql`VACUUM ANALYZE`
@@ -189,7 +214,7 @@ export const fill = Effect.fnUntraced(function* (
 /** Draws the requests of a day into a table of their own, without what only a row of the ledger has. */
 const drawDay = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
-  { midnight, from, to }: Day,
+  { midnight, from, to, isEven }: Day,
   perDay: number,
 ) {
   yield* sql`DROP TABLE IF EXISTS bench_day`
@@ -198,7 +223,11 @@ const drawDay = Effect.fnUntraced(function* (
     CREATE UNLOGGED TABLE bench_day AS
     WITH draws AS MATERIALIZED (
       SELECT
-        ${midnight}::timestamptz + (u + 0.095 * sin(2 * pi() * u)) * interval '24 hours' AS started_at,
+        ${
+          isEven
+            ? sql`${from}::timestamptz + u * (${to}::timestamptz - ${from}::timestamptz)`
+            : sql`${midnight}::timestamptz + (u + 0.095 * sin(2 * pi() * u)) * interval '24 hours'`
+        } AS started_at,
         floor(random() * slots)::int AS slot, random() AS luck, random_normal() AS pace, random_normal() AS size,
         md5(floor(${USERS}::int * random() ^ 2)::int::text)::uuid::text AS end_user,
         ARRAY[
@@ -283,7 +312,8 @@ const noteKinds = (sql: SqlClient.SqlClient, { midnight }: Day) => sql`
   SELECT DISTINCT
     (${midnight}::timestamptz AT TIME ZONE 'UTC')::date, key_id, endpoint, coalesce(provider, ''), coalesce(model, ''),
     stream, coalesce(team, '')
-  FROM bench_day`
+  FROM bench_day
+  ON CONFLICT DO NOTHING`
 
 /** The sums over requests, as the ledger makes them while it writes rows, see `writeBatch`. */
 const SUMS = `
@@ -303,16 +333,59 @@ const cells = `
 
 const countUsage = (sql: SqlClient.SqlClient) =>
   sql.unsafe(`
-    INSERT INTO usage_recent (${CELL}, ${ROLLUP_SUMS.join(", ")})
-    SELECT hour, key_id, by_provider, by_model, stream, ${SUMS} FROM (${cells}) AS cells GROUP BY 1, 2, 3, 4, 5`)
+    INSERT INTO usage_recent AS rollup (${CELL}, ${ROLLUP_SUMS.join(", ")})
+    SELECT hour, key_id, by_provider, by_model, stream, ${SUMS} FROM (${cells}) AS cells GROUP BY 1, 2, 3, 4, 5
+    ON CONFLICT (${CELL}) DO UPDATE SET ${addedSums("rollup")}`)
 
 const countLatencies = (sql: SqlClient.SqlClient) =>
   sql.unsafe(`
-    INSERT INTO latency_recent (${CELL}, bucket, requests)
+    INSERT INTO latency_recent AS rollup (${CELL}, bucket, requests)
     SELECT hour, key_id, by_provider, by_model, stream, ${BUCKET}, count(*)
     FROM (${cells}) AS cells
     WHERE success
-    GROUP BY 1, 2, 3, 4, 5, 6`)
+    GROUP BY 1, 2, 3, 4, 5, 6
+    ON CONFLICT (${CELL}, bucket) DO UPDATE SET requests = rollup.requests + excluded.requests`)
+
+const FIRST_TOKEN_BUCKET = BUCKET.replaceAll("latency_ms", "(latency_ms / 5)")
+
+const HISTOGRAM = "string_agg(int2send(bucket) || int4send(counted), '')"
+
+/** The first tokens of streams, as `fillDay` has them. */
+const countFirstTokens = (sql: SqlClient.SqlClient) =>
+  sql.unsafe(`
+    INSERT INTO first_token_usage AS kept (hours, start, provider, model, first_tokens)
+    SELECT hours, start, by_provider, by_model, ${HISTOGRAM}
+    FROM (
+      SELECT hours, start, by_provider, by_model, ${FIRST_TOKEN_BUCKET} AS bucket, count(*)::int AS counted
+      FROM (${cells}) AS cells CROSS JOIN unnest('{1,24}'::int[]) AS hours
+        CROSS JOIN date_bin(make_interval(hours => hours), hour, timestamptz '1970-01-01Z') AS start
+      WHERE success AND stream
+      GROUP BY hours, start, by_provider, by_model, bucket
+    ) AS buckets
+    GROUP BY hours, start, by_provider, by_model
+    ON CONFLICT (hours, start, provider, model) DO UPDATE SET first_tokens = kept.first_tokens || excluded.first_tokens`)
+
+const countMinutes = (sql: SqlClient.SqlClient) => {
+  const histogram = (bucket: string, name: string, which: string) => `
+    SELECT minute, stream, ${HISTOGRAM} AS ${name}
+    FROM (
+      SELECT minute, stream, ${bucket} AS bucket, count(*)::int AS counted FROM timed WHERE ${which}
+      GROUP BY minute, stream, bucket
+    ) AS buckets
+    GROUP BY minute, stream`
+  return sql.unsafe(`
+    WITH timed AS MATERIALIZED (SELECT *, date_trunc('minute', started_at) AS minute FROM bench_day)
+    INSERT INTO minute_usage AS kept (minute, stream, ${ROLLUP_SUMS.join(", ")}, latencies, first_tokens)
+    SELECT
+      minute, stream, ${ROLLUP_SUMS.join(", ")}, coalesce(latencies, ''), coalesce(first_tokens, '')
+    FROM (SELECT minute, stream, ${SUMS} FROM timed GROUP BY minute, stream)
+        AS summed (minute, stream, ${ROLLUP_SUMS.join(", ")})
+      LEFT JOIN (${histogram(BUCKET, "latencies", "success")}) AS latency USING (minute, stream)
+      LEFT JOIN (${histogram(FIRST_TOKEN_BUCKET, "first_tokens", "success AND stream")}) AS first USING (minute, stream)
+    ON CONFLICT (minute, stream) DO UPDATE SET
+      ${addedSums("kept")}, latencies = kept.latencies || excluded.latencies,
+      first_tokens = kept.first_tokens || excluded.first_tokens`)
+}
 
 /** The same for what requests belong to. */
 const countAttributed = (sql: SqlClient.SqlClient) => {
@@ -321,14 +394,16 @@ const countAttributed = (sql: SqlClient.SqlClient) => {
     FROM (${cells}) AS cells CROSS JOIN LATERAL ${membersOf("cells", "by_provider", "by_model")}`
   return Effect.andThen(
     sql.unsafe(`
-      INSERT INTO attributed_recent (${ATTRIBUTED_CELL}, ${ROLLUP_SUMS.join(", ")})
-      SELECT ${ATTRIBUTED_CELL}, ${SUMS} FROM (${belonging}) AS belonging GROUP BY ${ATTRIBUTED_CELL}`),
+      INSERT INTO attributed_recent AS rollup (${ATTRIBUTED_CELL}, ${ROLLUP_SUMS.join(", ")})
+      SELECT ${ATTRIBUTED_CELL}, ${SUMS} FROM (${belonging}) AS belonging GROUP BY ${ATTRIBUTED_CELL}
+      ON CONFLICT (${ATTRIBUTED_CELL}) DO UPDATE SET ${addedSums("rollup")}`),
     sql.unsafe(`
-      INSERT INTO attributed_latency_recent (${ATTRIBUTED_CELL}, bucket, requests)
+      INSERT INTO attributed_latency_recent AS rollup (${ATTRIBUTED_CELL}, bucket, requests)
       SELECT ${ATTRIBUTED_CELL}, ${BUCKET}, count(*)
       FROM (${belonging}) AS belonging
       WHERE success AND ${HAS_LATENCIES}
-      GROUP BY ${ATTRIBUTED_CELL}, 8`),
+      GROUP BY ${ATTRIBUTED_CELL}, 8
+      ON CONFLICT (${ATTRIBUTED_CELL}, bucket) DO UPDATE SET requests = rollup.requests + excluded.requests`),
   )
 }
 

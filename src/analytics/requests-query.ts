@@ -85,15 +85,15 @@ export const readRequests = Effect.fnUntraced(function* (
 ): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
   const rows: Array<StoredRequest> = []
   const clock = yield* Clock.Clock
-  const startedMs = clock.currentTimeMillisUnsafe()
+  const untilMs = clock.currentTimeMillisUnsafe() + bounds.budgetMs
   const parts = yield* partsOf(sql, rest(place), filters)
   for (const [i, range] of parts.entries()) {
     const part = { ...place, range, limit: place.limit - rows.length }
-    const read = yield* readPart(sql, part, filters, bounds)
+    const read = yield* readPart(sql, part, filters, bounds, untilMs)
     rows.push(...read.rows)
     if (rows.length > place.limit) break
     if (read.scannedTo !== undefined) return { rows, scannedTo: read.scannedTo }
-    const isLate = clock.currentTimeMillisUnsafe() - startedMs > bounds.budgetMs
+    const isLate = clock.currentTimeMillisUnsafe() > untilMs
     if (isLate && i < parts.length - 1) return { rows, scannedTo: [range.fromMs, FIRST_ID] }
   }
   return { rows }
@@ -107,53 +107,74 @@ const readPart = Effect.fnUntraced(function* (
   part: RequestsPlace,
   filters: RequestsQuery,
   bounds: Bounds,
+  untilMs: number,
 ): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
   // Planned for these very values: without the span a plan covers every partition.
   const all = decodeRequests(requestsQuery(sql, part, filters).unprepared)
   if (isFoundInOrder(sql, filters)) return { rows: yield* all }
-  if (quantityFilters(sql, filters).length > 0) return yield* readByQuantity(sql, part, filters, bounds)
-  const found = bounds.patienceMs === 0 ? undefined : yield* withinMs(sql, bounds.patienceMs, all)
-  return found === undefined ? yield* readCandidates(sql, part, filters, bounds) : { rows: found }
+  if (quantityFilters(sql, filters).length === 0 && bounds.patienceMs > 0) {
+    const rows = yield* withinMs(sql, bounds.patienceMs, all)
+    if (rows !== undefined) return { rows }
+  }
+  return yield* readCandidates(sql, part, filters, bounds, untilMs)
 })
 
-/** Looks at so many rows that pass one filter. */
+/** One in so many is found sooner by looking at more than in an index that has too many of them. */
+const COMMON = 100
+
+/**
+ * Looks at so many rows that pass one filter, and at four times as many as long as there is time. What is known to be rare by then
+ * is read from its index, where it has one.
+ */
 const readCandidates = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   part: RequestsPlace,
   filters: RequestsQuery,
-  { candidates }: Bounds,
+  bounds: Bounds,
+  untilMs: number,
 ): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
-  const [last] = yield* decodePlaces(lastCandidateQuery(sql, part, filters, candidates).unprepared)
-  const rows = yield* decodeRequests(candidatesQuery(sql, part, filters, last).unprepared)
-  return last === undefined || rows.length > part.limit
-    ? { rows }
-    : { rows, scannedTo: [last.started_at.getTime(), last.id] }
+  const clock = yield* Clock.Clock
+  const rows: Array<StoredRequest> = []
+  let { after } = part
+  let looked = 0
+  for (let candidates = bounds.candidates; ; candidates *= 4) {
+    const startedMs = clock.currentTimeMillisUnsafe()
+    const rest = { ...part, after, limit: part.limit - rows.length }
+    const [last] = yield* decodePlaces(lastCandidateQuery(sql, rest, filters, candidates).unprepared)
+    rows.push(...(yield* decodeRequests(candidatesQuery(sql, rest, filters, last).unprepared)))
+    if (last === undefined || rows.length > part.limit) return { rows }
+    after = [last.started_at.getTime(), last.id]
+    looked += candidates
+    if (isIndexed(filters) && rows.length * COMMON < looked && bounds.patienceMs > 0) {
+      const found = yield* readIndexed(
+        sql,
+        { ...part, limit: part.limit - rows.length },
+        filters,
+        bounds.patienceMs,
+        after,
+        untilMs,
+      )
+      return { ...found, rows: [...rows, ...found.rows] }
+    }
+    const nowMs = clock.currentTimeMillisUnsafe()
+    // The next ones take as much longer.
+    if (nowMs + 4 * (nowMs - startedMs) > untilMs) return { rows, scannedTo: after }
+  }
 })
 
-/**
- * Reads slow or expensive requests. Where they are common the newest rows have a page of them. Else their index has those of a
- * day, few enough to be sorted, or of twice as many days each time.
- */
-const readByQuantity = Effect.fnUntraced(function* (
+/** The index of quantities has those of a day, few enough to be sorted, or of twice as many days each time. */
+const readIndexed = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   part: RequestsPlace,
   filters: RequestsQuery,
-  bounds: Bounds,
+  patienceMs: number,
+  after: Place,
+  untilMs: number,
 ): Effect.fn.Return<RequestsRead, SqlError.SqlError> {
   const clock = yield* Clock.Clock
-  const startedMs = clock.currentTimeMillisUnsafe()
-  const newest = yield* readCandidates(sql, part, filters, bounds)
-  if (newest.scannedTo === undefined) return newest
-  const rows = [...newest.rows]
-  const { candidates } = bounds
-  if (rows.length * COMMON >= candidates) {
-    const more = { ...part, after: newest.scannedTo, limit: part.limit - rows.length }
-    const read = yield* readCandidates(sql, more, filters, { ...bounds, candidates: 4 * candidates })
-    return { ...read, rows: [...rows, ...read.rows] }
-  }
-  let scannedTo: Place | undefined = newest.scannedTo
-  for (let days = 1; scannedTo !== undefined && rows.length <= part.limit; days *= 2) {
-    if (bounds.patienceMs === 0 || clock.currentTimeMillisUnsafe() - startedMs > bounds.budgetMs) break
+  const rows: Array<StoredRequest> = []
+  let scannedTo = after
+  for (let days = 1; clock.currentTimeMillisUnsafe() <= untilMs; days *= 2) {
     const midnightMs = Math.floor((scannedTo[0] - 1) / DAY_MS) * DAY_MS
     const fromMs = Math.max(part.range.fromMs, midnightMs - (days - 1) * DAY_MS)
     const older = {
@@ -163,18 +184,23 @@ const readByQuantity = Effect.fnUntraced(function* (
     }
     const found = yield* withinMs(
       sql,
-      bounds.patienceMs,
+      patienceMs,
       decodeRequests(requestsQuery(sql, older, filters, SORTED).unprepared),
     )
     if (found === undefined) break
     rows.push(...found)
-    scannedTo = fromMs === part.range.fromMs ? undefined : [fromMs, FIRST_ID]
+    if (fromMs === part.range.fromMs || rows.length > part.limit) return { rows }
+    scannedTo = [fromMs, FIRST_ID]
   }
-  return scannedTo === undefined || rows.length > part.limit ? { rows } : { rows, scannedTo }
+  return { rows, scannedTo }
 })
 
-/** One in so many is found sooner by looking at more than in an index that has too many of them. */
-const COMMON = 100
+/** From here on a day has an index of quantities. */
+const SLOW_MS = 10_000
+const EXPENSIVE_NANO_USD = 50_000_000
+
+const isIndexed = ({ minCostNanoUsd = 0, minLatencyMs = 0 }: RequestsQuery): boolean =>
+  minLatencyMs >= SLOW_MS || minCostNanoUsd >= EXPENSIVE_NANO_USD
 
 /** Tells whether an index has the rows in order: that of the only filter. */
 const isFoundInOrder = (sql: SqlClient.SqlClient, filters: RequestsQuery): boolean =>
