@@ -1,20 +1,39 @@
+import type { ComponentType } from "preact"
+import { useEffect } from "preact/hooks"
 import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from "preact-iso"
 import { isSessionOver } from "./api.ts"
+import { NewKey } from "./parts/NewKey.tsx"
 import { Notice } from "./parts/Notice.tsx"
+import { Text } from "./parts/Text.tsx"
 import { SignIn } from "./SignIn.tsx"
 import { isAdmin, session, signOut } from "./session.ts"
 import { nextTheme, theme } from "./theme.ts"
 
-const Overview = lazy(() => import("./screens/Overview.tsx"))
-const Requests = lazy(() => import("./screens/Requests.tsx"))
-const Request = lazy(() => import("./screens/Request.tsx"))
-const Keys = lazy(() => import("./screens/Keys.tsx"))
-const Key = lazy(() => import("./screens/Key.tsx"))
-const Teams = lazy(() => import("./screens/Teams.tsx"))
-const Budgets = lazy(() => import("./screens/Budgets.tsx"))
-const Models = lazy(() => import("./screens/Models.tsx"))
-const Playground = lazy(() => import("./screens/Playground.tsx"))
-const Connect = lazy(() => import("./screens/Connect.tsx"))
+/** A screen that is loaded when it is first shown. */
+const screen = (load: () => Promise<{ readonly default: ComponentType }>) =>
+  lazy(() => load().catch(() => ({ default: NotLoaded })))
+
+const NotLoaded = () => (
+  <Notice
+    kind="fault"
+    title="This screen could not be loaded: the gateway is away, or of another version now"
+  >
+    <button type="button" class="plain" onClick={() => location.reload()}>
+      Load the page again
+    </button>
+  </Notice>
+)
+
+const Overview = screen(() => import("./screens/Overview.tsx"))
+const Requests = screen(() => import("./screens/Requests.tsx"))
+const Request = screen(() => import("./screens/Request.tsx"))
+const Keys = screen(() => import("./screens/Keys.tsx"))
+const Key = screen(() => import("./screens/Key.tsx"))
+const Teams = screen(() => import("./screens/Teams.tsx"))
+const Budgets = screen(() => import("./screens/Budgets.tsx"))
+const Models = screen(() => import("./screens/Models.tsx"))
+const Playground = screen(() => import("./screens/Playground.tsx"))
+const Connect = screen(() => import("./screens/Connect.tsx"))
 
 const screens = [
   ["/ui", "Overview"],
@@ -29,33 +48,40 @@ const screens = [
 
 export const App = () => {
   if (session.value === undefined) return <p class="waiting">Loading…</p>
-  if (session.value === null || isSessionOver.value) return <SignIn />
+  const isSignedIn = session.value !== null && !isSessionOver.value
   return (
     <LocationProvider scope="/ui">
-      <a class="skip" href="#content">
-        Skip to the content
-      </a>
-      <Header />
-      <main id="content" tabIndex={-1}>
-        <ErrorBoundary>
-          <Router onRouteChange={toTheTop}>
-            <Route path="/ui" component={Overview} />
-            <Route path="/ui/requests" component={Requests} />
-            <Route path="/ui/requests/:id" component={Request} />
-            <Route path="/ui/keys" component={Keys} />
-            <Route path="/ui/keys/:id" component={Key} />
-            <Route path="/ui/teams" component={Teams} />
-            <Route path="/ui/budgets" component={Budgets} />
-            <Route path="/ui/models" component={Models} />
-            <Route path="/ui/playground" component={Playground} />
-            <Route path="/ui/connect" component={Connect} />
-            <Route default component={Nothing} />
-          </Router>
-        </ErrorBoundary>
-      </main>
+      {isSignedIn ? <Screens /> : <SignIn />}
+      <NewKey />
     </LocationProvider>
   )
 }
+
+const Screens = () => (
+  <>
+    <a class="skip" href="#content">
+      Skip to the content
+    </a>
+    <Header />
+    <main id="content" tabIndex={-1}>
+      <ErrorBoundary>
+        <Router onRouteChange={toTheTop}>
+          <Route path="/ui" component={Overview} />
+          <Route path="/ui/requests" component={Requests} />
+          <Route path="/ui/requests/:id" component={Request} />
+          <Route path="/ui/keys" component={Keys} />
+          <Route path="/ui/keys/:id" component={Key} />
+          <Route path="/ui/teams" component={Teams} />
+          <Route path="/ui/budgets" component={Budgets} />
+          <Route path="/ui/models" component={Models} />
+          <Route path="/ui/playground" component={Playground} />
+          <Route path="/ui/connect" component={Connect} />
+          <Route default component={Nothing} />
+        </Router>
+      </ErrorBoundary>
+    </main>
+  </>
+)
 
 const toTheTop = (): void => scrollTo(0, 0)
 
@@ -63,6 +89,10 @@ const Header = () => {
   const { path } = useLocation()
   const isHere = (href: string) => path === href || (href !== "/ui" && path.startsWith(`${href}/`))
   const { name } = session.value?.operator ?? { name: "" }
+  const title = screens.find(([href]) => isHere(href))?.[1] ?? "Nothing"
+  useEffect(() => {
+    document.title = `${title} · LLM Gateway`
+  }, [title])
   return (
     <header class="bar">
       <a class="brand" href="/ui">
@@ -77,8 +107,8 @@ const Header = () => {
         ))}
       </nav>
       <div class="who">
-        <span title={`Signed in as ${name}`}>
-          {name}
+        <span title="Signed in">
+          <Text value={name} longest={30} />
           {isAdmin.value ? "" : " (viewer)"}
         </span>
         <button type="button" class="plain" onClick={nextTheme} title="Light, dark, or as the system">

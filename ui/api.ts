@@ -30,11 +30,24 @@ export const withQuery = (path: string, query: Query = {}): string => {
 export const get = <A>(path: string, query: Query = {}, abort?: AbortSignal): Promise<A> =>
   ask("GET", withQuery(path, query), undefined, {}, abort)
 
-export const send = <A>(
+/** Reads the session anew, and tells whether it is still the same operator's. Set by who knows sessions. */
+export const session = { reread: async (): Promise<boolean> => false }
+
+export const send = async <A>(
   method: "POST" | "PUT" | "PATCH" | "DELETE",
   path: string,
   body?: object,
-): Promise<A> => ask(method, path, body, { "x-gateway-csrf": csrfToken.value })
+): Promise<A> => {
+  const asked = () => ask<A>(method, path, body, { "x-gateway-csrf": csrfToken.value })
+  try {
+    return await asked()
+  } catch (error) {
+    // Somebody signed in again in another tab.
+    if (!(error instanceof ApiError) || error.code !== "csrf_token_required") throw error
+    if (!(await session.reread())) throw error
+    return asked()
+  }
+}
 
 const ask = async <A>(
   method: string,

@@ -2,9 +2,11 @@
 import { computed, signal } from "@preact/signals"
 import { session } from "./session.ts"
 
-/** This page's, unless its port is one that applications do not use. */
+/** This page's, unless its port is one that applications do not use. A host's name may have what a shell runs. */
 export const likelyAddress = computed(() =>
-  session.value?.serves_clients === false ? "https://your-gateway.example" : location.origin,
+  session.value?.serves_clients === false || !isAddress(location.origin)
+    ? "https://your-gateway.example"
+    : location.origin,
 )
 
 /** Empty: the likely one. */

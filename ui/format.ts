@@ -43,12 +43,11 @@ export const share = (ratio: number | null | undefined): string =>
 /** `840 ms`, `1.24 s`, `2 min 5 s`. */
 export const duration = (ms: number | null | undefined): string => {
   if (ms === null || ms === undefined) return NONE
-  if (ms < 1_000) return `${Math.round(ms)} ms`
+  if (ms < 999.5) return `${Math.round(ms)} ms`
   if (ms < 100_000) return `${(ms / 1_000).toFixed(ms < 10_000 ? 2 : 1)} s`
-  const minutes = Math.floor(ms / 60_000)
-  return minutes < 120
-    ? `${minutes} min ${Math.round((ms % 60_000) / 1_000)} s`
-    : `${Math.round(minutes / 60)} h`
+  const seconds = Math.round(ms / 1_000)
+  const minutes = Math.floor(seconds / 60)
+  return minutes < 120 ? `${minutes} min ${seconds % 60} s` : `${Math.round(minutes / 60)} h`
 }
 
 export const time = (iso: string | null | undefined): string =>

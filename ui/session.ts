@@ -1,7 +1,7 @@
 /** Who is signed in. The cookie is the browser's and out of reach; what is known of it comes from `/ui/session`. */
 import { computed, signal } from "@preact/signals"
 import type { Session as SessionSchema } from "../src/api/SessionApi.ts"
-import { ApiError, csrfToken, get, isSessionOver, refusalOf, send } from "./api.ts"
+import { ApiError, csrfToken, get, isSessionOver, session as known, refusalOf, send } from "./api.ts"
 import { chosenKey } from "./chosen-key.ts"
 
 type Session = typeof SessionSchema.Type
@@ -14,9 +14,13 @@ export const signInFault = signal<string | undefined>(undefined)
 
 const RENEW_EVERY_MS = 10 * 60_000
 let renewal: ReturnType<typeof setInterval> | undefined
+let renewedAtMs = 0
+/** The renewal that is under way, or was the last. */
+let renewing: Promise<void> | undefined
 
 const become = (next: Session | null): void => {
   clearInterval(renewal)
+  renewedAtMs = Date.now()
   // An API key is for the eyes of who typed it in.
   if (next?.operator.name !== session.value?.operator.name) chosenKey.value = ""
   csrfToken.value = next?.csrf_token ?? ""
@@ -39,16 +43,41 @@ export const signIn = async (token: string): Promise<void> => {
 }
 
 export const signOut = async (): Promise<void> => {
+  clearInterval(renewal)
+  // Its answer would sign in again.
+  await renewing
   await send("DELETE", "/ui/session")
   become(null)
 }
 
+known.reread = async () => {
+  const { session: next } = await get<{ readonly session: Session | null }>("/ui/session")
+  const isSame =
+    next?.operator.name === session.value?.operator.name &&
+    next?.operator.role === session.value?.operator.role
+  become(next)
+  return isSame
+}
+
 /** Has the session last while somebody looks. A failure shows with the next thing that is asked. */
-const renew = async (): Promise<void> => {
-  if (document.hidden) return
+const renew = (): void => {
+  if (!document.hidden) renewing = renewed()
+}
+
+const renewed = async (): Promise<void> => {
   const answer = await send<{ readonly session: Session }>("POST", "/ui/session").catch(() => undefined)
   if (answer !== undefined) become(answer.session)
 }
+
+// Who comes back to a tab does not wait for the next turn.
+document.addEventListener("visibilitychange", () => {
+  if (session.value != null && Date.now() - renewedAtMs >= RENEW_EVERY_MS) renew()
+})
+
+// A link that is opened where the page is already loads nothing.
+addEventListener("hashchange", () => {
+  if (tokenInLink() !== null) void findSession()
+})
 
 /** The link that the first start prints has the token behind `#`, which no server and no log sees. */
 const tokenInLink = (): string | null => new URLSearchParams(location.hash.slice(1)).get("token")

@@ -28,7 +28,8 @@ export const rangeOf = (
 export const toLocal = (iso: string): string => {
   const date = new Date(iso)
   const local = new Date(date.getTime() - date.getTimezoneOffset() * 60_000)
-  return local.toISOString().slice(0, 16)
+  // Addresses are anybody's text; the gateway says what is wrong with it.
+  return Number.isNaN(local.getTime()) ? "" : local.toISOString().slice(0, 16)
 }
 
 /** Undefined: it is not a time yet. */

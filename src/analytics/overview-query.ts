@@ -154,8 +154,9 @@ const sources = (sql: SqlClient.SqlClient, { filters, range, table }: SumsOption
 
 /** Lists the hours that may have recent counts, of which each dimension has a place of its own in the index. */
 const recentHours = (sql: SqlClient.SqlClient, range: TimeRange | undefined): Statement.Fragment => {
-  const first = sql`(SELECT min(hour) FROM attributed_recent)`
-  const last = sql`(SELECT max(hour) FROM attributed_recent)`
+  // Of no rows there are no hours: the least and the greatest of a value and null is the value.
+  const first = sql`coalesce((SELECT min(hour) FROM attributed_recent), 'infinity')`
+  const last = sql`coalesce((SELECT max(hour) FROM attributed_recent), '-infinity')`
   return range === undefined
     ? sql`SELECT generate_series(${first}, ${last}, interval '1 hour')`
     : sql`

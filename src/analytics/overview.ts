@@ -99,7 +99,7 @@ const inHours = (asked: TimeRange, table: Table) => {
 /** Returns a span with the one of the same length before it. */
 const beside = (range: TimeRange) => ({
   range,
-  before: { fromMs: 2 * range.fromMs - range.toMs, toMs: range.fromMs },
+  before: { fromMs: Math.max(0, 2 * range.fromMs - range.toMs), toMs: range.fromMs },
 })
 
 const instants = ({ fromMs, toMs }: TimeRange) => ({

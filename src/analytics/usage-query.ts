@@ -208,16 +208,29 @@ const attributedSources = (
   const modes = filters.stream === undefined ? [false, true] : [filters.stream]
   // A table of nothing else has a row of each group.
   const isSummed = isOverTime || table.groups.length > columnsOf[grouping].length
-  const kept = sizesOf(piecesOf(options)).map(({ hours, starts }) => {
+  const kept = [...Map.groupBy(piecesOf(options), ({ hours }) => hours)].map(([hours, pieces]) => {
     const whole = table.hasLatencies ? "latencies" : "''::bytea AS latencies"
     const joined = table.hasLatencies ? "string_agg(latencies, '') AS latencies" : whole
-    const later = starts.filter((start) => start >= fromMs).map((start) => new Date(start))
+    const name = sql.literal(table.name)
+    const unit = sql.literal(`interval '${hours} hours'`)
+    const edge = (which: "min" | "max", otherwise: string) =>
+      sql.literal(
+        `coalesce((SELECT ${which}(start) FROM ${table.name} WHERE hours = ${hours}), '${otherwise}')`,
+      )
+    // Units before the first that there is and behind the last are none, however long the span is that is asked for.
+    const units = pieces.map(
+      (piece) => sql`
+        SELECT generate_series(
+          greatest(${new Date(Math.max(piece.fromMs, fromMs))}::timestamptz, ${edge("min", "infinity")}),
+          least(${new Date(piece.toMs)}::timestamptz - ${unit}, ${edge("max", "-infinity")}), ${unit}
+        )`,
+    )
     return sql`
       SELECT ${outer}
-      FROM unnest(${later}::timestamptz[]) AS unit (at) CROSS JOIN unnest(${modes}::boolean[]) AS mode (streamed)
+      FROM (${sql.join(" UNION ALL ", false)(units)}) AS unit (at) CROSS JOIN unnest(${modes}::boolean[]) AS mode (streamed)
         CROSS JOIN LATERAL (
           SELECT ${grouped(isSummed ? `${SUMMED}, ${joined}` : `${COUNTS}, ${whole}`)}
-          FROM ${sql.literal(table.name)}
+          FROM ${name}
           WHERE ${sql.and([
             sql`hours = ${sql.literal(String(hours))}`,
             sql`start = unit.at`,
@@ -232,7 +245,7 @@ const attributedSources = (
     SELECT ${outer}
     FROM generate_series(
       greatest(${new Date(fromMs)}::timestamptz, coalesce((SELECT min(hour) FROM ${sql.literal(from)}), 'infinity')),
-      ${new Date(range.toMs)}::timestamptz - interval '1 hour', '1 hour'
+      least(${new Date(range.toMs)}::timestamptz - interval '1 hour', coalesce((SELECT max(hour) FROM ${sql.literal(from)}), '-infinity')), '1 hour'
     ) AS unit (at)
       CROSS JOIN LATERAL (
         SELECT ${grouped(summed)}
@@ -256,19 +269,6 @@ const attributedSources = (
         ]
       : []),
   ]
-}
-
-/** Returns the starts of the units of a span by their size. */
-const sizesOf = (
-  pieces: ReadonlyArray<Piece>,
-): ReadonlyArray<{ readonly hours: number; readonly starts: ReadonlyArray<number> }> => {
-  const sizes = Map.groupBy(pieces, ({ hours }) => hours)
-  return [...sizes].map(([hours, of]) => ({
-    hours,
-    starts: of.flatMap(({ fromMs, toMs }) =>
-      Array.from({ length: (toMs - fromMs) / (hours * HOUR_MS) }, (_, i) => fromMs + i * hours * HOUR_MS),
-    ),
-  }))
 }
 
 /** Returns the parts to read; a listing over time has rows of its own bucket, and smaller ones where a day is not whole. */

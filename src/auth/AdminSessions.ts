@@ -18,6 +18,11 @@ export interface AdminSession {
   readonly renewableUntil: number
 }
 
+/** Who signs in, or whose session is renewed: that keeps its token, which other tabs know. */
+export interface SessionBearer extends Bearer {
+  readonly csrfToken?: string
+}
+
 /**
  * Sessions of the page in a browser, each a JWT of its own kind in a cookie: it is no admin token, and nothing is stored, so
  * every worker and replica knows it. It ends with the secret, as admin tokens do.
@@ -27,7 +32,7 @@ export class AdminSessions extends Context.Service<
   {
     /** Begins a session, or a later one of the same sign-in. Returns what the cookie holds. */
     readonly begin: (
-      bearer: Bearer,
+      bearer: SessionBearer,
     ) => Effect.Effect<{ readonly session: AdminSession; readonly cookie: string }>
     readonly verify: (cookie: string) => Effect.Effect<AdminSession, SignedClaimsInvalid>
   }
@@ -45,12 +50,12 @@ export class AdminSessions extends Context.Service<
       })
 
       const begin = Effect.fn("AdminSessions.begin")(function* ({
+        csrfToken = randomBytes(18).toString("base64url"),
         name,
         role,
         until: renewableUntil,
-      }: Bearer) {
+      }: SessionBearer) {
         const left = renewableUntil - Math.floor((yield* Clock.currentTimeMillis) / 1000)
-        const csrfToken = randomBytes(18).toString("base64url")
         const { token, until } = yield* claims.sign(
           { name, role, csrf: csrfToken, renewable_until: renewableUntil },
           Math.min(left, Duration.toSeconds(SESSION_TTL)),
@@ -62,6 +67,9 @@ export class AdminSessions extends Context.Service<
         // Nobody has a session of a page that is off.
         if (!ui) return yield* new SignedClaimsInvalid()
         const { own, until } = yield* claims.verify(cookie)
+        // One that was begun in the token's last second may have been signed for longer.
+        if (own.renewable_until * 1000 <= (yield* Clock.currentTimeMillis))
+          return yield* new SignedClaimsInvalid()
         return {
           operator: { name: own.name, role: own.role },
           csrfToken: own.csrf,

@@ -1,8 +1,8 @@
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
 import { Effect, Result } from "effect"
 import type { HttpServerRequest } from "effect/http"
-import { type AdminSessions, hasCsrfToken } from "../auth/AdminSessions.ts"
-import type { AdminTokens, Bearer } from "../auth/AdminTokens.ts"
+import { type AdminSessions, hasCsrfToken, type SessionBearer } from "../auth/AdminSessions.ts"
+import type { AdminTokens } from "../auth/AdminTokens.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { sessionCookie } from "./session-cookie.ts"
 
@@ -61,7 +61,7 @@ export const operatorOf = (
     readonly sessions: AdminSessions["Service"]
     readonly changes: boolean
   },
-): Effect.Effect<Bearer, GatewayError> =>
+): Effect.Effect<SessionBearer, GatewayError> =>
   Effect.flatMap(Effect.fromResult(oneOf(bearerTokens(request), "Authorization")), (token) => {
     const cookie = sessionCookie(request)
     if (token !== "" || cookie === "") return Effect.mapError(tokens.verify(token), () => noToken)
@@ -70,7 +70,11 @@ export const operatorOf = (
       onSuccess: (session) =>
         changes && !hasCsrfToken(session, request.headers[CSRF_HEADER])
           ? Effect.fail(notOfThePage)
-          : Effect.succeed({ ...session.operator, until: session.renewableUntil }),
+          : Effect.succeed({
+              ...session.operator,
+              until: session.renewableUntil,
+              csrfToken: session.csrfToken,
+            }),
     })
   })
 

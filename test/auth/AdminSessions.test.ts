@@ -60,6 +60,16 @@ describe("a session", () => {
     }).pipe(Effect.provide(services())),
   )
 
+  it.effect("that is begun as its token ends is over with it", () =>
+    Effect.gen(function* () {
+      const { session } = yield* signIn(Duration.minutes(5))
+      const sessions = yield* AdminSessions
+      yield* TestClock.adjust("5 minutes")
+      const { cookie } = yield* sessions.begin({ ...session.operator, until: session.renewableUntil })
+      yield* Effect.flip(sessions.verify(cookie))
+    }).pipe(Effect.provide(services())),
+  )
+
   it.effect("is no admin token, nor is a token a session", () =>
     Effect.gen(function* () {
       const { cookie, token } = yield* signIn(Duration.hours(1))

@@ -62,6 +62,17 @@ const newest = async () => {
 
 const messages = [{ role: "user", content: "Hi" }]
 
+describe("a span of all time", () => {
+  it.each(["timeseries?bucket=hour&", "timeseries?bucket=day&", "overview?", "usage?group_by=team&"])(
+    "is answered at once by %s, however many hours it has",
+    async (listing) => {
+      const path = `/analytics/${listing}from=1970-01-01T00:00:00Z&to=9999-12-31T00:00:00Z&team=search`
+      const response = await gateway.admin(path, { signal: AbortSignal.timeout(20_000) })
+      assert.strictEqual(response.status, 200, await response.text())
+    },
+  )
+})
+
 describe("a request", () => {
   it("says in the ledger whom it is for, on every route, streamed or not", async () => {
     const device = "d".repeat(64)

@@ -297,6 +297,7 @@ describe("a parameter that a candidate refused", () => {
           unsupported: ["temperature", "top_k", "seed", "user", "reasoning_effort", "thinking"],
           health: { state: "healthy", until: null, why: null },
           failures: [],
+          keys: null,
           refused: [],
         },
         {
@@ -319,6 +320,7 @@ describe("a parameter that a candidate refused", () => {
           unsupported: [],
           health: { state: "healthy", until: null, why: null },
           failures: [],
+          keys: null,
           refused: [],
         },
       ],

@@ -95,6 +95,15 @@ describe("a session of the page", () => {
     assert.strictEqual(audit.data[0].actor, "Ada")
   })
 
+  it("keeps its CSRF token when it is renewed, as other tabs know that one", async () => {
+    const { cookie, session } = await signIn()
+    const renewed = await ask("POST", "/ui/session", { cookie, "x-gateway-csrf": session.csrf_token })
+    assert.strictEqual(
+      ((await renewed.json()) as { session: Session }).session.csrf_token,
+      session.csrf_token,
+    )
+  })
+
   it("of a viewer changes nothing", async () => {
     const { cookie, session } = await signIn("viewer")
     const mine = { cookie, "x-gateway-csrf": session.csrf_token }

@@ -27,6 +27,21 @@ describe.skipIf(noBrowser !== undefined)("keys on the page", () => {
     await gateway?.stop()
   })
 
+  it("keeps a key in sight that was just made, also when the session ends", async () => {
+    const { page } = await openScreen(browser, gateway, "/ui/keys")
+    const dialog = page.getByRole("dialog")
+    await page.getByRole("button", { name: "Create a key" }).click()
+    await dialog.getByLabel("Name").fill("late")
+    await page.route("**/admin/keys?**", (route) =>
+      route.fulfill({ status: 401, json: { code: "invalid_admin_token", detail: "The session is over." } }),
+    )
+    await dialog.getByRole("button", { name: "Create" }).click()
+    await page.getByText("The session is over").first().waitFor()
+    assert.strictEqual((await ask(await shownKey(page))).status, 200)
+    await dialog.getByRole("button", { name: "I have stored it" }).click()
+    await page.getByLabel("Admin token").waitFor()
+  })
+
   it("makes a key, which is shown once and works", async () => {
     const { faults, page } = await openScreen(browser, gateway, "/ui/keys")
     const dialog = page.getByRole("dialog")
@@ -114,10 +129,10 @@ describe.skipIf(noBrowser !== undefined)("keys on the page", () => {
     for (const key of [before, after]) assert.strictEqual((await ask(key)).status, 200)
 
     await page.getByRole("button", { name: "Revoke" }).click()
-    assert.strictEqual(await page.evaluate("document.activeElement.textContent"), "Cancel")
+    await page.locator("button:focus", { hasText: "Cancel" }).waitFor()
     await page.keyboard.press("Escape")
     await dialog.waitFor({ state: "detached" })
-    assert.strictEqual(await page.evaluate("document.activeElement.textContent"), "Revoke")
+    await page.locator("button:focus", { hasText: "Revoke" }).waitFor()
     await page.getByText("active", { exact: true }).waitFor()
     await page.keyboard.press("Enter")
     await dialog.getByRole("button", { name: "Revoke for good" }).click()
@@ -248,7 +263,7 @@ describe.skipIf(noBrowser !== undefined)("keys on the page", () => {
       await page.getByText("Nothing was asked").waitFor()
       assert.isAtMost(await overflowOf(page), 0)
     }
-    assert.strictEqual(await page.title(), "LLM Inference Gateway")
+    assert.strictEqual(await page.title(), "Keys · LLM Gateway")
     assert.deepStrictEqual(faults, [])
   })
 })

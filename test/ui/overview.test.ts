@@ -81,6 +81,25 @@ describe.skipIf(noBrowser !== undefined)("the overview", () => {
     assert.deepStrictEqual(faults, [])
   })
 
+  it.each(["1h", "24h", "7d", "30d"])("has in the curve of %s what the tiles have", async (span) => {
+    const { faults, page } = await open(`/ui?span=${span}`)
+    const curve = page.locator("figure", { has: page.getByRole("heading", { name: "Requests and errors" }) })
+    await curve.getByText("As a table").click()
+    await curve.getByRole("row").nth(1).waitFor()
+    const requests = await curve.locator("section tbody tr td:nth-child(2)").allTextContents()
+    assert.strictEqual(
+      requests.reduce((sum, text) => sum + Number(text), 0),
+      11,
+    )
+    assert.deepStrictEqual(faults, [])
+  })
+
+  it("says what is wrong with a span that somebody wrote into the address", async () => {
+    const { page } = await open("/ui?span=own&from=junk")
+    await page.getByRole("alert").first().waitFor()
+    await page.getByRole("heading", { level: 1, name: "Overview" }).waitFor()
+  })
+
   it.each([
     { dark: true, width: 1280 },
     { dark: false, width: 390 },

@@ -1,4 +1,4 @@
-import { useEffect, useRef } from "preact/hooks"
+import { useEffect, useRef, useState } from "preact/hooks"
 import type uPlot from "uplot"
 import { time } from "../format.ts"
 import { isDark, theme } from "../theme.ts"
@@ -28,6 +28,7 @@ export const Chart = ({
 }) => {
   const place = useRef<HTMLDivElement>(null)
   const dark = isDark()
+  const [isOpen, setIsOpen] = useState(false)
 
   useEffect(() => {
     const element = place.current
@@ -52,7 +53,7 @@ export const Chart = ({
       <h2>{title}</h2>
       {at.length === 0 ? <p class="hint">Nothing in this span.</p> : <div ref={place} aria-hidden="true" />}
       {at.length > 0 && (
-        <details>
+        <details onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
           <summary class="hint">As a table</summary>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: who has no mouse scrolls it by keys */}
           <section class="table" tabIndex={0} aria-label={`${title}, as a table`}>
@@ -68,7 +69,7 @@ export const Chart = ({
                 </tr>
               </thead>
               <tbody>
-                {at.map((second, index) => (
+                {(isOpen ? at : []).map((second, index) => (
                   <tr key={second}>
                     <td>{time(new Date(second * 1000).toISOString())}</td>
                     {lines.map((line) => (

@@ -3,11 +3,9 @@ import { useSignal } from "@preact/signals"
 /** A button that puts a text into the clipboard, and says so. */
 export const Copy = ({ label = "Copy", text }: { readonly text: string; readonly label?: string }) => {
   const said = useSignal<string | undefined>(undefined)
-  const copy = async () => {
-    said.value = await navigator.clipboard.writeText(text).then(
-      () => "Copied",
-      () => "Select and copy it by hand",
-    )
+  const copy = async ({ currentTarget }: { readonly currentTarget: HTMLElement }) => {
+    const isCopied = await write(text, currentTarget).catch(() => false)
+    said.value = isCopied ? "Copied" : "Select and copy it by hand"
     setTimeout(() => {
       said.value = undefined
     }, 2_000)
@@ -17,6 +15,21 @@ export const Copy = ({ label = "Copy", text }: { readonly text: string; readonly
       <span aria-live="polite">{said.value ?? label}</span>
     </button>
   )
+}
+
+/** Writes into the clipboard. Without TLS a browser has no other way than to copy what is selected. */
+const write = async (text: string, beside: HTMLElement): Promise<boolean> => {
+  if (isSecureContext) return navigator.clipboard.writeText(text).then(() => true)
+  const area = document.createElement("textarea")
+  area.value = text
+  area.className = "unseen"
+  // Within the same dialog, beyond which nothing can be selected.
+  beside.after(area)
+  area.select()
+  const isCopied = document.execCommand("copy")
+  area.remove()
+  beside.focus()
+  return isCopied
 }
 
 /** A text to be copied, which is code. `shown` stands for it where not all of it is to be seen. */

@@ -2,10 +2,10 @@ import { useState } from "preact/hooks"
 import type { ApiKey, IssuedKey } from "../admin-types.ts"
 import { send } from "../api.ts"
 import { useTexts } from "../form-texts.ts"
+import { issuedKey } from "../issued-key.ts"
 import { Choice, Field } from "./Field.tsx"
 import { FormDialog } from "./FormDialog.tsx"
 import { ChangeKey } from "./KeyForm.tsx"
-import { NewKey } from "./NewKey.tsx"
 import { Text } from "./Text.tsx"
 
 /** What can be done with a key that is not revoked. */
@@ -16,7 +16,7 @@ export const KeyActions = ({
   readonly apiKey: ApiKey
   readonly changed: () => void
 }) => {
-  const [open, setOpen] = useState<"change" | "rotate" | "revoke" | IssuedKey>()
+  const [open, setOpen] = useState<"change" | "rotate" | "revoke">()
   const close = () => setOpen(undefined)
   const closeChanged = () => {
     close()
@@ -39,13 +39,13 @@ export const KeyActions = ({
           apiKey={apiKey}
           close={close}
           rotated={(key) => {
-            setOpen(key)
+            close()
+            issuedKey.value = key
             changed()
           }}
         />
       )}
       {open === "revoke" && <Revoke apiKey={apiKey} close={close} revoked={closeChanged} />}
-      {typeof open === "object" && <NewKey issued={open} close={close} />}
     </div>
   )
 }

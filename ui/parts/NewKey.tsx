@@ -1,15 +1,19 @@
 import { useLocation } from "preact-iso"
-import type { IssuedKey } from "../admin-types.ts"
 import { chosenKey } from "../chosen-key.ts"
 import { time } from "../format.ts"
+import { issuedKey } from "../issued-key.ts"
 import { Snippet } from "./Copy.tsx"
 import { Dialog } from "./Dialog.tsx"
 import { Text } from "./Text.tsx"
 
 /** The one time that a key is shown. It stays until somebody says that the key is stored, or takes it along. */
-export const NewKey = ({ close, issued }: { readonly issued: IssuedKey; readonly close: () => void }) => {
+export const NewKey = () => {
   const { route } = useLocation()
-  const { key, name, previous_secret_until: until } = issued
+  if (issuedKey.value === undefined) return null
+  const { key, name, previous_secret_until: until } = issuedKey.value
+  const close = () => {
+    issuedKey.value = undefined
+  }
   const tryIt = () => {
     chosenKey.value = key
     close()

@@ -4,7 +4,7 @@ import { type Filters, narrowed } from "../request-filters.ts"
 import { Badge } from "./Badge.tsx"
 import { Outcome } from "./Outcome.tsx"
 import { type Column, Table } from "./Table.tsx"
-import { Text } from "./Text.tsx"
+import { seenText, Text } from "./Text.tsx"
 
 export type RequestRow = (typeof RequestRowSchema)["Encoded"]
 
@@ -44,7 +44,7 @@ const columnsOf = (
 ): ReadonlyArray<Column<RequestRow>> => {
   /** A name that narrows the list to itself. */
   const Only = ({ name, shown, value }: { name: string; value: string; shown?: string }) => (
-    <a class="only" href={narrowed(filters, { [name]: value })} title={`Only ${shown ?? value}`}>
+    <a class="only" href={narrowed(filters, { [name]: value })} title={seenText(`Only ${shown ?? value}`)}>
       <Text value={shown ?? value} longest={28} />
     </a>
   )

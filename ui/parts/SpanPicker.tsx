@@ -1,4 +1,5 @@
 import { useSignal } from "@preact/signals"
+import { useEffect } from "preact/hooks"
 import { DEFAULT_SPAN, fromLocal, OWN_SPAN, rangeOf, SPANS, toLocal } from "../span.ts"
 import { useFilters } from "../use-filters.ts"
 import { Field } from "./Field.tsx"
@@ -13,6 +14,11 @@ export const SpanPicker = () => {
   const range = rangeOf(filters)
   const from = useSignal(toLocal(range.from))
   const to = useSignal(toLocal(range.to))
+
+  useEffect(() => {
+    from.value = toLocal(range.from)
+    to.value = toLocal(range.to)
+  }, [filters.span, filters.from, filters.to])
 
   const choose = (span: string) => {
     if (span === OWN_SPAN) setFilters({ span, ...range, cursor: undefined })

@@ -19,8 +19,13 @@ import { useLoaded } from "../use-loaded.ts"
 const RELOAD_MS = 30_000
 const LATEST_CHANGES = 20
 
-export default function Key() {
+/** Nothing of one stays on the screen of another. */
+export default function KeyScreen() {
   const { id = "" } = useRoute().params
+  return <Key key={id} id={id} />
+}
+
+const Key = ({ id }: { readonly id: string }) => {
   const key = useLoaded(
     (abort) => get<ApiKey>(`/admin/keys/${encodeURIComponent(id)}`, {}, abort),
     [id],

@@ -1,11 +1,11 @@
 import { useState } from "preact/hooks"
-import type { ApiKey, IssuedKey } from "../admin-types.ts"
+import type { ApiKey } from "../admin-types.ts"
+import { issuedKey } from "../issued-key.ts"
 import { list } from "../listing.ts"
 import { BudgetBars } from "../parts/BudgetBar.tsx"
 import { CreateKey } from "../parts/KeyForm.tsx"
 import { isEnded, KeyState } from "../parts/KeyState.tsx"
 import { Limits } from "../parts/Limits.tsx"
-import { NewKey } from "../parts/NewKey.tsx"
 import { Notice } from "../parts/Notice.tsx"
 import { Search } from "../parts/Search.tsx"
 import { Segments } from "../parts/Segments.tsx"
@@ -24,7 +24,7 @@ const RELOAD_MS = 30_000
 export default function Keys() {
   const { filters, setFilters } = useFilters()
   const [wanted, setWanted] = useState(AT_ONCE)
-  const [open, setOpen] = useState<"create" | IssuedKey>()
+  const [open, setOpen] = useState<"create">()
   const keys = useLoaded((abort) => list<ApiKey>("/admin/keys", { wanted, abort }), [wanted], RELOAD_MS)
   const { q = "", state = "working" } = filters
   const close = () => setOpen(undefined)
@@ -79,12 +79,12 @@ export default function Keys() {
         <CreateKey
           close={close}
           created={(key) => {
-            setOpen(key)
+            close()
+            issuedKey.value = key
             keys.reload()
           }}
         />
       )}
-      {typeof open === "object" && <NewKey issued={open} close={close} />}
     </>
   )
 }

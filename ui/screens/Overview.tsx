@@ -115,7 +115,9 @@ const partsOf = ({ bucket, from, series, to }: Overview) => {
   const stepMs = STEP_MS[bucket]
   const known = new Map(series.map((part) => [Date.parse(part.start), part]))
   const starts: Array<number> = []
-  for (let ms = Date.parse(from); ms < Date.parse(to); ms += stepMs) starts.push(ms)
+  // Days are those of UTC, and a span may begin in the middle of one.
+  for (let ms = Math.floor(Date.parse(from) / stepMs) * stepMs; ms < Date.parse(to); ms += stepMs)
+    starts.push(ms)
   return { at: starts.map((ms) => ms / 1000), parts: starts.map((ms) => known.get(ms)) }
 }
 

@@ -17,8 +17,13 @@ import { useLoaded } from "../use-loaded.ts"
 
 type ApiKey = (typeof ApiKeyJson)["Encoded"]
 
-export default function Request() {
+/** Nothing of one stays on the screen of another. */
+export default function RequestScreen() {
   const { id = "" } = useRoute().params
+  return <Request key={id} id={id} />
+}
+
+const Request = ({ id }: { readonly id: string }) => {
   const request = useLoaded(
     (abort) => get<LoggedRequest>(`/analytics/requests/${encodeURIComponent(id)}`, {}, abort),
     [id],

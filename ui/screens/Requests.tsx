@@ -2,6 +2,7 @@ import { useSignal } from "@preact/signals"
 import { useMemo, useRef } from "preact/hooks"
 import type { ApiKeyJson } from "../../src/api/KeysApi.ts"
 import { get } from "../api.ts"
+import { clientAddress } from "../client-address.ts"
 import { time } from "../format.ts"
 import { Snippet } from "../parts/Copy.tsx"
 import { Notice } from "../parts/Notice.tsx"
@@ -213,7 +214,7 @@ const Nothing = () => {
       </p>
       <Snippet
         title="A first request"
-        text={`curl ${location.origin}/infer -H 'X-API-Key: YOUR_KEY' -H 'Content-Type: application/json' -d '{"prompt":"Say hello"}'`}
+        text={`curl ${clientAddress.value}/infer -H 'X-API-Key: YOUR_KEY' -H 'Content-Type: application/json' -d '{"prompt":"Say hello"}'`}
       />
     </Notice>
   )
