@@ -17,10 +17,7 @@ const DryRunRequest = Schema.Struct({
 }).pipe(
   Schema.annotateEncoded({
     identifier: "DryRunRequest",
-    examples: [
-      { prompt: "Say hello" },
-      { model: "auto", prompt: "Say hello", max_tokens: 200, stream: true },
-    ],
+    examples: [{ prompt: "Say hello" }, { model: "auto", prompt: "Say hello", max_tokens: 200 }],
   }),
 )
 

@@ -184,7 +184,19 @@ export const others: ReadonlyArray<Endpoint> = [
   get("/analytics/usage-by-provider?from=2026-11-01T00:00:00Z&to=2026-11-02"),
   get("/analytics/timeseries?bucket=hour"),
   get("/analytics/requests?limit=5"),
+  get("/analytics/requests?status=503&min_latency_ms=10000&min_cost_usd=0.05"),
+  get("/analytics/requests/0190b1f0-0000-7000-8000-000000000000"),
+  get("/analytics/overview?from=2026-11-01T00:00:00Z&to=2026-11-02&model=m"),
+  get("/admin/models"),
   get("/nothing"),
+  {
+    method: "POST",
+    path: "/admin/routes/dry-run",
+    bodies: [
+      { prompt: "hello", max_tokens: 9, stream: true },
+      { prompt: "hello", key_id: "abcdefghijkl" },
+    ],
+  },
   {
     method: "POST",
     path: "/admin/keys",

@@ -9,8 +9,10 @@ import { ChatCompletion, ChatCompletionChunk } from "../../src/api/chat-completi
 import { EmbeddingList } from "../../src/api/embeddings.ts"
 import { DryRunResponse, InferResponse, InferStreamEvent } from "../../src/api/InferApi.ts"
 import { ApiKeyJson, IssuedKeyJson } from "../../src/api/KeysApi.ts"
+import { RequestDetail } from "../../src/api/logged-request.ts"
 import { Message, MessageStreamEvent, TokenCount } from "../../src/api/messages.ts"
 import { Model, ModelList } from "../../src/api/OpenAiApi.ts"
+import { Overview } from "../../src/api/overview.ts"
 import { CompactedResponse, ResponseEvent, ResponseObject } from "../../src/api/responses.ts"
 import { TeamJson } from "../../src/api/TeamsApi.ts"
 import { bodyOf, operations } from "../api/document.ts"
@@ -23,6 +25,7 @@ let gateway: GatewayInProcess
 let id: string
 let key: string
 let budgetId: number
+let requestId: string
 
 /** The team of the examples. */
 const TEAM = "search"
@@ -36,13 +39,17 @@ beforeAll(async () => {
   const budget = { scope: "key", subject: id, window: "hour", limit_usd: 1 }
   const set = await gateway.admin("/admin/budgets", { method: "PUT", body: JSON.stringify(budget) })
   budgetId = ((await set.json()) as { id: number }).id
+  await gateway.infer(key, { prompt: "Hi" })
+  requestId = String((await gateway.ledger(1))[0]?.request_id)
 })
 
 /** Puts what is there in the place of the parameters of a path. */
 const targetOf = (path: string): string =>
   path.startsWith("/admin/budgets/")
     ? path.replace("{id}", String(budgetId))
-    : path.replace("{id}", id).replace(/(?<=\/teams\/)\{name\}/, TEAM)
+    : path.startsWith("/analytics/requests/")
+      ? path.replace("{id}", requestId)
+      : path.replace("{id}", id).replace(/(?<=\/teams\/)\{name\}/, TEAM)
 
 afterAll(() => gateway?.stop())
 
@@ -86,6 +93,9 @@ const answers: Record<string, Schema.Decoder<unknown>> = {
   "/admin/keys": Schema.Union([IssuedKeyJson, Schema.Struct({ data: Schema.Array(ApiKeyJson) })]),
   "/admin/keys/{id}": ApiKeyJson,
   "/admin/keys/{id}/rotate": IssuedKeyJson,
+  "/admin/routes/dry-run": DryRunResponse,
+  "/analytics/overview": Overview,
+  "/analytics/requests/{id}": RequestDetail,
   "/analytics/usage-by-key": Schema.Struct({ data: Schema.Array(UsageByKey) }),
 }
 
@@ -112,6 +122,7 @@ describe("an example of the document", () => {
       "/admin/keys",
       "/admin/keys/{id}",
       "/admin/keys/{id}/rotate",
+      "/admin/routes/dry-run",
       "/admin/teams",
       "/admin/teams/{name}",
       "/infer",
