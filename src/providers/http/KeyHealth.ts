@@ -116,7 +116,8 @@ class LimitRest {
         : Math.min(LONGEST_LIMIT_MS, this.#waitMs * 2)
       this.#answered = false
     }
-    this.#begin("rate_limited", nowMs, retryAfterMs ?? this.#waitMs)
+    // Even who is told to come back at once asks with another key first.
+    this.#begin("rate_limited", nowMs, Math.max(SHORTEST_LIMIT_MS, retryAfterMs ?? this.#waitMs))
   }
 
   usedUp(nowMs: number, ms: number): void {

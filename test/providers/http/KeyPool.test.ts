@@ -121,6 +121,17 @@ describe("a limit that one key meets", () => {
     }).pipe(seeded),
   )
 
+  it.effect("rests the key for a moment where no wait is asked for", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ a: 1_000_000, b: 0.001 })
+      const error = yield* refused(pool, "rate_limited", { retryAfterMs: 0 })
+      assert.deepInclude(error.key, { name: "a", othersFree: true })
+      assert.strictEqual(yield* asked(pool), "b")
+      yield* TestClock.adjust(100)
+      assert.strictEqual(yield* asked(pool), "a")
+    }).pipe(seeded),
+  )
+
   it.effect("is waited for longer and longer when nobody says how long, and shorter after answers", () =>
     Effect.gen(function* () {
       const pool = poolOf({ only: 1 })
