@@ -43,7 +43,8 @@ export class KeyPool<Own> implements ProviderKeys {
         const leftMs = this.#leftMs(model, nowMs)
         if (leftMs > 0) context?.onLimit?.(leftMs)
       }
-      return send(key.own, onLimit).pipe(
+      // A bug of ours that throws ends the call as well: a key may wait for its probe.
+      return Effect.suspend(() => send(key.own, onLimit)).pipe(
         Effect.onExit((exit) => {
           key.health.end(call)
           if (Exit.isSuccess(exit)) key.health.answered(call, monotonicMsUnsafe(clock))

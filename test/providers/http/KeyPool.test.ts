@@ -232,6 +232,20 @@ describe("a key that an operator has to look after", () => {
     }).pipe(seeded),
   )
 
+  it.effect("gets another after one that could not even be made", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ a: 1_000_000, b: 0.001 })
+      yield* refused(pool, "quota_exhausted")
+      yield* TestClock.adjust("5 minutes")
+      const thrown = new Error("a bug")
+      const probe = pool.attempt("m", {}, () => {
+        throw thrown
+      })
+      assert.deepStrictEqual(yield* Effect.exit(probe), Exit.die(thrown))
+      assert.strictEqual(yield* asked(pool), "a")
+    }).pipe(seeded),
+  )
+
   for (const [kind, more] of [
     ["model_not_found", {}],
     ["not_enabled", { status: 403 }],
