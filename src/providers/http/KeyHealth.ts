@@ -68,6 +68,12 @@ export class KeyHealth {
     return this.#whole.leftMs(nowMs) > 0
   }
 
+  /** Tells that the model waits for a limit of it alone. */
+  isLimited(model: string, nowMs: number): boolean {
+    const { limit, rest } = this.#of(model)
+    return limit.leftMs(nowMs) > 0 && rest.leftMs(nowMs) === 0 && !this.restsWholly(nowMs)
+  }
+
   /** Milliseconds until the model is to be asked with it again; 0 = now. */
   leftMs(model: string, nowMs: number): number {
     const { limit, rest } = this.#of(model)

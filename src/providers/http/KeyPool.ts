@@ -124,13 +124,14 @@ export class KeyPool<Own> implements ProviderKeys {
     const startsRest = key.health.refused(call, nowMs, error)
     const { model } = call
     const othersFree = this.#keys.some((one) => one !== key && one.health.leftMs(model, nowMs) === 0)
+    const { health } = this.#soonest(model, nowMs)
     const isOfAll = this.#keys.every(({ health }) => health.restsWholly(nowMs))
     // Its message is for nobody: these failures are none of a client's.
     return new ProviderError({
       ...error,
-      retryAfterMs: this.#leftMs(model, nowMs),
+      retryAfterMs: health.leftMs(model, nowMs),
       ...(concernsAccount(error) && !isOfAll && { modelOnly: true }),
-      key: { name: key.name, othersFree, startsRest },
+      key: { name: key.name, othersFree, startsRest, waitsForLimit: health.isLimited(model, nowMs) },
     })
   }
 }

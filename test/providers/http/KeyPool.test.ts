@@ -269,9 +269,12 @@ describe("a key that an operator has to look after", () => {
       const last = yield* refused(pool, "auth", { status: 401 })
       // Other models are still answered with the key that is limited for this one.
       assert.deepInclude(last, { modelOnly: true, retryAfterMs: 30_000 })
+      assert.isTrue(last.key?.waitsForLimit)
       const other = poolOf({ a: 1, b: 1 })
       yield* refused(other, "auth", { status: 401 })
-      assert.isUndefined((yield* refused(other, "auth", { status: 401 })).modelOnly)
+      const lastOfOther = yield* refused(other, "auth", { status: 401 })
+      assert.isUndefined(lastOfOther.modelOnly)
+      assert.isFalse(lastOfOther.key?.waitsForLimit)
     }).pipe(seeded),
   )
 })
