@@ -106,6 +106,10 @@ export class KeyPool<Own> implements ProviderKeys {
     }))
   }
 
+  leftMs(name: string, model: string, nowMs: number): number {
+    return this.#keys.find((key) => key.name === name)?.health.leftMs(model, nowMs) ?? 0
+  }
+
   reset(): void {
     for (const { health } of this.#keys) health.reset()
   }
