@@ -55,12 +55,18 @@ export class KeyPool<Own> implements ProviderKeys {
     })
   }
 
-  /** Makes a call of another kind, which vendors limit apart: it says nothing of the key. */
+  /** Makes a call of another kind, which vendors limit apart: all that it says of the key is that its account is refused. */
   aside<A>(
     model: string,
     send: (own: Own) => Effect.Effect<A, ProviderError>,
   ): Effect.Effect<A, ProviderError> {
-    return this.#withKey(model, undefined, ({ own }) => send(own))
+    return this.#withKey(model, undefined, ({ health, own }, startedMs, clock) =>
+      Effect.tapError(send(own), (error) =>
+        Effect.sync(() => {
+          if (concernsAccount(error)) health.refused({ model, startedMs }, monotonicMsUnsafe(clock), error)
+        }),
+      ),
+    )
   }
 
   #withKey<A>(

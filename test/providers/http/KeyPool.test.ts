@@ -305,6 +305,16 @@ describe("a pool", () => {
     }),
   )
 
+  it.effect("learns from a count that a key is refused", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ a: 1_000_000, b: 0.001 })
+      const error = new ProviderError({ kind: "auth", provider: "p", model: "m", status: 401 })
+      assert.strictEqual(yield* Effect.flip(pool.aside("m", () => Effect.fail(error))), error)
+      assert.strictEqual(yield* pool.aside("m", Effect.succeed), "b")
+      assert.strictEqual(yield* asked(pool, {}, "another"), "b")
+    }).pipe(seeded),
+  )
+
   it.effect("forgets what is known against its keys", () =>
     Effect.gen(function* () {
       const pool = poolOf({ a: 1, b: 1 })
