@@ -59,6 +59,8 @@ export class Database extends Context.Service<
     readonly maxConnections: number
     /** Milliseconds after which a server ends a statement, 0 = never. The embedded database knows no such limit. */
     readonly statementTimeoutMs: number
+    /** Milliseconds after which a server gives up waiting for a lock; undefined = never. */
+    readonly lockTimeoutMs?: number
   }): Layer.Layer<PgClient.PgClient | SqlClient.SqlClient, never, Database> =>
     Layer.unwrap(
       Effect.map(Database, ({ kind, connection }) =>
@@ -70,7 +72,10 @@ export class Database extends Context.Service<
             applicationName: options.applicationName,
             maxConnections: options.maxConnections,
             ...(kind === "server" && {
-              startupParameters: { statement_timeout: String(options.statementTimeoutMs) },
+              startupParameters: {
+                statement_timeout: String(options.statementTimeoutMs),
+                ...(options.lockTimeoutMs !== undefined && { lock_timeout: String(options.lockTimeoutMs) }),
+              },
             }),
           }),
         ),

@@ -7,6 +7,7 @@ const MEANINGS: Readonly<Record<string, string>> = {
   "28000": "the database refuses its user",
   "28P01": "the database refuses its user or password",
   "3D000": "there is no such database",
+  "40P01": "this and something else waited for each other",
   "42501": "the database's user may not do that",
   "42703": "a column is missing",
   "42804": "a column has another type",

@@ -91,7 +91,7 @@ export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0
  * schema which refuses this one. The migrator asks for the list while it holds its lock: who had to wait for a newer
  * version sees what that did.
  */
-export const migrate = Migrator.make({})({
+const migrateLocked = Migrator.make({})({
   loader: schemaState.pipe(
     Effect.mapError((cause) => notLoaded("the migrations that the database has cannot be read", cause)),
     Effect.filterOrFail(
@@ -108,6 +108,14 @@ export const migrate = Migrator.make({})({
   ),
 )
 
+/**
+ * Does that where something is missing. The migrator's lock is not to be had while a backup reads its table: nobody should
+ * wait for it who finds nothing to do.
+ */
+export const migrate = Effect.flatMap(schemaState, (state) =>
+  state.pending.length === 0 && !state.refuses ? Effect.as(tellNewer(state), []) : migrateLocked,
+)
+
 function tellNewer({ unknown }: SchemaState) {
   if (unknown.length === 0) return Effect.void
   return Effect.logWarning(
@@ -120,35 +128,59 @@ const notLoaded = (message: string, cause: unknown) =>
   new Migrator.MigrationError({ kind: "BadState", message, cause })
 
 /** Migrates on a connection of its own without a statement timeout: an index on a large table takes its time. */
-export const migrateDatabase = migrate.pipe(
+const migrateOnce = migrate.pipe(
   Effect.provide(
     Database.layerPool({
       applicationName: "llm-gateway migrations",
       maxConnections: 1,
       statementTimeoutMs: 0,
+      // Holds for the migrator's own lock as well: whoever looks at the schema waits behind that.
+      lockTimeoutMs: 2_000,
     }),
   ),
+)
+
+/** How long a command waits for others. */
+const COMMAND_PATIENCE = "1 minute"
+
+const backoff = Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")])
+
+/** Migrates, and does it again while it fails with what `passes`, by the schedule; says each time why it waits. */
+const migratePatiently = <A>(
+  schedule: Schedule.Schedule<A>,
+  passes: (error: SqlError.SqlError) => boolean,
+) => {
+  const passing = (error: Effect.Error<typeof migrateOnce>) => {
+    const cause = error._tag === "MigrationError" ? error.cause : error
+    return SqlError.isSqlError(cause) && passes(cause) ? cause : undefined
+  }
+  return migrateOnce.pipe(
+    Effect.tapError((error) => {
+      const cause = passing(error)
+      return cause === undefined
+        ? Effect.void
+        : Effect.logWarning(`Migrations wait: ${explainFailure(cause)}`)
+    }),
+    Effect.retry({ schedule, while: (error) => passing(error) !== undefined }),
+  )
+}
+
+/** SQLSTATEs of a table that others use: its lock was not to be had in time, or they waited for each other. */
+const IN_USE: ReadonlySet<unknown> = new Set(["55P03", "40P01"])
+
+const isInUse = (error: SqlError.SqlError) => IN_USE.has(failureCode(error))
+
+/** Migrates for a command: waits a while for tables that are in use. */
+export const migrateDatabase = migratePatiently(
+  backoff.pipe(Schedule.upTo({ duration: COMMAND_PATIENCE })),
+  isInUse,
 )
 
 /**
  * Migrates for a gateway that starts while its server is down, or a table is in use: waits, and fails only on a bad or unknown
  * migration.
  */
-export const migrateWhenAvailable = migrateDatabase.pipe(
-  Effect.tapError((error) => {
-    const cause = passing(error)
-    return cause === undefined ? Effect.void : Effect.logWarning(`Migrations wait: ${explainFailure(cause)}`)
-  }),
-  Effect.retry({
-    schedule: Schedule.min([Schedule.exponential("200 millis"), Schedule.spaced("5 seconds")]),
-    while: (error) => passing(error) !== undefined,
-  }),
+export const migrateWhenAvailable = migratePatiently(
+  backoff,
+  (error) => isUnavailable(error) || isInUse(error),
 )
-
-/** Returns what the database says where waiting helps. */
-function passing(error: Effect.Error<typeof migrateDatabase>): SqlError.SqlError | undefined {
-  const cause = error._tag === "MigrationError" ? error.cause : error
-  return SqlError.isSqlError(cause) && (isUnavailable(cause) || failureCode(cause) === "55P03")
-    ? cause
-    : undefined
-}

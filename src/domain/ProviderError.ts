@@ -115,6 +115,8 @@ interface KeyTrouble {
   readonly name: string
   /** Another key is free for the model: there is nothing wrong with the candidate. */
   readonly othersFree: boolean
+  /** Whichever key is free first waits for a limit alone, and for no operator. */
+  readonly waitsForLimit: boolean
   /** It begins a rest of the key that an operator has to end. */
   readonly startsRest: boolean
 }

@@ -81,14 +81,15 @@ export const retryFailed = <A>(
 export const mayRetry = (state: AttemptState, waitMs: number): boolean => {
   const { error, attempts, attemptsHere, maxAttempts, next, tripped, untried } = state
   const { retry, fallback } = dispositions[error.kind]
-  if (attempts >= maxAttempts || retry === "never" || tripped || fallback === "larger_context") return false
+  if (attempts >= maxAttempts || !isMomentary(error) || tripped || fallback === "larger_context") return false
   if (retry === "once" && attemptsHere > 1) return false
   if (canMove(state)) {
     // With somebody else to ask, one retry is enough, waiting for a rate limit or as the provider says for longer than the
     // other one's answer takes is a waste of the client's time, and no retry may take the attempt that an untried candidate
     // would need.
     const scarce = maxAttempts - attempts <= untried
-    const isWaste = error.kind === "rate_limited" || (error.retryAfterMs ?? 0) > (next?.expectedMs ?? 0)
+    const isLimit = error.kind === "rate_limited" || error.key?.waitsForLimit === true
+    const isWaste = isLimit || (error.retryAfterMs ?? 0) > (next?.expectedMs ?? 0)
     if (scarce || attemptsHere > 1 || isWaste) return false
   }
   return canFinish(state, state.remainingMs - waitMs)
@@ -117,8 +118,9 @@ export const fallbackOf = (state: AttemptState): Fallback => {
   return nextLarger !== undefined && canFinish(nextLarger, remainingMs) ? "NextLarger" : "GiveUp"
 }
 
-/** Tells a failure that may be over soon. */
-export const isMomentary = ({ kind }: ProviderError): boolean => dispositions[kind].retry !== "never"
+/** Tells a failure that may be over soon; a key that is refused is one where another is only limited. */
+export const isMomentary = ({ key, kind }: ProviderError): boolean =>
+  dispositions[kind].retry !== "never" || key?.waitsForLimit === true
 
 /** Tells whether a request has the attempts and the time to ask a candidate once more. */
 export const mayAskAgain = (

@@ -1,6 +1,7 @@
 import { Effect, Metric, Schedule } from "effect"
-import { type SqlClient, SqlError } from "effect/sql"
+import { SqlClient, SqlError } from "effect/sql"
 import { failureCode } from "../database/failure-code.ts"
+import { schemaState } from "../database/migrations.ts"
 import { ledgerDropped, ledgerWriteFailures, ledgerWritten } from "../observability/Metrics.ts"
 import { type LedgerEntry, withoutFreeForm } from "./ledger-entry.ts"
 import type { WriterHealth } from "./WriterHealth.ts"
@@ -13,6 +14,12 @@ const backoff = Schedule.min([Schedule.exponential("100 millis"), Schedule.space
   Schedule.jittered,
 )
 
+interface Failure {
+  readonly error: SqlError.SqlError
+  /** Repeating the batch helps nobody: something in it is refused. */
+  readonly isOfRecord: boolean
+}
+
 /**
  * Gets the whole batch into the database, but for the records that the database refuses. It never fails, it waits.
  */
@@ -22,15 +29,31 @@ export const deliverBatch = (
   health: WriterHealth,
 ): Effect.Effect<void> =>
   writeBatch(sql, entries).pipe(
+    Effect.catch((error) =>
+      Effect.flatMap(isOfRecord(sql, error), (isOfRecord) => Effect.fail<Failure>({ error, isOfRecord })),
+    ),
     Effect.timeoutOrElse({ duration: WRITE_TIMEOUT, orElse: () => Effect.fail(unanswered("timeout")) }),
     // A fault in the driver must not end the writer: nobody would notice until the journal is full.
     Effect.catchDefect((defect) => Effect.fail(unanswered(defect))),
-    Effect.tapError((error) => reportFailure(error, health)),
-    Effect.retry({ schedule: backoff, while: (error) => !isRecordAtFault(error) }),
+    Effect.tapError((failure) => reportFailure(failure, health)),
+    Effect.retry({ schedule: backoff, while: (failure) => !failure.isOfRecord }),
     Effect.tap(() => Effect.sync(() => health.answered())),
     Effect.andThen(Metric.update(ledgerWritten, entries.length)),
-    Effect.catch((error) => isolate(sql, entries, error, health)),
+    Effect.catch(({ error }) => isolate(sql, entries, error, health)),
   )
+
+/**
+ * A schema that a newer version has made, and that refuses this one, may refuse any record of it. Such records wait in the
+ * journal for a gateway of that version; so they do while nobody can say.
+ */
+const isOfRecord = (sql: SqlClient.SqlClient, error: SqlError.SqlError): Effect.Effect<boolean> =>
+  isRecordAtFault(error)
+    ? schemaState.pipe(
+        Effect.provideService(SqlClient.SqlClient, sql),
+        Effect.map(({ refuses }) => !refuses),
+        Effect.orElseSucceed(() => false),
+      )
+    : Effect.succeed(false)
 
 /** Halves the batch until the record that the database refuses stands alone, and saves of that what it can. */
 const isolate = (
@@ -62,8 +85,8 @@ const isolate = (
       )
 }
 
-const reportFailure = (error: SqlError.SqlError, health: WriterHealth) => {
-  if (isRecordAtFault(error)) health.answered()
+const reportFailure = ({ error, isOfRecord }: Failure, health: WriterHealth) => {
+  if (isOfRecord) health.answered()
   else health.failed(error)
   return Effect.andThen(
     Metric.update(ledgerWriteFailures, 1),
@@ -71,7 +94,9 @@ const reportFailure = (error: SqlError.SqlError, health: WriterHealth) => {
   )
 }
 
-const unanswered = (cause: unknown) =>
-  new SqlError.SqlError({
+const unanswered = (cause: unknown): Failure => ({
+  error: new SqlError.SqlError({
     reason: new SqlError.ConnectionError({ cause, message: "batch not answered", operation: "writeBatch" }),
-  })
+  }),
+  isOfRecord: false,
+})

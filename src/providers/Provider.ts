@@ -23,6 +23,8 @@ export interface ProviderKeys {
   readonly names: ReadonlyArray<string>
   /** How each is for a model, in the order of the configuration. */
   readonly statesOf: (model: string, nowMs: number) => ReadonlyArray<KeyState>
+  /** Milliseconds until the model is to be asked with that one again; 0 = now. */
+  readonly leftMs: (name: string, model: string, nowMs: number) => number
   /** Forgets what is known against any. */
   readonly reset: () => void
 }

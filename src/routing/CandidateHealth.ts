@@ -232,13 +232,19 @@ export class CandidateHealth {
     if (this.trippedForMs(nowMs) >= forMs || this.#answeredStartMs >= sinceMs) return
     this.#why = why
     this.#failures = 0
+    const untilMs = nowMs + Math.min(forMs, MAX_COOLDOWN_MS)
+    // A limit met elsewhere closes no circuit that is open here.
+    if (trip === "cooldown" && this.#trip === "circuit") {
+      this.#coolDown(nowMs, untilMs)
+      return
+    }
     if (trip === "circuit") {
       // Counts like an opening here, so that the next one is longer; several tell of the same one.
       if (this.#trip !== "circuit" || nowMs >= this.#untilMs) this.#noteOpening(sinceMs)
       // No failure there took longer: a call that hangs here outlives none of them.
       this.#failureMs = failingForMs
     }
-    this.#begin(trip, nowMs + Math.min(forMs, MAX_COOLDOWN_MS))
+    this.#begin(trip, untilMs)
     this.#heardFromMs = sinceMs
   }
 

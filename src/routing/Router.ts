@@ -137,9 +137,7 @@ const make = Effect.fnUntraced(function* () {
   for (const { keys, models, name } of providers.values()) {
     for (const key of keys?.names ?? []) {
       const rests = (model: string) =>
-        keys
-          ?.statesOf(model, monotonicMsUnsafe(clock))
-          .some((state) => state.name === key && state.leftMs > 0)
+        keys !== undefined && keys.leftMs(key, model, monotonicMsUnsafe(clock)) > 0
       yield* observe(upstreamKeyResting(name, key), () => [...models.keys()].filter(rests).length)
     }
   }

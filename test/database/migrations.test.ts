@@ -2,12 +2,18 @@ import { createHash } from "node:crypto"
 import { readdirSync, readFileSync } from "node:fs"
 import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Latch, Layer, Scope } from "effect"
+import { Context, Effect, Exit, Fiber, Latch, Layer, Logger, Scope } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
 import { readRequests } from "../../src/analytics/requests-query.ts"
 import { Database } from "../../src/database/Database.ts"
 import { failureCode } from "../../src/database/failure-code.ts"
-import { applyMigrations, migrate, migrations } from "../../src/database/migrations.ts"
+import {
+  applyMigrations,
+  migrate,
+  migrateDatabase,
+  migrateWhenAvailable,
+  migrations,
+} from "../../src/database/migrations.ts"
 import { ledgerEntry } from "../../src/ledger/ledger-entry.ts"
 import { ledgerPartitions } from "../../src/ledger/tables/partitions.ts"
 import { rollUp } from "../../src/ledger/tables/roll-up.ts"
@@ -361,5 +367,57 @@ describe("a migration of a table that somebody reads for long", () => {
       yield* Fiber.join(reader)
       assert.deepStrictEqual(yield* change, [[1, "add_name"]])
     }).pipe(Effect.provide(pool().pipe(Layer.provide(table)))),
+  )
+})
+
+describe("migrations while others use the database", () => {
+  const database = Layer.unwrap(Effect.map(freshPostgresUrl, Database.layerServer))
+  const layerDatabase = () => pool().pipe(Layer.provideMerge(Layer.fresh(database)))
+  const patient = [
+    { who: "a gateway that starts", migrating: migrateWhenAvailable },
+    { who: "a command", migrating: migrateDatabase },
+  ]
+  const SINCE_20 = Object.keys(migrations).filter((name) => Number.parseInt(name, 10) > 20).length
+
+  /** Runs while another session reads the list of migrations, as a backup does. */
+  const whileRead = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
+    SqlClient.SqlClient.use((sql) =>
+      sql.withTransaction(Effect.andThen(sql`TABLE effect_sql_migrations`, effect)),
+    )
+
+  it.live("wait for no backup where nothing is missing", () =>
+    Effect.gen(function* () {
+      yield* migrate
+      assert.deepStrictEqual(yield* whileRead(migrateDatabase), [])
+    }).pipe(Effect.provide(layerDatabase())),
+  )
+
+  it.live.each(patient)("wait for a backup and say so for $who", ({ migrating }) =>
+    Effect.gen(function* () {
+      yield* migrateTo(20)
+      const told = yield* Latch.make(false)
+      const logger = Logger.make(({ message }) => {
+        if (String(message).startsWith("Migrations wait: a lock was not to be had in time")) told.openUnsafe()
+      })
+      const migrated = migrating.pipe(Effect.provide(Logger.layer([logger])))
+      const waiting = yield* whileRead(Effect.tap(Effect.forkChild(migrated), told.await))
+      assert.lengthOf(yield* Fiber.join(waiting), SINCE_20)
+    }).pipe(Effect.provide(layerDatabase())),
+  )
+
+  it.live.each(patient)("are made again after a deadlock for $who", ({ migrating }) =>
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      yield* migrateTo(20)
+      // Sequences know no rollback: it is the first change alone.
+      yield* sql`CREATE SEQUENCE changes`
+      yield* sql`
+        CREATE FUNCTION fail_once() RETURNS event_trigger LANGUAGE plpgsql AS $$
+        BEGIN
+          IF nextval('changes') = 1 THEN RAISE 'deadlock detected' USING ERRCODE = '40P01'; END IF;
+        END $$`
+      yield* sql`CREATE EVENT TRIGGER deadlock ON ddl_command_start EXECUTE FUNCTION fail_once()`
+      assert.lengthOf(yield* migrating, SINCE_20)
+    }).pipe(Effect.provide(layerDatabase())),
   )
 })

@@ -280,6 +280,14 @@ describe("keys that are all in trouble", () => {
     assert.deepStrictEqual(askedWith(), ["a", "b", "a"])
   })
 
+  it("are waited for where one is limited for a moment, also after another is refused", async () => {
+    const shortly = limitedBy({ "retry-after-ms": "300" })
+    vendor.respond(byKey({ a: () => (vendor.count === 1 ? shortly : ok()), b: () => deadKey }))
+    assert.strictEqual(await answered("pool/small"), 3)
+    assert.deepStrictEqual(askedWith(), ["a", "b", "a"])
+    assert.strictEqual(await answered("pool/small"), 1)
+  })
+
   it("concern the account only when none of them is taken", async () => {
     vendor.respond(
       byKey({ a: ({ asked }) => (asked.model === "small" ? limited(60) : ok()), b: () => deadKey }),

@@ -11,7 +11,7 @@ const linesOfKey = (kind: ProviderErrorKind, othersFree: boolean, news: Readonly
     const report = makeReport()
     const recorder = { requestId: "r" } as RequestRecorder
     const all = Effect.forEach(news, (startsRest) => {
-      const key = { name: "search", othersFree, startsRest }
+      const key = { name: "search", othersFree, startsRest, waitsForLimit: false }
       return report("p/m", new ProviderError({ kind, provider: "p", model: "m", key }), recorder)
     })
     return (yield* logged(all)).lines

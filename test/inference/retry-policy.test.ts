@@ -99,6 +99,20 @@ describe("after a failure", () => {
     assert.strictEqual(nextStep(state("rate_limited", { ...alone, remainingMs: 2_100 }))._tag, "GiveUp")
   })
 
+  it("waits for the limit of one key after another one is refused, as for any limit", () => {
+    const ofKey = (waitsForLimit: boolean) =>
+      new ProviderError({
+        ...failure("auth", 300),
+        key: { name: "search", othersFree: false, startsRest: true, waitsForLimit },
+      })
+    const step = (waitsForLimit: boolean, overrides: Partial<AttemptState>) =>
+      nextStep(state("auth", { error: ofKey(waitsForLimit), ...overrides }))._tag
+    assert.strictEqual(step(true, { next: undefined }), "Retry")
+    assert.strictEqual(step(true, { next: undefined, remainingMs: 400 }), "GiveUp")
+    assert.strictEqual(step(true, {}), "Next")
+    assert.strictEqual(step(false, { next: undefined }), "GiveUp")
+  })
+
   it("retries a target once, then moves on to the next", () => {
     assert.strictEqual(nextStep(state("server_error", { attempts: 2, attemptsHere: 2 }))._tag, "Next")
     assert.strictEqual(

@@ -489,7 +489,7 @@ describe("trouble of one of several keys", () => {
       provider: "a",
       model: "m",
       retryAfterMs: othersFree ? 0 : 30_000,
-      key: { name: "search", othersFree, startsRest: true },
+      key: { name: "search", othersFree, startsRest: true, waitsForLimit: false },
     })
 
   it("is none of the candidate's while another is free, and nobody is told of it", () => {

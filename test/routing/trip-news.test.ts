@@ -116,6 +116,16 @@ describe("a trip that others are told of", () => {
     )
   })
 
+  it("of a limit closes no circuit that is open here: its probe fails alone", () => {
+    const { at, fail, one } = world(2)
+    fail(one, 5)
+    one.hear(10_100, { trip: "cooldown", forMs: 2_500, failingForMs: 10, why: "rate_limited" })
+    assert.strictEqual(one.trippedForMs(10_100), 2_500)
+    at(12_600)
+    fail(one, 1)
+    assert.isAbove(one.trippedForMs(12_600), 0)
+  })
+
   it("says how long failures take: a probe that hangs as long is no sign of life", () => {
     const { at, one, other } = world(2)
     const calls = Array.from({ length: 3 }, () => one.begin(10_000, forecast))

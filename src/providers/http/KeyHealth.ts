@@ -68,6 +68,12 @@ export class KeyHealth {
     return this.#whole.leftMs(nowMs) > 0
   }
 
+  /** Tells that the model waits for a limit of it alone. */
+  isLimited(model: string, nowMs: number): boolean {
+    const { limit, rest } = this.#of(model)
+    return limit.leftMs(nowMs) > 0 && rest.leftMs(nowMs) === 0 && !this.restsWholly(nowMs)
+  }
+
   /** Milliseconds until the model is to be asked with it again; 0 = now. */
   leftMs(model: string, nowMs: number): number {
     const { limit, rest } = this.#of(model)
@@ -116,7 +122,8 @@ class LimitRest {
         : Math.min(LONGEST_LIMIT_MS, this.#waitMs * 2)
       this.#answered = false
     }
-    this.#begin("rate_limited", nowMs, retryAfterMs ?? this.#waitMs)
+    // Even who is told to come back at once asks with another key first.
+    this.#begin("rate_limited", nowMs, Math.max(SHORTEST_LIMIT_MS, retryAfterMs ?? this.#waitMs))
   }
 
   usedUp(nowMs: number, ms: number): void {

@@ -43,7 +43,8 @@ export class KeyPool<Own> implements ProviderKeys {
         const leftMs = this.#leftMs(model, nowMs)
         if (leftMs > 0) context?.onLimit?.(leftMs)
       }
-      return send(key.own, onLimit).pipe(
+      // A bug of ours that throws ends the call as well: a key may wait for its probe.
+      return Effect.suspend(() => send(key.own, onLimit)).pipe(
         Effect.onExit((exit) => {
           key.health.end(call)
           if (Exit.isSuccess(exit)) key.health.answered(call, monotonicMsUnsafe(clock))
@@ -54,12 +55,18 @@ export class KeyPool<Own> implements ProviderKeys {
     })
   }
 
-  /** Makes a call of another kind, which vendors limit apart: it says nothing of the key. */
+  /** Makes a call of another kind, which vendors limit apart: all that it says of the key is that its account is refused. */
   aside<A>(
     model: string,
     send: (own: Own) => Effect.Effect<A, ProviderError>,
   ): Effect.Effect<A, ProviderError> {
-    return this.#withKey(model, undefined, ({ own }) => send(own))
+    return this.#withKey(model, undefined, ({ health, own }, startedMs, clock) =>
+      Effect.tapError(send(own), (error) =>
+        Effect.sync(() => {
+          if (concernsAccount(error)) health.refused({ model, startedMs }, monotonicMsUnsafe(clock), error)
+        }),
+      ),
+    )
   }
 
   #withKey<A>(
@@ -105,6 +112,10 @@ export class KeyPool<Own> implements ProviderKeys {
     }))
   }
 
+  leftMs(name: string, model: string, nowMs: number): number {
+    return this.#keys.find((key) => key.name === name)?.health.leftMs(model, nowMs) ?? 0
+  }
+
   reset(): void {
     for (const { health } of this.#keys) health.reset()
   }
@@ -123,13 +134,14 @@ export class KeyPool<Own> implements ProviderKeys {
     const startsRest = key.health.refused(call, nowMs, error)
     const { model } = call
     const othersFree = this.#keys.some((one) => one !== key && one.health.leftMs(model, nowMs) === 0)
+    const { health } = this.#soonest(model, nowMs)
     const isOfAll = this.#keys.every(({ health }) => health.restsWholly(nowMs))
     // Its message is for nobody: these failures are none of a client's.
     return new ProviderError({
       ...error,
-      retryAfterMs: this.#leftMs(model, nowMs),
+      retryAfterMs: health.leftMs(model, nowMs),
       ...(concernsAccount(error) && !isOfAll && { modelOnly: true }),
-      key: { name: key.name, othersFree, startsRest },
+      key: { name: key.name, othersFree, startsRest, waitsForLimit: health.isLimited(model, nowMs) },
     })
   }
 }

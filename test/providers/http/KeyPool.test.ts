@@ -121,6 +121,17 @@ describe("a limit that one key meets", () => {
     }).pipe(seeded),
   )
 
+  it.effect("rests the key for a moment where no wait is asked for", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ a: 1_000_000, b: 0.001 })
+      const error = yield* refused(pool, "rate_limited", { retryAfterMs: 0 })
+      assert.deepInclude(error.key, { name: "a", othersFree: true })
+      assert.strictEqual(yield* asked(pool), "b")
+      yield* TestClock.adjust(100)
+      assert.strictEqual(yield* asked(pool), "a")
+    }).pipe(seeded),
+  )
+
   it.effect("is waited for longer and longer when nobody says how long, and shorter after answers", () =>
     Effect.gen(function* () {
       const pool = poolOf({ only: 1 })
@@ -221,6 +232,20 @@ describe("a key that an operator has to look after", () => {
     }).pipe(seeded),
   )
 
+  it.effect("gets another after one that could not even be made", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ a: 1_000_000, b: 0.001 })
+      yield* refused(pool, "quota_exhausted")
+      yield* TestClock.adjust("5 minutes")
+      const thrown = new Error("a bug")
+      const probe = pool.attempt("m", {}, () => {
+        throw thrown
+      })
+      assert.deepStrictEqual(yield* Effect.exit(probe), Exit.die(thrown))
+      assert.strictEqual(yield* asked(pool), "a")
+    }).pipe(seeded),
+  )
+
   for (const [kind, more] of [
     ["model_not_found", {}],
     ["not_enabled", { status: 403 }],
@@ -244,9 +269,12 @@ describe("a key that an operator has to look after", () => {
       const last = yield* refused(pool, "auth", { status: 401 })
       // Other models are still answered with the key that is limited for this one.
       assert.deepInclude(last, { modelOnly: true, retryAfterMs: 30_000 })
+      assert.isTrue(last.key?.waitsForLimit)
       const other = poolOf({ a: 1, b: 1 })
       yield* refused(other, "auth", { status: 401 })
-      assert.isUndefined((yield* refused(other, "auth", { status: 401 })).modelOnly)
+      const lastOfOther = yield* refused(other, "auth", { status: 401 })
+      assert.isUndefined(lastOfOther.modelOnly)
+      assert.isFalse(lastOfOther.key?.waitsForLimit)
     }).pipe(seeded),
   )
 })
@@ -275,6 +303,16 @@ describe("a pool", () => {
       assert.strictEqual(yield* Effect.flip(pool.aside("m", () => Effect.fail(error))), error)
       assert.isTrue((yield* statesOf(pool)).every(({ leftMs, why }) => leftMs === 0 && why === undefined))
     }),
+  )
+
+  it.effect("learns from a count that a key is refused", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ a: 1_000_000, b: 0.001 })
+      const error = new ProviderError({ kind: "auth", provider: "p", model: "m", status: 401 })
+      assert.strictEqual(yield* Effect.flip(pool.aside("m", () => Effect.fail(error))), error)
+      assert.strictEqual(yield* pool.aside("m", Effect.succeed), "b")
+      assert.strictEqual(yield* asked(pool, {}, "another"), "b")
+    }).pipe(seeded),
   )
 
   it.effect("forgets what is known against its keys", () =>
