@@ -52,14 +52,16 @@ export const createDaysOf = (
       FROM jsonb_to_recordset(${batch}::jsonb) AS record (started_at_ms double precision)
     ) AS days`)
 
-/** Makes today and `ahead` more days, by the database's clock. */
+/** Makes today and `ahead` more days, by the database's clock: one by one, as each has dozens of indexes, and others want a turn. */
 export const createDaysAhead = (
   sql: SqlClient.SqlClient,
   ahead: number,
 ): Effect.Effect<void, SqlError.SqlError> =>
-  Effect.asVoid(sql`
-    SELECT create_ledger_day((now() AT TIME ZONE 'UTC')::date + ahead)
-    FROM generate_series(0, ${ahead}) AS ahead`)
+  Effect.forEach(
+    Array.from({ length: ahead + 1 }, (_, days) => days),
+    (days) => sql`SELECT create_ledger_day((now() AT TIME ZONE 'UTC')::date + ${days}::int)`,
+    { discard: true },
+  )
 
 /**
  * Returns the days whose time is over, oldest first: those that ended when the current UTC day began or earlier, less

@@ -30,8 +30,6 @@ const IS_KNOWN = `dimension IN (${[...new Set(ATTRIBUTED_USAGE.map(({ dimension 
  */
 export const rollUp = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError.SqlError> =>
   Effect.gen(function* () {
-    const added = yield* Effect.provideService(addedColumns(RECENT), SqlClient.SqlClient, sql)
-    if (added.length > 0) return 0
     const known = sql.literal(IS_KNOWN)
     const hours = yield* decodeHours(sql`
       SELECT DISTINCT hour
@@ -42,6 +40,9 @@ export const rollUp = (sql: SqlClient.SqlClient): Effect.Effect<number, SqlError
       ) AS recent
       WHERE hour < date_trunc('hour', now(), 'UTC')
       ORDER BY hour`)
+    if (hours.length === 0) return 0
+    const added = yield* Effect.provideService(addedColumns(RECENT), SqlClient.SqlClient, sql)
+    if (added.length > 0) return 0
     yield* Effect.forEach(
       hours,
       ({ hour }) => rollUpHours(sql, { fromMs: hour.getTime(), toMs: hour.getTime() + HOUR_MS }),
