@@ -30,8 +30,15 @@ export const withQuery = (path: string, query: Query = {}): string => {
 export const get = <A>(path: string, query: Query = {}, abort?: AbortSignal): Promise<A> =>
   ask("GET", withQuery(path, query), undefined, {}, abort)
 
-/** Reads the session anew, and tells whether it is still the same operator's. Set by who knows sessions. */
-export const session = { reread: async (): Promise<boolean> => false }
+/** What to do about a session that another tab has begun anew; set by who knows sessions. */
+export const onForeignSession = {
+  /** Reads it, and tells whether it is still the same operator's. */
+  reread: async (): Promise<boolean> => false,
+}
+
+/** Asks with an admin token in place of the session. */
+export const sendAs = <A>(token: string, method: "POST", path: string): Promise<A> =>
+  ask(method, path, undefined, { authorization: `Bearer ${token}` })
 
 export const send = async <A>(
   method: "POST" | "PUT" | "PATCH" | "DELETE",
@@ -44,7 +51,7 @@ export const send = async <A>(
   } catch (error) {
     // Somebody signed in again in another tab.
     if (!(error instanceof ApiError) || error.code !== "csrf_token_required") throw error
-    if (!(await session.reread())) throw error
+    if (!(await onForeignSession.reread())) throw error
     return asked()
   }
 }

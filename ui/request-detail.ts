@@ -1,59 +1,16 @@
 /** One request in full, as the API gives it, and what can be read from it. */
 import type { RequestDetail as RequestDetailSchema } from "../src/api/logged-request.ts"
+import type { Decision } from "./decision.ts"
 import { share } from "./format.ts"
 
 type RequestDetail = (typeof RequestDetailSchema)["Encoded"]
 
 export type Attempt = RequestDetail["attempts"][number]
 
-export interface Candidate {
-  readonly provider: string
-  readonly model: string
-  readonly rank: number
-  readonly tier: string
-  readonly availability: number
-  readonly predicted_ms: number
-  readonly predicted_cost_usd: number | null
-  readonly predicted_output_tokens: number
-  readonly cached_tokens?: number
-  readonly in_flight?: number
-  readonly weighed_ms?: number
-  readonly weighed_cost_usd?: number
-  readonly score: number
-}
-
-/** What the API leaves open: decisions are logged as they were made. Fields that may be absent are not in older ones. */
-export interface Decision {
-  readonly route: string
-  readonly requested_route?: string
-  readonly via?: ReadonlyArray<string>
-  readonly strategy?: string
-  readonly mode: string
-  readonly weights: { readonly latency: number; readonly cost: number }
-  readonly estimated_input_tokens: number
-  readonly output_limit?: number
-  readonly expected_turns?: number
-  readonly candidates: ReadonlyArray<Candidate>
-  readonly excluded: ReadonlyArray<{
-    readonly provider: string
-    readonly model: string
-    readonly reason: string
-  }>
-  readonly chosen_by: string
-  readonly hedge?: { readonly provider: string; readonly model: string; readonly after_ms: number }
-  readonly probability?: number
-}
-
+/** The API leaves open what a decision is: decisions are logged as they were made. */
 export interface LoggedRequest extends Omit<RequestDetail, "decision"> {
   readonly decision: Decision | null
 }
-
-interface Target {
-  readonly provider: string
-  readonly model: string
-}
-
-export const isSame = (a: Target, b: Target): boolean => a.provider === b.provider && a.model === b.model
 
 /** Returns when an attempt began, in milliseconds from the request's start. */
 export const beganAfterMs = ({ request }: LoggedRequest, { started_at }: Attempt): number =>

@@ -1,7 +1,7 @@
 /** Who is signed in. The cookie is the browser's and out of reach; what is known of it comes from `/ui/session`. */
 import { computed, signal } from "@preact/signals"
 import type { Session as SessionSchema } from "../src/api/SessionApi.ts"
-import { ApiError, csrfToken, get, isSessionOver, session as known, refusalOf, send } from "./api.ts"
+import { ApiError, csrfToken, get, isSessionOver, onForeignSession, send, sendAs } from "./api.ts"
 import { chosenKey } from "./chosen-key.ts"
 
 type Session = typeof SessionSchema.Type
@@ -31,15 +31,8 @@ const become = (next: Session | null): void => {
 
 /** Signs in, or fails with the gateway's refusal. */
 export const signIn = async (token: string): Promise<void> => {
-  const response = await fetch("/ui/session", {
-    method: "POST",
-    headers: { authorization: `Bearer ${token}` },
-  }).catch(() => {
-    throw new ApiError(0, "unreachable", "The gateway does not answer. Is it still running?")
-  })
-  if (!response.ok) throw await refusalOf(response)
-  const answer: { readonly session: Session } = await response.json()
-  become(answer.session)
+  const { session } = await sendAs<{ readonly session: Session }>(token, "POST", "/ui/session")
+  become(session)
 }
 
 export const signOut = async (): Promise<void> => {
@@ -50,8 +43,11 @@ export const signOut = async (): Promise<void> => {
   become(null)
 }
 
-known.reread = async () => {
-  const { session: next } = await get<{ readonly session: Session | null }>("/ui/session")
+const readSession = async (): Promise<Session | null> =>
+  (await get<{ readonly session: Session | null }>("/ui/session")).session
+
+onForeignSession.reread = async () => {
+  const next = await readSession()
   const isSame =
     next?.operator.name === session.value?.operator.name &&
     next?.operator.role === session.value?.operator.role
@@ -93,8 +89,5 @@ export const findSession = async (): Promise<void> => {
       signInFault.value = error instanceof ApiError ? error.message : String(error)
     }
   }
-  const known = await get<{ readonly session: Session | null }>("/ui/session").catch(() => ({
-    session: null,
-  }))
-  become(known.session)
+  become(await readSession().catch(() => null))
 }

@@ -1,18 +1,11 @@
-import type { ComponentChildren } from "preact"
+import { type Candidate, type Decision, isSame, keyOf } from "../decision.ts"
 import { count, duration, money, share } from "../format.ts"
-import {
-  type Attempt,
-  answeredAfterMs,
-  answeringOf,
-  type Candidate,
-  type Decision,
-  isSame,
-  type LoggedRequest,
-  offBy,
-} from "../request-detail.ts"
+import { type Attempt, answeredAfterMs, answeringOf, type LoggedRequest, offBy } from "../request-detail.ts"
 import { Badge } from "./Badge.tsx"
+import { predictionColumns } from "./prediction-columns.tsx"
 import { type Column, Table } from "./Table.tsx"
 import { Text } from "./Text.tsx"
+import { TierBadge } from "./TierBadge.tsx"
 
 /** By the code, what it says of the first candidate. */
 const CHOSEN_BY: Readonly<Record<string, string>> = {
@@ -25,12 +18,6 @@ const CHOSEN_BY: Readonly<Record<string, string>> = {
   probe: "it was due for a probe after trouble",
   exploration: "it was tried, to learn how it does",
   only_candidate: "nobody else could take the request",
-}
-
-const TIERS: Readonly<Record<string, "good" | "warn" | "bad">> = {
-  healthy: "good",
-  degraded: "warn",
-  tripped: "bad",
 }
 
 /** Why a request went where it went. */
@@ -87,7 +74,7 @@ export const Decided = ({
       <Table
         caption="Candidates, in the order in which they were to be asked"
         columns={columnsOf(logged, decision)}
-        keyOf={({ model, provider }) => `${provider}/${model}`}
+        keyOf={keyOf}
         rows={decision.candidates}
       />
       {first !== undefined && <p class="hint">What was predicted; the least score is the best.</p>}
@@ -99,7 +86,7 @@ export const Decided = ({
           </summary>
           <ul>
             {decision.excluded.map(({ model, provider, reason }) => (
-              <li key={`${provider}/${model}`}>
+              <li key={keyOf({ provider, model })}>
                 <Text value={`${provider}/${model}`} />: <Text value={reason} longest={300} />
               </li>
             ))}
@@ -208,30 +195,13 @@ const columnsOf = (logged: LoggedRequest, decision: Decision): ReadonlyArray<Col
       title: "State",
       cell: ({ availability, in_flight, tier }) => (
         <>
-          <Badge kind={TIERS[tier] ?? "plain"}>{tier}</Badge>
+          <TierBadge tier={tier} />
           <small class="under">{share(availability)} available</small>
           {in_flight !== undefined && <small class="under">{count(in_flight)} in flight</small>}
         </>
       ),
     },
-    {
-      title: decision.mode === "stream" ? "First token" : "Time",
-      isNumber: true,
-      cell: ({ predicted_ms, weighed_ms }) => (
-        <Weighed weighed={weighed_ms === undefined ? undefined : duration(weighed_ms)}>
-          {duration(predicted_ms)}
-        </Weighed>
-      ),
-    },
-    {
-      title: "Cost",
-      isNumber: true,
-      cell: ({ predicted_cost_usd, weighed_cost_usd }) => (
-        <Weighed weighed={weighed_cost_usd === undefined ? undefined : money(weighed_cost_usd)}>
-          {money(predicted_cost_usd)}
-        </Weighed>
-      ),
-    },
+    ...predictionColumns(decision.mode),
     {
       title: "Tokens",
       isNumber: true,
@@ -245,24 +215,6 @@ const columnsOf = (logged: LoggedRequest, decision: Decision): ReadonlyArray<Col
     { title: "Score", isNumber: true, cell: ({ score }) => score.toFixed(2) },
   ]
 }
-
-/** A prediction, and what the score took in its place. */
-const Weighed = ({
-  children,
-  weighed,
-}: {
-  readonly children: ComponentChildren
-  readonly weighed: string | undefined
-}) => (
-  <>
-    {children}
-    {weighed !== undefined && (
-      <small class="under" title="With what failures cost, and what the turns to come are expected to take">
-        weighed {weighed}
-      </small>
-    )}
-  </>
-)
 
 const Fate = ({ candidate, of: logged }: { readonly candidate: Candidate; readonly of: LoggedRequest }) => {
   const outcomes = logged.attempts

@@ -1,27 +1,10 @@
-import type { ComponentChildren } from "preact"
-import { count, duration, money, NONE, share } from "../format.ts"
+import { type Candidate, keyOf, type Decision as LoggedDecision, type Target } from "../decision.ts"
+import { count, duration, NONE, share } from "../format.ts"
 import { Badge } from "./Badge.tsx"
+import { predictionColumns } from "./prediction-columns.tsx"
 import { type Column, Table } from "./Table.tsx"
 import { Text } from "./Text.tsx"
-
-interface Target {
-  readonly provider: string
-  readonly model: string
-}
-
-interface Candidate extends Target {
-  readonly predicted_ms: number
-  readonly predicted_cost_usd: number | null
-  readonly predicted_output_tokens: number
-  readonly in_flight?: number
-  readonly cached_tokens?: number
-  readonly weighed_ms?: number
-  readonly weighed_cost_usd?: number
-  readonly availability: number
-  readonly tier: "healthy" | "degraded" | "tripped"
-  readonly score: number
-  readonly rank: number
-}
+import { TierBadge } from "./TierBadge.tsx"
 
 interface Attempt extends Target {
   readonly outcome: string
@@ -30,22 +13,10 @@ interface Attempt extends Target {
   readonly hedge?: boolean
 }
 
-/** What `explain` and `dry_run` tell: docs/routing.md has each field. */
-export interface RoutingDecision {
-  readonly route: string
-  readonly requested_route?: string
-  readonly via?: ReadonlyArray<string>
+/** Of this version, with who was then asked; nobody in a dry run. */
+export interface RoutingDecision extends LoggedDecision {
   readonly strategy: string
-  readonly mode: string
-  readonly weights: { readonly latency: number; readonly cost: number }
-  readonly estimated_input_tokens: number
-  readonly output_limit?: number
-  readonly expected_turns?: number
-  readonly candidates: ReadonlyArray<Candidate>
-  readonly excluded: ReadonlyArray<Target & { readonly reason: string }>
-  readonly chosen_by: string
   readonly probability: number
-  readonly hedge?: Target & { readonly after_ms: number }
   readonly attempts?: ReadonlyArray<Attempt>
 }
 
@@ -62,8 +33,6 @@ const reasons: Readonly<Record<string, string>> = {
   only_candidate: "is the only one that can take it",
 }
 
-const tiers = { healthy: "good", degraded: "warn", tripped: "bad" } as const
-
 const TargetName = ({ model, provider }: Target) => (
   <>
     <Text value={provider} longest={40} /> <small>/ </small>
@@ -73,45 +42,10 @@ const TargetName = ({ model, provider }: Target) => (
   </>
 )
 
-const keyOf = ({ model, provider }: Target): string => `${provider}/${model}`
-
-/** A prediction, and below it what the score weighs where that is something else. */
-const Predicted = ({
-  value,
-  weighed,
-}: {
-  readonly value: ComponentChildren
-  readonly weighed: string | undefined
-}) => (
-  <>
-    {value}
-    {weighed !== undefined && <small class="below">weighed {weighed}</small>}
-  </>
-)
-
 const candidateColumns = (mode: string): ReadonlyArray<Column<Candidate>> => [
   { title: "#", isNumber: true, cell: ({ rank }) => rank },
   { title: "Candidate", cell: TargetName },
-  {
-    title: mode === "stream" ? "First token" : "Time",
-    isNumber: true,
-    cell: ({ predicted_ms, weighed_ms }) => (
-      <Predicted
-        value={duration(predicted_ms)}
-        weighed={weighed_ms === undefined ? undefined : duration(weighed_ms)}
-      />
-    ),
-  },
-  {
-    title: "Cost",
-    isNumber: true,
-    cell: ({ predicted_cost_usd, weighed_cost_usd }) => (
-      <Predicted
-        value={money(predicted_cost_usd)}
-        weighed={weighed_cost_usd === undefined ? undefined : money(weighed_cost_usd)}
-      />
-    ),
-  },
+  ...predictionColumns(mode),
   {
     title: "Output",
     isNumber: true,
@@ -127,7 +61,7 @@ const candidateColumns = (mode: string): ReadonlyArray<Column<Candidate>> => [
     title: "Health",
     cell: ({ availability, tier }) => (
       <>
-        <Badge kind={tiers[tier]}>{tier}</Badge>
+        <TierBadge tier={tier} />
         {availability < 1 && <small class="below">{share(availability)} succeed</small>}
       </>
     ),
