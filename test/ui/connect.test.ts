@@ -4,16 +4,14 @@ import { afterAll, beforeAll, describe, it } from "vitest"
 import { clients } from "../../ui/clients.ts"
 import { Browser, barriers, noBrowser } from "../support/Browser.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
-import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { openScreen, overflowOf } from "./open-screen.ts"
 
 let gateway: GatewayInProcess
 let browser: Browser
 
-const signedIn = async (path: string, options: { readonly width?: number; readonly dark?: boolean } = {}) => {
-  const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role: "viewer" })
-  return browser.open(`${gateway.url}${path}#token=${token}`, options)
-}
+const signedIn = (path: string, options: { readonly width?: number; readonly dark?: boolean } = {}) =>
+  openScreen(browser, gateway, path, { role: "viewer", ...options })
 
 describe.skipIf(noBrowser !== undefined)("setting clients up", () => {
   beforeAll(async () => {
@@ -78,12 +76,7 @@ describe.skipIf(noBrowser !== undefined)("setting clients up", () => {
     const { faults, page } = await signedIn("/ui/connect?client=claude-code", options)
     await page.getByRole("heading", { level: 2, name: "Claude Code" }).waitFor()
     assert.deepStrictEqual(await barriers(page), [])
-    assert.strictEqual(
-      await page.evaluate<number>(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-      ),
-      0,
-    )
+    assert.strictEqual(await overflowOf(page), 0)
     assert.deepStrictEqual(faults, [])
   })
 })

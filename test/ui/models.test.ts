@@ -5,9 +5,9 @@ import { Browser, barriers, noBrowser } from "../support/Browser.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure } from "../support/fake-upstream-behaviours.ts"
-import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
+import { openScreen, overflowOf } from "./open-screen.ts"
 
 /** A name that may stand in a file of settings, and would do harm as markup. */
 const HOSTILE = `<img/src=x/onerror=document.title='hurt'>${"y".repeat(100)}`
@@ -15,15 +15,6 @@ const HOSTILE = `<img/src=x/onerror=document.title='hurt'>${"y".repeat(100)}`
 let upstream: FakeUpstream
 let gateway: GatewayInProcess
 let browser: Browser
-
-const signedIn = async (
-  path: string,
-  options: { readonly width?: number; readonly dark?: boolean; readonly role?: "admin" | "viewer" } = {},
-) => {
-  const { role = "admin", ...rest } = options
-  const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role })
-  return browser.open(`${gateway.url}${path}#token=${token}`, rest)
-}
 
 describe.skipIf(noBrowser !== undefined)("the models", () => {
   beforeAll(async () => {
@@ -49,7 +40,7 @@ describe.skipIf(noBrowser !== undefined)("the models", () => {
   beforeEach(() => upstream.reset())
 
   it("shows what each costs and takes, and what it is called as text", async () => {
-    const { faults, page } = await signedIn("/ui/models")
+    const { faults, page } = await openScreen(browser, gateway, "/ui/models")
     const first = page.getByRole("region", { name: "Models of p0" })
     await first.getByRole("cell", { name: "healthy" }).waitFor()
     for (const cell of ["$2.00", "test 2026-11-01", "8,000 4,000 out"]) {
@@ -73,7 +64,7 @@ describe.skipIf(noBrowser !== undefined)("the models", () => {
     const { key } = await gateway.createKey()
     upstream.enqueue(failure("quotaExhausted"))
     await gateway.infer(key, { model: "p0/m", prompt: "hi" })
-    const { faults, page } = await signedIn("/ui/models")
+    const { faults, page } = await openScreen(browser, gateway, "/ui/models")
     const first = page.getByRole("region", { name: "Models of p0" })
     await first.getByText("tripped").waitFor()
     await page.getByRole("heading", { name: "p0 1 model, 1 in trouble" }).waitFor()
@@ -95,7 +86,7 @@ describe.skipIf(noBrowser !== undefined)("the models", () => {
   })
 
   it("tells a viewer who would be asked, and why the others would not", async () => {
-    const { faults, page } = await signedIn("/ui/models", { role: "viewer" })
+    const { faults, page } = await openScreen(browser, gateway, "/ui/models", { role: "viewer" })
     const show = page.getByRole("button", { name: "Show", exact: true })
     await page.getByLabel("A prompt").fill("Hello there")
     await show.click()
@@ -121,22 +112,17 @@ describe.skipIf(noBrowser !== undefined)("the models", () => {
   })
 
   it("has nothing for a viewer that changes something", async () => {
-    const { faults, page } = await signedIn("/ui/models", { role: "viewer" })
+    const { faults, page } = await openScreen(browser, gateway, "/ui/models", { role: "viewer" })
     await page.getByRole("region", { name: "Models of p0" }).waitFor()
     assert.strictEqual(await page.getByRole("button", { name: /^Reset/ }).count(), 0)
     assert.deepStrictEqual(faults, [])
   })
 
   it.each([{}, { dark: true }, { width: 390 }])("keep nobody out: %o", async (options) => {
-    const { faults, page } = await signedIn("/ui/models", options)
+    const { faults, page } = await openScreen(browser, gateway, "/ui/models", options)
     await page.getByRole("region", { name: "Models of p0" }).waitFor()
     assert.deepStrictEqual(await barriers(page), [])
-    assert.strictEqual(
-      await page.evaluate<number>(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-      ),
-      0,
-    )
+    assert.strictEqual(await overflowOf(page), 0)
     assert.deepStrictEqual(faults, [])
   })
 })

@@ -23,4 +23,4 @@ export const LOOKS = [{}, { dark: true }, { width: 390 }] as const
 
 /** How many pixels the page is wider than what is seen of it. */
 export const overflowOf = (page: Page): Promise<number> =>
-  page.evaluate<number>("document.documentElement.scrollWidth - innerWidth")
+  page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth")

@@ -5,23 +5,17 @@ import { Browser, barriers, noBrowser } from "../support/Browser.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { ok, status } from "../support/fake-upstream-behaviours.ts"
-import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
+import { openScreen, overflowOf } from "./open-screen.ts"
 
 let upstream: FakeUpstream
 let spare: FakeUpstream
 let gateway: GatewayInProcess
 let browser: Browser
 
-const open = async (path: string, options: { readonly width?: number; readonly dark?: boolean } = {}) => {
-  const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role: "viewer" })
-  const [before = "", query] = path.split("?")
-  return browser.open(
-    `${gateway.url}${before}${query === undefined ? "" : `?${query}`}#token=${token}`,
-    options,
-  )
-}
+const open = (path: string, options: { readonly width?: number; readonly dark?: boolean } = {}) =>
+  openScreen(browser, gateway, path, { role: "viewer", ...options })
 
 describe.skipIf(noBrowser !== undefined)("the overview", () => {
   beforeAll(async () => {
@@ -108,13 +102,7 @@ describe.skipIf(noBrowser !== undefined)("the overview", () => {
     const { faults, page } = await open("/ui", options)
     await page.locator(".uplot").first().waitFor()
     assert.deepStrictEqual(await barriers(page), [])
-    assert.strictEqual(
-      await page.evaluate<number>(
-        "document.documentElement.scrollWidth - document.documentElement.clientWidth",
-      ),
-      0,
-      "the page does not scroll sideways",
-    )
+    assert.strictEqual(await overflowOf(page), 0, "the page does not scroll sideways")
     assert.deepStrictEqual(faults, [])
   })
 })

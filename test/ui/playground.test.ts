@@ -1,6 +1,5 @@
 import { assert } from "@effect/vitest"
 import { Effect } from "effect"
-import type { Page } from "playwright-core"
 import { afterAll, beforeAll, beforeEach, describe, it } from "vitest"
 import { Browser, barriers, noBrowser } from "../support/Browser.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
@@ -11,23 +10,17 @@ import { ADMIN_JWT_SECRET, GatewayClient, issueAdminToken } from "../support/Gat
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually } from "../support/process-watch.ts"
+import { openScreen, overflowOf } from "./open-screen.ts"
 
 let upstream: FakeUpstream
 let gateway: GatewayInProcess
 let browser: Browser
 let key: string
 
-const signedIn = async (
-  at: string,
+const signedIn = (
+  at: GatewayClient,
   options: { readonly width?: number; readonly dark?: boolean; readonly role?: "admin" | "viewer" } = {},
-) => {
-  const { role = "admin", ...rest } = options
-  const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role })
-  return browser.open(`${at}/ui/playground#token=${token}`, rest)
-}
-
-const sideways = (page: Page) =>
-  page.evaluate<number>("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+) => openScreen(browser, at, "/ui/playground", options)
 
 describe.skipIf(noBrowser !== undefined)("the playground", () => {
   beforeAll(async () => {
@@ -48,7 +41,7 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
 
   it("asks by a key, and says who answered, what it took and cost, and why this one was asked", async () => {
     upstream.enqueue(ok({ text: "Hello yourself" }), ok({ text: "Good bye" }))
-    const { faults, page } = await signedIn(gateway.url)
+    const { faults, page } = await signedIn(gateway)
     await page.getByLabel("API key").fill(key)
     // The names come with the key.
     await page.getByRole("combobox", { name: "Model or route" }).selectOption("p0/m")
@@ -89,7 +82,7 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
   })
 
   it("keeps what was asked for as long as somebody is signed in, and in memory alone", async () => {
-    const { faults, page } = await signedIn(gateway.url)
+    const { faults, page } = await signedIn(gateway)
     await page.getByLabel("API key").fill(key)
     await page.getByLabel("User").fill("my secret question")
     await page.getByRole("button", { name: "Send" }).click()
@@ -116,7 +109,7 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
 
   it("shows the answer while it comes, and stops it", async () => {
     upstream.enqueue(streamThenHang(2, { text: "one two three four" }))
-    const { faults, page } = await signedIn(gateway.url)
+    const { faults, page } = await signedIn(gateway)
     await page.getByLabel("API key").fill(key)
     await page.getByLabel("User").fill("Count")
     await page.getByRole("button", { name: "Send" }).click()
@@ -131,7 +124,7 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
   })
 
   it("tells a failure in the gateway's words, before the answer and within it", async () => {
-    const { faults, page } = await signedIn(gateway.url)
+    const { faults, page } = await signedIn(gateway)
     await page
       .getByLabel("API key")
       .fill("gwk_000000000000_0000000000000000000000000000000000000000000000000")
@@ -153,7 +146,7 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
   })
 
   it("writes the same call for others, who bring a key of their own", async () => {
-    const { faults, page } = await signedIn(gateway.url)
+    const { faults, page } = await signedIn(gateway)
     await page.getByLabel("API key").fill(key)
     const said = `It's "quoted" \\ $HOME \u202egnp.exe`
     await page.getByLabel("User").fill(said)
@@ -180,19 +173,19 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
   it("shows an answer as text, whatever stands in it", async () => {
     const hostile = `<script>document.title = "hurt"</script><img src=x onerror="document.title='hurt'"> \u001b[31mred \u202egnp ${"x".repeat(10_000)}`
     upstream.respond(ok({ text: hostile }))
-    const { faults, page } = await signedIn(gateway.url, { width: 390 })
+    const { faults, page } = await signedIn(gateway, { width: 390 })
     await page.getByLabel("API key").fill(key)
     await page.getByLabel("User").fill(hostile)
     await page.getByRole("button", { name: "Send" }).click()
     await page.getByRole("heading", { name: "How it was routed" }).waitFor()
     assert.strictEqual(await page.locator(".answer").textContent(), hostile)
     assert.notStrictEqual(await page.title(), "hurt")
-    assert.strictEqual(await sideways(page), 0)
+    assert.strictEqual(await overflowOf(page), 0)
     assert.deepStrictEqual(faults, [])
   })
 
   it.each([{}, { dark: true }, { width: 390 }])("keeps nobody out: %o", async (options) => {
-    const { faults, page } = await signedIn(gateway.url, options)
+    const { faults, page } = await signedIn(gateway, options)
     await page.getByRole("heading", { name: "Playground" }).waitFor()
     assert.deepStrictEqual(await barriers(page), [])
     await page.getByLabel("API key").fill(key)
@@ -200,7 +193,7 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
     await page.getByRole("button", { name: "Send" }).click()
     await page.getByRole("heading", { name: "How it was routed" }).waitFor()
     assert.deepStrictEqual(await barriers(page), [])
-    assert.strictEqual(await sideways(page), 0)
+    assert.strictEqual(await overflowOf(page), 0)
     assert.deepStrictEqual(faults, [])
   })
 })
@@ -219,7 +212,7 @@ describe.skipIf(noBrowser !== undefined)("the playground on the operators' port"
     await eventually(() => said() !== undefined)
     const operators = new GatewayClient(said() ?? "", apart.adminToken)
 
-    const { faults, page } = await signedIn(operators.url)
+    const { faults, page } = await signedIn(operators)
     await page.getByText("Applications reach this gateway on another port").waitFor()
     assert.strictEqual(await page.getByRole("button", { name: "Send" }).count(), 0)
     await page.locator(".snippet").filter({ hasText: "https://your-gateway.example/infer" }).waitFor()

@@ -6,6 +6,7 @@ import { migratedPostgresUrl } from "../support/Databases.ts"
 import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { hostileNames } from "../support/hostile-names.ts"
+import { openScreen, overflowOf } from "./open-screen.ts"
 
 const provider = (name: string, price: number, simulation = "") => `
   - name: ${name}
@@ -43,7 +44,7 @@ const ask = async (body: object, headers = {}): Promise<string> => {
 }
 
 const open = (id: string, options?: { readonly width?: number; readonly dark?: boolean }) =>
-  browser.open(`${gateway.url}/ui/requests/${id}#token=${token}`, options)
+  openScreen(browser, gateway, `/ui/requests/${id}`, { role: "viewer", ...options })
 
 describe.skipIf(noBrowser !== undefined)("the screen of a request", () => {
   beforeAll(async () => {
@@ -136,7 +137,7 @@ describe.skipIf(noBrowser !== undefined)("the screen of a request", () => {
       await page.getByRole("heading", { name: "Why it went there" }).waitFor()
       await page.getByRole("link", { name: "shop" }).waitFor()
       assert.deepStrictEqual(await barriers(page), [])
-      assert.isAtMost(await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth"), 0)
+      assert.isAtMost(await overflowOf(page), 0)
       assert.deepStrictEqual(faults, [])
     }
   })
@@ -193,7 +194,7 @@ describe.skipIf(noBrowser !== undefined)("the screen of a request", () => {
       assert.include(text, "\u241b[31mred\u241b[0m\u2407")
       assert.notInclude(text, "x".repeat(81))
       assert.strictEqual(await page.evaluate("globalThis.harmed"), undefined)
-      assert.isAtMost(await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth"), 0)
+      assert.isAtMost(await overflowOf(page), 0)
       assert.deepStrictEqual(await barriers(page), [])
       assert.deepStrictEqual(faults, [])
     }

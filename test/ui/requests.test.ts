@@ -7,6 +7,7 @@ import { migratedPostgresUrl } from "../support/Databases.ts"
 import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { hostileNames } from "../support/hostile-names.ts"
+import { openScreen, overflowOf } from "./open-screen.ts"
 
 const provider = (name: string, simulation = "") => `
   - name: ${name}
@@ -22,7 +23,7 @@ let token: string
 let key: { readonly id: string; readonly key: string }
 
 const open = (path: string, options?: { readonly width?: number; readonly dark?: boolean }) =>
-  browser.open(`${gateway.url}${path}#token=${token}`, options)
+  openScreen(browser, gateway, path, { role: "viewer", ...options })
 
 const rows = (page: Page) => page.locator(".requests tbody tr")
 
@@ -183,7 +184,7 @@ describe.skipIf(noBrowser !== undefined)("the screen of requests", () => {
       await page.getByRole("button", { name: "Filter…" }).click()
       await page.getByRole("heading", { name: "Show only requests" }).waitFor()
       assert.deepStrictEqual(await barriers(page), [])
-      assert.isAtMost(await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth"), 0)
+      assert.isAtMost(await overflowOf(page), 0)
       assert.deepStrictEqual(faults, [])
     }
   })
@@ -220,7 +221,7 @@ describe.skipIf(noBrowser !== undefined)("the screen of requests", () => {
       assert.include(text, "\u241b[31mred\u241b[0m\u2407")
       assert.notInclude(text, "x".repeat(81))
       assert.strictEqual(await page.evaluate("globalThis.harmed"), undefined)
-      assert.isAtMost(await page.evaluate<number>("document.documentElement.scrollWidth - innerWidth"), 0)
+      assert.isAtMost(await overflowOf(page), 0)
       assert.deepStrictEqual(await barriers(page), [])
       assert.deepStrictEqual(faults, [])
     }

@@ -5,9 +5,10 @@ import { Browser, noBrowser } from "../support/Browser.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
 import { failure, ok } from "../support/fake-upstream-behaviours.ts"
-import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
+import { eventually } from "../support/process-watch.ts"
+import { openScreen } from "./open-screen.ts"
 
 let upstream: FakeUpstream
 let spare: FakeUpstream
@@ -37,8 +38,7 @@ describe.skipIf(noBrowser !== undefined)("a first day with the page", () => {
   })
 
   it("goes from a key to an answer, to why it came from there, to its cost, and to the end of the key", async () => {
-    const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role: "admin" })
-    const { faults, page } = await browser.open(`${gateway.url}/ui/keys#token=${token}`)
+    const { faults, page } = await openScreen(browser, gateway, "/ui/keys")
     const goTo = (screen: string) => page.getByRole("link", { name: screen, exact: true }).click()
 
     // A key with a budget.
@@ -47,7 +47,7 @@ describe.skipIf(noBrowser !== undefined)("a first day with the page", () => {
     await dialog.getByLabel("Name").fill("laptop")
     await dialog.getByLabel("Budget in USD").fill("100")
     await dialog.getByRole("button", { name: "Create", exact: true }).click()
-    await dialog.getByText(/^gwk_/).waitFor()
+    const key = (await dialog.getByText(/^gwk_/).textContent()) ?? ""
     await dialog.getByRole("button", { name: "Use in the playground" }).click()
 
     // An answer, by the second provider since the first one fails.
@@ -93,6 +93,8 @@ describe.skipIf(noBrowser !== undefined)("a first day with the page", () => {
       .getByRole("button", { name: /^Revoke/ })
       .click()
     await page.getByText("revoked").first().waitFor()
+    // It ends within a second, everywhere.
+    await eventually(async () => (await gateway.infer(key, { prompt: "Hi" })).status === 401)
     await goTo("Playground")
     await page.getByText("The API key is unknown, revoked, expired or mistyped.").waitFor()
     // What a browser logs of any 401; the policy and the scripts have no complaints.
@@ -103,8 +105,7 @@ describe.skipIf(noBrowser !== undefined)("a first day with the page", () => {
   })
 
   it("shows a viewer all of it, and nothing that changes something", async () => {
-    const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Eve", role: "viewer" })
-    const { faults, page } = await browser.open(`${gateway.url}/ui#token=${token}`)
+    const { faults, page } = await openScreen(browser, gateway, "/ui", { role: "viewer" })
     const screens = ["Overview", "Requests", "Keys", "Teams", "Budgets", "Models", "Connect"]
     for (const screen of screens) {
       await page.getByRole("link", { name: screen, exact: true }).click()
