@@ -28,8 +28,9 @@ import type {
   ScannedPage,
   UsageGrouping,
 } from "./query.ts"
+import { readRequests } from "./read-requests.ts"
 import { type RequestInFull, readRequest } from "./request-query.ts"
-import { readRequests, requestRow } from "./requests-query.ts"
+import { requestRow } from "./requests-query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
 import { type Bucket, hoursOf, inBuckets, timeRange } from "./time-range.ts"
 import {
