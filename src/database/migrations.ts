@@ -1,5 +1,5 @@
 import { Effect, Schedule } from "effect"
-import { Migrator, SqlClient, SqlError } from "effect/sql"
+import { Migrator, SqlError } from "effect/sql"
 import createApiKeys from "../../migrations/0001_create_api_keys.ts"
 import createLedger from "../../migrations/0002_create_ledger.ts"
 import createIdempotencyClaims from "../../migrations/0003_create_idempotency_claims.ts"
@@ -70,21 +70,13 @@ export const hasSchema = Effect.flatMap(schemaState, (state) =>
 )
 
 /**
- * For as long as a migration waits for a table that somebody else reads, everybody who comes later waits behind it: a backup
- * must not become an outage.
- */
-const boundLocks = SqlClient.SqlClient.use((sql) => sql`SET LOCAL lock_timeout = '2s'`).pipe(
-  Effect.mapError((cause) => notLoaded("the database refuses to bound locks", cause)),
-)
-
-/**
  * Applies what is missing and returns it; a `MigrationError` names the migration that failed. Safe in any number of
  * processes at once, and on the embedded database where session advisory locks exclude nobody: the migrator holds
  * `LOCK TABLE … ACCESS EXCLUSIVE` on its own table from reading the latest id to the commit, so the others wait and
  * then find nothing to do. Everything is one transaction: a failed migration leaves the schema as it was.
  */
 export const applyMigrations = (record: Parameters<typeof Migrator.fromRecord>[0]) =>
-  Migrator.make({})({ loader: Effect.andThen(boundLocks, Migrator.fromRecord(record)) })
+  Migrator.make({})({ loader: Migrator.fromRecord(record) })
 
 /**
  * Does that for this version, says when a newer one has been there, and fails with `UnknownMigrations` when that left a
@@ -99,7 +91,6 @@ const migrateLocked = Migrator.make({})({
       (state) => notLoaded("unknown migrations", new UnknownMigrations({ state, known })),
     ),
     Effect.tap(tellNewer),
-    Effect.andThen(boundLocks),
     Effect.andThen(Migrator.fromRecord(migrations)),
   ),
 }).pipe(
@@ -134,7 +125,8 @@ const migrateOnce = migrate.pipe(
       applicationName: "llm-gateway migrations",
       maxConnections: 1,
       statementTimeoutMs: 0,
-      // Holds for the migrator's own lock as well: whoever looks at the schema waits behind that.
+      // For as long as a migration waits for a table that somebody else reads, everybody who comes later waits behind it, and
+      // whoever looks at the schema behind the migrator's own lock: a backup must not become an outage.
       lockTimeoutMs: 2_000,
     }),
   ),

@@ -4,7 +4,7 @@ import { join } from "node:path"
 import { afterAll, assert, describe, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, Latch, Layer, Logger, Scope } from "effect"
 import { Migrator, SqlClient, SqlError } from "effect/sql"
-import { readRequests } from "../../src/analytics/requests-query.ts"
+import { readRequests } from "../../src/analytics/read-requests.ts"
 import { Database } from "../../src/database/Database.ts"
 import { failureCode } from "../../src/database/failure-code.ts"
 import {
@@ -45,8 +45,13 @@ const kinds = {
   ).pipe(Layer.provideMerge(Layer.effect(Database, embedded))),
 }
 
-function pool() {
-  return Database.layerPool({ applicationName: "test", maxConnections: 4, statementTimeoutMs: 30_000 })
+function pool(options: { readonly lockTimeoutMs?: number } = {}) {
+  return Database.layerPool({
+    ...options,
+    applicationName: "test",
+    maxConnections: 4,
+    statementTimeoutMs: 30_000,
+  })
 }
 
 const tables = Effect.gen(function* () {
@@ -366,7 +371,7 @@ describe("a migration of a table that somebody reads for long", () => {
       yield* isOver.open
       yield* Fiber.join(reader)
       assert.deepStrictEqual(yield* change, [[1, "add_name"]])
-    }).pipe(Effect.provide(pool().pipe(Layer.provide(table)))),
+    }).pipe(Effect.provide(pool({ lockTimeoutMs: 2_000 }).pipe(Layer.provide(table)))),
   )
 })
 
