@@ -23,6 +23,13 @@ const REPORTED = "provider"
 export const priceVersion = ({ source, asOf, validFrom }: PriceRow): string =>
   validFrom === undefined ? `${source}@${asOf}` : `${source}@${asOf} from ${dayOf(validFrom)}`
 
+/** Says the same by its parts, as operators are shown it. */
+export const sourceOf = ({ asOf, source, validFrom }: PriceRow) => ({
+  source,
+  as_of: asOf,
+  valid_from: validFrom === undefined ? null : dayOf(validFrom),
+})
+
 type Rates = Omit<NonNullable<PriceRow["bands"]>[number], "aboveTokens">
 
 /** Returns the prices of a request with so many input tokens: one band holds for all of its tokens. */

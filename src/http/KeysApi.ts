@@ -16,6 +16,7 @@ import { unknownName } from "../config/allow-list.ts"
 import { Settings } from "../config/Settings.ts"
 import type { BudgetPeriod } from "../domain/Budget.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
+import { keysUnavailable } from "./client-errors.ts"
 import { answeringErrors } from "./error-response.ts"
 
 /** The operators' key routes: the same service the command line uses. */
@@ -32,7 +33,7 @@ export const KeysHandlers = HttpApiBuilder.group(
             const at = uses.get(key.id)
             return { ...key, lastUsedAt: at === undefined ? null : DateTime.fromDateUnsafe(at) }
           }),
-        onFailure: () => UNAVAILABLE,
+        onFailure: () => keysUnavailable,
       })
     const settings = yield* Settings
     const known = (models: ReadonlyArray<string> | null | undefined) => {
@@ -98,11 +99,6 @@ export const KeysHandlers = HttpApiBuilder.group(
   }),
 )
 
-const UNAVAILABLE = new GatewayError({
-  code: "database_unavailable",
-  detail: "API keys cannot be read. Retry shortly.",
-})
-
 const issued = ({ key, secret }: IssuedKey) => ({ ...key, key: secret })
 
 type KeyError = TeamNotFound | ApiKeyNotFound | ApiKeyRevoked | ApiKeysBusy | ApiKeysUnavailable
@@ -129,7 +125,7 @@ const keyError = (error: KeyError | GatewayError): GatewayError => {
         detail: "As many new secrets are being hashed as the gateway can. Retry shortly.",
       })
     case "ApiKeysUnavailable":
-      return UNAVAILABLE
+      return keysUnavailable
   }
 }
 

@@ -7,6 +7,7 @@ import type { Principal } from "../auth/Principal.ts"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { KeyId } from "../domain/Ids.ts"
 import { Inference } from "../inference/Inference.ts"
+import { keysUnavailable } from "./client-errors.ts"
 import { decision } from "./decision.ts"
 import { answeringErrors } from "./error-response.ts"
 import { toChatRequest } from "./infer-route.ts"
@@ -21,7 +22,7 @@ export const RoutesHandlers = HttpApiBuilder.group(
     const inference = yield* Inference
 
     const ownerOf = Effect.fnUntraced(function* (id: string) {
-      const owner = yield* Effect.mapError(authenticator.ownerOf(id), () => UNREADABLE)
+      const owner = yield* Effect.mapError(authenticator.ownerOf(id), () => keysUnavailable)
       return owner ?? (yield* new GatewayError({ code: "key_not_found", detail: "No API key has this id." }))
     })
 
@@ -45,11 +46,6 @@ export const RoutesHandlers = HttpApiBuilder.group(
     })
   }),
 )
-
-const UNREADABLE = new GatewayError({
-  code: "database_unavailable",
-  detail: "API keys cannot be read. Retry shortly.",
-})
 
 /** Whoever has a key that may ask for everything, and that no conversation has begun with. */
 const ANYBODY: Principal = {

@@ -32,6 +32,12 @@ export const fromAuth = (error: AuthError): GatewayError => {
   }
 }
 
+/** To an operator: keys are looked up, not checked. */
+export const keysUnavailable = new GatewayError({
+  code: "database_unavailable",
+  detail: "API keys cannot be read. Retry shortly.",
+})
+
 export const fromAdmission = ({ reason, retryAfterMs }: NotAdmitted): GatewayError => {
   switch (reason) {
     case "key_in_flight":

@@ -1,8 +1,7 @@
 import type { RequestInFull } from "../analytics/Analytics.ts"
 import type { RequestDetail } from "../api/logged-request.ts"
-import { priceVersion } from "../catalog/cost.ts"
+import { priceVersion, sourceOf } from "../catalog/cost.ts"
 import { costLines } from "../catalog/cost-lines.ts"
-import { dayOf } from "../catalog/model.ts"
 import { rowsOf } from "../catalog/price-history.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { toUsd } from "../domain/Money.ts"
@@ -34,14 +33,7 @@ export const requestDetail = (
               ...(nanoEach !== undefined && { usd_each: toUsd(nanoEach) }),
               usd: toUsd(nanoUsd),
             })),
-      price:
-        row === undefined
-          ? null
-          : {
-              source: row.source,
-              as_of: row.asOf,
-              valid_from: row.validFrom === undefined ? null : dayOf(row.validFrom),
-            },
+      price: row === undefined ? null : sourceOf(row),
       reported_usd: reportedNanoUsd === null ? null : toUsd(reportedNanoUsd),
     },
   }

@@ -1,6 +1,6 @@
 import { Clock, Effect } from "effect"
-import { priceVersion } from "../catalog/cost.ts"
-import { dayOf, type ModelConfig } from "../catalog/model.ts"
+import { priceVersion, sourceOf } from "../catalog/cost.ts"
+import type { ModelConfig } from "../catalog/model.ts"
 import { priceAt } from "../catalog/price-history.ts"
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
 import { toUsd } from "../domain/Money.ts"
@@ -83,9 +83,7 @@ const priceNow = ({ price }: ModelConfig, nowMs: number) => {
         cached_input_usd_per_1m: toUsd(row.cachedInputNanoPer1M),
         output_usd_per_1m: toUsd(row.outputNanoPer1M),
         price_version: priceVersion(row),
-        source: row.source,
-        as_of: row.asOf,
-        valid_from: row.validFrom === undefined ? null : dayOf(row.validFrom),
+        ...sourceOf(row),
       }
 }
 

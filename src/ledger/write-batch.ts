@@ -9,6 +9,7 @@ import {
   addedSums,
   FIRST_TOKEN_HOURS,
   HAS_LATENCIES,
+  histogramOf,
   isWasted,
   joinedHistograms,
   KNOWN_SUMS,
@@ -49,9 +50,6 @@ const ANSWERED_SUMS = `
 const FIRST_TOKEN_BUCKET =
   "CASE WHEN first_token_ms <= 1 THEN 0 ELSE ceil(20 * ln(first_token_ms) / ln(2) - 1e-9) END::smallint"
 
-/** SQL for the histogram of a group of buckets. */
-const HISTOGRAM = "string_agg(int2send(bucket) || int4send(counted), '' ORDER BY bucket)"
-
 /**
  * Inserts a batch. Requests that are already there are left alone, and attempts, rollups and histogram are fed only
  * from the rows that were really inserted: repeating a batch whose outcome is unknown counts nothing twice. One
@@ -72,7 +70,7 @@ const insertBatch = (sql: SqlClient.SqlClient, batch: string): Statement.Stateme
   const wasted = sql.literal(WASTED.sums)
   const cell = sql.literal(ATTRIBUTED_CELL)
   const member = sql.literal(MEMBER)
-  const histogram = sql.literal(HISTOGRAM)
+  const histogram = sql.literal(histogramOf("counted"))
   const joined = (column: string) => sql.literal(joinedHistograms("rollup", column))
   return sql`
     WITH input AS MATERIALIZED (

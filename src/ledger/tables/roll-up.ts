@@ -7,6 +7,7 @@ import {
   ATTRIBUTED_USAGE,
   addedSums,
   COARSER_USAGE,
+  histogramOf,
   joinedHistograms,
   ROLLUP_SUMS,
   type RollupTable,
@@ -58,8 +59,7 @@ export const rollUpHours = (
 ): Effect.Effect<void, SqlError.SqlError> => Effect.asVoid(moveHours(sql, span))
 
 /** SQL that makes a histogram of the buckets of a group. */
-const HISTOGRAM =
-  "coalesce(string_agg(int2send(bucket) || int4send(measured::int), '' ORDER BY bucket) FILTER (WHERE bucket IS NOT NULL), '')"
+const HISTOGRAM = `coalesce(${histogramOf("measured::int")} FILTER (WHERE bucket IS NOT NULL), '')`
 
 const moveHours = (sql: SqlClient.SqlClient, { fromMs, toMs }: TimeRange): Statement.Statement<unknown> => {
   const within = sql`hour >= ${new Date(fromMs)} AND hour < ${new Date(toMs)}`

@@ -27,6 +27,10 @@ export const ROLLUP_SUMS = Struct.keys(RollupSums.fields)
 export const addedSums = (table: string): string =>
   ROLLUP_SUMS.map((column) => `${column} = ${table}.${column} + excluded.${column}`).join(", ")
 
+/** Returns SQL for the histogram of a group of buckets, of each of which so many were counted. */
+export const histogramOf = (counted: string): string =>
+  `string_agg(int2send(bucket) || int4send(${counted}), '' ORDER BY bucket)`
+
 /** Bytes up to which histograms are appended to each other: to make one of both is slow, and much of it would be moved out of the row. */
 const MOST_APPENDED = 1_500
 
