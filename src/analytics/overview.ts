@@ -15,6 +15,7 @@ import {
 import {
   decodeSums,
   decodeTop,
+  type MinuteBucket,
   type StoredTop,
   sumsQuery,
   type TopGrouping,
@@ -22,7 +23,7 @@ import {
 } from "./overview-query.ts"
 import type { OverviewQuery } from "./query.ts"
 import { storedHistogram } from "./stored-histogram.ts"
-import { type Bucket, inBuckets } from "./time-range.ts"
+import { type Bucket, hoursOf, inBuckets } from "./time-range.ts"
 import { type Table, tableFor } from "./usage-query.ts"
 import { hundredths, usageTotals } from "./usage-totals.ts"
 
@@ -45,21 +46,24 @@ export const readOverview = Effect.fnUntraced(function* (
   sql: SqlClient.SqlClient,
   { filters, nowMs, range: asked, table }: OverviewOptions,
 ): Effect.fn.Return<typeof Overview.Type, SqlError.SqlError> {
-  const { before, bucket, range } = isLive(asked, filters, nowMs)
-    ? { ...beside(widen(asked, MINUTE_MS)), bucket: "minute" as const }
+  const { bucket, range } = isLive(asked, filters, nowMs)
+    ? { range: widen(asked, MINUTE_MS), bucket: "minute" as const }
     : inHours(asked, table)
+  const ended = { fromMs: range.fromMs, toMs: endOf(range, bucket, nowMs) }
+  const before = { fromMs: Math.max(0, 2 * ended.fromMs - ended.toMs), toMs: ended.fromMs }
   const over = (range: TimeRange) => readParts(sql, { table, bucket, filters, nowMs, range })
-  const top = (grouping: TopGrouping) => {
+  const top = Effect.fnUntraced(function* (grouping: TopGrouping) {
     const known = tableFor(grouping, filters)
-    if (known === undefined) return Effect.succeed(null)
-    const whole = inBuckets(asked, known.hours.includes(1) ? "hour" : "day")
-    return decodeTop(topQuery(sql, { grouping, table: known, filters, range: whole }))
-  }
+    if (known === undefined) return null
+    const whole = inBuckets(asked, smallestOf(known))
+    const rows = yield* decodeTop(topQuery(sql, { grouping, table: known, filters, range: whole }))
+    return { whole, rows }
+  })
   const read = yield* Effect.all(
     {
       ever: decodeSums(sumsQuery(sql, { table, filters })),
       parts: over(range),
-      partsBefore: over(before),
+      partsBefore: ended.toMs === ended.fromMs ? Effect.succeed([]) : over(before),
       models: top("model"),
       providers: top("provider"),
       keys: top("key"),
@@ -70,14 +74,20 @@ export const readOverview = Effect.fnUntraced(function* (
   return {
     ...instants(range),
     totals: totals(added(read.parts)),
-    before: { ...instants(before), totals: totals(added(read.partsBefore)) },
+    compared: {
+      ended: {
+        ...instants(ended),
+        totals: totals(added(read.parts.filter(({ start }) => start.getTime() < ended.toMs))),
+      },
+      before: { ...instants(before), totals: totals(added(read.partsBefore)) },
+    },
     bucket,
     series: read.parts.map((row) => ({ start: row.start.toISOString(), ...totals(row) })),
     top: {
-      models: topRows(read.models, ({ provider = "", model = "" }) => ({ provider, model })),
-      providers: topRows(read.providers, ({ provider = "" }) => ({ provider })),
-      keys: topRows(read.keys, ({ key_id = "", key_name = null }) => ({ key_id, key_name })),
-      teams: topRows(read.teams, ({ team = "" }) => ({ team })),
+      models: ranking(read.models, ({ provider = "", model = "" }) => ({ provider, model })),
+      providers: ranking(read.providers, ({ provider = "" }) => ({ provider })),
+      keys: ranking(read.keys, ({ key_id = "", key_name = null }) => ({ key_id, key_name })),
+      teams: ranking(read.teams, ({ team = "" }) => ({ team })),
     },
     ever: sumsOf(read.ever[0] ?? NOTHING),
   }
@@ -90,17 +100,19 @@ const isLive = ({ fromMs, toMs }: TimeRange, filters: OverviewQuery, nowMs: numb
   areMinutesKnown(filters)
 
 const inHours = (asked: TimeRange, table: Table) => {
-  const smallest = table.hours.includes(1) ? "hour" : "day"
+  const smallest = smallestOf(table)
   const range = inBuckets(asked, smallest)
   const bucket: Bucket = range.toMs - range.fromMs > MOST_HOURS_MS ? "day" : smallest
-  return { ...beside(range), bucket }
+  return { range, bucket }
 }
 
-/** Returns a span with the one of the same length before it. */
-const beside = (range: TimeRange) => ({
-  range,
-  before: { fromMs: Math.max(0, 2 * range.fromMs - range.toMs), toMs: range.fromMs },
-})
+const smallestOf = ({ hours }: Table): Bucket => (hours.includes(1) ? "hour" : "day")
+
+/** Returns the end of the last part of a curve that is over; the span's start where none is. */
+const endOf = ({ fromMs, toMs }: TimeRange, bucket: MinuteBucket, nowMs: number): number => {
+  const stepMs = bucket === "minute" ? MINUTE_MS : hoursOf[bucket] * HOUR_MS
+  return Math.max(fromMs, Math.min(toMs, Math.floor(nowMs / stepMs) * stepMs))
+}
 
 const instants = ({ fromMs, toMs }: TimeRange) => ({
   from: new Date(fromMs).toISOString(),
@@ -130,5 +142,7 @@ const sumsOf = (row: Sums) => {
   return sums
 }
 
-const topRows = <Name>(rows: ReadonlyArray<StoredTop> | null, nameOf: (row: StoredTop) => Name) =>
-  rows?.map((row) => ({ ...nameOf(row), ...sumsOf(row) })) ?? null
+const ranking = <Name>(
+  read: { readonly whole: TimeRange; readonly rows: ReadonlyArray<StoredTop> } | null,
+  nameOf: (row: StoredTop) => Name,
+) => read && { ...instants(read.whole), data: read.rows.map((row) => ({ ...nameOf(row), ...sumsOf(row) })) }

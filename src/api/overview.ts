@@ -17,16 +17,25 @@ const OverviewTotals = Schema.Struct({
   p95_first_token_ms: Schema.NullOr(Schema.Finite),
 }).annotate({ identifier: "OverviewTotals" })
 
+const Period = Schema.Struct({ from: InstantText, to: InstantText, totals: OverviewTotals })
+
 const top = <Fields extends Schema.Struct.Fields>(identifier: string, fields: Fields) =>
-  Schema.NullOr(Schema.Array(Schema.Struct({ ...fields, ...sums }).annotate({ identifier })))
+  Schema.NullOr(
+    Schema.Struct({
+      from: InstantText,
+      to: InstantText,
+      data: Schema.Array(Schema.Struct({ ...fields, ...sums }).annotate({ identifier })),
+    }),
+  )
 
 /** What a page that shows everything at a glance asks for. */
 export const Overview = Schema.Struct({
   from: InstantText,
   to: InstantText,
   totals: OverviewTotals,
-  before: Schema.Struct({ from: InstantText, to: InstantText, totals: OverviewTotals }).annotate({
-    description: "The span of the same length before it",
+  compared: Schema.Struct({ ended: Period, before: Period }).annotate({
+    description:
+      "What of the span has ended, in whole parts of `bucket`, and as long a time right before the span; both are empty where no part has ended",
   }),
   bucket: Schema.Literals(["minute", "hour", "day"]).annotate({
     description: "The size of each part of `series`, and what the span is in whole parts of",
@@ -41,7 +50,7 @@ export const Overview = Schema.Struct({
     teams: top("TopTeam", { team: Schema.String }),
   }).annotate({
     description:
-      "Of whole hours, or days. Ten of each at most, who spent most first; null where no sums are kept by it together with the filters",
+      "Of whole hours or days, from `from` to `to`. Ten of each at most, who spent most first; null where no sums are kept by it together with the filters",
   }),
   ever: Schema.Struct(sums).annotate({ description: "All that was ever counted and passes the filters" }),
 }).annotate({ identifier: "Overview" })

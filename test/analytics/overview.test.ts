@@ -129,32 +129,32 @@ describe.each([
                 now.data.map(({ bucket: _bucket, ...row }) => row),
               )
             }
-            const before = yield* listed(overview.before)
-            assert.strictEqual(overview.before.to, overview.from)
-            assert.strictEqual(
-              Date.parse(overview.before.to) - Date.parse(overview.before.from),
-              Date.parse(overview.to) - Date.parse(overview.from),
-            )
-            assert.deepStrictEqual(added([overview.before.totals]), added(before.data))
+            const { before, ended } = overview.compared
+            assert.deepStrictEqual([ended.from, ended.to, before.to], [now.from, now.to, now.from])
+            assert.deepStrictEqual(ended.totals, overview.totals)
+            const lengthOf = ({ from, to }: { from: string; to: string }) => Date.parse(to) - Date.parse(from)
+            assert.strictEqual(lengthOf(before), lengthOf(ended))
+            assert.deepStrictEqual(added([before.totals]), added((yield* listed(before)).data))
             const ever = yield* analytics.timeseries({ ...filters, fromMs: 0, toMs: DAY * 2, bucket: "day" })
             assert.deepStrictEqual(added([overview.ever]), added(ever.data))
 
             const { keys, models, providers, teams } = overview.top
-            for (const [groupBy, rows] of [
+            for (const [groupBy, ranking] of [
               ["key", keys],
               ["model", models],
               ["provider", providers],
               ["team", teams],
             ] as const) {
               if (tableFor(groupBy, filters) === undefined) {
-                assert.isNull(rows, groupBy)
+                assert.isNull(ranking, groupBy)
                 continue
               }
-              const { data } = yield* analytics.usage({ ...query, groupBy })
+              const { data, from, to } = yield* analytics.usage({ ...query, groupBy })
+              assert.deepStrictEqual([ranking?.from, ranking?.to], [from, to])
               const of = data.filter(({ provider }) => provider !== "")
               const spent = (row: { readonly spent_usd: number | null }) => row.spent_usd ?? 0
               assert.deepStrictEqual(
-                rows?.map((row): object => row),
+                ranking?.data.map((row): object => row),
                 of
                   .toSorted((a, b) => spent(b) - spent(a) || b.requests - a.requests)
                   .map(({ avg_latency_ms: _avg, p95_latency_ms: _p95, ...row }) => row),
@@ -227,7 +227,7 @@ describe.each([
               assertPercentile(row.p50_latency_ms, latencies, 0.5)
               assertPercentile(row.p95_latency_ms, latencies, 0.95)
             }
-            for (const span of [overview, overview.before]) {
+            for (const span of [overview, overview.compared.before]) {
               const streamed = inSpan(span).filter(
                 (record) =>
                   isWanted(record) && record.stream && record.status === 200 && record.errorCode === null,
@@ -274,6 +274,34 @@ describe.each([
       }),
     )
 
+    it.effect("compares what has ended alone with as long a time before", () =>
+      Effect.gen(function* () {
+        yield* emptyTables
+        const everyMs = HOUR_MS / 4
+        yield* write(Array.from({ length: 24 }, (_, i) => record({ startedAt: DAY + (i - 12) * everyMs })))
+        yield* TestClock.setTime(DAY + 2.5 * HOUR_MS)
+        const compare = Effect.fnUntraced(function* (fromHours: number, toHours: number, keyId?: string) {
+          const { bucket, compared, totals } = yield* (yield* Analytics).overview({
+            ...{ fromMs: DAY + fromHours * HOUR_MS, toMs: DAY + toHours * HOUR_MS },
+            ...(keyId !== undefined && { keyId }),
+          })
+          const { before, ended } = compared
+          const hours = (instant: string) => (Date.parse(instant) - DAY) / HOUR_MS
+          return [
+            ...[bucket, totals.requests, hours(ended.from), hours(ended.to), ended.totals.requests],
+            ...[hours(before.from), hours(before.to), before.totals.requests],
+          ]
+        })
+        // Of the third hour two quarters of four are over.
+        assert.deepStrictEqual(yield* compare(0, 2.5, "AdaAdaAdaAda"), ["hour", 12, 0, 2, 8, -2, 0, 8])
+        assert.deepStrictEqual(yield* compare(2, 2.5, "AdaAdaAdaAda"), ["hour", 4, 2, 2, 0, 2, 2, 0])
+        assert.deepStrictEqual(yield* compare(1, 2, "AdaAdaAdaAda"), ["hour", 4, 1, 2, 4, 0, 1, 4])
+        assert.deepStrictEqual(yield* compare(1, 3), ["minute", 8, 1, 2.5, 6, -0.5, 1, 6])
+        const days = yield* compare(-24 * 10 - 1, 2.5)
+        assert.deepStrictEqual(days, ["day", 24, -241, 0, 12, -482, -241, 0])
+      }),
+    )
+
     it.effect("shows who spent most, with names, and no more than ten", () =>
       Effect.gen(function* () {
         yield* emptyTables
@@ -295,25 +323,25 @@ describe.each([
             ...{ errorCode: "all_providers_failed", costNanoUsd: null, attempts: [failed] },
           }),
         ])
-        const { before, ever, series, top, totals } = yield* (yield* Analytics).overview({
+        const { compared, ever, series, top, totals } = yield* (yield* Analytics).overview({
           fromMs: DAY,
           toMs: DAY + 1,
         })
         assert.deepInclude(totals, { requests: 13, errors: 1, error_share: 1 / 13 })
         assert.closeTo(totals.p50_latency_ms ?? 0, 600, 24)
         assert.closeTo(totals.p95_latency_ms ?? 0, 1200, 48)
-        assert.deepInclude(before.totals, { requests: 0, error_share: null, p50_latency_ms: null })
+        assert.deepInclude(compared.before.totals, { requests: 0, error_share: null, p50_latency_ms: null })
         assert.lengthOf(series, 1)
         assert.strictEqual(ever.requests, 13)
         assert.deepStrictEqual(
-          top.keys?.map(({ key_id, key_name }) => [key_id, key_name]),
+          top.keys?.data.map(({ key_id, key_name }) => [key_id, key_name]),
           [0, 11, 10, 9, 8, 7, 6, 5, 4, 3].map((i) => [
             `KeyKeyKey0${String(i).padStart(2, "0")}`,
             i === 11 ? "Ada" : null,
           ]),
         )
         assert.deepStrictEqual(
-          top.models?.map(({ model, provider, requests, spent_usd }) => [
+          top.models?.data.map(({ model, provider, requests, spent_usd }) => [
             provider,
             model,
             requests,
@@ -321,7 +349,7 @@ describe.each([
           ]),
           [["openai", "gpt-5-mini", 12, 0.005078]],
         )
-        assert.deepStrictEqual(top.teams, [])
+        assert.deepStrictEqual(top.teams?.data, [])
       }),
     )
   })

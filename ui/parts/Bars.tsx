@@ -9,11 +9,21 @@ export interface Bar {
 }
 
 /** A ranking: the longest bar is the first. */
-export const Bars = ({ bars, title }: { readonly title: string; readonly bars: ReadonlyArray<Bar> }) => {
+export const Bars = ({
+  bars,
+  hint,
+  title,
+}: {
+  readonly title: string
+  readonly bars: ReadonlyArray<Bar>
+  /** What has to be known to read it right. */
+  readonly hint?: string | undefined
+}) => {
   const longest = Math.max(...bars.map(({ value }) => value), Number.MIN_VALUE)
   return (
     <section class="panel">
       <h2>{title}</h2>
+      {hint !== undefined && <p class="hint">{hint}</p>}
       {bars.length === 0 ? (
         <p class="hint">Nothing yet.</p>
       ) : (

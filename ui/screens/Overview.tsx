@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals"
 import { useMemo } from "preact/hooks"
 import type { Overview as OverviewSchema } from "../../src/api/overview.ts"
 import { get, withQuery } from "../api.ts"
-import { count, duration, money, share } from "../format.ts"
+import { count, duration, money, share, time } from "../format.ts"
 import { type Bar, Bars } from "../parts/Bars.tsx"
 import { Change } from "../parts/Change.tsx"
 import { Chart, type Line } from "../parts/Chart.tsx"
@@ -61,7 +61,7 @@ const Numbers = ({
   readonly of: Overview
   readonly span: Readonly<Record<string, string | undefined>>
 }) => {
-  const { before, ever, totals } = of
+  const { compared, ever, totals } = of
   if (ever.requests === 0) {
     return (
       <Notice title="No request has been counted yet">
@@ -74,28 +74,33 @@ const Numbers = ({
     <div class="stack">
       <Tiles>
         <Tile title="Spend" value={money(totals.spent_usd)}>
-          <Change now={totals.spent_usd} before={before.totals.spent_usd} />
+          <Change of={compared} name="spent_usd" />
         </Tile>
         <Tile title="Requests" value={count(totals.requests)}>
-          <Change now={totals.requests} before={before.totals.requests} />
+          <Change of={compared} name="requests" />
         </Tile>
         <Tile title="Errors" value={share(totals.error_share)}>
-          <Change now={totals.error_share} before={before.totals.error_share} isGoodWhenLower />
+          <Change of={compared} name="error_share" isGoodWhenLower />
         </Tile>
         <Tile title="Latency p50" value={duration(totals.p50_latency_ms)}>
-          <Change now={totals.p50_latency_ms} before={before.totals.p50_latency_ms} isGoodWhenLower />
+          <Change of={compared} name="p50_latency_ms" isGoodWhenLower />
         </Tile>
         <Tile title="Latency p95" value={duration(totals.p95_latency_ms)}>
-          <Change now={totals.p95_latency_ms} before={before.totals.p95_latency_ms} isGoodWhenLower />
+          <Change of={compared} name="p95_latency_ms" isGoodWhenLower />
         </Tile>
         <Tile title="First token p95" value={duration(totals.p95_first_token_ms)}>
-          <Change now={totals.p95_first_token_ms} before={before.totals.p95_first_token_ms} isGoodWhenLower />
+          <Change of={compared} name="p95_first_token_ms" isGoodWhenLower />
         </Tile>
         <Tile title="Tokens" value={count(totals.input_tokens + totals.output_tokens)}>
           {count(totals.input_tokens)} in, {count(totals.output_tokens)} out
           {totals.input_tokens > 0 && `, ${share(totals.cached_tokens / totals.input_tokens)} of it cached`}
         </Tile>
       </Tiles>
+      {compared.ended.from < compared.ended.to && (
+        <p class="hint">
+          Arrows compare {period(compared.ended)} with {period(compared.before)}.
+        </p>
+      )}
       <Curves of={of} />
       <Rankings of={of} span={span} />
       <p class="hint">
@@ -107,6 +112,9 @@ const Numbers = ({
     </div>
   )
 }
+
+const period = ({ from, to }: { readonly from: string; readonly to: string }): string =>
+  `${time(from)} – ${time(to)}`
 
 const STEP_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }
 
@@ -162,7 +170,7 @@ interface Spender {
 }
 
 const Rankings = ({
-  of: { top },
+  of: { from: shownFrom, to: shownTo, top },
   span: { from, span, to },
 }: {
   readonly of: Overview
@@ -178,23 +186,35 @@ const Rankings = ({
     value: row.spent_usd ?? 0,
     text: `${money(row.spent_usd)} · ${count(row.requests)}`,
   })
+  /** What is known by whole hours alone is said to be so. */
+  const ofWhole = (ranking: { readonly from: string; readonly to: string } | null) =>
+    ranking === null || (ranking.from === shownFrom && ranking.to === shownTo) ? undefined : period(ranking)
   return (
     <div class="columns">
       <Bars
         title="By model"
-        bars={(top.models ?? []).map((row) =>
+        hint={ofWhole(top.models)}
+        bars={(top.models?.data ?? []).map((row) =>
           bar(row, `${row.provider}/${row.model}`, { provider: row.provider, model: row.model }),
         )}
       />
       <Bars
         title="By provider"
-        bars={(top.providers ?? []).map((row) => bar(row, row.provider, { provider: row.provider }))}
+        hint={ofWhole(top.providers)}
+        bars={(top.providers?.data ?? []).map((row) => bar(row, row.provider, { provider: row.provider }))}
       />
       <Bars
         title="By key"
-        bars={(top.keys ?? []).map((row) => bar(row, row.key_name ?? row.key_id, { key_id: row.key_id }))}
+        hint={ofWhole(top.keys)}
+        bars={(top.keys?.data ?? []).map((row) =>
+          bar(row, row.key_name ?? row.key_id, { key_id: row.key_id }),
+        )}
       />
-      <Bars title="By team" bars={(top.teams ?? []).map((row) => bar(row, row.team, { team: row.team }))} />
+      <Bars
+        title="By team"
+        hint={ofWhole(top.teams)}
+        bars={(top.teams?.data ?? []).map((row) => bar(row, row.team, { team: row.team }))}
+      />
     </div>
   )
 }
