@@ -88,6 +88,30 @@ describe.skipIf(noBrowser !== undefined)("the overview", () => {
     assert.deepStrictEqual(faults, [])
   })
 
+  it("goes on showing the values that somebody points at when newer ones come", async () => {
+    const { page } = await open("/ui")
+    const curve = page.locator("figure", { has: page.getByRole("heading", { name: "Requests and errors" }) })
+    await curve.locator(".u-over").hover()
+    const values = () => curve.locator(".u-legend .u-value").allTextContents()
+    assert.notInclude(await values(), "--")
+    await page.clock.install()
+    // Begins its turns anew, by the clock that is not the machine's.
+    await page.getByLabel("Live").uncheck()
+    await page.getByLabel("Live").check()
+    await curve.locator(".u-over").hover()
+    const plot = await curve.locator(".uplot").elementHandle()
+    const answered = page.waitForResponse(/analytics\/overview/)
+    await page.clock.fastForward(10_000)
+    await (await answered).finished()
+    await page.locator("[aria-busy=true]").first().waitFor({ state: "detached" })
+    const shown = await values()
+    assert.isNotEmpty(shown)
+    assert.notInclude(shown, "--")
+    assert.isTrue(
+      await plot?.evaluate((element: unknown) => (element as { isConnected: boolean }).isConnected),
+    )
+  })
+
   it("says what is wrong with a span that somebody wrote into the address", async () => {
     const { page } = await open("/ui?span=own&from=junk")
     await page.getByRole("alert").first().waitFor()

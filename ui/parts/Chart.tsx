@@ -13,6 +13,15 @@ export interface Line {
 
 const HEIGHT = 210
 
+/** Points of lines as the plot takes them. */
+const plotted = ({
+  at,
+  lines,
+}: {
+  readonly at: ReadonlyArray<number>
+  readonly lines: ReadonlyArray<Line>
+}): uPlot.AlignedData => [[...at], ...lines.map(({ values }) => [...values])]
+
 /** Lines over time. Who cannot see them has the numbers in a table behind. */
 export const Chart = ({
   at,
@@ -29,30 +38,40 @@ export const Chart = ({
   const place = useRef<HTMLDivElement>(null)
   const dark = isDark()
   const [isOpen, setIsOpen] = useState(false)
+  const isEmpty = at.length === 0
+  const plot = useRef<uPlot | undefined>(undefined)
+  const latest = useRef({ at, lines })
+  latest.current = { at, lines }
 
   useEffect(() => {
     const element = place.current
-    if (element === null || at.length === 0) return
-    let plot: uPlot | undefined
+    if (element === null) return
     let isGone = false
-    const resized = new ResizeObserver(() => plot?.setSize({ width: element.clientWidth, height: HEIGHT }))
+    const resized = new ResizeObserver(() =>
+      plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
+    )
     void import("./plot.ts").then(({ makePlot }) => {
       if (isGone) return
-      plot = makePlot(element, { at, format, lines, height: HEIGHT })
+      const { lines } = latest.current
+      plot.current = makePlot(element, { data: plotted(latest.current), lines, format, height: HEIGHT })
       resized.observe(element)
     })
     return () => {
       isGone = true
       resized.disconnect()
-      plot?.destroy()
+      plot.current?.destroy()
+      plot.current = undefined
     }
-  }, [at, lines, dark, theme.value])
+  }, [isEmpty, dark, theme.value])
+
+  // Who reads values off a line goes on reading when newer ones come.
+  useEffect(() => plot.current?.setData(plotted({ at, lines })), [at, lines])
 
   return (
     <figure class="panel chart">
       <h2>{title}</h2>
-      {at.length === 0 ? <p class="hint">Nothing in this span.</p> : <div ref={place} aria-hidden="true" />}
-      {at.length > 0 && (
+      {isEmpty ? <p class="hint">Nothing in this span.</p> : <div ref={place} aria-hidden="true" />}
+      {!isEmpty && (
         <details onToggle={({ currentTarget }) => setIsOpen(currentTarget.open)}>
           <summary class="hint">As a table</summary>
           {/* biome-ignore lint/a11y/noNoninteractiveTabindex: who has no mouse scrolls it by keys */}

@@ -16,12 +16,12 @@ const colourOf = (element: HTMLElement, name: string): string => {
 export const makePlot = (
   element: HTMLElement,
   {
-    at,
+    data,
     format,
     height,
     lines,
   }: {
-    readonly at: ReadonlyArray<number>
+    readonly data: uPlot.AlignedData
     readonly lines: ReadonlyArray<Line>
     readonly format: (value: number | null) => string
     readonly height: number
@@ -53,7 +53,7 @@ export const makePlot = (
         }),
       ],
     },
-    [[...at], ...lines.map(({ values }) => [...values])],
+    data,
     element,
   )
 }
