@@ -156,6 +156,12 @@ const unhandled = Effect.fnUntraced(function* (
   )
 })
 
+/** Returns the address of a screen of the page that somebody ended with a slash. */
+const screenOf = (paths: KnownPaths, url: string): string | undefined => {
+  const [, path = "", query = ""] = /^(\/ui(?:\/[^?]*?)?)\/(\?.*)?$/.exec(url) ?? []
+  return paths.find(path) === undefined ? undefined : path + query
+}
+
 /**
  * 404, or 405 with Allow when the path exists under another method. No route of its own: the router would take it for
  * every HEAD, which it answers by the path's GET otherwise.
@@ -163,6 +169,9 @@ const unhandled = Effect.fnUntraced(function* (
 const notHere = Effect.fnUntraced(function* (paths: KnownPaths) {
   const request = yield* HttpServerRequest.HttpServerRequest
   const { method } = request
+  const screen =
+    method === "GET" ? screenOf(paths, NodeHttpServerRequest.toIncomingMessage(request).url ?? "") : undefined
+  if (screen !== undefined) return HttpServerResponse.redirect(screen, { status: 308 })
   const allowed = pathOf(paths, request)?.methods ?? []
   // A known path under the right method is here because it cannot be decoded.
   if (allowed.length === 0 || allowed.includes(method)) {

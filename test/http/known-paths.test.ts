@@ -150,6 +150,13 @@ describe("a gateway", () => {
     const wrong: Array<unknown> = []
     for (const variant of variants) {
       const answer = await answerTo(variant)
+      // A browser is sent to the one spelling, which nobody is served by this one.
+      if (
+        /^\/ui(?:.*[^/])?\/$/.test(variant.target) &&
+        variant.method === "GET" &&
+        answer === "308 undefined"
+      )
+        continue
       // The parser refuses what is no target at all, before there is a request.
       if (answer !== "404 not_found" && answer !== "400 undefined") wrong.push({ ...variant, answer })
     }
