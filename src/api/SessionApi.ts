@@ -29,7 +29,7 @@ export class SessionApi extends HttpApiGroup.make("session")
       OpenApi.annotations({
         summary: "Sign in",
         description:
-          "With an admin token in `Authorization: Bearer`, or renewed by the cookie and its `X-Gateway-CSRF`. Sets the cookie `gateway_session`, which lasts for an hour and no longer than the token.",
+          "With an admin token in `Authorization: Bearer`, or renewed by the cookie and its `X-Gateway-CSRF`. Sets a cookie, which lasts for an hour and no longer than the token.",
       }),
     ),
     HttpApiEndpoint.delete("end", "/ui/session", {

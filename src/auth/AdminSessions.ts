@@ -1,5 +1,5 @@
-import { randomBytes, timingSafeEqual } from "node:crypto"
-import { Clock, Context, Duration, Effect, Layer, Schema } from "effect"
+import { createHmac, randomBytes, timingSafeEqual } from "node:crypto"
+import { Clock, Context, Duration, Effect, Layer, Redacted, Schema } from "effect"
 import { Settings } from "../config/Settings.ts"
 import { ADMIN_ROLES, type Bearer, type Operator, OperatorName } from "./AdminTokens.ts"
 import { makeSignedClaims, SignedClaimsInvalid } from "./signed-claims.ts"
@@ -30,6 +30,8 @@ export interface SessionBearer extends Bearer {
 export class AdminSessions extends Context.Service<
   AdminSessions,
   {
+    /** Browsers send cookies to every port of a host: a gateway with another secret has its own. */
+    readonly cookieName: string
     /** Begins a session, or a later one of the same sign-in. Returns what the cookie holds. */
     readonly begin: (
       bearer: SessionBearer,
@@ -78,7 +80,8 @@ export class AdminSessions extends Context.Service<
         }
       })
 
-      return AdminSessions.of({ begin, verify })
+      const digest = createHmac("sha256", Redacted.value(adminJwtSecret)).update("cookie").digest("hex")
+      return AdminSessions.of({ cookieName: `gateway_session_${digest.slice(0, 8)}`, begin, verify })
     }),
   )
 }

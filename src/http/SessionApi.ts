@@ -27,7 +27,7 @@ export const SessionHandlers = HttpApiBuilder.group(
 
     return handlers.handleAll({
       current: ({ request }) =>
-        Effect.match(sessions.verify(sessionCookie(request)), {
+        Effect.match(sessions.verify(sessionCookie(request, sessions.cookieName)), {
           onSuccess: (session) => ({ session: shown(session) }),
           onFailure: () => ({ session: null }),
         }),
@@ -37,10 +37,16 @@ export const SessionHandlers = HttpApiBuilder.group(
           const { cookie, session } = yield* sessions.begin(bearer)
           const seconds = session.until - Math.floor((yield* Clock.currentTimeMillis) / 1000)
           const answer = HttpServerResponse.jsonUnsafe({ session: shown(session) })
-          return withSessionCookie(answer, request, cookie, seconds)
+          return withSessionCookie(answer, request, { name: sessions.cookieName, value: cookie, seconds })
         }).pipe(answeringErrors),
       end: ({ request }) =>
-        Effect.succeed(withSessionCookie(HttpServerResponse.jsonUnsafe({ session: null }), request, "", 0)),
+        Effect.succeed(
+          withSessionCookie(HttpServerResponse.jsonUnsafe({ session: null }), request, {
+            name: sessions.cookieName,
+            value: "",
+            seconds: 0,
+          }),
+        ),
     })
   }),
 )

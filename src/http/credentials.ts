@@ -63,7 +63,7 @@ export const operatorOf = (
   },
 ): Effect.Effect<SessionBearer, GatewayError> =>
   Effect.flatMap(Effect.fromResult(oneOf(bearerTokens(request), "Authorization")), (token) => {
-    const cookie = sessionCookie(request)
+    const cookie = sessionCookie(request, sessions.cookieName)
     if (token !== "" || cookie === "") return Effect.mapError(tokens.verify(token), () => noToken)
     return Effect.matchEffect(sessions.verify(cookie), {
       onFailure: () => Effect.fail(noSession),

@@ -45,6 +45,21 @@ const signIn = async (role: "admin" | "viewer" = "admin", headers: Record<string
 
 const codeOf = async (response: Response) => ((await response.json()) as { code: string }).code
 
+describe("a screen of the page", () => {
+  it("has one address, to which who adds a slash is sent", async () => {
+    const sentTo = async (path: string, url = gateway.url) => {
+      const response = await fetch(`${url}${path}`, { redirect: "manual" })
+      return [response.status, response.headers.get("location")]
+    }
+    assert.deepStrictEqual(await sentTo("/ui/"), [308, "/ui"])
+    assert.deepStrictEqual(await sentTo("/ui/keys/?q=a%2Fb"), [308, "/ui/keys?q=a%2Fb"])
+    assert.deepStrictEqual(await sentTo("/ui/requests/dwWrL4jGrrLT/"), [308, "/ui/requests/dwWrL4jGrrLT"])
+    for (const path of ["/ui//", "/ui/nothing/", "/ui//example.com/", "/ui/../livez/", "/livez/"])
+      assert.deepStrictEqual(await sentTo(path.replace("..", "%2e%2e")), [404, null], path)
+    assert.deepStrictEqual(await sentTo("/ui/", off.url), [404, null])
+  })
+})
+
 describe("a session of the page", () => {
   it("begins by an admin token alone", async () => {
     for (const headers of [{}, { authorization: "Bearer x" }]) {
@@ -60,10 +75,26 @@ describe("a session of the page", () => {
     const { setCookie } = await signIn()
     assert.match(
       setCookie,
-      /^gateway_session=[\w.-]+; Max-Age=(3600|3599); Path=\/; HttpOnly; SameSite=Strict$/,
+      /^gateway_session_[0-9a-f]{8}=[\w.-]+; Max-Age=(3600|3599); Path=\/; HttpOnly; SameSite=Strict$/,
     )
     const secure = await signIn("admin", { origin: "https://gateway.example.com" })
     assert.include(secure.setCookie, "; Secure")
+  })
+
+  it("is not that of another gateway on the same host", async () => {
+    const other = await GatewayInProcess.start({
+      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+      env: { ADMIN_JWT_SECRET: "another-secret-of-another-gateway-0" },
+    })
+    try {
+      const [name = ""] = (await signIn()).cookie.split("=")
+      const response = await fetch(`${other.url}/ui/session`, { method: "DELETE" })
+      const [others = ""] = (response.headers.get("set-cookie") ?? "").split("=")
+      assert.match(others, /^gateway_session_/)
+      assert.notStrictEqual(others, name)
+    } finally {
+      await other.stop()
+    }
   })
 
   it("reads, and changes something with its own CSRF token alone", async () => {
@@ -117,7 +148,9 @@ describe("a session of the page", () => {
     const { cookie, token } = await signIn()
     const value = cookie.split("=")[1] ?? ""
     const asBearer = await ask("GET", "/admin/keys", { authorization: `Bearer ${value}` })
-    const asCookie = await ask("GET", "/admin/keys", { cookie: `gateway_session=${token}` })
+    const asCookie = await ask("GET", "/admin/keys", {
+      cookie: `${(await signIn()).cookie.split("=")[0]}=${token}`,
+    })
     const both = await ask("GET", "/admin/keys", { authorization: "Bearer wrong", cookie })
     for (const response of [asBearer, asCookie, both]) {
       assert.strictEqual(response.status, 401)
@@ -134,7 +167,10 @@ describe("a session of the page", () => {
   it("ends: the browser is told to forget it", async () => {
     const { cookie } = await signIn()
     const response = await ask("DELETE", "/ui/session", { cookie })
-    assert.match(response.headers.get("set-cookie") ?? "", /^gateway_session=; Max-Age=0; Path=\//)
+    assert.match(
+      response.headers.get("set-cookie") ?? "",
+      /^gateway_session_[0-9a-f]{8}=; Max-Age=0; Path=\//,
+    )
   })
 
   it("is not to be had where the page is off", async () => {
