@@ -1,12 +1,12 @@
-import type { ComponentType } from "preact"
-import { useEffect } from "preact/hooks"
+import type { ComponentChildren, ComponentType } from "preact"
+import { useEffect, useErrorBoundary } from "preact/hooks"
 import { ErrorBoundary, LocationProvider, lazy, Route, Router, useLocation } from "preact-iso"
 import { isSessionOver } from "./api.ts"
 import { NewKey } from "./parts/NewKey.tsx"
 import { Notice } from "./parts/Notice.tsx"
 import { Text } from "./parts/Text.tsx"
 import { SignIn } from "./SignIn.tsx"
-import { isAdmin, session, signOut } from "./session.ts"
+import { isAdmin, session, signOut, signOutFault } from "./session.ts"
 import { nextTheme, theme } from "./theme.ts"
 
 /** A screen that is loaded when it is first shown. */
@@ -14,15 +14,24 @@ const screen = (load: () => Promise<{ readonly default: ComponentType }>) =>
   lazy(() => load().catch(() => ({ default: NotLoaded })))
 
 const NotLoaded = () => (
-  <Notice
-    kind="fault"
-    title="This screen could not be loaded: the gateway is away, or of another version now"
-  >
+  <LoadAgain title="This screen could not be loaded: the gateway is away, or of another version now" />
+)
+
+const LoadAgain = ({ title }: { readonly title: string }) => (
+  <Notice kind="fault" title={title}>
     <button type="button" class="plain" onClick={() => location.reload()}>
       Load the page again
     </button>
   </Notice>
 )
+
+/** Says so in place of a screen that fails, which is a fault of the page; other screens go on. */
+const Guarded = ({ children }: { readonly children: ComponentChildren }) => {
+  const { path } = useLocation()
+  const [fault, reset] = useErrorBoundary((error) => console.error(error))
+  useEffect(reset, [path])
+  return fault === undefined ? children : <LoadAgain title={`This screen failed: ${String(fault)}`} />
+}
 
 const Overview = screen(() => import("./screens/Overview.tsx"))
 const Requests = screen(() => import("./screens/Requests.tsx"))
@@ -64,21 +73,26 @@ const Screens = () => (
     </a>
     <Header />
     <main id="content" tabIndex={-1}>
-      <ErrorBoundary>
-        <Router onRouteChange={toTheTop}>
-          <Route path="/ui" component={Overview} />
-          <Route path="/ui/requests" component={Requests} />
-          <Route path="/ui/requests/:id" component={Request} />
-          <Route path="/ui/keys" component={Keys} />
-          <Route path="/ui/keys/:id" component={Key} />
-          <Route path="/ui/teams" component={Teams} />
-          <Route path="/ui/budgets" component={Budgets} />
-          <Route path="/ui/models" component={Models} />
-          <Route path="/ui/playground" component={Playground} />
-          <Route path="/ui/connect" component={Connect} />
-          <Route default component={Nothing} />
-        </Router>
-      </ErrorBoundary>
+      {signOutFault.value !== undefined && (
+        <Notice kind="fault" title={`Still signed in: ${signOutFault.value}`} />
+      )}
+      <Guarded>
+        <ErrorBoundary>
+          <Router onRouteChange={toTheTop}>
+            <Route path="/ui" component={Overview} />
+            <Route path="/ui/requests" component={Requests} />
+            <Route path="/ui/requests/:id" component={Request} />
+            <Route path="/ui/keys" component={Keys} />
+            <Route path="/ui/keys/:id" component={Key} />
+            <Route path="/ui/teams" component={Teams} />
+            <Route path="/ui/budgets" component={Budgets} />
+            <Route path="/ui/models" component={Models} />
+            <Route path="/ui/playground" component={Playground} />
+            <Route path="/ui/connect" component={Connect} />
+            <Route default component={Nothing} />
+          </Router>
+        </ErrorBoundary>
+      </Guarded>
     </main>
   </>
 )

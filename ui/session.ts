@@ -23,6 +23,7 @@ const become = (next: Session | null): void => {
   renewedAtMs = Date.now()
   // An API key is for the eyes of who typed it in.
   if (next?.operator.name !== session.value?.operator.name) chosenKey.value = ""
+  signOutFault.value = undefined
   csrfToken.value = next?.csrf_token ?? ""
   isSessionOver.value = false
   session.value = next
@@ -35,12 +36,21 @@ export const signIn = async (token: string): Promise<void> => {
   become(session)
 }
 
+/** Why signing out did not work. */
+export const signOutFault = signal<string | undefined>(undefined)
+
 export const signOut = async (): Promise<void> => {
+  signOutFault.value = undefined
   clearInterval(renewal)
   // Its answer would sign in again.
   await renewing
-  await send("DELETE", "/ui/session")
-  become(null)
+  try {
+    // The cookie is the gateway's to take away.
+    await send("DELETE", "/ui/session")
+    become(null)
+  } catch (error) {
+    signOutFault.value = error instanceof ApiError ? error.message : String(error)
+  }
 }
 
 const readSession = async (): Promise<Session | null> =>

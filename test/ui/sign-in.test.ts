@@ -5,6 +5,7 @@ import { Browser, barriers, noBrowser } from "../support/Browser.ts"
 import { migratedPostgresUrl } from "../support/Databases.ts"
 import { ADMIN_JWT_SECRET, issueAdminToken } from "../support/GatewayClient.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
+import { openScreen } from "./open-screen.ts"
 
 let gateway: GatewayInProcess
 let browser: Browser
@@ -38,7 +39,8 @@ describe.skipIf(noBrowser !== undefined)("signing in", () => {
     assert.notInclude(kept, token)
     assert.notInclude(kept, "ey", "the cookie is out of reach of scripts")
     const [cookie] = await page.context().cookies()
-    assert.deepInclude(cookie, { name: "gateway_session", httpOnly: true, sameSite: "Strict" })
+    assert.match(cookie?.name ?? "", /^gateway_session_/)
+    assert.deepInclude(cookie, { httpOnly: true, sameSite: "Strict" })
 
     await page.reload()
     await page.getByRole("button", { name: "Sign out" }).click()
@@ -46,6 +48,30 @@ describe.skipIf(noBrowser !== undefined)("signing in", () => {
     await page.reload()
     await page.getByLabel("Admin token").waitFor()
     assert.deepStrictEqual(faults, [])
+  })
+
+  it("says so where the gateway is away when one signs out, and does it then", async () => {
+    const { page } = await openScreen(browser, gateway, "/ui/connect")
+    await page.route("**/ui/session", (route) => route.abort())
+    await page.getByRole("button", { name: "Sign out" }).click()
+    await page.getByText("Still signed in: The gateway does not answer").waitFor()
+    await page.unroute("**/ui/session")
+    await page.getByRole("button", { name: "Sign out" }).click()
+    await page.getByLabel("Admin token").waitFor()
+  })
+
+  it("shows what failed in place of a screen, and the other screens", async () => {
+    const { page } = await openScreen(browser, gateway, "/ui/connect")
+    // An answer as no gateway of this version gives it.
+    await page.route("**/admin/models", (route) => route.fulfill({ json: { data: [null] } }))
+    await page.getByRole("link", { name: "Models" }).click()
+    await page.getByText("This screen failed: TypeError").waitFor()
+    await page.getByRole("button", { name: "Load the page again" }).waitFor()
+    await page.getByRole("link", { name: "Budgets" }).click()
+    await page.getByRole("heading", { level: 1, name: "Budgets" }).waitFor()
+    await page.unroute("**/admin/models")
+    await page.getByRole("link", { name: "Models" }).click()
+    await page.getByRole("heading", { level: 1, name: "Models" }).waitFor()
   })
 
   it("goes by a link whose token is gone from the address at once", async () => {
