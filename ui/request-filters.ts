@@ -50,13 +50,17 @@ export const filterText = (
     case "stream":
       return { title, value: value === "true" ? "streamed" : "whole" }
     case "min_latency_ms":
-      return { title, value: duration(Number(value)) }
+      return { title, value: asNumber(value, duration) }
     case "min_cost_usd":
-      return { title, value: money(Number(value)) }
+      return { title, value: asNumber(value, money) }
     default:
       return { title, value }
   }
 }
+
+/** An address is anybody's text; the gateway says what is wrong with it. */
+const asNumber = (text: string, format: (value: number) => string): string =>
+  Number.isFinite(Number(text)) ? format(Number(text)) : text
 
 /** Reads a status as people write it, `5xx` or `503`; what is neither is for the gateway to refuse. */
 export const statusFilter = (text: string): Filters => {

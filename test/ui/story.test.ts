@@ -8,7 +8,7 @@ import { failure, ok } from "../support/fake-upstream-behaviours.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually } from "../support/process-watch.ts"
-import { openScreen } from "./open-screen.ts"
+import { openScreen, overflowOf } from "./open-screen.ts"
 
 let upstream: FakeUpstream
 let spare: FakeUpstream
@@ -102,6 +102,18 @@ describe.skipIf(noBrowser !== undefined)("a first day with the page", () => {
       faults.filter((fault) => !/status of 401/.test(fault)),
       [],
     )
+  })
+
+  it("needs no more than 320 pixels", async () => {
+    const [row] = await gateway.ledger(1)
+    const { page } = await openScreen(browser, gateway, "/ui", { width: 320 })
+    const screens = ["requests", `requests/${row?.request_id}`, "keys", "teams", "budgets", "models"]
+    for (const path of ["", ...screens, "playground", "connect"]) {
+      await page.goto(`${gateway.url}/ui/${path}`)
+      await page.getByRole("heading", { level: 1 }).waitFor()
+      await page.waitForLoadState("networkidle")
+      assert.strictEqual(await overflowOf(page), 0, path)
+    }
   })
 
   it("shows a viewer all of it, and nothing that changes something", async () => {
