@@ -175,7 +175,7 @@ export class AnalyticsApi extends HttpApiGroup.make("analytics")
       OpenApi.annotations({
         summary: "A span at a glance",
         description:
-          "Totals, the same of the span before, usage over time, who spent most, and all that was ever counted. Up to " +
+          "Totals, what has ended beside as long a time before, usage over time, who spent most, and all that was ever counted. Up to " +
           "three hours of the last day are known by minutes where nothing but `stream` is asked for; all else is in whole " +
           "hours, or days. Fields that no rollup knows together are refused.",
       }),

@@ -7,9 +7,10 @@ import {
   MAX_MODEL_NAME_LENGTH,
 } from "../domain/bounds.ts"
 import { instant } from "../domain/Instant.ts"
+import { KEY_STATES } from "../domain/KeyState.ts"
 import { AdminAuth } from "./AdminAuth.ts"
 import { BudgetJson, LimitUsd, Period } from "./budget-fields.ts"
-import { queryOf } from "./from-text.ts"
+import { booleanFromText, queryOf } from "./from-text.ts"
 import { Timestamp } from "./instant-text.ts"
 import {
   Concurrency,
@@ -23,7 +24,7 @@ import {
 import { problem } from "./Problem.ts"
 import { nextCursor, pageParameters } from "./paging.ts"
 import { JsonBody, SchemaErrors } from "./RequestChecks.ts"
-import { absent, nameOf, nonEmpty } from "./shapes.ts"
+import { absent, line, nameOf, nonEmpty } from "./shapes.ts"
 
 export const KeyName = nameOf(MAX_KEY_NAME_LENGTH)
 
@@ -130,6 +131,10 @@ const RotateKeyRequest = Schema.Struct({
 const key = {
   id: Schema.String.annotate({ description: "The 12 characters after gwk_" }),
   name: Schema.String,
+  state: Schema.Literals(KEY_STATES).annotate({
+    description:
+      "Whether requests with it are let in; `issuer_ended`: the key that issued it is not `active`",
+  }),
   ...shownLimits,
   requestsPerMinute: Schema.NullOr(Schema.Int).annotate({
     description: "Requests per minute; null for the gateway's default",
@@ -194,7 +199,17 @@ const params = { id: Schema.String.annotate({ description: "The 12 characters af
 export class KeysApi extends HttpApiGroup.make("keys")
   .add(
     HttpApiEndpoint.get("list", "/admin/keys", {
-      query: queryOf(pageParameters),
+      query: queryOf({
+        ...pageParameters,
+        search: Schema.optionalKey(
+          line
+            .check(Schema.isMaxLength(MAX_MODEL_NAME_LENGTH))
+            .annotate({ description: "Part of an id, name, team, tag or model, whatever its case" }),
+        ),
+        active: Schema.optionalKey(
+          booleanFromText({ description: "true for keys that are `active` alone, false for the others" }),
+        ),
+      }),
       success: KeyList,
       error: unavailable,
     }).annotateMerge(OpenApi.annotations({ summary: "List API keys, newest first" })),

@@ -16,6 +16,7 @@ import { generateApiKeyId } from "../domain/ApiKeyFormat.ts"
 import type { BudgetPeriod } from "../domain/Budget.ts"
 import { MAX_PAGE_LIMIT } from "../domain/bounds.ts"
 import { KeyId } from "../domain/Ids.ts"
+import { KEY_STATES, type KeyState } from "../domain/KeyState.ts"
 import { newSecret } from "./new-secret.ts"
 import { SecretHasher } from "./SecretHasher.ts"
 import { type TeamNotFound, teamNotFound } from "./team-not-found.ts"
@@ -24,6 +25,7 @@ import { type TeamNotFound, teamNotFound } from "./team-not-found.ts"
 export interface ApiKey {
   readonly id: KeyId
   readonly name: string
+  readonly state: KeyState
   readonly requestsPerMinute: number | null
   readonly tokensPerMinute: number | null
   readonly concurrency: number | null
@@ -99,10 +101,15 @@ export class ApiKeys extends Context.Service<
     readonly create: (
       options: Pick<KeySettings, "name"> & Partial<KeySettings>,
     ) => Effect.Effect<IssuedKey, TeamNotFound | ApiKeysBusy | ApiKeysUnavailable>
-    /** Newest first; `cursor` is the last id of the previous page. */
+    /**
+     * Newest first; `cursor` is the last id of the previous page. `search` is part of the id, name, team, issuer's id, a tag or a
+     * model, whatever its case.
+     */
     readonly list: (options: {
       readonly limit: number
       readonly cursor?: string
+      readonly search?: string
+      readonly active?: boolean
     }) => Effect.Effect<
       { readonly keys: ReadonlyArray<ApiKey>; readonly nextCursor: string | null },
       ApiKeysUnavailable
@@ -128,9 +135,21 @@ export class ApiKeys extends Context.Service<
       const sql = yield* SqlClient.SqlClient
       const hasher = yield* SecretHasher
 
+      const state = `
+        CASE
+          WHEN revoked_at IS NOT NULL THEN 'revoked'
+          WHEN expires_at <= now() THEN 'expired'
+          WHEN EXISTS (
+            SELECT FROM api_keys AS issuer
+            WHERE issuer.id = api_keys.parent_id
+              AND (issuer.revoked_at IS NOT NULL OR coalesce(issuer.expires_at <= now(), false))
+          ) THEN 'issuer_ended'
+          ELSE 'active'
+        END`
       const columns = sql.literal(`
         id,
         name,
+        ${state} AS state,
         requests_per_minute AS "requestsPerMinute",
         tokens_per_minute::float8 AS "tokensPerMinute",
         concurrency,
@@ -232,13 +251,25 @@ export class ApiKeys extends Context.Service<
         return Effect.map(answered(inTeam(changes.team, write)), ({ key }) => key)
       })
 
-      const list: ApiKeys["Service"]["list"] = Effect.fn("ApiKeys.list")(function* ({ limit, cursor }) {
+      const list: ApiKeys["Service"]["list"] = Effect.fn("ApiKeys.list")(function* ({
+        active,
+        cursor,
+        limit,
+        search = "",
+      }) {
         const size = Math.min(Math.max(Math.trunc(limit), 1), MAX_PAGE_LIMIT)
         // A cursor that is no key's id has no page after it.
         if (cursor !== undefined && !isKeyId(cursor)) return { keys: [], nextCursor: null }
-        const after = sql`WHERE (created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = ${cursor ?? ""})`
+        const wanted = [
+          sql`true`,
+          ...(cursor === undefined
+            ? []
+            : [sql`(created_at, id) < (SELECT created_at, id FROM api_keys WHERE id = ${cursor})`]),
+          ...(search === "" ? [] : [sql`strpos(lower(${sql.literal(SEARCHED)}), lower(${search})) > 0`]),
+          ...(active === undefined ? [] : [sql`((${sql.literal(state)}) = 'active') = ${active}`]),
+        ]
         const selected = sql`
-          SELECT ${columns} FROM api_keys ${cursor === undefined ? sql.literal("") : after}
+          SELECT ${columns} FROM api_keys WHERE ${sql.and(wanted)}
           ORDER BY created_at DESC, id DESC
           LIMIT ${size + 1}`
         const keys = yield* answered(keysOf(selected))
@@ -287,8 +318,13 @@ export class ApiKeys extends Context.Service<
 
 const isKeyId = Schema.is(KeyId)
 
-/** A key as the audit sees it: what is spent changes by itself. */
-const seen = (key: ApiKey) => ({ ...key, budgets: key.budgets.map(statedBudget) })
+/** What a search looks through, each on a line of its own: what is searched for is one line. */
+const SEARCHED = `concat_ws(
+  E'\\n', id, name, team, parent_id, array_to_string(tags, E'\\n'), array_to_string(models, E'\\n')
+)`
+
+/** A key as the audit sees it: what is spent, and its end, come by themselves. */
+const seen = ({ state: _, ...key }: ApiKey) => ({ ...key, budgets: key.budgets.map(statedBudget) })
 
 /** The columns of what is said, each with its value as it is stored. */
 const assignments = (sql: SqlClient.SqlClient, said: KeyChanges) => {
@@ -314,6 +350,7 @@ const assignments = (sql: SqlClient.SqlClient, said: KeyChanges) => {
 const row = Schema.Struct({
   id: KeyId,
   name: Schema.String,
+  state: Schema.Literals(KEY_STATES),
   requestsPerMinute: Schema.NullOr(Schema.Int),
   tokensPerMinute: Schema.NullOr(Schema.Int),
   concurrency: Schema.NullOr(Schema.Int),

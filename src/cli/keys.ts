@@ -192,13 +192,29 @@ const set = Command.make(
 
 const list = Command.make(
   "list",
-  {},
-  Effect.fn(function* () {
+  {
+    search: Flag.String("search").pipe(
+      Flag.withDescription("Part of an id, name, team, tag or model, whatever its case"),
+      Flag.optional,
+    ),
+    active: Flag.Boolean("active").pipe(
+      Flag.withDescription("Only keys that work; --no-active for the others"),
+      Flag.optional,
+    ),
+  },
+  Effect.fn(function* ({ active, search }) {
     const service = yield* ApiKeys
+    const wanted = {
+      ...(Option.isSome(search) && { search: search.value }),
+      ...(Option.isSome(active) && { active: active.value }),
+    }
     const all = yield* allPages((options) =>
-      Effect.map(service.list(options), ({ keys, nextCursor }) => ({ rows: keys, nextCursor })),
+      Effect.map(service.list({ ...options, ...wanted }), ({ keys, nextCursor }) => ({
+        rows: keys,
+        nextCursor,
+      })),
     )
-    yield* printKeys(all)
+    yield* printKeys(all, Object.keys(wanted).length > 0)
   }, explainErrors),
 ).pipe(Command.withDescription("List API keys, newest first"))
 

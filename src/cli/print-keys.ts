@@ -12,21 +12,16 @@ const issuedToJson = Schema.encodeSync(Schema.fromJsonString(IssuedKeyJson))
 
 const iso = (instant: DateTime.Utc | null) => (instant === null ? null : DateTime.formatIso(instant))
 
-const state = (key: ApiKey, now: DateTime.Utc): string => {
-  if (key.revokedAt !== null) return "revoked"
-  if (key.expiresAt !== null && DateTime.isLessThanOrEqualTo(key.expiresAt, now)) return "expired"
-  return "active"
-}
+const stateText = ({ state }: ApiKey): string => state.replace("_", " ")
 
 export const printKey = Effect.fn(function* (key: ApiKey) {
   const { json } = yield* root
   if (json) return yield* Console.log(oneLine(toJson(key)))
-  const now = yield* DateTime.now
   yield* Console.log(
     [
       `id        ${key.id}`,
       `name      ${oneLine(key.name)}`,
-      `state     ${state(key, now)}`,
+      `state     ${stateText(key)}`,
       `rpm       ${key.requestsPerMinute ?? "default"}`,
       `tpm       ${key.tokensPerMinute ?? "no limit"}`,
       `in flight ${key.concurrency ?? "no limit"}`,
@@ -69,19 +64,19 @@ const budgetsText = ({ budgets }: ApiKey): string =>
     )
     .join(", ")
 
-export const printKeys = Effect.fn(function* (keys: ReadonlyArray<ApiKey>) {
+export const printKeys = Effect.fn(function* (keys: ReadonlyArray<ApiKey>, isNarrowed: boolean) {
   const { json } = yield* root
   if (json) return yield* Console.log(oneLine(listToJson({ data: keys })))
   if (keys.length === 0) {
+    if (isNarrowed) return yield* Console.log("No API key is like that.")
     return yield* Console.log("There are no API keys yet. Create one: llm-gateway keys create --name NAME")
   }
-  const now = yield* DateTime.now
   yield* Console.log(
     columns([
       ["id", "state", "created", "name", "team", "limits", "budget left", "tags"],
       ...keys.map((key) => [
         key.id,
-        state(key, now),
+        stateText(key),
         DateTime.formatIso(key.createdAt),
         key.name,
         key.team ?? "-",

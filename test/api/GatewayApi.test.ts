@@ -132,7 +132,7 @@ describe("parameters", () => {
 
   it.each([
     ["/admin/audit", ["from", "to", "subject", "action", "limit", "cursor"]],
-    ["/admin/keys", ["limit", "cursor"]],
+    ["/admin/keys", ["limit", "cursor", "search", "active"]],
     ["/admin/teams", ["limit", "cursor"]],
     ["/admin/budgets", ["limit", "cursor", "scope", "subject"]],
     ["/analytics/overview", attributed.filter((name) => name !== "limit" && name !== "cursor")],

@@ -102,7 +102,19 @@ describe("answers", () => {
   })
 
   it("of the key routes show the key once, when it is issued", () => {
-    const key = ["id", "name", "rpm", "tpm", "concurrency", "team", "tags", "models", "may_issue", "budgets"]
+    const key = [
+      "id",
+      "name",
+      "state",
+      "rpm",
+      "tpm",
+      "concurrency",
+      "team",
+      "tags",
+      "models",
+      "may_issue",
+      "budgets",
+    ]
     const shown = [
       ...key,
       "created_at",

@@ -32,6 +32,7 @@ const key = {
   createdAt: DateTime.makeUnsafe(0),
   expiresAt: null,
   revokedAt: null,
+  state: "active" as const,
   previousSecretUntil: null,
   parentId: null,
 }

@@ -242,6 +242,57 @@ for (const { name, database } of databases) {
         }),
       )
 
+      it.effect("finds keys by a part of what they are called and belong to, and by whether they work", () =>
+        Effect.gen(function* () {
+          const keys = yield* ApiKeys
+          const sql = yield* SqlClient.SqlClient
+          yield* sql`
+            INSERT INTO teams (name) VALUES ('Suche')`
+          yield* sql`
+            INSERT INTO api_keys (id, name, secret_hash, team, tags, models, may_issue, revoked_at, expires_at, created_at)
+            VALUES
+              ('FindFindFin1', 'Billing Service', 'x', 'Suche', '{prod,eu}', NULL, true, NULL, NULL, now()),
+              ('FindFindFin2', 'billing_100%', 'x', NULL, '{}', '{openai/gpt-5.4}', true, now(), NULL, now() - interval '1 s'),
+              ('FindFindFin3', 'nightly', 'x', NULL, '{prod}', NULL, true, NULL, now(), now() - interval '2 s')`
+          yield* sql`
+            INSERT INTO api_keys (id, name, secret_hash, parent_id, expires_at, created_at)
+            VALUES
+              ('FindFindFin4', 'of one', 'x', 'FindFindFin1', now() + interval '1 h', now() - interval '3 s'),
+              ('FindFindFin5', 'of two', 'x', 'FindFindFin2', now() + interval '1 h', now() - interval '4 s'),
+              ('FindFindFin6', 'of three', 'x', 'FindFindFin3', now() + interval '1 h', now() - interval '5 s')`
+          const found = (options: Omit<Parameters<ApiKeys["Service"]["list"]>[0], "limit">) =>
+            Effect.map(keys.list({ limit: 500, ...options }), ({ keys }) =>
+              keys.flatMap(({ id }) => (id.startsWith("FindFindFin") ? [Number(id.at(-1))] : [])),
+            )
+          for (const [search, ids] of [
+            ["", [1, 2, 3, 4, 5, 6]],
+            ["BILLING", [1, 2]],
+            ["findfindfin1", [1, 4]],
+            ["suche", [1]],
+            ["rod", [1, 3]],
+            ["eu", [1]],
+            ["gpt-5.4", [2]],
+            ["_100%", [2]],
+            // Neither patterns nor what stands side by side by chance.
+            ["bill%", []],
+            ["b_lling", []],
+            ["prod eu", []],
+            ["'", []],
+          ] as const) {
+            assert.deepStrictEqual(yield* found({ search }), [...ids], search)
+          }
+          assert.deepStrictEqual(yield* found({ active: true }), [1, 4])
+          assert.deepStrictEqual(yield* found({ active: false }), [2, 3, 5, 6])
+          assert.deepStrictEqual(yield* found({ active: true, search: "billing" }), [1])
+          assert.deepStrictEqual(yield* found({ active: false, cursor: "FindFindFin3" }), [5, 6])
+          const states = yield* Effect.forEach([1, 2, 3, 4, 5, 6], (n) => keys.show(`FindFindFin${n}`))
+          assert.deepStrictEqual(
+            states.map(({ state }) => state),
+            ["active", "revoked", "expired", "active", "issuer_ended", "issuer_ended"],
+          )
+        }),
+      )
+
       it.effect("ends with a page that is exactly full, and takes any cursor", () =>
         Effect.gen(function* () {
           const keys = yield* ApiKeys

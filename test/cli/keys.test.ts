@@ -55,6 +55,9 @@ describe("keys", () => {
       }
       assert.include((yield* keys("list")).stdout, "There are no API keys yet")
       assert.strictEqual((yield* keys("create", "--name", "x", "--models", "auto, openai/*")).code, 0)
+      assert.include((yield* keys("list", "--search", "OPENAI", "--active")).stdout, " active ")
+      for (const args of [["--no-active"], ["--search", "ollama"]])
+        assert.strictEqual((yield* keys("list", ...args)).stdout, "No API key is like that.\n")
     }),
   )
 

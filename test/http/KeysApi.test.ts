@@ -49,6 +49,7 @@ const key: ApiKey = {
   createdAt: DateTime.makeUnsafe("2026-11-23T00:00:00Z"),
   expiresAt: DateTime.makeUnsafe("2027-12-17T08:00:00Z"),
   revokedAt: null,
+  state: "active" as const,
   previousSecretUntil: null,
   parentId: null,
 }
@@ -81,6 +82,7 @@ const json = {
   created_at: "2026-11-23T00:00:00.000Z",
   expires_at: "2027-12-17T08:00:00.000Z",
   revoked_at: null,
+  state: "active",
   previous_secret_until: null,
   parent_id: null,
 }
@@ -320,6 +322,17 @@ layer(server)("key routes", (it) => {
         assert.deepStrictEqual(asked, [{ list: { limit: 7, cursor: "AdaAdaAdaAda" } }])
         yield* get("/admin/keys")
         assert.deepStrictEqual(asked, [{ list: { limit: 100 } }])
+        yield* get("/admin/keys?search=a%20b&active=false")
+        assert.deepStrictEqual(asked, [{ list: { limit: 100, search: "a b", active: false } }])
+        for (const [query, param] of [
+          ["active=yes", "active"],
+          ["search=a%0Ab", "search"],
+          [`search=${"a".repeat(300)}`, "search"],
+        ]) {
+          const { body, status } = yield* get(`/admin/keys?${query}`)
+          assert.strictEqual(status, 400)
+          assert.deepInclude(body, { param })
+        }
       }),
     )
 
@@ -418,7 +431,7 @@ layer(server)("key routes", (it) => {
         assert.deepInclude(listed.body, {
           status: 400,
           param: "limt",
-          detail: "limt: Unknown parameter; known are limit, cursor.",
+          detail: "limt: Unknown parameter; known are limit, cursor, search, active.",
         })
         assert.deepInclude((yield* get("/admin/keys?limit=0")).body, {
           detail: "limit: Expected a whole number from 1 to 1000.",

@@ -7,7 +7,6 @@ import { useLoaded } from "../use-loaded.ts"
 import { BudgetName, PER_WINDOW } from "./BudgetBar.tsx"
 import { Choice, Field } from "./Field.tsx"
 import { FormDialog } from "./FormDialog.tsx"
-import { isEnded } from "./KeyState.tsx"
 import { seenText } from "./Text.tsx"
 
 export type Scope = Budget["scope"]
@@ -157,19 +156,21 @@ const SetBudget = ({
 const MOST_CHOICES = 1_000
 
 const Subject = ({ scope, value }: { readonly scope: string; readonly value: Signal<string> }) => {
-  const path = scope === "team" ? "/admin/teams" : scope === "key" ? "/admin/keys" : undefined
   const known = useLoaded(
-    async (abort) =>
-      path === undefined ? [] : (await list<ApiKey | Team>(path, { wanted: MOST_CHOICES, abort })).rows,
-    [path],
+    async (abort) => {
+      const wanted = { wanted: MOST_CHOICES, abort }
+      if (scope === "team") return (await list<Team>("/admin/teams", wanted)).rows
+      if (scope !== "key") return []
+      return (await list<ApiKey>("/admin/keys", { ...wanted, query: { active: true } })).rows
+    },
+    [scope],
   )
   if (scope === "gateway") return null
-  if (path === undefined)
+  if (scope !== "team" && scope !== "key")
     return <Field label={scope === "user" ? "End user, as requests name it" : "Tag"} value={value} required />
-  const options = (known.data ?? []).flatMap((row): ReadonlyArray<readonly [string, string]> => {
-    if (!("id" in row)) return [[row.name, row.name]]
-    return isEnded(row) ? [] : [[row.id, `${seenText(row.name)} (${row.id})`]]
-  })
+  const options = (known.data ?? []).map((row): readonly [string, string] =>
+    "id" in row ? [row.id, `${seenText(row.name)} (${row.id})`] : [row.name, row.name],
+  )
   return (
     <Choice
       label={scope === "team" ? "Which team" : "Which key"}

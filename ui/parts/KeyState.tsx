@@ -4,25 +4,21 @@ import { Badge } from "./Badge.tsx"
 
 const SOON_MS = 7 * 86_400_000
 
-/** Tells keys that no request gets in with any more. */
-export const isEnded = ({ expires_at, revoked_at }: ApiKey): boolean =>
-  revoked_at !== null || (expires_at !== null && Date.parse(expires_at) <= Date.now())
-
 /** Whether a key works, and what will change about that. */
 export const KeyState = ({ of: key }: { readonly of: ApiKey }) => {
-  const { expires_at, parent_id, previous_secret_until: until, revoked_at } = key
-  if (revoked_at !== null)
-    return (
-      <Badge kind="bad" title={`Revoked: ${time(revoked_at)}`}>
-        revoked
+  const { expires_at, parent_id, previous_secret_until: until, revoked_at, state } = key
+  if (state !== "active") {
+    const since = revoked_at ?? expires_at
+    return state === "issuer_ended" ? (
+      <Badge kind="bad" title="The key that issued it is revoked or expired">
+        issuer ended
+      </Badge>
+    ) : (
+      <Badge kind="bad" title={`Since ${time(since)}`}>
+        {state}
       </Badge>
     )
-  if (expires_at !== null && isEnded(key))
-    return (
-      <Badge kind="bad" title={`Expired: ${time(expires_at)}`}>
-        expired
-      </Badge>
-    )
+  }
   // Issued keys are short-lived, which is no news.
   const isSoon = parent_id === null && expires_at !== null && Date.parse(expires_at) < Date.now() + SOON_MS
   return (

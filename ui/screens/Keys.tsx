@@ -4,7 +4,7 @@ import { issuedKey } from "../issued-key.ts"
 import { list } from "../listing.ts"
 import { BudgetBars } from "../parts/BudgetBar.tsx"
 import { CreateKey } from "../parts/KeyForm.tsx"
-import { isEnded, KeyState } from "../parts/KeyState.tsx"
+import { KeyState } from "../parts/KeyState.tsx"
 import { Limits } from "../parts/Limits.tsx"
 import { Notice } from "../parts/Notice.tsx"
 import { Search } from "../parts/Search.tsx"
@@ -25,8 +25,14 @@ export default function Keys() {
   const { filters, setFilters } = useFilters()
   const [wanted, setWanted] = useState(AT_ONCE)
   const [open, setOpen] = useState<"create">()
-  const keys = useLoaded((abort) => list<ApiKey>("/admin/keys", { wanted, abort }), [wanted], RELOAD_MS)
   const { q = "", state = "working" } = filters
+  const search = q.trim()
+  const active = state === "all" ? undefined : state === "working"
+  const keys = useLoaded(
+    (abort) => list<ApiKey>("/admin/keys", { query: { search, active }, wanted, abort }),
+    [search, active, wanted],
+    RELOAD_MS,
+  )
   const close = () => setOpen(undefined)
 
   return (
@@ -59,14 +65,16 @@ export default function Keys() {
       <Shown of={keys}>
         {({ hasMore, rows }) => (
           <>
-            {rows.length === 0 ? (
+            {rows.length > 0 ? (
+              <KeyTable keys={rows} isSearched={search !== ""} />
+            ) : search === "" && active !== false ? (
               <NoKeys />
             ) : (
-              <KeyTable keys={rows.filter((key) => isShown(key, state))} q={q} />
+              <NoneLikeThat />
             )}
             {hasMore && (
               <p class="more">
-                <span class="hint">These are among the newest {rows.length} keys. </span>
+                <span class="hint">The newest {rows.length} are shown. </span>
                 <button type="button" class="plain" onClick={() => setWanted(wanted + AT_ONCE)}>
                   Load {AT_ONCE} more
                 </button>
@@ -89,14 +97,22 @@ export default function Keys() {
   )
 }
 
-const isShown = (key: ApiKey, state: string): boolean =>
-  state === "all" || isEnded(key) === (state === "ended")
-
 const NoKeys = () => (
-  <Notice title="There are no keys yet">
-    Applications send one with each request. {isAdmin.value ? "Create the first." : "An admin creates them."}
+  <Notice title="There are no keys that work">
+    Applications send one with each request. {isAdmin.value ? "Create one." : "An admin creates them."}
   </Notice>
 )
+
+const NoneLikeThat = () => {
+  const { setFilters } = useFilters()
+  return (
+    <Notice title="No key is like that">
+      <button type="button" class="plain" onClick={() => setFilters({ q: undefined, state: "all" })}>
+        Show all keys
+      </button>
+    </Notice>
+  )
+}
 
 interface Row {
   readonly key: ApiKey
@@ -105,20 +121,16 @@ interface Row {
   readonly issued: number
 }
 
-const KeyTable = ({ keys, q }: { readonly keys: ReadonlyArray<ApiKey>; readonly q: string }) => {
+const KeyTable = ({
+  isSearched,
+  keys,
+}: {
+  readonly keys: ReadonlyArray<ApiKey>
+  /** What was found is not folded away. */
+  readonly isSearched: boolean
+}) => {
   const { filters, setFilters } = useFilters()
-  const rows = rowsOf(
-    keys.filter((key) => isFound(key, q.trim().toLowerCase())),
-    (id) => q !== "" || filters.issuer === id,
-  )
-  if (rows.length === 0)
-    return (
-      <Notice title="No key is like that">
-        <button type="button" class="plain" onClick={() => setFilters({ q: undefined, state: "all" })}>
-          Show all keys
-        </button>
-      </Notice>
-    )
+  const rows = rowsOf(keys, (id) => isSearched || filters.issuer === id)
   return (
     <Table
       caption="API keys, newest first"
@@ -143,7 +155,7 @@ const KeyTable = ({ keys, q }: { readonly keys: ReadonlyArray<ApiKey>; readonly 
                 <button
                   type="button"
                   class="fold"
-                  aria-expanded={filters.issuer === key.id || q !== ""}
+                  aria-expanded={filters.issuer === key.id || isSearched}
                   onClick={() => setFilters({ issuer: filters.issuer === key.id ? undefined : key.id })}
                 >
                   {issued === 1 ? "1 issued key" : `${issued} issued keys`}
@@ -175,11 +187,6 @@ const KeyTable = ({ keys, q }: { readonly keys: ReadonlyArray<ApiKey>; readonly 
     />
   )
 }
-
-const isFound = ({ id, models, name, parent_id, tags, team }: ApiKey, q: string): boolean =>
-  [id, name, team ?? "", parent_id ?? "", ...tags, ...(models ?? [])].some((text) =>
-    text.toLowerCase().includes(q),
-  )
 
 /** Puts keys under those that issued them, where these are shown as well. */
 const rowsOf = (keys: ReadonlyArray<ApiKey>, isOpen: (id: string) => boolean): ReadonlyArray<Row> => {
