@@ -153,6 +153,7 @@ describe("parameters", () => {
     const types: Record<string, object> = {
       limit: { type: "integer", minimum: 1, maximum: 1000, default: 100 },
       stream: { type: "boolean" },
+      active: { type: "boolean" },
       from: { type: "string", format: "date-time" },
       to: { type: "string", format: "date-time" },
       bucket: { type: "string", enum: ["hour", "day"], default: "hour" },

@@ -77,7 +77,7 @@ describe("llm-gateway doctor", () => {
         ...["settings", "prices", "database", ...databaseChecks, "journal"],
       ])
       assert.deepStrictEqual(sound.names("warn"), ["providers"])
-      assert.strictEqual(sound.findings.get("rollups")?.numbers.groups, 4)
+      assert.strictEqual(sound.findings.get("rollups")?.numbers.groups, 6)
 
       yield* onDatabase(
         SqlClient.SqlClient.use((sql) => sql`UPDATE usage_recent SET requests = requests + 1`),

@@ -7,6 +7,7 @@ import { DAY_MS, HOUR_MS, widen } from "../../domain/TimeRange.ts"
 import { ledgerPartitions } from "../tables/partitions.ts"
 import { isWasted, ROLLUP_SUMS, wastedSums } from "../tables/rollups.ts"
 import { compareAttributed, type While } from "./compare-attributed.ts"
+import { compareFirstTokens, compareMinutes } from "./compare-curves.ts"
 import { type Difference, decodeDifferences, differences } from "./differences.ts"
 import type { LedgerSubject } from "./LedgerSubject.ts"
 import { ROW_SUMS, SUCCESS } from "./row-sums.ts"
@@ -27,7 +28,7 @@ interface Hour {
 
 const WASTED = wastedSums("tried")
 
-/** Sums that are compared; the last one is of requests whose latency was counted. */
+/** Sums of a key and model that are compared; the last one is of requests whose latency was counted. */
 const sums = [...ROLLUP_SUMS, "measured"]
 
 const decodeHour = decodeDifferences({
@@ -99,10 +100,16 @@ const comparableHours = Effect.fnUntraced(function* ({ sql, span, nowMs, retenti
 
 export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, SqlError.SqlError> =>
   Effect.gen(function* () {
-    const { sql, budgetMs, progress } = subject
+    const { sql, budgetMs, nowMs, progress } = subject
     const clock = yield* Clock.Clock
     const startedMs = clock.currentTimeMillisUnsafe()
     const hours = yield* comparableHours(subject)
+    const [firstTokens] = yield* reading(
+      sql,
+      decodeFirst(sql`
+        SELECT (extract(epoch FROM min(start)) * 1000)::float8 AS first FROM first_token_usage WHERE hours = 24`),
+    )
+    const firstTokensFromMs = firstTokens?.first ?? Number.POSITIVE_INFINITY
     let compared = 0
     let groups = 0
     let differing = 0
@@ -121,13 +128,28 @@ export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, Sql
       const [result] = yield* reading(sql, compareHour(sql, hour))
       note(result)
       for (const group of result?.examples ?? []) example(describeGroup(hour.startMs, group))
-      const whiles: Array<While> = [{ fromMs: hour.startMs, hours: 1, attemptsDay: hour.attemptsDay }]
+      const whiles: [While, ...Array<While>] = [
+        { fromMs: hour.startMs, hours: 1, attemptsDay: hour.attemptsDay },
+      ]
       const dayMs = Math.floor(hour.startMs / DAY_MS) * DAY_MS
       // All from before there were days are under one, and none of them has a user.
       if (dayMs !== day && hour.attemptsDay.getTime() === dayMs)
         whiles.push({ fromMs: dayMs, hours: 24, attemptsDay: hour.attemptsDay })
       day = dayMs
+      // Older minutes are on their way out, and are not priced anew.
+      if (hour.startMs >= nowMs - DAY_MS) {
+        const [minutes] = yield* reading(sql, compareMinutes(sql, whiles[0]))
+        note(minutes)
+        for (const { minute, ...group } of minutes?.examples ?? [])
+          example(describe(hour.startMs, `minute ${minute}`, group))
+      }
       for (const span of whiles) {
+        if (span.fromMs >= firstTokensFromMs) {
+          const [models] = yield* reading(sql, compareFirstTokens(sql, span))
+          note(models)
+          for (const { provider, model, ...group } of models?.examples ?? [])
+            example(describe(span.fromMs, `${provider}/${model} in ${several(span.hours, "hour")}`, group))
+        }
         const [attributed] = yield* reading(sql, compareAttributed(sql, span))
         note(attributed)
         for (const { dimension, name, ...group } of attributed?.examples ?? [])
@@ -144,7 +166,7 @@ export const checkRollups = (subject: LedgerSubject): Effect.Effect<Finding, Sql
         examples,
         next:
           "Something other than a gateway of this version changed these tables. Where the rows are right, insert the " +
-          "difference into usage_recent or attributed_recent: gateways move it on.",
+          "difference into usage_recent or attributed_recent: gateways move it on. Minutes are forgotten after a day.",
       })
     }
     return compared < hours.length
@@ -164,7 +186,7 @@ const describeGroup = (
 }
 
 const describe = (startMs: number, what: string, { stream, rows, rollup }: Difference): string => {
-  const texts = sums
+  const texts = [...sums, "first_tokens"]
     .filter((name) => rows[name] !== rollup[name])
     .map((name) => `${name} ${rollup[name]}, rows ${rows[name]}`)
   return `${new Date(startMs).toISOString()} ${what} ${stream ? "stream" : "whole"}: ${texts.join("; ")}`

@@ -363,6 +363,56 @@ describe("the checks of the ledger", () => {
       }),
     )
 
+    it.effect("look at minutes of the last day, and at how long first tokens took", () =>
+      Effect.gen(function* () {
+        yield* sound
+        const sql = yield* SqlClient.SqlClient
+        const streamed = record({ startedAt: DAY + 2 * HOUR_MS + 90_000, stream: true, firstTokenMs: 300 })
+        yield* writeBatch(sql, [ledgerEntry(streamed), ledgerEntry(record({ startedAt: DAY + 2 * HOUR_MS }))])
+        const found = (nowMs: number, statement?: string) =>
+          undone(
+            Effect.gen(function* () {
+              if (statement !== undefined) yield* sql.unsafe(statement)
+              const { examples, status } = yield* checkRollups(yield* subject({ span: hours, nowMs }))
+              return { status, examples: examples.join("\n") }
+            }),
+          )
+        const nowMs = DAY + 5 * HOUR_MS
+        assert.deepStrictEqual(yield* found(nowMs), { status: "ok", examples: "" })
+        const atTwo = `'${new Date(DAY + 2 * HOUR_MS).toISOString()}'`
+        for (const [statement, says] of [
+          [
+            `UPDATE minute_usage SET requests = requests + 1 WHERE minute = ${atTwo} AND NOT stream`,
+            /T02:00:00\.000Z minute 02:00 whole: requests \d, rows \d$/,
+          ],
+          [
+            `UPDATE minute_usage SET latencies = '', first_tokens = '' WHERE minute > ${atTwo}`,
+            /minute 02:01 stream: measured 0, rows 1; first_tokens 0, rows 1$/m,
+          ],
+          [
+            `DELETE FROM minute_usage WHERE minute = ${atTwo} AND NOT stream`,
+            /minute 02:00 whole: requests 0, rows/,
+          ],
+          [
+            "UPDATE first_token_usage SET first_tokens = first_tokens || first_tokens WHERE hours = 1",
+            /T02:00:00\.000Z openai\/gpt-5-mini in 1 hour stream: first_tokens 2, rows 1$/,
+          ],
+          [
+            "UPDATE first_token_usage SET first_tokens = '' WHERE hours = 24",
+            /T00:00:00\.000Z openai\/gpt-5-mini in 24 hours stream: first_tokens 0, rows 1$/,
+          ],
+        ] as const) {
+          const damaged = yield* found(nowMs, statement)
+          assert.strictEqual(damaged.status, "fail", statement)
+          assert.match(damaged.examples, says)
+        }
+        // Minutes of the day before are on their way out.
+        assert.strictEqual((yield* found(DAY + 30 * HOUR_MS, "DELETE FROM minute_usage")).status, "ok")
+        // What was there before first tokens were counted has none to compare with.
+        assert.strictEqual((yield* found(nowMs, "DELETE FROM first_token_usage")).status, "ok")
+      }),
+    )
+
     it.effect("see the whole of a span that starts and ends within an hour, and nothing outside of it", () =>
       Effect.gen(function* () {
         yield* sound
