@@ -91,15 +91,15 @@ describe.skipIf(noBrowser !== undefined)("the models", () => {
     await page.getByLabel("A prompt").fill("Hello there")
     await show.click()
     const candidates = page.getByRole("region", { name: "Candidates, best first" })
-    await candidates.getByRole("cell", { name: "p0 / m" }).waitFor()
+    await candidates.getByRole("cell", { name: "m p0" }).waitFor()
     assert.deepStrictEqual(await candidates.getByRole("columnheader").allTextContents(), [
-      "#",
-      "Candidate",
+      "Rank",
+      "Model",
+      "State",
       "Time",
       "Cost",
-      "Output",
+      "Tokens",
       "Score",
-      "Health",
     ])
     await page.getByLabel("Max tokens").fill("4001")
     await page.getByLabel("Model or route").fill("m")

@@ -52,7 +52,7 @@ describe.skipIf(noBrowser !== undefined)("the playground", () => {
     await page.getByRole("button", { name: "Send" }).click()
     await page.locator(".answer").filter({ hasText: "Hello yourself" }).waitFor()
     await page.getByRole("heading", { name: "How it was routed" }).waitFor()
-    await page.getByText("is the only one that can take it").waitFor()
+    await page.getByText("as the only one that can take it").waitFor()
     const [call] = upstream.calls
     assert.deepInclude(call?.json, {
       temperature: 0.5,

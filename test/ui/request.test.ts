@@ -73,7 +73,7 @@ describe.skipIf(noBrowser !== undefined)("the screen of a request", () => {
       text,
       "Route backed, where front sent it by front.when[0]: max_output_tokens_above, goes by priority",
     )
-    assert.include(text, "bad/m-bad came first: it stands first in the route's order")
+    assert.include(text, "bad/m-bad came first, by its place in the route.")
     assert.include(text, "In the end good/m-good answered.")
     assert.include(text, "small/m-small: max_output_tokens: 1500 asked, at most 1000 possible")
 
@@ -185,7 +185,7 @@ describe.skipIf(noBrowser !== undefined)("the screen of a request", () => {
       await page.goto(`${gateway.url}/ui/requests/${id}#token=${token}`)
       const [first, second] = [page.locator(".timeline li").nth(1), page.locator(".timeline li").nth(2)]
       await first.getByText("another was sooner").waitFor()
-      await second.getByText("beside the one before").waitFor()
+      await second.getByText("as a hedge beside the one before").waitFor()
       const text = (await page.locator("main").textContent()) ?? ""
       for (const shown of ["weighed 12.3 s", "7 in flight", "after 250 ms", "was late"])
         assert.include(text, shown)

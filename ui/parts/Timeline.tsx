@@ -31,7 +31,8 @@ export const Timeline = ({ of: logged }: { readonly of: LoggedRequest }) => {
       </li>
       {bars.map(({ attempt, fromMs, toMs }, index) => {
         const kind = kindOf(attempt)
-        const isBeside = (bars[index - 1]?.toMs ?? 0) > fromMs
+        // Attempts follow one another but where a second candidate is asked beside a late one.
+        const isHedge = (bars[index - 1]?.toMs ?? 0) > fromMs
         const firstTokenMs = attempt.answered ? first_token_ms : null
         return (
           <li key={attempt.ordinal}>
@@ -66,7 +67,7 @@ export const Timeline = ({ of: logged }: { readonly of: LoggedRequest }) => {
               </Badge>{" "}
               {duration(toMs - fromMs)}
               <small class="under">
-                {isBeside ? "beside the one before, " : ""}from {duration(fromMs)}
+                {isHedge ? "as a hedge beside the one before, " : ""}from {duration(fromMs)}
                 {firstTokenMs !== null && `, first token at ${duration(firstTokenMs)}`}
                 {attempt.dispatched === "no" && ", never sent"}
                 {attempt.dispatched === "unknown" && ", may have been billed"}

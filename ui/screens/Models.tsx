@@ -156,7 +156,7 @@ const columns: ReadonlyArray<Column<RoutedModel>> = [
     cell: ({ context_window, max_output_tokens }) => (
       <>
         {count(context_window)}
-        {max_output_tokens !== null && <small class="below">{count(max_output_tokens)} out</small>}
+        {max_output_tokens !== null && <small class="under">{count(max_output_tokens)} out</small>}
       </>
     ),
   },
