@@ -88,6 +88,29 @@ describe.skipIf(noBrowser !== undefined)("the overview", () => {
     assert.deepStrictEqual(faults, [])
   })
 
+  it("is narrowed to whoever is clicked, and leads to the requests", async () => {
+    const { faults, page } = await open("/ui?span=24h")
+    const tile = (title: string) =>
+      page.locator(".tile", { has: page.getByText(title, { exact: true }) }).locator("strong")
+    await page.getByRole("link", { name: "search <b>team</b>" }).click()
+    await page.getByRole("button", { name: "Key: search <b>team</b>" }).waitFor()
+    await page.getByRole("link", { name: "p1", exact: true }).click()
+    await page.getByRole("button", { name: "Provider: p1" }).waitFor()
+    await tile("Requests").getByText("2", { exact: true }).waitFor()
+    await page.waitForURL(/\/ui\?span=24h&key_id=\w{12}&provider=p1$/)
+    await page.getByRole("link", { name: "The requests" }).click()
+    await page.waitForURL(/\/ui\/requests\?span=24h&key_id=\w{12}&provider=p1$/)
+    await page.locator(".requests tbody tr").nth(1).waitFor()
+    assert.strictEqual(await page.locator(".requests tbody tr").count(), 2)
+    await page.goBack()
+    await page.getByRole("button", { name: "Provider: p1" }).click()
+    await page.getByRole("button", { name: "Key: search <b>team</b>" }).click()
+    await tile("Requests").getByText("11", { exact: true }).waitFor()
+    await page.goto(`${gateway.url}/ui?model=nobody-has-this`)
+    await page.getByText("No such request has been counted").waitFor()
+    assert.deepStrictEqual(faults, [])
+  })
+
   it("goes on showing the values that somebody points at when newer ones come", async () => {
     const { page } = await open("/ui")
     const curve = page.locator("figure", { has: page.getByRole("heading", { name: "Requests and errors" }) })

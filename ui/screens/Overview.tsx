@@ -6,12 +6,14 @@ import { count, duration, money, share, time } from "../format.ts"
 import { type Bar, Bars } from "../parts/Bars.tsx"
 import { Change } from "../parts/Change.tsx"
 import { Chart, type Line } from "../parts/Chart.tsx"
+import { Chips } from "../parts/Chips.tsx"
 import { Health } from "../parts/Health.tsx"
 import { Notice } from "../parts/Notice.tsx"
 import { Shown } from "../parts/Shown.tsx"
 import { SpanPicker } from "../parts/SpanPicker.tsx"
 import { Text } from "../parts/Text.tsx"
 import { Tile, Tiles } from "../parts/Tile.tsx"
+import { askedOf, type Filters } from "../request-filters.ts"
 import { rangeOf } from "../span.ts"
 import { useFilters } from "../use-filters.ts"
 import { useLoaded } from "../use-loaded.ts"
@@ -20,13 +22,28 @@ type Overview = typeof OverviewSchema.Type
 
 const REFRESH_MS = 10_000
 
+/** What sums are kept by, of all that requests are told apart by. */
+const SUMMED_BY: ReadonlySet<string> = new Set([
+  ...["key_id", "team", "user", "tag", "provider", "model", "endpoint", "stream"],
+])
+
+const narrowingOf = (filters: Filters): Readonly<Record<string, string>> =>
+  Object.fromEntries(Object.entries(askedOf(filters)).filter(([name]) => SUMMED_BY.has(name)))
+
 export default function OverviewScreen() {
-  const { filters } = useFilters()
+  const { filters, setFilters } = useFilters()
   const isLive = useSignal(true)
+  const narrowing = narrowingOf(filters)
+  const isNarrowed = Object.keys(narrowing).length > 0
   const overview = useLoaded(
-    (abort) => get<Overview>("/analytics/overview", rangeOf(filters), abort),
-    [filters.span, filters.from, filters.to],
+    (abort) => get<Overview>("/analytics/overview", { ...rangeOf(filters), ...narrowing }, abort),
+    [JSON.stringify(filters)],
     isLive.value ? REFRESH_MS : undefined,
+  )
+  const keyNames = new Map(
+    overview.data?.top.keys?.data.flatMap(({ key_id, key_name }) =>
+      key_name === null ? [] : [[key_id, key_name] as const],
+    ),
   )
   return (
     <>
@@ -46,8 +63,20 @@ export default function OverviewScreen() {
           </label>
         </div>
       </div>
+      {isNarrowed && (
+        <div class="narrowing">
+          <Chips
+            of={narrowing}
+            keyNames={keyNames}
+            onRemove={(names) => setFilters(Object.fromEntries(names.map((name) => [name, undefined])))}
+          />
+          <a href={withQuery("/ui/requests", filters)}>The requests</a>
+        </div>
+      )}
       <div class="stack">
-        <Shown of={overview}>{(data) => <Numbers of={data} span={filters} />}</Shown>
+        <Shown of={overview}>
+          {(data) => <Numbers of={data} filters={filters} isNarrowed={isNarrowed} />}
+        </Shown>
         <Health />
       </div>
     </>
@@ -55,15 +84,19 @@ export default function OverviewScreen() {
 }
 
 const Numbers = ({
+  filters,
+  isNarrowed,
   of,
-  span,
 }: {
   readonly of: Overview
-  readonly span: Readonly<Record<string, string | undefined>>
+  readonly filters: Filters
+  readonly isNarrowed: boolean
 }) => {
   const { compared, ever, totals } = of
   if (ever.requests === 0) {
-    return (
+    return isNarrowed ? (
+      <Notice title="No such request has been counted" />
+    ) : (
       <Notice title="No request has been counted yet">
         Ask something in the <a href="/ui/playground">playground</a>, or set up a client:{" "}
         <a href="/ui/connect">Connect</a> has the lines to paste. What is answered shows here within a second.
@@ -102,7 +135,7 @@ const Numbers = ({
         </p>
       )}
       <Curves of={of} />
-      <Rankings of={of} span={span} />
+      <Rankings of={of} filters={filters} />
       <p class="hint">
         Since the beginning: {count(ever.requests)} requests, {money(ever.spent_usd)},{" "}
         {count(ever.input_tokens)} tokens in and {count(ever.output_tokens)} out.
@@ -113,8 +146,12 @@ const Numbers = ({
   )
 }
 
-const period = ({ from, to }: { readonly from: string; readonly to: string }): string =>
-  `${time(from)} – ${time(to)}`
+interface Period {
+  readonly from: string
+  readonly to: string
+}
+
+const period = ({ from, to }: Period): string => `${time(from)} – ${time(to)}`
 
 const STEP_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }
 
@@ -169,52 +206,53 @@ interface Spender {
   readonly requests: number
 }
 
+/** Who spent most. A name narrows the overview, and a number leads to the requests. */
 const Rankings = ({
-  of: { from: shownFrom, to: shownTo, top },
-  span: { from, span, to },
+  filters,
+  of: { from, to, top },
 }: {
   readonly of: Overview
-  readonly span: Readonly<Record<string, string | undefined>>
+  readonly filters: Filters
 }) => {
   const bar = (row: Spender, name: string, filter: Readonly<Record<string, string>>): Bar => ({
     key: name + JSON.stringify(filter),
     name: (
-      <a href={withQuery("/ui/requests", { span, from, to, ...filter })}>
+      <a href={withQuery("/ui", { ...filters, ...filter })}>
         <Text value={name} />
       </a>
     ),
     value: row.spent_usd ?? 0,
-    text: `${money(row.spent_usd)} · ${count(row.requests)}`,
+    text: (
+      <>
+        {money(row.spent_usd)} ·{" "}
+        <a href={withQuery("/ui/requests", { ...filters, ...filter })} title="The requests">
+          {count(row.requests)}
+        </a>
+      </>
+    ),
   })
-  /** What is known by whole hours alone is said to be so. */
-  const ofWhole = (ranking: { readonly from: string; readonly to: string } | null) =>
-    ranking === null || (ranking.from === shownFrom && ranking.to === shownTo) ? undefined : period(ranking)
+  /** Nothing where no sums are kept by it together with what the overview is narrowed to. */
+  const ranking = <Row extends Spender>(
+    title: string,
+    known: (Period & { readonly data: ReadonlyArray<Row> }) | null,
+    barOf: (row: Row) => Bar,
+  ) =>
+    known && (
+      <Bars
+        title={title}
+        // What is known by whole hours alone is said to be so.
+        hint={known.from === from && known.to === to ? undefined : period(known)}
+        bars={known.data.map(barOf)}
+      />
+    )
   return (
     <div class="columns">
-      <Bars
-        title="By model"
-        hint={ofWhole(top.models)}
-        bars={(top.models?.data ?? []).map((row) =>
-          bar(row, `${row.provider}/${row.model}`, { provider: row.provider, model: row.model }),
-        )}
-      />
-      <Bars
-        title="By provider"
-        hint={ofWhole(top.providers)}
-        bars={(top.providers?.data ?? []).map((row) => bar(row, row.provider, { provider: row.provider }))}
-      />
-      <Bars
-        title="By key"
-        hint={ofWhole(top.keys)}
-        bars={(top.keys?.data ?? []).map((row) =>
-          bar(row, row.key_name ?? row.key_id, { key_id: row.key_id }),
-        )}
-      />
-      <Bars
-        title="By team"
-        hint={ofWhole(top.teams)}
-        bars={(top.teams?.data ?? []).map((row) => bar(row, row.team, { team: row.team }))}
-      />
+      {ranking("By model", top.models, (row) =>
+        bar(row, `${row.provider}/${row.model}`, { provider: row.provider, model: row.model }),
+      )}
+      {ranking("By provider", top.providers, (row) => bar(row, row.provider, { provider: row.provider }))}
+      {ranking("By key", top.keys, (row) => bar(row, row.key_name ?? row.key_id, { key_id: row.key_id }))}
+      {ranking("By team", top.teams, (row) => bar(row, row.team, { team: row.team }))}
     </div>
   )
 }

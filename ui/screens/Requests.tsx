@@ -4,6 +4,7 @@ import type { ApiKeyJson } from "../../src/api/KeysApi.ts"
 import { get } from "../api.ts"
 import { clientAddress } from "../client-address.ts"
 import { time } from "../format.ts"
+import { Chips } from "../parts/Chips.tsx"
 import { Snippet } from "../parts/Copy.tsx"
 import { Notice } from "../parts/Notice.tsx"
 import { RequestFilters } from "../parts/RequestFilters.tsx"
@@ -11,8 +12,7 @@ import { type RequestRow, RequestTable } from "../parts/RequestTable.tsx"
 import { Segments } from "../parts/Segments.tsx"
 import { Shown } from "../parts/Shown.tsx"
 import { SpanPicker } from "../parts/SpanPicker.tsx"
-import { Text } from "../parts/Text.tsx"
-import { askedOf, type FilterName, filterText, NOT_NARROWED } from "../request-filters.ts"
+import { askedOf, NOT_NARROWED } from "../request-filters.ts"
 import { rangeOf } from "../span.ts"
 import { useFilters } from "../use-filters.ts"
 import { useLoaded } from "../use-loaded.ts"
@@ -86,19 +86,7 @@ export default function Requests() {
         >
           Filter…
         </button>
-        {Object.entries(asked).map(([name, value]) => (
-          <Chip
-            key={name}
-            name={name as FilterName}
-            value={name === "key_id" ? (keyNames.get(value) ?? value) : value}
-            onRemove={() => remove([name])}
-          />
-        ))}
-        {Object.keys(asked).length > 1 && (
-          <button type="button" class="plain" onClick={() => remove(Object.keys(asked))}>
-            Clear all
-          </button>
-        )}
+        <Chips of={asked} keyNames={keyNames} onRemove={remove} />
         <label class="check live">
           <input
             type="checkbox"
@@ -153,25 +141,6 @@ export default function Requests() {
     setFilters({ cursor })
     scrollTo(0, 0)
   }
-}
-
-/** A filter that holds, which a click takes away. */
-const Chip = ({
-  name,
-  onRemove,
-  value,
-}: {
-  readonly name: FilterName
-  readonly value: string
-  readonly onRemove: () => void
-}) => {
-  const said = filterText(name, value)
-  return (
-    <button type="button" class="chip" onClick={onRemove} title="Remove this filter">
-      {said.title}: <Text value={said.value} longest={40} /> <span aria-hidden="true">×</span>
-      <span class="unseen">, remove</span>
-    </button>
-  )
 }
 
 /** Says what to do where there is nothing to see. */
