@@ -13,6 +13,10 @@ export interface Line {
 
 const HEIGHT = 210
 
+const loadPlots = () => import("./plot.ts")
+// On its way while the numbers are asked for. Where it cannot be had, the table is there.
+loadPlots().catch(() => undefined)
+
 /** Points of lines as the plot takes them. */
 const plotted = ({
   at,
@@ -50,7 +54,7 @@ export const Chart = ({
     const resized = new ResizeObserver(() =>
       plot.current?.setSize({ width: element.clientWidth, height: HEIGHT }),
     )
-    void import("./plot.ts").then(({ makePlot }) => {
+    void loadPlots().then(({ makePlot }) => {
       if (isGone) return
       const { lines } = latest.current
       plot.current = makePlot(element, { data: plotted(latest.current), lines, format, height: HEIGHT })
