@@ -21,6 +21,7 @@ import createBudgetWindows from "../../migrations/0018_create_budget_windows.ts"
 import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
 import sayOldestGateway from "../../migrations/0021_say_oldest_gateway.ts"
 import addOverview from "../../migrations/0022_add_overview.ts"
+import readLargeCounts from "../../migrations/0023_read_large_counts.ts"
 import { version } from "../config/version.ts"
 import { Database } from "./Database.ts"
 import { explainFailure } from "./explain-failure.ts"
@@ -55,6 +56,7 @@ export const migrations = {
   "0020_lease_budgets": leaseBudgets,
   "0021_say_oldest_gateway": sayOldestGateway,
   "0022_add_overview": addOverview,
+  "0023_read_large_counts": readLargeCounts,
 }
 
 const known = Object.keys(migrations)
