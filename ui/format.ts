@@ -16,6 +16,7 @@ const whole = new Intl.NumberFormat(undefined, { maximumFractionDigits: 0 })
 const compact = new Intl.NumberFormat(undefined, { notation: "compact", maximumFractionDigits: 1 })
 const shares = new Intl.NumberFormat(undefined, { style: "percent", maximumFractionDigits: 1 })
 const moment = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "medium" })
+const minute = new Intl.DateTimeFormat(undefined, { dateStyle: "medium", timeStyle: "short" })
 const clock = new Intl.DateTimeFormat(undefined, { timeStyle: "medium" })
 const day = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" })
 const relative = new Intl.RelativeTimeFormat(undefined, { numeric: "always", style: "narrow" })
@@ -52,6 +53,9 @@ export const duration = (ms: number | null | undefined): string => {
 
 export const time = (iso: string | null | undefined): string =>
   iso === null || iso === undefined ? NONE : moment.format(new Date(iso))
+
+/** Of the ends of a span, which are whole minutes. */
+export const toTheMinute = (iso: string): string => minute.format(new Date(iso))
 
 /** Of a moment in a list, the time of day and the day. */
 export const timeOfDay = (iso: string): string => clock.format(new Date(iso))

@@ -2,7 +2,7 @@ import { useSignal } from "@preact/signals"
 import { useMemo } from "preact/hooks"
 import type { Overview as OverviewSchema } from "../../src/api/overview.ts"
 import { get, withQuery } from "../api.ts"
-import { count, duration, money, share, time } from "../format.ts"
+import { count, duration, money, share, toTheMinute } from "../format.ts"
 import { type Bar, Bars } from "../parts/Bars.tsx"
 import { Change } from "../parts/Change.tsx"
 import { Chart, type Line } from "../parts/Chart.tsx"
@@ -151,7 +151,7 @@ interface Period {
   readonly to: string
 }
 
-const period = ({ from, to }: Period): string => `${time(from)} – ${time(to)}`
+const period = ({ from, to }: Period): string => `${toTheMinute(from)} – ${toTheMinute(to)}`
 
 const STEP_MS = { minute: 60_000, hour: 3_600_000, day: 86_400_000 }
 
