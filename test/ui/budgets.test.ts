@@ -52,7 +52,7 @@ describe.skipIf(noBrowser !== undefined)("budgets on the page", () => {
       await row.getByText(text).waitFor()
 
     await row.getByRole("button", { name: /^Delete/ }).click()
-    assert.strictEqual(await page.evaluate("document.activeElement.textContent"), "Cancel")
+    await page.locator("button:focus", { hasText: "Cancel" }).waitFor()
     await dialog.getByRole("button", { name: "Delete" }).click()
     await page.getByText("There are no budgets yet").waitFor()
     assert.deepStrictEqual(faults, [])

@@ -83,11 +83,11 @@ describe.skipIf(noBrowser !== undefined)("the screen of requests", () => {
     await page.getByRole("button", { name: "User: bo" }).waitFor()
     await page.getByRole("button", { name: "Key: shop" }).waitFor()
     assert.deepInclude(Object.fromEntries(new URL(page.url()).searchParams), { user: "bo", key_id: key.id })
-    assert.strictEqual(await page.locator("button:focus").textContent(), "Filter…")
+    await page.locator("button:focus", { hasText: "Filter…" }).waitFor()
 
     await page.getByRole("button", { name: "User: bo" }).click()
     await rows(page).nth(1).waitFor()
-    assert.strictEqual(await page.locator("button:focus").textContent(), "Filter…")
+    await page.locator("button:focus", { hasText: "Filter…" }).waitFor()
     await page.getByRole("button", { name: "Clear all" }).click()
     await rows(page).nth(2).waitFor()
     assert.strictEqual(new URL(page.url()).search, "?live=off")
