@@ -13,9 +13,18 @@ if (slowness > 1.5) {
   )
 }
 
+/** Measured when nothing else runs: the less a busy machine gets through, the fewer requests share a batch of the ledger. */
+const ALONE = ["test/bench/guard.test.ts"]
+
 export default defineConfig({
   test: {
-    include: ["test/**/*.test.ts"],
+    projects: [
+      {
+        extends: true,
+        test: { name: "all", include: ["test/**/*.test.ts"], exclude: ALONE, sequence: { groupOrder: 0 } },
+      },
+      { extends: true, test: { name: "alone", include: ALONE, sequence: { groupOrder: 1 } } },
+    ],
     globalSetup: ["test/support/global-setup.ts"],
     // Many tests wait for processes, sockets and databases rather than compute; with more of them at once, those that start
     // several gateways leave the others too little of two cores to answer in time.

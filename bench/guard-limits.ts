@@ -15,11 +15,8 @@ export const readCommitted = (): Committed => JSON.parse(readFileSync(file, "utf
 export const writeCommitted = (costs: Costs): void =>
   writeFileSync(file, `${JSON.stringify({ node: process.version, ...costs }, null, 2)}\n`)
 
-/**
- * Bytes may be so many times the committed ones, reads and writes so many more. The less a busy machine gets through, the fewer requests
- * share a batch of the ledger: with four busy processes on two cores that is six hundredths.
- */
-const TIMES_BYTES = 1.08
+/** Bytes may be so many times the committed ones, reads and writes so many more. */
+const TIMES_BYTES = 1.05
 const MORE_CALLS = 0.3
 
 /** Returns a line for each cost that is above what is committed by more than its tolerance. */

@@ -40,7 +40,10 @@ const postgres = await createPostgresServer()
 await postgres.start()
 const mock = await startMock(OTHERS_CORE)
 const gateway = await startGateway({
-  ...{ folder, mockPort: mock.port, databaseUrl: postgres.url, core: SUBJECT_CORE },
+  folder,
+  mockPort: mock.port,
+  databaseUrl: postgres.url,
+  core: SUBJECT_CORE,
 })
 const make = (name: string, ...settings: ReadonlyArray<string>): string =>
   gateway.cli("keys", "create", "--name", name, "--rpm", "1000000", ...settings).key ?? ""

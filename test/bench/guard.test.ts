@@ -31,9 +31,9 @@ describe("what a request costs", () => {
         writes: committed.whole.writes + writes,
       },
     })
-    assert.deepStrictEqual(exceeded(more(1.07, 0.2), committed), [])
+    assert.deepStrictEqual(exceeded(more(1.04, 0.2), committed), [])
     assert.deepStrictEqual(exceeded(more(0.5, -1), committed), [])
-    const refused = exceeded(more(1.09, 1), committed)
+    const refused = exceeded(more(1.06, 1), committed)
     assert.match(refused[0] ?? "", /^whole: [\d.]+ bytes a request, [\d.]+ are committed/)
     assert.match(refused[1] ?? "", /^whole: [\d.]+ writes a request/)
     assert.lengthOf(refused, 2)

@@ -51,7 +51,7 @@ limits: { requests_per_minute: 100000 }`,
   key = (await gateway.createKey()).key
 })
 
-const CLOCK_SET_MS = 500
+const CLOCK_SET_MS = 20
 const CHEAPEST = "exploration: 0, weights: { latency: 0, cost: 1 }"
 const MODELS = {
   chat: "m",
