@@ -5,12 +5,12 @@ import { reading } from "../../database/reading.ts"
 import { type Finding, fail, MAX_EXAMPLES, ok, several, warn } from "../../domain/Finding.ts"
 import { DAY_MS, HOUR_MS, widen } from "../../domain/TimeRange.ts"
 import { ledgerPartitions } from "../tables/partitions.ts"
-import { isWasted, ROLLUP_SUMS, wastedSums } from "../tables/rollups.ts"
+import { ROLLUP_SUMS } from "../tables/rollups.ts"
 import { compareAttributed, type While } from "./compare-attributed.ts"
 import { compareFirstTokens, compareMinutes } from "./compare-curves.ts"
 import { type Difference, decodeDifferences, differences } from "./differences.ts"
 import type { LedgerSubject } from "./LedgerSubject.ts"
-import { ROW_SUMS, SUCCESS } from "./row-sums.ts"
+import { ROW_SUMS, SUCCESS, WASTED_SUMS, wastedAttempts } from "./row-sums.ts"
 import { unfinished } from "./unfinished.ts"
 
 /**
@@ -25,8 +25,6 @@ interface Hour {
   /** The day that the attempts of its requests are under: all from before there were days are under one. */
   readonly attemptsDay: Date
 }
-
-const WASTED = wastedSums("tried")
 
 /** Sums of a key and model that are compared; the last one is of requests whose latency was counted. */
 const sums = [...ROLLUP_SUMS, "measured"]
@@ -43,6 +41,7 @@ const decodeFirst = decodeRows(Schema.Struct({ first: Schema.NullOr(Schema.Finit
 const compareHour = (sql: SqlClient.SqlClient, { startMs, attemptsDay }: Hour) => {
   const hour = sql`to_timestamp(${startMs}::float8 / 1000)`
   const group = sql.literal("key_id, provider, model, stream")
+  const wasted = wastedAttempts(sql, attemptsDay)
   return decodeHour(sql`
     WITH counted AS (
       SELECT *, ${sql.literal(SUCCESS)} AS success
@@ -54,10 +53,8 @@ const compareHour = (sql: SqlClient.SqlClient, { startMs, attemptsDay }: Hour) =
       FROM counted
       GROUP BY 1, 2, 3, 4
     ), wasted AS (
-      SELECT key_id, tried.provider, tried.model, stream, ${sql.literal(WASTED.sums)}
-      FROM counted JOIN attempts AS tried ON tried.request_id = counted.id
-      WHERE tried.day = (${attemptsDay}::timestamptz AT TIME ZONE 'UTC')::date AND ${sql.literal(WASTED.hasAny)}
-        AND ${sql.literal(isWasted("tried", "counted"))}
+      SELECT key_id, tried.provider, tried.model, stream, ${sql.literal(WASTED_SUMS)}
+      FROM ${wasted.joined} WHERE ${wasted.condition}
       GROUP BY 1, 2, 3, 4
     ), summed AS (
       SELECT * FROM answered FULL JOIN wasted USING (${group})

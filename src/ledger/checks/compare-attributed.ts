@@ -1,8 +1,8 @@
 import { Schema } from "effect"
 import type { SqlClient } from "effect/sql"
-import { ATTRIBUTED_USAGE, isWasted, membersOf, ROLLUP_SUMS, wastedSums } from "../tables/rollups.ts"
+import { ATTRIBUTED_USAGE, membersOf, ROLLUP_SUMS } from "../tables/rollups.ts"
 import { decodeDifferences, differences } from "./differences.ts"
-import { ROW_SUMS, SUCCESS } from "./row-sums.ts"
+import { measuredIn, ROW_SUMS, SUCCESS, WASTED_SUMS, wastedAttempts } from "./row-sums.ts"
 
 /** Compares the usage of endpoints, teams, tags and users with the rows of a while. */
 
@@ -15,8 +15,6 @@ export interface While {
 }
 
 const decodeComparison = decodeDifferences({ dimension: Schema.String, name: Schema.String })
-
-const WASTED = wastedSums("tried")
 
 /** The smallest table of each dimension that has rows of so many hours. */
 const tablesOf = (hours: number) =>
@@ -36,12 +34,11 @@ export const compareAttributed = (sql: SqlClient.SqlClient, { fromMs, hours, att
     sql`${sql.literal(column)} >= ${from} AND ${sql.literal(column)} < ${from} + make_interval(hours => ${hours}::int)`
   const members = sql.literal(membersOf("counted", "''", "''"))
   const group = sql.literal("dimension, name, stream")
+  const wasted = wastedAttempts(sql, attemptsDay)
   const columns = sql.literal(ROLLUP_SUMS.join(", "))
   const none = sql.literal(ROLLUP_SUMS.map(() => "0").join(", "))
   const moved = tables.map(({ dimension, groups: [name = ""], name: table }) => {
-    const measured = hasLatencies
-      ? "(SELECT coalesce(sum(counts.requests), 0) FROM latency_buckets(latencies) AS counts)"
-      : "0"
+    const measured = hasLatencies ? measuredIn("latencies") : "0"
     return sql`
       SELECT ${sql.literal(`'${dimension}' AS dimension, ${name} AS name`)}, stream, ${columns}, ${sql.literal(measured)} AS measured
       FROM ${sql(table)} WHERE hours = ${sql.literal(String(hours))} AND start = ${from}`
@@ -55,10 +52,9 @@ export const compareAttributed = (sql: SqlClient.SqlClient, { fromMs, hours, att
       WHERE dimension IN (${dimensions})
       GROUP BY 1, 2, 3
     ), wasted AS (
-      SELECT dimension, name, stream, ${sql.literal(WASTED.sums)}
-      FROM counted JOIN attempts AS tried ON tried.request_id = counted.id CROSS JOIN LATERAL ${members}
-      WHERE tried.day = (${attemptsDay}::timestamptz AT TIME ZONE 'UTC')::date AND ${sql.literal(WASTED.hasAny)}
-        AND ${sql.literal(isWasted("tried", "counted"))} AND dimension IN (${dimensions})
+      SELECT dimension, name, stream, ${sql.literal(WASTED_SUMS)}
+      FROM ${wasted.joined} CROSS JOIN LATERAL ${members}
+      WHERE ${wasted.condition} AND dimension IN (${dimensions})
       GROUP BY 1, 2, 3
     ), summed AS (
       SELECT * FROM answered FULL JOIN wasted USING (${group})

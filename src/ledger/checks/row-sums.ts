@@ -1,3 +1,6 @@
+import type { SqlClient, Statement } from "effect/sql"
+import { isWasted, wastedSums } from "../tables/rollups.ts"
+
 /** SQL for whether a row of `requests` is of a success, as the writer of batches tells it. */
 export const SUCCESS =
   "coalesce(provider IS NOT NULL AND status BETWEEN 200 AND 299 AND error_code IS NULL, false)"
@@ -10,3 +13,23 @@ export const ROW_SUMS = `
   coalesce(sum(cost_nano_usd), 0) AS cost_nano_usd,
   count(*) FILTER (WHERE success AND cost_nano_usd IS NULL) AS unpriced_requests,
   coalesce(sum(latency_ms) FILTER (WHERE success), 0) AS latency_ms, count(*) FILTER (WHERE success) AS measured`
+
+const WASTED = wastedSums("tried")
+
+/** SQL for the sums over the attempts that `wastedAttempts` finds. */
+export const WASTED_SUMS = WASTED.sums
+
+/** Returns SQL for the attempts, `tried`, that cost something in vain for the requests of `counted`; they are under that day. */
+export const wastedAttempts = (
+  sql: SqlClient.SqlClient,
+  attemptsDay: Date,
+): { readonly joined: Statement.Fragment; readonly condition: Statement.Fragment } => ({
+  joined: sql`counted JOIN attempts AS tried ON tried.request_id = counted.id`,
+  condition: sql`
+    tried.day = (${attemptsDay}::timestamptz AT TIME ZONE 'UTC')::date AND ${sql.literal(WASTED.hasAny)}
+    AND ${sql.literal(isWasted("tried", "counted"))}`,
+})
+
+/** Returns SQL for how many requests a histogram has. */
+export const measuredIn = (histogram: string): string =>
+  `(SELECT coalesce(sum(counts.requests), 0) FROM latency_buckets(${histogram}) AS counts)`
