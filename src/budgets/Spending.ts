@@ -1,4 +1,4 @@
-import type { Charge } from "../domain/Budget.ts"
+import type { BudgetWindow, Charge } from "../domain/Budget.ts"
 import type { Lease } from "./Lease.ts"
 
 /** What one request has cost or may still cost, of every budget that it concerns. */
@@ -13,6 +13,7 @@ export class Spending {
   /** Notes what was reserved in these leases. */
   reserved(leases: ReadonlyArray<Lease>, nanoUsd: number): Reservation {
     const reservation = new Reservation(leases, nanoUsd)
+    // Not pushed: an empty array grows to seventeen places.
     this.#reservations = [...this.#reservations, reservation]
     return reservation
   }
@@ -24,19 +25,18 @@ export class Spending {
 
   /** Returns what the ledger is to settle, with what is not settled here as it was reserved. */
   charges(): ReadonlyArray<Charge> {
-    return this.#reservations
-      .filter(({ nanoUsd }) => nanoUsd > 0)
-      .map(({ leases, nanoUsd }) => ({
-        holder: this.#holder,
-        nano_usd: nanoUsd,
-        windows: leases.map(({ window }) => window),
-      }))
+    const reservations = this.#reservations.every(costs)
+      ? this.#reservations
+      : this.#reservations.filter(costs)
+    return reservations.map(({ nanoUsd, windows }) => ({ holder: this.#holder, nano_usd: nanoUsd, windows }))
   }
 }
 
 /** What a request reserved for one call, until it is known what that cost. */
 export class Reservation {
-  readonly leases: ReadonlyArray<Lease>
+  readonly #leases: ReadonlyArray<Lease>
+  /** Of the budgets that it is charged to. */
+  readonly windows: ReadonlyArray<BudgetWindow>
   /** As it was reserved, or what it cost. */
   nanoUsd: number
   /** The call has left: whatever happens then, it may cost as much. */
@@ -44,7 +44,8 @@ export class Reservation {
   #isSettled = false
 
   constructor(leases: ReadonlyArray<Lease>, nanoUsd: number) {
-    this.leases = leases
+    this.#leases = leases
+    this.windows = leases.map(({ window }) => window)
     this.nanoUsd = nanoUsd
   }
 
@@ -57,7 +58,9 @@ export class Reservation {
   settle(cost = this.nanoUsd): void {
     if (this.#isSettled) return
     this.#isSettled = true
-    for (const lease of this.leases) lease.settle(this.nanoUsd, cost)
+    for (const lease of this.#leases) lease.settle(this.nanoUsd, cost)
     this.nanoUsd = cost
   }
 }
+
+const costs = ({ nanoUsd }: Reservation): boolean => nanoUsd > 0

@@ -15,11 +15,19 @@ export const toUsd = (nano: number | bigint): number => Number(nano) / NANO_PER_
 /** Returns the nearest whole number of nano-dollars. The input must be finite and >= 0. */
 export const fromUsd = (usd: number): NanoUsd => NanoUsd.make(Math.round(usd * NANO_PER_USD))
 
-/** Plain decimal dollars, at most nine places: never exponent notation. */
-export const decimalUsd = (nanoUsd: number): string =>
-  toUsd(nanoUsd)
-    .toFixed(9)
-    .replace(/\.?0+$/, "")
+/** Plain decimal dollars, at most nine places: never exponent notation. The input must be whole and >= 0. */
+export const decimalUsd = (nanoUsd: number): string => {
+  const below = nanoUsd % NANO_PER_USD
+  const dollars = String((nanoUsd - below) / NANO_PER_USD)
+  if (below === 0) return dollars
+  let digits = below
+  let places = 9
+  while (digits % 10 === 0) {
+    digits /= 10
+    places -= 1
+  }
+  return `${dollars}.${String(digits).padStart(places, "0")}`
+}
 
 /**
  * Returns the nano-dollars of an amount that has no smaller decimals: by its digits, since the product of a large amount may

@@ -108,7 +108,6 @@ const make = Effect.gen(function* () {
       return Effect.suspend(() => attemptWith(request, candidate, next, call, undefined))
     return Effect.suspend(() => {
       const reserved = reservations.reserve(budgets, candidate, recorder)
-      if (reserved instanceof ProviderError) return Effect.fail(reserved)
       return reserved instanceof Reservation
         ? attemptWith(request, candidate, next, call, reserved)
         : Effect.flatMap(reserved, (given) => attemptWith(request, candidate, next, call, given))
@@ -232,7 +231,7 @@ const make = Effect.gen(function* () {
     if (asking === undefined || !rateLimits.limitsModel(candidate.key)) return asked
     return Effect.suspend(() => {
       const before = attempts.length
-      const tokens = tokenBoundOf(asking.task, candidate.model, gateway.limits)
+      const tokens = tokenBoundOf(asking.task, candidate, gateway.limits)
       return Effect.acquireUseRelease(
         Effect.mapError(rateLimits.takeModel(candidate.key, tokens), (refusal) => {
           const error = heldBack(candidate, fromRateLimit(refusal, asking.principal.keyId, asking.task))

@@ -120,7 +120,7 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<void, GatewayError> => {
     const first = plan.candidates[0]
     if (first === undefined || !rateLimits.limitsTokens(principal.limits)) return Effect.void
-    const tokens = tokenBoundOf(task, first.model, gateway.limits)
+    const tokens = tokenBoundOf(task, first, gateway.limits)
     // Tokens of a request that is interrupted right here come back as any that were used do: by and by.
     return Effect.mapBothEager(rateLimits.takeTokens(principal.limits, tokens), {
       onSuccess: (hold) => {

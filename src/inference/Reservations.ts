@@ -5,7 +5,7 @@ import type { Reservation } from "../budgets/Spending.ts"
 import { costOf } from "../catalog/cost.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
-import { choicesOf, inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
+import { choicesOf, outputBoundOf, type Task } from "../domain/Task.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { remembered } from "../platform/remembered.ts"
@@ -26,25 +26,29 @@ export class Reservations {
   }
 
   /**
-   * Reserves what a call may cost at most: all of its input, and as much output as it may have. An effect: the database has to
-   * be asked.
+   * Reserves what a call may cost at most: all of its input, and as much output as it may have. An effect: it is refused, or the
+   * database has to be asked.
    */
   reserve(
     budgets: RequestBudgets,
     candidate: Candidate,
     recorder: RequestRecorder,
-  ): Reservation | ProviderError | Effect.Effect<Reservation, ProviderError> {
-    const task = recorder.request?.task
+  ): Reservation | Effect.Effect<Reservation, ProviderError> {
+    const { request } = recorder
+    const task = request?.task
     const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
+    // What one key's requests show of a vendor is no other key's concern.
     const inputTokens =
-      task === undefined ? 0 : this.#margins.above(marginOf(candidate, recorder), inputTokensOf(task))
+      request === undefined
+        ? 0
+        : this.#margins.above(request.principal.keyId, candidate.key, candidate.features.inputTokens)
     const call: Bounds = { candidate, task, inputTokens, outputTokens, recorder }
     const most = mostOf(call, outputTokens)
-    if (most === undefined) return heldBack(candidate, withoutPrice)
+    if (most === undefined) return Effect.fail(heldBack(candidate, withoutPrice))
     const reserved = budgets.reserveNow(most)
     if (reserved === undefined)
       return Effect.mapError(budgets.reserve(most), (refused) => refusalOf(call, refused))
-    return reserved instanceof BudgetExceeded ? refusalOf(call, reserved) : reserved
+    return reserved instanceof BudgetExceeded ? Effect.fail(refusalOf(call, reserved)) : reserved
   }
 
   /** Settles what an attempt cost, as far as anybody knows, and learns how its vendor counts. */
@@ -55,9 +59,10 @@ export class Reservations {
     record: AttemptRecord,
   ): void {
     reservation.settle(chargeOf(record))
-    const task = recorder.request?.task
-    if (record.usage === null || record.usageEstimated || task === undefined) return
-    this.#margins.observe(marginOf(candidate, recorder), inputTokensOf(task), record.usage.inputTokens)
+    const { request } = recorder
+    if (record.usage === null || record.usageEstimated || request === undefined) return
+    const { features, key } = candidate
+    this.#margins.observe(request.principal.keyId, key, features.inputTokens, record.usage.inputTokens)
   }
 }
 
@@ -169,7 +174,3 @@ const fittingTokens = (call: Bounds, { leftNanoUsd }: BudgetExceeded): number =>
 /** Stands for a call that was not made, since a budget or a limit of ours does not let it through. */
 export const heldBack = ({ model, provider }: Candidate, refusal: GatewayError): ProviderError =>
   new ProviderError({ kind: "held_back", provider: provider.name, model: model.name, refusal })
-
-/** What one key's requests show of a vendor is no other key's concern. */
-const marginOf = ({ key }: Candidate, { request }: RequestRecorder): string =>
-  `${request?.principal.keyId} ${key}`

@@ -1,14 +1,15 @@
 import type { GatewayConfig } from "../config/GatewayConfig.ts"
-import { inputTokensOf, outputBoundOf, type Task } from "../domain/Task.ts"
+import { outputBoundOf, type Task } from "../domain/Task.ts"
 import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
+import type { Candidate } from "../routing/plan.ts"
 
 /** Returns how many tokens one call may come to: its input as estimated, and the most of output. */
 export const tokenBoundOf = (
   task: Task,
-  model: { readonly maxOutputTokens?: number },
+  { features, model }: Candidate,
   { defaultMaxOutputTokens }: Pick<GatewayConfig["limits"], "defaultMaxOutputTokens">,
-): number => inputTokensOf(task) + outputBoundOf(task, model, defaultMaxOutputTokens)
+): number => features.inputTokens + outputBoundOf(task, model, defaultMaxOutputTokens)
 
 /** Returns the tokens that attempts count for; each of those whose tokens nobody knows counts for `bound`. */
 export const tokensOf = (

@@ -5,21 +5,24 @@ import { InputMargins } from "../../src/inference/InputMargins.ts"
 describe("what more a vendor may count", () => {
   it("is something for a model that has not answered, and little for one that counts as estimated", () => {
     const margins = new InputMargins()
-    assert.isAbove(margins.above("a/b", 10), 200)
+    assert.isAbove(margins.above("key", "a/b", 10), 200)
     for (let n = 0; n < 2_000; n++) {
-      margins.observe("a/b", 10, 10)
-      margins.observe("a/b", 2_000, 1_900)
+      margins.observe("key", "a/b", 10, 10)
+      margins.observe("key", "a/b", 2_000, 1_900)
     }
-    assert.isAtMost(margins.above("a/b", 10), 12)
-    assert.isAtMost(margins.above("a/b", 2_000), 2_010)
+    assert.isAtMost(margins.above("key", "a/b", 10), 12)
+    assert.isAtMost(margins.above("key", "a/b", 2_000), 2_010)
   })
 
   it("is at least what it just was", () => {
     fc.assert(
       fc.property(fc.nat(50_000), fc.nat(10_000), (estimated, more) => {
         const margins = new InputMargins()
-        margins.observe("a/b", estimated, estimated + more)
-        assert.isAtLeast(margins.above("a/b", estimated), estimated + Math.min(more, 7 * estimated || more))
+        margins.observe("key", "a/b", estimated, estimated + more)
+        assert.isAtLeast(
+          margins.above("key", "a/b", estimated),
+          estimated + Math.min(more, 7 * estimated || more),
+        )
       }),
     )
   })

@@ -7,7 +7,7 @@ import type { ModelConfig } from "../../src/catalog/model.ts"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { ProviderError } from "../../src/domain/ProviderError.ts"
-import type { Task } from "../../src/domain/Task.ts"
+import { inputTokensOf, type Task } from "../../src/domain/Task.ts"
 import { InputMargins } from "../../src/inference/InputMargins.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
 import { Reservations } from "../../src/inference/Reservations.ts"
@@ -38,8 +38,13 @@ const task = (request: Partial<ChatRequest>, more: object = {}): Task => ({
   ...more,
 })
 
-const candidateOf = (model: ModelConfig) =>
-  ({ key: "p/m", model, provider: { name: "p" } }) as unknown as Candidate
+const candidateOf = (model: ModelConfig, of: Task) =>
+  ({
+    key: "p/m",
+    model,
+    provider: { name: "p" },
+    features: { inputTokens: inputTokensOf(of) },
+  }) as unknown as Candidate
 
 const recorderOf = (of: Task, keyId = "AdaAdaAdaAda") => {
   const recorder = new RequestRecorder(RequestId.make("r"), "/infer", Effect.runSync(Clock.Clock))
@@ -61,8 +66,8 @@ const reserved = (
       return new Spending("a").reserved([], wish)
     },
   } as unknown as RequestBudgets
-  const given = reservations.reserve(budgets, candidateOf(at), recorderOf(of, keyId))
-  assert.isTrue(given instanceof Reservation || given instanceof ProviderError)
+  const given = reservations.reserve(budgets, candidateOf(at, of), recorderOf(of, keyId))
+  assert.isTrue(given instanceof Reservation || Effect.runSync(Effect.flip(given)) instanceof ProviderError)
   return nanoUsd === undefined ? undefined : Math.round(nanoUsd / 1_000)
 }
 
@@ -115,7 +120,7 @@ describe("what a call reserves", () => {
       cacheWriteTokens: 0,
       reasoningTokens: 0,
     }
-    reservations.settle(new Spending("a").reserved([], 1), candidateOf(model({})), recorderOf(of), {
+    reservations.settle(new Spending("a").reserved([], 1), candidateOf(model({}), of), recorderOf(of), {
       ...attempt,
       usage,
     })
@@ -133,7 +138,7 @@ describe("what an attempt is charged", () => {
     reservation.use()
     new Reservations(new InputMargins(), 1).settle(
       reservation,
-      candidateOf(model({})),
+      candidateOf(model({}), task({})),
       recorderOf(task({})),
       {
         ...attempt,
