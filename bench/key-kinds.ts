@@ -1,17 +1,20 @@
 /**
- * What limits and a budget cost a request: keys that differ in one of them take turns of half a second in one gateway, in another order
- * each round, so that what the machine does meanwhile hits all of them. Prints requests a second beside the plain key's, the median of
- * the rounds with the bounds between which it is with 90 % certainty.
+ * What limits and a budget cost a request: keys that differ in one of them take turns of a quarter of a second in one gateway, on
+ * connections that stay, in another order each round, so that what the machine does meanwhile hits all of them. Prints requests a second
+ * and CPU a request beside the plain key's: the mean of the middle half of the rounds, with the bounds between which it is with 90 %
+ * certainty.
  *
- *   node bench/key-kinds.ts [--rounds 90] [--seconds 0.6]
+ *   node bench/key-kinds.ts [--rounds 200] [--seconds 0.25]
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"
+import { setTimeout } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { createPostgresServer } from "../test/support/postgres-server.ts"
+import { Connection } from "./connection.ts"
 import { createBudgetedKey, createKey, startGateway } from "./gateway.ts"
-import { closedLoop } from "./load.ts"
+import { cpuNanos } from "./proc.ts"
 import { OTHERS_CORE, pin, SUBJECT_CORE, stop } from "./processes.ts"
 import { chat } from "./requests.ts"
 import { percentile, spread } from "./statistics.ts"
@@ -19,19 +22,21 @@ import { startMock } from "./world.ts"
 
 const { values } = parseArgs({
   options: {
-    rounds: { type: "string", default: "90" },
-    seconds: { type: "string", default: "0.6" },
+    rounds: { type: "string", default: "200" },
+    seconds: { type: "string", default: "0.25" },
     help: { type: "boolean", default: false },
   },
 })
 if (values.help) {
-  console.log("node bench/key-kinds.ts [--rounds 90] [--seconds 0.6]")
+  console.log("node bench/key-kinds.ts [--rounds 200] [--seconds 0.25]")
   process.exit(0)
 }
 
 const CONNECTIONS = 64
 const BODY_BYTES = 1_024
-const WARM_UP_ROUNDS = 6
+const WARM_UP_SECONDS = 15
+/** Milliseconds after a change of the key in which answers are still the last one's. */
+const CHANGE_MS = 25
 const RESAMPLES = 1_000
 
 const folder = mkdtempSync(join(tmpdir(), "llm-gateway-bench-"))
@@ -49,22 +54,55 @@ const make = (name: string, ...settings: ReadonlyArray<string>): string =>
   gateway.cli("keys", "create", "--name", name, "--rpm", "1000000", ...settings).key ?? ""
 
 gateway.cli("teams", "create", "attributed")
-const plain = createKey(gateway)
-const kinds = new Map([
-  ["a second plain key", createKey(gateway)],
-  ["a team and two tags", make("attributed", "--team", "attributed", "--tags", "prod,eu")],
-  ["tokens per minute", make("tokens", "--tpm", "1000000000")],
-  ["requests in flight", make("in flight", "--concurrency", "1000")],
-  ["a budget", make("budget", "--budget-usd", "1000000", "--budget-window", "month")],
-  ["all of them", createBudgetedKey(gateway)],
-])
+/** The first is the one that the others are compared with. */
+const kinds = [
+  ["the plain key", createKey(gateway)] as const,
+  ["a second plain key", createKey(gateway)] as const,
+  ["a team and two tags", make("attributed", "--team", "attributed", "--tags", "prod,eu")] as const,
+  ["tokens per minute", make("tokens", "--tpm", "1000000000")] as const,
+  ["requests in flight", make("in flight", "--concurrency", "1000")] as const,
+  ["a budget", make("budget", "--budget-usd", "1000000", "--budget-window", "month")] as const,
+  ["all of them", createBudgetedKey(gateway)] as const,
+].map(([name, key]) => ({
+  name,
+  request: chat({ path: "/v1/chat/completions", headers: { "x-api-key": key } }, BODY_BYTES),
+  answered: 0,
+}))
+type Kind = (typeof kinds)[number]
+const [plain] = kinds
+if (plain === undefined) throw new Error("There is no kind of key.")
 
-const perSecond = async (key: string): Promise<number> => {
-  const request = chat({ path: "/v1/chat/completions", headers: { "x-api-key": key } }, BODY_BYTES)
-  const load = await closedLoop(gateway.port, request, CONNECTIONS, Number(values.seconds))
-  if (load.failures > 0)
-    throw new Error(`${load.failures} requests failed: ${JSON.stringify(load.failedWith)}`)
-  return load.requests / load.seconds
+let asking: Kind = plain
+let failures = 0
+let isOver = false
+const run = (connection: Connection): void => {
+  if (isOver) {
+    connection.close()
+    return
+  }
+  const kind = asking
+  connection.send(kind.request, (answer) => {
+    if (answer.ok) kind.answered++
+    else failures++
+    run(connection.closed ? new Connection(gateway.port) : connection)
+  })
+}
+
+interface Turn {
+  readonly perSecond: number
+  readonly cpuUs: number
+}
+
+const turn = async (kind: Kind): Promise<Turn> => {
+  asking = kind
+  await setTimeout(CHANGE_MS)
+  const before = { answered: kind.answered, nanos: cpuNanos(gateway.pid), ms: performance.now() }
+  await setTimeout(Number(values.seconds) * 1_000)
+  const requests = kind.answered - before.answered
+  return {
+    perSecond: (requests * 1_000) / (performance.now() - before.ms),
+    cpuUs: (cpuNanos(gateway.pid) - before.nanos) / 1_000 / requests,
+  }
 }
 
 const shuffled = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> =>
@@ -73,38 +111,55 @@ const shuffled = <A>(all: ReadonlyArray<A>): ReadonlyArray<A> =>
     .toSorted(([a], [b]) => a - b)
     .map(([, each]) => each)
 
-/** One turn of every key, by its kind; the plain one's has no name. */
-const round = async (): Promise<ReadonlyMap<string, number>> => {
-  const found = new Map<string, number>()
-  for (const [kind, key] of shuffled([["", plain] as const, ...kinds])) found.set(kind, await perSecond(key))
-  return found
+const round = async (): Promise<ReadonlyMap<Kind, Turn>> => {
+  const turns = new Map<Kind, Turn>()
+  for (const kind of shuffled(kinds)) turns.set(kind, await turn(kind))
+  return turns
 }
 
-const median = (numbers: ReadonlyArray<number>): number => spread(numbers).median
+const middle = (numbers: ReadonlyArray<number>): number => {
+  const sorted = numbers.toSorted((a, b) => a - b)
+  const kept = sorted.slice(Math.floor(sorted.length / 4), Math.ceil((sorted.length * 3) / 4))
+  return kept.reduce((sum, each) => sum + each, 0) / kept.length
+}
 
-/** Bounds of the median, by drawing as many numbers anew again and again. */
-const bounds = (numbers: ReadonlyArray<number>): readonly [number, number] => {
-  const medians = Array.from({ length: RESAMPLES }, () =>
-    median(numbers.map(() => numbers[Math.floor(Math.random() * numbers.length)] ?? Number.NaN)),
+/** Bounds of that mean, by drawing as many numbers anew again and again. */
+const bounds = (numbers: ReadonlyArray<number>): string => {
+  const means = Array.from({ length: RESAMPLES }, () =>
+    middle(numbers.map(() => numbers[Math.floor(Math.random() * numbers.length)] ?? Number.NaN)),
   )
-  return [percentile(medians, 0.05), percentile(medians, 0.95)]
+  return `${middle(numbers).toFixed(3)} (${percentile(means, 0.05).toFixed(3)} to ${percentile(means, 0.95).toFixed(3)})`
 }
 
 try {
-  for (let i = 0; i < WARM_UP_ROUNDS; i++) await round()
-  const rounds: Array<ReadonlyMap<string, number>> = []
+  for (let i = 0; i < CONNECTIONS; i++) run(new Connection(gateway.port))
+  const warmAtMs = performance.now() + WARM_UP_SECONDS * 1_000
+  while (performance.now() < warmAtMs) await round()
+  failures = 0
+  const rounds: Array<ReadonlyMap<Kind, Turn>> = []
   for (let i = 0; i < Number(values.rounds); i++) rounds.push(await round())
+  isOver = true
+  if (failures > 0) throw new Error(`${failures} requests failed`)
+  const all = (kind: Kind, of: (turn: Turn) => number): ReadonlyArray<number> =>
+    rounds.flatMap((turns) => {
+      const turn = turns.get(kind)
+      return turn === undefined ? [] : [of(turn)]
+    })
+  const perSecond = (each: Turn): number => each.perSecond
+  const cpuUs = (each: Turn): number => each.cpuUs
   console.log(
-    `the plain key: ${median(rounds.map((each) => each.get("") ?? Number.NaN)).toFixed(0)} requests a second`,
+    `${plain.name}: ${spread(all(plain, perSecond)).median.toFixed(0)} requests a second, ` +
+      `${spread(all(plain, cpuUs)).median.toFixed(0)} us of CPU a request`,
   )
-  for (const kind of kinds.keys()) {
-    const ratios = rounds.map((each) => (each.get(kind) ?? Number.NaN) / (each.get("") ?? Number.NaN))
-    const [from, to] = bounds(ratios)
-    console.log(
-      `${kind.padEnd(24)}${median(ratios).toFixed(3)} (${from.toFixed(3)} to ${to.toFixed(3)}) of the plain key`,
-    )
+  for (const kind of kinds.slice(1)) {
+    const beside = (of: (turn: Turn) => number): string => {
+      const plains = all(plain, of)
+      return bounds(all(kind, of).map((each, i) => each / (plains[i] ?? Number.NaN)))
+    }
+    console.log(`${kind.name.padEnd(22)}req/s ${beside(perSecond)}   CPU ${beside(cpuUs)}`)
   }
 } finally {
+  isOver = true
   await stop(gateway.child)
   await stop(mock.child)
   await postgres.remove()
