@@ -38,7 +38,7 @@ export const freePort = (): Promise<number> =>
   })
 
 /** The flags of `npm start`; whatever the gateway is compared with gets the same. */
-const NODE_FLAGS = ["--max-semi-space-size=16", "--no-allocation-site-pretenuring"]
+const NODE_FLAGS = ["--max-semi-space-size=32", "--no-allocation-site-pretenuring"]
 
 export interface StartOptions {
   /** The core to stay on; absent = wherever the system puts it. */
