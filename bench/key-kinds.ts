@@ -4,7 +4,9 @@
  * and CPU a request beside the plain key's: the mean of the middle half of the rounds, with the bounds between which it is with 90 %
  * certainty.
  *
- *   node bench/key-kinds.ts [--rounds 200] [--seconds 0.25]
+ *   node bench/key-kinds.ts [--rounds 200] [--seconds 0.25] [--max-tokens N]
+ *
+ * With `--max-tokens` each request says how long its answer may be, so that the gateway need not.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -24,13 +26,17 @@ const { values } = parseArgs({
   options: {
     rounds: { type: "string", default: "200" },
     seconds: { type: "string", default: "0.25" },
+    "max-tokens": { type: "string" },
     help: { type: "boolean", default: false },
   },
 })
 if (values.help) {
-  console.log("node bench/key-kinds.ts [--rounds 200] [--seconds 0.25]")
+  console.log("node bench/key-kinds.ts [--rounds 200] [--seconds 0.25] [--max-tokens N]")
   process.exit(0)
 }
+
+const limit = values["max-tokens"]
+const fields = limit === undefined ? {} : { max_tokens: Number(limit) }
 
 const CONNECTIONS = 64
 const BODY_BYTES = 1_024
@@ -65,7 +71,7 @@ const kinds = [
   ["all of them", createBudgetedKey(gateway)] as const,
 ].map(([name, key]) => ({
   name,
-  request: chat({ path: "/v1/chat/completions", headers: { "x-api-key": key } }, BODY_BYTES),
+  request: chat({ path: "/v1/chat/completions", headers: { "x-api-key": key } }, BODY_BYTES, fields),
   answered: 0,
 }))
 type Kind = (typeof kinds)[number]

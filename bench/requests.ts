@@ -26,11 +26,11 @@ const SENTENCE = "What is the capital of France? Answer in one sentence. "
 export const text = (bytes: number): string =>
   SENTENCE.repeat(Math.ceil(bytes / SENTENCE.length)).slice(0, Math.max(bytes, SENTENCE.length))
 
-/** A chat completion whose body has about so many bytes. */
-export const chat = (address: Address, bodyBytes: number): Request =>
+/** A chat completion whose body has about so many bytes; `fields` are more of it. */
+export const chat = (address: Address, bodyBytes: number, fields: object = {}): Request =>
   post(
     address,
-    { model: MODEL, messages: [{ role: "user", content: text(bodyBytes - 80) }] },
+    { model: MODEL, messages: [{ role: "user", content: text(bodyBytes - 80) }], ...fields },
     { markers: MARKERS_IN_ANSWER, stream: false },
   )
 
