@@ -31,19 +31,21 @@ export const cpuSeconds = (pid: number): number =>
     return sum + [11, 12, 13, 14].reduce((ticks, at) => ticks + Number(fields[at] ?? 0), 0) * TICK
   }, 0)
 
+/** CPU nanoseconds of the thread that a folder of `/proc` is of. */
+const nanosIn = (folder: string): number => Number(readFileSync(`${folder}/schedstat`, "utf8").split(" ")[0])
+
 /** CPU nanoseconds of a process in all threads that it has, exact where ticks say nothing: of a quarter of a second. */
 export const cpuNanos = (pid: number): number =>
   readdirSync(`/proc/${pid}/task`).reduce((sum, thread) => {
     try {
-      return sum + Number(readFileSync(`/proc/${pid}/task/${thread}/schedstat`, "utf8").split(" ")[0])
+      return sum + nanosIn(`/proc/${pid}/task/${thread}`)
     } catch {
       return sum
     }
   }, 0)
 
 /** CPU seconds of a process's main thread, to the nanosecond: a session uses less in a second than a tick of `stat`. */
-const threadSeconds = (pid: number): number =>
-  Number(readFileSync(`/proc/${pid}/schedstat`, "utf8").split(" ")[0]) / 1e9
+const threadSeconds = (pid: number): number => nanosIn(`/proc/${pid}`) / 1e9
 
 /** CPU seconds of a PostgreSQL server and each of its sessions. */
 const postgresTimes = (postmaster: number): ReadonlyMap<number, number> => {
