@@ -214,12 +214,8 @@ export class Accounts {
   }
 }
 
-const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> => {
-  const leases = accounts.map((account) => account.reserve(nanoUsd, nowMs))
-  return leases.every(isLease) ? leases : leases.filter(isLease)
-}
-
-const isLease = (lease: Lease | undefined): lease is Lease => lease !== undefined
+const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> =>
+  accounts.map((account) => account.reserve(nanoUsd, nowMs)).filter((lease) => lease !== undefined)
 
 const exceeded = (account: Account, neededNanoUsd: number, nowMs: number): BudgetExceeded =>
   new BudgetExceeded({

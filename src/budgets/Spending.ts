@@ -13,7 +13,6 @@ export class Spending {
   /** Notes what was reserved in these leases. */
   reserved(leases: ReadonlyArray<Lease>, nanoUsd: number): Reservation {
     const reservation = new Reservation(leases, nanoUsd)
-    // Not pushed: an empty array grows to seventeen places.
     this.#reservations = [...this.#reservations, reservation]
     return reservation
   }
@@ -25,10 +24,9 @@ export class Spending {
 
   /** Returns what the ledger is to settle, with what is not settled here as it was reserved. */
   charges(): ReadonlyArray<Charge> {
-    const reservations = this.#reservations.every(costs)
-      ? this.#reservations
-      : this.#reservations.filter(costs)
-    return reservations.map(({ nanoUsd, windows }) => ({ holder: this.#holder, nano_usd: nanoUsd, windows }))
+    return this.#reservations
+      .filter(({ nanoUsd }) => nanoUsd > 0)
+      .map(({ nanoUsd, windows }) => ({ holder: this.#holder, nano_usd: nanoUsd, windows }))
   }
 }
 
@@ -62,5 +60,3 @@ export class Reservation {
     this.nanoUsd = cost
   }
 }
-
-const costs = ({ nanoUsd }: Reservation): boolean => nanoUsd > 0
