@@ -50,6 +50,7 @@ export const signOut = async (): Promise<void> => {
     become(null)
   } catch (error) {
     signOutFault.value = error instanceof ApiError ? error.message : String(error)
+    renewal = setInterval(renew, RENEW_EVERY_MS)
   }
 }
 

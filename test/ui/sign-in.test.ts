@@ -32,7 +32,7 @@ describe.skipIf(noBrowser !== undefined)("signing in", () => {
     const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role: "admin" })
     await page.getByLabel("Admin token").fill(token)
     await page.getByRole("button", { name: "Sign in" }).click()
-    await page.getByRole("heading", { level: 1 }).waitFor()
+    await page.getByRole("button", { name: "Sign out" }).waitFor()
     const kept = await page.evaluate<string>(
       "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie])",
     )
@@ -52,10 +52,15 @@ describe.skipIf(noBrowser !== undefined)("signing in", () => {
 
   it("says so where the gateway is away when one signs out, and does it then", async () => {
     const { page } = await openScreen(browser, gateway, "/ui/connect")
+    await page.clock.install()
     await page.route("**/ui/session", (route) => route.abort())
     await page.getByRole("button", { name: "Sign out" }).click()
     await page.getByText("Still signed in: The gateway does not answer").waitFor()
     await page.unroute("**/ui/session")
+    // The session goes on for as long as somebody looks.
+    const renewal = page.waitForRequest((request) => request.method() === "POST")
+    await page.clock.fastForward("10:00")
+    await (await renewal).response()
     await page.getByRole("button", { name: "Sign out" }).click()
     await page.getByLabel("Admin token").waitFor()
   })
@@ -77,7 +82,7 @@ describe.skipIf(noBrowser !== undefined)("signing in", () => {
   it("goes by a link whose token is gone from the address at once", async () => {
     const token = await issueAdminToken(ADMIN_JWT_SECRET, { name: "Ada", role: "admin" })
     const { faults, page } = await browser.open(`${gateway.url}/ui/keys#token=${token}`)
-    await page.getByRole("heading", { level: 1 }).waitFor()
+    await page.getByRole("heading", { level: 1, name: "Keys" }).waitFor()
     assert.strictEqual(page.url(), `${gateway.url}/ui/keys`)
     assert.deepStrictEqual(faults, [])
   })
