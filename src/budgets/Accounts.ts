@@ -44,13 +44,17 @@ export class Accounts {
   readonly #forgotten = new Set<number>()
   #waiters: Array<Waiter> = []
 
+  /** Takes note of a budget as a new request knows it: what was held of another limit is to be had anew. */
+  note(budget: Budget): void {
+    const account = this.of(budget)
+    if (account.budget.limitNanoUsd !== budget.limitNanoUsd) account.isOutdated = true
+    account.budget = budget
+  }
+
+  /** Returns the account of a budget, which is forgotten while nothing is held and nobody waits: not to be kept in between. */
   of(budget: Budget): Account {
     const known = this.#accounts.get(budget.id)
-    if (known !== undefined) {
-      if (known.budget.limitNanoUsd !== budget.limitNanoUsd) known.isOutdated = true
-      known.budget = budget
-      return known
-    }
+    if (known !== undefined) return known
     const account = new Account(budget)
     this.#accounts.set(budget.id, account)
     return account
@@ -60,13 +64,14 @@ export class Accounts {
     return this.#waiters.length > 0
   }
 
-  /** Reserves in all accounts or in none. Undefined: the database has to be asked. */
+  /** Reserves of all budgets or of none. Undefined: the database has to be asked. */
   reserve(
-    accounts: ReadonlyArray<Account>,
+    budgets: ReadonlyArray<Budget>,
     nanoUsd: number,
     nowMs: number,
   ): ReadonlyArray<Lease> | BudgetExceeded | undefined {
-    if (this.#canReserve(accounts, nanoUsd, nowMs)) return take(accounts, nanoUsd, nowMs)
+    const accounts = this.#allOf(budgets)
+    if (canReserve(accounts, nanoUsd, nowMs)) return take(accounts, nanoUsd, nowMs)
     for (const account of accounts) {
       if (nowMs - account.answeredAtMs >= BELIEVED_MS || account.isOutdated) continue
       if (account.leaseAt(nowMs) === undefined) continue
@@ -76,7 +81,8 @@ export class Accounts {
   }
 
   /** Has the request wait for exchanges; returns what ends its waiting. */
-  wait(accounts: ReadonlyArray<Account>, nanoUsd: number, done: Waiter["done"]): () => void {
+  wait(budgets: ReadonlyArray<Budget>, nanoUsd: number, done: Waiter["done"]): () => void {
+    const accounts = this.#allOf(budgets)
     const waiter: Waiter = { accounts, nanoUsd, done, rounds: 0 }
     this.#waiters.push(waiter)
     for (const account of accounts) account.waiting += 1
@@ -98,28 +104,19 @@ export class Accounts {
 
   /** Returns what is to be asked for now; what is given back is so from here on. */
   asks(nowMs: number): ReadonlyArray<LeaseAsk> {
-    const asks: Array<LeaseAsk> = []
-    for (const account of this.#accounts.values()) {
-      if (asks.length === MAX_ASKS) break
-      if (!account.isDue(nowMs)) {
-        this.#forgetIdle(account, nowMs)
-        continue
-      }
+    const due = this.#due(nowMs)
+    const waiting = this.#waiting()
+    for (const waiter of this.#waiters) {
+      if (waiter.accounts.some((account) => due.has(account))) waiter.rounds += 1
+    }
+    return Array.from(due, (account) => {
       this.#forgetLease(account, nowMs)
       account.askedAtMs = nowMs
-      const { budget, waiting } = account
       // One whose window is over by this clock may not be by the database's.
-      const { lease } = account
+      const { budget, lease } = account
       account.giveBackSpare(nowMs)
-      let [least, need] = [0, 0]
-      if (waiting > 0) {
-        for (const waiter of this.#waiters) {
-          if (!waiter.accounts.includes(account)) continue
-          least = least === 0 ? waiter.nanoUsd : Math.min(least, waiter.nanoUsd)
-          need += waiter.nanoUsd
-        }
-      }
-      asks.push({
+      const { least, need } = waiting.get(account) ?? NOBODY
+      return {
         budgetId: budget.id,
         startsAtMs: lease?.startsAtMs ?? null,
         returned: lease?.returned ?? 0,
@@ -127,10 +124,40 @@ export class Accounts {
         least,
         need,
         want: Math.max(need, account.wanted(nowMs)),
-      })
+      }
+    })
+  }
+
+  /** Returns accounts that are to be asked for, and forgets idle ones. */
+  #due(nowMs: number): ReadonlySet<Account> {
+    const due = new Set<Account>()
+    for (const account of this.#accounts.values()) {
+      if (due.size === MAX_ASKS) break
+      if (account.isDue(nowMs)) due.add(account)
+      else this.#forgetIdle(account, nowMs)
     }
-    for (const waiter of this.#waiters) waiter.rounds += 1
-    return asks
+    // Where there are more of them, the others are next.
+    for (const account of due) {
+      this.#accounts.delete(account.budget.id)
+      this.#accounts.set(account.budget.id, account)
+    }
+    return due
+  }
+
+  /** Returns the smallest of the requests that wait for each account, and all of them together. */
+  #waiting(): ReadonlyMap<Account, { readonly least: number; readonly need: number }> {
+    const waiting = new Map<Account, { least: number; need: number }>()
+    for (const { accounts, nanoUsd } of this.#waiters) {
+      for (const account of accounts) {
+        const others = waiting.get(account)
+        if (others === undefined) waiting.set(account, { least: nanoUsd, need: nanoUsd })
+        else {
+          others.least = Math.min(others.least, nanoUsd)
+          others.need += nanoUsd
+        }
+      }
+    }
+    return waiting
   }
 
   /** Takes the answers to `asks`, which were sent at `sentMs`, and ends the waiting that they end. */
@@ -171,12 +198,8 @@ export class Accounts {
     this.#resume(new Set(), nowMs)
   }
 
-  #canReserve(accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): boolean {
-    for (const account of accounts) {
-      // Those who wait come first.
-      if (account.waiting > 0 || !account.has(nanoUsd, nowMs)) return false
-    }
-    return true
+  #allOf(budgets: ReadonlyArray<Budget>): ReadonlyArray<Account> {
+    return budgets.map((budget) => this.of(budget))
   }
 
   #resume(answered: ReadonlySet<number>, nowMs: number): void {
@@ -212,6 +235,16 @@ export class Accounts {
     account.lease = undefined
     return true
   }
+}
+
+const NOBODY = { least: 0, need: 0 }
+
+const canReserve = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): boolean => {
+  for (const account of accounts) {
+    // Those who wait come first.
+    if (account.waiting > 0 || !account.has(nanoUsd, nowMs)) return false
+  }
+  return true
 }
 
 const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> =>

@@ -106,12 +106,10 @@ const make = Effect.fnUntraced(function* (holder: string) {
   yield* Effect.forkScoped(Effect.forever(round))
 
   const shared: Shared = { accounts, clock, update, wanted }
-  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets =>
-    new OpenBudgets(
-      shared,
-      budgets.map((budget) => accounts.of(budget)),
-      new Spending(holder),
-    )
+  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets => {
+    for (const budget of budgets) accounts.note(budget)
+    return new OpenBudgets(shared, budgets, new Spending(holder))
+  }
 
   return Budgets.of({
     of: (own, attribution) => {
@@ -138,10 +136,10 @@ interface Shared {
 
 class OpenBudgets implements RequestBudgets {
   readonly #shared: Shared
-  readonly #concerned: ReadonlyArray<Account>
+  readonly #concerned: ReadonlyArray<Budget>
   readonly #spending: Spending
 
-  constructor(shared: Shared, concerned: ReadonlyArray<Account>, spending: Spending) {
+  constructor(shared: Shared, concerned: ReadonlyArray<Budget>, spending: Spending) {
     this.#shared = shared
     this.#concerned = concerned
     this.#spending = spending
@@ -157,7 +155,7 @@ class OpenBudgets implements RequestBudgets {
       update(budgetRefusals(reserved.budget.scope), 1)
       return reserved
     }
-    for (const account of this.#concerned) if (account.runsLow(nowMs)) wanted.openUnsafe()
+    for (const budget of this.#concerned) if (accounts.of(budget).runsLow(nowMs)) wanted.openUnsafe()
     return this.#spending.reserved(reserved, nanoUsd)
   }
 
@@ -202,7 +200,8 @@ class OpenBudgets implements RequestBudgets {
   #tightest(nowMs: number): Account | undefined {
     let tightest: Account | undefined
     let least = Number.POSITIVE_INFINITY
-    for (const account of this.#concerned) {
+    for (const budget of this.#concerned) {
+      const account = this.#shared.accounts.of(budget)
       if (!account.exists || account.answeredAtMs === Number.NEGATIVE_INFINITY) continue
       const reach = account.reach(nowMs)
       if (reach >= least) continue

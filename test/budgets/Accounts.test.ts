@@ -1,6 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import type { Account } from "../../src/budgets/Account.ts"
 import { Accounts, BudgetExceeded, BudgetsUnavailable } from "../../src/budgets/Accounts.ts"
 import type { Lease } from "../../src/budgets/Lease.ts"
 import { type Reservation, Spending } from "../../src/budgets/Spending.ts"
@@ -38,8 +37,14 @@ class Replica {
     this.name = name
   }
 
+  /** A request comes that needs the budgets only later, or never. */
+  open(budgets: ReadonlyArray<number>): void {
+    for (const id of budgets) this.accounts.note(budget(id))
+  }
+
   request(budgets: ReadonlyArray<number>, nanoUsd: number, nowMs: number): void {
-    const concerned: ReadonlyArray<Account> = budgets.map((id) => this.accounts.of(budget(id)))
+    const concerned = budgets.map(budget)
+    this.open(budgets)
     const spending = new Spending(this.name)
     const done = (outcome: ReadonlyArray<Lease> | BudgetExceeded | BudgetsUnavailable) => {
       if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable) {
@@ -77,6 +82,7 @@ class Replica {
 
 type Step =
   | { readonly _tag: "request"; readonly budgets: ReadonlyArray<number>; readonly nanoUsd: number }
+  | { readonly _tag: "open"; readonly budgets: ReadonlyArray<number> }
   | { readonly _tag: "end"; readonly which: number; readonly share: number | undefined }
   | { readonly _tag: "exchange"; readonly fate: "answered" | "lost" | "failed" }
   | { readonly _tag: "write" }
@@ -91,6 +97,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       budgets: fc.constantFrom([1], [1, 2], [2], [1, 2, 3]),
       nanoUsd: fc.oneof(fc.integer({ min: 1, max: 400 }), fc.integer({ min: 1, max: 12_000 })),
     }),
+  },
+  {
+    weight: 1,
+    arbitrary: fc.record({ _tag: fc.constant("open" as const), budgets: fc.constantFrom([1], [2, 3]) }),
   },
   {
     weight: 4,
@@ -138,6 +148,9 @@ class World {
     switch (step._tag) {
       case "request":
         replica.request(step.budgets, step.nanoUsd, this.nowMs)
+        return
+      case "open":
+        replica.open(step.budgets)
         return
       case "end":
         replica.end(step.which, step.share)
@@ -219,6 +232,7 @@ describe("budgets of several processes", () => {
           world.nowMs += 10_000
           for (const replica of world.replicas) replica.exchange(world.store, world.nowMs, "answered")
         }
+        for (const { accounts } of world.replicas) assert.isFalse(accounts.hasWaiting)
         for (const id of [1, 2, 3]) {
           assert.strictEqual(world.store.heldOf(id, null), 0)
           const left = LIMIT - world.store.window(id, null).spent
@@ -266,6 +280,40 @@ describe("budgets of several processes", () => {
     )
   })
 
+  it("are had by a request that came before another's exchange, and asked for them after it", () => {
+    const world = new World(0)
+    const [one] = world.replicas
+    assert(one !== undefined)
+    one.open([1])
+    one.exchange(world.store, 0, "answered")
+    const outcomes: Array<unknown> = []
+    assert.isUndefined(one.accounts.reserve([budget(1)], 100, 0))
+    one.accounts.wait([budget(1)], 100, (outcome) => outcomes.push(outcome))
+    one.exchange(world.store, 1, "answered")
+    assert.isArray(outcomes[0])
+  })
+
+  it("are each asked for in turn, where more are waited for than are told at once", () => {
+    const world = new World(0)
+    const [one] = world.replicas
+    assert(one !== undefined)
+    const ids = Array.from({ length: 1_200 }, (_, i) => i + 1)
+    for (const id of ids) world.store.limits.set(id, LIMIT)
+    const rounds = new Map<number, number>()
+    for (let nowMs = 0; nowMs < 24; nowMs++) {
+      // Whoever was served comes again at once, and needs more than is at hand.
+      for (const id of ids) {
+        const round = rounds.get(id) ?? 0
+        if (round === 8 || one.accounts.of(budget(id)).waiting > 0) continue
+        one.request([id], 3 ** round, nowMs)
+        rounds.set(id, round + 1)
+      }
+      one.exchange(world.store, nowMs, "answered")
+    }
+    assert.deepStrictEqual(one.refusals, [])
+    assert.strictEqual(one.served, 8 * ids.length)
+  })
+
   it("are those of a new limit from the first request on that knows it", () => {
     const world = new World(0)
     const [one] = world.replicas
@@ -275,13 +323,13 @@ describe("budgets of several processes", () => {
     one.end(0, 0)
     const lowered = { ...budget(1), limitNanoUsd: 100 }
     world.store.limits.set(1, 100)
-    const accounts = [one.accounts.of(lowered)]
-    assert.isUndefined(one.accounts.reserve(accounts, 200, 10))
+    one.accounts.note(lowered)
+    assert.isUndefined(one.accounts.reserve([lowered], 200, 10))
     const outcomes: Array<unknown> = []
-    one.accounts.wait(accounts, 200, (outcome) => outcomes.push(outcome))
+    one.accounts.wait([lowered], 200, (outcome) => outcomes.push(outcome))
     one.exchange(world.store, 20, "answered")
     assert.instanceOf(outcomes[0], BudgetExceeded)
-    one.accounts.wait(accounts, 100, (outcome) => outcomes.push(outcome))
+    one.accounts.wait([lowered], 100, (outcome) => outcomes.push(outcome))
     one.exchange(world.store, 30, "answered")
     assert.isArray(outcomes[1])
   })

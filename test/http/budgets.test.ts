@@ -126,6 +126,35 @@ describe("a budget of a key", () => {
     assert.deepInclude((await anthropic.json()) as object, { type: "error" })
   })
 
+  it("is there for a request that another limit kept waiting before it came to the budget", async () => {
+    const other = await gateway.createKey()
+    const { id, key } = await gateway.createKey("waits", { tpm: 1_000_000 })
+    await setBudget("key", other.id, 1)
+    await setBudget("key", id, 1)
+    await aSecond()
+    // What this one holds is looked at in rounds from now on.
+    assert.strictEqual((await chat(other.key)).status, 200)
+    const name = `tokens:key:${id}`
+    await onDatabase(
+      (sql) => sql`
+        INSERT INTO limit_buckets VALUES (${name}, 0, 1000000, limits_clock_ms(), 0, limits_clock_ms())`,
+    )
+    const asked = await onDatabase((sql) =>
+      sql`SELECT FROM limit_buckets WHERE name = ${name} FOR UPDATE`.pipe(
+        Effect.andThen(
+          Effect.promise(async () => {
+            const answer = chat(key)
+            await new Promise((resolve) => setTimeout(resolve, 200))
+            return { answer }
+          }),
+        ),
+        sql.withTransaction,
+      ),
+    )
+    const answer = await asked.answer
+    assert.strictEqual(answer.status, 200, await answer.text())
+  })
+
   it("tells when the next window begins", async () => {
     const { id, key } = await gateway.createKey()
     await setBudget("key", id, 0.0001, "hour")
