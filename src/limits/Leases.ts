@@ -85,7 +85,9 @@ export class Leases {
     return this.#takeAll(limits, amount, nowMs)
   }
 
-  wait(waiter: Waiter): void {
+  /** Has a request wait that `take` answered with `ASK`. */
+  wait(waiter: Waiter, nowMs: number): void {
+    for (const limit of waiter.limits) this.#bucketOf(limit, nowMs).waiting += 1
     this.#waiters.push(waiter)
   }
 
@@ -203,15 +205,20 @@ export class Leases {
     for (const waiter of answered) {
       waiter.tries += 1
       const taken = this.#takeAll(waiter.limits, waiter.amount, nowMs)
-      if (taken !== ASK) waiter.resume(taken)
+      if (taken !== ASK) this.#resume(waiter, taken, nowMs)
       else if (waiter.tries < MAX_TRIES) this.#waiters.push(waiter)
-      else waiter.resume(this.#refusal(waiter.limits[0], waiter.amount, 0, nowMs))
+      else this.#resume(waiter, this.#refusal(waiter.limits[0], waiter.amount, 0, nowMs), nowMs)
     }
     for (const waiter of others) {
       const taken = this.#takeAll(waiter.limits, waiter.amount, nowMs)
       if (taken === ASK) this.#waiters.push(waiter)
-      else waiter.resume(taken)
+      else this.#resume(waiter, taken, nowMs)
     }
+  }
+
+  #resume(waiter: Waiter, refused: RateLimited | undefined, nowMs: number): void {
+    for (const limit of waiter.limits) this.#bucketOf(limit, nowMs).waiting -= 1
+    waiter.resume(refused)
   }
 
   #takeAll(
@@ -295,7 +302,7 @@ export class Leases {
       looks -= 1
       this.#buckets.delete(name)
       const isFull = this.#buckets.size >= this.#maxBuckets
-      if (bucket.isIdle(nowMs) || (isFull && !bucket.isHolding())) {
+      if (bucket.waiting === 0 && (bucket.isIdle(nowMs) || (isFull && !bucket.isHolding()))) {
         this.#urgent.delete(bucket)
         this.#held.delete(bucket)
         this.#returned.delete(bucket)

@@ -13,6 +13,7 @@ const RETRY_AFTER_MS = 1_000
 /** A replica's view of how many requests may be in flight: those that are, and how many the store lets it have. */
 export class PermitBucket implements LocalBucket {
   readonly name: string
+  waiting = 0
   #limit: number
   #inUse = 0
   /** At most what the store has noted for this replica. */

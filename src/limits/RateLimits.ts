@@ -181,12 +181,14 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   const waiting = (limits: ReadonlyArray<Limit>, amount: number) =>
     Effect.uninterruptible(
       Effect.callback<void, RateLimited>((resume) => {
-        leases.wait({
+        const waiter = {
           limits,
           amount,
           tries: 0,
-          resume: (refused) => resume(refused === undefined ? Exit.void : refuse(refused)),
-        })
+          resume: (refused: RateLimited | undefined) =>
+            resume(refused === undefined ? Exit.void : refuse(refused)),
+        }
+        leases.wait(waiter, monotonicMsUnsafe(clock))
         wake()
       }),
     )

@@ -14,6 +14,8 @@ export const PAUSE_MS = 20
 export interface LocalBucket {
   readonly name: string
   readonly limit: number
+  /** Requests that wait for the store to say more of it: it is not forgotten before they have gone on. */
+  waiting: number
   readonly setLimit: (limit: number, nowMs: number) => void
   /** Takes note that a request wants so much, whatever it gets. */
   readonly tried: (amount: number, nowMs: number) => void

@@ -94,7 +94,7 @@ export class LeaseWorld {
       })
     }
     const refused = leases.take([this.limit], amount, this.nowMs)
-    if (refused === ASK) leases.wait({ limits: [this.limit], amount, tries: 0, resume: ended })
+    if (refused === ASK) leases.wait({ limits: [this.limit], amount, tries: 0, resume: ended }, this.nowMs)
     else ended(refused)
   }
 

@@ -1,5 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
+import { Leases } from "../../src/limits/Leases.ts"
+import { makeLimit } from "../../src/limits/limit.ts"
+import { ASK } from "../../src/limits/local-bucket.ts"
 import { LeaseWorld, run, slackOf } from "./LeaseWorld.ts"
+import { ModelStore } from "./model-store.ts"
 
 /** Many replicas, one limit, one store: what they admit together, whatever happens to them. */
 
@@ -203,4 +207,39 @@ describe("requests in flight", () => {
       assert.isAtLeast(world.inFlight, limit, "nothing leaks")
     }
   })
+})
+
+describe("limits of several keys", () => {
+  for (const maxBuckets of [100_000, 4])
+    it(`are given to whom they were asked for, also where others come meanwhile (${maxBuckets} kept)`, () => {
+      const leases = new Leases("a", maxBuckets)
+      const store = new ModelStore()
+      const entered = new Map<number, number>()
+      let nowMs = 1_000
+      const request = (key: number) => {
+        const limits = [
+          makeLimit("requests", "key", String(key), 1_000_000),
+          makeLimit("concurrency", "key", String(key), 100),
+        ]
+        const ended = (refused: unknown) => {
+          assert.isUndefined(refused)
+          entered.set(key, nowMs)
+          nowMs += 0.01
+          leases.giveBack(limits.slice(1), 1, nowMs)
+        }
+        const refused = leases.take(limits, 1, nowMs)
+        if (refused === ASK) leases.wait({ limits, amount: 1, tries: 0, resume: ended }, nowMs)
+        else ended(refused)
+      }
+      for (let key = 0; key < 300; key += 3) {
+        request(key)
+        const sent = leases.send(nowMs)
+        assert(sent !== undefined)
+        const answer = store.exchange(sent.exchange, nowMs)
+        nowMs += 1
+        for (const other of [key + 1, key + 2]) request(other)
+        leases.received(sent, answer, nowMs)
+        assert.isTrue(entered.has(key), `key ${key}`)
+      }
+    })
 })
