@@ -81,7 +81,12 @@ export class Leases {
    * Takes `amount` of every limit, or of none. Returns why not, or `ASK`: then `wait` for the store, or leave it.
    */
   take(limits: ReadonlyArray<Limit>, amount: number, nowMs: number): RateLimited | typeof ASK | undefined {
-    for (const limit of limits) this.#bucketOf(limit, nowMs).tried(amount, nowMs)
+    for (const limit of limits) {
+      const bucket = this.#bucketOf(limit, nowMs)
+      // Only who comes now knows what the limit is: who came before it was changed has the former one.
+      bucket.setLimit(limit.limit, nowMs)
+      bucket.tried(amount, nowMs)
+    }
     return this.#takeAll(limits, amount, nowMs)
   }
 
@@ -281,10 +286,7 @@ export class Leases {
 
   #bucketOf(limit: Limit, nowMs: number): LocalBucket {
     const known = this.#buckets.get(limit.name)
-    if (known !== undefined) {
-      if (known.limit !== limit.limit) known.setLimit(limit.limit, nowMs)
-      return known
-    }
+    if (known !== undefined) return known
     this.#removeOld(nowMs)
     const added =
       limit.kind === "concurrency"

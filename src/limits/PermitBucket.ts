@@ -18,6 +18,8 @@ export class PermitBucket implements LocalBucket {
   #inUse = 0
   /** At most what the store has noted for this replica. */
   #held = 0
+  /** The most that it may have noted: until it says that this is nothing, it has to hear of it. */
+  #noted = 0
   #heldUntilMs = Number.NEGATIVE_INFINITY
   /** The most in use since the store was last told. */
   #peak = 0
@@ -78,7 +80,7 @@ export class PermitBucket implements LocalBucket {
   }
 
   isHolding(): boolean {
-    return this.#inUse > 0 || this.#held > 0
+    return this.#inUse > 0 || this.#held > 0 || this.#noted > 0
   }
 
   isDue(nowMs: number): boolean {
@@ -112,6 +114,7 @@ export class PermitBucket implements LocalBucket {
     }
     // What goes back is gone before it is told.
     this.#held = Math.min(held, want)
+    this.#noted = Math.max(this.#noted, want)
     if (isDue) {
       this.#peak = this.#inUse
       this.#tried = 0
@@ -122,6 +125,7 @@ export class PermitBucket implements LocalBucket {
 
   answered(ask: Ask, { granted, used }: Answer, sentAtMs: number, nowMs: number): void {
     this.#held = granted
+    this.#noted = granted
     this.#isFull = used >= ask.limit
     this.#excess = Math.max(0, used - ask.limit)
     this.#heldUntilMs = sentAtMs + HELD_MS

@@ -151,7 +151,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   const leases = new Leases(store && randomUUID())
   const update = yield* Metrics.updater
   const clock = yield* Clock.Clock
-  const wake = store === undefined ? () => {} : yield* driveLeases(leases, store)
+  const wake = store === undefined ? nothing : yield* driveLeases(leases, store)
 
   const configured = ofConfig(settings, ({ limits }) => ({
     defaults: limits,
@@ -171,10 +171,11 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   /** Done when it returns, unless the store has to be asked: a request whose replica has enough at hand makes no step for it. */
   const taken = (limits: ReadonlyArray<Limit>, amount: number): Effect.Effect<void, RateLimited> => {
     if (limits.length === 0) return Exit.void
-    const refused = leases.take(limits, amount, monotonicMsUnsafe(clock))
+    const nowMs = monotonicMsUnsafe(clock)
+    const refused = leases.take(limits, amount, nowMs)
     if (refused === ASK) return waiting(limits, amount)
     if (refused !== undefined) return refuse(refused)
-    wake()
+    wake(nowMs)
     return Exit.void
   }
 
@@ -188,8 +189,9 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
           resume: (refused: RateLimited | undefined) =>
             resume(refused === undefined ? Exit.void : refuse(refused)),
         }
-        leases.wait(waiter, monotonicMsUnsafe(clock))
-        wake()
+        const nowMs = monotonicMsUnsafe(clock)
+        leases.wait(waiter, nowMs)
+        wake(nowMs)
       }),
     )
 
@@ -199,8 +201,9 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   }
 
   const givenBack = (limits: ReadonlyArray<Limit>, amount: number): void => {
-    leases.giveBack(limits, amount, monotonicMsUnsafe(clock))
-    wake()
+    const nowMs = monotonicMsUnsafe(clock)
+    leases.giveBack(limits, amount, nowMs)
+    wake(nowMs)
   }
 
   const tightest = (limits: ReadonlyArray<Limit>): RateLimitState | undefined => {

@@ -1,6 +1,6 @@
-import { Clock, Effect, Exit, Latch } from "effect"
+import { Effect, Exit, Latch } from "effect"
 import { limitExchanges, updater } from "../observability/Metrics.ts"
-import { monotonicMs, monotonicMsUnsafe } from "../platform/monotonic.ts"
+import { monotonicMs } from "../platform/monotonic.ts"
 import type { Leases } from "./Leases.ts"
 import type { LimitStore } from "./limit-store.ts"
 
@@ -10,7 +10,6 @@ import type { LimitStore } from "./limit-store.ts"
  */
 export const driveLeases = Effect.fnUntraced(function* (leases: Leases, store: LimitStore) {
   const update = yield* updater
-  const clock = yield* Clock.Clock
   const news = Latch.makeUnsafe(false)
   /** When it looks again by itself; it is at work before. */
   let sleepsUntilMs = Number.NEGATIVE_INFINITY
@@ -18,7 +17,9 @@ export const driveLeases = Effect.fnUntraced(function* (leases: Leases, store: L
   const exchange = Effect.gen(function* () {
     const sent = leases.send(yield* monotonicMs)
     if (sent === undefined) return
-    const exit = yield* Effect.exit(store.exchange(sent.exchange))
+    const exit = yield* Effect.exit(store.exchange(sent.exchange)).pipe(
+      Effect.onInterrupt(() => Effect.map(monotonicMs, (nowMs) => leases.lost(sent, nowMs))),
+    )
     const nowMs = yield* monotonicMs
     const wasAlone = leases.isAlone
     if (Exit.isSuccess(exit)) {
@@ -52,9 +53,8 @@ export const driveLeases = Effect.fnUntraced(function* (leases: Leases, store: L
     Effect.forkScoped({ startImmediately: true }),
   )
 
-  return (): void => {
+  return (nowMs: number): void => {
     if (sleepsUntilMs === Number.NEGATIVE_INFINITY) return
-    const nowMs = monotonicMsUnsafe(clock)
     const inMs = leases.nextMs(nowMs)
     if (inMs !== undefined && nowMs + inMs < sleepsUntilMs) news.openUnsafe()
   }

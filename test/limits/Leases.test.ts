@@ -242,4 +242,48 @@ describe("limits of several keys", () => {
         assert.isTrue(entered.has(key), `key ${key}`)
       }
     })
+
+  it("are given back by who was not heard, also where others come before it is", () => {
+    const [one, other] = [new Leases("a"), new Leases("b")]
+    const store = new ModelStore()
+    const permit = (key: string) => [makeLimit("concurrency", "key", key, 1)]
+    let nowMs = 1_000
+    const exchange = (leases: Leases, isLost = false) => {
+      const sent = leases.send(nowMs)
+      if (sent === undefined) return
+      if (isLost) leases.lost(sent, nowMs)
+      else leases.received(sent, store.exchange(sent.exchange, nowMs), nowMs)
+    }
+    const outcomes: Array<unknown> = []
+    const request = (leases: Leases, key: string) => {
+      const limits = permit(key)
+      const refused = leases.take(limits, 1, nowMs)
+      if (refused !== ASK) return void outcomes.push(refused)
+      leases.wait({ limits, amount: 1, tries: 0, resume: (refused) => outcomes.push(refused) }, nowMs)
+      exchange(leases)
+    }
+    request(one, "held")
+    nowMs += 100
+    one.giveBack(permit("held"), 1, nowMs)
+    nowMs += 1_000
+    exchange(one, true)
+    request(one, "another")
+    for (let i = 0; i < 6; i++) {
+      nowMs += 500
+      exchange(one)
+    }
+    request(other, "held")
+    assert.deepStrictEqual(outcomes, [undefined, undefined, undefined])
+  })
+
+  it("stay as used when a request ends that began under a lower limit", () => {
+    const leases = new Leases(undefined)
+    const tokens = (limit: number) => makeLimit("tokens", "key", "k", limit)
+    const nowMs = 1_000
+    assert.isUndefined(leases.take([tokens(1_000)], 900, nowMs))
+    assert.isUndefined(leases.take([tokens(10_000)], 5_000, nowMs))
+    leases.giveBack([tokens(1_000)], 100, nowMs)
+    const { limit, remaining } = leases.stateOf(tokens(10_000), nowMs)
+    assert.deepStrictEqual([limit, remaining], [10_000, 10_000 - 5_800])
+  })
 })
