@@ -37,6 +37,11 @@ export class FairTurns {
     this.#perTurn = perTurn
   }
 
+  /** Number of parties that it keeps a line for. */
+  get size(): number {
+    return this.#lines.size
+  }
+
   /** Begins it at once when there is room in this turn. False: too many wait already. */
   take(party: string, begin: () => void): boolean {
     this.#tellTurn()
@@ -60,10 +65,10 @@ export class FairTurns {
       if (line === undefined) break
       const begin = line.waiting.shift()
       if (line.waiting.length > 0) this.#next.push(line)
+      else if (this.#lines.size > MAX_IDLE_LINES) this.#lines.delete(line.party)
       this.#waiting.giveBack(line.party, 1)
       this.#begun += 1
       begin?.()
     }
-    if (this.#next.length === 0 && this.#lines.size > MAX_IDLE_LINES) this.#lines.clear()
   }
 }

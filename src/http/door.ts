@@ -1,4 +1,5 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import type { Socket } from "node:net"
 import { GatewayError } from "../domain/GatewayError.ts"
 import { errorFormatOf, storedError } from "./error-response.ts"
 import { FairTurns } from "./FairTurns.ts"
@@ -7,6 +8,12 @@ import { newRequestId } from "./request-id.ts"
 
 /** About two milliseconds' work. */
 const REQUESTS_PER_TURN = 32
+
+/**
+ * Requests that a connection may have sent behind one that is not answered yet. Common clients send none; each costs some
+ * kilobytes until its turn comes, whoever sent it.
+ */
+const MAX_PIPELINED = 16
 
 /**
  * Stands before everything else that looks at requests. They begin a few in each turn of the event loop, each party's in a
@@ -27,6 +34,8 @@ export const guardDoor = (
 ): void => {
   const emit = server.emit.bind(server)
   const turns = new FairTurns(REQUESTS_PER_TURN)
+  /** Number of responses that wait for those before them. */
+  const pipelined = new WeakMap<Socket, number>()
 
   const refuse = (error: GatewayError, url: string, response: ServerResponse): void => {
     refusals.add(response)
@@ -45,7 +54,8 @@ export const guardDoor = (
 
   const queue = (event: string, request: IncomingMessage, response: ServerResponse): void => {
     const begins = turns.take(partyOf(request), () => {
-      if (!response.destroyed) admit(event, request, response)
+      // A response behind another one has no part in its connection's end.
+      if (!response.destroyed && !request.socket.destroyed) admit(event, request, response)
     })
     if (!begins) refuse(tooManyWait, request.url ?? "", response)
   }
@@ -54,11 +64,25 @@ export const guardDoor = (
     if (event !== "request" && event !== "checkContinue") return emit(event, ...args)
     // Node's own arguments of these two events.
     const [request, response] = args as [IncomingMessage, ServerResponse]
+    // Node gives a response its connection when those before it have ended.
+    if (response.socket === null && isBeyond(pipelined, request.socket, response)) {
+      request.socket.destroy()
+      return true
+    }
     const heldMs = refusals.heldForMs(request.socket)
     if (heldMs === 0) queue(event, request, response)
     else setTimeout(queue, heldMs, event, request, response)
     return true
   }
+}
+
+/** Counts a response among those that wait on its connection. True: they are too many. */
+const isBeyond = (pipelined: WeakMap<Socket, number>, socket: Socket, response: ServerResponse): boolean => {
+  const count = (pipelined.get(socket) ?? 0) + 1
+  if (count > MAX_PIPELINED) return true
+  pipelined.set(socket, count)
+  response.once("close", () => pipelined.set(socket, (pipelined.get(socket) ?? 1) - 1))
+  return false
 }
 
 /** Whoever sends a credential is told apart by it, be it right or wrong; the others by their address. */

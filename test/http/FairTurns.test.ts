@@ -6,7 +6,7 @@ const setup = (perTurn: number) => {
   const turns = new FairTurns(perTurn)
   const begun: Array<string> = []
   const come = (party: string, name = party) => turns.take(party, () => void begun.push(name))
-  return { begun, come }
+  return { begun, come, turns }
 }
 
 describe("fair turns", () => {
@@ -54,7 +54,17 @@ describe("fair turns", () => {
     assert.isTrue(come("bystander"))
   })
 
-  it("remember no parties that are gone", async () => {
+  it("remember no parties that are gone while others wait", async () => {
+    const { come, turns } = setup(50)
+    for (let i = 0; i < 100; i++) come(`party ${i}`)
+    for (let i = 100; i < 5_000; i++) {
+      come(`party ${i}`)
+      if (i % 50 === 0) await setImmediate()
+    }
+    assert.isBelow(turns.size, 1_200)
+  })
+
+  it("begin everybody's, be they many", async () => {
     const { begun, come } = setup(1_000)
     for (let i = 0; i < 5_000; i++) come(`party ${i}`)
     for (let turn = 0; turn < 6; turn++) await setImmediate()

@@ -1,5 +1,6 @@
-import { EventEmitter } from "node:events"
-import type { IncomingMessage, Server, ServerResponse } from "node:http"
+import { EventEmitter, once } from "node:events"
+import { createServer, type IncomingMessage, type Server, type ServerResponse } from "node:http"
+import { type AddressInfo, connect } from "node:net"
 import { setImmediate, setTimeout } from "node:timers/promises"
 import { assert, describe, it } from "vitest"
 import { guardDoor } from "../../src/http/door.ts"
@@ -44,5 +45,43 @@ describe("the door", () => {
     assert.deepStrictEqual(through, [])
     while (through.length === 0) await setTimeout(5)
     assert.deepStrictEqual(through, ["/infer"])
+  })
+
+  it("answers requests that are sent behind others, and cuts off who sends a flood of them", async () => {
+    const heard: Array<string> = []
+    const server = createServer((request, response) => {
+      heard.push(request.url ?? "")
+      setTimeout(5, undefined).then(() => response.end("ok"))
+    })
+    guardDoor(server, new Set(), () => undefined, { add: () => {}, heldForMs: () => 0 })
+    server.listen(0, "127.0.0.1")
+    await once(server, "listening")
+    const { port } = server.address() as AddressInfo
+    const client = async (requests: number, rounds: number) => {
+      const socket = connect(port, "127.0.0.1")
+      let text = ""
+      socket
+        .on("error", () => {})
+        .on("data", (data) => {
+          text += String(data)
+        })
+      const answered = () => text.match(/HTTP\/1.1 200/g)?.length ?? 0
+      for (let round = 1; round <= rounds && !socket.destroyed; round++) {
+        socket.write("GET / HTTP/1.1\r\nhost: gateway\r\n\r\n".repeat(requests))
+        while (answered() < round * requests && !socket.destroyed) await setTimeout(5)
+      }
+      const isCutOff = socket.destroyed
+      socket.destroy()
+      return { answers: answered(), isCutOff }
+    }
+    try {
+      assert.deepStrictEqual(await client(17, 3), { answers: 51, isCutOff: false })
+      heard.length = 0
+      assert.deepStrictEqual(await client(5_000, 1), { answers: 0, isCutOff: true })
+      await setTimeout(50)
+      assert.isBelow(heard.length, 20)
+    } finally {
+      server.close()
+    }
   })
 })
