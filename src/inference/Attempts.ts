@@ -193,6 +193,7 @@ const make = Effect.gen(function* () {
           recorder.attemptEnded(record)
           ended = record
           if (reservation !== undefined) reservations.settle(reservation, candidate, recorder, record)
+          // Nobody goes back from what was not left.
           if (record.outcome !== "timeout") request.wayBack.release()
           const ms = tookMs()
           measure(update, candidate, record, ms, key)
@@ -421,7 +422,10 @@ const make = Effect.gen(function* () {
       }
       // A slow upload or a wait for another replica may have used up the request's time already.
       const candidates = recorder.now() < deadlineAt ? plan.candidates : []
-      const answered = askFrom(request, candidates, plan.largerContext)
+      const answered = Effect.ensuring(
+        askFrom(request, candidates, plan.largerContext),
+        Effect.sync(() => request.wayBack.release()),
+      )
       return hedging === undefined
         ? answered
         : Effect.map(answered, (answer) => {

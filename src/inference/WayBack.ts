@@ -44,7 +44,7 @@ export class WayBack {
    * moment only, or were left while they answer others, the one that is well again first, within `inMs`.
    */
   reserve(inMs: number): Candidate | undefined {
-    this.#reserved = undefined
+    this.release()
     if (this.#isUsed) return undefined
     const { breakers, clock, retryBudget } = this.#needs
     const nowMs = monotonicMsUnsafe(clock)
@@ -61,7 +61,7 @@ export class WayBack {
     return this.#reserved
   }
 
-  /** Gives the retry back: the last candidate was not left. */
+  /** Gives the retry back, if one is set aside and was not taken. */
   release(): void {
     if (this.#reserved !== undefined) this.#needs.retryBudget.giveBack(this.#reserved.provider.name)
     this.#reserved = undefined

@@ -6,6 +6,8 @@ export type HandoverFromWorker =
   | { readonly handover: "listen"; readonly name: string; readonly host: string; readonly port: number }
   /** A connection that it was given is its own now. */
   | { readonly handover: "took"; readonly connection: number }
+  /** The server closes: what it was given and has not taken by then, it does not take. */
+  | { readonly handover: "leaves"; readonly name: string }
 
 /** What it hears. */
 export type HandoverToWorker =

@@ -207,6 +207,31 @@ describe("a call that hangs", () => {
     },
   )
 
+  it.effect("with the last attempt uses no retry of one that was left before it", () => {
+    let calls = 0
+    const { ended, run, send } = makeWorld(
+      ({ target }) => {
+        if (target === "b/m") return hangs
+        calls += 1
+        return calls <= 4 ? { afterMs: 20, fails: { kind: "server_error" } } : takes(200)
+      },
+      { maxAttempts: 2, retryRatio: 0 },
+    )
+    return run(
+      Effect.gen(function* () {
+        yield* send(3, 100, "priority")
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(
+          ended.map(({ attempts }) => attempts),
+          Array(3).fill(["a server_error", "b timeout"]),
+        )
+        yield* send(1, 0, "only-a")
+        yield* TestClock.adjust("1 minute")
+        assert.deepStrictEqual(ended.at(-1)?.attempts, ["a server_error", "a success"])
+      }),
+    )
+  })
+
   it.effect("with room for longer prompts is not left for those that have none", () => {
     const { ended, run, send } = makeWorld(({ atMs, target }) => {
       if (atMs < 5_000) return takes(200)

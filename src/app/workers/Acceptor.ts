@@ -14,6 +14,8 @@ interface Handled {
   readonly _handle?: { readonly listen?: (queue: number) => number } | null
 }
 
+type Listen = Extract<HandoverFromWorker, { readonly handover: "listen" }>
+
 /** A connection that no worker has taken yet. */
 interface Handed {
   readonly port: Port
@@ -32,7 +34,8 @@ interface Port {
 
 /**
  * Accepts the connections of all workers, and hands each to one of them: in turn, but for those who do not take what they
- * were given. What a worker had not taken when it died goes to the next, and the port stays open as long as this does.
+ * were given. What a worker had not taken when it left or died goes to the next, and the port stays open as long as this
+ * does.
  */
 export class Acceptor {
   readonly #send: (worker: number, message: HandoverToWorker, handle?: unknown) => void
@@ -52,30 +55,22 @@ export class Acceptor {
   }
 
   hear(worker: number, message: HandoverFromWorker): void {
-    if (message.handover === "took") {
-      this.#took(worker, message.connection)
-      return
+    switch (message.handover) {
+      case "took":
+        this.#took(worker, message.connection)
+        return
+      case "leaves":
+        this.#leave(worker, message.name)
+        return
+      case "listen":
+        this.#listen(worker, message)
     }
-    const { host, name, port: number } = message
-    const port = getOrInsert(this.#ports, name, () => this.#open(name, host, number))
-    void port.opened.then((answer) => {
-      this.#send(worker, answer)
-      if (answer.handover !== "listening") return
-      port.takers.push(worker)
-      this.#served()
-      this.#handOut(port)
-    })
   }
 
+  /** Hears of a worker's end. */
   leave(worker: number): void {
-    for (const { takers } of this.#ports.values()) {
-      const at = takers.indexOf(worker)
-      if (at >= 0) takers.splice(at, 1)
-    }
-    const untaken = this.#untaken.get(worker) ?? new Map<number, Handed>()
+    for (const name of this.#ports.keys()) this.#leave(worker, name)
     this.#untaken.delete(worker)
-    for (const { port, socket } of untaken.values()) port.waiting.unshift(socket)
-    for (const port of this.#ports.values()) this.#handOut(port)
   }
 
   /** Lets nobody into the queue of connections any more: closing it would reset who is in it. */
@@ -86,8 +81,33 @@ export class Acceptor {
   close(): void {
     for (const { server, waiting } of this.#ports.values()) {
       server.close()
-      for (const socket of waiting) socket.destroy()
+      destroyAll(waiting)
     }
+  }
+
+  #listen(worker: number, { host, name, port: number }: Listen): void {
+    const port = getOrInsert(this.#ports, name, () => this.#open(name, host, number))
+    void port.opened.then((answer) => {
+      this.#send(worker, answer)
+      if (answer.handover !== "listening") return
+      port.takers.push(worker)
+      this.#served()
+      this.#handOut(port)
+    })
+  }
+
+  #leave(worker: number, name: string): void {
+    const port = this.#ports.get(name)
+    if (port === undefined) return
+    const at = port.takers.indexOf(worker)
+    if (at >= 0) port.takers.splice(at, 1)
+    const untaken = this.#untaken.get(worker) ?? new Map<number, Handed>()
+    const own = [...untaken].filter(([, handed]) => handed.port === port)
+    for (const [connection] of own) untaken.delete(connection)
+    port.waiting.unshift(...own.map(([, { socket }]) => socket))
+    this.#handOut(port)
+    // Nobody comes any more to one that is closed.
+    if (port.takers.length === 0 && !port.server.listening) destroyAll(port.waiting)
   }
 
   #open(name: string, host: string, number: number): Port {
@@ -141,4 +161,8 @@ export class Acceptor {
     handed.socket.destroy()
     this.#handOut(handed.port)
   }
+}
+
+const destroyAll = (sockets: ReadonlyArray<Socket>): void => {
+  for (const socket of sockets) socket.destroy()
 }

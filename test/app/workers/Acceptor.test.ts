@@ -7,7 +7,8 @@ import { eventually } from "../../support/process-watch.ts"
 
 type Handed = Extract<HandoverToWorker, { handover: "connection" }>
 
-let sent: Array<{ readonly worker: number; readonly message: HandoverToWorker }> = []
+let sent: Array<{ readonly worker: number; readonly message: HandoverToWorker; readonly handle: unknown }> =
+  []
 let acceptor: Acceptor
 let clients: Array<Socket> = []
 let port = 0
@@ -16,7 +17,7 @@ beforeEach(async () => {
   sent = []
   clients = []
   acceptor = new Acceptor(
-    (worker, message) => sent.push({ worker, message }),
+    (worker, message, handle) => sent.push({ worker, message, handle }),
     () => {},
   )
   await listen(1)
@@ -29,10 +30,13 @@ afterEach(() => {
   acceptor.close()
 })
 
-const listen = async (worker: number) => {
-  acceptor.hear(worker, { handover: "listen", name: "open", host: "127.0.0.1", port: 0 })
+const listen = async (worker: number, name = "open") => {
+  acceptor.hear(worker, { handover: "listen", name, host: "127.0.0.1", port: 0 })
   await eventually(() =>
-    sent.some((each) => each.worker === worker && each.message.handover !== "connection"),
+    sent.some(
+      ({ message, worker: to }) =>
+        to === worker && message.handover !== "connection" && message.name === name,
+    ),
   )
 }
 
@@ -80,6 +84,47 @@ describe("Acceptor", () => {
     )
   })
 
+  it("gives what a worker that leaves had not taken to the next, in its order, and nothing more to it", async () => {
+    await dialled(3)
+    const [[, taken] = [0, 0]] = handed()
+    acceptor.hear(1, { handover: "took", connection: taken })
+    acceptor.hear(1, { handover: "leaves", name: "open" })
+    await dial()
+    await listen(2)
+    await eventually(() => handed().length === 6)
+    await dialled(1)
+    assert.deepStrictEqual(
+      handed().map(([worker]) => worker),
+      [1, 1, 1, 2, 2, 2, 2],
+    )
+    const handles = sent.flatMap(({ handle }) => handle ?? [])
+    assert.strictEqual(handles[3], handles[1])
+    assert.strictEqual(handles[4], handles[2])
+    assert.strictEqual(new Set(handles).size, 5)
+  })
+
+  it("leaves a worker the ports that it has not left", async () => {
+    await listen(1, "operators")
+    acceptor.hear(1, { handover: "leaves", name: "operators" })
+    await dialled(1)
+    assert.strictEqual(handed()[0]?.[0], 1)
+  })
+
+  it("gives to the last one that serves a closed port, and ends what is left when that leaves", async () => {
+    await dialled(1)
+    await listen(2)
+    acceptor.close()
+    acceptor.hear(1, { handover: "leaves", name: "open" })
+    assert.deepStrictEqual(
+      handed().map(([worker]) => worker),
+      [1, 2],
+    )
+    const [client = assert.fail("no client")] = clients
+    const closed = once(client.resume(), "close")
+    acceptor.hear(2, { handover: "leaves", name: "open" })
+    await closed
+  })
+
   it("keeps the port open without any worker, for the next one", async () => {
     acceptor.leave(1)
     await dial()
@@ -115,7 +160,7 @@ describe("Acceptor", () => {
 
   it("says why it cannot listen", async () => {
     const other = new Acceptor(
-      (worker, message) => sent.push({ worker, message }),
+      (worker, message, handle) => sent.push({ worker, message, handle }),
       () => {},
     )
     other.hear(9, { handover: "listen", name: "open", host: "127.0.0.1", port })

@@ -120,6 +120,44 @@ describe.each(databases)("workers on $name", { timeout: scaled(120_000) }, ({ ma
     })
   })
 
+  it("leave new connections to each other when one alone is told to stop, and are as many again", async () => {
+    await using it = await world(await make())
+    const { ask, gateway, upstream } = it
+    const { key } = await gateway.createKey("many", { rpm: 1_000_000 })
+    upstream.respond(ok({ text: "one two three four five six seven eight nine ten", msBetween: 500 }))
+    const streams = Array.from(
+      { length: 2 * WORKERS },
+      (_, i) =>
+        new StreamClient({ url: gateway.url, path: "/infer", key, body: bodyOf(`stream ${i}`, true) }),
+    )
+    await Promise.all(streams.map((stream) => stream.until(({ bytes }) => bytes > 0, 10_000)))
+    upstream.respond(ok())
+    const [first = 0] = childrenOf(gateway.pid)
+    process.kill(first, "SIGTERM")
+
+    const seen: Array<number | string> = []
+    const askUntilItEnds = async (client: number) => {
+      while (childrenOf(gateway.pid).includes(first)) {
+        const asked = ask(key, `client ${client}`).then(({ status }) => status)
+        seen.push(await Promise.race([asked, setTimeout(scaled(5_000), "hangs")]))
+      }
+    }
+    await Promise.all(Array.from({ length: 8 }, (_, client) => askUntilItEnds(client)))
+    assert.isAbove(seen.length, 100)
+    assert.deepStrictEqual(
+      seen.filter((status) => status !== 200),
+      [],
+    )
+    for (const stream of streams) {
+      assert.strictEqual(await stream.ended, "end")
+      assert.strictEqual(endOf(stream.text), "done")
+    }
+
+    await eventually(() => childrenOf(gateway.pid).length === WORKERS, 20_000)
+    for (let i = 0; i < 4 * WORKERS; i++) assert.strictEqual((await ask(key, `again ${i}`)).status, 200)
+    assert.strictEqual(upstream.count, streams.length + seen.length + 4 * WORKERS)
+  })
+
   it("end what they have begun when they are told to stop, and end well", async () => {
     await using it = await world(await make())
     const { gateway, upstream } = it
