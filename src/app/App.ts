@@ -37,7 +37,7 @@ import { layerTracing } from "../observability/Tracing.ts"
 import { LargeBodies } from "../platform/LargeBodies.ts"
 import { Siblings } from "../platform/Siblings.ts"
 import { KeyMemory } from "../providers/KeyMemory.ts"
-import { Breakers } from "../routing/Breakers.ts"
+import { HealthMemory } from "../routing/HealthMemory.ts"
 import { RetryBudget } from "../routing/RetryBudget.ts"
 import { RoutingMemory } from "../routing/RoutingMemory.ts"
 import { Statistics } from "../routing/Statistics.ts"
@@ -99,7 +99,7 @@ const newsPool = Database.layerPool({
 
 /** What is learned of providers and of requests, whatever the configuration. */
 const learned = Layer.mergeAll(
-  Breakers.layer.pipe(Layer.provide(layerTripReports), Layer.provide(newsPool)),
+  HealthMemory.layer.pipe(Layer.provide(layerTripReports), Layer.provide(newsPool)),
   Statistics.layer,
   RoutingMemory.layer,
   KeyMemory.layer,

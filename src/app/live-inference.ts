@@ -8,6 +8,7 @@ import { Attempts } from "../inference/Attempts.ts"
 import { Inference } from "../inference/Inference.ts"
 import { configRejected, configReloads, observe, updater } from "../observability/Metrics.ts"
 import { Providers } from "../providers/Providers.ts"
+import { Breakers } from "../routing/Breakers.ts"
 import { Router } from "../routing/Router.ts"
 
 /** Of whom the last request of a former configuration may still be asking something, beyond the longest deadline. */
@@ -17,12 +18,14 @@ const LAST_REQUEST_MS = 60_000
 const ofConfiguration = Inference.layer.pipe(
   Layer.provide(Attempts.layerNoDeps),
   Layer.provide(Router.layerNoDeps),
+  Layer.provideMerge(Breakers.layerNoDeps),
   Layer.provide(Providers.layerNoDeps),
 )
 
 /** Inference by one configuration. A request ends by the one that it began with. */
 interface Generation {
   readonly inference: Inference["Service"]
+  readonly breakers: Breakers["Service"]
   readonly scope: Scope.Closeable
 }
 
@@ -41,7 +44,7 @@ const make = Effect.gen(function* () {
       Effect.provide(services),
       Scope.provide(own),
     )
-    return { inference: Context.get(made, Inference), scope: own }
+    return { inference: Context.get(made, Inference), breakers: Context.get(made, Breakers), scope: own }
   })
 
   let current: Generation = yield* build(settings.gateway)
@@ -62,7 +65,10 @@ const make = Effect.gen(function* () {
     const made = yield* build(next)
     const before = { config: settings.gateway, generation: current }
     // From here to the end of the block no request comes between.
-    for (const name of otherwiseReached(before.config, next)) current.inference.resetProvider(name)
+    for (const name of otherwiseReached(before.config, next)) {
+      current.inference.resetProvider(name)
+      for (const { breakers } of [...former, current]) breakers.leave(name)
+    }
     Object.assign(settings, { gateway: next })
     former.add(current)
     current = made

@@ -139,12 +139,15 @@ const make = Effect.gen(function* () {
       maxAttempts,
       remainingMs,
     })
+    const health = breakers.healthOf(candidate.key)
+    const { resets } = health
     let key: string | undefined
     const made = call.attempt(candidate, remainingMs, patienceMs, {
       conversation: candidate.features.conversation,
       onLimit: (ms) => {
         const nowMs = monotonicMsUnsafe(clock)
-        breakers.healthOf(candidate.key).rest(nowMs, nowMs + ms)
+        // Else the provider is reached otherwise by now, or an operator has looked after it.
+        if (health.resets === resets) health.rest(nowMs, nowMs + ms)
       },
       onKey: (name) => {
         key = name

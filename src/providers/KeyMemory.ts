@@ -6,20 +6,21 @@ import { KeyHealth } from "./http/KeyHealth.ts"
 export class KeyMemory extends Context.Service<
   KeyMemory,
   {
-    /** Returns what is known of a key of a provider; anew where its name has another value. */
+    /** Returns what is known of a key of a provider; anew where its name has another value, or the provider is elsewhere. */
     readonly healthOf: KeyHealthOf
   }
 >()("gateway/providers/KeyMemory") {
   static readonly layer = Layer.sync(KeyMemory, () => {
     /** By provider and name: only configured ones get here. */
-    const known = new Map<string, { readonly value: string; readonly health: KeyHealth }>()
+    const known = new Map<string, { readonly reachedBy: string; readonly health: KeyHealth }>()
     return {
       healthOf: (provider, { name, value }) => {
-        const id = `${provider}/${name}`
+        const id = `${provider.name}/${name}`
+        const reachedBy = `${provider.baseUrl} ${Redacted.value(value)}`
         const found = known.get(id)
-        if (found?.value === Redacted.value(value)) return found.health
+        if (found?.reachedBy === reachedBy) return found.health
         const health = new KeyHealth()
-        known.set(id, { value: Redacted.value(value), health })
+        known.set(id, { reachedBy, health })
         return health
       },
     }

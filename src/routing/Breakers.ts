@@ -1,10 +1,9 @@
-import { type Cause, Clock, Context, Effect, Exit, Layer } from "effect"
-import { OperatorRest } from "../domain/OperatorRest.ts"
+import { type Cause, Context, Effect, Exit, Layer } from "effect"
 import type { ProviderError } from "../domain/ProviderError.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import { type CallForecast, CandidateHealth } from "./CandidateHealth.ts"
-import { TripReports } from "./TripReports.ts"
+import { HealthMemory, providerOf } from "./HealthMemory.ts"
 
 /**
  * Tells which candidates are better left alone. It is a preference, not a wall: `run` always calls. A caller that
@@ -24,34 +23,32 @@ export class Breakers extends Context.Service<
     ) => Effect.Effect<A, ProviderError, R>
     /** Health of a candidate of the configuration. Synchronous: planning asks it. */
     readonly healthOf: (key: string) => CandidateHealth
+    /** Forgets what is known of a provider. Calls under way teach nothing any more. */
+    readonly reset: (provider: string) => void
+    /**
+     * Takes note that the provider is reached otherwise by now, and by this configuration still as before: what its calls
+     * show from now on is kept apart, and nobody is told of it.
+     */
+    readonly leave: (provider: string) => void
   }
 >()("gateway/routing/Breakers") {
-  static readonly layer = Layer.effect(
+  /** Of one configuration. */
+  static readonly layerNoDeps = Layer.effect(
     Breakers,
     Effect.suspend(() => make()),
   )
+  static readonly layer = this.layerNoDeps.pipe(Layer.provide(HealthMemory.layer))
 }
 
-/** Candidates of which others are heard: those of any configuration, and not whatever somebody says. */
-const MAX_HEARD = 10_000
-
 const make = Effect.fnUntraced(function* () {
-  const { listen, tell } = yield* TripReports
-  const clock = yield* Clock.Clock
-  const healths = new Map<string, CandidateHealth>()
-  const accounts = new Map<string, OperatorRest>()
+  const memory = yield* HealthMemory
+  /** Healths by candidate, of each provider that was left. */
+  const left = new Map<string, Map<string, CandidateHealth>>()
 
-  const makeHealth = (key: string) => {
-    const provider = key.slice(0, key.indexOf("/"))
-    const account = getOrInsert(accounts, provider, () => new OperatorRest())
-    return new CandidateHealth(account, (news) => tell(key, news))
+  const healthOf = (key: string): CandidateHealth => {
+    const apart = left.size === 0 ? undefined : left.get(providerOf(key))
+    return apart === undefined ? memory.healthOf(key) : getOrInsert(apart, key, () => new CandidateHealth())
   }
-
-  const healthOf = (key: string): CandidateHealth => getOrInsert(healths, key, makeHealth)
-
-  yield* listen((key, news) => {
-    if (healths.has(key) || healths.size < MAX_HEARD) healthOf(key).hear(monotonicMsUnsafe(clock), news)
-  })
 
   return Breakers.of({
     run: (key, forecast, attempt) =>
@@ -69,6 +66,8 @@ const make = Effect.fnUntraced(function* () {
         })
       }),
     healthOf,
+    reset: memory.reset,
+    leave: (provider) => void getOrInsert(left, provider, () => new Map()),
   })
 })
 

@@ -47,6 +47,8 @@ interface Call {
   readonly forecast: CallForecast
   /** A call of an earlier era than the candidate's knows nothing newer. */
   readonly era: number
+  /** As many as the candidate had when it began: after another it has no say. */
+  readonly resets: number
   /** The first of its era. */
   readonly isFirst: boolean
   /** Begun after a trip's time: how it ends decides. */
@@ -96,6 +98,8 @@ const MAX_REQUESTS_BETWEEN_PROBES = 1_000
 export class CandidateHealth {
   /** Grows with every trip and every recovery. */
   #era = 0
+  /** How often it was started anew. */
+  resets = 0
   /** In a row, while the circuit is closed; from the time on, a probe should say whether that goes on. */
   #failures = 0
   #failuresToTrip = CONSECUTIVE_FAILURES
@@ -177,6 +181,7 @@ export class CandidateHealth {
     const call = {
       forecast,
       era: this.#era,
+      resets: this.resets,
       isFirst: this.#era !== this.#askedInEra,
       probe,
       startedMs: nowMs,
@@ -195,6 +200,7 @@ export class CandidateHealth {
   succeeded(call: Call, nowMs: number): void {
     this.#silence.answered(call)
     const isNews = this.#end(call)
+    if (call.resets !== this.resets) return
     this.#limit.answered(call, call.forecast.tookMs() / call.forecast.expectedMs, nowMs)
     if (call.startedMs > this.#restToldMs) this.#restsUntilMs = Number.NEGATIVE_INFINITY
     this.#rest.answered(call, nowMs)
@@ -253,7 +259,7 @@ export class CandidateHealth {
     if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#silence.broken(call)
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
-    if (lesson === "ignore" || error.key?.othersFree === true) return
+    if (call.resets !== this.resets || lesson === "ignore" || error.key?.othersFree === true) return
     this.#learnLimit(call, nowMs, error)
     // One call that is long among others that are answered is no outage.
     if (error.kind === "timeout" && this.livesSince(call.startedMs)) return
@@ -406,6 +412,7 @@ export class CandidateHealth {
    * say any more.
    */
   reset(): void {
+    this.resets += 1
     this.#begin("cooldown", Number.NEGATIVE_INFINITY)
     this.#failures = 0
     this.#failureShare = 0

@@ -312,8 +312,8 @@ const make = Effect.fnUntraced(function* () {
       if (provider === undefined) return undefined
       const { keys, models } = provider
       keys?.reset()
+      breakers.reset(name)
       for (const model of models.keys()) {
-        breakers.healthOf(`${name}/${model}`).reset()
         statistics.forget(`${name}/${model}`)
         forgetErrors(`${name}/${model}`)
         refusals.forget(`${name}/${model}`)

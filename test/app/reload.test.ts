@@ -5,7 +5,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Redacted } from "effect"
 import { freshPostgresUrl } from "../support/Databases.ts"
 import { FakeUpstream } from "../support/FakeUpstream.ts"
-import { failure, ok, status } from "../support/fake-upstream-behaviours.ts"
+import { type Behaviour, failure, ok, status } from "../support/fake-upstream-behaviours.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
 import { eventually, metric } from "../support/process-watch.ts"
 import { Replica } from "../support/Replica.ts"
@@ -131,6 +131,49 @@ describe("a configuration that changes under a running gateway", { timeout: scal
     await writeFile(keyFile, "another")
     assert.strictEqual((await reload()).status, 200)
     assert.strictEqual(await metric(gateway.url, open), 0)
+  })
+
+  it("holds nothing against a provider with its new key that requests from before are told with the former one", async () => {
+    await using it = await world(1)
+    const { configOf, gateway, key, keyFile, p0, p1, reload } = it
+    await gateway.configure(configOf("p1/m, p0/m"))
+    assert.strictEqual((await reload()).status, 200)
+    const reloaded = Promise.withResolvers<void>()
+    const afterwards =
+      (behaviour: Behaviour): Behaviour =>
+      (exchange) =>
+        void reloaded.promise.then(() => behaviour(exchange))
+    const usedUp = { "x-ratelimit-remaining-requests": "0", "x-ratelimit-reset-requests": "600s" }
+    p0.enqueue(afterwards(status(429, {}, { "retry-after": "600" })), afterwards(ok({ headers: usedUp })))
+    p0.respond((exchange) =>
+      (exchange.request.headers.authorization === "Bearer key-one" ? status(401, {}) : ok())(exchange),
+    )
+    p1.respond(afterwards(failure("serverError")))
+    const limited = gateway.infer(key, { prompt: "x", model: "p0/m" })
+    await p0.until(({ count }) => count === 1)
+    const answered = gateway.infer(key, { prompt: "x", model: "p0/m" })
+    await p0.until(({ count }) => count === 2)
+    const fallsBack = gateway.infer(key, { prompt: "x" })
+    await p1.until(({ count }) => count === 1)
+    await writeFile(keyFile, "key-two")
+    assert.strictEqual((await reload()).status, 200)
+    reloaded.resolve()
+    const ends = await Promise.all([limited, answered, fallsBack])
+    assert.deepStrictEqual(
+      ends.map((end) => end.ok),
+      [false, true, false],
+    )
+    assert.deepStrictEqual(
+      p0.calls.map(({ headers }) => headers.authorization),
+      ["Bearer key-one", "Bearer key-one", "Bearer key-one"],
+    )
+    const models = await gateway.admin("/admin/models")
+    const { data } = (await models.json()) as {
+      data: ReadonlyArray<{ provider: string; health: { state: string } }>
+    }
+    assert.strictEqual(data.find(({ provider }) => provider === "p0")?.health.state, "healthy")
+    assert.strictEqual(await metric(gateway.url, 'gateway_upstream_in_flight{provider="p0",model="m"}'), 0)
+    assert.strictEqual((await gateway.infer(key, { prompt: "x" })).headers.get("x-gateway-provider"), "p0")
   })
 
   it("keeps what is known of the keys of a pool that are the same", async () => {

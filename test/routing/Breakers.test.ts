@@ -1,9 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer } from "effect"
+import { Context, Deferred, Effect, Fiber, Layer, type Scope } from "effect"
 import { TestClock } from "effect/testing"
 import { MAX_COOLDOWN_MS } from "../../src/domain/OperatorRest.ts"
 import { ProviderError, type ProviderErrorKind } from "../../src/domain/ProviderError.ts"
 import { Breakers } from "../../src/routing/Breakers.ts"
+import type { TripNews } from "../../src/routing/CandidateHealth.ts"
+import { HealthMemory } from "../../src/routing/HealthMemory.ts"
+import { TripReports } from "../../src/routing/TripReports.ts"
 import { startedClock } from "../support/started-clock.ts"
 
 const KEY = "a/m"
@@ -284,4 +287,74 @@ describe("cooldown", () => {
       yield* succeed
       assert.strictEqual(trippedForMs(), 0)
     }))
+})
+
+describe("a provider that a configuration reaches by a former way", () => {
+  const forecast = { expectedMs: 300, tookMs: () => 300, lateAfterMs: 1_000, isAnswering: () => false }
+  const told: Array<TripNews> = []
+
+  /** Breakers of two configurations, the former of which has left the provider. */
+  const left = Effect.gen(function* () {
+    told.length = 0
+    const build = Effect.map(Layer.build(Layer.fresh(Breakers.layerNoDeps)), Context.get(Breakers))
+    const [former, present] = [yield* build, yield* build]
+    const underWay = yield* Deferred.make<void>()
+    const straggler = yield* Effect.forkChild(
+      Effect.result(
+        former.run(KEY, forecast, Effect.andThen(Deferred.await(underWay), Effect.fail(error("auth")))),
+      ),
+      { startImmediately: true },
+    )
+    present.reset("a")
+    former.leave("a")
+    const fail = (kind: ProviderErrorKind) =>
+      Effect.result(former.run(KEY, forecast, Effect.fail(error(kind, 60_000))))
+    const end = Effect.andThen(Deferred.succeed(underWay, undefined), Fiber.join(straggler))
+    return { end, fail, former, present }
+  })
+
+  const testLeft = (name: string, body: () => Effect.Effect<void, never, HealthMemory | Scope.Scope>) =>
+    it.effect(name, () =>
+      body().pipe(
+        Effect.scoped,
+        Effect.provide(
+          HealthMemory.layer.pipe(
+            Layer.provide(
+              Layer.succeed(TripReports, {
+                tell: (_, news) => void told.push(news),
+                listen: () => Effect.void,
+              }),
+            ),
+            Layer.provide(startedClock),
+          ),
+        ),
+      ),
+    )
+
+  testLeft("is not judged by calls that go out that way, whenever they began", () =>
+    Effect.gen(function* () {
+      const { end, fail, present } = yield* left
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      const health = present.healthOf(KEY)
+      assert.strictEqual(health.inFlight, 1)
+      yield* end
+      yield* fail("auth")
+      yield* fail("rate_limited")
+      yield* Effect.repeat(fail("server_error"), { times: 9 })
+      assert.strictEqual(health.troubleAt(clock.currentTimeMillisUnsafe()).state, "healthy")
+      assert.strictEqual(present.healthOf("a/another").trippedForMs(clock.currentTimeMillisUnsafe()), 0)
+      assert.strictEqual(health.inFlight, 0)
+      assert.deepStrictEqual(told, [])
+    }),
+  )
+
+  testLeft("is known to that configuration by them alone, and other providers by all calls", () =>
+    Effect.gen(function* () {
+      const { fail, former, present } = yield* left
+      const clock = yield* Effect.clockWith(Effect.succeed)
+      yield* fail("auth")
+      assert.isAbove(former.healthOf(KEY).trippedForMs(clock.currentTimeMillisUnsafe()), 0)
+      assert.strictEqual(former.healthOf("b/m"), present.healthOf("b/m"))
+    }),
+  )
 })

@@ -480,6 +480,49 @@ describe("a reset", () => {
     for (const call of calls) health.failed(call, SECOND, error("timeout"))
     assert.strictEqual(health.trippedForMs(SECOND), 0)
   })
+
+  for (const kind of ["rate_limited", "auth", "quota_exhausted", "model_not_found", "overloaded"] as const) {
+    it(`is not undone by ${kind} of a call that was under way, and nobody is told of it`, () => {
+      const told: Array<TripNews> = []
+      const account = new OperatorRest()
+      const health = new CandidateHealth(account, (news) => told.push(news))
+      const calls = Array.from({ length: 20 }, () => health.begin(0, forecast))
+      health.reset()
+      const { limit } = health
+      for (const call of calls) health.failed(call, SECOND, error(kind, MINUTE))
+      assert.strictEqual(health.troubleAt(SECOND).state, "healthy")
+      assert.strictEqual(account.leftMs(SECOND), 0)
+      assert.strictEqual(health.limit, limit)
+      assert.strictEqual(health.inFlight, 0)
+      assert.deepStrictEqual(told, [])
+    })
+  }
+
+  it("is not taken for mended by an answer to a call that was under way", () => {
+    const { fail, hang, health } = setup()
+    const [call] = hang(0, 1)
+    assert(call !== undefined)
+    health.reset()
+    fail(SECOND, 1, "auth")
+    const leftMs = health.trippedForMs(SECOND)
+    assert.isAbove(leftMs, 0)
+    health.succeeded(call, SECOND)
+    assert.strictEqual(health.trippedForMs(SECOND), leftMs)
+  })
+
+  it("lets a probe of before go, and offers another", () => {
+    const { begin, fail, health, offers } = setup()
+    fail(0, 5)
+    const backMs = health.trippedForMs(0)
+    const probe = begin(backMs)
+    health.reset()
+    assert.isTrue(offers(backMs))
+    const next = begin(backMs)
+    health.failed(probe, backMs, error("server_error"))
+    assert.isFalse(offers(backMs))
+    health.abandoned(next)
+    assert.isTrue(offers(backMs))
+  })
 })
 
 describe("trouble of one of several keys", () => {

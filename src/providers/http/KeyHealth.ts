@@ -12,6 +12,8 @@ const LONGEST_LIMIT_MS = 60_000
 export interface KeyCall {
   readonly model: string
   readonly startedMs: number
+  /** As many as the key had when it began: after another it has no say. */
+  readonly resets: number
 }
 
 interface ModelHealth {
@@ -28,9 +30,15 @@ export class KeyHealth {
   readonly #whole = new OperatorRest()
   /** Only of configured models. */
   readonly #models = new Map<string, ModelHealth>()
+  #resets = 0
+
+  /** Notes the beginning of a call that is no probe, and whose end is of no interest. */
+  beginAside(model: string, nowMs: number): KeyCall {
+    return { model, startedMs: nowMs, resets: this.#resets }
+  }
 
   begin(model: string, nowMs: number): KeyCall {
-    const call = { model, startedMs: nowMs }
+    const call = this.beginAside(model, nowMs)
     this.#whole.begin(call)
     this.#of(model).rest.begin(call)
     return call
@@ -42,6 +50,7 @@ export class KeyHealth {
   }
 
   answered(call: KeyCall, nowMs: number): void {
+    if (call.resets !== this.#resets) return
     const { limit, rest } = this.#of(call.model)
     this.#whole.answered(call, nowMs)
     rest.answered(call, nowMs)
@@ -50,6 +59,7 @@ export class KeyHealth {
 
   /** Hears of a failure whose disposition is `open`. Returns whether that begins a rest that an operator has to end. */
   refused(call: KeyCall, nowMs: number, error: ProviderError): boolean {
+    if (call.resets !== this.#resets) return false
     const { limit, rest } = this.#of(call.model)
     if (error.kind !== "rate_limited") {
       return (concernsAccount(error) ? this.#whole : rest).refused(call, nowMs, error)
@@ -59,8 +69,8 @@ export class KeyHealth {
   }
 
   /** Hears from a good answer that a limit is used up for so many milliseconds. */
-  usedUp(model: string, nowMs: number, ms: number): void {
-    this.#of(model).limit.usedUp(nowMs, ms)
+  usedUp({ model, resets }: KeyCall, nowMs: number, ms: number): void {
+    if (resets === this.#resets) this.#of(model).limit.usedUp(nowMs, ms)
   }
 
   /** Tells that it rests for all models. */
@@ -85,7 +95,9 @@ export class KeyHealth {
     return this.#whole.why ?? rest.why ?? limit.why
   }
 
+  /** Starts anew. Calls under way have no say any more. */
   reset(): void {
+    this.#resets += 1
     this.#whole.reset()
     this.#models.clear()
   }

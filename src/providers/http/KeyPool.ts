@@ -39,7 +39,7 @@ export class KeyPool<Own> implements ProviderKeys {
       const call = key.health.begin(model, startedMs)
       const onLimit: OnLimit = (ms) => {
         const nowMs = monotonicMsUnsafe(clock)
-        key.health.usedUp(model, nowMs, ms)
+        key.health.usedUp(call, nowMs, ms)
         const leftMs = this.#leftMs(model, nowMs)
         if (leftMs > 0) context?.onLimit?.(leftMs)
       }
@@ -60,13 +60,14 @@ export class KeyPool<Own> implements ProviderKeys {
     model: string,
     send: (own: Own) => Effect.Effect<A, ProviderError>,
   ): Effect.Effect<A, ProviderError> {
-    return this.#withKey(model, undefined, ({ health, own }, startedMs, clock) =>
-      Effect.tapError(send(own), (error) =>
+    return this.#withKey(model, undefined, ({ health, own }, startedMs, clock) => {
+      const call = health.beginAside(model, startedMs)
+      return Effect.tapError(send(own), (error) =>
         Effect.sync(() => {
-          if (concernsAccount(error)) health.refused({ model, startedMs }, monotonicMsUnsafe(clock), error)
+          if (concernsAccount(error)) health.refused(call, monotonicMsUnsafe(clock), error)
         }),
-      ),
-    )
+      )
+    })
   }
 
   #withKey<A>(

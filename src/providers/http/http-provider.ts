@@ -50,7 +50,10 @@ const makeHeadersOver = (config: HttpProviderConfig, value: Redacted.Redacted | 
 type HeadersOver = ReturnType<typeof makeHeadersOver>
 
 /** Returns what is known of one of a provider's keys. */
-export type KeyHealthOf = (provider: string, key: PooledKey) => KeyHealth
+export type KeyHealthOf = (
+  provider: Pick<HttpProviderConfig, "name" | "baseUrl">,
+  key: PooledKey,
+) => KeyHealth
 
 /**
  * Makes a provider over HTTP: a vendor's endpoint, keys and protocols joined with the transport. Everything that does
@@ -69,7 +72,7 @@ export const makeHttpProvider = (
   const [first, ...others] = apiKeys.map((key) => ({
     name: key.name,
     weight: key.weight,
-    health: healthOf(config.name, key),
+    health: healthOf(config, key),
     own: makeHeadersOver(config, key.value),
   }))
   const keys = first === undefined ? undefined : new KeyPool([first, ...others])

@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Random } from "effect"
+import { Deferred, Effect, Exit, Fiber, Random, Redacted } from "effect"
 import { TestClock } from "effect/testing"
 import { ProviderError, type ProviderErrorKind } from "../../../src/domain/ProviderError.ts"
 import { monotonicMs } from "../../../src/platform/monotonic.ts"
 import { KeyHealth } from "../../../src/providers/http/KeyHealth.ts"
 import { KeyPool } from "../../../src/providers/http/KeyPool.ts"
+import { KeyMemory } from "../../../src/providers/KeyMemory.ts"
 import type { AttemptContext } from "../../../src/providers/Provider.ts"
 
 const poolOf = (weights: Readonly<Record<string, number>>) => {
@@ -324,5 +325,70 @@ describe("a pool", () => {
       const counts = yield* countsOf(pool, 50)
       assert.lengthOf(Object.keys(counts), 2)
     }).pipe(seeded),
+  )
+
+  it.effect("is taught nothing by a call from before, and everything by the next", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ only: 1 })
+      for (const [kind, status] of [
+        ["auth", 401],
+        ["model_not_found", 404],
+        ["rate_limited", 429],
+      ] as const) {
+        const error = new ProviderError({ kind, provider: "p", model: "m", status, retryAfterMs: 60_000 })
+        const before = yield* Deferred.make<never, ProviderError>()
+        const calls = [
+          pool.attempt("m", {}, (_, onLimit) =>
+            Effect.tapError(Deferred.await(before), () => Effect.sync(() => onLimit(60_000))),
+          ),
+          pool.aside("m", () => Deferred.await(before)),
+        ]
+        const fibers = yield* Effect.forEach(calls, (call) =>
+          Effect.forkChild(Effect.flip(call), { startImmediately: true }),
+        )
+        pool.reset()
+        yield* Deferred.fail(before, error)
+        const [failed] = yield* Effect.forEach(fibers, Fiber.join)
+        assert.deepInclude(failed?.key, { name: "only", startsRest: false })
+        const [state] = yield* statesOf(pool)
+        assert.deepInclude(state, { leftMs: 0, why: undefined })
+        yield* refused(pool, kind, { status })
+        assert.isAbove((yield* statesOf(pool))[0]?.leftMs ?? 0, 0)
+        pool.reset()
+      }
+    }),
+  )
+
+  it.effect("is not freed by an answer to a call from before", () =>
+    Effect.gen(function* () {
+      const pool = poolOf({ only: 1 })
+      const before = yield* Deferred.make<void>()
+      const call = yield* Effect.forkChild(
+        pool.attempt("m", {}, () => Deferred.await(before)),
+        { startImmediately: true },
+      )
+      pool.reset()
+      yield* refused(pool, "auth", { status: 401 })
+      yield* Deferred.succeed(before, undefined)
+      yield* Fiber.join(call)
+      assert.strictEqual((yield* statesOf(pool))[0]?.why, "auth")
+    }),
+  )
+})
+
+describe("what is known of a key", () => {
+  const memory = Effect.provide(KeyMemory, KeyMemory.layer)
+  const provider = { name: "p", baseUrl: "http://one" }
+  const key = (value: string) => ({ name: "first", weight: 1, value: Redacted.make(value) })
+
+  it.effect("is the same as long as it has its value and goes to the same place", () =>
+    Effect.gen(function* () {
+      const { healthOf } = yield* memory
+      const first = healthOf(provider, key("a"))
+      assert.strictEqual(healthOf({ ...provider }, { ...key("a"), weight: 2 }), first)
+      const elsewhere = healthOf({ ...provider, baseUrl: "http://two" }, key("a"))
+      assert.notStrictEqual(elsewhere, first)
+      assert.notStrictEqual(healthOf({ ...provider, baseUrl: "http://two" }, key("b")), elsewhere)
+    }),
   )
 })
