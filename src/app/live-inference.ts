@@ -47,7 +47,8 @@ const make = Effect.gen(function* () {
     return { inference: Context.get(made, Inference), breakers: Context.get(made, Breakers), scope: own }
   })
 
-  let current: Generation = yield* build(settings.gateway)
+  const began = settings.gateway
+  let current: Generation = yield* build(began)
   const former = new Set<Generation>()
 
   const retire = (generation: Generation, { deadlineMs, streamMs }: GatewayConfig["timeouts"]) =>
@@ -75,7 +76,8 @@ const make = Effect.gen(function* () {
     fault = undefined
     update(configReloads("applied"), 1)
     yield* retire(before.generation, before.config.timeouts)
-    const waiting = atNextStart(before.config, next)
+    // Also what an earlier reload brought, such as that of the watched file a moment ago.
+    const waiting = atNextStart(began, next)
     yield* Effect.annotateLogs(Effect.logInfo("the configuration was reloaded"), {
       ...(waiting.length > 0 && { at_next_start: waiting }),
     })

@@ -13,7 +13,7 @@ const REQUESTS_PER_TURN = 32
  * Requests that a connection may have sent behind one that is not answered yet. Common clients send none; each costs some
  * kilobytes until its turn comes, whoever sent it.
  */
-const MAX_PIPELINED = 16
+const MAX_PIPELINED = 32
 
 /**
  * Stands before everything else that looks at requests. They begin a few in each turn of the event loop, each party's in a

@@ -87,6 +87,8 @@ describe("a configuration that changes under a running gateway", { timeout: scal
 
     await gateway.configure(configOf("p1/m", "timeouts: { drain_ms: 7000 }"))
     assert.deepStrictEqual(await (await reload()).json(), { at_next_start: ["timeouts.drain_ms"] })
+    // It still waits for that, also when nothing else has changed.
+    assert.deepStrictEqual(await (await reload()).json(), { at_next_start: ["timeouts.drain_ms"] })
     const audit = await gateway.admin("/admin/audit?action=config.reload")
     assert.isTrue(audit.ok)
   })
