@@ -61,7 +61,7 @@ const serve = ({ endpoint }: HeavyBody, bytes: Buffer): string | undefined => {
     asked = write.success
   }
   // Of who answers.
-  for (const name of asked?.dropped ?? []) ownNamesOf(task, name)
+  for (const name of asked?.dropped?.() ?? []) ownNamesOf(task, name)
   return undefined
 }
 

@@ -27,7 +27,7 @@ export class OutgoingCall {
 
   /** What the words leave out, as the writer names it. */
   get dropped(): ReadonlyArray<string> {
-    return this.#writer.dropped ?? []
+    return this.#writer.dropped?.() ?? []
   }
 
   /** Header fields that the body needs. */

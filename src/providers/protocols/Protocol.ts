@@ -57,8 +57,12 @@ export interface Wire {
 /** Writes the JSON body of a lowered task. A chat's may differ between whole and streamed answers. */
 export interface BodyWriter {
   readonly write: (mode: CallMode) => string | Uint8Array
-  /** Fields of the client that the provider has no words for, and whose loss leaves the answer what it is. Few ask for them. */
-  readonly dropped?: ReadonlyArray<string>
+  /**
+   * Names fields of the client that the provider has no words for, and whose loss leaves the answer what it is. Few ask for them. A
+   * function: an object literal with a getter is one of a class of its own, which keeps what it refers to until the next full
+   * garbage collection.
+   */
+  readonly dropped?: () => ReadonlyArray<string>
   /** Header fields that the body needs: names and values in turn. */
   readonly headers?: ReadonlyArray<string> | undefined
   /**

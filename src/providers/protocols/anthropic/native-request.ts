@@ -23,7 +23,7 @@ export const nativeWriter = (
   const writerOf = (fields: ReadonlyArray<string>, plain?: Changes): BodyWriter => ({
     write: (mode) => edit(source, model, mode, plain ?? own()),
     headers: withVersion(fields),
-    get dropped() {
+    dropped: () => {
       const changes = plain ?? own()
       if (changes.size === 0 && fields === headers) return []
       const messages = messagesOf(body)

@@ -71,7 +71,7 @@ const writerOf = (model: string, parts: CommonParts, maxTokens: number, isPlain:
     },
     headers: VERSION,
     reworded: () => (isPlain || !parts.hasThoughts ? undefined : writerOf(model, parts, maxTokens, true)),
-    get dropped() {
+    dropped: () => {
       const isUntold = asksToThink(wanted) && thinking === undefined && effort === undefined
       // A model that thinks within a budget shows what it thinks.
       const isShown = thinking?.type === "enabled" && wanted !== undefined && "display" in wanted

@@ -30,7 +30,7 @@ export const lowerChat = (model: string, request: ChatRequest): Result.Result<Bo
   const writerOf = (own: Signatures, reworded?: () => BodyWriter | undefined): BodyWriter => ({
     write: () => bodyFor(model, parts, own),
     ...(reworded !== undefined && { reworded }),
-    get dropped() {
+    dropped: () => {
       const isUntold = asksToThink(parts.thinking) && thinkingFor(model, parts.thinking) === undefined
       return [...parts.dropped(), ...(isUntold ? [thinkingField(request)] : [])]
     },

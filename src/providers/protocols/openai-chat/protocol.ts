@@ -92,7 +92,7 @@ class ChatWriter implements BodyWriter {
     this.#wording = wording
   }
 
-  get dropped(): ReadonlyArray<string> {
+  dropped(): ReadonlyArray<string> {
     const { dialect, request } = this.#task
     const audience = audienceOf(this.#model, this.#options.isOpenAi)
     return [

@@ -70,9 +70,11 @@ export const turnsFor = ({ isOpenAi, turns }: ChatWriting, wording: Wording): Ta
 const learnedTurns = new Map<string, TakenTurns>()
 
 /** Cleaned requests by their form, so that the text of one is written once for all models that it is sent to. */
-const ownRequests = new Map<TakenTurns | undefined, ReadonlyArray<WeakMap<ChatRequest, ChatRequest>>>()
+const ownRequests = remembered(
+  (_request: ChatRequest) => new Map<TakenTurns | undefined, Map<number, ChatRequest>>(),
+)
 
-const makeForms = () => Array.from({ length: 32 }, () => new WeakMap<ChatRequest, ChatRequest>())
+const makeForms = () => new Map<number, ChatRequest>()
 
 const formOf = ({ isClaude, isMistral, isOpenAi, reasons }: Audience, isOlder: boolean): number =>
   Number(isClaude) |
@@ -101,14 +103,12 @@ export const ownRequest = (
   taken: TakenTurns | undefined,
   isOlder: boolean,
 ): ChatRequest => {
-  const known = getOrInsert(ownRequests, taken, makeForms)[formOf(audience, isOlder)]
-  const made = known?.get(request)
-  if (made !== undefined) return made
-  const said = inChatsWords(dialect, request, audience)
-  const cleaned = withOwnCallIds(withoutForeignFields(said, audience, taken), audience)
-  const own = isOlder ? inOlderWords(cleaned) : cleaned
-  if (own !== request) known?.set(request, own)
-  return own
+  const forms = getOrInsert(ownRequests(request), taken, makeForms)
+  return getOrInsert(forms, formOf(audience, isOlder), () => {
+    const said = inChatsWords(dialect, request, audience)
+    const cleaned = withOwnCallIds(withoutForeignFields(said, audience, taken), audience)
+    return isOlder ? inOlderWords(cleaned) : cleaned
+  })
 }
 
 /**

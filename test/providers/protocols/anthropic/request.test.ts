@@ -266,7 +266,7 @@ describe("settings", () => {
 
   it("that a model does not take are left out and named", () => {
     const dropped = (fields: object, model: string) =>
-      Result.getOrThrow(lower({ messages: hello, ...fields }, model)).dropped
+      Result.getOrThrow(lower({ messages: hello, ...fields }, model)).dropped?.()
     const sampling = { temperature: 0.5, top_p: 0.5, top_k: 7 }
     assert.deepStrictEqual(dropped(sampling, "claude-haiku-4-5"), ["top_p"])
     assert.deepStrictEqual(dropped(sampling, "claude-opus-5-5"), ["temperature", "top_p", "top_k"])
@@ -355,7 +355,7 @@ describe("thoughts of earlier turns", () => {
     assert.strictEqual(plain.messages[1].content[0].type, "tool_use")
     assert.notProperty(plain, "thinking")
     assert.deepStrictEqual(
-      [writer.dropped, other?.dropped],
+      [writer.dropped?.(), other?.dropped?.()],
       [[], ["messages[1].reasoning_details[0]", "messages[1].reasoning_content", "reasoning_effort"]],
     )
     assert.isUndefined(other?.reworded?.(""))

@@ -527,7 +527,7 @@ describe("what is said to Google alone, or in another vendor's words", () => {
     const dropped = (fields: Partial<ChatRequest>) =>
       Result.getOrThrow(
         gemini.lower({ _tag: "Chat", request: asked(fields), mode: "whole" }, "gemini-3.8-flash"),
-      ).dropped
+      ).dropped?.()
     assert.deepStrictEqual(dropped({ user: "u", store: true, metadata: null, temperature: 1 }), [
       "user",
       "store",

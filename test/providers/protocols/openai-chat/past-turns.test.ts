@@ -210,7 +210,7 @@ describe("reasoning", () => {
 
 describe("what a vendor does not take of an answer", () => {
   const lost = (vendor: StrictVendor, message: object) =>
-    lowered(protocolOf(vendor), conversation(message)).dropped ?? []
+    lowered(protocolOf(vendor), conversation(message)).dropped?.() ?? []
 
   it("is named, unless it says nothing or stands elsewhere", () => {
     assert.deepStrictEqual(lost("groq", { content: "Hello", annotations: [{}], refusal: null }), [
