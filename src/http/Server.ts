@@ -249,6 +249,8 @@ const serverOn = (name: string, port: number, paths: KnownPaths, crossOrigin?: C
         requestTimeout: HEADERS_TIMEOUT_MS + longestUploadMs(maxBodyBytes, yield* UploadGraceMs),
         connectionsCheckingInterval: CONNECTIONS_CHECK_MS,
         keepAliveTimeout: KEEP_ALIVE_MS,
+        // The door's.
+        requireHostHeader: false,
         // Java's client offers HTTP/2 with every request: it is one like any other, on a connection that is kept.
         shouldUpgradeCallback: (request) =>
           opensSocket(request) && paths.find(request.url ?? "")?.template === "/v1/responses",

@@ -12,6 +12,9 @@ const REST_OF_REQUEST_MS = 10_000
  */
 const IDLE_AT_CLOSE_MS = 3_000
 
+/** A connection that another protocol has, or was refused, and that ended here may be ended by its client for so long. */
+const ENDED_MS = 5_000
+
 /** Clients that left before their answer's end, of whom this many are seen off in one turn of the event loop. */
 const DEPARTURES_PER_TURN = 8
 
@@ -62,6 +65,11 @@ export const watchConnections = (
   server.on("upgrade", ({ socket }) => {
     const connection = connections.get(socket) ?? open(socket)
     connection.answers += 1
+    // Nobody reads what was sent behind a refused request, and so nobody would see the connection's end behind it.
+    socket.once("finish", () => {
+      const cut = setTimeout(() => socket.destroy(), ENDED_MS)
+      socket.once("close", () => clearTimeout(cut))
+    })
   })
 
   // Node calls it when it closes, for all that have no request: also for those whose request is on its way. Not before

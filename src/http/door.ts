@@ -45,7 +45,18 @@ export const guardDoor = (
   }
 
   const admit = (event: string, request: IncomingMessage, response: ServerResponse): void => {
-    const { headers, method, url = "" } = request
+    const { headers, httpVersion, method, url = "" } = request
+    // Node would answer both itself, and has no lines for that.
+    if (httpVersion === "1.1" && headers.host === undefined) {
+      response.shouldKeepAlive = false
+      refuse(noHost, url, response)
+      return
+    }
+    if (event === "checkExpectation") {
+      refusals.add(response)
+      response.writeHead(417).end()
+      return
+    }
     const guarded = method === "POST" && headers.origin === undefined && paths.has(url)
     const error = guarded ? saturation() : undefined
     if (error === undefined) emit(event, request, response)
@@ -60,13 +71,15 @@ export const guardDoor = (
     if (!begins) refuse(tooManyWait, request.url ?? "", response)
   }
 
+  // Else Node answers what it asks for itself.
+  server.on("checkExpectation", () => {})
   server.emit = (event: string, ...args: Array<unknown>): boolean => {
-    if (event !== "request" && event !== "checkContinue") return emit(event, ...args)
-    // Node's own arguments of these two events.
+    if (!REQUESTS.has(event)) return emit(event, ...args)
+    // Node's own arguments of these events.
     const [request, response] = args as [IncomingMessage, ServerResponse]
     // Node gives a response its connection when those before it have ended.
     if (response.socket === null && isBeyond(pipelined, request.socket, response)) {
-      request.socket.destroy()
+      cutOff(request.socket)
       return true
     }
     const heldMs = refusals.heldForMs(request.socket)
@@ -76,6 +89,32 @@ export const guardDoor = (
   }
 }
 
+/** Events that tell of a request. */
+const REQUESTS: ReadonlySet<string> = new Set(["request", "checkContinue", "checkExpectation"])
+
+/** Node's parser, as far as it is needed to end its work. */
+interface Parser {
+  incoming: IncomingMessage | null
+  onIncoming: () => number
+}
+
+/** Has it stop, as before another protocol. */
+const stopHere = () => 2
+
+/**
+ * Ends a connection. Node would go on with all that it has read of it, which may be thousands of requests, or chunks of a
+ * body.
+ */
+const cutOff = (socket: Socket & { readonly parser?: Parser | null }): void => {
+  const { parser } = socket
+  if (parser) {
+    parser.incoming = null
+    parser.onIncoming = stopHere
+  }
+  socket.destroy()
+}
+
+const noHost = new GatewayError({ code: "invalid_request", detail: "Send a Host header field." })
 /** Counts a response among those that wait on its connection. True: they are too many. */
 const isBeyond = (pipelined: WeakMap<Socket, number>, socket: Socket, response: ServerResponse): boolean => {
   const count = (pipelined.get(socket) ?? 0) + 1

@@ -3,7 +3,7 @@
 import type { IncomingMessage } from "node:http"
 import type { Socket } from "node:net"
 import * as NodeHttpServerRequest from "@effect/platform-node/NodeHttpServerRequest"
-import { Context, Deferred, Effect, Stream } from "effect"
+import { Context, Deferred, Effect, Queue, Stream } from "effect"
 import { HttpServerError, type HttpServerRequest, HttpServerResponse } from "effect/http"
 import * as WebSocket from "effect/socket/Socket"
 import { ofConfig } from "../config/of-config.ts"
@@ -36,6 +36,9 @@ export const SocketTimes = Context.Reference("gateway/http/SocketTimes", {
 
 /** Memory that a connection takes without a message. */
 const CONNECTION_BYTES = 64 * 1024
+
+/** Messages of a connection that may wait behind the one that is being answered. */
+const MAX_WAITING = 64
 
 /** Returns the bytes before those of a client's message that came in one frame (RFC 6455, 5.2). */
 const headBytes = (length: number): number => 6 + (length > 65_535 ? 8 : length > 125 ? 2 : 0)
@@ -208,22 +211,31 @@ export const makeResponsesSocket = ({
         return Effect.raceFirst(timeUp, Effect.as(readiness.draining, STOPPING))
       })
 
+      const inbox = yield* Queue.dropping<Buffer>(MAX_WAITING)
+      /** Takes messages as they come, so that how many wait is known: an empty one has no bytes to count. */
+      const receive = Effect.forever(
+        Effect.flatMap(pull, (messages) =>
+          Effect.sync(() => {
+            const isFull = !messages.every((each) => Queue.offerUnsafe(inbox, Buffer.from(each)))
+            if (isFull) Deferred.doneUnsafe(ended, Effect.succeed(TOO_MANY))
+          }),
+        ),
+      )
       const loop = Effect.gen(function* () {
         for (;;) {
-          const messages = yield* Effect.raceFirst(pull, until)
-          if (messages instanceof WebSocket.CloseEvent) {
-            if (messages === EXPIRED) yield* send(errorEvent(tooOld))
-            return messages
+          const message = yield* Effect.raceFirst(Queue.take(inbox), until)
+          if (message instanceof WebSocket.CloseEvent) {
+            if (message === EXPIRED) yield* send(errorEvent(tooOld))
+            return message
           }
-          for (const each of messages) {
-            const message = Buffer.from(each)
-            yield* turn(message)
-            settle(message)
-          }
+          yield* turn(message)
+          settle(message)
         }
       })
-      const end = yield* Effect.raceFirst(loop, Deferred.await(ended))
+      const end = yield* Effect.raceFirst(Effect.raceFirst(loop, receive), Deferred.await(ended))
       if (end !== GONE) yield* write(end)
+      // Who floods would go on while its end is waited for.
+      if (end === TOO_MANY) socket.destroySoon()
     })
 
     return (request: HttpServerRequest.HttpServerRequest) =>
@@ -264,6 +276,7 @@ const GONE = new WebSocket.CloseEvent(1000)
 const IDLE = new WebSocket.CloseEvent(1000, "idle")
 const EXPIRED = new WebSocket.CloseEvent(1000, "too old")
 const STOPPING = new WebSocket.CloseEvent(1001, "the gateway stops")
+const TOO_MANY = new WebSocket.CloseEvent(1008, "too many messages wait to be answered")
 const NO_ROOM = new WebSocket.CloseEvent(1013, "too many bytes wait to be answered")
 
 /** Waits until the client has taken what was sent, but for a little. */

@@ -144,6 +144,16 @@ describe("a request", () => {
     assert.deepStrictEqual(error, { status: 429, code: "rate_limited", param: null })
   })
 
+  it("has some others behind it, and no flood of them, be they empty", async () => {
+    const client = await open()
+    world.upstream.respond(streamThenHang(2))
+    client.send({ type: "response.create", model: "p0/m", input: "Hi" })
+    await world.upstream.until(({ count }) => count === 1, 5_000)
+    for (let i = 0; i < 1_000; i++) client.send("")
+    const { code, reason } = await client.closed
+    assert.deepStrictEqual([code, reason], [1008, "too many messages wait to be answered"])
+  })
+
   it("is stopped when its client closes", async () => {
     const { id, key } = await world.gateway.createKey()
     const client = await open(key)

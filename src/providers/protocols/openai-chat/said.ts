@@ -20,6 +20,9 @@ export interface Said {
 /** So many errors are opened that are told within another. */
 const MAX_DEPTH = 5
 
+/** Longer ones repeat a request; what is looked for in them may take quadratic time. */
+const MAX_MESSAGE = 4_000
+
 /** Names of the text, of which the first that says something counts. */
 const TEXTS = ["message", "Message", "msg", "error_msg", "error_message", "errorMessage", "detail"]
 
@@ -31,9 +34,10 @@ export const readError = (error: JsonObject | undefined, depth = 0): Said => {
   const inner = error === undefined || depth === MAX_DEPTH ? undefined : innerOf(error, told)
   if (inner !== undefined) return readError(inner, depth + 1)
   const fields = fieldsIn(told)
-  const message =
+  const whole =
     typeof told === "string" ? told : fields.length === 0 ? undefined : fields.map(ofField).join("; ")
-  const first = fields[0]?.msg ?? message
+  const message = whole?.slice(0, MAX_MESSAGE)
+  const first = fields[0]?.msg.slice(0, MAX_MESSAGE) ?? message
   return {
     code: codeOf(error?.code) ?? stringAt(error, "reason"),
     // RFC 9457's title is as good a word as a type, and so is the name of Google's status.
