@@ -54,10 +54,13 @@ describe.each(readdirSync(requests))("the request %s", (name) => {
   it.each(models)("for %s", async (model, protocol) => {
     const task: Task = { _tag: "Chat", request, mode: "whole", dialect: "messages" }
     const sent = Result.match(protocol.lower(task, model), {
-      onSuccess: (writer) => ({
-        sent: parseJson(String(writer.write("whole"))),
-        ...(writer.dropped?.length && { dropped: writer.dropped }),
-      }),
+      onSuccess: (writer) => {
+        const dropped = writer.dropped?.() ?? []
+        return {
+          sent: parseJson(String(writer.write("whole"))),
+          ...(dropped.length > 0 && { dropped }),
+        }
+      },
       onFailure: (refused) => ({ refused }),
     })
     await isAsBefore(`${name}/${model}.json`, requests, sent)
