@@ -65,11 +65,7 @@ export const watchConnections = (
   server.on("upgrade", ({ socket }) => {
     const connection = connections.get(socket) ?? open(socket)
     connection.answers += 1
-    // Nobody reads what was sent behind a refused request, and so nobody would see the connection's end behind it.
-    socket.once("finish", () => {
-      const cut = setTimeout(() => socket.destroy(), ENDED_MS)
-      socket.once("close", () => clearTimeout(cut))
-    })
+    connection.isUpgraded = true
   })
 
   // Node calls it when it closes, for all that have no request: also for those whose request is on its way. Not before
@@ -85,6 +81,7 @@ export const watchConnections = (
         if (
           connection.stalledMs(socket, now) >= stalledMs ||
           connection.restMs(now) >= REST_OF_REQUEST_MS ||
+          connection.endedMs(socket, now) >= ENDED_MS ||
           connection.idleMs(socket, now, closing) >= IDLE_AT_CLOSE_MS
         )
           socket.destroy()
@@ -111,9 +108,12 @@ const departInTurn = (socket: Socket, connection: Connection, departures: FairTu
 class Connection {
   /** Answers that are not out yet. */
   answers = 0
+  /** Another protocol has it, or was refused. */
+  isUpgraded = false
   unfinished: { readonly request: IncomingMessage; readonly since: number } | undefined
   readonly #progress = new Standstill()
   readonly #read = new Standstill()
+  readonly #ended = new Standstill()
 
   /** Milliseconds for which the client has taken nothing of what waits for it. */
   stalledMs(socket: Socket, now: number): number {
@@ -124,6 +124,14 @@ class Connection {
   /** Milliseconds since the server began to close for which nobody has asked anything on it. */
   idleMs(socket: Socket, now: number, closing: boolean): number {
     return this.#read.lastsMs(closing && this.answers === 0 ? socket.bytesRead : undefined, now)
+  }
+
+  /**
+   * Milliseconds since another protocol ended here. Nobody reads what was sent behind a refused one, and so nobody would see the
+   * connection's end behind it.
+   */
+  endedMs(socket: Socket, now: number): number {
+    return this.#ended.lastsMs(this.isUpgraded && socket.writableFinished ? 0 : undefined, now)
   }
 
   /** Milliseconds for which the rest of a request that was answered has been missing. */

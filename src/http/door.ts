@@ -101,10 +101,7 @@ interface Parser {
 /** Has it stop, as before another protocol. */
 const stopHere = () => 2
 
-/**
- * Ends a connection. Node would go on with all that it has read of it, which may be thousands of requests, or chunks of a
- * body.
- */
+/** Ends a connection. Node would go on with all that it has read of it, which may be thousands of requests. */
 const cutOff = (socket: Socket & { readonly parser?: Parser | null }): void => {
   const { parser } = socket
   if (parser) {
@@ -115,6 +112,7 @@ const cutOff = (socket: Socket & { readonly parser?: Parser | null }): void => {
 }
 
 const noHost = new GatewayError({ code: "invalid_request", detail: "Send a Host header field." })
+
 /** Counts a response among those that wait on its connection. True: they are too many. */
 const isBeyond = (pipelined: WeakMap<Socket, number>, socket: Socket, response: ServerResponse): boolean => {
   const count = (pipelined.get(socket) ?? 0) + 1

@@ -182,15 +182,10 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   const waiting = (limits: ReadonlyArray<Limit>, amount: number) =>
     Effect.uninterruptible(
       Effect.callback<void, RateLimited>((resume) => {
-        const waiter = {
-          limits,
-          amount,
-          tries: 0,
-          resume: (refused: RateLimited | undefined) =>
-            resume(refused === undefined ? Exit.void : refuse(refused)),
-        }
         const nowMs = monotonicMsUnsafe(clock)
-        leases.wait(waiter, nowMs)
+        const resumed = (refused: RateLimited | undefined) =>
+          resume(refused === undefined ? Exit.void : refuse(refused))
+        leases.wait({ limits, amount, tries: 0, resume: resumed }, nowMs)
         wake(nowMs)
       }),
     )

@@ -177,6 +177,8 @@ const configuration = fc.record(
 )
 
 const RUNS = { numRuns: 300 }
+/** Two fifths of the configurations are taken: of 300, one run in seventy takes no more than a third. */
+const MANY_RUNS = { numRuns: 1_000 }
 
 describe("any configuration", () => {
   it("is refused in one line, or becomes a file that the gateway reads and a report of every field, once, without secrets", () => {
@@ -205,10 +207,9 @@ describe("any configuration", () => {
           for (const { outcome, note } of entries) if (outcome !== "imported") assert.isNotEmpty(note)
         },
       ),
-      RUNS,
+      MANY_RUNS,
     )
-    // About two fifths are; a run that drew few has looked at enough of them all the same.
-    assert.isAbove(taken, RUNS.numRuns / 5)
+    assert.isAbove(taken, MANY_RUNS.numRuns / 3)
   })
 
   it("in any text is refused in one line, or taken", () => {

@@ -32,9 +32,7 @@ export const nativeWriter = (
 ): BodyWriter => {
   const writerOf = (isPlain: boolean): BodyWriter => ({
     write: (mode) => edit(model, source, body, mode, vendor, isPlain ? withoutReasoning : identity),
-    dropped: () => {
-      return [...unsaid(model, body, vendor), ...(isPlain ? reasoningIn(body) : [])]
-    },
+    dropped: () => [...unsaid(model, body, vendor), ...(isPlain ? reasoningIn(body) : [])],
     reworded: () => (isPlain || reasoningIn(body).length === 0 ? undefined : writerOf(true)),
   })
   return writerOf(false)
@@ -50,9 +48,7 @@ export const compactionWriter = (
     const changes = new Map([["model", { value: JSON.stringify(model) }]])
     return changeMembers(source, withOwnInput(changes, input, OPENAI, model, identity))
   },
-  dropped: () => {
-    return unsaid(model, { input }, OPENAI)
-  },
+  dropped: () => unsaid(model, { input }, OPENAI),
 })
 
 const edit = (

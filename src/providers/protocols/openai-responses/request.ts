@@ -15,13 +15,11 @@ export const lowerChat = (model: string, request: ChatRequest): Result.Result<Bo
   if (refused !== undefined) return Result.fail(unsupported(refused[0]))
   return Result.map(inputItems(request.messages), (input) => ({
     write: (mode: CallMode) => JSON.stringify(bodyOf(model, request, input, mode)),
-    dropped: () => {
-      return [
-        ...Object.keys(request).filter((name) => !known.has(name) && request[name] != null),
-        ...(request.store === true ? ["store"] : []),
-        ...lostInItems(request),
-      ]
-    },
+    dropped: () => [
+      ...Object.keys(request).filter((name) => !known.has(name) && request[name] != null),
+      ...(request.store === true ? ["store"] : []),
+      ...lostInItems(request),
+    ],
   }))
 }
 
@@ -35,9 +33,7 @@ export const lowerMessages = (
   const audience = audienceOf(model, true)
   return Result.map(lowerChat(model, inOpenAiWords(request, audience)), ({ write }) => ({
     write,
-    dropped: () => {
-      return [...lostOnOpenAi(request, audience), ...lostInItems(request)]
-    },
+    dropped: () => [...lostOnOpenAi(request, audience), ...lostInItems(request)],
   }))
 }
 
