@@ -16,6 +16,7 @@ import { RequestRecorder } from "../inference/RequestRecorder.ts"
 import { Admission, type Slot } from "../limits/Admission.ts"
 import type { RateLimitState } from "../limits/limit.ts"
 import { idempotencyOutcomes } from "../observability/Metrics.ts"
+import { LinkedSet } from "../platform/LinkedSet.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import type { GatewayResponse } from "../responses/response.ts"
 import type { TakeBytes } from "./body.ts"
@@ -139,14 +140,14 @@ const make = Effect.gen(function* () {
         ? idempotency.replayableBody(request.principal.keyId)
         : new ReplayableBody()
       const streamed = new StreamedResponse(writer, body, begin)
-      openStreams.add(streamed)
+      const link = openStreams.add(streamed)
       return inference.stream(recorder, request, streamed).pipe(
         Effect.map((outcome) =>
           streamed.response === undefined
             ? { response: call.write(outcome), keep: isKept(outcome) }
             : { response: streamed.response, keep: Result.isSuccess(outcome.result) },
         ),
-        Effect.ensuring(Effect.sync(() => openStreams.delete(streamed))),
+        Effect.ensuring(Effect.sync(() => openStreams.delete(link))),
       )
     })
 
@@ -332,18 +333,16 @@ const asSoonAsBegun = (run: (begin: Begin) => Effect.Effect<FinishedRun>): Effec
 /** Ticks every open stream from one clock: a silence is noticed without a timer per stream. */
 const keepAliveClock = Effect.gen(function* () {
   const settings = yield* Settings
-  const openStreams = new Set<StreamedResponse>()
+  const openStreams = new LinkedSet<StreamedResponse>()
   yield* Effect.suspend(() => Effect.sleep(settings.gateway.timeouts.keepAliveMs / QUIET_TICKS)).pipe(
-    Effect.andThen(
-      Effect.sync(() => {
-        for (const stream of openStreams) stream.tick()
-      }),
-    ),
+    Effect.andThen(Effect.sync(() => openStreams.forEach(tick))),
     Effect.forever,
     Effect.forkScoped,
   )
   return openStreams
 })
+
+const tick = (stream: StreamedResponse): void => stream.tick()
 
 /** Tells whether repeating the request would bring the same answer, so that this one may be kept. */
 const isKept = ({ result }: Outcome): boolean =>

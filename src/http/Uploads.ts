@@ -1,4 +1,5 @@
 import { Context, Effect, Layer } from "effect"
+import { LinkedSet } from "../platform/LinkedSet.ts"
 
 /** One request body on its way in. */
 export interface Upload {
@@ -24,21 +25,19 @@ export const longestUploadMs = (bytes: number, graceMs: number): number =>
   graceMs + Math.ceil((bytes / BYTES_PER_SECOND) * 1000)
 
 /** Gives up bodies that arrive too slowly: each holds a place among the requests. */
-export class Uploads extends Context.Service<Uploads, Set<Upload>>()("gateway/http/Uploads") {
+export class Uploads extends Context.Service<Uploads, LinkedSet<Upload>>()("gateway/http/Uploads") {
   static readonly layer = Layer.effect(
     Uploads,
     Effect.gen(function* () {
-      const uploads = new Set<Upload>()
+      const uploads = new LinkedSet<Upload>()
       const graceMs = yield* UploadGraceMs
       yield* Effect.sleep(CHECK_EVERY).pipe(
         Effect.andThen(
           Effect.sync(() => {
             const now = performance.now()
-            for (const upload of uploads) {
-              if (now - upload.startedAt <= longestUploadMs(upload.bytes, graceMs)) continue
-              uploads.delete(upload)
-              upload.giveUp()
-            }
+            uploads.forEach(({ bytes, giveUp, startedAt }) => {
+              if (now - startedAt > longestUploadMs(bytes, graceMs)) giveUp()
+            })
           }),
         ),
         Effect.forever,

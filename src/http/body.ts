@@ -7,6 +7,7 @@ import { GatewayError } from "../domain/GatewayError.ts"
 import { parseExactJson } from "../platform/exact-json.ts"
 import { pathAt } from "../platform/json-path.ts"
 import { type JsonLimits, type JsonSource, scanJson } from "../platform/json-source.ts"
+import type { LinkedSet } from "../platform/LinkedSet.ts"
 import type { ReadTurns } from "../platform/ReadTurns.ts"
 import { invalidField } from "./decode.ts"
 import type { Upload } from "./Uploads.ts"
@@ -24,7 +25,7 @@ export type TakeBytes = (bytes: number) => Result.Result<void, GatewayError>
 interface BodyBounds {
   readonly maxBytes: number
   readonly takeBytes: TakeBytes
-  readonly uploads: Set<Upload>
+  readonly uploads: LinkedSet<Upload>
   readonly readTurns: ReadTurns
 }
 
@@ -89,7 +90,7 @@ const collect = (
   Effect.callback((resume) => {
     const chunks: Array<Buffer> = []
     const end = (result: Effect.Effect<Buffer, GatewayError>): void => {
-      uploads.delete(upload)
+      uploads.delete(link)
       // The server closes the connection of a request that was answered before its end.
       message.off("data", onData)
       resume(result)
@@ -99,6 +100,7 @@ const collect = (
       bytes: 0,
       giveUp: () => end(Effect.fail(tooSlow)),
     }
+    const link = uploads.add(upload)
     const onData = (chunk: Buffer): void => {
       upload.bytes += chunk.length
       chunks.push(chunk)
@@ -110,7 +112,6 @@ const collect = (
       else if (!readTurns.goesOn(chunk.length, resumeReading)) message.pause()
     }
     const resumeReading = (): void => void message.resume()
-    uploads.add(upload)
     message.on("data", onData)
     message.once("end", () =>
       end(Effect.succeed(chunks.length === 1 && chunks[0] ? chunks[0] : Buffer.concat(chunks))),

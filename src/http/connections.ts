@@ -1,6 +1,8 @@
 import type { IncomingMessage, Server, ServerResponse } from "node:http"
 import type { Socket } from "node:net"
 import type { Writable } from "node:stream"
+import { LinkedSet } from "../platform/LinkedSet.ts"
+import { remembered } from "../platform/remembered.ts"
 import { FairTurns } from "./FairTurns.ts"
 
 /** A request that was answered before its end may end for so long; its client is reading the answer meanwhile. */
@@ -33,14 +35,13 @@ export const watchConnections = (
   stalledMs: number,
   onClosed: (request: IncomingMessage, response: ServerResponse, startedAt: number) => void,
 ): void => {
-  const connections = new Map<Socket, Connection>()
+  const connections = new LinkedSet<Connection>()
   const departures = new FairTurns(DEPARTURES_PER_TURN)
   let closing = false
 
   const watch = (request: IncomingMessage, response: ServerResponse): void => {
-    const { socket } = request
     const startedAt = performance.now()
-    const connection = connections.get(socket) ?? open(socket)
+    const connection = connectionOf(request.socket)
     connection.answers += 1
     if (closing) response.shouldKeepAlive = false
     response.once("close", () => {
@@ -50,20 +51,20 @@ export const watchConnections = (
     })
   }
 
-  const open = (socket: Socket): Connection => {
-    const connection = new Connection()
-    connections.set(socket, connection)
-    socket.once("close", () => connections.delete(socket))
-    departInTurn(socket, connection, departures)
+  const connectionOf = remembered((socket: Socket): Connection => {
+    const connection = new Connection(socket)
+    const link = connections.add(connection)
+    socket.once("close", () => connections.delete(link))
+    departInTurn(connection, departures)
     return connection
-  }
-  server.on("connection", open)
+  })
+  server.on("connection", connectionOf)
   server.on("request", watch)
   // Node tells of a request with `Expect: 100-continue` by this event only.
   server.on("checkContinue", watch)
   // Another protocol from here on, which ends with the connection.
   server.on("upgrade", ({ socket }) => {
-    const connection = connections.get(socket) ?? open(socket)
+    const connection = connectionOf(socket)
     connection.answers += 1
     connection.isUpgraded = true
   })
@@ -77,15 +78,15 @@ export const watchConnections = (
   const timer = setInterval(
     () => {
       const now = performance.now()
-      for (const [socket, connection] of connections) {
+      connections.forEach((connection) => {
         if (
-          connection.stalledMs(socket, now) >= stalledMs ||
+          connection.stalledMs(now) >= stalledMs ||
           connection.restMs(now) >= REST_OF_REQUEST_MS ||
-          connection.endedMs(socket, now) >= ENDED_MS ||
-          connection.idleMs(socket, now, closing) >= IDLE_AT_CLOSE_MS
+          connection.endedMs(now) >= ENDED_MS ||
+          connection.idleMs(now, closing) >= IDLE_AT_CLOSE_MS
         )
-          socket.destroy()
-      }
+          connection.socket.destroy()
+      })
     },
     Math.min(stalledMs / LOOKS, 250),
   )
@@ -96,7 +97,8 @@ export const watchConnections = (
  * Lets a socket tell of its end in its turn when it has an answer under way, which is then stopped and recorded: a thousand
  * clients that leave at once would have all others wait for that.
  */
-const departInTurn = (socket: Socket, connection: Connection, departures: FairTurns): void => {
+const departInTurn = (connection: Connection, departures: FairTurns): void => {
+  const { socket } = connection
   const emit = socket.emit.bind(socket)
   socket.emit = (...event: Parameters<Socket["emit"]>): boolean => {
     const waits =
@@ -106,6 +108,7 @@ const departInTurn = (socket: Socket, connection: Connection, departures: FairTu
 }
 
 class Connection {
+  readonly socket: Socket
   /** Answers that are not out yet. */
   answers = 0
   /** Another protocol has it, or was refused. */
@@ -115,23 +118,27 @@ class Connection {
   readonly #read = new Standstill()
   readonly #ended = new Standstill()
 
+  constructor(socket: Socket) {
+    this.socket = socket
+  }
+
   /** Milliseconds for which the client has taken nothing of what waits for it. */
-  stalledMs(socket: Socket, now: number): number {
-    const waits = this.answers > 0 && socket.writableLength > 0
-    return this.#progress.lastsMs(waits ? progressOf(socket) : undefined, now)
+  stalledMs(now: number): number {
+    const waits = this.answers > 0 && this.socket.writableLength > 0
+    return this.#progress.lastsMs(waits ? progressOf(this.socket) : undefined, now)
   }
 
   /** Milliseconds since the server began to close for which nobody has asked anything on it. */
-  idleMs(socket: Socket, now: number, closing: boolean): number {
-    return this.#read.lastsMs(closing && this.answers === 0 ? socket.bytesRead : undefined, now)
+  idleMs(now: number, closing: boolean): number {
+    return this.#read.lastsMs(closing && this.answers === 0 ? this.socket.bytesRead : undefined, now)
   }
 
   /**
    * Milliseconds since another protocol ended here. Nobody reads what was sent behind a refused one, and so nobody would see the
    * connection's end behind it.
    */
-  endedMs(socket: Socket, now: number): number {
-    return this.#ended.lastsMs(this.isUpgraded && socket.writableFinished ? 0 : undefined, now)
+  endedMs(now: number): number {
+    return this.#ended.lastsMs(this.isUpgraded && this.socket.writableFinished ? 0 : undefined, now)
   }
 
   /** Milliseconds for which the rest of a request that was answered has been missing. */

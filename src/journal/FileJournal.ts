@@ -117,7 +117,13 @@ export class FileJournal implements Journal {
     else done("journal_full")
   }
 
-  readonly release = (id: string): void => void this.#intents.delete(id)
+  readonly release = (id: string): void => {
+    const lines = this.#intents.get(id)
+    if (lines === undefined) return
+    // A former table of the map may keep it for long.
+    lines.length = 0
+    this.#intents.delete(id)
+  }
 
   readonly leave = (): void => {
     this.#isLeft = true
@@ -171,7 +177,7 @@ export class FileJournal implements Journal {
   #written({ kind, id, line }: FrameContent): void {
     if (kind === RECORD) {
       this.#appended += 1
-      this.#intents.delete(id)
+      this.release(id)
       return
     }
     const known = this.#intents.get(id)

@@ -5,8 +5,9 @@ import {
   type ProviderError,
   type ProviderErrorKind,
 } from "../domain/ProviderError.ts"
+import { type Link, LinkedSet } from "../platform/LinkedSet.ts"
 import { ConcurrencyLimit } from "./ConcurrencyLimit.ts"
-import { Silence } from "./Silence.ts"
+import { Silence, type SilentCall } from "./Silence.ts"
 import { unusualRun } from "./unusual-run.ts"
 
 /** What is known of a call before it leaves. */
@@ -56,6 +57,9 @@ interface Call {
   readonly startedMs: number
   /** Calls under way when it began, itself included. */
   readonly inFlight: number
+  /** Its places among those that have brought nothing yet. */
+  readonly waiting: Link<CallForecast>
+  readonly silent: Link<SilentCall>
 }
 
 /** Failures in a row that open the circuit: more of a candidate whose calls often fail, unless as many are that unlikely. */
@@ -131,7 +135,7 @@ export class CandidateHealth {
   #openings = 0
   #openedAtMs = 0
   /** Calls under way that have brought nothing yet; those that have leave when somebody counts. */
-  readonly #waiting = new Set<Call>()
+  readonly #waiting = new LinkedSet<CallForecast>()
   readonly #silence = new Silence()
   /** The era of the latest call. */
   #askedInEra = -1
@@ -170,7 +174,9 @@ export class CandidateHealth {
   /** Tells that so many calls wait for the first of their answers. */
   hasWaiting(calls: number): boolean {
     if (this.#waiting.size < calls) return false
-    for (const call of this.#waiting) if (call.forecast.isAnswering()) this.#waiting.delete(call)
+    this.#waiting.forEach((call, link) => {
+      if (call.isAnswering()) this.#waiting.delete(link)
+    })
     return this.#waiting.size >= calls
   }
 
@@ -186,19 +192,19 @@ export class CandidateHealth {
       probe,
       startedMs: nowMs,
       inFlight: this.inFlight,
+      waiting: this.#waiting.add(forecast),
+      silent: this.#silence.begin({ forecast, startedMs: nowMs }),
     }
     this.#askedInEra = this.#era
     if (this.#failures > 0 || this.#trip !== "none") this.#survivor ??= call
     this.#askedAtMs = nowMs
-    this.#waiting.add(call)
-    this.#silence.begin(call)
     this.#rest.begin(call)
     this.#account.begin(call)
     return call
   }
 
   succeeded(call: Call, nowMs: number): void {
-    this.#silence.answered(call)
+    this.#silence.answered(call.silent)
     const isNews = this.#end(call)
     if (call.resets !== this.resets) return
     this.#limit.answered(call, call.forecast.tookMs() / call.forecast.expectedMs, nowMs)
@@ -256,7 +262,7 @@ export class CandidateHealth {
 
   failed(call: Call, nowMs: number, error: ProviderError): void {
     // Whatever it said, it is there.
-    if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#silence.broken(call)
+    if (error.kind !== "timeout" && error.kind !== "client_deadline") this.#silence.broken(call.silent)
     const isNews = this.#end(call)
     const lesson = dispositions[error.kind].breaker
     if (call.resets !== this.resets || lesson === "ignore" || error.key?.othersFree === true) return
@@ -455,8 +461,8 @@ export class CandidateHealth {
   #end(call: Call): boolean {
     this.inFlight -= 1
     if (this.#survivor === call) this.#survivor = undefined
-    this.#waiting.delete(call)
-    this.#silence.end(call)
+    this.#waiting.delete(call.waiting)
+    this.#silence.end(call.silent)
     this.#rest.end(call)
     this.#account.end(call)
     if (call.era !== this.#era) return false

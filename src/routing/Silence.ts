@@ -1,5 +1,7 @@
+import { type Link, LinkedSet } from "../platform/LinkedSet.ts"
+
 /** What is looked at of a call. */
-interface SilentCall {
+export interface SilentCall {
   readonly forecast: {
     /** True once something of the answer has come. */
     readonly isAnswering: () => boolean
@@ -23,30 +25,26 @@ const MAX_LOOKED_AT = 64
  */
 export class Silence {
   /** Calls under way that began after the newest one with a sign of life, oldest first. */
-  readonly #calls = new Set<SilentCall>()
+  readonly #calls = new LinkedSet<SilentCall>()
   /** When the newest call began that was answered, or has begun to be. A refusal is no sign that it answers. */
   #answeredAtMs = Number.NEGATIVE_INFINITY
 
-  begin(call: SilentCall): void {
-    this.#calls.add(call)
+  begin(call: SilentCall): Link<SilentCall> {
+    return this.#calls.add(call)
   }
 
-  end(call: SilentCall): void {
+  end(call: Link<SilentCall>): void {
     this.#calls.delete(call)
   }
 
-  answered(call: SilentCall): void {
-    this.#answeredAtMs = Math.max(this.#answeredAtMs, call.startedMs)
+  answered(call: Link<SilentCall>): void {
+    this.#answeredAtMs = Math.max(this.#answeredAtMs, call.value.startedMs)
     this.broken(call)
   }
 
   /** A call that has brought something, if only a refusal, tells that those before it are long, and not that they hang. */
-  broken(call: SilentCall): void {
-    if (!this.#calls.has(call)) return
-    for (const earlier of this.#calls) {
-      this.#calls.delete(earlier)
-      if (earlier === call) return
-    }
+  broken(call: Link<SilentCall>): void {
+    while (this.#calls.has(call) && this.#calls.oldest !== undefined) this.#calls.delete(this.#calls.oldest)
   }
 
   /** Tells that a call which began later is answered. */
@@ -63,7 +61,8 @@ export class Silence {
     this.#takeAnswers()
     let silence = PER_FAILURE * failuresInRow
     let looked = 0
-    for (const { forecast, startedMs } of this.#calls) {
+    for (let call = this.#calls.oldest; call !== undefined; call = call.newer) {
+      const { forecast, startedMs } = call.value
       silence += Math.log1p((nowMs - startedMs) ** 4 / (forecast.lateAfterMs / 2) ** 4)
       if (silence >= SUSPICIOUS) return true
       looked += 1
@@ -79,9 +78,9 @@ export class Silence {
   /** Takes note of streams that have begun to answer. */
   #takeAnswers(): void {
     let looked = 0
-    let newest: SilentCall | undefined
-    for (const call of this.#calls) {
-      if (call.forecast.isAnswering()) newest = call
+    let newest: Link<SilentCall> | undefined
+    for (let call = this.#calls.oldest; call !== undefined; call = call.newer) {
+      if (call.value.forecast.isAnswering()) newest = call
       looked += 1
       if (looked >= MAX_LOOKED_AT) break
     }

@@ -6,6 +6,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Result } from "effect"
 import { HttpServerRequest, HttpServerResponse } from "effect/http"
 import { readBody } from "../../src/http/body.ts"
+import { LinkedSet } from "../../src/platform/LinkedSet.ts"
 import { ManualReadTurns } from "../support/ManualReadTurns.ts"
 
 const SIZE = 8 * 1024 * 1024
@@ -21,7 +22,7 @@ describe("a large request body", () => {
           readBody(request, {
             maxBytes: 2 * SIZE,
             takeBytes: () => Result.succeed(undefined),
-            uploads: new Set(),
+            uploads: new LinkedSet(),
             readTurns,
           }),
         )
