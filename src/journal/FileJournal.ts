@@ -1,5 +1,4 @@
 import { rmSync } from "node:fs"
-import { basename } from "node:path"
 import { Clock, Effect, Schedule, type Scope } from "effect"
 import { INTENT, RECORD } from "./frame.ts"
 import { GroupCommit } from "./GroupCommit.ts"
@@ -88,7 +87,7 @@ export class FileJournal implements Journal {
   }
 
   get name(): string {
-    return basename(this.#own.path)
+    return this.#own.name
   }
   readonly peek: Journal["peek"]
   readonly acknowledge: Journal["acknowledge"]

@@ -11,6 +11,8 @@ import { WRITTEN_NOTE } from "./WrittenNote.ts"
  */
 export interface OwnedDirectory {
   readonly path: string
+  /** The last part of `path`. */
+  readonly name: string
   /** Gives the lock back; the contents are then anybody's. */
   readonly release: Effect.Effect<void>
 }
@@ -30,7 +32,8 @@ export class JournalUnusable extends Data.TaggedError("JournalUnusable")<{
 
 const LOCK = "lock"
 
-const own = Effect.fnUntraced(function* (path: string) {
+const own = Effect.fnUntraced(function* (journal: string, name: string) {
+  const path = join(journal, name)
   const scope = yield* Scope.fork(yield* Effect.scope)
   const release = Scope.close(scope, Exit.void)
   const locked = yield* tryLock(join(path, LOCK)).pipe(
@@ -38,7 +41,7 @@ const own = Effect.fnUntraced(function* (path: string) {
     Effect.onError(() => release),
   )
   // The lock may have been had on a file that its last holder had just removed.
-  if (locked && existsSync(join(path, LOCK))) return { path, release } satisfies OwnedDirectory
+  if (locked && existsSync(join(path, LOCK))) return { path, name, release } satisfies OwnedDirectory
   yield* release
   return undefined
 })
@@ -50,12 +53,13 @@ export const claimDirectory = (
   Effect.gen(function* () {
     // A process that looks for the dead may take a directory before its maker has locked it.
     for (let tries = 0; ; tries++) {
-      const path = join(journal, randomBytes(8).toString("hex"))
+      const name = randomBytes(8).toString("hex")
+      const path = join(journal, name)
       yield* Effect.try({
         try: () => mkdirSync(path, { recursive: true, mode: 0o700 }),
         catch: (cause) => new JournalUnusable({ directory: journal, cause }),
       })
-      const owned = yield* Effect.result(own(path))
+      const owned = yield* Effect.result(own(journal, name))
       if (owned._tag === "Success" && owned.success !== undefined) return owned.success
       if (owned._tag === "Failure" && (tries === 2 || existsSync(path))) {
         return yield* new JournalUnusable({ directory: journal, cause: owned.failure.cause })
@@ -74,10 +78,9 @@ export const claimOrphanDirectory = (
       () => [],
     )
     for (const name of names) {
-      const path = join(journal, name)
-      if (!wanted(path)) continue
+      if (!wanted(join(journal, name))) continue
       // One that cannot be locked is not for us to judge.
-      const owned = yield* Effect.orElseSucceed(own(path), () => undefined)
+      const owned = yield* Effect.orElseSucceed(own(journal, name), () => undefined)
       if (owned !== undefined) return owned
     }
     return undefined

@@ -1,4 +1,3 @@
-import { basename } from "node:path"
 import { Effect, Metric } from "effect"
 import { ledgerDropped, ledgerReadFailures, ledgerTornBytes } from "../observability/Metrics.ts"
 import { codeOf } from "../platform/error-code.ts"
@@ -28,7 +27,7 @@ export const recoverOrphan = Effect.fnUntraced(
     })
     yield* Effect.addFinalizer(() => Effect.sync(queue.closeFile))
     return {
-      name: basename(directory.path),
+      name: directory.name,
       queue,
       bytes: () => bytes,
       unfinished,

@@ -1,6 +1,6 @@
 import { cpSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs"
 import { tmpdir } from "node:os"
-import { join } from "node:path"
+import { basename, join } from "node:path"
 import { Effect, type Scope } from "effect"
 import { FrameGroup } from "../../src/journal/FrameGroup.ts"
 import { FRAME_BYTES, frameAt, type Kind, RECORD, sealFrame } from "../../src/journal/frame.ts"
@@ -61,7 +61,7 @@ export const recoverSegments = Effect.fnUntraced(function* (root: string, segmen
 })
 
 export const recoveredFrom = Effect.fnUntraced(function* (path: string) {
-  const orphan = yield* recoverOrphan({ path, release: Effect.void })
+  const orphan = yield* recoverOrphan({ path, name: basename(path), release: Effect.void })
   if (orphan === undefined) return yield* Effect.die(new Error("not readable"))
   const entries = yield* drain(orphan)
   return { entries, lost: orphan.unfinished.flatMap((intents) => lostRequest(intents) ?? []), orphan }
