@@ -15,7 +15,7 @@ export interface ChatTask {
   /** What the client speaks, and so `source`; chat when absent. */
   readonly dialect?: Dialect
   /** The fields of the client's own request but for the model, where they are not those of `request`. */
-  readonly body?: Readonly<Record<string, unknown>>
+  readonly body?: Readonly<Record<string, unknown>> | undefined
   /** What is asked for is the conversation in short, for which Responses have a path of their own. */
   readonly isCompaction?: boolean
   /** What of the client's request `request` does not say; undefined for nothing. */

@@ -11,7 +11,7 @@ const limit = (task: ChatTask, tokens: number): ChatTask => {
   return {
     ...task,
     request: { ...request, max_tokens: tokens },
-    ...(body && { body: { ...body, [name]: tokens } }),
-    ...(source && { source: withChanges(source, new Map([[name, { value: String(tokens) }]])) }),
+    body: body && { ...body, [name]: tokens },
+    source: source && withChanges(source, new Map([[name, { value: String(tokens) }]])),
   }
 }

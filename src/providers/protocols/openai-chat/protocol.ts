@@ -76,6 +76,8 @@ const OTHER_TURNS = {
   miss_reasoning: { reasoning: "stand_in" },
 } as const satisfies Record<NonNullable<Fault["turns"]>, Partial<Wording>>
 
+const NONE: ReadonlyArray<string> = []
+
 class ChatWriter implements BodyWriter {
   readonly #model: string
   readonly #task: ChatTask
@@ -94,6 +96,7 @@ class ChatWriter implements BodyWriter {
 
   dropped(): ReadonlyArray<string> {
     const { dialect, request } = this.#task
+    if (dialect !== "messages" && this.#ownRequest(this.#words()) === request) return NONE
     const audience = audienceOf(this.#model, this.#options.isOpenAi)
     return [
       ...(dialect === "messages" && !audience.isClaude ? lostOnOpenAi(request, audience) : []),

@@ -69,12 +69,15 @@ export const turnsFor = ({ isOpenAi, turns }: ChatWriting, wording: Wording): Ta
 /** One of each kind, of which there are few. */
 const learnedTurns = new Map<string, TakenTurns>()
 
-/** Cleaned requests by their form, so that the text of one is written once for all models that it is sent to. */
-const ownRequests = remembered(
-  (_request: ChatRequest) => new Map<TakenTurns | undefined, Map<number, ChatRequest>>(),
-)
+/** A request in the words of some readers. */
+interface OwnRequest {
+  readonly taken: TakenTurns | undefined
+  readonly form: number
+  readonly request: ChatRequest
+}
 
-const makeForms = () => new Map<number, ChatRequest>()
+/** Cleaned requests, of each form one, so that its text is written once for all models that it is sent to. They are few. */
+const ownRequests = remembered((_request: ChatRequest): Array<OwnRequest> => [])
 
 const formOf = ({ isClaude, isMistral, isOpenAi, reasons }: Audience, isOlder: boolean): number =>
   Number(isClaude) |
@@ -103,12 +106,14 @@ export const ownRequest = (
   taken: TakenTurns | undefined,
   isOlder: boolean,
 ): ChatRequest => {
-  const forms = getOrInsert(ownRequests(request), taken, makeForms)
-  return getOrInsert(forms, formOf(audience, isOlder), () => {
-    const said = inChatsWords(dialect, request, audience)
-    const cleaned = withOwnCallIds(withoutForeignFields(said, audience, taken), audience)
-    return isOlder ? inOlderWords(cleaned) : cleaned
-  })
+  const form = formOf(audience, isOlder)
+  const known = ownRequests(request)
+  for (const own of known) if (own.form === form && own.taken === taken) return own.request
+  const said = inChatsWords(dialect, request, audience)
+  const cleaned = withOwnCallIds(withoutForeignFields(said, audience, taken), audience)
+  const own = isOlder ? inOlderWords(cleaned) : cleaned
+  known.push({ taken, form, request: own })
+  return own
 }
 
 /**
