@@ -1,5 +1,6 @@
 import { NanoUsd } from "../domain/Money.ts"
 import type { Billed, Usage, UsageDetails } from "../domain/Usage.ts"
+import { remembered } from "../platform/remembered.ts"
 import { dayOf, MAX_USD_PER_1M, type Price, type PriceRow } from "./model.ts"
 import { priceAt } from "./price-history.ts"
 
@@ -20,8 +21,9 @@ export type Cost =
 const REPORTED = "provider"
 
 /** Names the price row that a cost was computed from, stored beside it: its source, when it was read and since when it holds. */
-export const priceVersion = ({ source, asOf, validFrom }: PriceRow): string =>
-  validFrom === undefined ? `${source}@${asOf}` : `${source}@${asOf} from ${dayOf(validFrom)}`
+export const priceVersion = remembered(({ source, asOf, validFrom }: PriceRow): string =>
+  validFrom === undefined ? `${source}@${asOf}` : `${source}@${asOf} from ${dayOf(validFrom)}`,
+)
 
 /** Says the same by its parts, as operators are shown it. */
 export const sourceOf = ({ asOf, source, validFrom }: PriceRow) => ({

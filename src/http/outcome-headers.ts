@@ -91,32 +91,71 @@ export const rateLimitFields: RateLimitFields = ({ requests, tokens }, fields = 
   return fields
 }
 
+/** Names of the fields of one limit. */
+interface FieldNames {
+  readonly limit: string
+  readonly remaining: string
+  readonly reset: string
+}
+
+/** One that is put together anew is looked up among all names, for each answer. */
+const OPENAI_NAMES: Readonly<Record<keyof LimitStates, FieldNames>> = {
+  requests: {
+    limit: "x-ratelimit-limit-requests",
+    remaining: "x-ratelimit-remaining-requests",
+    reset: "x-ratelimit-reset-requests",
+  },
+  tokens: {
+    limit: "x-ratelimit-limit-tokens",
+    remaining: "x-ratelimit-remaining-tokens",
+    reset: "x-ratelimit-reset-tokens",
+  },
+}
+const ANTHROPIC_NAMES: Readonly<Record<keyof LimitStates, FieldNames>> = {
+  requests: {
+    limit: "anthropic-ratelimit-requests-limit",
+    remaining: "anthropic-ratelimit-requests-remaining",
+    reset: "anthropic-ratelimit-requests-reset",
+  },
+  tokens: {
+    limit: "anthropic-ratelimit-tokens-limit",
+    remaining: "anthropic-ratelimit-tokens-remaining",
+    reset: "anthropic-ratelimit-tokens-reset",
+  },
+}
+
 /** OpenAI's fields; its times are Go durations. */
 export const openAiRateLimitFields: RateLimitFields = (states, fields = {}) =>
-  addFields(fields, states, (kind, { limit, remaining, resetMs }) => {
-    fields[`x-ratelimit-limit-${kind}`] = String(limit)
-    fields[`x-ratelimit-remaining-${kind}`] = String(remaining)
-    fields[`x-ratelimit-reset-${kind}`] = goDuration(Math.ceil(resetMs))
-  })
+  addFields(fields, states, OPENAI_NAMES, (resetMs) => goDuration(Math.ceil(resetMs)))
 
 /** Anthropic's fields; the reset is an instant, when the limit is whole again. */
 export const anthropicRateLimitFields =
   (nowMs: () => number): RateLimitFields =>
   (states, fields = {}) =>
-    addFields(fields, states, (kind, { limit, remaining, resetMs }) => {
-      fields[`anthropic-ratelimit-${kind}-limit`] = String(limit)
-      fields[`anthropic-ratelimit-${kind}-remaining`] = String(remaining)
-      fields[`anthropic-ratelimit-${kind}-reset`] = new Date(nowMs() + Math.ceil(resetMs)).toISOString()
-    })
+    addFields(fields, states, ANTHROPIC_NAMES, (resetMs) =>
+      new Date(nowMs() + Math.ceil(resetMs)).toISOString(),
+    )
 
 const addFields = (
   fields: Record<string, string>,
   { requests, tokens }: LimitStates,
-  add: (kind: keyof LimitStates, state: RateLimitState) => void,
+  names: Readonly<Record<keyof LimitStates, FieldNames>>,
+  resetText: (resetMs: number) => string,
 ): Readonly<Record<string, string>> => {
-  if (requests !== undefined) add("requests", requests)
-  if (tokens !== undefined) add("tokens", tokens)
+  if (requests !== undefined) addLimit(fields, requests, names.requests, resetText)
+  if (tokens !== undefined) addLimit(fields, tokens, names.tokens, resetText)
   return fields
+}
+
+const addLimit = (
+  fields: Record<string, string>,
+  { limit, remaining, resetMs }: RateLimitState,
+  names: FieldNames,
+  resetText: (resetMs: number) => string,
+): void => {
+  fields[names.limit] = String(limit)
+  fields[names.remaining] = String(remaining)
+  fields[names.reset] = resetText(resetMs)
 }
 
 /** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */

@@ -11,11 +11,11 @@ export interface SilentCall {
 }
 
 /**
- * Sum over silent calls of how unlikely it is, as a natural logarithm, that they are silent by chance: with so much the
- * candidate is suspected. A failure in a row says as much as a call that is a little late.
+ * How unlikely it is, as one to so many, that the silent calls are silent by chance, all together: with so much the candidate is
+ * suspected. A failure in a row says as much as a call that is a little late.
  */
-const SUSPICIOUS = 12
-const PER_FAILURE = 1.2
+const SUSPICIOUS = Math.exp(12)
+const PER_FAILURE = Math.exp(1.2)
 /** The oldest calls say the most. */
 const MAX_LOOKED_AT = 64
 
@@ -59,12 +59,13 @@ export class Silence {
    */
   isSuspicious(nowMs: number, failuresInRow: number): boolean {
     this.#takeAnswers()
-    let silence = PER_FAILURE * failuresInRow
+    let unlikely = PER_FAILURE ** failuresInRow
     let looked = 0
     for (let call = this.#calls.oldest; call !== undefined; call = call.newer) {
       const { forecast, startedMs } = call.value
-      silence += Math.log1p((nowMs - startedMs) ** 4 / (forecast.lateAfterMs / 2) ** 4)
-      if (silence >= SUSPICIOUS) return true
+      const squared = ((nowMs - startedMs) / (forecast.lateAfterMs / 2)) ** 2
+      unlikely *= 1 + squared * squared
+      if (unlikely >= SUSPICIOUS) return true
       looked += 1
       if (looked >= MAX_LOOKED_AT) return false
     }
