@@ -247,8 +247,14 @@ const canReserve = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: nu
   return true
 }
 
-const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> =>
-  accounts.map((account) => account.reserve(nanoUsd, nowMs)).filter((lease) => lease !== undefined)
+const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> => {
+  const leases: Array<Lease> = []
+  for (const account of accounts) {
+    const lease = account.reserve(nanoUsd, nowMs)
+    if (lease !== undefined) leases.push(lease)
+  }
+  return leases
+}
 
 const exceeded = (account: Account, neededNanoUsd: number, nowMs: number): BudgetExceeded =>
   new BudgetExceeded({

@@ -4,7 +4,7 @@ import type { Lease } from "./Lease.ts"
 /** What one request has cost or may still cost, of every budget that it concerns. */
 export class Spending {
   readonly #holder: string
-  #reservations: ReadonlyArray<Reservation> = []
+  readonly #reservations: Array<Reservation> = []
 
   constructor(holder: string) {
     this.#holder = holder
@@ -13,7 +13,7 @@ export class Spending {
   /** Notes what was reserved in these leases. */
   reserved(leases: ReadonlyArray<Lease>, nanoUsd: number): Reservation {
     const reservation = new Reservation(leases, nanoUsd)
-    this.#reservations = [...this.#reservations, reservation]
+    this.#reservations.push(reservation)
     return reservation
   }
 

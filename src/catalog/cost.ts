@@ -185,8 +185,9 @@ const costBy = (price: PriceRow, usage: Billed): Cost => {
   return priced(price, Number((total + per / 2n) / per) + calls)
 }
 
+// An assertion: a sum of products of whole numbers is one, and each request has several costs computed.
 const priced = (price: PriceRow, nanoUsd: number): Cost => ({
-  nanoUsd: NanoUsd.make(nanoUsd),
+  nanoUsd: nanoUsd as NanoUsd,
   reason: null,
   priceVersion: priceVersion(price),
 })
