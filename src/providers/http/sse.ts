@@ -20,6 +20,9 @@ interface Pushed {
 const LF = 0x0a
 const CR = 0x0d
 
+/** Ends of lines in one event at most, CRLF being two. A line costs a hundred bytes and more, however little it says. */
+const MAX_LINE_ENDS = 20_000
+
 /**
  * The WHATWG event-stream format over network chunks: lines end in LF, CRLF or CR, a blank line ends an event.
  * `id` and `retry` mean nothing here; events without data and comments alone are not events. JSON outside of the format
@@ -91,7 +94,7 @@ export class SseParser {
    */
   rest(): string {
     const bytes = this.#unfinished.take()
-    const event = readEvent(bytes)
+    const event = hasTooManyLines(bytes) ? undefined : readEvent(bytes)
     return event?.type === "error" ? event.data : bytes.toString().replace(/\r\n?/g, "\n")
   }
 
@@ -102,7 +105,7 @@ export class SseParser {
       this.#unfinished.append(last)
       bytes = this.#unfinished.take()
     }
-    if (bytes.length > this.#maxEventBytes) return false
+    if (bytes.length > this.#maxEventBytes || hasTooManyLines(bytes)) return false
     if (this.#first) {
       this.#first = false
       bytes = withoutByteOrderMark(bytes)
@@ -116,6 +119,18 @@ export class SseParser {
 /** Cuts off the mark, which belongs to the stream and not to its first event: clients may get that in another place. */
 const withoutByteOrderMark = (bytes: Buffer): Buffer =>
   bytes[0] === 0xef && bytes[1] === 0xbb && bytes[2] === 0xbf ? bytes.subarray(3) : bytes
+
+const hasTooManyLines = (bytes: Buffer): boolean => {
+  if (bytes.length <= MAX_LINE_ENDS) return false
+  let ends = 0
+  for (const end of [LF, CR]) {
+    for (let at = bytes.indexOf(end); at !== -1; at = bytes.indexOf(end, at + 1)) {
+      ends += 1
+      if (ends > MAX_LINE_ENDS) return true
+    }
+  }
+  return false
+}
 
 const readEvent = (bytes: Buffer): SseEvent | undefined => {
   const text = bytes.toString()

@@ -257,6 +257,17 @@ describe("an event above the bound", () => {
     assert.isTrue(parse([Buffer.from(`data: ${"x".repeat(40)}`), Buffer.from("xxxxxxxx\n\n")], 50).tooLarge)
   })
 
+  it("is told of lines that say nothing, which would take a hundred times their bytes", () => {
+    const lines = (count: number) => [Buffer.from(`${"data:\n".repeat(count)}\n`)]
+    const most = parse(lines(19_999), 1_000_000)
+    assert.deepStrictEqual(
+      [most.events.length, most.events[0]?.data.length, most.tooLarge],
+      [1, 19_998, false],
+    )
+    const more = parse(lines(20_000), 1_000_000)
+    assert.deepStrictEqual([more.events.length, more.tooLarge], [0, true])
+  })
+
   it("of exactly the bound is fine, and so is any number of events", () => {
     const bytes = Buffer.from(small.repeat(1000))
     const { events, tooLarge } = parse(sliced(bytes, [7]), small.length)
