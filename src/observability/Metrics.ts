@@ -3,14 +3,15 @@ import { constVoid } from "effect/Function"
 import { version } from "../config/version.ts"
 import type { BudgetScope } from "../domain/Budget.ts"
 import type { ProviderErrorKind } from "../domain/ProviderError.ts"
+import { getOrInsert } from "../platform/get-or-insert.ts"
 
 /**
  * Every metric of the service. Names are `gateway_<noun>_<unit>`; labels come from closed sets (path templates,
  * configured providers and models, outcomes), never from a request or a key.
  *
  * On the hot path: `update(requests("/infer", "2xx"), 1)` with the function of `updater`, which takes no step of a fiber.
- * A labelled metric is a function from its label values to a series that is built once, so an update costs two map
- * look-ups; `Metric.withAttributes` would build and key the series anew each time. Levels that something already keeps are not pushed at all: `observe` reads
+ * A labelled metric is a function from its label values to a series that is built once, so an update costs a map look-up for
+ * each label; `Metric.withAttributes` would build and key the series anew each time. Levels that something already keeps are not pushed at all: `observe` reads
  * them when they are scraped.
  */
 
@@ -29,21 +30,34 @@ export const MAX_SERIES = 1_000
 export const labelled =
   <M>(make: (attributes: Record<string, string>) => M) =>
   <Values extends ReadonlyArray<string>>(names: Names<Values>) => {
-    const series = new Map<string, M>()
+    const root = new Series<M>()
     const build = (values: ReadonlyArray<string>) =>
       make(Object.fromEntries(names.map((name, i) => [name, values[i] ?? ""])))
     const overflow = build(names.map(() => "other"))
+    let size = 0
+    const add = (values: ReadonlyArray<string>): M => {
+      if (size >= MAX_SERIES) return overflow
+      size += 1
+      let series = root
+      for (const value of values) series = getOrInsert(series.byNext, value, () => new Series<M>())
+      series.metric = build(values)
+      return series.metric
+    }
     return (...values: Values): M => {
-      let key = ""
-      for (const value of values) key += `${value}\n`
-      const known = series.get(key)
-      if (known !== undefined) return known
-      if (series.size >= MAX_SERIES) return overflow
-      const added = build(values)
-      series.set(key, added)
-      return added
+      let series: Series<M> | undefined = root
+      for (const value of values) {
+        series = series.byNext.get(value)
+        if (series === undefined) return add(values)
+      }
+      return series.metric ?? add(values)
     }
   }
+
+/** Series of a metric by their labels' values, one after the other: a name of all of them would be made anew for each update. */
+class Series<M> {
+  metric: M | undefined
+  readonly byNext = new Map<string, Series<M>>()
+}
 
 type Names<Values extends ReadonlyArray<string>> = { readonly [I in keyof Values]: string }
 

@@ -59,6 +59,8 @@ const ZERO = 0x30
 const NINE = 0x39
 
 const MAX_NAME_BYTES = 128
+/** A set of more names is quicker than a look at each. */
+const FEW_NAMES = 16
 /** An integer of fewer digits is below 2^53. */
 const LONG_DIGITS = 16
 
@@ -149,7 +151,8 @@ export const stringEnd = (bytes: Buffer, start: number): number => {
 class MemberRecorder {
   readonly #bytes: Buffer
   readonly #members: Array<JsonMember> = []
-  readonly #names = new Set<string>()
+  /** Absent while they are few. */
+  #names: Set<string> | undefined
   #usable = false
   /** Offsets of the member that is being read; a value has not begun where `#valueStart` is 0. */
   #nameStart = 0
@@ -195,10 +198,15 @@ class MemberRecorder {
     }
     this.#valueStart = 0
     const name = this.#plainName(member)
-    this.#usable = name !== undefined && !this.#names.has(name)
+    this.#usable = name !== undefined && !this.#has(name)
     if (name === undefined || !this.#usable) return
-    this.#names.add(name)
     this.#members.push({ name, ...member })
+    if (this.#members.length === FEW_NAMES) this.#names = new Set(this.#members.map(({ name }) => name))
+    else this.#names?.add(name)
+  }
+
+  #has(name: string): boolean {
+    return this.#names?.has(name) ?? this.#members.some((member) => member.name === name)
   }
 
   #plainName({ nameStart, nameEnd }: Omit<JsonMember, "name">): string | undefined {
@@ -226,8 +234,6 @@ export const withChanges = (source: JsonSource, more: Changes): JsonSource => {
   return { bytes, members, changes: all }
 }
 
-const NONE: Changes = new Map()
-
 const joined = (first: MemberChange | undefined, then: MemberChange): MemberChange => {
   if (first === undefined || then === "remove") return then
   // Of what is gone only its value can come back.
@@ -239,22 +245,21 @@ const joined = (first: MemberChange | undefined, then: MemberChange): MemberChan
  * Copies the object with members changed, by name; every other byte stays as it is. A changed value whose member does
  * not exist is added at the end.
  */
-export const changeMembers = ({ bytes, changes = NONE, members }: JsonSource, more: Changes): Buffer => {
-  const copy = Buffer.allocUnsafe(bytes.length + roomFor(changes) + roomFor(more))
+export const changeMembers = (source: JsonSource, more: Changes): Buffer => {
+  const { bytes, changes = more, members } = withChanges(source, more)
+  // A map would have each name looked up among all that there are in the process, and they are few.
+  const all = [...changes]
+  const copy = Buffer.allocUnsafe(bytes.length + roomFor(all))
   let length = 0
   let copied = 0
   let kept = 0
-  const changeOf = (name: string): MemberChange | undefined => {
-    const then = more.get(name)
-    return then === undefined ? changes.get(name) : joined(changes.get(name), then)
-  }
   /** Copies up to `end`, then goes on at `next`. */
   const copyTo = (end: number, next: number): void => {
     if (end > copied) length += bytes.copy(copy, length, copied, end)
     copied = next
   }
   for (const [index, { name, nameStart, nameEnd, valueStart, valueEnd }] of members.entries()) {
-    const change = changeOf(name)
+    const change = all.find(([changed]) => changed === name)?.[1]
     if (change === "remove") {
       // With the comma before it; of the first one that stays, with the comma after it.
       if (kept > 0) copyTo(members[index - 1]?.valueEnd ?? copied, valueEnd)
@@ -273,24 +278,21 @@ export const changeMembers = ({ bytes, changes = NONE, members }: JsonSource, mo
   }
   const end = Math.max(copied, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
   copyTo(end, end)
-  const add = (name: string): void => {
-    const change = changeOf(name)
-    if (change === undefined || change === "remove" || change.value === undefined) return
-    if (members.some((member) => member.name === name)) return
+  for (const [name, change] of all) {
+    if (change === "remove" || change.value === undefined) continue
+    if (members.some((member) => member.name === name)) continue
     length += copy.write(
       `${kept > 0 ? "," : ""}${JSON.stringify(change.name ?? name)}:${change.value}`,
       length,
     )
     kept++
   }
-  for (const name of changes.keys()) add(name)
-  for (const name of more.keys()) if (!changes.has(name)) add(name)
   copyTo(bytes.length, bytes.length)
   return copy.subarray(0, length)
 }
 
 /** Bytes that changes add at most. */
-const roomFor = (changes: Changes): number => {
+const roomFor = (changes: Iterable<readonly [string, MemberChange]>): number => {
   let room = 0
   for (const [name, change] of changes) {
     if (change === "remove") continue
