@@ -245,10 +245,8 @@ const joined = (first: MemberChange | undefined, then: MemberChange): MemberChan
  * Copies the object with members changed, by name; every other byte stays as it is. A changed value whose member does
  * not exist is added at the end.
  */
-export const changeMembers = (source: JsonSource, more: Changes): Buffer => {
-  const { bytes, changes = more, members } = withChanges(source, more)
-  // A map would have each name looked up among all that there are in the process, and they are few.
-  const all = [...changes]
+export const changeMembers = ({ bytes, changes, members }: JsonSource, more: Changes): Buffer => {
+  const all = allOf(changes, more)
   const copy = Buffer.allocUnsafe(bytes.length + roomFor(all))
   let length = 0
   let copied = 0
@@ -291,8 +289,23 @@ export const changeMembers = (source: JsonSource, more: Changes): Buffer => {
   return copy.subarray(0, length)
 }
 
+/** A list: they are few, and a map would have each member's name looked up among all that there are in the process. */
+const allOf = (changes: Changes | undefined, more: Changes): ReadonlyArray<Change> => {
+  const all: Array<Change> = []
+  if (changes !== undefined) {
+    for (const [name, change] of changes) {
+      const then = more.get(name)
+      all.push([name, then === undefined ? change : joined(change, then)])
+    }
+  }
+  for (const [name, change] of more) if (changes?.has(name) !== true) all.push([name, change])
+  return all
+}
+
+type Change = readonly [name: string, change: MemberChange]
+
 /** Bytes that changes add at most. */
-const roomFor = (changes: Iterable<readonly [string, MemberChange]>): number => {
+const roomFor = (changes: ReadonlyArray<Change>): number => {
   let room = 0
   for (const [name, change] of changes) {
     if (change === "remove") continue

@@ -155,14 +155,16 @@ export const makeOrderByScore = ({ breakers, clock, conversations, errors, stati
     // Nearly always: then these are the same, and need not be made for each request.
     const areSound = candidates.every(({ failuresMs, tier }) => tier === 0 && failuresMs === 0)
     const soundScores = areSound ? scores : rank(candidates.map(sound), weights).scores
-    return order.flatMap((position) => {
+    const ordered: Array<Candidate> = []
+    for (const position of order) {
       const candidate = candidates[position]
       const score = scores[position]
-      if (candidate === undefined || score === undefined) return []
+      if (candidate === undefined || score === undefined) continue
       candidate.score = score
       candidate.soundScore = soundScores[position] ?? score
-      return candidate
-    })
+      ordered.push(candidate)
+    }
+    return ordered
   }
 
   /** Forgets how far predictions of a candidate were off. */

@@ -152,6 +152,7 @@ export const describeExclusion = (exclusion: Exclusion): Excluded => ({
 
 const thousandths = (n: number): number => Math.round(n * 1000) / 1000
 
+// What is always there comes first: behind what is spread the engine adds each field the slow way.
 export const describe = (candidate: Candidate, index: number): DecisionCandidate => ({
   provider: candidate.provider.name,
   model: candidate.model.name,
@@ -159,6 +160,10 @@ export const describe = (candidate: Candidate, index: number): DecisionCandidate
   predicted_cost_usd:
     candidate.expectedNanoUsd === undefined ? null : toUsd(Math.round(candidate.expectedNanoUsd)),
   predicted_output_tokens: Math.round(candidate.expectedOutputTokens),
+  availability: thousandths(candidate.availability),
+  tier: TIER_NAMES[candidate.tier],
+  score: thousandths(candidate.score),
+  rank: index + 1,
   ...(candidate.features.inFlight > 0 && { in_flight: candidate.features.inFlight }),
   ...(candidate.features.cachedTokens >= 1 && { cached_tokens: Math.round(candidate.features.cachedTokens) }),
   ...(Math.round(candidate.weighedMs) !== Math.round(candidate.expectedMs) && {
@@ -168,10 +173,6 @@ export const describe = (candidate: Candidate, index: number): DecisionCandidate
     Math.round(candidate.weighedNanoUsd) !== Math.round(candidate.expectedNanoUsd ?? Number.NaN) && {
       weighed_cost_usd: toUsd(Math.round(candidate.weighedNanoUsd)),
     }),
-  availability: thousandths(candidate.availability),
-  tier: TIER_NAMES[candidate.tier],
-  score: thousandths(candidate.score),
-  rank: index + 1,
 })
 
 export const describeHedge = ({
