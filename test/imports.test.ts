@@ -10,10 +10,10 @@ import { assert, describe, it } from "@effect/vitest"
 const mayImport: Readonly<Record<string, ReadonlyArray<string>>> = {
   platform: [],
   domain: ["platform"],
-  catalog: ["domain"],
+  catalog: ["domain", "platform"],
   config: ["domain", "catalog"],
   importing: ["domain", "catalog", "config"],
-  observability: ["domain", "config"],
+  observability: ["domain", "platform", "config"],
   database: ["domain", "platform", "config"],
   responses: [],
   dialects: ["domain", "platform"],
