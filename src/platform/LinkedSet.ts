@@ -32,13 +32,13 @@ export class LinkedSet<A> {
     return entry
   }
 
-  has(link: Link<A>): boolean {
+  has(link: Link<A>): link is Entry<A> {
     return link instanceof Entry && link.owner === this
   }
 
   /** Tells whether it was there. */
   delete(link: Link<A>): boolean {
-    if (!(link instanceof Entry) || link.owner !== this) return false
+    if (!this.has(link)) return false
     const { newer, older } = link
     if (older === undefined) this.#oldest = newer
     else older.newer = newer

@@ -226,13 +226,11 @@ export type MemberChange = "remove" | { readonly name?: string; readonly value?:
 type Changes = ReadonlyMap<string, MemberChange>
 
 /** Changes members once somebody writes the object: most candidates are never asked. */
-export const withChanges = (source: JsonSource, more: Changes): JsonSource => {
-  const { bytes, changes, members } = source
-  if (changes === undefined) return { bytes, members, changes: more }
-  const all = new Map(changes)
-  for (const [name, change] of more) all.set(name, joined(changes.get(name), change))
-  return { bytes, members, changes: all }
-}
+export const withChanges = ({ bytes, changes, members }: JsonSource, more: Changes): JsonSource => ({
+  bytes,
+  members,
+  changes: changes === undefined ? more : new Map(allOf(changes, more)),
+})
 
 const joined = (first: MemberChange | undefined, then: MemberChange): MemberChange => {
   if (first === undefined || then === "remove") return then
