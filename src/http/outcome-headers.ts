@@ -91,72 +91,39 @@ export const rateLimitFields: RateLimitFields = ({ requests, tokens }, fields = 
   return fields
 }
 
-/** Names of the fields of one limit. */
-interface FieldNames {
-  readonly limit: string
-  readonly remaining: string
-  readonly reset: string
-}
-
-/** One that is put together anew is looked up among all names, for each answer. */
-const OPENAI_NAMES: Readonly<Record<keyof LimitStates, FieldNames>> = {
-  requests: {
-    limit: "x-ratelimit-limit-requests",
-    remaining: "x-ratelimit-remaining-requests",
-    reset: "x-ratelimit-reset-requests",
-  },
-  tokens: {
-    limit: "x-ratelimit-limit-tokens",
-    remaining: "x-ratelimit-remaining-tokens",
-    reset: "x-ratelimit-reset-tokens",
-  },
-}
-const ANTHROPIC_NAMES: Readonly<Record<keyof LimitStates, FieldNames>> = {
-  requests: {
-    limit: "anthropic-ratelimit-requests-limit",
-    remaining: "anthropic-ratelimit-requests-remaining",
-    reset: "anthropic-ratelimit-requests-reset",
-  },
-  tokens: {
-    limit: "anthropic-ratelimit-tokens-limit",
-    remaining: "anthropic-ratelimit-tokens-remaining",
-    reset: "anthropic-ratelimit-tokens-reset",
-  },
-}
-
 /** OpenAI's fields; its times are Go durations. */
-export const openAiRateLimitFields: RateLimitFields = (states, fields = {}) =>
-  addFields(fields, states, OPENAI_NAMES, (resetMs) => goDuration(Math.ceil(resetMs)))
+export const openAiRateLimitFields: RateLimitFields = ({ requests, tokens }, fields = {}) => {
+  if (requests !== undefined) {
+    fields["x-ratelimit-limit-requests"] = String(requests.limit)
+    fields["x-ratelimit-remaining-requests"] = String(requests.remaining)
+    fields["x-ratelimit-reset-requests"] = goDuration(Math.ceil(requests.resetMs))
+  }
+  if (tokens !== undefined) {
+    fields["x-ratelimit-limit-tokens"] = String(tokens.limit)
+    fields["x-ratelimit-remaining-tokens"] = String(tokens.remaining)
+    fields["x-ratelimit-reset-tokens"] = goDuration(Math.ceil(tokens.resetMs))
+  }
+  return fields
+}
 
 /** Anthropic's fields; the reset is an instant, when the limit is whole again. */
 export const anthropicRateLimitFields =
   (nowMs: () => number): RateLimitFields =>
-  (states, fields = {}) =>
-    addFields(fields, states, ANTHROPIC_NAMES, (resetMs) =>
-      new Date(nowMs() + Math.ceil(resetMs)).toISOString(),
-    )
+  ({ requests, tokens }, fields = {}) => {
+    if (requests !== undefined) {
+      fields["anthropic-ratelimit-requests-limit"] = String(requests.limit)
+      fields["anthropic-ratelimit-requests-remaining"] = String(requests.remaining)
+      fields["anthropic-ratelimit-requests-reset"] = instantAfter(requests.resetMs, nowMs())
+    }
+    if (tokens !== undefined) {
+      fields["anthropic-ratelimit-tokens-limit"] = String(tokens.limit)
+      fields["anthropic-ratelimit-tokens-remaining"] = String(tokens.remaining)
+      fields["anthropic-ratelimit-tokens-reset"] = instantAfter(tokens.resetMs, nowMs())
+    }
+    return fields
+  }
 
-const addFields = (
-  fields: Record<string, string>,
-  { requests, tokens }: LimitStates,
-  names: Readonly<Record<keyof LimitStates, FieldNames>>,
-  resetText: (resetMs: number) => string,
-): Readonly<Record<string, string>> => {
-  if (requests !== undefined) addLimit(fields, requests, names.requests, resetText)
-  if (tokens !== undefined) addLimit(fields, tokens, names.tokens, resetText)
-  return fields
-}
-
-const addLimit = (
-  fields: Record<string, string>,
-  { limit, remaining, resetMs }: RateLimitState,
-  names: FieldNames,
-  resetText: (resetMs: number) => string,
-): void => {
-  fields[names.limit] = String(limit)
-  fields[names.remaining] = String(remaining)
-  fields[names.reset] = resetText(resetMs)
-}
+const instantAfter = (ms: number, nowMs: number): string => new Date(nowMs + Math.ceil(ms)).toISOString()
 
 /** `120ms`, `1s`, `1.5s`, `6m0s`: as Go prints them. */
 const goDuration = (ms: number): string => {
