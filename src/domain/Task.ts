@@ -13,19 +13,19 @@ export interface ChatTask {
   readonly request: ChatRequest
   readonly mode: CallMode
   /** What the client speaks, and so `source`; chat when absent. */
-  readonly dialect?: Dialect
+  readonly dialect?: Dialect | undefined
   /** The fields of the client's own request but for the model, where they are not those of `request`. */
   readonly body?: Readonly<Record<string, unknown>> | undefined
   /** What is asked for is the conversation in short, for which Responses have a path of their own. */
-  readonly isCompaction?: boolean
+  readonly isCompaction?: boolean | undefined
   /** What of the client's request `request` does not say; undefined for nothing. */
   readonly beyond?: BeyondChat | undefined
   /** Names as the client does what a provider names in chat's words, a field or a place; chat's names when absent. */
-  readonly ownNames?: (param: string) => ReadonlyArray<string>
+  readonly ownNames?: ((param: string) => ReadonlyArray<string>) | undefined
   /** The bytes of the client's own request that `request` was read from, where they may go on as they are. */
   readonly source?: JsonSource | undefined
   /** Header fields of the client's that belong to the body, for providers that speak the same dialect: names and values in turn. */
-  readonly headers?: ReadonlyArray<string>
+  readonly headers?: ReadonlyArray<string> | undefined
 }
 
 /** What a client's request says, but for how it is to be answered. */

@@ -4,7 +4,7 @@ export interface JsonSource {
   /** In the order of the text; no name stands twice. */
   readonly members: ReadonlyArray<JsonMember>
   /** Changes that `changeMembers` is to make before its own. */
-  readonly changes?: ReadonlyMap<string, MemberChange>
+  readonly changes?: MemberChanges
 }
 
 /** Offsets of one top-level member. */
@@ -223,87 +223,118 @@ const isSpace = (byte: number | undefined): boolean =>
 /** Change of a top-level member: another name, another value (as JSON text) or both; `remove` leaves it out. */
 export type MemberChange = "remove" | { readonly name?: string; readonly value?: string }
 
-type Changes = ReadonlyMap<string, MemberChange>
+/** Changes by name, in the order in which they are made. A list: they are few, and sooner looked at than looked up. */
+export type MemberChanges = ReadonlyArray<readonly [name: string, change: MemberChange]>
 
 /** Changes members once somebody writes the object: most candidates are never asked. */
-export const withChanges = ({ bytes, changes, members }: JsonSource, more: Changes): JsonSource => ({
+export const withChanges = ({ bytes, changes, members }: JsonSource, more: MemberChanges): JsonSource => ({
   bytes,
   members,
-  changes: changes === undefined ? more : new Map(allOf(changes, more)),
+  changes: changes === undefined ? more : [...changes, ...more],
 })
-
-const joined = (first: MemberChange | undefined, then: MemberChange): MemberChange => {
-  if (first === undefined || then === "remove") return then
-  // Of what is gone only its value can come back.
-  if (first === "remove") return then.value === undefined ? first : then
-  return { ...first, ...then }
-}
 
 /**
  * Copies the object with members changed, by name; every other byte stays as it is. A changed value whose member does
  * not exist is added at the end.
  */
-export const changeMembers = ({ bytes, changes, members }: JsonSource, more: Changes): Buffer => {
-  const all = allOf(changes, more)
-  const copy = Buffer.allocUnsafe(bytes.length + roomFor(all))
-  let length = 0
-  let copied = 0
+export const changeMembers = (
+  { bytes, changes = NONE, members }: JsonSource,
+  more: MemberChanges,
+): Buffer => {
+  const all = changes.length === 0 ? more : [...changes, ...more]
+  const copy = new Copy(bytes, roomFor(all))
   let kept = 0
-  /** Copies up to `end`, then goes on at `next`. */
-  const copyTo = (end: number, next: number): void => {
-    if (end > copied) length += bytes.copy(copy, length, copied, end)
-    copied = next
-  }
   for (const [index, { name, nameStart, nameEnd, valueStart, valueEnd }] of members.entries()) {
-    const change = all.find(([changed]) => changed === name)?.[1]
+    const change = changeOf(name, all)
     if (change === "remove") {
       // With the comma before it; of the first one that stays, with the comma after it.
-      if (kept > 0) copyTo(members[index - 1]?.valueEnd ?? copied, valueEnd)
-      else copyTo(nameStart, members[index + 1]?.nameStart ?? valueEnd)
+      if (kept > 0) copy.upTo(members[index - 1]?.valueEnd ?? copy.from, valueEnd)
+      else copy.upTo(nameStart, members[index + 1]?.nameStart ?? valueEnd)
       continue
     }
     kept++
     if (change?.name !== undefined) {
-      copyTo(nameStart, nameEnd)
-      length += copy.write(JSON.stringify(change.name), length)
+      copy.upTo(nameStart, nameEnd)
+      copy.write(JSON.stringify(change.name))
     }
     if (change?.value !== undefined) {
-      copyTo(valueStart, valueEnd)
-      length += copy.write(change.value, length)
+      copy.upTo(valueStart, valueEnd)
+      copy.write(change.value)
     }
   }
-  const end = Math.max(copied, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
-  copyTo(end, end)
-  for (const [name, change] of all) {
-    if (change === "remove" || change.value === undefined) continue
-    if (members.some((member) => member.name === name)) continue
-    length += copy.write(
-      `${kept > 0 ? "," : ""}${JSON.stringify(change.name ?? name)}:${change.value}`,
-      length,
-    )
+  const end = Math.max(copy.from, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
+  copy.upTo(end, end)
+  for (const [index, [name]] of all.entries()) {
+    if (isThere(name, members) || all.findIndex((other) => other[0] === name) < index) continue
+    const change = changeOf(name, all)
+    if (change === undefined || change === "remove" || change.value === undefined) continue
+    if (kept > 0) copy.put(COMMA)
+    copy.write(JSON.stringify(change.name ?? name))
+    copy.put(COLON)
+    copy.write(change.value)
     kept++
   }
-  copyTo(bytes.length, bytes.length)
-  return copy.subarray(0, length)
+  copy.upTo(bytes.length, bytes.length)
+  return copy.written
 }
 
-/** A list: they are few, and a map would have each member's name looked up among all that there are in the process. */
-const allOf = (changes: Changes | undefined, more: Changes): ReadonlyArray<Change> => {
-  const all: Array<Change> = []
-  if (changes !== undefined) {
-    for (const [name, change] of changes) {
-      const then = more.get(name)
-      all.push([name, then === undefined ? change : joined(change, then)])
-    }
+const NONE: MemberChanges = []
+
+/** A copy of bytes that is being written, with others between them. */
+class Copy {
+  readonly #bytes: Buffer
+  readonly #copy: Buffer
+  #length = 0
+  /** Where copying goes on. */
+  from = 0
+
+  constructor(bytes: Buffer, room: number) {
+    this.#bytes = bytes
+    this.#copy = Buffer.allocUnsafe(bytes.length + room)
   }
-  for (const [name, change] of more) if (changes?.has(name) !== true) all.push([name, change])
-  return all
+
+  /** Copies up to `end`, then goes on at `next`. */
+  upTo(end: number, next: number): void {
+    if (end > this.from) this.#length += this.#bytes.copy(this.#copy, this.#length, this.from, end)
+    this.from = next
+  }
+
+  write(text: string): void {
+    this.#length += this.#copy.write(text, this.#length)
+  }
+
+  put(byte: number): void {
+    this.#copy[this.#length++] = byte
+  }
+
+  get written(): Buffer {
+    return this.#copy.subarray(0, this.#length)
+  }
 }
 
-type Change = readonly [name: string, change: MemberChange]
+const isThere = (name: string, members: JsonSource["members"]): boolean => {
+  for (const member of members) if (member.name === name) return true
+  return false
+}
+
+/** Returns what becomes of a member after all changes of it; undefined for nothing. */
+const changeOf = (name: string, changes: MemberChanges): MemberChange | undefined => {
+  let change: MemberChange | undefined
+  for (const each of changes) {
+    if (each[0] === name) change = change === undefined ? each[1] : joined(change, each[1])
+  }
+  return change
+}
+
+const joined = (first: MemberChange, then: MemberChange): MemberChange => {
+  if (then === "remove") return then
+  // Of what is gone only its value can come back.
+  if (first === "remove") return then.value === undefined ? first : then
+  return { ...first, ...then }
+}
 
 /** Bytes that changes add at most. */
-const roomFor = (changes: ReadonlyArray<Change>): number => {
+const roomFor = (changes: MemberChanges): number => {
   let room = 0
   for (const [name, change] of changes) {
     if (change === "remove") continue

@@ -3,7 +3,7 @@ import type { Parameter } from "../domain/parameters.ts"
 import { ownNamesOf, type Task } from "../domain/Task.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
 import { isObject, type JsonObject } from "../platform/json.ts"
-import { type JsonSource, type MemberChange, withChanges } from "../platform/json-source.ts"
+import { type JsonSource, withChanges } from "../platform/json-source.ts"
 import { remembered } from "../platform/remembered.ts"
 
 /** Tasks without some of their parameters, made once for all candidates that do not take the same. */
@@ -70,9 +70,12 @@ const changesIn = (fields: JsonObject, ways: Ways): ReadonlyMap<string, JsonObje
 
 /** Has some fields left out of the client's bytes. */
 const reduced = (source: JsonSource, fields: object, ways: Ways): JsonSource => {
-  const changes = new Map<string, MemberChange>()
-  for (const [field, left] of changesIn(fields as JsonObject, ways)) {
-    changes.set(field, left === undefined ? "remove" : { value: JSON.stringify(left) })
-  }
-  return withChanges(source, changes)
+  const changes = changesIn(fields as JsonObject, ways)
+  return withChanges(
+    source,
+    Array.from(changes, ([field, left]) => [
+      field,
+      left === undefined ? "remove" : { value: JSON.stringify(left) },
+    ]),
+  )
 }

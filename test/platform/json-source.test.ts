@@ -126,7 +126,7 @@ describe("changed members", () => {
     const bytes = Buffer.from(text)
     const { members } = scanJson(bytes, limits)
     if (members === undefined) throw new Error("no members")
-    return changeMembers({ bytes, members }, new Map(Object.entries(changes))).toString()
+    return changeMembers({ bytes, members }, Object.entries(changes)).toString()
   }
 
   it.each<[text: string, changes: Readonly<Record<string, MemberChange>>, expected: string]>([
@@ -166,7 +166,7 @@ describe("changed members", () => {
           if (each === "remove") expected.delete(name)
           else expected.set(name, JSON.parse(each.value))
         }
-        const result = changeMembers({ bytes, members }, new Map(Object.entries(wanted))).toString()
+        const result = changeMembers({ bytes, members }, Object.entries(wanted)).toString()
         assert.deepStrictEqual(new Map(Object.entries(JSON.parse(result))), expected)
       }),
       { numRuns: 1_000 },
@@ -187,9 +187,9 @@ describe("changed members", () => {
         if (members === undefined) return
         changed += 1
         const between = change(text, first)
-        const asked = withChanges({ bytes, members }, new Map(Object.entries(first)))
+        const asked = withChanges({ bytes, members }, Object.entries(first))
         assert.deepStrictEqual(
-          JSON.parse(changeMembers(asked, new Map(Object.entries(second))).toString()),
+          JSON.parse(changeMembers(asked, Object.entries(second)).toString()),
           JSON.parse(change(between, second)),
         )
       }),

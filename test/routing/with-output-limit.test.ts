@@ -1,12 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
 import type { ChatTask } from "../../src/domain/Task.ts"
-import {
-  changeMembers,
-  type JsonSource,
-  type MemberChange,
-  scanJson,
-} from "../../src/platform/json-source.ts"
+import { changeMembers, type JsonSource, scanJson } from "../../src/platform/json-source.ts"
 import { withOutputLimit } from "../../src/routing/with-output-limit.ts"
 
 const sourceOf = (text: string): JsonSource => {
@@ -24,7 +19,7 @@ const chat = (text: string, more: Partial<ChatTask> = {}): ChatTask => ({
 })
 
 /** What goes out, where nothing else is changed. */
-const written = ({ source }: ChatTask): string => changeMembers(source ?? assert.fail(), new Map()).toString()
+const written = ({ source }: ChatTask): string => changeMembers(source ?? assert.fail(), []).toString()
 
 const limited = (task: ChatTask, tokens = 50): ChatTask => {
   const limited = withOutputLimit(task, tokens)
@@ -60,13 +55,10 @@ describe("the limit of an answer", () => {
   it("goes out under the name that its vendor knows", () => {
     for (const text of ["{}", '{"max_tokens":null}', '{"max_completion_tokens":null,"a":1}']) {
       const { source = assert.fail() } = limited(chat(text))
-      const renamed = changeMembers(
-        source,
-        new Map<string, MemberChange>([
-          ["max_completion_tokens", "remove"],
-          ["max_tokens", { name: "max_completion_tokens" }],
-        ]),
-      )
+      const renamed = changeMembers(source, [
+        ["max_completion_tokens", "remove"],
+        ["max_tokens", { name: "max_completion_tokens" }],
+      ])
       const { max_completion_tokens: _, max_tokens: __, ...others } = JSON.parse(text)
       assert.deepStrictEqual(JSON.parse(renamed.toString()), { ...others, max_completion_tokens: 50 })
     }

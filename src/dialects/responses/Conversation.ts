@@ -1,7 +1,7 @@
 import { Result } from "effect"
 import { GatewayError } from "../../domain/GatewayError.ts"
 import { isObject, type JsonObject, objectsAt } from "../../platform/json.ts"
-import { changeMembers, type JsonSource, type MemberChange } from "../../platform/json-source.ts"
+import { changeMembers, type JsonSource, type MemberChanges } from "../../platform/json-source.ts"
 import { malformed } from "./malformed.ts"
 
 /** Items up to a response, that one's own included. */
@@ -40,18 +40,17 @@ export class Conversation {
     const items = [previous?.items ?? "", ownItems(source)].filter((text) => text !== "").join(",")
     const calls = new Set([...(previous?.calls ?? []), ...callsIn(event, "input")])
     this.#asked = { items, calls, goesOn: previous !== undefined, warmsUp: event.generate === false }
-    const changes = new Map<string, MemberChange>([
+    let changes: MemberChanges = [
       ["type", "remove"],
       ["generate", "remove"],
       ["stream", { value: "true" }],
-    ])
+    ]
     if (previous !== undefined) {
       const orphan = objectsAt(event, "input").findIndex((item) => isOutput(item) && !calls.has(item.call_id))
       if (orphan !== -1) {
         return Result.fail(malformed(`input[${orphan}].call_id`, "No call of this id was made before."))
       }
-      changes.set("previous_response_id", "remove")
-      changes.set("input", { value: `[${items}]` })
+      changes = [...changes, ["previous_response_id", "remove"], ["input", { value: `[${items}]` }]]
     }
     return Result.succeed(changeMembers(source, changes))
   }

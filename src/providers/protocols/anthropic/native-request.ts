@@ -1,7 +1,7 @@
 import type { CallMode } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject, objectAt, objectsAt, stringAt } from "../../../platform/json.ts"
-import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { changeMembers, type JsonSource, type MemberChanges } from "../../../platform/json-source.ts"
 import type { BodyWriter } from "../Protocol.ts"
 import { claudesOwn, foreignToClaude, foreignToOthers, othersOwn, thoughtsIn } from "./own-history.ts"
 import { isThought } from "./thinking-blocks.ts"
@@ -18,17 +18,17 @@ export const nativeWriter = (
   source: JsonSource,
 ): BodyWriter => {
   const words = isClaude ? claudesWords : othersWords
-  let made: Changes | undefined
+  let made: MemberChanges | undefined
   const own = () => (made ??= words.own(body))
-  const writerOf = (fields: ReadonlyArray<string>, plain?: Changes): BodyWriter => ({
+  const writerOf = (fields: ReadonlyArray<string>, plain?: MemberChanges): BodyWriter => ({
     write: (mode) => edit(source, model, mode, plain ?? own()),
     headers: withVersion(fields),
     dropped: () => {
       const changes = plain ?? own()
-      if (changes.size === 0 && fields === headers) return []
+      if (changes.length === 0 && fields === headers) return []
       const messages = messagesOf(body)
       return [
-        ...[...changes.keys()].filter((field) => field !== "messages"),
+        ...changes.map(([field]) => field).filter((field) => field !== "messages"),
         ...words.foreign(messages),
         ...(plain === undefined ? [] : thoughtsIn(messages)),
         ...(fields.length < headers.length ? [BETAS] : []),
@@ -55,26 +55,21 @@ const withVersion = (headers: ReadonlyArray<string>): ReadonlyArray<string> =>
     ? headers
     : ["anthropic-version", API_VERSION, ...headers]
 
-const edit = (source: JsonSource, model: string, mode: CallMode, more: Changes): Uint8Array =>
-  changeMembers(
-    source,
-    new Map<string, MemberChange>([
-      ["model", { value: JSON.stringify(model) }],
-      ["stream", mode === "stream" ? { value: "true" } : "remove"],
-      ...more,
-    ]),
-  )
-
-type Changes = ReadonlyMap<string, MemberChange>
+const edit = (source: JsonSource, model: string, mode: CallMode, more: MemberChanges): Uint8Array =>
+  changeMembers(source, [
+    ["model", { value: JSON.stringify(model) }],
+    ["stream", mode === "stream" ? { value: "true" } : "remove"],
+    ...more,
+  ])
 
 /** What a model's vendor takes. */
 interface Words {
   /** Changes what others said. */
-  readonly own: (body: JsonObject) => Changes
+  readonly own: (body: JsonObject) => MemberChanges
   /** Names what others said and it is not told. */
   readonly foreign: (messages: ReadonlyArray<unknown>) => ReadonlyArray<string>
   /** Leaves out the thoughts of earlier turns, and has no new ones, which would miss them; undefined when that is no change. */
-  readonly plain: (body: JsonObject) => Changes | undefined
+  readonly plain: (body: JsonObject) => MemberChanges | undefined
 }
 
 const claudesWords: Words = {
@@ -82,14 +77,14 @@ const claudesWords: Words = {
     const messages = messagesOf(body)
     const own = claudesOwn(messages)
     const history = historyAs(own, messages)
-    return endsInBareCalls(own) ? new Map([...history, ...withoutBudget(body)]) : history
+    return endsInBareCalls(own) ? [...history, ...withoutBudget(body)] : history
   },
   foreign: foreignToClaude,
   plain: (body) => {
     const own = claudesOwn(messagesOf(body))
     const messages = own.map(withoutThoughts)
     if (messages.every((message, index) => message === own[index])) return undefined
-    return new Map([["messages", { value: JSON.stringify(messages) }], ...withoutBudget(body)])
+    return [["messages", { value: JSON.stringify(messages) }], ...withoutBudget(body)]
   },
 }
 
@@ -103,19 +98,19 @@ const othersWords: Words = {
   plain: (body) =>
     objectAt(body, "thinking")?.type === "disabled"
       ? undefined
-      : new Map([
+      : [
           ["thinking", { value: '{"type":"disabled"}' }],
           ["messages", { value: JSON.stringify(othersOwn(messagesOf(body)).map(withoutThoughts)) }],
-        ]),
+        ],
 }
 
 const messagesOf = ({ messages }: JsonObject): ReadonlyArray<unknown> =>
   Array.isArray(messages) ? messages : []
 
-const historyAs = (own: ReadonlyArray<unknown>, messages: ReadonlyArray<unknown>): Changes =>
-  own === messages ? NONE : new Map([["messages", { value: JSON.stringify(own) }]])
+const historyAs = (own: ReadonlyArray<unknown>, messages: ReadonlyArray<unknown>): MemberChanges =>
+  own === messages ? NONE : [["messages", { value: JSON.stringify(own) }]]
 
-const NONE: Changes = new Map()
+const NONE: MemberChanges = []
 
 /** Tells whether the last calls have their results, and came without a thought, of another vendor's model for one. */
 const endsInBareCalls = (messages: ReadonlyArray<unknown>): boolean => {
@@ -134,17 +129,17 @@ const endsInBareCalls = (messages: ReadonlyArray<unknown>): boolean => {
  * Leaves out a budget for thoughts: with one, Claude takes no turn of calls without a thought. What tells it to clear thoughts
  * goes too, which it takes beside a budget alone.
  */
-const withoutBudget = (body: JsonObject): Changes => {
-  const changes = new Map<string, MemberChange>()
-  if (objectAt(body, "thinking")?.type !== "enabled") return changes
-  changes.set("thinking", "remove")
+const withoutBudget = (body: JsonObject): MemberChanges => {
+  if (objectAt(body, "thinking")?.type !== "enabled") return NONE
   const management = objectAt(body, "context_management")
   const edits = objectsAt(management, "edits")
   const kept = edits.filter((each) => !stringAt(each, "type")?.startsWith("clear_thinking"))
-  if (kept.length < edits.length) {
-    changes.set("context_management", { value: JSON.stringify({ ...management, edits: kept }) })
-  }
-  return changes
+  return kept.length === edits.length
+    ? [["thinking", "remove"]]
+    : [
+        ["thinking", "remove"],
+        ["context_management", { value: JSON.stringify({ ...management, edits: kept }) }],
+      ]
 }
 
 const withoutThoughts = (message: unknown): unknown => {

@@ -12,7 +12,7 @@ import { readEmbeddingUsage } from "./usage.ts"
 export const writeEmbedding = (model: string, { request, source }: EmbeddingTask): string | Uint8Array =>
   source === undefined
     ? JSON.stringify({ ...request, model })
-    : changeMembers(source, new Map([["model", { value: JSON.stringify(model) }]]))
+    : changeMembers(source, [["model", { value: JSON.stringify(model) }]])
 
 /** Reads an embeddings answer, whose bytes are passed on as they came. */
 export const parseEmbedding = (

@@ -3,7 +3,7 @@ import type { CallMode, ChatRequest } from "../../../domain/Chat.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { getOrInsert } from "../../../platform/get-or-insert.ts"
 import { isObject, type JsonObject, joinObjects } from "../../../platform/json.ts"
-import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { changeMembers, type JsonSource, type MemberChanges } from "../../../platform/json-source.ts"
 import { remembered } from "../../../platform/remembered.ts"
 import { type Audience, audienceOf } from "./audience.ts"
 import { withOwnCallIds } from "./call-ids.ts"
@@ -169,18 +169,19 @@ const edit = (
   source: JsonSource,
   { model, streams, streamOptions, renamesMaxTokens }: Settings,
 ): Uint8Array => {
-  const changes = new Map<string, MemberChange>([
+  const changes: MemberChanges = [
     ["model", { value: JSON.stringify(model) }],
     ["stream", streams ? { value: "true" } : "remove"],
     ["stream_options", streamOptions !== undefined ? { value: JSON.stringify(streamOptions) } : "remove"],
-  ])
-  if (renamesMaxTokens) {
-    // Some clients send null under the new name as well.
-    changes.set("max_completion_tokens", "remove")
-    changes.set("max_tokens", { name: "max_completion_tokens" })
-  }
-  return changeMembers(source, changes)
+  ]
+  return changeMembers(source, renamesMaxTokens ? [...changes, ...RENAMING] : changes)
 }
+
+const RENAMING: MemberChanges = [
+  // Some clients send null under the new name as well.
+  ["max_completion_tokens", "remove"],
+  ["max_tokens", { name: "max_completion_tokens" }],
+]
 
 /** Clients send null for "not set" too. */
 const isNumber = (value: unknown): boolean => typeof value === "number"

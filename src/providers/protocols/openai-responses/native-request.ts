@@ -4,7 +4,7 @@ import { isCarriedReasoning } from "../../../domain/carried-reasoning.ts"
 import { openSummary } from "../../../domain/compaction.ts"
 import type { ChatTask } from "../../../domain/Task.ts"
 import { isObject, type JsonObject } from "../../../platform/json.ts"
-import { changeMembers, type JsonSource, type MemberChange } from "../../../platform/json-source.ts"
+import { changeMembers, type JsonSource, type MemberChanges } from "../../../platform/json-source.ts"
 import type { BodyWriter } from "../Protocol.ts"
 import { ownCallId } from "./input.ts"
 import { ENCRYPTED, reasons } from "./model-abilities.ts"
@@ -45,8 +45,8 @@ export const compactionWriter = (
   source: JsonSource,
 ): BodyWriter => ({
   write: () => {
-    const changes = new Map([["model", { value: JSON.stringify(model) }]])
-    return changeMembers(source, withOwnInput(changes, input, OPENAI, model, identity))
+    const changes: MemberChanges = [["model", { value: JSON.stringify(model) }]]
+    return changeMembers(source, [...changes, ...ownInput(input, OPENAI, model, identity)])
   },
   dropped: () => unsaid(model, { input }, OPENAI),
 })
@@ -60,28 +60,27 @@ const edit = (
   reworded: (items: unknown) => unknown,
 ): Uint8Array => {
   const name = nameOf(model)
-  const changes = new Map<string, MemberChange>([
+  const changes: Array<MemberChanges[number]> = [
     ["model", { value: JSON.stringify(model) }],
     ["store", { value: "false" }],
     ["stream", mode === "stream" ? { value: "true" } : "remove"],
-  ])
+  ]
   const wanted = Array.isArray(include) ? include : []
   if ((vendor.encrypts === "all" || reasons(name)) && !wanted.includes(ENCRYPTED)) {
-    changes.set("include", { value: JSON.stringify([...wanted, ENCRYPTED]) })
+    changes.push(["include", { value: JSON.stringify([...wanted, ENCRYPTED]) }])
   }
-  for (const field of vendor.without ?? []) changes.set(field, "remove")
-  return changeMembers(source, withOwnInput(changes, input, vendor, name, reworded))
+  for (const field of vendor.without ?? []) changes.push([field, "remove"])
+  return changeMembers(source, [...changes, ...ownInput(input, vendor, name, reworded)])
 }
 
-const withOwnInput = (
-  changes: Map<string, MemberChange>,
+const ownInput = (
   input: unknown,
   vendor: VendorResponses,
   name: string,
   reworded: (items: unknown) => unknown,
-): Map<string, MemberChange> => {
+): MemberChanges => {
   const own = reworded(ownItems(vendor, name, input))
-  return own === input ? changes : changes.set("input", { value: JSON.stringify(own) })
+  return own === input ? [] : [["input", { value: JSON.stringify(own) }]]
 }
 
 const isReasoning = (item: unknown): boolean => isObject(item) && item.type === "reasoning"
