@@ -121,12 +121,17 @@ const instant = (ms: number): number => clamp(ms, 253_402_300_799_000)
 const countOf = (n: number | null | undefined): number | null =>
   n !== null && n !== undefined && Number.isSafeInteger(n) && n >= 0 ? n : null
 
-const cut = (text: string): string => (text.length > MAX_TEXT ? text.slice(0, MAX_TEXT) : text)
+const fits = (text: string): boolean => text.length <= MAX_TEXT
+
+const cut = (text: string): string => (fits(text) ? text : text.slice(0, MAX_TEXT))
 
 const VALUES: Kinds<unknown> = {
   uuid: (id) => id,
   text: (text) => (text === null ? text : cut(text)),
-  texts: (texts) => (texts.length === 0 ? undefined : texts.slice(0, MAX_TEXTS).map(cut)),
+  texts: (texts) => {
+    if (texts.length === 0) return undefined
+    return texts.length <= MAX_TEXTS && texts.every(fits) ? texts : texts.slice(0, MAX_TEXTS).map(cut)
+  },
   instant,
   integer: (n) => n,
   duration: clampInt4,
