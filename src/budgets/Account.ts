@@ -16,7 +16,7 @@ export class Account {
   lease: Lease | undefined
   /** What neither was spent nor is anybody's, and the limit, as of the last answer. */
   left = 0
-  limit: number
+  limit = 0
   /** False once the database says that there is no such budget. */
   exists = true
   askedAtMs = Number.NEGATIVE_INFINITY

@@ -10,10 +10,10 @@ export class Lease {
   readonly startsAtMs: number | null
   readonly window: BudgetWindow
   /** Monotonic milliseconds, never late. */
-  endsAtMs: number
-  granted: number
-  returned: number
-  charged: number
+  endsAtMs = 0
+  granted = 0
+  returned = 0
+  charged = 0
   /** Reservations that are not settled. */
   open = 0
 

@@ -14,7 +14,7 @@ const RETRY_AFTER_MS = 1_000
 export class PermitBucket implements LocalBucket {
   readonly name: string
   waiting = 0
-  #limit: number
+  #limit = 0
   #inUse = 0
   /** At most what the store has noted for this replica. */
   #held = 0
@@ -28,7 +28,7 @@ export class PermitBucket implements LocalBucket {
   /** Permits that all replicas had beyond the limit: given up as requests end. */
   #excess = 0
   #tried = 0
-  #exchangedAtMs: number
+  #exchangedAtMs = 0
   #refusedUntilMs = Number.NEGATIVE_INFINITY
 
   constructor(name: string, limit: number, nowMs: number) {

@@ -20,16 +20,16 @@ const DEMAND_MS = 1_000
 export class RateBucket implements LocalBucket {
   readonly name: string
   waiting = 0
-  #limit: number
+  #limit = 0
   /** Tokens in use by all replicas as of `#atMs`, with all of the lease: 0 is a full bucket, more than its limit a debt. */
   #used = 0
-  #atMs: number
+  #atMs = 0
   #lease = 0
   #leaseUntilMs = Number.NEGATIVE_INFINITY
   /** What is at hand at most; below half of it more is asked for. */
   #target = 0
-  #exchangedAtMs: number
-  #touchedAtMs: number
+  #exchangedAtMs = 0
+  #touchedAtMs = 0
   /** Nothing is asked for until then. */
   #pausedUntilMs = Number.NEGATIVE_INFINITY
   /** To be told to the store: given back, or below 0 in use beyond what was given. */
@@ -42,7 +42,7 @@ export class RateBucket implements LocalBucket {
   #own = 0
   #all = 0
   #counted: number | undefined
-  #countedAtMs: number
+  #countedAtMs = 0
 
   constructor(name: string, limit: number, nowMs: number) {
     this.name = name

@@ -66,8 +66,8 @@ export class LatencyModel {
   #g0 = 0
   #g1 = 0
   #g2 = 0
-  #overheadMs: number
-  #perOutput: number
+  #overheadMs = 0
+  #perOutput = 0
   #perInput = 0
   #atMs = 0
 
