@@ -102,8 +102,9 @@ const make = Effect.gen(function* () {
 
   const admit = (recorder: RequestRecorder, principal: Principal): Effect.Effect<() => void, GatewayError> =>
     Effect.mapBothEager(rateLimits.enter(principal.limits), {
-      onSuccess: ({ leave, state }) => {
+      onSuccess: ({ leave, state, takeTokens }) => {
         recorder.rateLimit = state
+        recorder.takeTokens = takeTokens
         return leave
       },
       onFailure: (refusal) => {
@@ -119,10 +120,10 @@ const make = Effect.gen(function* () {
     plan: Plan,
   ): Effect.Effect<void, GatewayError> => {
     const first = plan.candidates[0]
-    if (first === undefined || !rateLimits.limitsTokens(principal.limits)) return Effect.void
+    if (first === undefined || recorder.takeTokens === undefined) return Effect.void
     const tokens = tokenBoundOf(task, first, gateway.limits)
     // Tokens of a request that is interrupted right here come back as any that were used do: by and by.
-    return Effect.mapBothEager(rateLimits.takeTokens(principal.limits, tokens), {
+    return Effect.mapBothEager(recorder.takeTokens(tokens), {
       onSuccess: (hold) => {
         recorder.tokenHold = hold
         recorder.tokenLimit = hold.state

@@ -8,7 +8,7 @@ import { modeOf } from "../domain/Task.ts"
 import { billed } from "../domain/Usage.ts"
 import type { AttemptIntent, AttemptRecord, LedgerRecord } from "../ledger/LedgerRecord.ts"
 import type { RateLimitState } from "../limits/limit.ts"
-import type { TokenHold } from "../limits/RateLimits.ts"
+import type { TakeTokens, TokenHold } from "../limits/RateLimits.ts"
 import { monotonicMsUnsafe } from "../platform/monotonic.ts"
 import type { Candidate, Plan } from "../routing/plan.ts"
 import type { InferenceRequest } from "./InferenceRequest.ts"
@@ -31,6 +31,7 @@ export class RequestRecorder {
   budgets: RequestBudgets | undefined
   tokenLimit: RateLimitState | undefined
   /** Undefined: no limit of tokens is concerned. */
+  takeTokens: TakeTokens | undefined
   tokenHold: TokenHold | undefined
   /** Set when the answer is a stream. */
   stream: StreamedAnswer | undefined

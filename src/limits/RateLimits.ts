@@ -27,7 +27,12 @@ interface Entered {
   readonly state: RateLimitState | undefined
   /** Says that it is no more in flight. */
   readonly leave: () => void
+  /** Undefined: no limit of tokens concerns it. */
+  readonly takeTokens: TakeTokens | undefined
 }
+
+/** Takes tokens from the limits of a request's subjects, which must be settled; like `enter`. */
+export type TakeTokens = (tokens: number) => Effect.Effect<TokenHold, RateLimited>
 
 /** Tokens that are in use until it is known how many were, and the place in flight that goes with them. */
 export class TokenHold {
@@ -81,13 +86,6 @@ export class RateLimits extends Context.Service<
      * where nobody has to be asked: then it is done when it returns.
      */
     readonly enter: (subjects: ReadonlyArray<Subject>) => Effect.Effect<Entered, RateLimited>
-    /** Tells whether any of them limits tokens. */
-    readonly limitsTokens: (subjects: ReadonlyArray<Subject>) => boolean
-    /** Takes tokens from the limits of all subjects, which must be settled; like `enter`. */
-    readonly takeTokens: (
-      subjects: ReadonlyArray<Subject>,
-      tokens: number,
-    ) => Effect.Effect<TokenHold, RateLimited>
     /** Tells whether a model, `provider/model`, has limits. */
     readonly limitsModel: (model: string) => boolean
     /** Takes one call, its tokens and a place in flight from a model's limits, which must be settled. To run uninterruptibly. */
@@ -155,17 +153,23 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
 
   const configured = ofConfig(settings, ({ limits }) => ({
     defaults: limits,
-    limitsOf: new WeakMap<ReadonlyArray<Subject>, SubjectLimits>(),
+    limitsOf: new WeakMap<ReadonlyArray<Subject>, KnownLimits>(),
     models: modelLimits(limits.models),
   }))
   /** A changed limit is another list of subjects. */
-  const of = (subjects: ReadonlyArray<Subject>): SubjectLimits => {
+  const of = (subjects: ReadonlyArray<Subject>): KnownLimits => {
     const { defaults, limitsOf } = configured()
     const known = limitsOf.get(subjects)
     if (known !== undefined) return known
     const limits = subjectLimits(subjects, defaults)
-    limitsOf.set(subjects, limits)
-    return limits
+    const { tokens } = limits
+    const takeTokens: TakeTokens | undefined =
+      tokens.length === 0
+        ? undefined
+        : (wanted) => Effect.mapEager(taken(tokens, wanted), () => holding(wanted, tokens, NONE))
+    const added = { ...limits, takeTokens }
+    limitsOf.set(subjects, added)
+    return added
   }
 
   /** Done when it returns, unless the store has to be asked: a request whose replica has enough at hand makes no step for it. */
@@ -214,9 +218,10 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   const holding = (tokens: number, limits: ReadonlyArray<Limit>, permits: ReadonlyArray<Limit>): TokenHold =>
     new TokenHold(tokens, tightest(limits), limits, permits, givenBack)
 
-  const entered = ({ permits, requests }: SubjectLimits): Entered => ({
+  const entered = ({ permits, requests, takeTokens }: KnownLimits): Entered => ({
     state: tightest(requests),
     leave: permits.length === 0 ? nothing : once(() => givenBack(permits, 1)),
+    takeTokens,
   })
 
   const takeModel = (model: string, tokens: number): Effect.Effect<TokenHold, RateLimited> => {
@@ -233,11 +238,6 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     enter: (subjects) => {
       const limits = of(subjects)
       return Effect.mapEager(taken(limits.door, 1), () => entered(limits))
-    },
-    limitsTokens: (subjects) => of(subjects).tokens.length > 0,
-    takeTokens: (subjects, tokens) => {
-      const limits = of(subjects).tokens
-      return Effect.mapEager(taken(limits, tokens), () => holding(tokens, limits, NONE))
     },
     limitsModel: (model) => configured().models.has(model),
     takeModel: (model, tokens) => Effect.suspend(() => takeModel(model, tokens)),
@@ -263,6 +263,11 @@ interface SubjectLimits {
   readonly tokens: ReadonlyArray<Limit>
   /** Of requests and of those in flight. */
   readonly door: ReadonlyArray<Limit>
+}
+
+/** The same of subjects that came before. */
+interface KnownLimits extends SubjectLimits {
+  readonly takeTokens: TakeTokens | undefined
 }
 
 const unlimited: SubjectLimits = { requests: [], permits: [], tokens: [], door: [] }
