@@ -12,7 +12,7 @@ export class Spending {
 
   /** Notes what was reserved in these leases. */
   reserved(leases: ReadonlyArray<Lease>, nanoUsd: number): Reservation {
-    const reservation = new Reservation(leases, nanoUsd)
+    const reservation = new Reservation(this.#holder, leases, nanoUsd)
     this.#reservations.push(reservation)
     return reservation
   }
@@ -22,29 +22,30 @@ export class Spending {
     for (const reservation of this.#reservations) if (!reservation.isUsed) reservation.settle(0)
   }
 
-  /** Returns what the ledger is to settle, with what is not settled here as it was reserved. */
+  /** Returns what the ledger is to settle as of now, with what is not settled here as it was reserved. */
   charges(): ReadonlyArray<Charge> {
-    return this.#reservations
-      .filter(({ nanoUsd }) => nanoUsd > 0)
-      .map(({ nanoUsd, windows }) => ({ holder: this.#holder, nano_usd: nanoUsd, windows }))
+    const charges: Array<Charge> = []
+    for (const { charge } of this.#reservations) if (charge.nano_usd > 0) charges.push(charge)
+    return charges
   }
 }
 
 /** What a request reserved for one call, until it is known what that cost. */
 export class Reservation {
   readonly #leases: ReadonlyArray<Lease>
-  /** Of the budgets that it is charged to. */
-  readonly windows: ReadonlyArray<BudgetWindow>
-  /** As it was reserved, or what it cost. */
-  nanoUsd: number
+  /** As it was reserved, or what it cost. Lives as long, since it is written down twice. */
+  readonly charge: {
+    readonly holder: string
+    nano_usd: number
+    readonly windows: ReadonlyArray<BudgetWindow>
+  }
   /** The call has left: whatever happens then, it may cost as much. */
   isUsed = false
   #isSettled = false
 
-  constructor(leases: ReadonlyArray<Lease>, nanoUsd: number) {
+  constructor(holder: string, leases: ReadonlyArray<Lease>, nanoUsd: number) {
     this.#leases = leases
-    this.windows = leases.map(({ window }) => window)
-    this.nanoUsd = nanoUsd
+    this.charge = { holder, nano_usd: nanoUsd, windows: leases.map(({ window }) => window) }
   }
 
   /** Says that the call leaves. */
@@ -53,10 +54,10 @@ export class Reservation {
   }
 
   /** Replaces what was reserved by what it cost; undefined: nobody knows, and it stays as it is. */
-  settle(cost = this.nanoUsd): void {
+  settle(cost = this.charge.nano_usd): void {
     if (this.#isSettled) return
     this.#isSettled = true
-    for (const lease of this.#leases) lease.settle(this.nanoUsd, cost)
-    this.nanoUsd = cost
+    for (const lease of this.#leases) lease.settle(this.charge.nano_usd, cost)
+    this.charge.nano_usd = cost
   }
 }
