@@ -1,5 +1,4 @@
 import { Clock, Context, Effect, Exit, Layer } from "effect"
-import { Reservation } from "../budgets/Spending.ts"
 import { type Cost, costOf } from "../catalog/cost.ts"
 import { Settings } from "../config/Settings.ts"
 import type { AnswerSummary, CallMode } from "../domain/Chat.ts"
@@ -23,7 +22,7 @@ import { type Hedging, makeHedges } from "./hedges.ts"
 import { LearnedMargins } from "./InputMargins.ts"
 import { fromRateLimit } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
-import { heldBack, Reservations } from "./Reservations.ts"
+import { heldBack, Reservations, ReservedCall } from "./Reservations.ts"
 import {
   type AttemptState,
   fallbackOf,
@@ -108,7 +107,7 @@ const make = Effect.gen(function* () {
       return Effect.suspend(() => attemptWith(request, candidate, next, call, undefined))
     return Effect.suspend(() => {
       const reserved = reservations.reserve(budgets, candidate, recorder)
-      return reserved instanceof Reservation
+      return reserved instanceof ReservedCall
         ? attemptWith(request, candidate, next, call, reserved)
         : Effect.flatMap(reserved, (given) => attemptWith(request, candidate, next, call, given))
     })
@@ -119,16 +118,16 @@ const make = Effect.gen(function* () {
     candidate: Candidate,
     next: Candidate | undefined,
     call: UpstreamCall<A>,
-    reservation: Reservation | undefined,
+    reserved: ReservedCall | undefined,
   ): Effect.Effect<Answered<A>, ProviderError> => {
     const { recorder, recordIntent, deadlineAt } = request
     const last = request.failures.at(-1)
     // The wait after that one may have lasted longer than it should.
     if (last !== undefined && recorder.now() >= deadlineAt) {
-      reservation?.settle(0)
+      reserved?.giveBack()
       return Effect.fail(last)
     }
-    reservation?.use()
+    reserved?.leaves()
     const startedAt = recorder.attemptStarted()
     const startedMs = monotonicMsUnsafe(clock)
     const remainingMs = deadlineAt - startedAt
@@ -195,7 +194,7 @@ const make = Effect.gen(function* () {
           )
           recorder.attemptEnded(record)
           ended = record
-          if (reservation !== undefined) reservations.settle(reservation, candidate, recorder, record)
+          reserved?.settle(record)
           // Nobody goes back from what was not left.
           if (record.outcome !== "timeout") request.wayBack.release()
           const ms = tookMs()

@@ -10,7 +10,7 @@ import type { Usage } from "../domain/Usage.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import { remembered } from "../platform/remembered.ts"
 import type { Candidate } from "../routing/plan.ts"
-import type { InputMargins } from "./InputMargins.ts"
+import type { InputMargins, Margin } from "./InputMargins.ts"
 import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 
@@ -33,36 +33,58 @@ export class Reservations {
     budgets: RequestBudgets,
     candidate: Candidate,
     recorder: RequestRecorder,
-  ): Reservation | Effect.Effect<Reservation, ProviderError> {
+  ): ReservedCall | Effect.Effect<ReservedCall, ProviderError> {
     const { request } = recorder
     const task = request?.task
     const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
+    const estimated = candidate.features.inputTokens
     // What one key's requests show of a vendor is no other key's concern.
-    const inputTokens =
-      request === undefined
-        ? 0
-        : this.#margins.above(request.principal.keyId, candidate.key, candidate.features.inputTokens)
+    const margin = this.#margins.of(request?.principal.keyId ?? "", candidate.key)
+    const inputTokens = margin.above(estimated)
     const call: Bounds = { candidate, task, inputTokens, outputTokens, recorder }
     const most = mostOf(call, outputTokens)
     if (most === undefined) return Effect.fail(heldBack(candidate, withoutPrice))
     const reserved = budgets.reserveNow(most)
-    if (reserved === undefined)
-      return Effect.mapError(budgets.reserve(most), (refused) => refusalOf(call, refused))
-    return reserved instanceof BudgetExceeded ? Effect.fail(refusalOf(call, reserved)) : reserved
+    if (reserved === undefined) {
+      return Effect.mapBoth(budgets.reserve(most), {
+        onSuccess: (given) => new ReservedCall(given, margin, estimated),
+        onFailure: (refused) => refusalOf(call, refused),
+      })
+    }
+    return reserved instanceof BudgetExceeded
+      ? Effect.fail(refusalOf(call, reserved))
+      : new ReservedCall(reserved, margin, estimated)
+  }
+}
+
+/** A call for which is reserved what it may cost. */
+export class ReservedCall {
+  readonly #reservation: Reservation
+  readonly #margin: Margin
+  /** Its input tokens. */
+  readonly #estimated: number
+
+  constructor(reservation: Reservation, margin: Margin, estimated: number) {
+    this.#reservation = reservation
+    this.#margin = margin
+    this.#estimated = estimated
   }
 
-  /** Settles what an attempt cost, as far as anybody knows, and learns how its vendor counts. */
-  settle(
-    reservation: Reservation,
-    candidate: Candidate,
-    recorder: RequestRecorder,
-    record: AttemptRecord,
-  ): void {
-    reservation.settle(chargeOf(record))
-    const { request } = recorder
-    if (record.usage === null || record.usageEstimated || request === undefined) return
-    const { features, key } = candidate
-    this.#margins.observe(request.principal.keyId, key, features.inputTokens, record.usage.inputTokens)
+  /** Says that it leaves. */
+  leaves(): void {
+    this.#reservation.use()
+  }
+
+  /** Gives all of it back: it is not made. */
+  giveBack(): void {
+    this.#reservation.settle(0)
+  }
+
+  /** Settles what it cost, as far as anybody knows, and learns how its vendor counts. */
+  settle(record: AttemptRecord): void {
+    this.#reservation.settle(chargeOf(record))
+    if (record.usage === null || record.usageEstimated) return
+    this.#margin.observe(this.#estimated, record.usage.inputTokens)
   }
 }
 

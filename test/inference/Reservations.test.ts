@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Clock, Effect } from "effect"
 import type { RequestBudgets } from "../../src/budgets/Budgets.ts"
 import { Lease } from "../../src/budgets/Lease.ts"
-import { Reservation, Spending } from "../../src/budgets/Spending.ts"
+import { type Reservation, Spending } from "../../src/budgets/Spending.ts"
 import type { ModelConfig } from "../../src/catalog/model.ts"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
 import { RequestId } from "../../src/domain/Ids.ts"
@@ -10,7 +10,7 @@ import { ProviderError } from "../../src/domain/ProviderError.ts"
 import { inputTokensOf, type Task } from "../../src/domain/Task.ts"
 import { InputMargins } from "../../src/inference/InputMargins.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
-import { Reservations } from "../../src/inference/Reservations.ts"
+import { Reservations, ReservedCall } from "../../src/inference/Reservations.ts"
 import type { Candidate } from "../../src/routing/plan.ts"
 import { attempt } from "../ledger/records.ts"
 import { principalOf } from "../support/principal-of.ts"
@@ -52,6 +52,18 @@ const recorderOf = (of: Task, keyId = "AdaAdaAdaAda") => {
   return recorder
 }
 
+/** Reserves for a call what it may cost, as the reservation that is given. */
+const reserve = (
+  reservation: Reservation,
+  of: Task,
+  reservations = new Reservations(new InputMargins(), 8_192),
+): ReservedCall => {
+  const budgets = { reserveNow: () => reservation } as unknown as RequestBudgets
+  const given = reservations.reserve(budgets, candidateOf(model({}), of), recorderOf(of))
+  assert(given instanceof ReservedCall)
+  return given
+}
+
 /** Returns what a call reserves, in micro-dollars; undefined: it is held back. */
 const reserved = (
   of: Task,
@@ -67,7 +79,7 @@ const reserved = (
     },
   } as unknown as RequestBudgets
   const given = reservations.reserve(budgets, candidateOf(at, of), recorderOf(of, keyId))
-  assert.isTrue(given instanceof Reservation || Effect.runSync(Effect.flip(given)) instanceof ProviderError)
+  assert.isTrue(given instanceof ReservedCall || Effect.runSync(Effect.flip(given)) instanceof ProviderError)
   return nanoUsd === undefined ? undefined : Math.round(nanoUsd / 1_000)
 }
 
@@ -120,10 +132,7 @@ describe("what a call reserves", () => {
       cacheWriteTokens: 0,
       reasoningTokens: 0,
     }
-    reservations.settle(new Spending("a").reserved([], 1), candidateOf(model({}), of), recorderOf(of), {
-      ...attempt,
-      usage,
-    })
+    reserve(new Spending("a").reserved([], 1), of, reservations).settle({ ...attempt, usage })
     assert.isAtLeast(reserved(of, model({}), reservations) ?? 0, 5_000)
     assert.strictEqual(reserved(of, model({}), reservations, "BobBobBobBob"), INPUT + 4)
   })
@@ -135,16 +144,9 @@ describe("what an attempt is charged", () => {
     lease.reserve(99)
     const spending = new Spending("a")
     const reservation = spending.reserved([lease], 99)
-    reservation.use()
-    new Reservations(new InputMargins(), 1).settle(
-      reservation,
-      candidateOf(model({}), task({})),
-      recorderOf(task({})),
-      {
-        ...attempt,
-        ...changes,
-      },
-    )
+    const call = reserve(reservation, task({}))
+    call.leaves()
+    call.settle({ ...attempt, ...changes })
     return lease.charged
   }
   const unknown = { costNanoUsd: null, usage: null }
