@@ -1,4 +1,5 @@
 import { isObject, parseJson } from "../../platform/json.ts"
+import { badResponse } from "./fault.ts"
 import type { Fault, Reading } from "./Protocol.ts"
 
 /** Readings of a stream that are the same in every protocol. */
@@ -6,6 +7,11 @@ import type { Fault, Reading } from "./Protocol.ts"
 export const nothing: Reading = { _tag: "Chunks", chunks: [] }
 
 export const faulty = (fault: Fault): Reading => ({ _tag: "Fault", fault })
+
+/** Choices, calls and thoughts of one answer that are remembered while it comes: far more than a model has. */
+export const MAX_PARTS = 10_000
+
+export const tooManyParts = faulty(badResponse("has too many parts"))
 
 /** Makes the reading of a body that ended before its answer did. */
 export const truncated = (detail: string): Reading => faulty({ kind: "reset", detail })

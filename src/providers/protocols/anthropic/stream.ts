@@ -4,7 +4,7 @@ import { badResponse } from "../fault.ts"
 import { fromWireName } from "../function-names.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
-import { faulty, nothing, readLast, truncated } from "../readings.ts"
+import { faulty, MAX_PARTS, nothing, readLast, tooManyParts, truncated } from "../readings.ts"
 import { answerHead } from "./content.ts"
 import { classifyInBand } from "./errors.ts"
 import { emptyFault, readFinishReason } from "./finish-reason.ts"
@@ -93,6 +93,7 @@ class MessageStream implements StreamReader {
   }
 
   #startBlock(index: unknown, block: JsonObject | undefined): Reading {
+    if (this.#open.size > MAX_PARTS) return tooManyParts
     switch (block?.type) {
       case "tool_use": {
         this.#begun = true

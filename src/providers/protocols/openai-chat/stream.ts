@@ -10,7 +10,7 @@ import {
 import type { SseEvent } from "../../http/sse.ts"
 import { badResponse } from "../fault.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
-import { faulty, nothing, truncated } from "../readings.ts"
+import { faulty, MAX_PARTS, nothing, tooManyParts, truncated } from "../readings.ts"
 import { imagesOf, textOf } from "./content.ts"
 import { DeltaTemplate } from "./DeltaTemplate.ts"
 import { classifyInBand, inBandFault } from "./errors.ts"
@@ -28,6 +28,10 @@ class Choices {
       this.#begun.add(index)
       if (isReason(finish_reason)) this.#ended.add(index)
     }
+  }
+
+  get count(): number {
+    return this.#begun.size
   }
 
   get areWhole(): boolean {
@@ -104,6 +108,7 @@ const readEvent = (event: SseEvent, { calls, counts, seen, template }: SoFar): R
     // OpenAI's own clients go through the choices of every chunk.
     const isBareCount = !hasChoices && isObject(json.usage)
     const mended = isBareCount ? { ...json, choices: [] } : calls.mend(json, choices)
+    if (calls.count > MAX_PARTS || (seen?.count ?? 0) > MAX_PARTS) return tooManyParts
     const bytes = mended === undefined ? event.bytes : Buffer.from(`data: ${JSON.stringify(mended)}\n\n`)
     return { _tag: "Chunks", chunks: [readChunk(bytes, json, choices, counts)] }
   }

@@ -25,6 +25,12 @@ interface ChoiceCalls {
 /** Follows the calls of one stream. */
 export class ToolCalls {
   readonly #choices = new Map<unknown, ChoiceCalls>()
+  #count = 0
+
+  /** Tells how many calls there are so far. */
+  get count(): number {
+    return this.#count
+  }
 
   /** Returns the event's JSON with the numbers and ids that are missing or wrong; undefined when none is. */
   mend(json: JsonObject, choices: ReadonlyArray<JsonObject>): JsonObject | undefined {
@@ -40,6 +46,7 @@ export class ToolCalls {
         const piece = withTextArguments(each)
         if (piece !== each) isMended = true
         const known = callOf(calls, piece)
+        if (known === undefined) this.#count += 1
         const call = known ?? begin(calls, piece, ownId(json, choice, calls.count))
         const hasId = known !== undefined || stringAt(piece, "id") === call.id
         if (piece.index === call.number && hasId) return piece

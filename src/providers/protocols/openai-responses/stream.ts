@@ -11,7 +11,7 @@ import {
 import { badResponse } from "../fault.ts"
 import { chatChunk, usageChunk, type WireDelta, type WireHead } from "../openai-chat/wire.ts"
 import type { Reading, StreamReader } from "../Protocol.ts"
-import { faulty, nothing, readLast, truncated } from "../readings.ts"
+import { faulty, MAX_PARTS, nothing, readLast, tooManyParts, truncated } from "../readings.ts"
 import { answerHead, chatCall, messageOf } from "./answer.ts"
 import { eventFault } from "./errors.ts"
 import { readFinishReason } from "./finish-reason.ts"
@@ -46,6 +46,7 @@ class ResponsesStream implements StreamReader {
     const response = objectAt(json, "response")
     if (response !== undefined) this.#head = answerHead(this.#head.model, response, this.#nowMs)
     const last = ending(json)
+    if (this.#calls.size > MAX_PARTS || this.#inPieces.size > MAX_PARTS) return tooManyParts
     return last === undefined
       ? { _tag: "Chunks", chunks: this.#take(json) }
       : { _tag: "Done", chunks: this.#end(last) }
