@@ -33,7 +33,7 @@ export class Spending {
 /** What a request reserved for one call, until it is known what that cost. */
 export class Reservation {
   readonly #leases: ReadonlyArray<Lease>
-  /** As it was reserved, or what it cost. Lives as long, since it is written down twice. */
+  /** As it was reserved, or what it cost. Made once for the note of the call and the record of the request. */
   readonly charge: {
     readonly holder: string
     nano_usd: number

@@ -265,7 +265,7 @@ interface SubjectLimits {
   readonly door: ReadonlyArray<Limit>
 }
 
-/** The same of subjects that came before. */
+/** The same, with what takes tokens from them. */
 interface KnownLimits extends SubjectLimits {
   readonly takeTokens: TakeTokens | undefined
 }
