@@ -16,6 +16,7 @@ export class Account {
   lease: Lease | undefined
   /** What neither was spent nor is anybody's, and the limit, as of the last answer. */
   left = 0
+  // A first value holds a number in place, see decision 39.
   limit = 0
   /** False once the database says that there is no such budget. */
   exists = true

@@ -11,6 +11,7 @@ export class Lease {
   readonly window: BudgetWindow
   /** Monotonic milliseconds, never late. */
   endsAtMs = 0
+  // A first value holds a number in place, see decision 39.
   granted = 0
   returned = 0
   charged = 0

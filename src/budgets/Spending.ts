@@ -1,4 +1,4 @@
-import type { BudgetWindow, Charge } from "../domain/Budget.ts"
+import type { Charge } from "../domain/Budget.ts"
 import type { Lease } from "./Lease.ts"
 
 /** What one request has cost or may still cost, of every budget that it concerns. */
@@ -34,11 +34,7 @@ export class Spending {
 export class Reservation {
   readonly #leases: ReadonlyArray<Lease>
   /** As it was reserved, or what it cost. Made once for the note of the call and the record of the request. */
-  readonly charge: {
-    readonly holder: string
-    nano_usd: number
-    readonly windows: ReadonlyArray<BudgetWindow>
-  }
+  readonly charge: Charge & { nano_usd: number }
   /** The call has left: whatever happens then, it may cost as much. */
   isUsed = false
   #isSettled = false

@@ -14,6 +14,7 @@ const RETRY_AFTER_MS = 1_000
 export class PermitBucket implements LocalBucket {
   readonly name: string
   waiting = 0
+  // A first value holds a number in place, see decision 39.
   #limit = 0
   #inUse = 0
   /** At most what the store has noted for this replica. */

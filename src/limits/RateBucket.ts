@@ -20,6 +20,7 @@ const DEMAND_MS = 1_000
 export class RateBucket implements LocalBucket {
   readonly name: string
   waiting = 0
+  // A first value holds a number in place, see decision 39.
   #limit = 0
   /** Tokens in use by all replicas as of `#atMs`, with all of the lease: 0 is a full bucket, more than its limit a debt. */
   #used = 0

@@ -230,18 +230,18 @@ export type MemberChanges = ReadonlyArray<readonly [name: string, change: Member
 export const withChanges = ({ bytes, changes, members }: JsonSource, more: MemberChanges): JsonSource => ({
   bytes,
   members,
-  changes: changes === undefined ? more : [...changes, ...more],
+  changes: inTurn(changes, more),
 })
+
+const inTurn = (first: MemberChanges | undefined, then: MemberChanges): MemberChanges =>
+  first === undefined ? then : [...first, ...then]
 
 /**
  * Copies the object with members changed, by name; every other byte stays as it is. A changed value whose member does
  * not exist is added at the end.
  */
-export const changeMembers = (
-  { bytes, changes = NONE, members }: JsonSource,
-  more: MemberChanges,
-): Buffer => {
-  const all = changes.length === 0 ? more : [...changes, ...more]
+export const changeMembers = ({ bytes, changes, members }: JsonSource, more: MemberChanges): Buffer => {
+  const all = inTurn(changes, more)
   const copy = new Copy(bytes, roomFor(all))
   let kept = 0
   for (const [index, { name, nameStart, nameEnd, valueStart, valueEnd }] of members.entries()) {
@@ -277,8 +277,6 @@ export const changeMembers = (
   copy.upTo(bytes.length, bytes.length)
   return copy.written
 }
-
-const NONE: MemberChanges = []
 
 /** A copy of bytes that is being written, with others between them. */
 class Copy {

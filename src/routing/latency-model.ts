@@ -66,6 +66,7 @@ export class LatencyModel {
   #g0 = 0
   #g1 = 0
   #g2 = 0
+  // A first value holds a number in place, see decision 39.
   #overheadMs = 0
   #perOutput = 0
   #perInput = 0

@@ -44,10 +44,11 @@ export const compactionWriter = (
   { body: { input } = {} }: ChatTask,
   source: JsonSource,
 ): BodyWriter => ({
-  write: () => {
-    const changes: MemberChanges = [["model", { value: JSON.stringify(model) }]]
-    return changeMembers(source, [...changes, ...ownInput(input, OPENAI, model, identity)])
-  },
+  write: () =>
+    changeMembers(source, [
+      ["model", { value: JSON.stringify(model) }],
+      ...ownInput(input, OPENAI, model, identity),
+    ]),
   dropped: () => unsaid(model, { input }, OPENAI),
 })
 
@@ -70,7 +71,8 @@ const edit = (
     changes.push(["include", { value: JSON.stringify([...wanted, ENCRYPTED]) }])
   }
   for (const field of vendor.without ?? []) changes.push([field, "remove"])
-  return changeMembers(source, [...changes, ...ownInput(input, vendor, name, reworded)])
+  changes.push(...ownInput(input, vendor, name, reworded))
+  return changeMembers(source, changes)
 }
 
 const ownInput = (
