@@ -1,5 +1,6 @@
 import { type Duration, Effect, Fiber } from "effect"
 import { SqlError } from "effect/sql"
+import { deadline } from "../platform/deadline.ts"
 
 /**
  * Sets a deadline for a database call on a request's path. `Effect.timeout` is not enough: the interruption of a
@@ -11,7 +12,7 @@ export const answerWithin =
   <A, E, R>(call: Effect.Effect<A, E, R>): Effect.Effect<A, E | SqlError.SqlError, R> =>
     Effect.flatMap(Effect.forkDetach(call, { startImmediately: true }), (fiber) =>
       Fiber.join(fiber).pipe(
-        Effect.timeoutOrElse({ duration, orElse: () => Effect.fail(noAnswer()) }),
+        Effect.raceFirst(deadline(duration, noAnswer)),
         Effect.ensuring(Effect.sync(() => fiber.interruptUnsafe())),
       ),
     )

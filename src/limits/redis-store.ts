@@ -1,6 +1,7 @@
 import * as NodeRedis from "@effect/platform-node/NodeRedis"
 import { Context, Data, Effect, Exit, Layer, Redacted, Schedule, Scope } from "effect"
 import { Redis } from "effect/persistence"
+import { deadline } from "../platform/deadline.ts"
 import type { Exchange, Exchanged, LimitStore } from "./limit-store.ts"
 import { exchangeScript, type ScriptAnswer } from "./redis-script.ts"
 
@@ -13,6 +14,7 @@ const MAX_RECONNECT_DELAY_MS = 2_000
 const MAX_QUEUED_COMMANDS = 10_000
 
 class NotConnected extends Data.TaggedError("NotConnected") {}
+class NoAnswer extends Data.TaggedError("NoAnswer") {}
 
 /**
  * Makes the store in Redis, connected in the background, for as long as it takes: a gateway that starts while
@@ -61,7 +63,7 @@ export const connectRedisStore = (url: Redacted.Redacted): Effect.Effect<LimitSt
         run === undefined
           ? Effect.fail(new NotConnected())
           : run(exchange).pipe(
-              Effect.timeout(TIMEOUT_MS),
+              Effect.raceFirst(deadline(TIMEOUT_MS, () => new NoAnswer())),
               Effect.map((answer) => readRedisAnswer(exchange, answer)),
             ),
     }

@@ -22,6 +22,7 @@ import { scaled } from "../support/slowness.ts"
 const slack = (): number => (scaled(100) > 150 ? 1.25 : 1.05)
 const TOKENS = { input: 60, output: 40 }
 const ANSWER_MS = 300
+const LONG_ANSWER_MS = 8_000
 
 interface Arrival {
   readonly atMs: number
@@ -49,7 +50,8 @@ const start = async (env: Readonly<Record<string, string>>) => {
       inFlight -= 1
       settledTokens.push({ atMs: performance.now(), tokens: TOKENS.input + TOKENS.output })
     })
-    ok({ delayMs: ANSWER_MS, usage: TOKENS })(exchange)
+    const delayMs = exchange.asked.prompt === "long" ? LONG_ANSWER_MS : ANSWER_MS
+    ok({ delayMs, usage: TOKENS })(exchange)
   })
   await postgres.start()
   const config = providersYaml(
@@ -146,6 +148,14 @@ const mostBeyondRefill = (
   return most
 }
 
+/** How often replicas went on without the store. */
+const timesAlone = (): number =>
+  replicas.reduce(
+    (sum, { stderr, stdout }) =>
+      sum + (stdout + stderr).split("The store of rate limits does not answer").length - 1,
+    0,
+  )
+
 /** Kills one and brings it back, stops another for three seconds. */
 const trouble = (): ReadonlyArray<readonly [number, () => Promise<unknown> | undefined]> => [
   [
@@ -210,27 +220,38 @@ const scenarios = () => {
     assert.isAtLeast(arrivals.length * 100, 0.9 * whole)
   })
 
-  it("have as many of a key's requests in flight as it may", { timeout: 90_000 }, async () => {
+  it("have as many of a key's requests in flight as it may", { timeout: 120_000 }, async () => {
     const limit = 12
-    const key = await keyWith(`concurrency = ${limit}`)
-    const counted: Array<number> = []
-    const sample = setInterval(() => counted.push(inFlight), 20)
-    const { offered, seconds } = await offer(key, 200, 10, [
-      [
-        3,
-        async () => {
-          replicas[1]?.signal("SIGSTOP")
-          await setTimeout(2_000)
-          replicas[1]?.signal("SIGCONT")
-        },
-      ],
-    ])
-    clearInterval(sample)
-    const steady = counted.slice(50, 140)
-    const mean = steady.reduce((sum, n) => sum + n, 0) / steady.length
-    console.log(
-      `concurrency ${limit}: offered ${offered} in ${seconds.toFixed(1)} s, admitted ${arrivals.length}, most in flight ${mostInFlight}, mean ${mean.toFixed(1)}`,
-    )
+    const offerToKey = async () => {
+      const key = await keyWith(`concurrency = ${limit}`)
+      const counted: Array<number> = []
+      const sample = setInterval(() => counted.push(inFlight), 20)
+      mostInFlight = 0
+      const { offered, seconds } = await offer(key, 200, 10, [
+        [
+          3,
+          async () => {
+            replicas[1]?.signal("SIGSTOP")
+            await setTimeout(2_000)
+            replicas[1]?.signal("SIGCONT")
+          },
+        ],
+      ])
+      clearInterval(sample)
+      const steady = counted.slice(50, 140)
+      const mean = steady.reduce((sum, n) => sum + n, 0) / steady.length
+      console.log(
+        `concurrency ${limit}: offered ${offered} in ${seconds.toFixed(1)} s, admitted ${arrivals.length}, most in flight ${mostInFlight}, mean ${mean.toFixed(1)}`,
+      )
+      return mean
+    }
+    // It holds while the store answers: a machine on which it took too long for one of them has to try again.
+    let alone = timesAlone()
+    let mean = await offerToKey()
+    for (let again = 0; again < 2 && timesAlone() > alone; again++) {
+      alone = timesAlone()
+      mean = await offerToKey()
+    }
     assert.isAtMost(mostInFlight, limit)
     // A free place takes two exchanges to another replica, of which a busy machine makes few: test/limits/Leases.test.ts.
     assert.isAtLeast(mean, 0.5 * limit)
@@ -253,6 +274,43 @@ describe("three gateways on one PostgreSQL", () => {
   beforeAll(() => start({}), 120_000)
   afterAll(end)
   scenarios()
+
+  it("go by what the store said to one that was stopped meanwhile", { timeout: 90_000 }, async () => {
+    const key = await keyWith("concurrency = 3")
+    const [busy, stopped] = replicas
+    assert.isDefined(busy)
+    assert.isDefined(stopped)
+    // It knows the key, and has given its place back.
+    assert.strictEqual(await ask(stopped, key, false), 200)
+    await setTimeout(2_000)
+    const long = [1, 2, 3].map(() => ask(busy, key, false, { prompt: "long" }))
+    while (inFlight < 3) await setTimeout(10)
+
+    /** Undefined where this machine was too slow to stop it before it gave up by itself, after a quarter of a second. */
+    const askWhileStopped = async (): Promise<number | undefined> => {
+      const locked = query(
+        postgres.url,
+        "DO $$ BEGIN LOCK TABLE limit_permits; PERFORM pg_sleep(0.8); END $$",
+      )
+      await setTimeout(200)
+      const askedMs = performance.now()
+      const answer = ask(stopped, key, false)
+      await setTimeout(100)
+      stopped.signal("SIGSTOP")
+      const isInTime = performance.now() - askedMs < 240
+      await locked
+      await setTimeout(200)
+      stopped.signal("SIGCONT")
+      return isInTime ? answer : void (await answer)
+    }
+    let status = await askWhileStopped()
+    for (let again = 0; again < 3 && status === undefined; again++) {
+      await setTimeout(2_000)
+      status = await askWhileStopped()
+    }
+    assert.strictEqual(status, 429)
+    assert.deepStrictEqual(await Promise.all(long), [200, 200, 200])
+  })
 
   it("go on when PostgreSQL was restarted and has forgotten", { timeout: 90_000 }, async () => {
     const limit = 240
