@@ -57,10 +57,11 @@ export class PermitBucket implements LocalBucket {
     return nowMs < this.#refusedUntilMs ? 1 : ASK
   }
 
-  /** Without the store a replica has an equal share, or what it held, for as long as nobody else can have it. */
+  /** Without the store a replica keeps to what it held, and has an equal share as soon as others can have that. */
   takeAlone(_: number, nowMs: number, replicas: number): number {
-    const share = Math.max(1, Math.floor(this.#limit / replicas))
-    return this.#inUse < Math.min(this.#limit, Math.max(share, this.#heldAt(nowMs))) ? this.#enter() : 1
+    const isKnown = nowMs < this.#heldUntilMs && (this.#held > 0 || this.#isFull)
+    const most = isKnown ? this.#held : Math.max(1, Math.floor(this.#limit / replicas))
+    return this.#inUse < Math.min(this.#limit, most) ? this.#enter() : 1
   }
 
   giveBack(): boolean {

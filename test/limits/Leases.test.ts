@@ -193,7 +193,7 @@ describe("requests in flight", () => {
   it("are never more than allowed where answers are lost and processes die", () => {
     for (const seed of SEEDS.slice(0, 4)) {
       const limit = 60
-      const world = new LeaseWorld({ seed, kind: "concurrency", limit, replicas: 3 })
+      const world = new LeaseWorld({ seed, kind: "concurrency", limit, replicas: 3, lostPercent: 1 })
       run(world, 30_000, 5 * limit * 120, {
         after: () => ({ ms: 200 + Math.floor(world.random() * 600), used: 0 }),
         befall: () => {
