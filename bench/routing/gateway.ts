@@ -160,7 +160,12 @@ const admission = Layer.succeed(Admission, {
   saturation: () => undefined,
   isBusy: () => false,
   enter: () =>
-    Result.succeed({ takeBytes: () => Result.succeed(undefined), streaming: () => {}, leave: () => {} }),
+    Result.succeed({
+      takeBytes: () => Result.succeed(undefined),
+      goesOn: () => true,
+      streaming: () => {},
+      leave: () => {},
+    }),
 })
 
 /** Plays a world with the gateway. */

@@ -117,11 +117,11 @@ const Limits = snakeCased({
   maxKeyShare: withDefault(
     numberBetween(0.01, 1),
     0.75,
-    "what one key gets at most of `max_in_flight`, `max_streams` and the bytes of bodies; beside others less",
+    "what one key gets at most of `max_in_flight`, `max_streams` and the bytes of bodies and answers; beside others less",
   ),
   maxBodyBytesInFlight: optional(
     wholeNumber(1, 1_099_511_627_776),
-    "bytes of all bodies of requests in flight; from the heap's limit when unset",
+    "bytes of all bodies of requests in flight, and of all whole answers; from the heap's limit when unset",
   ),
   maxEventLoopDelayMs: withDefault(milliseconds, 500, "above it, in two samples of 250 ms in a row, 503"),
   maxUpstreamBytes: withDefault(

@@ -42,6 +42,18 @@ export class SharedPot {
     return undefined
   }
 
+  /** Takes it in any case, as it is there already. */
+  put(key: string, amount: number): void {
+    this.#byKey.set(key, (this.#byKey.get(key) ?? 0) + amount)
+    this.#taken += amount
+  }
+
+  /** Tells whether a key has no more than it may have. */
+  hasRoom(key: string): boolean {
+    const left = this.#whole - this.#taken
+    return left >= 0 && !((this.#byKey.get(key) ?? 0) > this.#ratio * left)
+  }
+
   giveBack(key: string, amount: number): void {
     this.#taken -= amount
     const left = (this.#byKey.get(key) ?? 0) - amount

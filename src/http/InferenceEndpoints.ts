@@ -235,6 +235,7 @@ const make = Effect.gen(function* () {
       session,
       deadlineMs,
       dryRun: call.dryRun,
+      answerRoom: slot,
       outlivesClient: claim !== undefined,
     }
     recorder.request = request

@@ -143,6 +143,7 @@ const make = Effect.gen(function* () {
     let key: string | undefined
     const made = call.attempt(candidate, remainingMs, patienceMs, {
       conversation: candidate.features.conversation,
+      answerRoom: recorder.request?.answerRoom,
       onLimit: (ms) => {
         const nowMs = monotonicMsUnsafe(clock)
         // Else the provider is reached otherwise by now, or an operator has looked after it.

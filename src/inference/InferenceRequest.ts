@@ -1,4 +1,5 @@
 import type { Principal } from "../auth/Principal.ts"
+import type { AnswerRoom } from "../domain/AnswerRoom.ts"
 import type { Attribution } from "../domain/Attribution.ts"
 import type { Task } from "../domain/Task.ts"
 
@@ -17,6 +18,8 @@ export interface InferenceRequest {
   readonly deadlineMs: number | undefined
   /** Plans only: no upstream call, no ledger row. */
   readonly dryRun: boolean
+  /** Holds its answer until the client has it; without one it is not counted. */
+  readonly answerRoom?: AnswerRoom | undefined
   /** Goes on when its client leaves, as a run under an Idempotency-Key does. */
   readonly outlivesClient: boolean
 }

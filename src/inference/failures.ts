@@ -201,7 +201,7 @@ const ourTrouble = (kind: ProviderErrorKind, several: boolean, retryAfterMs: num
     case "client_too_slow":
       return new GatewayError({
         code: "client_too_slow",
-        detail: "The stream was not read fast enough to end in the time it has.",
+        detail: "Answers were not read fast enough for this one to end in the time it has.",
       })
     case "overloaded":
     case "tier_unavailable":

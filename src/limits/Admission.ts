@@ -1,8 +1,10 @@
 import { Context, Data, Effect, Layer, Result, Schedule } from "effect"
 import { ofConfig } from "../config/of-config.ts"
 import { Settings } from "../config/Settings.ts"
+import type { AnswerRoom } from "../domain/AnswerRoom.ts"
 import { type PotRefusal, SharedPot } from "../domain/SharedPot.ts"
 import * as Metrics from "../observability/Metrics.ts"
+import { type AnswerHolder, AnswerPot } from "./AnswerPot.ts"
 import { bodyBytesInFlight } from "./body-bytes.ts"
 import { EventLoopDelay } from "./EventLoopDelay.ts"
 
@@ -13,7 +15,7 @@ export class NotAdmitted extends Data.TaggedError("NotAdmitted")<{
 }> {}
 
 /** Place of one request among those that are worked on. */
-export interface Slot {
+export interface Slot extends AnswerRoom {
   /** Makes room for more bytes of the request's body until it leaves. */
   readonly takeBytes: (bytes: number) => Result.Result<void, NotAdmitted>
   /** Says that the answer is a stream that has begun: waiting for its next event costs memory and no work. */
@@ -51,13 +53,16 @@ export class Admission extends Context.Service<
         requests: new SharedPot(0, 0),
         streams: new SharedPot(0, 0),
         bodies: new SharedPot(0, 0),
+        answers: new AnswerPot(),
         refused: (reason) => update(Metrics.shed(reason), 1),
       }
       const bounds = ofConfig(settings, ({ limits }) => {
         const { maxBodyBytesInFlight, maxEventLoopDelayMs, maxInFlight, maxKeyShare, maxStreams } = limits
         pots.requests.resize(maxInFlight, maxKeyShare)
         pots.streams.resize(maxStreams, maxKeyShare)
-        pots.bodies.resize(maxBodyBytesInFlight ?? bodyBytesInFlight(settings.maxBodyBytes), maxKeyShare)
+        const bytes = maxBodyBytesInFlight ?? bodyBytesInFlight(settings.maxBodyBytes)
+        pots.bodies.resize(bytes, maxKeyShare)
+        pots.answers.resize(bytes, maxKeyShare)
         return { maxEventLoopDelayMs, maxInFlight }
       })
       let previousMs = 0
@@ -70,6 +75,7 @@ export class Admission extends Context.Service<
       yield* Metrics.observe(Metrics.inFlight, () => pots.requests.taken + pots.streams.taken)
       yield* Metrics.observe(Metrics.streamsInFlight, () => pots.streams.taken)
       yield* Metrics.observe(Metrics.bodyBytesInFlight, () => pots.bodies.taken)
+      yield* Metrics.observe(Metrics.answerBytesInFlight, () => pots.answers.taken)
       yield* Metrics.observe(Metrics.eventLoopDelay, () => currentMs / 1000)
 
       const saturation = (): NotAdmitted | undefined => {
@@ -113,27 +119,29 @@ interface Pots {
   readonly requests: SharedPot
   readonly streams: SharedPot
   readonly bodies: SharedPot
+  readonly answers: AnswerPot
   readonly refused: (reason: NotAdmitted["reason"]) => void
 }
 
 const taken = Result.succeed(undefined)
 
-class KeySlot implements Slot {
+class KeySlot implements Slot, AnswerHolder {
+  readonly keyId: string
+  answerBytes = 0
   readonly #pots: Pots
-  readonly #keyId: string
   /** Where its place is; undefined once it has left. */
   #place: SharedPot | undefined
   #bytes = 0
 
   constructor(pots: Pots, keyId: string) {
+    this.keyId = keyId
     this.#pots = pots
-    this.#keyId = keyId
     this.#place = pots.requests
   }
 
   takeBytes(bytes: number): Result.Result<void, NotAdmitted> {
     if (this.#place === undefined) return taken
-    const refused = this.#pots.bodies.take(this.#keyId, bytes)
+    const refused = this.#pots.bodies.take(this.keyId, bytes)
     if (refused !== undefined) {
       const refusal = refused === "full" ? refusals.body_bytes : refusals.key_body_bytes
       this.#pots.refused(refusal.reason)
@@ -143,18 +151,23 @@ class KeySlot implements Slot {
     return taken
   }
 
+  goesOn(bytes: number, resume: () => void): boolean {
+    return this.#place === undefined || this.#pots.answers.goesOn(this, bytes, resume)
+  }
+
   // With no room among the streams it keeps its place among the requests.
   streaming(): void {
     const { requests, streams } = this.#pots
-    if (this.#place !== requests || streams.take(this.#keyId, 1) !== undefined) return
-    requests.giveBack(this.#keyId, 1)
+    if (this.#place !== requests || streams.take(this.keyId, 1) !== undefined) return
+    requests.giveBack(this.keyId, 1)
     this.#place = streams
   }
 
   leave(): void {
-    this.#place?.giveBack(this.#keyId, 1)
+    this.#place?.giveBack(this.keyId, 1)
     this.#place = undefined
-    if (this.#bytes > 0) this.#pots.bodies.giveBack(this.#keyId, this.#bytes)
+    if (this.#bytes > 0) this.#pots.bodies.giveBack(this.keyId, this.#bytes)
     this.#bytes = 0
+    this.#pots.answers.leave(this)
   }
 }

@@ -138,6 +138,11 @@ export const bodyBytesInFlight = gauge(
   "Bytes of the bodies of requests in flight",
 )
 
+export const answerBytesInFlight = gauge(
+  "gateway_in_flight_answer_bytes",
+  "Bytes of whole answers that requests in flight hold",
+)
+
 export const eventLoopDelay = gauge("gateway_event_loop_delay_seconds", "Recent delay of the event loop")
 
 export const rateLimited = counters<

@@ -1,5 +1,6 @@
 import type { Effect, Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
+import type { AnswerRoom } from "../domain/AnswerRoom.ts"
 import type { ChatChunk, Completion } from "../domain/Chat.ts"
 import type { ProviderError, ProviderErrorKind } from "../domain/ProviderError.ts"
 import type { Task } from "../domain/Task.ts"
@@ -46,6 +47,8 @@ export interface AttemptContext {
   /** Names the conversation, alike in every process: it keeps its key as long as that is well. */
   readonly conversation?: string | undefined
   readonly onLimit?: OnLimit | undefined
+  /** Holds an answer that comes as a whole. */
+  readonly answerRoom?: AnswerRoom | undefined
   /** Hears which key of a pool the attempt is made with, by its name. */
   readonly onKey?: ((name: string) => void) | undefined
 }

@@ -132,6 +132,52 @@ describe("a client that takes nothing of its answer", () => {
   })
 })
 
+describe("clients that take nothing of large answers", () => {
+  const ROOM = 16_000_000
+  const ANSWER = 7_000_000
+  const CLIENTS = 12
+
+  it("have the gateway hold no more than there is room for, hold up no other key, and get all of them", async () => {
+    const roomy = await GatewayInProcess.start({
+      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+      config: providersYaml([upstream], `limits: { max_body_bytes_in_flight: ${ROOM} }`),
+    })
+    const [{ key }, { key: other }] = [await roomy.createKey(), await roomy.createKey({ name: "other" })]
+    upstream.respond(ok({ text: "x".repeat(ANSWER) }))
+    const held = () => metric("gateway_in_flight_answer_bytes", roomy)
+    const clients = await Promise.all(
+      Array.from({ length: CLIENTS }, async () => {
+        const client = await RawHttp.connect(roomy.url)
+        client.send(request("/v1/chat/completions", false, key))
+        client.socket.pause()
+        return client
+      }),
+    )
+    await upstream.until(({ count }) => count === CLIENTS)
+    let most = 0
+    for (let i = 0; i < 20; i++) {
+      await new Promise((resolve) => setTimeout(resolve, scaled(100)))
+      most = Math.max(most, await held())
+    }
+    // One answer beyond, and a chunk of each.
+    assert.isAbove(most, ANSWER)
+    assert.isAtMost(most, ROOM + ANSWER + CLIENTS * 262_144)
+
+    const answer = await roomy.infer(other, { model: "p0/m", prompt: "Hi" })
+    assert.strictEqual(answer.status, 200)
+    assert.isAbove((await answer.text()).length, ANSWER)
+
+    for (const client of clients) client.socket.resume()
+    for (const client of clients) {
+      await client.until(({ received }) => received.length > ANSWER && received.endsWith("}"), 20_000)
+      assert.include(client.received.slice(0, 20), " 200 ")
+      client.socket.destroy()
+    }
+    while ((await held()) > 0) await new Promise((resolve) => setTimeout(resolve, 50))
+    await roomy.stop()
+  })
+})
+
 describe("a client that reads too slowly", () => {
   it("runs out of time, which is not held against the provider", async () => {
     const patient = await GatewayInProcess.start({

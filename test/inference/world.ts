@@ -303,7 +303,12 @@ const admission = Layer.succeed(Admission, {
   saturation: () => undefined,
   isBusy: () => false,
   enter: () =>
-    Result.succeed({ takeBytes: () => Result.succeed(undefined), streaming: () => {}, leave: () => {} }),
+    Result.succeed({
+      takeBytes: () => Result.succeed(undefined),
+      goesOn: () => true,
+      streaming: () => {},
+      leave: () => {},
+    }),
 })
 
 /** Everything between planning and the providers. */

@@ -1,5 +1,7 @@
 import { Data, Effect } from "effect"
 import type { Dispatcher } from "undici"
+import type { AnswerRoom } from "../../domain/AnswerRoom.ts"
+import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
 import type { ReadTurns } from "../../platform/ReadTurns.ts"
 import { GrowingBuffer } from "./growing-buffer.ts"
 import { usedUpLimits } from "./used-up-limits.ts"
@@ -53,6 +55,7 @@ type TransportFailure =
   | "reset" // lost after dispatch, a reused idle socket included
   | "timeout" // headers, body silence, or the attempt's own bound
   | "too_large" // whole body above the cap
+  | "no_room" // the attempt's own bound, while its whole body was held up by others
   | "malformed" // not HTTP/1.1: bad header, header section too large
 
 export class TransportError extends Data.TaggedError("TransportError")<{
@@ -70,6 +73,8 @@ interface ExchangeOptions<A> {
   readonly timeoutMs: number
   /** The most bytes of a body that is read whole. */
   readonly maxBytes: number
+  /** Holds an answer that is read whole, unless it is small. */
+  readonly room: AnswerRoom | undefined
   readonly readTurns: ReadTurns
   /** Exchanges that undici has not given back yet. */
   readonly calls: { open: number }
@@ -89,6 +94,8 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   #status: number | undefined
   #headers = noHeaders
   #consumer: BodyConsumer<A> | undefined
+  /** The rest of the body waits for room. */
+  #isHeldUp = false
 
   constructor(options: ExchangeOptions<A>) {
     this.#options = options
@@ -138,7 +145,8 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     else if (this.#consumer !== undefined) this.#consume(this.#consumer, controller, chunk)
     else if (this.#body.length + chunk.length <= this.#options.maxBytes) {
       this.#body.append(chunk)
-      this.#readInTurn(controller, chunk)
+      if (this.#hasRoom(chunk.length)) this.#readInTurn(controller, chunk)
+      else controller.pause()
     } else {
       this.cancel()
       this.#fail("too_large", "BODY_TOO_LARGE")
@@ -191,6 +199,21 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     })
   }
 
+  #hasRoom(bytes: number): boolean {
+    const { length } = this.#body
+    const { room } = this.#options
+    if (room === undefined || length <= SMALL_BODY_BYTES) return true
+    // What was too little to be counted comes with the rest.
+    const isFirst = length - bytes <= SMALL_BODY_BYTES
+    this.#isHeldUp = !room.goesOn(isFirst ? length : bytes, this.#resumeHeldUp)
+    return !this.#isHeldUp
+  }
+
+  readonly #resumeHeldUp = (): void => {
+    this.#isHeldUp = false
+    this.#resumeBody()
+  }
+
   #readInTurn(controller: Dispatcher.DispatchController, chunk: Buffer): void {
     if (!this.#options.readTurns.goesOn(chunk.length, this.#resumeBody)) controller.pause()
   }
@@ -204,7 +227,8 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
 
   #expire(): void {
     this.cancel()
-    this.#fail("timeout", "ATTEMPT_TIMEOUT")
+    if (this.#isHeldUp) this.#fail("no_room", "NO_ROOM")
+    else this.#fail("timeout", "ATTEMPT_TIMEOUT")
   }
 
   /** Makes an exception of a consumer a defect of its Effect; undici would take it for a lost connection. */

@@ -220,10 +220,11 @@ const tellLimits = ({ resets }: UpstreamHeaders, nowMs: number, onLimit: OnLimit
   if (ms !== undefined) onLimit(ms)
 }
 
-const transportFault = ({ failure, code, dispatched }: TransportError): Fault =>
-  failure === "malformed"
-    ? badResponse(code)
-    : { kind: failure, detail: code, ...(!dispatched && { unsent: true }) }
+const transportFault = ({ failure, code, dispatched }: TransportError): Fault => {
+  if (failure === "malformed") return badResponse(code)
+  const kind = failure === "no_room" ? "client_too_slow" : failure
+  return { kind, detail: code, ...(!dispatched && { unsent: true }) }
+}
 
 const quotes = ({ code, detail, message, param }: Fault, quotesKey: (text: string | undefined) => boolean) =>
   quotesKey(message) || quotesKey(detail) || quotesKey(param ?? undefined) || quotesKey(code)

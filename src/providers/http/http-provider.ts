@@ -119,6 +119,7 @@ export const makeHttpProvider = (
             headers: withOwn(headersOver(over).whole),
             body: call.wholeBody(),
             timeoutMs,
+            room: context?.answerRoom,
           }
           return complete(call, request, onLimit)
         }),
@@ -129,6 +130,7 @@ export const makeHttpProvider = (
             headers: withOwn(headersOver(over).stream),
             body: call.streamedBody(),
             timeoutMs,
+            room: context?.answerRoom,
           }
           return stream(call, request, sink, onLimit)
         }),

@@ -1,5 +1,6 @@
 import { Effect, type Scope } from "effect"
 import { Pool } from "undici"
+import type { AnswerRoom } from "../../domain/AnswerRoom.ts"
 import type { LargeBodies } from "../../platform/LargeBodies.ts"
 import { traceHeaders } from "../../platform/trace-context.ts"
 import { type OpenBody, TransportError, UpstreamExchange, type UpstreamResponse } from "./UpstreamExchange.ts"
@@ -35,6 +36,8 @@ export interface UpstreamRequest {
   readonly body: string | Uint8Array
   /** Bound of the whole attempt, connecting included. */
   readonly timeoutMs: number
+  /** Holds an answer that is read whole; without one it is not counted. */
+  readonly room?: AnswerRoom | undefined
 }
 
 export interface TransportOptions {
@@ -98,6 +101,7 @@ const makeUpstream = (pool: Pool, options: TransportOptions): Upstream => {
         open,
         timeoutMs: request.timeoutMs,
         maxBytes,
+        room: request.room,
         readTurns,
         calls,
         resume,

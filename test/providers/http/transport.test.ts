@@ -97,6 +97,68 @@ describe("a large answer", () => {
   )
 })
 
+describe("a large answer that others leave no room", () => {
+  const BYTES = 20_000_000
+  const large = hugeBody(BYTES)
+  const held = () => {
+    const counted = { bytes: 0, resume: () => {} }
+    const goesOn = (bytes: number, resume: () => void) => {
+      counted.bytes += bytes
+      counted.resume = resume
+      return false
+    }
+    return { counted, room: { goesOn } }
+  }
+
+  it.live("waits for it, and comes whole", () =>
+    Effect.gen(function* () {
+      const { post, upstream } = yield* setUp({ maxUpstreamBytes: 2 * BYTES })
+      const { counted, room } = held()
+      upstream.enqueue(large)
+      const fiber = yield* Effect.forkChild(post({ ...request, room }), { startImmediately: true })
+      yield* Effect.promise(() => setTimeout(300))
+      const read = counted.bytes
+      // Above what is not worth to be counted, by a chunk.
+      assert.isAbove(read, 128 * 1024)
+      assert.isBelow(read, 1024 * 1024)
+      yield* Effect.promise(() => setTimeout(100))
+      assert.strictEqual(counted.bytes, read)
+      let resumed = 0
+      while (fiber.pollUnsafe() === undefined) {
+        if (counted.bytes > resumed) {
+          resumed = counted.bytes
+          counted.resume()
+        }
+        yield* Effect.promise(() => setTimeout(0))
+      }
+      const { body, status } = yield* Fiber.join(fiber)
+      assert.strictEqual(status, 200)
+      assert.isAbove(body.length, BYTES)
+      assert.strictEqual(counted.bytes, body.length)
+    }),
+  )
+
+  it.live("runs out of time, which is nothing of the provider's", () =>
+    Effect.gen(function* () {
+      const { post, upstream } = yield* setUp({ maxUpstreamBytes: 2 * BYTES })
+      upstream.enqueue(large)
+      const { room } = held()
+      assert.strictEqual(yield* failureOf(post({ ...request, room, timeoutMs: 500 })), "no_room")
+      yield* until(upstream, ({ sockets }) => sockets.closed === sockets.opened)
+    }),
+  )
+
+  it.live("needs none while it is small", () =>
+    Effect.gen(function* () {
+      const { post, upstream } = yield* setUp()
+      upstream.enqueue(hugeBody(90_000))
+      const { counted, room } = held()
+      assert.strictEqual((yield* post({ ...request, room })).status, 200)
+      assert.strictEqual(counted.bytes, 0)
+    }),
+  )
+})
+
 describe("an answer", () => {
   it.live("comes with its status, the headers that matter, and its bytes", () =>
     Effect.gen(function* () {
