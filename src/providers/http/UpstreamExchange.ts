@@ -56,7 +56,7 @@ type TransportFailure =
   | "timeout" // headers, body silence, or the attempt's own bound
   | "too_large" // whole body above the cap
   | "no_room" // the attempt's own bound, while its whole body was held up by others
-  | "malformed" // not HTTP/1.1: bad header, header section too large
+  | "malformed" // not HTTP/1.1: bad header, header section too large, or in pieces that no server sends
 
 export class TransportError extends Data.TaggedError("TransportError")<{
   readonly failure: TransportFailure
@@ -82,6 +82,13 @@ interface ExchangeOptions<A> {
   readonly resume: (effect: Effect.Effect<UpstreamResponse | A, TransportError>) => void
 }
 
+/** Responses of a status below 200 that may come before the final one. */
+const MAX_INFORMATIONAL = 100
+
+/** Chunks that may be of any size; of more the average must not be smaller than any event, for each costs as much as a kilobyte. */
+const SOME_CHUNKS = 100_000
+const SMALL_CHUNK_BYTES = 16
+
 /** Milliseconds in which a body may end after its consumer had enough; past them a new connection is cheaper. */
 const LINGER_MS = 1000
 
@@ -94,6 +101,9 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   #status: number | undefined
   #headers = noHeaders
   #consumer: BodyConsumer<A> | undefined
+  #informational = 0
+  #chunks = 0
+  #bytes = 0
   /** The rest of the body waits for room. */
   #isHeldUp = false
 
@@ -119,7 +129,11 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     status: number,
     headers: Readonly<Record<string, string | Array<string> | undefined>>,
   ): void {
-    if (status < 200) return
+    if (status < 200) {
+      this.#informational += 1
+      if (this.#informational > MAX_INFORMATIONAL) this.#refuse("malformed", "TOO_MANY_INFORMATIONAL")
+      return
+    }
     this.#status = status
     this.#headers = {
       contentType: single(headers["content-type"]),
@@ -140,17 +154,18 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   }
 
   onResponseData(controller: Dispatcher.DispatchController, chunk: Buffer): void {
+    this.#chunks += 1
+    this.#bytes += chunk.length
     // More than its consumer wanted.
     if (this.#settled) controller.abort(cancelled)
+    else if (this.#chunks > SOME_CHUNKS && this.#bytes < this.#chunks * SMALL_CHUNK_BYTES)
+      this.#refuse("malformed", "IN_CRUMBS")
     else if (this.#consumer !== undefined) this.#consume(this.#consumer, controller, chunk)
     else if (this.#body.length + chunk.length <= this.#options.maxBytes) {
       this.#body.append(chunk)
       if (this.#hasRoom(chunk.length)) this.#readInTurn(controller, chunk)
       else controller.pause()
-    } else {
-      this.cancel()
-      this.#fail("too_large", "BODY_TOO_LARGE")
-    }
+    } else this.#refuse("too_large", "BODY_TOO_LARGE")
   }
 
   onResponseEnd(): void {
@@ -226,9 +241,8 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   }
 
   #expire(): void {
-    this.cancel()
-    if (this.#isHeldUp) this.#fail("no_room", "NO_ROOM")
-    else this.#fail("timeout", "ATTEMPT_TIMEOUT")
+    if (this.#isHeldUp) this.#refuse("no_room", "NO_ROOM")
+    else this.#refuse("timeout", "ATTEMPT_TIMEOUT")
   }
 
   /** Makes an exception of a consumer a defect of its Effect; undici would take it for a lost connection. */
@@ -239,6 +253,12 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
       this.cancel()
       this.#finish(Effect.die(defect))
     }
+  }
+
+  /** Ends it from our side, for a fault of the other. */
+  #refuse(failure: TransportFailure, code: string): void {
+    this.cancel()
+    this.#fail(failure, code)
   }
 
   #fail(failure: TransportFailure, code: string): void {

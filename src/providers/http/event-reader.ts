@@ -4,6 +4,9 @@ import type { Fault, StreamReader } from "../protocols/Protocol.ts"
 import { type SseEvent, SseParser } from "./sse.ts"
 import type { BodyConsumer, Enough } from "./UpstreamExchange.ts"
 
+/** Events of one answer that say nothing, and blank lines: far above what models think without saying it. */
+const MAX_SILENT_EVENTS = 1_000_000
+
 /** The end of a stream, as far as its bytes tell. */
 export interface StreamEnd {
   /** Undefined after the provider's terminal event. */
@@ -15,7 +18,7 @@ export interface StreamEnd {
 /**
  * Turns the bytes of one streamed answer into chunks in the sink: parse, read, write, all within the call that brings
  * the bytes. The bound holds for one event, which is all that is kept here, and for what the whole answer says, reasoning and
- * calls included, which a sink may have to keep. A sink without room gets the events of the chunk at hand and nothing further.
+ * calls included, which a sink may have to keep. Who says nothing without end is cut off. A sink without room gets the events of the chunk at hand and nothing further.
  */
 export const readEvents = (
   reader: StreamReader,
@@ -24,6 +27,7 @@ export const readEvents = (
 ): BodyConsumer<StreamEnd> => {
   const parser = new SseParser(maxBytes)
   let characters = 0
+  let silent = 0
   /** Some count behind their terminal event, of which the rest is nobody's. */
   const countLate = (events: ReadonlyArray<SseEvent>): void => {
     for (const event of events) {
@@ -41,6 +45,7 @@ export const readEvents = (
         read += 1
         const reading = reader.read(event)
         if (reading._tag === "Fault") return faulty(reading.fault, event)
+        const before = characters
         for (const chunk of reading.chunks) {
           characters += chunk.generated
           if (characters > maxBytes) return faulty(badResponse("answer too large"))
@@ -50,7 +55,9 @@ export const readEvents = (
           countLate(events.slice(read))
           return complete
         }
+        if (characters === before) silent += 1
       }
+      if (silent + parser.empty > MAX_SILENT_EVENTS) return faulty(badResponse("says nothing without end"))
       if (tooLarge) return faulty(badResponse("event too large"))
       return room ? "more" : "pause"
     },

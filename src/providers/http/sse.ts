@@ -40,9 +40,15 @@ export class SseParser {
   #afterCr = false
   /** True when that CR was the blank line of an event. */
   #ended = false
+  #empty = 0
 
   constructor(maxEventBytes: number) {
     this.#maxEventBytes = maxEventBytes
+  }
+
+  /** Number of blank lines so far that ended no event. */
+  get empty(): number {
+    return this.#empty
   }
 
   push(bytes: Buffer): Pushed {
@@ -81,6 +87,12 @@ export class SseParser {
         if (bytes[at] === LF) at += 1
       }
       if (!blank) continue
+      // One after the other: nothing is made of each.
+      if (start === end && this.#unfinished.length === 0 && !this.#first) {
+        this.#empty += 1
+        start = at
+        continue
+      }
       if (!this.#complete(bytes.subarray(start, at), events)) return { events, tooLarge: true }
       start = at
     }
@@ -111,7 +123,8 @@ export class SseParser {
       bytes = withoutByteOrderMark(bytes)
     }
     const event = readEvent(bytes)
-    if (event !== undefined) events.push(event)
+    if (event === undefined) this.#empty += 1
+    else events.push(event)
     return true
   }
 }

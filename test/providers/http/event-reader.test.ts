@@ -53,6 +53,29 @@ describe("a bare JSON error after the events", () => {
   })
 })
 
+describe("nothing without end", () => {
+  it.each([
+    ["blank lines", "\n"],
+    ["comments", ":\n\n"],
+    ["events without a content", "data: {}\n\n"],
+    [
+      "contents that are empty",
+      `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: "" } }] })}\n\n`,
+    ],
+  ])("is cut off after a million: %s", (_, nothing) => {
+    const consumer = readEvents(
+      protocols.openai.openStream("m", 0),
+      { write: () => true, onRoom: () => {} },
+      100_000_000,
+    )
+    const bytes = Buffer.from(nothing.repeat(10_000))
+    for (let i = 0; i < 100; i++) assert.strictEqual(consumer.onBytes(bytes), "more", `${i}`)
+    const taken = consumer.onBytes(bytes)
+    assert(taken !== "more" && taken !== "pause")
+    assert.strictEqual(taken.result.fault?.kind, "bad_response")
+  })
+})
+
 describe("what is no event", () => {
   it("does not keep a stream from its end", () => {
     for (const noise of [": comment\n\n", "event: ping\n\n", "id: 1\nretry: 3\n\n", "\n\n"]) {

@@ -287,6 +287,17 @@ describe("a failure", () => {
       { maxUpstreamBytes: 500 },
     ],
     ["header section too large", hugeHeader(20_000), "malformed"],
+    [
+      "informational answers without end",
+      raw(`${"HTTP/1.1 103 Early Hints\r\n\r\n".repeat(101)}HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\n{}`),
+      "malformed",
+    ],
+    [
+      "a body in crumbs",
+      raw(`HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n${"1\r\na\r\n".repeat(100_001)}`),
+      "malformed",
+      { maxUpstreamBytes: 1_000_000 },
+    ],
     ["carriage return in a header", crHeader(), "malformed"],
     ["no HTTP", raw("SSH-2.0-OpenSSH_9.2\r\n"), "malformed"],
     [
