@@ -3,3 +3,8 @@ export interface AnswerRoom {
   /** Counts bytes that are here. False: no more are to be read now, and `resume` is called when they are. */
   readonly goesOn: (bytes: number, resume: () => void) => boolean
 }
+
+/** The same for one call, which has a time of its own once it is held up: how its provider is has nothing to do with that. */
+export interface CallRoom extends AnswerRoom {
+  readonly leftMs: () => number
+}

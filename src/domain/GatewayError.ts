@@ -40,7 +40,7 @@ export const errorCatalogue = {
   request_not_found: { status: 404, final: true, title: "There is no such request in the ledger" },
   method_not_allowed: { status: 405, final: true, title: "The method is not allowed here" },
   upload_too_slow: { status: 408, final: false, title: "The body arrived too slowly" },
-  client_too_slow: { status: 408, final: false, title: "The client did not take its answer" },
+  client_too_slow: { status: 408, final: false, title: "Answers were not taken in time" },
   idempotency_in_progress: {
     status: 409,
     final: false,

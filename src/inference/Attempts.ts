@@ -18,6 +18,7 @@ import { measure, measureTold } from "./attempt-metrics.ts"
 import { attemptRecord } from "./attempt-record.ts"
 import { makeReport } from "./attempt-report.ts"
 import { fromBrokenStream, fromProviders } from "./failures.ts"
+import { HeldAnswer } from "./HeldAnswer.ts"
 import { type Hedging, makeHedges } from "./hedges.ts"
 import { LearnedMargins } from "./InputMargins.ts"
 import { fromRateLimit } from "./limit-failures.ts"
@@ -141,9 +142,11 @@ const make = Effect.gen(function* () {
     const health = breakers.healthOf(candidate.key)
     const { resets } = health
     let key: string | undefined
+    const room = recorder.request?.answerRoom
+    const answerRoom = room && new HeldAnswer(room, recorder, deadlineAt)
     const made = call.attempt(candidate, remainingMs, patienceMs, {
       conversation: candidate.features.conversation,
-      answerRoom: recorder.request?.answerRoom,
+      answerRoom,
       onLimit: (ms) => {
         const nowMs = monotonicMsUnsafe(clock)
         // Else the provider is reached otherwise by now, or an operator has looked after it.
@@ -172,13 +175,10 @@ const make = Effect.gen(function* () {
     }
     let ended: AttemptRecord | undefined
     const { expectedMs, lateAfterMs } = candidate
-    const tookMs = () => (call.firstTokenAt() ?? recorder.now()) - startedAt
+    const tookMs = () => (call.firstTokenAt() ?? answerRoom?.heldUpAt ?? recorder.now()) - startedAt
+    const isAnswering = () => answerRoom?.heldUpAt !== undefined || call.committed()
     const recorded = breakers
-      .run(
-        candidate.key,
-        { expectedMs, tookMs, lateAfterMs, isAnswering: call.committed, isHurried },
-        upstream,
-      )
+      .run(candidate.key, { expectedMs, tookMs, lateAfterMs, isAnswering, isHurried }, upstream)
       .pipe(
         Effect.onExit((exit) => {
           const endedAt = recorder.now()
@@ -205,7 +205,7 @@ const make = Effect.gen(function* () {
           // What has begun to be answered is a sign of life itself.
           const lives =
             record.outcome === "timeout" &&
-            !call.committed() &&
+            !isAnswering() &&
             breakers.healthOf(candidate.key).livesSince(startedMs)
           return learn(router, candidate, call.mode, record, ms, lives)
         }),

@@ -35,6 +35,8 @@ export class RequestRecorder {
   tokenHold: TokenHold | undefined
   /** Set when the answer is a stream. */
   stream: StreamedAnswer | undefined
+  /** A provider's answer is there and has waited for room: a second one would not come sooner. */
+  isHeldUp = false
   /** Set once it is written. A request has one, even if its client is then told something else. */
   written: LedgerRecord | undefined
   /** Attempts under way, and the sum of when they began. */

@@ -73,6 +73,7 @@ export const makeHedges = Effect.fnUntraced(function* (maxWaitingEach: number) {
     const { budget, route } = hedging
     const mayStart = (): boolean => {
       const may =
+        !recorder.isHeldUp &&
         recorder.attemptCount < maxAttempts &&
         candidate.expectedMs <= deadlineAt - recorder.now() &&
         isWell(candidate.key) &&

@@ -128,6 +128,7 @@ const taken = Result.succeed(undefined)
 class KeySlot implements Slot, AnswerHolder {
   readonly keyId: string
   answerBytes = 0
+  bytesBeyond = 0
   readonly #pots: Pots
   /** Where its place is; undefined once it has left. */
   #place: SharedPot | undefined

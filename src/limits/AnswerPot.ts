@@ -6,30 +6,39 @@ import { LinkedSet } from "../platform/LinkedSet.ts"
 export interface AnswerHolder {
   readonly keyId: string
   answerBytes: number
+  /** Those that there was no room for. */
+  bytesBeyond: number
 }
 
 /**
  * Bytes of answers that are held as a whole until their clients have them, which keys share. Where there is no room they are
- * read on later, but for one of each key: of many that are read in part, some have to come to their end, and no key waits
- * for the clients of others.
+ * read on later, but for one of each key, which takes nobody's room: of many that are read in part, some have to come to their
+ * end.
  */
 export class AnswerPot {
   readonly #pot = new SharedPot(0, 0)
   readonly #waiting = new LinkedSet<{ readonly holder: AnswerHolder; readonly resume: () => void }>()
   /** By key, who goes on without room. */
   readonly #beyond = new Map<string, AnswerHolder>()
+  #bytesBeyond = 0
 
   /** See `SharedPot`. */
   resize(whole: number, keyShare: number): void {
     this.#pot.resize(whole, keyShare)
+    this.#wake()
   }
 
   get taken(): number {
-    return this.#pot.taken
+    return this.#pot.taken + this.#bytesBeyond
   }
 
   /** Counts bytes of a holder. False: `resume` is called when more may be read. */
   goesOn(holder: AnswerHolder, bytes: number, resume: () => void): boolean {
+    if (this.#beyond.get(holder.keyId) === holder) {
+      this.#bytesBeyond += bytes
+      holder.bytesBeyond += bytes
+      return true
+    }
     this.#pot.put(holder.keyId, bytes)
     holder.answerBytes += bytes
     if (this.#mayGoOn(holder)) return true
@@ -41,10 +50,16 @@ export class AnswerPot {
   leave(holder: AnswerHolder): void {
     if (holder.answerBytes === 0) return
     this.#pot.giveBack(holder.keyId, holder.answerBytes)
+    this.#bytesBeyond -= holder.bytesBeyond
     holder.answerBytes = 0
+    holder.bytesBeyond = 0
     if (this.#beyond.get(holder.keyId) === holder) this.#beyond.delete(holder.keyId)
+    this.#wake(holder)
+  }
+
+  #wake(left?: AnswerHolder): void {
     this.#waiting.forEach((waiter, link) => {
-      if (waiter.holder !== holder && !this.#mayGoOn(waiter.holder)) return
+      if (waiter.holder !== left && !this.#mayGoOn(waiter.holder)) return
       this.#waiting.delete(link)
       waiter.resume()
     })

@@ -31,6 +31,8 @@ export class PermitBucket implements LocalBucket {
   #tried = 0
   #exchangedAtMs = 0
   #refusedUntilMs = Number.NEGATIVE_INFINITY
+  /** Exchanges in a row that had no answer. */
+  #lost = 0
 
   constructor(name: string, limit: number, nowMs: number) {
     this.name = name
@@ -57,11 +59,15 @@ export class PermitBucket implements LocalBucket {
     return nowMs < this.#refusedUntilMs ? 1 : ASK
   }
 
-  /** Without the store a replica keeps to what it held, and has an equal share as soon as others can have that. */
+  /**
+   * Without the store a replica has an equal share, or what it held, for as long as nobody else can have it. After one lost
+   * answer, which says little, it keeps to what it held, so that nothing is exceeded.
+   */
   takeAlone(_: number, nowMs: number, replicas: number): number {
-    const isKnown = nowMs < this.#heldUntilMs && (this.#held > 0 || this.#isFull)
-    const most = isKnown ? this.#held : Math.max(1, Math.floor(this.#limit / replicas))
-    return this.#inUse < Math.min(this.#limit, most) ? this.#enter() : 1
+    const held = this.#heldAt(nowMs)
+    const isSure = this.#lost < 2 && replicas > 1 && nowMs < this.#heldUntilMs && (held > 0 || this.#isFull)
+    const share = isSure ? 0 : Math.max(1, Math.floor(this.#limit / replicas))
+    return this.#inUse < Math.min(this.#limit, Math.max(share, held)) ? this.#enter() : 1
   }
 
   giveBack(): boolean {
@@ -126,6 +132,7 @@ export class PermitBucket implements LocalBucket {
   }
 
   answered(ask: Ask, { granted, used }: Answer, sentAtMs: number, nowMs: number): void {
+    this.#lost = 0
     this.#held = granted
     this.#noted = granted
     this.#isFull = used >= ask.limit
@@ -135,7 +142,9 @@ export class PermitBucket implements LocalBucket {
   }
 
   // The store has noted what it had or more.
-  unanswered(): void {}
+  unanswered(): void {
+    this.#lost += 1
+  }
 
   state(): RateLimitState {
     return { limit: this.#limit, remaining: Math.max(0, this.#limit - this.#inUse), resetMs: 0 }

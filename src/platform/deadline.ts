@@ -3,7 +3,7 @@ import { monotonicMs } from "./monotonic.ts"
 
 /**
  * Fails after a duration. A process that was stopped or kept busy notices late, before it has looked at what came
- * meanwhile: then it has as much longer as it was late, and twice the duration at most.
+ * meanwhile: then it has as much longer as it was late, and at most the duration once more.
  */
 export const deadline = <E>(duration: Duration.Input, failure: () => E): Effect.Effect<never, E> =>
   Effect.gen(function* () {

@@ -1,6 +1,6 @@
 import type { Effect, Result } from "effect"
 import type { ModelConfig } from "../catalog/model.ts"
-import type { AnswerRoom } from "../domain/AnswerRoom.ts"
+import type { CallRoom } from "../domain/AnswerRoom.ts"
 import type { ChatChunk, Completion } from "../domain/Chat.ts"
 import type { ProviderError, ProviderErrorKind } from "../domain/ProviderError.ts"
 import type { Task } from "../domain/Task.ts"
@@ -48,7 +48,7 @@ export interface AttemptContext {
   readonly conversation?: string | undefined
   readonly onLimit?: OnLimit | undefined
   /** Holds an answer that comes as a whole. */
-  readonly answerRoom?: AnswerRoom | undefined
+  readonly answerRoom?: CallRoom | undefined
   /** Hears which key of a pool the attempt is made with, by its name. */
   readonly onKey?: ((name: string) => void) | undefined
 }

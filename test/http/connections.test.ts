@@ -163,6 +163,11 @@ describe("clients that take nothing of large answers", () => {
     assert.isAbove(most, ANSWER)
     assert.isAtMost(most, ROOM + ANSWER + CLIENTS * 262_144)
 
+    // That answers have to wait is nothing of the provider's.
+    const models = await (await roomy.admin("/admin/models")).text()
+    assert.include(models, '"healthy"')
+    assert.notInclude(models, '"silent"')
+
     const answer = await roomy.infer(other, { model: "p0/m", prompt: "Hi" })
     assert.strictEqual(answer.status, 200)
     assert.isAbove((await answer.text()).length, ANSWER)

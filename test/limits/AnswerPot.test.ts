@@ -7,6 +7,7 @@ class Answer implements AnswerHolder {
   readonly keyId: string
   readonly size: number
   answerBytes = 0
+  bytesBeyond = 0
   /** Bytes that were read, which it keeps when it has left. */
   read = 0
   isPaused = false
@@ -54,15 +55,27 @@ describe("answers that are held as a whole", () => {
     assert.isAtMost(pot.taken, 75 + 30 + 20)
   })
 
-  it("wait for no other key's clients", () => {
+  it("leave others their share, and one beyond", () => {
     const pot = potOf(0.75)
     readAll(
       pot,
       Array.from({ length: 20 }, () => new Answer("a", 30)),
     )
-    const other = new Answer("b", 60)
-    readAll(pot, [other])
-    assert.isTrue(other.isWhole)
+    const others = [new Answer("b", 1), new Answer("b", 1), new Answer("c", 60)]
+    readAll(pot, others)
+    assert.deepStrictEqual(
+      others.map(({ isWhole }) => isWhole),
+      [true, true, true],
+    )
+  })
+
+  it("are read on at once where the pot becomes larger", () => {
+    const pot = potOf(0.5)
+    const answers = [new Answer("a", 60), new Answer("a", 60)]
+    readAll(pot, answers)
+    pot.resize(1_000, 0.5)
+    readAll(pot, answers)
+    assert.isTrue(answers.every(({ isWhole }) => isWhole))
   })
 
   it("all come to their end where clients read, whatever leaves when, and leave nothing", () => {

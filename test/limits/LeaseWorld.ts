@@ -19,7 +19,7 @@ interface WorldOptions {
   readonly kind: Limit["kind"]
   readonly limit: number
   readonly replicas: number
-  /** Of a hundred exchanges, those of which the answer is lost, executed or not. */
+  /** Of a hundred exchanges, those of which the answer is lost, executed or not; never two in a row of one replica. */
   readonly lostPercent?: number
 }
 
@@ -30,6 +30,8 @@ interface Replica {
   /** Lives in a process that was stopped until then. */
   stoppedUntilMs: number
   number: number
+  /** The answer before was lost. */
+  hasLost: boolean
 }
 
 const ANSWER_TIMEOUT_MS = 250
@@ -124,7 +126,8 @@ export class LeaseWorld {
       const next = leases.send(this.nowMs)
       if (next === undefined) continue
       this.exchanges += 1
-      const isLost = this.#random() < this.#lost
+      const isLost = this.#random() < this.#lost && !replica.hasLost
+      replica.hasLost = isLost
       const isDone = !isLost || this.#random() < 0.5
       // The store works through it at once, as a lock makes it; the answer takes its time.
       const answer = isDone ? this.store.exchange(next.exchange, this.nowMs + 1_000_000_000) : undefined
@@ -178,6 +181,7 @@ export class LeaseWorld {
     return {
       leases: new Leases(`replica ${this.#started}`),
       sent: undefined,
+      hasLost: false,
       stoppedUntilMs: Number.NEGATIVE_INFINITY,
       number: this.#started,
     }

@@ -1,6 +1,6 @@
 import { Data, Effect } from "effect"
 import type { Dispatcher } from "undici"
-import type { AnswerRoom } from "../../domain/AnswerRoom.ts"
+import type { CallRoom } from "../../domain/AnswerRoom.ts"
 import { SMALL_BODY_BYTES } from "../../platform/LargeBodies.ts"
 import type { ReadTurns } from "../../platform/ReadTurns.ts"
 import { GrowingBuffer } from "./growing-buffer.ts"
@@ -55,7 +55,7 @@ type TransportFailure =
   | "reset" // lost after dispatch, a reused idle socket included
   | "timeout" // headers, body silence, or the attempt's own bound
   | "too_large" // whole body above the cap
-  | "no_room" // the attempt's own bound, while its whole body was held up by others
+  | "no_room" // lost, or out of time, after its whole body was held up by others
   | "malformed" // not HTTP/1.1: bad header, header section too large, or in pieces that no server sends
 
 export class TransportError extends Data.TaggedError("TransportError")<{
@@ -74,7 +74,7 @@ interface ExchangeOptions<A> {
   /** The most bytes of a body that is read whole. */
   readonly maxBytes: number
   /** Holds an answer that is read whole, unless it is small. */
-  readonly room: AnswerRoom | undefined
+  readonly room: CallRoom | undefined
   readonly readTurns: ReadTurns
   /** Exchanges that undici has not given back yet. */
   readonly calls: { open: number }
@@ -104,8 +104,9 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   #informational = 0
   #chunks = 0
   #bytes = 0
-  /** The rest of the body waits for room. */
-  #isHeldUp = false
+  /** The body has waited for room: it is no longer the other side that decides when it comes. */
+  #wasHeldUp = false
+  #declared = Number.NaN
 
   constructor(options: ExchangeOptions<A>) {
     this.#options = options
@@ -147,6 +148,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     const { open } = this.#options
     const declared = Number(headers["content-length"])
     if (declared <= this.#options.maxBytes) this.#body.expect(declared)
+    this.#declared = declared
     if (status !== 200 || open === undefined) return
     this.#orDie(() => {
       this.#consumer = open(this.#headers, this.#resumeBody)
@@ -220,13 +222,13 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
     if (room === undefined || length <= SMALL_BODY_BYTES) return true
     // What was too little to be counted comes with the rest.
     const isFirst = length - bytes <= SMALL_BODY_BYTES
-    this.#isHeldUp = !room.goesOn(isFirst ? length : bytes, this.#resumeHeldUp)
-    return !this.#isHeldUp
-  }
-
-  readonly #resumeHeldUp = (): void => {
-    this.#isHeldUp = false
-    this.#resumeBody()
+    if (room.goesOn(isFirst ? length : bytes, this.#resumeBody) || length === this.#declared) return true
+    if (!this.#wasHeldUp) {
+      this.#wasHeldUp = true
+      clearTimeout(this.#timer)
+      this.#timer = setTimeout(() => this.#expire(), room.leftMs())
+    }
+    return false
   }
 
   #readInTurn(controller: Dispatcher.DispatchController, chunk: Buffer): void {
@@ -241,8 +243,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   }
 
   #expire(): void {
-    if (this.#isHeldUp) this.#refuse("no_room", "NO_ROOM")
-    else this.#refuse("timeout", "ATTEMPT_TIMEOUT")
+    this.#refuse("timeout", "ATTEMPT_TIMEOUT")
   }
 
   /** Makes an exception of a consumer a defect of its Effect; undici would take it for a lost connection. */
@@ -263,7 +264,8 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
 
   #fail(failure: TransportFailure, code: string): void {
     const dispatched = this.#controller !== undefined
-    this.#finish(Effect.fail(new TransportError({ failure, code, status: this.#status, dispatched })))
+    const reason = this.#wasHeldUp && (failure === "reset" || failure === "timeout") ? "no_room" : failure
+    this.#finish(Effect.fail(new TransportError({ failure: reason, code, status: this.#status, dispatched })))
   }
 
   /** Ends the Effect outside of undici's callback: the fiber's next request would enter a parser that is not done. */

@@ -4,7 +4,7 @@ import type { Fault, StreamReader } from "../protocols/Protocol.ts"
 import { type SseEvent, SseParser } from "./sse.ts"
 import type { BodyConsumer, Enough } from "./UpstreamExchange.ts"
 
-/** Events of one answer that say nothing, and blank lines: far above what models think without saying it. */
+/** Events of one answer that say nothing, blank lines included: many more than a model thinks tokens that it does not show. */
 const MAX_SILENT_EVENTS = 1_000_000
 
 /** The end of a stream, as far as its bytes tell. */

@@ -1,6 +1,6 @@
 import { Effect, type Scope } from "effect"
 import { Pool } from "undici"
-import type { AnswerRoom } from "../../domain/AnswerRoom.ts"
+import type { CallRoom } from "../../domain/AnswerRoom.ts"
 import type { LargeBodies } from "../../platform/LargeBodies.ts"
 import { traceHeaders } from "../../platform/trace-context.ts"
 import { type OpenBody, TransportError, UpstreamExchange, type UpstreamResponse } from "./UpstreamExchange.ts"
@@ -37,7 +37,7 @@ export interface UpstreamRequest {
   /** Bound of the whole attempt, connecting included. */
   readonly timeoutMs: number
   /** Holds an answer that is read whole; without one it is not counted. */
-  readonly room?: AnswerRoom | undefined
+  readonly room?: CallRoom | undefined
 }
 
 export interface TransportOptions {

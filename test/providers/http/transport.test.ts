@@ -100,14 +100,14 @@ describe("a large answer", () => {
 describe("a large answer that others leave no room", () => {
   const BYTES = 20_000_000
   const large = hugeBody(BYTES)
-  const held = () => {
+  const held = (leftMs = 60_000) => {
     const counted = { bytes: 0, resume: () => {} }
     const goesOn = (bytes: number, resume: () => void) => {
       counted.bytes += bytes
       counted.resume = resume
       return false
     }
-    return { counted, room: { goesOn } }
+    return { counted, room: { goesOn, leftMs: () => leftMs } }
   }
 
   it.live("waits for it, and comes whole", () =>
@@ -138,13 +138,47 @@ describe("a large answer that others leave no room", () => {
     }),
   )
 
-  it.live("runs out of time, which is nothing of the provider's", () =>
+  it.live("runs out of a time of its own, which is nothing of the provider's", () =>
     Effect.gen(function* () {
       const { post, upstream } = yield* setUp({ maxUpstreamBytes: 2 * BYTES })
       upstream.enqueue(large)
-      const { room } = held()
-      assert.strictEqual(yield* failureOf(post({ ...request, room, timeoutMs: 500 })), "no_room")
+      const { room } = held(500)
+      const startedMs = performance.now()
+      assert.strictEqual(yield* failureOf(post({ ...request, room, timeoutMs: 60_000 })), "no_room")
+      assert.isAtLeast(performance.now() - startedMs, 490)
       yield* until(upstream, ({ sockets }) => sockets.closed === sockets.opened)
+    }),
+  )
+
+  it.live("that its provider gives up meanwhile is not its fault", () =>
+    Effect.gen(function* () {
+      const { post, upstream } = yield* setUp({ maxUpstreamBytes: 2 * BYTES })
+      upstream.enqueue((exchange) => {
+        exchange.response.writeHead(200, { "content-type": "application/json", "content-length": BYTES })
+        exchange.response.write("x".repeat(BYTES / 2))
+        globalThis.setTimeout(() => exchange.request.socket.resetAndDestroy(), 100)
+      })
+      const { counted, room } = held()
+      const fiber = yield* Effect.forkChild(failureOf(post({ ...request, room })), { startImmediately: true })
+      yield* Effect.promise(() => setTimeout(200))
+      counted.resume()
+      assert.strictEqual(yield* Fiber.join(fiber), "no_room")
+    }),
+  )
+
+  it.live("is there already does not wait", () =>
+    Effect.gen(function* () {
+      const { post, upstream } = yield* setUp({ maxUpstreamBytes: 2 * BYTES })
+      upstream.enqueue(hugeBody(140_000))
+      let bytes = 0
+      // All but its last piece finds room.
+      const goesOn = (more: number) => {
+        bytes += more
+        return bytes < 140_000
+      }
+      const room = { goesOn, leftMs: () => 0 }
+      assert.strictEqual((yield* post({ ...request, room })).status, 200)
+      assert.isAbove(bytes, 140_000)
     }),
   )
 

@@ -1,0 +1,30 @@
+import type { AnswerRoom, CallRoom } from "../domain/AnswerRoom.ts"
+import type { RequestRecorder } from "./RequestRecorder.ts"
+
+/** The answer to one attempt, which is held until its client has it, and when it first had to wait for room. */
+export class HeldAnswer implements CallRoom {
+  /** Epoch milliseconds; undefined: it never waited. What is later is not the provider's time. */
+  heldUpAt: number | undefined
+  readonly #room: AnswerRoom
+  readonly #recorder: RequestRecorder
+  readonly #deadlineAt: number
+
+  constructor(room: AnswerRoom, recorder: RequestRecorder, deadlineAt: number) {
+    this.#room = room
+    this.#recorder = recorder
+    this.#deadlineAt = deadlineAt
+  }
+
+  goesOn(bytes: number, resume: () => void): boolean {
+    const goesOn = this.#room.goesOn(bytes, resume)
+    if (!goesOn) {
+      this.heldUpAt ??= this.#recorder.now()
+      this.#recorder.isHeldUp = true
+    }
+    return goesOn
+  }
+
+  leftMs(): number {
+    return this.#deadlineAt - this.#recorder.now()
+  }
+}
