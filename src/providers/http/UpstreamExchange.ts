@@ -85,7 +85,7 @@ interface ExchangeOptions<A> {
 /** Responses of a status below 200 that may come before the final one. */
 const MAX_INFORMATIONAL = 100
 
-/** Chunks that may be of any size; of more the average must not be smaller than any event, for each costs as much as a kilobyte. */
+/** Chunks of any size; of more, the average must not be below that of the shortest event: each costs as much as a kilobyte. */
 const SOME_CHUNKS = 100_000
 const SMALL_CHUNK_BYTES = 16
 

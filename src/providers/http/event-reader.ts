@@ -4,7 +4,7 @@ import type { Fault, StreamReader } from "../protocols/Protocol.ts"
 import { type SseEvent, SseParser } from "./sse.ts"
 import type { BodyConsumer, Enough } from "./UpstreamExchange.ts"
 
-/** Events of one answer that say nothing, blank lines included: many more than a model thinks tokens that it does not show. */
+/** Events and blank lines of one answer that say nothing: many times the tokens that a model thinks without showing them. */
 const MAX_SILENT_EVENTS = 1_000_000
 
 /** The end of a stream, as far as its bytes tell. */
@@ -18,7 +18,8 @@ export interface StreamEnd {
 /**
  * Turns the bytes of one streamed answer into chunks in the sink: parse, read, write, all within the call that brings
  * the bytes. The bound holds for one event, which is all that is kept here, and for what the whole answer says, reasoning and
- * calls included, which a sink may have to keep. Who says nothing without end is cut off. A sink without room gets the events of the chunk at hand and nothing further.
+ * calls included, which a sink may have to keep. Who says nothing without end is cut off. A sink without room gets the
+ * events of the chunk at hand and nothing further.
  */
 export const readEvents = (
   reader: StreamReader,
