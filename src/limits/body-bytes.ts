@@ -6,6 +6,9 @@ import { getHeapStatistics } from "node:v8"
  */
 const COPIES = 4
 
-/** Returns the bytes of bodies, and those of answers, for which there is memory: a quarter of the heap's limit, and room for two at least. */
+/**
+ * Returns the bytes of bodies for which there is memory, and those of whole answers: a quarter of the heap's limit, and room for
+ * two bodies at least.
+ */
 export const bodyBytesInFlight = (maxBodyBytes: number): number =>
   Math.max(2 * maxBodyBytes, Math.floor(getHeapStatistics().heap_size_limit / 4 / COPIES))
