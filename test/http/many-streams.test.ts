@@ -51,7 +51,9 @@ beforeAll(async () => {
     kind: openai-compatible
     base_url: ${apart.baseUrl}
     models: [{ name: m }]
-limits: { requests_per_minute: 1000000, max_in_flight: 5000, max_event_loop_delay_ms: 60000, max_upstream_bytes: 1073741824 }`,
+limits: { requests_per_minute: 1000000, max_in_flight: 5000, max_event_loop_delay_ms: 60000, max_upstream_bytes: 1073741824 }
+# Longer than clients here stop reading for, however slow the machine.
+timeouts: { client_stall_ms: 600000 }`,
     ),
   })
   keys = await Promise.all(Array.from({ length: 10 }, async () => (await gateway.createKey()).key))
