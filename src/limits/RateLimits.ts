@@ -166,29 +166,33 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     const takeTokens: TakeTokens | undefined =
       tokens.length === 0
         ? undefined
-        : (wanted) => Effect.mapEager(taken(tokens, wanted), () => holding(wanted, tokens, NONE))
+        : (wanted) => taken(tokens, wanted, (nowMs) => holding(wanted, tokens, NONE, nowMs))
     const added = { ...limits, takeTokens }
     limitsOf.set(subjects, added)
     return added
   }
 
   /** Done when it returns, unless the store has to be asked: a request whose replica has enough at hand makes no step for it. */
-  const taken = (limits: ReadonlyArray<Limit>, amount: number): Effect.Effect<void, RateLimited> => {
-    if (limits.length === 0) return Exit.void
+  const taken = <A>(
+    limits: ReadonlyArray<Limit>,
+    amount: number,
+    onTaken: (nowMs: number) => A,
+  ): Effect.Effect<A, RateLimited> => {
     const nowMs = monotonicMsUnsafe(clock)
+    if (limits.length === 0) return Exit.succeed(onTaken(nowMs))
     const refused = leases.take(limits, amount, nowMs)
-    if (refused === ASK) return waiting(limits, amount)
+    if (refused === ASK) return waiting(limits, amount, onTaken)
     if (refused !== undefined) return refuse(refused)
     wake(nowMs)
-    return Exit.void
+    return Exit.succeed(onTaken(nowMs))
   }
 
-  const waiting = (limits: ReadonlyArray<Limit>, amount: number) =>
+  const waiting = <A>(limits: ReadonlyArray<Limit>, amount: number, onTaken: (nowMs: number) => A) =>
     Effect.uninterruptible(
-      Effect.callback<void, RateLimited>((resume) => {
+      Effect.callback<A, RateLimited>((resume) => {
         const nowMs = monotonicMsUnsafe(clock)
         const resumed = (refused: RateLimited | undefined) =>
-          resume(refused === undefined ? Exit.void : refuse(refused))
+          resume(refused === undefined ? Exit.succeed(onTaken(monotonicMsUnsafe(clock))) : refuse(refused))
         leases.wait({ limits, amount, tries: 0, resume: resumed }, nowMs)
         wake(nowMs)
       }),
@@ -205,8 +209,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     wake(nowMs)
   }
 
-  const tightest = (limits: ReadonlyArray<Limit>): RateLimitState | undefined => {
-    const nowMs = monotonicMsUnsafe(clock)
+  const tightest = (limits: ReadonlyArray<Limit>, nowMs: number): RateLimitState | undefined => {
     let least: RateLimitState | undefined
     for (const limit of limits) {
       const state = leases.stateOf(limit, nowMs)
@@ -215,21 +218,25 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
     return least
   }
 
-  const holding = (tokens: number, limits: ReadonlyArray<Limit>, permits: ReadonlyArray<Limit>): TokenHold =>
-    new TokenHold(tokens, tightest(limits), limits, permits, givenBack)
+  const holding = (
+    tokens: number,
+    limits: ReadonlyArray<Limit>,
+    permits: ReadonlyArray<Limit>,
+    nowMs: number,
+  ): TokenHold => new TokenHold(tokens, tightest(limits, nowMs), limits, permits, givenBack)
 
-  const entered = ({ permits, requests, takeTokens }: KnownLimits): Entered => ({
-    state: tightest(requests),
+  const entered = ({ permits, requests, takeTokens }: KnownLimits, nowMs: number): Entered => ({
+    state: tightest(requests, nowMs),
     leave: permits.length === 0 ? nothing : once(() => givenBack(permits, 1)),
     takeTokens,
   })
 
   const takeModel = (model: string, tokens: number): Effect.Effect<TokenHold, RateLimited> => {
     const { door, permits, tokens: limits } = configured().models.get(model) ?? unlimited
-    return Effect.flatMap(taken(door, 1), () =>
-      taken(limits, tokens).pipe(
-        Effect.map(() => holding(tokens, limits, permits)),
-        Effect.tapError(() => Effect.sync(() => givenBack(door, 1))),
+    return Effect.flatMap(taken(door, 1, nothing), () =>
+      Effect.tapError(
+        taken(limits, tokens, (nowMs) => holding(tokens, limits, permits, nowMs)),
+        () => Effect.sync(() => givenBack(door, 1)),
       ),
     )
   }
@@ -237,7 +244,7 @@ const make = Effect.fnUntraced(function* (store: LimitStore | undefined) {
   return RateLimits.of({
     enter: (subjects) => {
       const limits = of(subjects)
-      return Effect.mapEager(taken(limits.door, 1), () => entered(limits))
+      return taken(limits.door, 1, (nowMs) => entered(limits, nowMs))
     },
     limitsModel: (model) => configured().models.has(model),
     takeModel: (model, tokens) => Effect.suspend(() => takeModel(model, tokens)),

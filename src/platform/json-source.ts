@@ -268,10 +268,7 @@ export const changeMembers = ({ bytes, changes, members }: JsonSource, more: Mem
     if (isThere(name, members) || all.findIndex((other) => other[0] === name) < index) continue
     const change = changeOf(name, all)
     if (change === undefined || change === "remove" || change.value === undefined) continue
-    if (kept > 0) copy.put(COMMA)
-    copy.write(JSON.stringify(change.name ?? name))
-    copy.put(COLON)
-    copy.write(change.value)
+    copy.write(`${kept > 0 ? "," : ""}${JSON.stringify(change.name ?? name)}:${change.value}`)
     kept++
   }
   copy.upTo(bytes.length, bytes.length)
@@ -299,10 +296,6 @@ class Copy {
 
   write(text: string): void {
     this.#length += this.#copy.write(text, this.#length)
-  }
-
-  put(byte: number): void {
-    this.#copy[this.#length++] = byte
   }
 
   get written(): Buffer {
