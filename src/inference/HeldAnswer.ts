@@ -24,6 +24,10 @@ export class HeldAnswer implements CallRoom {
     return goesOn
   }
 
+  readEnds(resume: () => void): void {
+    this.#room.readEnds(resume)
+  }
+
   leftMs(): number {
     return this.#deadlineAt - this.#recorder.now()
   }

@@ -128,7 +128,7 @@ const taken = Result.succeed(undefined)
 class KeySlot implements Slot, AnswerHolder {
   readonly keyId: string
   answerBytes = 0
-  bytesBeyond = 0
+  bytesInTurn = 0
   readonly #pots: Pots
   /** Where its place is; undefined once it has left. */
   #place: SharedPot | undefined
@@ -154,6 +154,10 @@ class KeySlot implements Slot, AnswerHolder {
 
   goesOn(bytes: number, resume: () => void): boolean {
     return this.#place === undefined || this.#pots.answers.goesOn(this, bytes, resume)
+  }
+
+  readEnds(resume: () => void): void {
+    this.#pots.answers.readEnds(this, resume)
   }
 
   // With no room among the streams it keeps its place among the requests.

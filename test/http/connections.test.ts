@@ -7,6 +7,7 @@ import { ok } from "../support/fake-upstream-behaviours.ts"
 import { endless } from "../support/fake-upstream-streams.ts"
 import { GatewayInProcess } from "../support/GatewayInProcess.ts"
 import { providersYaml } from "../support/gateway-environment.ts"
+import { eventually } from "../support/process-watch.ts"
 import { RawHttp } from "../support/RawHttp.ts"
 import { scaled } from "../support/slowness.ts"
 
@@ -179,6 +180,41 @@ describe("clients that take nothing of large answers", () => {
       client.socket.destroy()
     }
     while ((await held()) > 0) await new Promise((resolve) => setTimeout(resolve, 50))
+    await roomy.stop()
+  })
+})
+
+describe("many clients that read large answers slowly", () => {
+  const ROOM = 40_000_000
+  const ANSWER = 4_000_000
+  const CLIENTS = 40
+
+  it("are served side by side as far as there is room, though not all of their answers fit", async () => {
+    const roomy = await GatewayInProcess.start({
+      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+      config: providersYaml(
+        [upstream],
+        `limits: { max_body_bytes_in_flight: ${ROOM} }\ntimeouts: { client_stall_ms: 600000 }`,
+      ),
+    })
+    const { key } = await roomy.createKey()
+    upstream.respond(ok({ text: "x".repeat(ANSWER) }))
+    const clients = await Promise.all(
+      Array.from({ length: CLIENTS }, async () => {
+        const client = await RawHttp.connect(roomy.url)
+        client.send(request("/v1/chat/completions", false, key))
+        client.socket.once("data", () => client.socket.pause())
+        return client
+      }),
+    )
+    const begun = () => clients.filter(({ received }) => received.length > 0)
+    // A key has three quarters, and half of that for answers that are whole.
+    const side = Math.floor((ROOM * 0.75) / 2 / ANSWER)
+    await eventually(() => begun().length >= side, 20_000)
+    assert.isBelow(begun().length, CLIENTS)
+    for (const client of begun()) client.socket.destroy()
+    await eventually(() => begun().length >= 2 * side, 20_000)
+    for (const client of clients) client.socket.destroy()
     await roomy.stop()
   })
 })

@@ -306,6 +306,7 @@ const admission = Layer.succeed(Admission, {
     Result.succeed({
       takeBytes: () => Result.succeed(undefined),
       goesOn: () => true,
+      readEnds: () => {},
       streaming: () => {},
       leave: () => {},
     }),

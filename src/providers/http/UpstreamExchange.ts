@@ -276,6 +276,7 @@ export class UpstreamExchange<A> implements Dispatcher.DispatchHandler {
   #settle(): void {
     this.#settled = true
     clearTimeout(this.#timer)
+    if (this.#body.length > SMALL_BODY_BYTES) this.#options.room?.readEnds(this.#resumeBody)
   }
 }
 

@@ -101,13 +101,16 @@ describe("a large answer that others leave no room", () => {
   const BYTES = 20_000_000
   const large = hugeBody(BYTES)
   const held = (leftMs = 60_000) => {
-    const counted = { bytes: 0, resume: () => {} }
+    const counted = { bytes: 0, resume: () => {}, hasEnded: false }
     const goesOn = (bytes: number, resume: () => void) => {
       counted.bytes += bytes
       counted.resume = resume
       return false
     }
-    return { counted, room: { goesOn, leftMs: () => leftMs } }
+    const readEnds = (resume: () => void) => {
+      counted.hasEnded = resume === counted.resume
+    }
+    return { counted, room: { goesOn, readEnds, leftMs: () => leftMs } }
   }
 
   it.live("waits for it, and comes whole", () =>
@@ -135,6 +138,7 @@ describe("a large answer that others leave no room", () => {
       assert.strictEqual(status, 200)
       assert.isAbove(body.length, BYTES)
       assert.strictEqual(counted.bytes, body.length)
+      assert.isTrue(counted.hasEnded)
     }),
   )
 
@@ -142,10 +146,11 @@ describe("a large answer that others leave no room", () => {
     Effect.gen(function* () {
       const { post, upstream } = yield* setUp({ maxUpstreamBytes: 2 * BYTES })
       upstream.enqueue(large)
-      const { room } = held(500)
+      const { counted, room } = held(500)
       const startedMs = performance.now()
       assert.strictEqual(yield* failureOf(post({ ...request, room, timeoutMs: 60_000 })), "no_room")
       assert.isAtLeast(performance.now() - startedMs, 490)
+      assert.isTrue(counted.hasEnded)
       yield* until(upstream, ({ sockets }) => sockets.closed === sockets.opened)
     }),
   )
@@ -176,7 +181,7 @@ describe("a large answer that others leave no room", () => {
         bytes += more
         return bytes < 140_000
       }
-      const room = { goesOn, leftMs: () => 0 }
+      const room = { goesOn, readEnds: () => {}, leftMs: () => 0 }
       assert.strictEqual((yield* post({ ...request, room })).status, 200)
       assert.isAbove(bytes, 140_000)
     }),
