@@ -8,5 +8,7 @@ export interface AnswerRoom {
 
 /** The same for one call, which has a time of its own once it is held up: how its provider is has nothing to do with that. */
 export interface CallRoom extends AnswerRoom {
+  /** Epoch milliseconds; undefined: it never waited. */
+  readonly heldUpAt: number | undefined
   readonly leftMs: () => number
 }

@@ -3,7 +3,6 @@ import type { RequestRecorder } from "./RequestRecorder.ts"
 
 /** The answer to one attempt, which is held until its client has it, and when it first had to wait for room. */
 export class HeldAnswer implements CallRoom {
-  /** Epoch milliseconds; undefined: it never waited. What is later is not the provider's time. */
   heldUpAt: number | undefined
   readonly #room: AnswerRoom
   readonly #recorder: RequestRecorder

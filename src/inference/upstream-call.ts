@@ -73,7 +73,9 @@ export const callStreamed = (
     const silence = Effect.andThen(
       Effect.sleep(Math.min(timeouts.firstTokenMs, patienceMs)),
       Effect.suspend(() =>
-        answer.committed ? Effect.never : Effect.fail(fail("timeout", "no first token")),
+        answer.committed || context.answerRoom?.heldUpAt !== undefined
+          ? Effect.never
+          : Effect.fail(fail("timeout", "no first token")),
       ),
     )
     return Effect.raceFirst(call.stream(remainingMs, answer, context), silence).pipe(

@@ -138,50 +138,64 @@ describe("clients that take nothing of large answers", () => {
   const ANSWER = 7_000_000
   const CLIENTS = 12
 
-  it("have the gateway hold no more than there is room for, hold up no other key, and get all of them", async () => {
-    const roomy = await GatewayInProcess.start({
-      databaseUrl: await Effect.runPromise(migratedPostgresUrl),
-      config: providersYaml([upstream], `limits: { max_body_bytes_in_flight: ${ROOM} }`),
-    })
-    const [{ key }, { key: other }] = [await roomy.createKey(), await roomy.createKey({ name: "other" })]
-    upstream.respond(ok({ text: "x".repeat(ANSWER) }))
-    const held = () => metric("gateway_in_flight_answer_bytes", roomy)
-    const clients = await Promise.all(
-      Array.from({ length: CLIENTS }, async () => {
-        const client = await RawHttp.connect(roomy.url)
-        client.send(request("/v1/chat/completions", false, key))
-        client.socket.pause()
-        return client
-      }),
-    )
-    await upstream.until(({ count }) => count === CLIENTS)
-    let most = 0
-    for (let i = 0; i < 20; i++) {
-      await new Promise((resolve) => setTimeout(resolve, scaled(100)))
-      most = Math.max(most, await held())
-    }
-    // One answer beyond, and a chunk of each.
-    assert.isAbove(most, ANSWER)
-    assert.isAtMost(most, ROOM + ANSWER + CLIENTS * 262_144)
+  it.each([
+    ["have", false],
+    ["that come whole though a stream was asked for, have", true],
+  ])(
+    "%s the gateway hold no more than there is room for, hold up no other key, and get all of them",
+    async (_, stream) => {
+      const roomy = await GatewayInProcess.start({
+        databaseUrl: await Effect.runPromise(migratedPostgresUrl),
+        config: providersYaml(
+          [upstream],
+          `limits: { max_body_bytes_in_flight: ${ROOM} }\ntimeouts: { first_token_ms: 1000 }`,
+        ),
+      })
+      const [{ key }, { key: other }] = [await roomy.createKey(), await roomy.createKey({ name: "other" })]
+      upstream.respond((exchange) =>
+        ok({ text: "x".repeat(ANSWER) })({ ...exchange, asked: { ...exchange.asked, operation: "chat" } }),
+      )
+      const held = () => metric("gateway_in_flight_answer_bytes", roomy)
+      const clients = await Promise.all(
+        Array.from({ length: CLIENTS }, async () => {
+          const client = await RawHttp.connect(roomy.url)
+          client.send(request("/v1/chat/completions", stream, key))
+          client.socket.pause()
+          return client
+        }),
+      )
+      await upstream.until(({ count }) => count === CLIENTS)
+      let most = 0
+      for (let i = 0; i < 20; i++) {
+        await new Promise((resolve) => setTimeout(resolve, scaled(100)))
+        most = Math.max(most, await held())
+      }
+      // One answer beyond, and a chunk of each.
+      assert.isAbove(most, ANSWER)
+      assert.isAtMost(most, ROOM + ANSWER + CLIENTS * 262_144)
 
-    // That answers have to wait is nothing of the provider's.
-    const models = await (await roomy.admin("/admin/models")).text()
-    assert.include(models, '"healthy"')
-    assert.notInclude(models, '"silent"')
+      // That answers have to wait is nothing of the provider's.
+      const models = await (await roomy.admin("/admin/models")).text()
+      assert.include(models, '"healthy"')
+      assert.notInclude(models, '"silent"')
 
-    const answer = await roomy.infer(other, { model: "p0/m", prompt: "Hi" })
-    assert.strictEqual(answer.status, 200)
-    assert.isAbove((await answer.text()).length, ANSWER)
+      const answer = await roomy.infer(other, { model: "p0/m", prompt: "Hi" })
+      assert.strictEqual(answer.status, 200)
+      assert.isAbove((await answer.text()).length, ANSWER)
 
-    for (const client of clients) client.socket.resume()
-    for (const client of clients) {
-      await client.until(({ received }) => received.length > ANSWER && received.endsWith("}"), 20_000)
-      assert.include(client.received.slice(0, 20), " 200 ")
-      client.socket.destroy()
-    }
-    while ((await held()) > 0) await new Promise((resolve) => setTimeout(resolve, 50))
-    await roomy.stop()
-  })
+      for (const client of clients) client.socket.resume()
+      for (const client of clients) {
+        await client.until(
+          ({ received }) => received.length > ANSWER && received.endsWith(stream ? "0\r\n\r\n" : "}"),
+          20_000,
+        )
+        assert.include(client.received.slice(0, 20), " 200 ")
+        client.socket.destroy()
+      }
+      while ((await held()) > 0) await new Promise((resolve) => setTimeout(resolve, 50))
+      await roomy.stop()
+    },
+  )
 })
 
 describe("many clients that read large answers slowly", () => {

@@ -110,7 +110,7 @@ describe("a large answer that others leave no room", () => {
     const readEnds = (resume: () => void) => {
       counted.hasEnded = resume === counted.resume
     }
-    return { counted, room: { goesOn, readEnds, leftMs: () => leftMs } }
+    return { counted, room: { goesOn, readEnds, heldUpAt: undefined, leftMs: () => leftMs } }
   }
 
   it.live("waits for it, and comes whole", () =>
@@ -181,7 +181,7 @@ describe("a large answer that others leave no room", () => {
         bytes += more
         return bytes < 140_000
       }
-      const room = { goesOn, readEnds: () => {}, leftMs: () => 0 }
+      const room = { goesOn, readEnds: () => {}, heldUpAt: undefined, leftMs: () => 0 }
       assert.strictEqual((yield* post({ ...request, room })).status, 200)
       assert.isAbove(bytes, 140_000)
     }),
