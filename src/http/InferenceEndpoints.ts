@@ -262,7 +262,7 @@ const make = Effect.gen(function* () {
           Effect.sync(() => place.end()),
         )
       })
-    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, held, refused).pipe(
+    return yield* idempotency.run({ keyId: principal.keyId, ...claim }, held, refused, slot).pipe(
       Effect.tap(({ replayed }) => Metric.update(idempotencyOutcomes(replayed ? "replayed" : "run"), 1)),
       Effect.tap(({ replayed, response }) =>
         traced && replayed

@@ -96,6 +96,14 @@ export const fromIdempotency = (error: IdempotencyError): GatewayError => {
           "whose clients left run on. Retry shortly.",
         retryAfterMs: error.retryAfterMs ?? 1000,
       })
+    case "unread":
+      return new GatewayError({
+        code: "overloaded",
+        detail:
+          "The kept answer is large, and clients of this API key that have not read theirs leave no room for it. Read " +
+          "them, and retry shortly.",
+        retryAfterMs: error.retryAfterMs ?? 1000,
+      })
     case "unavailable":
       return new GatewayError({
         code: "idempotency_unavailable",

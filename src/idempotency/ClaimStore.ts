@@ -1,6 +1,7 @@
 import { Context, Effect, Layer, Schema } from "effect"
 import { SqlClient, type SqlError } from "effect/sql"
 import { answerWithin } from "../database/answer-within.ts"
+import { SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import {
   type ClaimId,
   type ClaimState,
@@ -49,7 +50,9 @@ export class ClaimStore extends Context.Service<ClaimStore, ClaimStoreShape>()(
           OR (c.response_status IS NULL AND c.fingerprint = ${fingerprint}))`
         const [row] = yield* bounded(sql`
           WITH held AS (
-            SELECT c.fingerprint = ${fingerprint} AS same, c.response_status, c.response_headers, c.response_body
+            SELECT c.fingerprint = ${fingerprint} AS same, c.response_status, c.response_headers,
+              octet_length(c.response_body) AS bytes,
+              CASE WHEN octet_length(c.response_body) <= ${SMALL_BODY_BYTES} THEN c.response_body END AS body
             FROM idempotency_claims AS c
             WHERE ${at(id)} AND NOT (${free})
           ), claimed AS (
@@ -68,9 +71,9 @@ export class ClaimStore extends Context.Service<ClaimStore, ClaimStoreShape>()(
             WHERE ${free}
             RETURNING c.runs
           )
-          SELECT runs AS run, NULL AS same, NULL AS status, NULL AS headers, NULL AS body FROM claimed
+          SELECT runs AS run, NULL AS same, NULL AS status, NULL AS headers, NULL AS bytes, NULL AS body FROM claimed
           UNION ALL
-          SELECT NULL, same, response_status, response_headers, response_body FROM held`)
+          SELECT NULL, same, response_status, response_headers, bytes, body FROM held`)
         return row === undefined ? running : toState(yield* Effect.orDie(decodeRow(row)))
       })
 
@@ -92,6 +95,20 @@ export class ClaimStore extends Context.Service<ClaimStore, ClaimStoreShape>()(
           storeStatementMs,
         ).pipe(Effect.map((rows) => rows.length > 0))
 
+      const fetch = (id: ClaimId, fingerprint: Uint8Array) =>
+        bounded(
+          sql`
+          SELECT response_body AS body FROM idempotency_claims AS c
+          WHERE ${at(id)} AND c.fingerprint = ${fingerprint} AND response_body IS NOT NULL`,
+          storeStatementMs,
+        ).pipe(
+          Effect.flatMap(([row]) =>
+            row === undefined
+              ? Effect.undefined
+              : Effect.map(Effect.orDie(decodeBody(row)), ({ body }) => body),
+          ),
+        )
+
       const release = (id: ClaimId, owner: string) =>
         bounded(sql`
           DELETE FROM idempotency_claims
@@ -109,7 +126,7 @@ export class ClaimStore extends Context.Service<ClaimStore, ClaimStoreShape>()(
           WHERE c.key_id = expired.key_id AND c.key_hash = expired.key_hash
           RETURNING 1 AS done`).pipe(Effect.map((rows) => rows.length))
 
-      return ClaimStore.of({ claim, renew, complete, release, cleanup })
+      return ClaimStore.of({ claim, renew, complete, fetch, release, cleanup })
     }),
   )
 
@@ -125,15 +142,18 @@ const decodeRow = Schema.decodeUnknownEffect(
     same: Schema.NullOr(Schema.Boolean),
     status: Schema.NullOr(Schema.Int),
     headers: Schema.NullOr(Schema.fromJsonString(Schema.Record(Schema.String, Schema.String))),
+    bytes: Schema.NullOr(Schema.Int),
     body: Schema.NullOr(Schema.Uint8Array),
   }),
 )
 
+const decodeBody = Schema.decodeUnknownEffect(Schema.Struct({ body: Schema.Uint8Array }))
+
 const toState = (row: Effect.Success<ReturnType<typeof decodeRow>>): ClaimState => {
-  const { run, same, status, headers, body } = row
+  const { run, same, status, headers, bytes, body } = row
   if (run !== null) return { _tag: "Claimed", run }
   if (same !== true) return { _tag: "Reused" }
   if (status === null) return running
-  const response = headers === null || body === null ? null : { status, headers, body }
+  const response = headers === null || bytes === null ? null : { status, headers, body: body ?? undefined }
   return { _tag: "Finished", response }
 }

@@ -1,6 +1,8 @@
 import { Cause, Context, Deferred, Effect, Exit, FiberSet, Layer, Option } from "effect"
+import type { AnswerRoom } from "../domain/AnswerRoom.ts"
 import type { KeyId } from "../domain/Ids.ts"
 import { SharedPot } from "../domain/SharedPot.ts"
+import { SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { ReplayableBody } from "../responses/ReplayableBody.ts"
 import { canBeJoined, deliver, forget, type GatewayResponse, isBroken } from "../responses/response.ts"
 import { ClaimStore } from "./ClaimStore.ts"
@@ -41,12 +43,14 @@ export class Idempotency extends Context.Service<
     /**
      * Runs `work` once per claim and answers every caller with its response. `work` never fails: errors are
      * responses too. It may outlive the request that brought it, so it must hold nothing that closes with it.
-     * `refused` runs before the caller that came first gets an error, also when that caller has left.
+     * `refused` runs before the caller that came first gets an error, also when that caller has left. `room` is where the
+     * caller's replay is held.
      */
     readonly run: <R>(
       claim: IdempotencyClaim,
       work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
       refused?: (error: IdempotencyError) => Effect.Effect<void>,
+      room?: AnswerRoom,
     ) => Effect.Effect<IdempotentReply, IdempotencyError, R>
     /** For the streamed response of a run: kept for duplicates as far as there is room for it. */
     readonly replayableBody: (keyId: KeyId) => ReplayableBody
@@ -85,6 +89,7 @@ export class Idempotency extends Context.Service<
         claim: IdempotencyClaim,
         work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
         refused: (error: IdempotencyError) => Effect.Effect<void> = () => Effect.void,
+        room: AnswerRoom = BOUNDLESS,
       ): Effect.Effect<IdempotentReply, IdempotencyError, R> =>
         // Uninterruptible from the entry to the fiber that removes it.
         Effect.uninterruptibleMask((restore) => {
@@ -96,10 +101,10 @@ export class Idempotency extends Context.Service<
               ({ response }): Effect.Effect<IdempotentReply, IdempotencyError, R> => {
                 // Whoever asks again after a stream broke wants another run, for which this one has to be over.
                 if (isBroken(response))
-                  return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work, refused)))
-                return canBeJoined(response)
-                  ? Effect.succeed({ response, replayed: true })
-                  : Effect.fail(notStored)
+                  return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work, refused, room)))
+                if (!canBeJoined(response)) return Effect.fail(notStored)
+                count(response, room)
+                return Effect.succeed({ response, replayed: true })
               },
             )
           }
@@ -126,7 +131,7 @@ export class Idempotency extends Context.Service<
             Deferred.doneUnsafe(reply, Exit.succeed({ response, replayed: false }))
           }
           const id = { keyId: claim.keyId, keyHash: hashKey(claim.key) }
-          return runClaimed(id, claim.fingerprint, work, begin).pipe(
+          return runClaimed(id, claim.fingerprint, work, begin, room).pipe(
             Effect.onExit((exit) => {
               const ended = withoutInterrupts(exit)
               const error = Option.getOrUndefined(Exit.findErrorOption(ended))
@@ -166,6 +171,16 @@ export class Idempotency extends Context.Service<
   static readonly layer = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layer))
   static readonly layerMemory = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layerMemory))
 }
+
+/** Counts a whole answer that is here already, since another caller has it too. */
+const count = ({ body }: GatewayResponse, room: AnswerRoom): void => {
+  if (body instanceof ReplayableBody || body.length <= SMALL_BODY_BYTES) return
+  const resume = () => {}
+  room.goesOn(body.length, resume)
+  room.readEnds(resume)
+}
+
+const BOUNDLESS: AnswerRoom = { goesOn: () => true, readEnds: () => {} }
 
 /** A run in this process: the reply that its callers get, and its end. */
 interface Running {

@@ -13,12 +13,12 @@ export type ClaimState =
   /** Ours now. `run` above 1: an earlier owner vanished, and what became of its run is unknown. */
   | { readonly _tag: "Claimed"; readonly run: number }
   | { readonly _tag: "Running" }
-  /** Null: the answer was too large to keep. */
-  | { readonly _tag: "Finished"; readonly response: StoredResponse | null }
+  /** Without its body where that is to be fetched; null: the answer was too large to keep. */
+  | { readonly _tag: "Finished"; readonly response: FinishedResponse | null }
   /** The key belongs to a request with another fingerprint. */
   | { readonly _tag: "Reused" }
 
-/** A response to keep, without its body when that was too long to hold. */
+/** A response that is kept, without its body where that is not at hand. */
 export interface FinishedResponse extends Omit<StoredResponse, "body"> {
   readonly body: Uint8Array | undefined
 }
@@ -46,6 +46,11 @@ export interface ClaimStoreShape {
     owner: string,
     response: FinishedResponse,
   ) => Effect.Effect<boolean, ClaimStoreUnavailable>
+  /** Fetches the body of a finished claim that came without it; undefined: it is not there any more. */
+  readonly fetch: (
+    id: ClaimId,
+    fingerprint: Uint8Array,
+  ) => Effect.Effect<Uint8Array | undefined, ClaimStoreUnavailable>
   /** Removes an unfinished claim of this owner. */
   readonly release: (id: ClaimId, owner: string) => Effect.Effect<void, ClaimStoreUnavailable>
   /** Removes at most `limit` expired claims and says how many. */

@@ -1,5 +1,6 @@
 import { randomUUID } from "node:crypto"
 import { Data, Effect, Exit, FiberSet, Option, Schedule } from "effect"
+import type { AnswerRoom } from "../domain/AnswerRoom.ts"
 import { monotonicMs } from "../platform/monotonic.ts"
 import { deliver, type GatewayResponse, storable, withdraw } from "../responses/response.ts"
 import type { ClaimId, ClaimStoreShape } from "./claim.ts"
@@ -24,6 +25,7 @@ export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
     | "not_stored" // finished, but the answer was too large to keep: final, and never run again
     | "overloaded" // as many keyed requests run as this process allows: 503
     | "key_overloaded" // as many as it allows this API key: 503
+    | "unread" // clients of this API key have not read their large answers, and leave no room for this one: 503
     | "unavailable" // the database cannot keep the promise, or the process is stopping: 503
   readonly retryAfterMs?: number
 }> {}
@@ -38,6 +40,7 @@ export const passingErrors = ({ retryAfterMs }: Limits) => ({
   unavailable: new IdempotencyError({ reason: "unavailable", retryAfterMs }),
   overloaded: new IdempotencyError({ reason: "overloaded", retryAfterMs }),
   keyOverloaded: new IdempotencyError({ reason: "key_overloaded", retryAfterMs }),
+  unread: new IdempotencyError({ reason: "unread", retryAfterMs }),
   inProgress: new IdempotencyError({ reason: "in_progress", retryAfterMs }),
 })
 
@@ -45,7 +48,7 @@ type Limits = (typeof IdempotencyLimits)["Service"]
 
 /** Makes the runs of requests with a key against the claim store. `fibers` hold what no request waits for. */
 export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: FiberSet.FiberSet<void>) => {
-  const { unavailable, inProgress } = passingErrors(limits)
+  const { unavailable, inProgress, unread } = passingErrors(limits)
 
   /** Claims, runs, and then keeps or releases the claim. */
   const runClaimed = Effect.fnUntraced(function* <R>(
@@ -53,9 +56,10 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
     fingerprint: Uint8Array,
     work: (begin: Begin) => Effect.Effect<FinishedRun, never, R>,
     begin: Begin,
+    room: AnswerRoom,
   ): Effect.fn.Return<IdempotentReply, IdempotencyError, R> {
     const owner = randomUUID()
-    const stored = yield* obtain(id, fingerprint, owner)
+    const stored = yield* obtain(id, fingerprint, owner, room)
     if (stored !== undefined) return { response: stored, replayed: true }
 
     const outcome = yield* Effect.raceFirst(work(begin), renewUntilLost(id, owner)).pipe(
@@ -97,7 +101,12 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
   })
 
   /** Claims, waiting (bounded) for a run in another process. Undefined: claimed. */
-  const obtain = Effect.fnUntraced(function* (id: ClaimId, fingerprint: Uint8Array, owner: string) {
+  const obtain = Effect.fnUntraced(function* (
+    id: ClaimId,
+    fingerprint: Uint8Array,
+    owner: string,
+    room: AnswerRoom,
+  ) {
     const giveUpAtMs = (yield* monotonicMs) + limits.waitMs
     while (true) {
       const state = yield* store.claim(id, fingerprint, owner).pipe(
@@ -120,9 +129,11 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
             )
           }
           return undefined
-        case "Finished":
-          if (state.response === null) return yield* notStored
-          return state.response
+        case "Finished": {
+          const { response } = state
+          if (response === null) return yield* notStored
+          return { ...response, body: response.body ?? (yield* fetched(id, fingerprint, owner, room)) }
+        }
         case "Reused":
           return yield* new IdempotencyError({ reason: "reused" })
         case "Running":
@@ -131,6 +142,36 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
       }
     }
   })
+
+  /** Fetches a large answer as soon as there is room for it. */
+  const fetched = (id: ClaimId, fingerprint: Uint8Array, owner: string, room: AnswerRoom) =>
+    Effect.suspend(() => {
+      let go = () => {}
+      const resume = () => go()
+      const hasRoom = Effect.callback<void>((resumed) => {
+        go = () => resumed(Effect.void)
+        if (room.goesOn(0, resume)) go()
+      })
+      return Effect.timeoutOrElse(hasRoom, {
+        duration: limits.waitMs,
+        orElse: () => Effect.fail(unread),
+      }).pipe(
+        Effect.andThen(
+          Effect.catch(store.fetch(id, fingerprint), (error) =>
+            Effect.andThen(
+              log(id, owner, "a kept answer could not be fetched", error.message),
+              Effect.fail(unavailable),
+            ),
+          ),
+        ),
+        Effect.filterOrFail(
+          (body) => body !== undefined,
+          () => unavailable,
+        ),
+        Effect.tap((body) => Effect.sync(() => room.goesOn(body.byteLength, resume))),
+        Effect.ensuring(Effect.sync(() => room.readEnds(resume))),
+      )
+    })
 
   /** Ends, without a value, when the claim is another owner's. Without the database that cannot be told: it goes on. */
   const renewUntilLost = Effect.fnUntraced(function* (id: ClaimId, owner: string) {

@@ -1,8 +1,9 @@
 /** `ClaimStore` in a map, on Effect's clock: the same rules as the SQL, for deterministic tests. */
 import { Effect } from "effect"
+import { SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { monotonicMs } from "../platform/monotonic.ts"
 import type { StoredResponse } from "../responses/response.ts"
-import type { ClaimId, ClaimState, ClaimStoreShape } from "./claim.ts"
+import type { ClaimId, ClaimState, ClaimStoreShape, FinishedResponse } from "./claim.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
 
 interface Row {
@@ -44,7 +45,9 @@ export const makeMemoryClaims = Effect.gen(function* () {
           return { _tag: "Claimed", run: runs }
         }
         if (!same) return { _tag: "Reused" }
-        return row.finished === undefined ? { _tag: "Running" } : { _tag: "Finished", ...row.finished }
+        return row.finished === undefined
+          ? { _tag: "Running" }
+          : { _tag: "Finished", response: withoutLargeBody(row.finished.response) }
       }),
     renew: (id, owner) =>
       Effect.map(monotonicMs, (now) => {
@@ -60,6 +63,11 @@ export const makeMemoryClaims = Effect.gen(function* () {
         const kept = body !== undefined && body.byteLength <= maxStoredBytes
         row.finished = { response: kept ? { status, headers, body } : null }
         return true
+      }),
+    fetch: (id, fingerprint) =>
+      Effect.sync(() => {
+        const row = rows.get(address(id))
+        return row?.fingerprint === hex(fingerprint) ? row.finished?.response?.body : undefined
       }),
     release: (id, owner) =>
       Effect.sync(() => {
@@ -77,5 +85,10 @@ export const makeMemoryClaims = Effect.gen(function* () {
   }
   return service
 })
+
+const withoutLargeBody = (response: StoredResponse | null): FinishedResponse | null =>
+  response === null || response.body.byteLength <= SMALL_BODY_BYTES
+    ? response
+    : { ...response, body: undefined }
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

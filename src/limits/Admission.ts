@@ -127,6 +127,7 @@ const taken = Result.succeed(undefined)
 
 class KeySlot implements Slot, AnswerHolder {
   readonly keyId: string
+  hasAsked = false
   answerBytes = 0
   bytesInTurn = 0
   readonly #pots: Pots

@@ -5,6 +5,7 @@ import { LinkedSet } from "../platform/LinkedSet.ts"
 /** A request, and the bytes of its answer that are here. */
 export interface AnswerHolder {
   readonly keyId: string
+  hasAsked: boolean
   /** Those that were read while there was room for all. */
   answerBytes: number
   /** Those that were read in turn. */
@@ -51,9 +52,13 @@ export class AnswerPot {
     return this.#open.taken + this.#inTurn.taken
   }
 
-  /** Counts bytes of a holder. False: `resume`, one for each answer, is called when more may be read. */
+  /**
+   * Counts bytes of a holder, none to ask whether an answer may be read at all. False: `resume`, one for each answer, is called
+   * when more may be read.
+   */
   goesOn(holder: AnswerHolder, bytes: number, resume: () => void): boolean {
     const { keyId } = holder
+    holder.hasAsked = true
     const known = this.#queues.get(keyId)
     if (known?.reader?.resume === resume) {
       this.#inTurn.put(keyId, bytes)
@@ -83,12 +88,13 @@ export class AnswerPot {
 
   /** Takes away what a holder has, whose answer may be read on without being counted. */
   leave(holder: AnswerHolder): void {
-    if (holder.answerBytes === 0) return
+    if (!holder.hasAsked) return
     const { keyId } = holder
     this.#open.giveBack(keyId, holder.answerBytes)
     this.#inTurn.giveBack(keyId, holder.bytesInTurn)
     const queue = this.#queues.get(keyId)
     if (queue !== undefined) this.#leaveQueue(queue, holder)
+    holder.hasAsked = false
     holder.answerBytes = 0
     holder.bytesInTurn = 0
     this.#resumeReaders()

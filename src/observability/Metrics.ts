@@ -276,6 +276,7 @@ type IdempotencyOutcome =
   | "not_stored"
   | "overloaded"
   | "key_overloaded"
+  | "unread"
   | "unavailable"
 
 export const idempotencyOutcomes = counters<readonly [outcome: IdempotencyOutcome]>(

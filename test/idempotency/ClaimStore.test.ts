@@ -17,7 +17,7 @@ const limits = {
   ...IdempotencyLimits.defaultValue(),
   leaseMs: LEASE_MS,
   expireMs: EXPIRE_MS,
-  maxStoredBytes: 64,
+  maxStoredBytes: 200_000,
 }
 const layerLimits = Layer.succeed(IdempotencyLimits, limits)
 
@@ -198,6 +198,7 @@ describe.each(stores)("claims in $name", ({ layerStore }) => {
           },
           { status: 200, headers: {}, body: new Uint8Array() },
           { status: 200, headers: { a: "b" }, body: Uint8Array.of(0, 0xff, 0xfe, 0x80, 0x0a) },
+          { status: 200, headers: {}, body: new Uint8Array(limits.maxStoredBytes).fill(7) },
         ]
         for (const [i, response] of responses.entries()) {
           const owner = randomUUID()
@@ -208,8 +209,26 @@ describe.each(stores)("claims in $name", ({ layerStore }) => {
           if (state._tag !== "Finished" || state.response === null) return
           assert.strictEqual(state.response.status, response.status)
           assert.deepStrictEqual(Object.entries(state.response.headers), Object.entries(response.headers))
-          assert.strictEqual(Buffer.compare(state.response.body, response.body), 0)
+          // What is large does not come at once.
+          assert.strictEqual(state.response.body === undefined, response.body.length > 128 * 1024)
+          const body = state.response.body ?? (yield* store.fetch(claimId(`b${i}`), print))
+          assert.strictEqual(Buffer.compare(body ?? new Uint8Array(1), response.body), 0)
         }
+      }),
+    )
+
+    test(
+      "have a body to fetch for the same request alone, and once it is finished",
+      Effect.fnUntraced(function* ({ id, store }: Given) {
+        const owner = randomUUID()
+        assert.isUndefined(yield* store.fetch(id, print))
+        yield* store.claim(id, print, owner)
+        assert.isUndefined(yield* store.fetch(id, print))
+        const { body } = answer("kept")
+        yield* store.complete(id, owner, answer("kept"))
+        assert.deepStrictEqual(Buffer.from((yield* store.fetch(id, print)) ?? []), body)
+        assert.isUndefined(yield* store.fetch(id, bodyPrint("another")))
+        assert.isUndefined(yield* store.fetch({ ...id, keyId: bob }, print))
       }),
     )
 
@@ -297,7 +316,7 @@ describe("the memory store", () => {
           if (state._tag !== "Finished" || state.response === null) return state
           return {
             ...state,
-            response: { ...state.response, body: Buffer.from(state.response.body).toString() },
+            response: { ...state.response, body: Buffer.from(state.response.body ?? []).toString() },
           }
         }
         case "renew":

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Cause, Clock, Context, Deferred, Effect, Exit, Fiber, Layer, Logger, Option, Scope } from "effect"
 import { TestClock } from "effect/testing"
+import type { AnswerRoom } from "../../src/domain/AnswerRoom.ts"
 import { KeyId } from "../../src/domain/Ids.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { ClaimStoreUnavailable } from "../../src/idempotency/claim.ts"
@@ -75,6 +76,78 @@ const withLimits =
         ),
       ),
     )
+
+describe("replays of large answers", () => {
+  const large = kept("x".repeat(200_000))
+
+  const roomFor = (hasRoom: boolean) => {
+    const seen = { bytes: 0, ended: 0, resume: () => {} }
+    const room: AnswerRoom = {
+      goesOn: (bytes, resume) => {
+        seen.bytes += bytes
+        seen.resume = resume
+        return hasRoom
+      },
+      readEnds: (resume) => {
+        seen.ended += resume === seen.resume ? 1 : 0
+      },
+    }
+    return { seen, room }
+  }
+
+  test(
+    "are fetched when there is room for them, and are counted",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      yield* run(request("k"), () => Effect.succeed(large))
+      const { room, seen } = roomFor(false)
+      const replay = yield* start(run(request("k"), () => Effect.die("runs again"), undefined, room))
+      yield* TestClock.adjust(waitMs - 1)
+      assert.isUndefined(replay.pollUnsafe())
+      assert.deepInclude(seen, { bytes: 0, ended: 0 })
+      seen.resume()
+      const reply = yield* Fiber.join(replay)
+      assert.isTrue(reply.replayed)
+      assert.strictEqual(text(reply).length, 200_000)
+      assert.deepInclude(seen, { bytes: 200_000, ended: 1 })
+    }),
+  )
+
+  test(
+    "that find no room in time are asked for again, and run no more than once",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const ask = (room: AnswerRoom) => run(request("k"), () => Effect.succeed(large), undefined, room)
+      yield* ask(roomFor(true).room)
+      const { room, seen } = roomFor(false)
+      const refused = yield* start(Effect.flip(ask(room)))
+      yield* TestClock.adjust(waitMs)
+      assert.deepInclude(yield* Fiber.join(refused), { reason: "unread", retryAfterMs: limits.retryAfterMs })
+      assert.deepInclude(seen, { bytes: 0, ended: 1 })
+      assert.isTrue((yield* ask(roomFor(true).room)).replayed)
+    }),
+  )
+
+  test(
+    "are counted for everyone who has one, and small ones for nobody",
+    Effect.gen(function* () {
+      const { run } = yield* Idempotency
+      const { finish, work } = yield* gated
+      yield* start(run(request("k"), () => work))
+      const { room, seen } = roomFor(false)
+      const joined = yield* start(run(request("k"), () => work, undefined, room))
+      yield* finish(large)
+      yield* Fiber.join(joined)
+      assert.deepInclude(seen, { bytes: 200_000, ended: 1 })
+
+      const small = roomFor(false)
+      const ask = run(request("small"), () => Effect.succeed(kept("small")), undefined, small.room)
+      yield* ask
+      assert.isTrue((yield* ask).replayed)
+      assert.deepInclude(small.seen, { bytes: 0, ended: 0 })
+    }),
+  )
+})
 
 describe("runs that outlive their clients", () => {
   it.effect("are bounded in number: one more is refused until one has ended", () =>

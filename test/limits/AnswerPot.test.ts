@@ -6,6 +6,7 @@ import { type AnswerHolder, AnswerPot } from "../../src/limits/AnswerPot.ts"
 class Answer implements AnswerHolder {
   readonly keyId: string
   readonly size: number
+  hasAsked = false
   answerBytes = 0
   bytesInTurn = 0
   /** Bytes that were read, which it keeps when it has left. */

@@ -130,6 +130,7 @@ export class Books {
             Effect.sync(() => isOwn && this.#stored.add(nameOf(id.keyId, id.keyHash))),
           ),
         ),
+      fetch: (id, fingerprint) => over(claims.fetch(id, fingerprint)),
       release: (id, owner) => over(claims.release(id, owner)),
       cleanup: (limit) => over(claims.cleanup(limit)),
     }
