@@ -8,7 +8,15 @@ import type { StreamWriter } from "../../src/http/StreamedResponse.ts"
 import { ClaimStore } from "../../src/idempotency/ClaimStore.ts"
 import { Ledger } from "../../src/ledger/Ledger.ts"
 import type { LedgerRecord } from "../../src/ledger/LedgerRecord.ts"
-import { connection, type Fate, makeLedger, makeUpstream, replica, settings } from "../inference/world.ts"
+import {
+  connection,
+  type Fate,
+  held,
+  makeLedger,
+  makeUpstream,
+  replica,
+  settings,
+} from "../inference/world.ts"
 import { ask } from "../routing/world.ts"
 import { principalOf } from "../support/principal-of.ts"
 
@@ -143,6 +151,31 @@ describe("a request that loses its claim after it ran", () => {
         ledger.records.map(({ status }) => status),
         [200],
       )
+    }).pipe(Effect.scoped, Effect.provide(layer)),
+  )
+})
+
+describe("a repetition of a request with a large answer", () => {
+  const { layer } = world(ClaimStore.layerMemory)
+  const body = "x".repeat(200_000)
+
+  it.effect("holds its answer in the room of its own request", () =>
+    Effect.gen(function* () {
+      const { serve } = yield* replica
+      const read = () =>
+        Effect.map(exchange.read(taken), (request) => ({
+          ...request,
+          call: { ...request.call, write: () => ({ status: 200, headers: {}, body }) },
+        }))
+      const ask = serve({ ...exchange, read }).pipe(
+        Effect.forkChild,
+        Effect.tap(TestClock.adjust("1 second")),
+        Effect.flatMap(Fiber.join),
+      )
+      assert.isFalse((yield* ask).replayed)
+      const before = held.bytes
+      assert.isTrue((yield* ask).replayed)
+      assert.strictEqual(held.bytes - before, body.length)
     }).pipe(Effect.scoped, Effect.provide(layer)),
   )
 })

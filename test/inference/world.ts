@@ -298,6 +298,9 @@ export const makeLedger = () => {
   return { records, layer }
 }
 
+/** Bytes of answers that requests hold until their clients have them. */
+export const held = { bytes: 0 }
+
 /** Takes everybody on. */
 const admission = Layer.succeed(Admission, {
   saturation: () => undefined,
@@ -305,7 +308,10 @@ const admission = Layer.succeed(Admission, {
   enter: () =>
     Result.succeed({
       takeBytes: () => Result.succeed(undefined),
-      goesOn: () => true,
+      goesOn: (bytes) => {
+        held.bytes += bytes
+        return true
+      },
       readEnds: () => {},
       streaming: () => {},
       leave: () => {},
