@@ -1,11 +1,11 @@
-/** Room for an answer that is held as a whole until its client has it. */
+/** Room for answers that are held as a whole until their client has them. */
 export interface AnswerRoom {
   /**
-   * Counts bytes that are here; none to ask before the first. False: no more are to be read now, and `resume` is called when they
-   * are; one for each answer.
+   * Counts bytes that have arrived; none only asks. False: no more are to be read until `resume` is called. Each answer has one
+   * of its own, which must not call back at once.
    */
   readonly goesOn: (bytes: number, resume: () => void) => boolean
-  /** Says that no more of the answer with this `resume` are read. */
+  /** Says that no more of the answer with this `resume` is read. */
   readonly readEnds: (resume: () => void) => void
 }
 

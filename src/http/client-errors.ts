@@ -100,8 +100,8 @@ export const fromIdempotency = (error: IdempotencyError): GatewayError => {
       return new GatewayError({
         code: "overloaded",
         detail:
-          "The kept answer is large, and clients of this API key that have not read theirs leave no room for it. Read " +
-          "them, and retry shortly.",
+          "The kept answer is large, and there is no room for it before other large answers have been read. Read those " +
+          "of this API key, and retry shortly.",
         retryAfterMs: error.retryAfterMs ?? 1000,
       })
     case "unavailable":

@@ -155,5 +155,5 @@ const toState = (row: Effect.Success<ReturnType<typeof decodeRow>>): ClaimState 
   if (same !== true) return { _tag: "Reused" }
   if (status === null) return running
   const response = headers === null || bytes === null ? null : { status, headers, body: body ?? undefined }
-  return { _tag: "Finished", response }
+  return { _tag: "Finished", response, bytes: bytes ?? 0 }
 }

@@ -14,6 +14,7 @@ import {
   makeClaimedRun,
   notStored,
   passingErrors,
+  takeRoom,
 } from "./claimed-run.ts"
 import { hashKey } from "./fingerprint.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
@@ -103,8 +104,9 @@ export class Idempotency extends Context.Service<
                 if (isBroken(response))
                   return restore(Effect.andThen(Deferred.await(joined.over), run(claim, work, refused, room)))
                 if (!canBeJoined(response)) return Effect.fail(notStored)
-                count(response, room)
-                return Effect.succeed({ response, replayed: true })
+                const reply = Effect.succeed({ response, replayed: true })
+                const bytes = largeBytesOf(response)
+                return bytes === 0 ? reply : restore(Effect.andThen(takeRoom(room, bytes, limits), reply))
               },
             )
           }
@@ -172,12 +174,11 @@ export class Idempotency extends Context.Service<
   static readonly layerMemory = Idempotency.layerNoDeps.pipe(Layer.provide(ClaimStore.layerMemory))
 }
 
-/** Counts a whole answer that is here already, since another caller has it too. */
-const count = ({ body }: GatewayResponse, room: AnswerRoom): void => {
-  if (body instanceof ReplayableBody || body.length <= SMALL_BODY_BYTES) return
-  const resume = () => {}
-  room.goesOn(body.length, resume)
-  room.readEnds(resume)
+/** Bytes of an answer that is sent as a whole; 0 of a small one, which needs no room. */
+const largeBytesOf = ({ body }: GatewayResponse): number => {
+  if (body instanceof ReplayableBody) return 0
+  const bytes = Buffer.byteLength(body)
+  return bytes > SMALL_BODY_BYTES ? bytes : 0
 }
 
 const BOUNDLESS: AnswerRoom = { goesOn: () => true, readEnds: () => {} }

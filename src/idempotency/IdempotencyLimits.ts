@@ -14,7 +14,7 @@ export const IdempotencyLimits = Context.Reference<{
   readonly renewEveryMs: number
   /** Pause before a failed renewal or a failed store of an answer is tried again. */
   readonly retryEveryMs: number
-  /** Waiting for a run in another process: how often to look, and when to give up. */
+  /** Waiting for a run in another process: how often to look, and when to give up; also on room for a large answer. */
   readonly pollEveryMs: number
   readonly waitMs: number
   /** Wait that a client is told of before it asks again. */

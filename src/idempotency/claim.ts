@@ -13,8 +13,8 @@ export type ClaimState =
   /** Ours now. `run` above 1: an earlier owner vanished, and what became of its run is unknown. */
   | { readonly _tag: "Claimed"; readonly run: number }
   | { readonly _tag: "Running" }
-  /** Without its body where that is to be fetched; null: the answer was too large to keep. */
-  | { readonly _tag: "Finished"; readonly response: FinishedResponse | null }
+  /** Without its body, of so many bytes, where that is to be fetched; null: the answer was too large to keep. */
+  | { readonly _tag: "Finished"; readonly response: FinishedResponse | null; readonly bytes: number }
   /** The key belongs to a request with another fingerprint. */
   | { readonly _tag: "Reused" }
 

@@ -25,7 +25,7 @@ export class IdempotencyError extends Data.TaggedError("IdempotencyError")<{
     | "not_stored" // finished, but the answer was too large to keep: final, and never run again
     | "overloaded" // as many keyed requests run as this process allows: 503
     | "key_overloaded" // as many as it allows this API key: 503
-    | "unread" // clients of this API key have not read their large answers, and leave no room for this one: 503
+    | "unread" // large answers that clients have not read leave no room for this one: 503
     | "unavailable" // the database cannot keep the promise, or the process is stopping: 503
   readonly retryAfterMs?: number
 }> {}
@@ -46,9 +46,32 @@ export const passingErrors = ({ retryAfterMs }: Limits) => ({
 
 type Limits = (typeof IdempotencyLimits)["Service"]
 
+/** Waits, as long as for a run elsewhere, until there is room for so many bytes of an answer, and counts them. */
+export const takeRoom = (
+  room: AnswerRoom,
+  bytes: number,
+  limits: Limits,
+): Effect.Effect<void, IdempotencyError> =>
+  Effect.suspend(() => {
+    let go = () => {}
+    const resume = () => queueMicrotask(() => go())
+    return Effect.callback<void>((resumed) => {
+      go = () => resumed(Effect.void)
+      if (room.goesOn(0, resume)) go()
+    }).pipe(
+      Effect.timeoutOrElse({
+        duration: limits.waitMs,
+        orElse: () => Effect.fail(passingErrors(limits).unread),
+      }),
+      // Counted before it is there, so that no other one is let in for the same room.
+      Effect.tap(() => Effect.sync(() => room.goesOn(bytes, resume))),
+      Effect.ensuring(Effect.sync(() => room.readEnds(resume))),
+    )
+  })
+
 /** Makes the runs of requests with a key against the claim store. `fibers` hold what no request waits for. */
 export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: FiberSet.FiberSet<void>) => {
-  const { unavailable, inProgress, unread } = passingErrors(limits)
+  const { unavailable, inProgress } = passingErrors(limits)
 
   /** Claims, runs, and then keeps or releases the claim. */
   const runClaimed = Effect.fnUntraced(function* <R>(
@@ -132,7 +155,7 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
         case "Finished": {
           const { response } = state
           if (response === null) return yield* notStored
-          return { ...response, body: response.body ?? (yield* fetched(id, fingerprint, owner, room)) }
+          return { ...response, body: response.body ?? (yield* fetched(id, fingerprint, state.bytes, room)) }
         }
         case "Reused":
           return yield* new IdempotencyError({ reason: "reused" })
@@ -144,34 +167,22 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
   })
 
   /** Fetches a large answer as soon as there is room for it. */
-  const fetched = (id: ClaimId, fingerprint: Uint8Array, owner: string, room: AnswerRoom) =>
-    Effect.suspend(() => {
-      let go = () => {}
-      const resume = () => go()
-      const hasRoom = Effect.callback<void>((resumed) => {
-        go = () => resumed(Effect.void)
-        if (room.goesOn(0, resume)) go()
-      })
-      return Effect.timeoutOrElse(hasRoom, {
-        duration: limits.waitMs,
-        orElse: () => Effect.fail(unread),
-      }).pipe(
-        Effect.andThen(
-          Effect.catch(store.fetch(id, fingerprint), (error) =>
-            Effect.andThen(
-              log(id, owner, "a kept answer could not be fetched", error.message),
-              Effect.fail(unavailable),
-            ),
+  const fetched = (id: ClaimId, fingerprint: Uint8Array, bytes: number, room: AnswerRoom) =>
+    takeRoom(room, bytes, limits).pipe(
+      Effect.andThen(store.fetch(id, fingerprint)),
+      Effect.filterOrFail((body) => body !== undefined),
+      Effect.catchTags({
+        ClaimStoreUnavailable: ({ message }) =>
+          Effect.andThen(
+            Effect.annotateLogs(Effect.logWarning("a kept answer could not be fetched"), {
+              keyId: id.keyId,
+              cause: message,
+            }),
+            Effect.fail(unavailable),
           ),
-        ),
-        Effect.filterOrFail(
-          (body) => body !== undefined,
-          () => unavailable,
-        ),
-        Effect.tap((body) => Effect.sync(() => room.goesOn(body.byteLength, resume))),
-        Effect.ensuring(Effect.sync(() => room.readEnds(resume))),
-      )
-    })
+        NoSuchElementError: () => Effect.fail(unavailable),
+      }),
+    )
 
   /** Ends, without a value, when the claim is another owner's. Without the database that cannot be told: it goes on. */
   const renewUntilLost = Effect.fnUntraced(function* (id: ClaimId, owner: string) {

@@ -47,7 +47,11 @@ export const makeMemoryClaims = Effect.gen(function* () {
         if (!same) return { _tag: "Reused" }
         return row.finished === undefined
           ? { _tag: "Running" }
-          : { _tag: "Finished", response: withoutLargeBody(row.finished.response) }
+          : {
+              _tag: "Finished",
+              response: withoutLargeBody(row.finished.response),
+              bytes: row.finished.response?.body.byteLength ?? 0,
+            }
       }),
     renew: (id, owner) =>
       Effect.map(monotonicMs, (now) => {

@@ -1,146 +1,139 @@
 import { SharedPot } from "../domain/SharedPot.ts"
 import { getOrInsert } from "../platform/get-or-insert.ts"
-import { LinkedSet } from "../platform/LinkedSet.ts"
 
-/** A request, and the bytes of its answer that are here. */
+/** Answers of one key that are read at once where half of its room is taken. */
+const READERS = 2
+
+/** A request, and the bytes of its answers that are here. */
 export interface AnswerHolder {
   readonly keyId: string
+  /** It has something here, or waits for it. */
   hasAsked: boolean
-  /** Those that were read while there was room for all. */
+  /** Bytes that were read while there was room for all. */
   answerBytes: number
-  /** Those that were read in turn. */
+  /** Bytes that were read in turn. */
   bytesInTurn: number
 }
 
-/** An answer that is read in turn. */
-interface Reader {
-  readonly holder: AnswerHolder
-  /** The same for each of its bytes. */
-  readonly resume: () => void
+/** The turn of one request: two attempts at once have one together. */
+class Turn {
+  /** Of its answers, those that are not at their end. */
+  readonly resumes = new Set<() => void>()
+  isPaused = true
 }
 
-/** The answers of one key that are read one after the other. */
+/** The requests of one key whose answers are read in turn. */
 class Queue {
-  reader: Reader | undefined
-  /** The reader waits for room. */
-  isPaused = false
-  readonly waiting = new LinkedSet<Reader>()
-  /** Bytes that the others have whose turn it was. */
+  readonly turns = new Map<AnswerHolder, Turn>()
+  /** Bytes of those whose turn is over: their clients have yet to take them. */
   kept = 0
 }
 
 /**
- * Bytes of answers that are held as a whole until their clients have them, which keys share. In one half of the room all are read
- * side by side. Where a key has its part of it, its answers are read one after the other into the other half: many in part would
- * leave no room for any to become whole. One answer goes on without room where no other one of its key was read in turn and is
- * still here, so that each comes to its end.
+ * Bytes of answers that are held as a whole until their clients have them, which keys share. Half of the room is for answers that
+ * are read side by side. Where a key has its part of that, its answers are read in turn, a few at a time, as far as there is any
+ * room: many in part would leave none for one to become whole. The first in turn goes on without room unless others whose turn
+ * is over are still here, so that each comes to its end.
  */
 export class AnswerPot {
-  readonly #open = new SharedPot(0, 0)
-  readonly #inTurn = new SharedPot(0, 0)
+  readonly #sideBySide = new SharedPot(0, 0)
+  readonly #all = new SharedPot(0, 0)
   /** By key. */
   readonly #queues = new Map<string, Queue>()
 
   /** See `SharedPot`. */
   resize(whole: number, keyShare: number): void {
-    this.#open.resize(whole / 2, keyShare)
-    this.#inTurn.resize(whole / 2, keyShare)
-    this.#resumeReaders()
+    this.#sideBySide.resize(whole / 2, keyShare)
+    this.#all.resize(whole, keyShare)
+    this.#advanceAll()
   }
 
   get taken(): number {
-    return this.#open.taken + this.#inTurn.taken
+    return this.#all.taken
   }
 
-  /**
-   * Counts bytes of a holder, none to ask whether an answer may be read at all. False: `resume`, one for each answer, is called
-   * when more may be read.
-   */
+  /** See `AnswerRoom`. */
   goesOn(holder: AnswerHolder, bytes: number, resume: () => void): boolean {
     const { keyId } = holder
     holder.hasAsked = true
+    this.#all.put(keyId, bytes)
     const known = this.#queues.get(keyId)
-    if (known?.reader?.resume === resume) {
-      this.#inTurn.put(keyId, bytes)
+    const running = known?.turns.get(holder)
+    if (known !== undefined && running?.isPaused === false) {
       holder.bytesInTurn += bytes
-      return this.#readerGoesOn(keyId, known)
+      running.resumes.add(resume)
+      running.isPaused = !this.#mayRead(known, holder)
+      return !running.isPaused
     }
-    this.#open.put(keyId, bytes)
+    this.#sideBySide.put(keyId, bytes)
     holder.answerBytes += bytes
-    if (this.#open.hasRoom(keyId)) return true
+    if (this.#sideBySide.hasRoom(keyId)) return true
+    if (running !== undefined) {
+      running.resumes.add(resume)
+      return false
+    }
     const queue = getOrInsert(this.#queues, keyId, () => new Queue())
-    if (queue.reader === undefined) return this.#begin(keyId, queue, { holder, resume })
-    queue.waiting.add({ holder, resume })
-    return false
+    const turn = new Turn()
+    turn.resumes.add(resume)
+    queue.turns.set(holder, turn)
+    // What it has of an attempt before waits for no client, and is in nobody's way any more.
+    queue.kept -= holder.bytesInTurn
+    turn.isPaused = !this.#mayRead(queue, holder)
+    const goesOn = !turn.isPaused
+    if (holder.bytesInTurn > 0) this.#advance(keyId, queue)
+    return goesOn
   }
 
-  /** Says that nothing more of an answer is read: it is here, or was given up. */
+  /** See `AnswerRoom`. */
   readEnds(holder: AnswerHolder, resume: () => void): void {
     const queue = this.#queues.get(holder.keyId)
-    if (queue?.reader?.resume === resume) {
-      queue.kept += holder.bytesInTurn
-      this.#next(holder.keyId, queue)
-    } else
-      queue?.waiting.forEach((waiter, link) => {
-        if (waiter.resume === resume) queue.waiting.delete(link)
-      })
+    const turn = queue?.turns.get(holder)
+    if (queue === undefined || turn?.resumes.delete(resume) !== true || turn.resumes.size > 0) return
+    queue.turns.delete(holder)
+    queue.kept += holder.bytesInTurn
+    this.#advance(holder.keyId, queue)
   }
 
-  /** Takes away what a holder has, whose answer may be read on without being counted. */
+  /** Takes away what a holder has, whose answers may be read on without being counted. */
   leave(holder: AnswerHolder): void {
     if (!holder.hasAsked) return
-    const { keyId } = holder
-    this.#open.giveBack(keyId, holder.answerBytes)
-    this.#inTurn.giveBack(keyId, holder.bytesInTurn)
+    const { answerBytes, bytesInTurn, keyId } = holder
+    this.#sideBySide.giveBack(keyId, answerBytes)
+    this.#all.giveBack(keyId, answerBytes + bytesInTurn)
     const queue = this.#queues.get(keyId)
-    if (queue !== undefined) this.#leaveQueue(queue, holder)
+    const turn = queue?.turns.get(holder)
+    if (queue !== undefined && !queue.turns.delete(holder)) queue.kept -= bytesInTurn
     holder.hasAsked = false
     holder.answerBytes = 0
     holder.bytesInTurn = 0
-    this.#resumeReaders()
+    this.#advanceAll()
+    if (turn !== undefined) for (const resume of turn.resumes) resume()
   }
 
-  #leaveQueue(queue: Queue, holder: AnswerHolder): void {
-    queue.waiting.forEach((waiter, link) => {
-      if (waiter.holder !== holder) return
-      queue.waiting.delete(link)
-      waiter.resume()
-    })
-    if (queue.reader?.holder !== holder) {
-      queue.kept -= holder.bytesInTurn
-      if (queue.reader !== undefined) return
+  #advanceAll(): void {
+    for (const [keyId, queue] of this.#queues) this.#advance(keyId, queue)
+  }
+
+  /** Lets those read whose turn it is, as far as there is room. */
+  #advance(keyId: string, queue: Queue): void {
+    let ahead = 0
+    for (const [holder, turn] of queue.turns) {
+      if (ahead === READERS) return
+      ahead += 1
+      if (!turn.isPaused || !this.#mayRead(queue, holder)) continue
+      turn.isPaused = false
+      for (const resume of turn.resumes) resume()
     }
-    if (queue.isPaused) queue.reader?.resume()
-    this.#next(holder.keyId, queue)
+    if (queue.turns.size === 0 && queue.kept === 0) this.#queues.delete(keyId)
   }
 
-  /** Begins the turn of the one that has waited longest. */
-  #next(keyId: string, queue: Queue): void {
-    queue.reader = undefined
-    queue.isPaused = false
-    const { oldest } = queue.waiting
-    if (oldest !== undefined) {
-      queue.waiting.delete(oldest)
-      if (this.#begin(keyId, queue, oldest.value)) oldest.value.resume()
-    } else if (queue.kept === 0) this.#queues.delete(keyId)
-  }
-
-  /** Tells whether it may read now. */
-  #begin(keyId: string, queue: Queue, reader: Reader): boolean {
-    queue.reader = reader
-    // What it has of an attempt before is in nobody else's way.
-    queue.kept -= reader.holder.bytesInTurn
-    return this.#readerGoesOn(keyId, queue)
-  }
-
-  #readerGoesOn(keyId: string, queue: Queue): boolean {
-    queue.isPaused = queue.kept > 0 && !this.#inTurn.hasRoom(keyId)
-    return !queue.isPaused
-  }
-
-  #resumeReaders(): void {
-    for (const [keyId, queue] of this.#queues) {
-      if (queue.isPaused && this.#readerGoesOn(keyId, queue)) queue.reader?.resume()
+  #mayRead(queue: Queue, holder: AnswerHolder): boolean {
+    let ahead = 0
+    for (const other of queue.turns.keys()) {
+      if (other === holder) return (ahead === 0 && queue.kept === 0) || this.#all.hasRoom(holder.keyId)
+      ahead += 1
+      if (ahead === READERS) return false
     }
+    return false
   }
 }

@@ -134,7 +134,7 @@ describe("replays of large answers", () => {
       const { run } = yield* Idempotency
       const { finish, work } = yield* gated
       yield* start(run(request("k"), () => work))
-      const { room, seen } = roomFor(false)
+      const { room, seen } = roomFor(true)
       const joined = yield* start(run(request("k"), () => work, undefined, room))
       yield* finish(large)
       yield* Fiber.join(joined)
