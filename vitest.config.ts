@@ -13,8 +13,11 @@ if (slowness > 1.5) {
   )
 }
 
-/** Measured when nothing else runs: the less a busy machine gets through, the fewer requests share a batch of the ledger. */
-const ALONE = ["test/bench/guard.test.ts"]
+/**
+ * Each measured when nothing else runs: the less a busy machine gets through, the fewer requests share a batch of the ledger, and
+ * what a body costs grows with what others have in the caches and with what they leave the collector's threads.
+ */
+const ALONE = ["test/bench/guard.test.ts", "test/http/body-budget.test.ts"]
 
 export default defineConfig({
   test: {
@@ -23,7 +26,10 @@ export default defineConfig({
         extends: true,
         test: { name: "all", include: ["test/**/*.test.ts"], exclude: ALONE, sequence: { groupOrder: 0 } },
       },
-      { extends: true, test: { name: "alone", include: ALONE, sequence: { groupOrder: 1 } } },
+      ...ALONE.map((file, at) => ({
+        extends: true as const,
+        test: { name: `alone ${at + 1}`, include: [file], sequence: { groupOrder: at + 1 } },
+      })),
     ],
     globalSetup: ["test/support/global-setup.ts"],
     // Many tests wait for processes, sockets and databases rather than compute; with more of them at once, those that start
