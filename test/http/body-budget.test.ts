@@ -13,6 +13,7 @@ import { gemini } from "../../src/providers/protocols/gemini/protocol.ts"
 import { openAiChat } from "../../src/providers/protocols/openai-chat/protocol.ts"
 import { nativeResponses, openAiResponses } from "../../src/providers/protocols/openai-responses/protocol.ts"
 import type { BodyWriter } from "../../src/providers/protocols/Protocol.ts"
+import { cpuMs } from "../support/cpu-time.ts"
 import { type HeavyBody, heavyBodies } from "../support/heavy-bodies.ts"
 import { scaled } from "../support/slowness.ts"
 
@@ -63,13 +64,6 @@ const serve = ({ endpoint }: HeavyBody, bytes: Buffer): string | undefined => {
   // Of who answers.
   for (const name of asked?.dropped?.() ?? []) ownNamesOf(task, name)
   return undefined
-}
-
-const cpuMs = (run: () => void): number => {
-  const before = process.threadCpuUsage()
-  run()
-  const { user, system } = process.threadCpuUsage(before)
-  return (user + system) / 1000
 }
 
 describe(`${MEGABYTES} MB cost at most ${MS_PER_MEGABYTE} ms of the event loop each`, () => {

@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { countTokens } from "gpt-tokenizer/encoding/o200k_base"
 import type { ChatRequest } from "../../src/domain/Chat.ts"
 import { embeddingTokens, promptTokens, speak } from "../../src/tokens/count.ts"
+import { cpuMs } from "../support/cpu-time.ts"
 import { scaled } from "../support/slowness.ts"
 
 const ask = (
@@ -13,14 +14,6 @@ const ask = (
 
 /** A character that seldom comes twice, so that nothing can be remembered of it. */
 const ideograph = (i: number) => String.fromCharCode(0x4e00 + ((Math.imul(i, 0x9e3779b1) >>> 8) % 20_000))
-
-/** Milliseconds of this thread's own, which others that run meanwhile do not lengthen. */
-const millisecondsOf = (run: () => unknown): number => {
-  const before = process.threadCpuUsage()
-  run()
-  const { system, user } = process.threadCpuUsage(before)
-  return (user + system) / 1000
-}
 
 /** Of a role, around a message, and before the answer. */
 const AROUND = 7
@@ -93,7 +86,7 @@ describe("tokens of a prompt", () => {
     for (const text of [varied, ...texts]) {
       // Left to itself, the encoding takes minutes.
       assert.isBelow(
-        millisecondsOf(() => ask(text)),
+        cpuMs(() => ask(text)),
         scaled(1_000),
       )
     }
@@ -133,7 +126,7 @@ describe("a text that is spoken", () => {
   it("is split within a blink even if it is one long word", () => {
     const word = Array.from({ length: 32_000 }, (_, i) => ideograph(i)).join("")
     assert.isBelow(
-      millisecondsOf(() => speak(word)),
+      cpuMs(() => speak(word)),
       scaled(1_000),
     )
     assert.strictEqual(speak(word).pieces.join(""), word)
