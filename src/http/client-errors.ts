@@ -38,6 +38,9 @@ export const keysUnavailable = new GatewayError({
   detail: "API keys cannot be read. Retry shortly.",
 })
 
+const overloaded = (detail: string, retryAfterMs = 1000): GatewayError =>
+  new GatewayError({ code: "overloaded", detail, retryAfterMs })
+
 export const fromAdmission = ({ reason, retryAfterMs }: NotAdmitted): GatewayError => {
   switch (reason) {
     case "key_in_flight":
@@ -55,11 +58,7 @@ export const fromAdmission = ({ reason, retryAfterMs }: NotAdmitted): GatewayErr
     case "in_flight":
     case "event_loop_delay":
     case "body_bytes":
-      return new GatewayError({
-        code: "overloaded",
-        detail: "The gateway handles as many requests as it can. Retry shortly.",
-        retryAfterMs,
-      })
+      return overloaded("The gateway handles as many requests as it can. Retry shortly.", retryAfterMs)
   }
 }
 
@@ -83,27 +82,22 @@ export const fromIdempotency = (error: IdempotencyError): GatewayError => {
           "The request ran once; its answer was too large to keep for replay. Use a new key to run it again.",
       })
     case "overloaded":
-      return new GatewayError({
-        code: "overloaded",
-        detail: "As many requests with an Idempotency-Key run as the gateway allows. Retry shortly.",
-        retryAfterMs: error.retryAfterMs ?? 1000,
-      })
+      return overloaded(
+        "As many requests with an Idempotency-Key run as the gateway allows. Retry shortly.",
+        error.retryAfterMs,
+      )
     case "key_overloaded":
-      return new GatewayError({
-        code: "overloaded",
-        detail:
-          "As many requests with an Idempotency-Key run for this API key as its share of the gateway allows; requests " +
+      return overloaded(
+        "As many requests with an Idempotency-Key run for this API key as its share of the gateway allows; requests " +
           "whose clients left run on. Retry shortly.",
-        retryAfterMs: error.retryAfterMs ?? 1000,
-      })
+        error.retryAfterMs,
+      )
     case "unread":
-      return new GatewayError({
-        code: "overloaded",
-        detail:
-          "The kept answer is large, and there is no room for it before other large answers have been read. Read those " +
+      return overloaded(
+        "The kept answer is large, and there is no room for it before other large answers have been read. Read those " +
           "of this API key, and retry shortly.",
-        retryAfterMs: error.retryAfterMs ?? 1000,
-      })
+        error.retryAfterMs,
+      )
     case "unavailable":
       return new GatewayError({
         code: "idempotency_unavailable",

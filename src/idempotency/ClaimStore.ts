@@ -154,6 +154,7 @@ const toState = (row: Effect.Success<ReturnType<typeof decodeRow>>): ClaimState 
   if (run !== null) return { _tag: "Claimed", run }
   if (same !== true) return { _tag: "Reused" }
   if (status === null) return running
-  const response = headers === null || bytes === null ? null : { status, headers, body: body ?? undefined }
-  return { _tag: "Finished", response, bytes: bytes ?? 0 }
+  const response =
+    headers === null || bytes === null ? null : { status, headers, bytes, body: body ?? undefined }
+  return { _tag: "Finished", response }
 }

@@ -13,14 +13,19 @@ export type ClaimState =
   /** Ours now. `run` above 1: an earlier owner vanished, and what became of its run is unknown. */
   | { readonly _tag: "Claimed"; readonly run: number }
   | { readonly _tag: "Running" }
-  /** Without its body, of so many bytes, where that is to be fetched; null: the answer was too large to keep. */
-  | { readonly _tag: "Finished"; readonly response: FinishedResponse | null; readonly bytes: number }
+  /** Without its body where that is to be fetched; null: the answer was too large to keep. */
+  | { readonly _tag: "Finished"; readonly response: KeptResponse | null }
   /** The key belongs to a request with another fingerprint. */
   | { readonly _tag: "Reused" }
 
 /** A response that is kept, without its body where that is not at hand. */
 export interface FinishedResponse extends Omit<StoredResponse, "body"> {
   readonly body: Uint8Array | undefined
+}
+
+/** The same of a claim that is finished, and how long its body is. */
+export interface KeptResponse extends FinishedResponse {
+  readonly bytes: number
 }
 
 /** Failure of the database, or its silence: the statement may still have taken effect. */

@@ -155,7 +155,8 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
         case "Finished": {
           const { response } = state
           if (response === null) return yield* notStored
-          return { ...response, body: response.body ?? (yield* fetched(id, fingerprint, state.bytes, room)) }
+          const { body, bytes, headers, status } = response
+          return { status, headers, body: body ?? (yield* fetched(id, fingerprint, bytes, room)) }
         }
         case "Reused":
           return yield* new IdempotencyError({ reason: "reused" })
@@ -170,18 +171,19 @@ export const makeClaimedRun = (store: ClaimStoreShape, limits: Limits, fibers: F
   const fetched = (id: ClaimId, fingerprint: Uint8Array, bytes: number, room: AnswerRoom) =>
     takeRoom(room, bytes, limits).pipe(
       Effect.andThen(store.fetch(id, fingerprint)),
-      Effect.filterOrFail((body) => body !== undefined),
-      Effect.catchTags({
-        ClaimStoreUnavailable: ({ message }) =>
-          Effect.andThen(
-            Effect.annotateLogs(Effect.logWarning("a kept answer could not be fetched"), {
-              keyId: id.keyId,
-              cause: message,
-            }),
-            Effect.fail(unavailable),
-          ),
-        NoSuchElementError: () => Effect.fail(unavailable),
-      }),
+      Effect.catchTag("ClaimStoreUnavailable", ({ message }) =>
+        Effect.as(
+          Effect.annotateLogs(Effect.logWarning("a kept answer could not be fetched"), {
+            keyId: id.keyId,
+            cause: message,
+          }),
+          undefined,
+        ),
+      ),
+      Effect.filterOrFail(
+        (body) => body !== undefined,
+        () => unavailable,
+      ),
     )
 
   /** Ends, without a value, when the claim is another owner's. Without the database that cannot be told: it goes on. */

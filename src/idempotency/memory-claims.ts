@@ -3,7 +3,7 @@ import { Effect } from "effect"
 import { SMALL_BODY_BYTES } from "../platform/LargeBodies.ts"
 import { monotonicMs } from "../platform/monotonic.ts"
 import type { StoredResponse } from "../responses/response.ts"
-import type { ClaimId, ClaimState, ClaimStoreShape, FinishedResponse } from "./claim.ts"
+import type { ClaimId, ClaimState, ClaimStoreShape, KeptResponse } from "./claim.ts"
 import { IdempotencyLimits } from "./IdempotencyLimits.ts"
 
 interface Row {
@@ -47,11 +47,7 @@ export const makeMemoryClaims = Effect.gen(function* () {
         if (!same) return { _tag: "Reused" }
         return row.finished === undefined
           ? { _tag: "Running" }
-          : {
-              _tag: "Finished",
-              response: withoutLargeBody(row.finished.response),
-              bytes: row.finished.response?.body.byteLength ?? 0,
-            }
+          : { _tag: "Finished", response: keptOf(row.finished.response) }
       }),
     renew: (id, owner) =>
       Effect.map(monotonicMs, (now) => {
@@ -90,9 +86,10 @@ export const makeMemoryClaims = Effect.gen(function* () {
   return service
 })
 
-const withoutLargeBody = (response: StoredResponse | null): FinishedResponse | null =>
-  response === null || response.body.byteLength <= SMALL_BODY_BYTES
-    ? response
-    : { ...response, body: undefined }
+const keptOf = (response: StoredResponse | null): KeptResponse | null => {
+  if (response === null) return null
+  const { byteLength: bytes } = response.body
+  return { ...response, bytes, body: bytes <= SMALL_BODY_BYTES ? response.body : undefined }
+}
 
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString("hex")

@@ -62,7 +62,7 @@ export class AnswerPot {
     if (known !== undefined && running?.isPaused === false) {
       holder.bytesInTurn += bytes
       running.resumes.add(resume)
-      running.isPaused = !this.#mayRead(known, holder)
+      running.isPaused = !this.#hasRoom(known, holder)
       return !running.isPaused
     }
     this.#sideBySide.put(keyId, bytes)
@@ -78,7 +78,7 @@ export class AnswerPot {
     queue.turns.set(holder, turn)
     // What it has of an attempt before waits for no client, and is in nobody's way any more.
     queue.kept -= holder.bytesInTurn
-    turn.isPaused = !this.#mayRead(queue, holder)
+    turn.isPaused = queue.turns.size > READERS || !this.#hasRoom(queue, holder)
     const goesOn = !turn.isPaused
     if (holder.bytesInTurn > 0) this.#advance(keyId, queue)
     return goesOn
@@ -120,20 +120,15 @@ export class AnswerPot {
     for (const [holder, turn] of queue.turns) {
       if (ahead === READERS) return
       ahead += 1
-      if (!turn.isPaused || !this.#mayRead(queue, holder)) continue
+      if (!turn.isPaused || !this.#hasRoom(queue, holder)) continue
       turn.isPaused = false
       for (const resume of turn.resumes) resume()
     }
     if (queue.turns.size === 0 && queue.kept === 0) this.#queues.delete(keyId)
   }
 
-  #mayRead(queue: Queue, holder: AnswerHolder): boolean {
-    let ahead = 0
-    for (const other of queue.turns.keys()) {
-      if (other === holder) return (ahead === 0 && queue.kept === 0) || this.#all.hasRoom(holder.keyId)
-      ahead += 1
-      if (ahead === READERS) return false
-    }
-    return false
+  #hasRoom({ kept, turns }: Queue, holder: AnswerHolder): boolean {
+    const isFirst = turns.keys().next().value === holder
+    return (isFirst && kept === 0) || this.#all.hasRoom(holder.keyId)
   }
 }

@@ -242,7 +242,6 @@ describe.each(stores)("claims in $name", ({ layerStore }) => {
         assert.deepStrictEqual(yield* store.claim(id, print, randomUUID()), {
           _tag: "Finished",
           response: null,
-          bytes: 0,
         })
       }),
     )
