@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os"
 import { join } from "node:path"
 import { defineConfig } from "vitest/config"
 import { measureSlowness } from "./test/support/measure-slowness.ts"
@@ -5,8 +6,9 @@ import { measureSlowness } from "./test/support/measure-slowness.ts"
 // Tests start dozens of processes, half of whose time is compiling the same modules.
 process.env.NODE_COMPILE_CACHE ??= join(import.meta.dirname, "node_modules/.cache/node-compile")
 
-// Bounds in seconds are chosen for a quiet machine: `test/support/slowness.ts`.
-const slowness = await measureSlowness()
+// Bounds in seconds are chosen for a quiet machine: `test/support/slowness.ts`. TEST_SLOWNESS says it instead of measuring.
+const given = Number(process.env.TEST_SLOWNESS)
+const slowness = given >= 1 ? given : await measureSlowness()
 if (slowness > 1.5) {
   console.error(
     `This machine is busy or slow: bounds of time in tests are ${slowness.toFixed(1)} times longer.`,
@@ -32,9 +34,10 @@ export default defineConfig({
       })),
     ],
     globalSetup: ["test/support/global-setup.ts"],
-    // Many tests wait for processes, sockets and databases rather than compute; with more of them at once, those that start
-    // several gateways leave the others too little of two cores to answer in time.
-    maxWorkers: 4,
+    setupFiles: ["test/support/after-each-file.ts"],
+    // One more than cores: they start gateways, databases and browsers, so that more would hardly end sooner, and would leave what
+    // they started too little to answer in time.
+    maxWorkers: Math.min(4, availableParallelism() + 1),
     isolate: false,
     testTimeout: 120_000 * slowness,
     hookTimeout: 120_000 * slowness,

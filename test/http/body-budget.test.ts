@@ -15,6 +15,7 @@ import { nativeResponses, openAiResponses } from "../../src/providers/protocols/
 import type { BodyWriter } from "../../src/providers/protocols/Protocol.ts"
 import { cpuMs } from "../support/cpu-time.ts"
 import { type HeavyBody, heavyBodies } from "../support/heavy-bodies.ts"
+import { measureSlowness } from "../support/measure-slowness.ts"
 import { scaled } from "../support/slowness.ts"
 
 /** The event loop's time of a request, from its bytes to the bodies for every provider, all in one go. */
@@ -67,22 +68,29 @@ const serve = ({ endpoint }: HeavyBody, bytes: Buffer): string | undefined => {
 }
 
 describe(`${MEGABYTES} MB cost at most ${MS_PER_MEGABYTE} ms of the event loop each`, () => {
-  it.each(heavyBodies)("$name", (body) => {
+  it.each(heavyBodies)("$name", async (body) => {
     const bytes = body.make(MEGABYTES * 1e6)
     assert.isAbove(bytes.length, 0.9 * MEGABYTES * 1e6)
-    const bound = scaled(MS_PER_MEGABYTE * MEGABYTES)
     let code: string | undefined
-    let ms = Number.POSITIVE_INFINITY
-    // The first run may compile what it runs, and others work on the same machine.
-    for (let run = 0; run < 8 && ms > bound / 2; run++) {
-      ms = Math.min(
-        ms,
-        cpuMs(() => {
-          code = serve(body, bytes)
-        }),
-      )
+    const leastMs = (bound: number): number => {
+      let ms = Number.POSITIVE_INFINITY
+      // The first run may compile what it runs, and others work on the same machine.
+      for (let run = 0; run < 8 && ms > bound / 2; run++) {
+        ms = Math.min(
+          ms,
+          cpuMs(() => {
+            code = serve(body, bytes)
+          }),
+        )
+      }
+      return ms
     }
-    assert.isBelow(ms, bound)
+    const bound = scaled(MS_PER_MEGABYTE * MEGABYTES)
+    if (leastMs(bound) >= bound) {
+      // The machine may be slower than when all tests began.
+      const slower = MS_PER_MEGABYTE * MEGABYTES * (await measureSlowness())
+      assert.isBelow(leastMs(slower), slower)
+    }
     assert.oneOf(code, [undefined, "invalid_json", "invalid_request"])
   })
 })

@@ -188,7 +188,7 @@ const scenarios = () => {
     mostInFlight = 0
   })
 
-  it("admit a key's requests per minute together", { timeout: 90_000 }, async () => {
+  it("admit a key's requests per minute together", async () => {
     const limit = 240
     const key = await keyWith(`requests_per_minute = ${limit}`)
     const { offered, seconds } = await offer(key, 60, 12, trouble())
@@ -204,7 +204,7 @@ const scenarios = () => {
     assert.isAtLeast(arrivals.length, 0.95 * whole - 3)
   })
 
-  it("admit a key's tokens per minute together", { timeout: 90_000 }, async () => {
+  it("admit a key's tokens per minute together", async () => {
     const limit = 24_000
     const key = await keyWith(`tokens_per_minute = ${limit}`)
     const { offered, seconds } = await offer(key, 100, 12, trouble())
@@ -220,7 +220,7 @@ const scenarios = () => {
     assert.isAtLeast(arrivals.length * 100, 0.9 * whole)
   })
 
-  it("have as many of a key's requests in flight as it may", { timeout: 120_000 }, async () => {
+  it("have as many of a key's requests in flight as it may", async () => {
     const limit = 12
     const offerToKey = async () => {
       const key = await keyWith(`concurrency = ${limit}`)
@@ -257,7 +257,7 @@ const scenarios = () => {
     assert.isAtLeast(mean, 0.5 * limit)
   })
 
-  it("give the places of a killed one to the others", { timeout: 90_000 }, async () => {
+  it("give the places of a killed one to the others", async () => {
     const limit = 6
     const key = await keyWith(`concurrency = ${limit}`)
     const { offered } = await offer(key, 100, 4, [[2, async () => replicas[0]?.kill()]])
@@ -275,7 +275,7 @@ describe("three gateways on one PostgreSQL", () => {
   afterAll(end)
   scenarios()
 
-  it("go by what the store said to one that was stopped meanwhile", { timeout: 90_000 }, async () => {
+  it("go by what the store said to one that was stopped meanwhile", async () => {
     const key = await keyWith("concurrency = 3")
     const [busy, stopped] = replicas
     assert.isDefined(busy)
@@ -312,7 +312,7 @@ describe("three gateways on one PostgreSQL", () => {
     assert.deepStrictEqual(await Promise.all(long), [200, 200, 200])
   })
 
-  it("go on when PostgreSQL was restarted and has forgotten", { timeout: 90_000 }, async () => {
+  it("go on when PostgreSQL was restarted and has forgotten", async () => {
     const limit = 240
     // For a minute a killed replica is counted as one that takes its share, which those that go on alone leave to it.
     await query(postgres.url, "DELETE FROM limit_holders")

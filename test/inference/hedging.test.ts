@@ -581,6 +581,5 @@ describe("random fates", () => {
         assert.isAbove(won, 10)
       }).pipe(Effect.provide(layer), steadyRandom)
     },
-    120_000,
   )
 })

@@ -197,7 +197,7 @@ beforeAll(async () => {
     10_000,
   )
   await gateway.stop()
-}, 120_000)
+})
 
 afterAll(() => Promise.all([first?.stop(), second?.stop(), collector?.stop()]))
 

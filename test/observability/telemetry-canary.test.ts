@@ -172,7 +172,7 @@ timeouts: { headers_ms: 1000, body_ms: 1000 }`,
   )
   statuses = told
   await gateway.stop()
-}, 120_000)
+})
 
 afterAll(() => Promise.all([upstream?.stop(), collector?.stop()]))
 

@@ -20,17 +20,38 @@ const databaseUrl = (database: string) => {
   return Redacted.make(url.href)
 }
 
-const createDatabase = (source: string) =>
-  Effect.gen(function* () {
-    const sql = yield* SqlClient.SqlClient
-    const database = `${template}_${randomUUID().slice(0, 13)}`
-    yield* sql`CREATE DATABASE ${sql(database)} TEMPLATE ${sql(source)}`
-    return databaseUrl(database)
-  }).pipe(
+const asAdmin = <A, E>(effect: Effect.Effect<A, E, SqlClient.SqlClient>): Effect.Effect<A> =>
+  effect.pipe(
     Effect.provide(PgClient.layer({ url: adminUrl, prepare: false }), { local: true }),
     liveClock,
     Effect.orDie,
   )
+
+/** Of the test file that runs. */
+const created: Array<string> = []
+
+const createDatabase = (source: string) =>
+  asAdmin(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      const database = `${template}_${randomUUID().slice(0, 13)}`
+      yield* sql`CREATE DATABASE ${sql(database)} TEMPLATE ${sql(source)}`
+      created.push(database)
+      return databaseUrl(database)
+    }),
+  )
+
+/** Drops the databases of the test file that ends: all together they would be several GB, which a slow disk would be busy with. */
+export const dropCreated: Effect.Effect<void> = Effect.suspend(() => {
+  const names = created.splice(0)
+  if (names.length === 0) return Effect.void
+  return asAdmin(
+    Effect.gen(function* () {
+      const sql = yield* SqlClient.SqlClient
+      for (const name of names) yield* sql`DROP DATABASE ${sql(name)} WITH (FORCE)`
+    }),
+  )
+})
 
 /** A new database of the run's server without any table, for tests that start processes or migrate themselves. */
 export const freshPostgresUrl: Effect.Effect<Redacted.Redacted> = Effect.suspend(() =>

@@ -47,11 +47,9 @@ const worked = (): Promise<typeof REFERENCE_MS> =>
 
 /**
  * How many times slower than a quiet one this machine is now, by working on every core at once: from 1, which is also
- * what a faster one gets, to 10. TEST_SLOWNESS says it instead of measuring.
+ * what a faster one gets, to 10.
  */
 export const measureSlowness = async (): Promise<number> => {
-  const given = Number(process.env.TEST_SLOWNESS)
-  if (given >= 1) return given
   const taken = await Promise.all(Array.from({ length: availableParallelism() }, worked))
   const times = taken.flatMap(({ building, computing }) => [
     building / REFERENCE_MS.building,
