@@ -110,8 +110,9 @@ export class RateBucket implements LocalBucket {
   giveBack(tokens: number, nowMs: number): boolean {
     this.#advance(nowMs)
     if (this.#leaseUntilMs <= nowMs) this.#leaseUntilMs = nowMs + LEASE_MS
-    // What has been refilled meanwhile is anybody's.
-    this.#lease = Math.min(this.#lease + tokens, this.#used)
+    // What has been refilled meanwhile is anybody's; what is at hand already is no more than a replica may keep there.
+    const refilled = Math.max(this.#lease, this.#used)
+    this.#lease = Math.min(this.#lease + tokens, refilled)
     if (this.#lease >= 0) return false
     this.#back += this.#lease
     this.#used -= this.#lease

@@ -49,6 +49,8 @@ export class LeaseWorld {
   refused = 0
   exchanges = 0
   inFlight = 0
+  /** Requests that waited for the store. */
+  waited = 0
   longestWaitMs = 0
   /** Charged so far, as of each millisecond in which that changed. */
   readonly charges: Array<{ readonly atMs: number; readonly charged: number }> = []
@@ -96,8 +98,9 @@ export class LeaseWorld {
       })
     }
     const refused = leases.take([this.limit], amount, this.nowMs)
-    if (refused === ASK) leases.wait({ limits: [this.limit], amount, tries: 0, resume: ended }, this.nowMs)
-    else ended(refused)
+    if (refused !== ASK) return ended(refused)
+    this.waited += 1
+    leases.wait({ limits: [this.limit], amount, tries: 0, resume: ended }, this.nowMs)
   }
 
   /** Kills a replica and starts another one. Its requests in flight end with it. */

@@ -115,6 +115,21 @@ describe("tokens per minute", () => {
     }
   })
 
+  it("are at hand where a limit is far from being used up, though requests come to less than they might have", () => {
+    for (const times of [0.5, 1, 2, 10, 100])
+      for (const perMinute of [2_000, 20_000]) {
+        const limit = perMinute * 1_000 * times
+        const world = new LeaseWorld({ seed: 1, kind: "tokens", limit, replicas: 2 })
+        const options = { amount: () => 1_000, after: () => ({ ms: 50, used: 20 }) }
+        run(world, 2_000, perMinute, options)
+        const { exchanges, waited } = world
+        run(world, 20_000, perMinute, options)
+        assert.strictEqual(world.waited - waited, 0)
+        // About two a second of each replica.
+        assert.isAtMost(world.exchanges - exchanges, 20 * 2 * 2.5)
+      }
+  })
+
   it("pay for what came to more than was thought", () => {
     for (const seed of SEEDS) {
       const world = new LeaseWorld({ seed, kind: "tokens", limit, replicas: 3 })
