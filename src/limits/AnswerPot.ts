@@ -87,10 +87,12 @@ export class AnswerPot {
   /** See `AnswerRoom`. */
   readEnds(holder: AnswerHolder, resume: () => void): void {
     const queue = this.#queues.get(holder.keyId)
-    const turn = queue?.turns.get(holder)
-    if (queue === undefined || turn?.resumes.delete(resume) !== true || turn.resumes.size > 0) return
-    queue.turns.delete(holder)
-    queue.kept += holder.bytesInTurn
+    if (queue === undefined) return
+    const turn = queue.turns.get(holder)
+    if (turn?.resumes.delete(resume) === true && turn.resumes.size === 0) {
+      queue.turns.delete(holder)
+      queue.kept += holder.bytesInTurn
+    }
     this.#advance(holder.keyId, queue)
   }
 
@@ -118,13 +120,27 @@ export class AnswerPot {
   #advance(keyId: string, queue: Queue): void {
     let ahead = 0
     for (const [holder, turn] of queue.turns) {
-      if (ahead === READERS) return
+      if (ahead === READERS) return this.#letBack(queue, holder, turn)
       ahead += 1
       if (!turn.isPaused || !this.#hasRoom(queue, holder)) continue
       turn.isPaused = false
       for (const resume of turn.resumes) resume()
     }
     if (queue.turns.size === 0 && queue.kept === 0) this.#queues.delete(keyId)
+  }
+
+  /**
+   * Has one that is not in turn yet be read side by side again, where there is room for that meanwhile: those ahead may have slow
+   * providers. One alone, and the next when another one is at its end: all together would be back with a piece each.
+   */
+  #letBack(queue: Queue, holder: AnswerHolder, turn: Turn): void {
+    const { bytesInTurn, keyId } = holder
+    if (!this.#sideBySide.hasRoom(keyId)) return
+    queue.turns.delete(holder)
+    this.#sideBySide.put(keyId, bytesInTurn)
+    holder.answerBytes += bytesInTurn
+    holder.bytesInTurn = 0
+    for (const resume of turn.resumes) resume()
   }
 
   #hasRoom({ kept, turns }: Queue, holder: AnswerHolder): boolean {

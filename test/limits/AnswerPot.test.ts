@@ -165,6 +165,18 @@ describe("answers that are held as a whole", () => {
     assert.strictEqual(wholeOf(pot, late).length, 2)
   })
 
+  it("are read side by side again where there is room, however slow those in turn are", () => {
+    const pot = potOf(0.75)
+    const held = new Answer("a", 38)
+    readAll(pot, [held])
+    // Of whom nothing more comes.
+    for (const slow of [new Answer("a", 30), new Answer("a", 30)]) slow.step(pot)
+    const others = Array.from({ length: 5 }, () => new Answer("a", 6))
+    assert.deepStrictEqual(wholeOf(pot, others), [])
+    pot.leave(held)
+    assert.deepStrictEqual(wholeOf(pot, others), others)
+  })
+
   it("are asked for before they are there, and leave nothing when they are not", () => {
     const pot = potOf(0.75)
     const [asking, waiting] = [new Answer("a", 0), new Answer("a", 0)]
