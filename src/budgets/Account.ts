@@ -48,9 +48,9 @@ export class Account {
     return lease !== undefined && lease.free >= nanoUsd
   }
 
-  /** Returns the lease that it is reserved in; undefined where there is no such budget any more. */
+  /** Reserves what it `has`. Returns the lease that it is reserved in; undefined where there is no such budget any more. */
   reserve(nanoUsd: number, nowMs: number): Lease | undefined {
-    const lease = this.leaseAt(nowMs)
+    const { lease } = this
     if (!this.exists || lease === undefined) return undefined
     lease.reserve(nanoUsd)
     this.#noteDemand(nanoUsd, nowMs)

@@ -44,14 +44,18 @@ export class Accounts {
   readonly #forgotten = new Set<number>()
   #waiters: Array<Waiter> = []
 
-  /** Takes note of a budget as a new request knows it: what was held of another limit is to be had anew. */
-  note(budget: Budget): void {
+  /** Returns the account of a budget as a new request knows it: what was held of another limit is to be had anew. */
+  note(budget: Budget): Account {
     const account = this.of(budget)
     if (account.budget.limitNanoUsd !== budget.limitNanoUsd) account.isOutdated = true
     account.budget = budget
+    return account
   }
 
-  /** Returns the account of a budget, which is forgotten while nothing is held and nobody waits: not to be kept in between. */
+  /**
+   * Returns the account of a budget. While nothing is held and nobody waits it is forgotten, and another one made later: one that is
+   * kept has no lease then, and is to be had anew before it is waited for.
+   */
   of(budget: Budget): Account {
     const known = this.#accounts.get(budget.id)
     if (known !== undefined) return known
@@ -66,11 +70,10 @@ export class Accounts {
 
   /** Reserves of all budgets or of none. Undefined: the database has to be asked. */
   reserve(
-    budgets: ReadonlyArray<Budget>,
+    accounts: ReadonlyArray<Account>,
     nanoUsd: number,
     nowMs: number,
   ): ReadonlyArray<Lease> | BudgetExceeded | undefined {
-    const accounts = this.#allOf(budgets)
     if (canReserve(accounts, nanoUsd, nowMs)) return take(accounts, nanoUsd, nowMs)
     for (const account of accounts) {
       if (nowMs - account.answeredAtMs >= BELIEVED_MS || account.isOutdated) continue
@@ -81,8 +84,7 @@ export class Accounts {
   }
 
   /** Has the request wait for exchanges; returns what ends its waiting. */
-  wait(budgets: ReadonlyArray<Budget>, nanoUsd: number, done: Waiter["done"]): () => void {
-    const accounts = this.#allOf(budgets)
+  wait(accounts: ReadonlyArray<Account>, nanoUsd: number, done: Waiter["done"]): () => void {
     const waiter: Waiter = { accounts, nanoUsd, done, rounds: 0 }
     this.#waiters.push(waiter)
     for (const account of accounts) account.waiting += 1
@@ -196,10 +198,6 @@ export class Accounts {
     }
     // Nothing is in the way any more of those that what is held here suffices for.
     this.#resume(new Set(), nowMs)
-  }
-
-  #allOf(budgets: ReadonlyArray<Budget>): ReadonlyArray<Account> {
-    return budgets.map((budget) => this.of(budget))
   }
 
   #resume(answered: ReadonlySet<number>, nowMs: number): void {

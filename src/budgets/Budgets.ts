@@ -106,10 +106,12 @@ const make = Effect.fnUntraced(function* (holder: string) {
   yield* Effect.forkScoped(Effect.forever(round))
 
   const shared: Shared = { accounts, clock, update, wanted }
-  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets => {
-    for (const budget of budgets) accounts.note(budget)
-    return new OpenBudgets(shared, budgets, new Spending(holder))
-  }
+  const open = (budgets: ReadonlyArray<Budget>): RequestBudgets =>
+    new OpenBudgets(
+      shared,
+      budgets.map((budget) => accounts.note(budget)),
+      holder,
+    )
 
   return Budgets.of({
     of: (own, attribution) => {
@@ -134,15 +136,14 @@ interface Shared {
   readonly wanted: Latch.Latch
 }
 
-class OpenBudgets implements RequestBudgets {
+class OpenBudgets extends Spending implements RequestBudgets {
   readonly #shared: Shared
-  readonly #concerned: ReadonlyArray<Budget>
-  readonly #spending: Spending
+  #concerned: ReadonlyArray<Account>
 
-  constructor(shared: Shared, concerned: ReadonlyArray<Budget>, spending: Spending) {
+  constructor(shared: Shared, concerned: ReadonlyArray<Account>, holder: string) {
+    super(holder)
     this.#shared = shared
     this.#concerned = concerned
-    this.#spending = spending
   }
 
   reserveNow(wish: number): Reservation | BudgetExceeded | undefined {
@@ -155,33 +156,26 @@ class OpenBudgets implements RequestBudgets {
       update(budgetRefusals(reserved.budget.scope), 1)
       return reserved
     }
-    for (const budget of this.#concerned) if (accounts.of(budget).runsLow(nowMs)) wanted.openUnsafe()
-    return this.#spending.reserved(reserved, nanoUsd)
+    for (const account of this.#concerned) if (account.isDue(nowMs)) wanted.openUnsafe()
+    return this.reserved(reserved, nanoUsd)
   }
 
   reserve(wish: number): Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable> {
     const { accounts, update, wanted } = this.#shared
     return Effect.callback((resume) => {
       const nanoUsd = amountOf(wish)
+      this.#concerned = this.#concerned.map(({ budget }) => accounts.of(budget))
       const leave = accounts.wait(this.#concerned, nanoUsd, (outcome) => {
         if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable) {
           update(budgetRefusals(outcome._tag === "BudgetExceeded" ? outcome.budget.scope : "unavailable"), 1)
           return resume(Effect.fail(outcome))
         }
         // Noted at once: a request that is interrupted now settles it all the same.
-        resume(Effect.succeed(this.#spending.reserved(outcome, nanoUsd)))
+        resume(Effect.succeed(this.reserved(outcome, nanoUsd)))
       })
       wanted.openUnsafe()
       return Effect.sync(leave)
     })
-  }
-
-  charges(): ReadonlyArray<Charge> {
-    return this.#spending.charges()
-  }
-
-  close(): void {
-    this.#spending.close()
   }
 
   remaining(): number | undefined {
@@ -200,8 +194,7 @@ class OpenBudgets implements RequestBudgets {
   #tightest(nowMs: number): Account | undefined {
     let tightest: Account | undefined
     let least = Number.POSITIVE_INFINITY
-    for (const budget of this.#concerned) {
-      const account = this.#shared.accounts.of(budget)
+    for (const account of this.#concerned) {
       if (!account.exists || account.answeredAtMs === Number.NEGATIVE_INFINITY) continue
       const reach = account.reach(nowMs)
       if (reach >= least) continue

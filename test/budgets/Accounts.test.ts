@@ -1,5 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
+import type { Account } from "../../src/budgets/Account.ts"
 import { Accounts, BudgetExceeded, BudgetsUnavailable } from "../../src/budgets/Accounts.ts"
 import type { Lease } from "../../src/budgets/Lease.ts"
 import { type Reservation, Spending } from "../../src/budgets/Spending.ts"
@@ -38,13 +39,12 @@ class Replica {
   }
 
   /** A request comes that needs the budgets only later, or never. */
-  open(budgets: ReadonlyArray<number>): void {
-    for (const id of budgets) this.accounts.note(budget(id))
+  open(budgets: ReadonlyArray<number>): ReadonlyArray<Account> {
+    return budgets.map((id) => this.accounts.note(budget(id)))
   }
 
   request(budgets: ReadonlyArray<number>, nanoUsd: number, nowMs: number): void {
-    const concerned = budgets.map(budget)
-    this.open(budgets)
+    const concerned = this.open(budgets)
     const spending = new Spending(this.name)
     const done = (outcome: ReadonlyArray<Lease> | BudgetExceeded | BudgetsUnavailable) => {
       if (outcome instanceof BudgetExceeded || outcome instanceof BudgetsUnavailable) {
@@ -56,8 +56,13 @@ class Replica {
       this.calls.push({ spending, reservation, reserved: nanoUsd, budgets })
     }
     const outcome = this.accounts.reserve(concerned, nanoUsd, nowMs)
-    if (outcome === undefined) this.accounts.wait(concerned, nanoUsd, done)
+    if (outcome === undefined) this.accounts.wait(this.of(budgets), nanoUsd, done)
     else done(outcome)
+  }
+
+  /** As whoever waits has them. */
+  of(budgets: ReadonlyArray<number>): ReadonlyArray<Account> {
+    return budgets.map((id) => this.accounts.of(budget(id)))
   }
 
   end(which: number, share: number | undefined): void {
@@ -284,11 +289,11 @@ describe("budgets of several processes", () => {
     const world = new World(0)
     const [one] = world.replicas
     assert(one !== undefined)
-    one.open([1])
+    const noted = one.open([1])
     one.exchange(world.store, 0, "answered")
     const outcomes: Array<unknown> = []
-    assert.isUndefined(one.accounts.reserve([budget(1)], 100, 0))
-    one.accounts.wait([budget(1)], 100, (outcome) => outcomes.push(outcome))
+    assert.isUndefined(one.accounts.reserve(noted, 100, 0))
+    one.accounts.wait(one.of([1]), 100, (outcome) => outcomes.push(outcome))
     one.exchange(world.store, 1, "answered")
     assert.isArray(outcomes[0])
   })
@@ -323,13 +328,13 @@ describe("budgets of several processes", () => {
     one.end(0, 0)
     const lowered = { ...budget(1), limitNanoUsd: 100 }
     world.store.limits.set(1, 100)
-    one.accounts.note(lowered)
-    assert.isUndefined(one.accounts.reserve([lowered], 200, 10))
+    const noted = [one.accounts.note(lowered)]
+    assert.isUndefined(one.accounts.reserve(noted, 200, 10))
     const outcomes: Array<unknown> = []
-    one.accounts.wait([lowered], 200, (outcome) => outcomes.push(outcome))
+    one.accounts.wait(noted, 200, (outcome) => outcomes.push(outcome))
     one.exchange(world.store, 20, "answered")
     assert.instanceOf(outcomes[0], BudgetExceeded)
-    one.accounts.wait([lowered], 100, (outcome) => outcomes.push(outcome))
+    one.accounts.wait(noted, 100, (outcome) => outcomes.push(outcome))
     one.exchange(world.store, 30, "answered")
     assert.isArray(outcomes[1])
   })
