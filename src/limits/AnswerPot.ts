@@ -120,7 +120,10 @@ export class AnswerPot {
   #advance(keyId: string, queue: Queue): void {
     let ahead = 0
     for (const [holder, turn] of queue.turns) {
-      if (ahead === READERS) return this.#letBack(queue, holder, turn)
+      if (ahead === READERS) {
+        this.#letBack(queue, holder, turn)
+        return
+      }
       ahead += 1
       if (!turn.isPaused || !this.#hasRoom(queue, holder)) continue
       turn.isPaused = false

@@ -98,9 +98,10 @@ export class LeaseWorld {
       })
     }
     const refused = leases.take([this.limit], amount, this.nowMs)
-    if (refused !== ASK) return ended(refused)
-    this.waited += 1
-    leases.wait({ limits: [this.limit], amount, tries: 0, resume: ended }, this.nowMs)
+    if (refused === ASK) {
+      this.waited += 1
+      leases.wait({ limits: [this.limit], amount, tries: 0, resume: ended }, this.nowMs)
+    } else ended(refused)
   }
 
   /** Kills a replica and starts another one. Its requests in flight end with it. */
