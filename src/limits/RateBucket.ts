@@ -22,8 +22,16 @@ export class RateBucket implements LocalBucket {
   waiting = 0
   // A first value holds a number in place, see decision 39.
   #limit = 0
-  /** Tokens in use by all replicas as of `#atMs`, with all of the lease: 0 is a full bucket, more than its limit a debt. */
+  /**
+   * Tokens in use by all replicas as of `#atMs`, with all of the lease and without what is to be told: 0 is a full bucket, more than
+   * its limit a debt.
+   */
   #used = 0
+  /**
+   * What of that this replica took: as use is refilled it becomes less in proportion. It gives back no more, so that all together
+   * give back no more than is in use.
+   */
+  #mine = 0
   #atMs = 0
   #lease = 0
   #leaseUntilMs = Number.NEGATIVE_INFINITY
@@ -63,8 +71,8 @@ export class RateBucket implements LocalBucket {
     if (limit === this.#limit) return
     this.#advance(nowMs)
     if (limit < this.#limit) {
-      this.#back += this.#lease
-      this.#used = Math.min(this.#used, limit)
+      this.#fallTo(Math.min(this.#used, limit))
+      this.#tell(this.#lease)
       this.#lease = 0
     }
     this.#limit = limit
@@ -103,6 +111,7 @@ export class RateBucket implements LocalBucket {
     const lacking = this.#used + Math.min(booked, this.#limit) - this.#limit
     if (lacking > EPSILON) return lacking
     this.#used += booked
+    this.#mine += tokens
     this.#epoch = 0
     return 0
   }
@@ -111,11 +120,9 @@ export class RateBucket implements LocalBucket {
     this.#advance(nowMs)
     if (this.#leaseUntilMs <= nowMs) this.#leaseUntilMs = nowMs + LEASE_MS
     // What has been refilled meanwhile is anybody's; what is at hand already is no more than a replica may keep there.
-    const refilled = Math.max(this.#lease, this.#used)
-    this.#lease = Math.min(this.#lease + tokens, refilled)
+    this.#lease = Math.min(this.#lease + tokens, Math.max(this.#lease, this.#mine))
     if (this.#lease >= 0) return false
-    this.#back += this.#lease
-    this.#used -= this.#lease
+    this.#tell(this.#lease)
     this.#lease = 0
     return false
   }
@@ -123,6 +130,7 @@ export class RateBucket implements LocalBucket {
   giveBackAlone(tokens: number, nowMs: number, replicas: number): void {
     this.#advance(nowMs)
     this.#used = Math.max(0, this.#used - tokens / this.#shareOf(replicas))
+    this.#mine = Math.max(0, this.#mine - tokens)
     this.#epoch = 0
   }
 
@@ -152,7 +160,7 @@ export class RateBucket implements LocalBucket {
     const surplus = this.#lease - waiting - this.#target
     if (surplus > 0) {
       this.#lease -= surplus
-      this.#back += surplus
+      this.#tell(surplus)
     }
     const need = Math.max(0, waiting - this.#lease)
     const ask: Ask = {
@@ -164,10 +172,9 @@ export class RateBucket implements LocalBucket {
       need,
       want: Math.max(need, waiting + this.#target - this.#lease),
       asked: this.#tried,
-      usedAtLeast: this.#used,
+      usedAtLeast: Math.max(0, this.#used + this.#back),
       epoch: this.#epoch,
     }
-    this.#used = Math.max(0, this.#used - this.#back)
     this.#back = 0
     this.#tried = 0
     this.#exchangedAtMs = nowMs
@@ -182,12 +189,13 @@ export class RateBucket implements LocalBucket {
       this.#leaseUntilMs = leaseUntilMs
     }
     this.#used = Math.max(0, answer.used - this.#back)
+    this.#mine = Math.min(this.#mine + answer.granted, this.#used)
     // As of then, so that it is at most the true one.
     this.#atMs = sentAtMs
     this.#epoch = answer.epoch
     if (answer.granted < ask.need) this.#pausedUntilMs = nowMs + PAUSE_MS
     this.#count(ask.asked, answer.asked, sentAtMs)
-    if (this.#limit < ask.limit) this.#used = Math.min(this.#used, this.#limit)
+    if (this.#limit < ask.limit) this.#fallTo(Math.min(this.#used, this.#limit))
   }
 
   /** Whatever it gave is lost until it is refilled; what it took may be taken twice. */
@@ -213,6 +221,19 @@ export class RateBucket implements LocalBucket {
     return wholeMs(lacking * this.#refillMs) + 1
   }
 
+  /** Has the store hear of tokens that are no longer in use, as far as they have not been refilled, or below 0 that more are. */
+  #tell(tokens: number): void {
+    const told = Math.min(tokens, this.#mine)
+    this.#back += told
+    this.#mine -= told
+    this.#used = Math.max(0, this.#used - told)
+  }
+
+  #fallTo(used: number): void {
+    if (used < this.#used) this.#mine *= used / this.#used
+    this.#used = used
+  }
+
   /** Milliseconds in which a token comes back. */
   get #refillMs(): number {
     return WINDOW_MS / this.#limit
@@ -221,7 +242,7 @@ export class RateBucket implements LocalBucket {
   #advance(nowMs: number): void {
     // The store's answer is as of when it was asked, and may be noted after a later moment's.
     const passedMs = Math.max(0, nowMs - this.#atMs)
-    this.#used = Math.max(0, this.#used - passedMs / this.#refillMs)
+    this.#fallTo(Math.max(0, this.#used - passedMs / this.#refillMs))
     this.#atMs = nowMs
     if (this.#leaseUntilMs <= nowMs) this.#lease = 0
   }

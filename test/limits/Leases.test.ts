@@ -130,6 +130,31 @@ describe("tokens per minute", () => {
       }
   })
 
+  it("come back from long requests, as far as they have not been refilled, and once", () => {
+    for (const replicas of [1, 3, 10])
+      for (const heldMs of [3_000, 20_000, 40_000, 55_000]) {
+        const world = new LeaseWorld({ seed: 1, kind: "tokens", limit, replicas })
+        const running: Array<(amount: number) => void> = []
+        for (let i = 0; i < 100; i++) {
+          world.request(i % replicas, 1_000, (giveBack) => running.push(giveBack))
+          world.tick()
+        }
+        for (let i = 0; i < heldMs; i++) world.tick()
+        assert.isAtLeast(running.length, 95)
+        for (const giveBack of running) giveBack(1_000)
+        // All of it is free, and asked for at once.
+        for (let i = 0; i < 2_000; i++) {
+          for (let replica = 0; replica < replicas; replica++) world.request(replica, 1_000)
+          world.tick()
+        }
+        assert.isAtMost(
+          world.mostBeyondRefill(),
+          limit + Math.max(slackOf(limit, replicas), replicas * 1_000),
+        )
+        assert.isAtLeast(world.admitted - running.length, 95)
+      }
+  })
+
   it("pay for what came to more than was thought", () => {
     for (const seed of SEEDS) {
       const world = new LeaseWorld({ seed, kind: "tokens", limit, replicas: 3 })
