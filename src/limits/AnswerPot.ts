@@ -137,12 +137,9 @@ export class AnswerPot {
    * providers. One alone, and the next when another one is at its end: all together would be back with a piece each.
    */
   #letBack(queue: Queue, holder: AnswerHolder, turn: Turn): void {
-    const { bytesInTurn, keyId } = holder
-    if (!this.#sideBySide.hasRoom(keyId)) return
+    // What it has of an attempt before may be more than there is room for.
+    if (holder.bytesInTurn > 0 || !this.#sideBySide.hasRoom(holder.keyId)) return
     queue.turns.delete(holder)
-    this.#sideBySide.put(keyId, bytesInTurn)
-    holder.answerBytes += bytesInTurn
-    holder.bytesInTurn = 0
     for (const resume of turn.resumes) resume()
   }
 

@@ -177,6 +177,23 @@ describe("answers that are held as a whole", () => {
     assert.deepStrictEqual(wholeOf(pot, others), others)
   })
 
+  it("take no room from other keys that there is not, whatever they have of an attempt before", () => {
+    const pot = potOf(0.75)
+    const held = new Answer("a", 38)
+    const retried = new Answer("a", 60)
+    readAll(pot, [held])
+    // It is read in turn and breaks off, and two slow ones are in turn.
+    for (let i = 0; i < 48; i++) retried.step(pot)
+    retried.giveUp(pot)
+    for (const slow of [new Answer("a", 30), new Answer("a", 30)]) slow.step(pot)
+    retried.again()
+    retried.step(pot)
+    pot.leave(held)
+    const others = Array.from({ length: 5 }, () => new Answer("b", 2))
+    for (const other of others) other.step(pot)
+    assert.isFalse(others.some(({ isPaused }) => isPaused))
+  })
+
   it("are asked for before they are there, and leave nothing when they are not", () => {
     const pot = potOf(0.75)
     const [asking, waiting] = [new Answer("a", 0), new Answer("a", 0)]
