@@ -223,6 +223,8 @@ export class Accounts {
   }
 
   #forgetIdle(account: Account, nowMs: number): void {
+    // Whoever noted it may be about to reserve.
+    if (account.askedAtMs === Number.NEGATIVE_INFINITY) account.askedAtMs = nowMs
     if (account.waiting === 0 && this.#forgetLease(account, nowMs)) this.#accounts.delete(account.budget.id)
   }
 

@@ -319,6 +319,16 @@ describe("budgets of several processes", () => {
     assert.strictEqual(one.served, 8 * ids.length)
   })
 
+  it("are not forgotten between a request's coming and its first reservation", () => {
+    const world = new World(0)
+    const [one] = world.replicas
+    assert(one !== undefined)
+    const noted = one.open([1])
+    one.request([2], 100, 0)
+    one.exchange(world.store, 0, "answered")
+    assert.strictEqual(one.of([1])[0], noted[0])
+  })
+
   it("are those of a new limit from the first request on that knows it", () => {
     const world = new World(0)
     const [one] = world.replicas
