@@ -266,11 +266,12 @@ export const changeMembers = ({ bytes, changes, members }: JsonSource, more: Mem
   }
   const end = Math.max(copy.from, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
   copy.upTo(end, end)
-  for (const each of all) {
-    const [name] = each
+  let at = -1
+  for (const [name] of all) {
+    at++
     const change = changeOf(name, all)
     if (change === undefined || change === "remove" || change.value === undefined) continue
-    if (isThere(name, members) || firstOf(name, all) !== each) continue
+    if (isThere(name, members) || firstOf(name, all) < at) continue
     // One after the other: writing a text that was put together takes longer.
     if (kept > 0) copy.write(",")
     copy.write(JSON.stringify(change.name ?? name))
@@ -315,9 +316,10 @@ const isThere = (name: string, members: JsonSource["members"]): boolean => {
   return false
 }
 
-const firstOf = (name: string, changes: MemberChanges): MemberChanges[number] | undefined => {
-  for (const each of changes) if (each[0] === name) return each
-  return undefined
+const firstOf = (name: string, changes: MemberChanges): number => {
+  let at = 0
+  while (at < changes.length && changes[at]?.[0] !== name) at++
+  return at
 }
 
 /** Returns what becomes of a member after all changes of it; undefined for nothing. */

@@ -149,6 +149,12 @@ describe("changed members", () => {
     assert.strictEqual(change(text, changes), expected)
   })
 
+  it("are added once, by the same change twice as well", () => {
+    const bytes = Buffer.from("{}")
+    const twice = ["a", { value: "1" }] as const
+    assert.strictEqual(changeMembers({ bytes, members: [] }, [twice, twice]).toString(), '{"a":1}')
+  })
+
   it("are all that changes of any object", () => {
     const changes = fc.dictionary(
       fc.constantFrom("model", "stream", "max_tokens", "toString", "__proto__", "new"),

@@ -48,7 +48,7 @@ export const dropCreated: Effect.Effect<void> = Effect.suspend(() => {
   return asAdmin(
     Effect.gen(function* () {
       const sql = yield* SqlClient.SqlClient
-      for (const name of names) yield* sql`DROP DATABASE ${sql(name)} WITH (FORCE)`
+      for (const name of names) yield* sql`DROP DATABASE IF EXISTS ${sql(name)} WITH (FORCE)`
     }),
   )
 })
