@@ -261,7 +261,7 @@ export class Leases {
 
   #giveBack(bucket: LocalBucket, amount: number, nowMs: number): void {
     if (this.#alone) bucket.giveBackAlone(amount, nowMs, this.#replicas)
-    else if (bucket.giveBack(amount, nowMs) && !this.#returned.has(bucket)) {
+    else if (bucket.giveBack(amount, nowMs, this.#replicas) && !this.#returned.has(bucket)) {
       if (this.#returned.size === 0) this.#returnsAtMs = nowMs + RETURN_AFTER_MS
       this.#returned.add(bucket)
     }

@@ -28,13 +28,15 @@ export class RateBucket implements LocalBucket {
    */
   #used = 0
   /**
-   * What of that this replica took: as use is refilled it becomes less in proportion. It gives back no more, so that all together
-   * give back no more than is in use.
+   * What of that this replica took: as use is refilled it becomes less in proportion. It keeps no more at hand of what comes back, so
+   * that all together keep no more than is in use.
    */
   #mine = 0
   #atMs = 0
   #lease = 0
   #leaseUntilMs = Number.NEGATIVE_INFINITY
+  /** When that was asked for which the store answered last. */
+  #answeredAtMs = Number.NEGATIVE_INFINITY
   /** What is at hand at most; below half of it more is asked for. */
   #target = 0
   #exchangedAtMs = 0
@@ -72,7 +74,7 @@ export class RateBucket implements LocalBucket {
     this.#advance(nowMs)
     if (limit < this.#limit) {
       this.#fallTo(Math.min(this.#used, limit))
-      this.#tell(this.#lease)
+      this.#tell(Math.min(this.#lease, this.#mine))
       this.#lease = 0
     }
     this.#limit = limit
@@ -116,21 +118,28 @@ export class RateBucket implements LocalBucket {
     return 0
   }
 
-  giveBack(tokens: number, nowMs: number): boolean {
+  giveBack(tokens: number, nowMs: number, replicas: number): boolean {
     this.#advance(nowMs)
     if (this.#leaseUntilMs <= nowMs) this.#leaseUntilMs = nowMs + LEASE_MS
-    // What has been refilled meanwhile is anybody's; what is at hand already is no more than a replica may keep there.
-    this.#lease = Math.min(this.#lease + tokens, Math.max(this.#lease, this.#mine))
-    if (this.#lease >= 0) return false
-    this.#tell(this.#lease)
-    this.#lease = 0
+    // One that has not heard of the store for long does not know what others have given back.
+    const isNews = nowMs - this.#answeredAtMs < LEASE_MS
+    const most = isNews ? this.#mine : Math.min(this.#mine, this.#mostAtHand(replicas))
+    const kept = Math.min(tokens, Math.max(0, most - this.#lease))
+    this.#lease += kept
+    if (this.#lease < 0) {
+      this.#tell(this.#lease)
+      this.#lease = 0
+    } else {
+      // What has been refilled meanwhile is anybody's.
+      this.#tell(Math.min(tokens - kept, Math.max(0, this.#mine - this.#lease)))
+    }
     return false
   }
 
   giveBackAlone(tokens: number, nowMs: number, replicas: number): void {
     this.#advance(nowMs)
     this.#used = Math.max(0, this.#used - tokens / this.#shareOf(replicas))
-    this.#mine = Math.max(0, this.#mine - tokens)
+    this.#mine = Math.min(Math.max(0, this.#mine - tokens), this.#used)
     this.#epoch = 0
   }
 
@@ -155,12 +164,11 @@ export class RateBucket implements LocalBucket {
     this.#advance(nowMs)
     const passedMs = nowMs - this.#exchangedAtMs
     this.#demand = this.#demand * Math.exp(-Math.max(0, passedMs) / DEMAND_MS) + this.#tried
-    const mostAtHand = Math.max(1, Math.floor((this.#limit * MOST_SHARE_IDLE) / replicas))
-    this.#target = Math.min(mostAtHand, Math.max(0, Math.floor(this.#demand) - waiting))
+    this.#target = Math.min(this.#mostAtHand(replicas), Math.max(0, Math.floor(this.#demand) - waiting))
     const surplus = this.#lease - waiting - this.#target
     if (surplus > 0) {
       this.#lease -= surplus
-      this.#tell(surplus)
+      this.#tell(Math.min(surplus, this.#mine))
     }
     const need = Math.max(0, waiting - this.#lease)
     const ask: Ask = {
@@ -188,10 +196,10 @@ export class RateBucket implements LocalBucket {
       this.#lease += answer.granted
       this.#leaseUntilMs = leaseUntilMs
     }
-    this.#used = Math.max(0, answer.used - this.#back)
+    this.#answeredAtMs = sentAtMs
+    // As of when it was asked, so that it is at most the true one.
+    this.#used = Math.max(0, answer.used - this.#back - (nowMs - sentAtMs) / this.#refillMs)
     this.#mine = Math.min(this.#mine + answer.granted, this.#used)
-    // As of then, so that it is at most the true one.
-    this.#atMs = sentAtMs
     this.#epoch = answer.epoch
     if (answer.granted < ask.need) this.#pausedUntilMs = nowMs + PAUSE_MS
     this.#count(ask.asked, answer.asked, sentAtMs)
@@ -221,12 +229,11 @@ export class RateBucket implements LocalBucket {
     return wholeMs(lacking * this.#refillMs) + 1
   }
 
-  /** Has the store hear of tokens that are no longer in use, as far as they have not been refilled, or below 0 that more are. */
+  /** Has the store hear of tokens that are no longer in use, or below 0 that more are. */
   #tell(tokens: number): void {
-    const told = Math.min(tokens, this.#mine)
-    this.#back += told
-    this.#mine -= told
-    this.#used = Math.max(0, this.#used - told)
+    this.#back += tokens
+    this.#mine = Math.max(0, this.#mine - tokens)
+    this.#used = Math.max(0, this.#used - tokens)
   }
 
   #fallTo(used: number): void {
@@ -239,8 +246,12 @@ export class RateBucket implements LocalBucket {
     return WINDOW_MS / this.#limit
   }
 
+  /** What a replica may have for requests that are not there yet. */
+  #mostAtHand(replicas: number): number {
+    return Math.max(1, Math.floor((this.#limit * MOST_SHARE_IDLE) / replicas))
+  }
+
   #advance(nowMs: number): void {
-    // The store's answer is as of when it was asked, and may be noted after a later moment's.
     const passedMs = Math.max(0, nowMs - this.#atMs)
     this.#fallTo(Math.max(0, this.#used - passedMs / this.#refillMs))
     this.#atMs = nowMs

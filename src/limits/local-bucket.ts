@@ -26,7 +26,7 @@ export interface LocalBucket {
   /**
    * Gives back what was taken and not used; below 0 it was more than was taken. Tells whether others lack it.
    */
-  readonly giveBack: (amount: number, nowMs: number) => boolean
+  readonly giveBack: (amount: number, nowMs: number, replicas: number) => boolean
   readonly giveBackAlone: (amount: number, nowMs: number, replicas: number) => void
   /** Tells whether more should be at hand. */
   readonly isLow: (nowMs: number) => boolean

@@ -155,6 +155,26 @@ describe("tokens per minute", () => {
       }
   })
 
+  it("are at hand to a small part where they come back to a replica that has not heard of the others for long", () => {
+    const world = new LeaseWorld({ seed: 1, kind: "tokens", limit, replicas: 2 })
+    const [late, early]: ReadonlyArray<Array<(amount: number) => void>> = [[], []]
+    for (let i = 0; i < 200; i++) {
+      world.request(i % 2, 500, (giveBack) => (i % 2 === 0 ? late : early)?.push(giveBack))
+      world.tick()
+    }
+    for (const [atMs, ends] of [
+      [12_000, early],
+      [34_100, late],
+    ] as const) {
+      while (world.nowMs < 1_000_000 + atMs) world.tick()
+      for (const giveBack of ends ?? []) giveBack(500)
+    }
+    for (let i = 0; i < 200; i++) world.request(0, 500)
+    for (let i = 0; i < 200; i++) world.request(1, 500)
+    for (let i = 0; i < 1_000; i++) world.tick()
+    assert.isAtMost(world.mostBeyondRefill(), limit + slackOf(limit, 2))
+  })
+
   it("pay for what came to more than was thought", () => {
     for (const seed of SEEDS) {
       const world = new LeaseWorld({ seed, kind: "tokens", limit, replicas: 3 })
