@@ -74,7 +74,7 @@ export class RateBucket implements LocalBucket {
     this.#advance(nowMs)
     if (limit < this.#limit) {
       this.#fallTo(Math.min(this.#used, limit))
-      this.#tell(Math.min(this.#lease, this.#mine))
+      this.#tell(this.#lease)
       this.#lease = 0
     }
     this.#limit = limit
@@ -168,7 +168,7 @@ export class RateBucket implements LocalBucket {
     const surplus = this.#lease - waiting - this.#target
     if (surplus > 0) {
       this.#lease -= surplus
-      this.#tell(Math.min(surplus, this.#mine))
+      this.#tell(surplus)
     }
     const need = Math.max(0, waiting - this.#lease)
     const ask: Ask = {
@@ -229,13 +229,15 @@ export class RateBucket implements LocalBucket {
     return wholeMs(lacking * this.#refillMs) + 1
   }
 
-  /** Has the store hear of tokens that are no longer in use, or below 0 that more are. */
+  /** Has the store hear of tokens that are no longer in use, as far as they have not been refilled, or below 0 that more are. */
   #tell(tokens: number): void {
-    this.#back += tokens
-    this.#mine = Math.max(0, this.#mine - tokens)
-    this.#used = Math.max(0, this.#used - tokens)
+    const told = Math.min(tokens, this.#mine)
+    this.#back += told
+    this.#mine -= told
+    this.#used = Math.max(0, this.#used - told)
   }
 
+  /** Notes that some of what was in use is refilled, of each replica's part alike. */
   #fallTo(used: number): void {
     if (used < this.#used) this.#mine *= used / this.#used
     this.#used = used

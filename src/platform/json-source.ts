@@ -244,9 +244,7 @@ export const changeMembers = ({ bytes, changes, members }: JsonSource, more: Mem
   const all = inTurn(changes, more)
   const copy = new Copy(bytes, roomFor(all))
   let kept = 0
-  let index = -1
-  for (const { name, nameStart, nameEnd, valueStart, valueEnd } of members) {
-    index++
+  for (const [index, { name, nameStart, nameEnd, valueStart, valueEnd }] of members.entries()) {
     const change = changeOf(name, all)
     if (change === "remove") {
       // With the comma before it; of the first one that stays, with the comma after it.
@@ -266,12 +264,10 @@ export const changeMembers = ({ bytes, changes, members }: JsonSource, more: Mem
   }
   const end = Math.max(copy.from, members.at(-1)?.valueEnd ?? bytes.indexOf(OPEN_OBJECT) + 1)
   copy.upTo(end, end)
-  let at = -1
-  for (const [name] of all) {
-    at++
+  for (const [index, [name]] of all.entries()) {
     const change = changeOf(name, all)
     if (change === undefined || change === "remove" || change.value === undefined) continue
-    if (isThere(name, members) || firstOf(name, all) < at) continue
+    if (isThere(name, members) || all.findIndex((other) => other[0] === name) < index) continue
     // One after the other: writing a text that was put together takes longer.
     if (kept > 0) copy.write(",")
     copy.write(JSON.stringify(change.name ?? name))
@@ -314,12 +310,6 @@ class Copy {
 const isThere = (name: string, members: JsonSource["members"]): boolean => {
   for (const member of members) if (member.name === name) return true
   return false
-}
-
-const firstOf = (name: string, changes: MemberChanges): number => {
-  let at = 0
-  while (at < changes.length && changes[at]?.[0] !== name) at++
-  return at
 }
 
 /** Returns what becomes of a member after all changes of it; undefined for nothing. */

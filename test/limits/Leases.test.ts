@@ -157,9 +157,10 @@ describe("tokens per minute", () => {
 
   it("are at hand to a small part where they come back to a replica that has not heard of the others for long", () => {
     const world = new LeaseWorld({ seed: 1, kind: "tokens", limit, replicas: 2 })
-    const [late, early]: ReadonlyArray<Array<(amount: number) => void>> = [[], []]
+    const late: Array<(amount: number) => void> = []
+    const early: typeof late = []
     for (let i = 0; i < 200; i++) {
-      world.request(i % 2, 500, (giveBack) => (i % 2 === 0 ? late : early)?.push(giveBack))
+      world.request(i % 2, 500, (giveBack) => (i % 2 === 0 ? late : early).push(giveBack))
       world.tick()
     }
     for (const [atMs, ends] of [
@@ -167,7 +168,7 @@ describe("tokens per minute", () => {
       [34_100, late],
     ] as const) {
       while (world.nowMs < 1_000_000 + atMs) world.tick()
-      for (const giveBack of ends ?? []) giveBack(500)
+      for (const giveBack of ends) giveBack(500)
     }
     for (let i = 0; i < 200; i++) world.request(0, 500)
     for (let i = 0; i < 200; i++) world.request(1, 500)
