@@ -29,8 +29,10 @@ export class Account {
   /** The last ask has no answer, and may have been granted all the same. */
   isUnsure = false
   waiting = 0
+  /** What was reserved since it was last asked for, and in the second or so before. */
+  #reserved = 0
   #demand = 0
-  #demandAtMs = Number.NEGATIVE_INFINITY
+  #reservedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(budget: Budget) {
     this.budget = budget
@@ -43,9 +45,8 @@ export class Account {
 
   has(nanoUsd: number, nowMs: number): boolean {
     if (!this.exists) return true
-    if (this.isOutdated) return false
     const lease = this.leaseAt(nowMs)
-    return lease !== undefined && lease.free >= nanoUsd
+    return !this.isOutdated && lease !== undefined && lease.free >= nanoUsd
   }
 
   /** Reserves what it `has`. Returns the lease that it is reserved in; undefined where there is no such budget any more. */
@@ -53,7 +54,8 @@ export class Account {
     const { lease } = this
     if (!this.exists || lease === undefined) return undefined
     lease.reserve(nanoUsd)
-    this.#noteDemand(nanoUsd, nowMs)
+    this.#reserved += nanoUsd
+    this.#reservedAtMs = nowMs
     return lease
   }
 
@@ -62,33 +64,31 @@ export class Account {
     return Math.max(0, this.left) + Math.max(0, this.leaseAt(nowMs)?.free ?? 0)
   }
 
-  #noteDemand(nanoUsd: number, nowMs: number): void {
-    this.#demand = this.demandAt(nowMs) + nanoUsd
-    this.#demandAtMs = nowMs
+  /** Notes that it is asked for. What was reserved fades here alone: with each reservation it would cost those. */
+  asked(nowMs: number): void {
+    const sinceMs = nowMs - this.#reservedAtMs
+    this.#demand =
+      sinceMs > 3 * DEMAND_MS
+        ? 0
+        : this.#demand * Math.exp((this.askedAtMs - nowMs) / DEMAND_MS) +
+          this.#reserved * Math.exp(-sinceMs / DEMAND_MS)
+    this.#reserved = 0
+    this.askedAtMs = nowMs
   }
 
-  /** What was reserved within the last second or so. */
-  demandAt(nowMs: number): number {
-    const passedMs = nowMs - this.#demandAtMs
-    return passedMs > 3 * DEMAND_MS ? 0 : this.#demand * Math.exp(-passedMs / DEMAND_MS)
-  }
-
-  wanted(nowMs: number): number {
-    return this.left < 0 ? 0 : Math.ceil(AMPLE * this.demandAt(nowMs))
-  }
-
-  runsLow(nowMs: number): boolean {
-    const lease = this.leaseAt(nowMs)
-    return lease !== undefined && (lease.free < 0 || lease.free < this.wanted(nowMs) / 2)
+  /** What should be at hand. */
+  get wanted(): number {
+    return this.left < 0 ? 0 : Math.ceil(AMPLE * (this.#demand + this.#reserved))
   }
 
   isDue(nowMs: number): boolean {
     if (this.waiting > 0) return true
     const sinceMs = nowMs - this.askedAtMs
     if (sinceMs >= HEARTBEAT_MS) return this.isActive
-    if (this.leaseAt(nowMs) === undefined) return false
-    if (this.left < 0 && this.lease !== undefined && this.lease.free > 0) return true
-    return !this.isDry && sinceMs >= REFILL_EVERY_MS && this.runsLow(nowMs)
+    const free = this.leaseAt(nowMs)?.free
+    if (free === undefined) return false
+    if (this.left < 0 && free > 0) return true
+    return !this.isDry && sinceMs >= REFILL_EVERY_MS && (free < 0 || free < this.wanted / 2)
   }
 
   get isActive(): boolean {
@@ -96,9 +96,9 @@ export class Account {
   }
 
   /** Gives back what nobody is likely to need, and all that is held of a limit that no longer is. */
-  giveBackSpare(nowMs: number): void {
+  giveBackSpare(): void {
     if (this.isOutdated) this.lease?.giveBack(0)
-    else if (this.waiting === 0) this.lease?.giveBack(AMPLE * this.wanted(nowMs))
+    else if (this.waiting === 0) this.lease?.giveBack(AMPLE * this.wanted)
   }
 
   /** Takes the answer to `ask`, which was sent at `sentMs`. */

@@ -74,13 +74,11 @@ export class Accounts {
     nanoUsd: number,
     nowMs: number,
   ): ReadonlyArray<Lease> | BudgetExceeded | undefined {
-    if (canReserve(accounts, nanoUsd, nowMs)) return take(accounts, nanoUsd, nowMs)
     for (const account of accounts) {
-      if (nowMs - account.answeredAtMs >= BELIEVED_MS || account.isOutdated) continue
-      if (account.leaseAt(nowMs) === undefined) continue
-      if (nanoUsd > account.reach(nowMs)) return exceeded(account, nanoUsd, nowMs)
+      // Those who wait come first.
+      if (account.waiting > 0 || !account.has(nanoUsd, nowMs)) return refusal(accounts, nanoUsd, nowMs)
     }
-    return undefined
+    return take(accounts, nanoUsd, nowMs)
   }
 
   /** Has the request wait for exchanges; returns what ends its waiting. */
@@ -113,10 +111,10 @@ export class Accounts {
     }
     return Array.from(due, (account) => {
       this.#forgetLease(account, nowMs)
-      account.askedAtMs = nowMs
+      account.asked(nowMs)
       // One whose window is over by this clock may not be by the database's.
       const { budget, lease } = account
-      account.giveBackSpare(nowMs)
+      account.giveBackSpare()
       const { least, need } = waiting.get(account) ?? NOBODY
       return {
         budgetId: budget.id,
@@ -125,7 +123,7 @@ export class Accounts {
         charged: lease?.charged ?? (this.#forgotten.has(budget.id) ? null : 0),
         least,
         need,
-        want: Math.max(need, account.wanted(nowMs)),
+        want: Math.max(need, account.wanted),
       }
     })
   }
@@ -239,12 +237,18 @@ export class Accounts {
 
 const NOBODY = { least: 0, need: 0 }
 
-const canReserve = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): boolean => {
+/** Returns why it is known that they have not enough; undefined: it is not. */
+const refusal = (
+  accounts: ReadonlyArray<Account>,
+  nanoUsd: number,
+  nowMs: number,
+): BudgetExceeded | undefined => {
   for (const account of accounts) {
-    // Those who wait come first.
-    if (account.waiting > 0 || !account.has(nanoUsd, nowMs)) return false
+    if (nowMs - account.answeredAtMs >= BELIEVED_MS || account.isOutdated) continue
+    if (account.leaseAt(nowMs) === undefined) continue
+    if (nanoUsd > account.reach(nowMs)) return exceeded(account, nanoUsd, nowMs)
   }
-  return true
+  return undefined
 }
 
 const take = (accounts: ReadonlyArray<Account>, nanoUsd: number, nowMs: number): ReadonlyArray<Lease> => {

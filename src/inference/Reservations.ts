@@ -2,7 +2,8 @@ import { Effect, Struct } from "effect"
 import { BudgetExceeded, type BudgetsUnavailable } from "../budgets/Accounts.ts"
 import type { RequestBudgets } from "../budgets/Budgets.ts"
 import type { Reservation } from "../budgets/Spending.ts"
-import { costOf } from "../catalog/cost.ts"
+import { costOf, expectedCost } from "../catalog/cost.ts"
+import { priceAt } from "../catalog/price-history.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
 import { choicesOf, outputBoundOf, type Task } from "../domain/Task.ts"
@@ -121,16 +122,21 @@ const mostOf = (
   { candidate: { model }, inputTokens, recorder: { startedAt }, task }: Bounds,
   outputTokens: number,
 ): number | undefined => {
-  const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
+  const price = priceAt(model.price, startedAt)
+  if (price === undefined) return undefined
+  const text = expectedCost(price, inputTokens, 0, outputTokens)
+  const dear = dearKindsOf(model)
   const tier = task?.request.service_tier
-  let most: number | undefined
+  // Most calls can be nothing dearer, and that costs a third of what follows.
+  if (dear.length === 1 && typeof tier !== "string") return text
+  const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
+  let most = text
   for (const serviceTier of typeof tier === "string" ? [undefined, tier] : NO_TIER) {
-    for (const kind of dearKindsOf(model)) {
+    for (const kind of dear) {
       if (kind === "cache_write_1h" && !isCachedForAnHour(task)) continue
       const used = kinds[kind](usage)
       const billed = serviceTier === undefined ? used : { ...used, serviceTier }
-      const { nanoUsd } = costOf(model.price, billed, startedAt)
-      if (nanoUsd !== null) most = Math.max(most ?? 0, nanoUsd)
+      most = Math.max(most, costOf(model.price, billed, startedAt).nanoUsd ?? 0)
     }
   }
   return most

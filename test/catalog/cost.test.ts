@@ -358,6 +358,7 @@ describe("for any price and any usage that can get in", () => {
         const { details: _, ...plain } = used
         const billed = cost(of, { ...plain, cacheWriteTokens: 0 })
         assert(Math.abs(expected - billed) <= 1 + billed * 1e-12)
+        assert(Math.ceil(expected) >= billed, "what is reserved of a budget is rounded up")
       }),
     )
   })
