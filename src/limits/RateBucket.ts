@@ -22,6 +22,8 @@ export class RateBucket implements LocalBucket {
   waiting = 0
   // A first value holds a number in place, see decision 39.
   #limit = 0
+  /** Milliseconds in which a token comes back. */
+  #refillMs = 0
   /**
    * Tokens in use by all replicas as of `#atMs`, with all of the lease and without what is to be told: 0 is a full bucket, more than
    * its limit a debt.
@@ -58,6 +60,7 @@ export class RateBucket implements LocalBucket {
   constructor(name: string, limit: number, nowMs: number) {
     this.name = name
     this.#limit = limit
+    this.#refillMs = WINDOW_MS / limit
     this.#atMs = nowMs
     this.#exchangedAtMs = nowMs
     this.#touchedAtMs = nowMs
@@ -78,6 +81,7 @@ export class RateBucket implements LocalBucket {
       this.#lease = 0
     }
     this.#limit = limit
+    this.#refillMs = WINDOW_MS / limit
     this.#pausedUntilMs = Number.NEGATIVE_INFINITY
   }
 
@@ -243,19 +247,14 @@ export class RateBucket implements LocalBucket {
     this.#used = used
   }
 
-  /** Milliseconds in which a token comes back. */
-  get #refillMs(): number {
-    return WINDOW_MS / this.#limit
-  }
-
   /** What a replica may have for requests that are not there yet. */
   #mostAtHand(replicas: number): number {
     return Math.max(1, Math.floor((this.#limit * MOST_SHARE_IDLE) / replicas))
   }
 
   #advance(nowMs: number): void {
-    const passedMs = Math.max(0, nowMs - this.#atMs)
-    this.#fallTo(Math.max(0, this.#used - passedMs / this.#refillMs))
+    const passedMs = nowMs - this.#atMs
+    if (passedMs > 0 && this.#used > 0) this.#fallTo(Math.max(0, this.#used - passedMs / this.#refillMs))
     this.#atMs = nowMs
     if (this.#leaseUntilMs <= nowMs) this.#lease = 0
   }

@@ -61,6 +61,7 @@ const NINE = 0x39
 const MAX_NAME_BYTES = 128
 /** A set of more names is quicker than a look at each. */
 const FEW_NAMES = 16
+const LAST_ASCII = 0x7f
 /** An integer of fewer digits is below 2^53. */
 const LONG_DIGITS = 16
 
@@ -299,7 +300,19 @@ class Copy {
   }
 
   write(text: string): void {
-    this.#length += this.#copy.write(text, this.#length)
+    if (text.length <= NEAR && this.#writeAscii(text)) this.#length += text.length
+    else this.#length += this.#copy.write(text, this.#length)
+  }
+
+  #writeAscii(text: string): boolean {
+    const copy = this.#copy
+    const start = this.#length
+    for (let at = 0; at < text.length; at++) {
+      const code = text.charCodeAt(at)
+      if (code > LAST_ASCII) return false
+      copy[start + at] = code
+    }
+    return true
   }
 
   get written(): Buffer {
