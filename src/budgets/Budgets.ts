@@ -15,14 +15,14 @@ export interface RequestBudgets {
    * Reserves what one call may cost, of all budgets or of none. Undefined: this process does not hold enough, and `reserve`
    * waits for the database.
    */
-  readonly reserveNow: (nanoUsd: number) => Reservation | BudgetExceeded | undefined
+  readonly reserveNow: (nanoUsd: number, nowMs: number) => Reservation | BudgetExceeded | undefined
   readonly reserve: (nanoUsd: number) => Effect.Effect<Reservation, BudgetExceeded | BudgetsUnavailable>
   /** See `Spending`. */
   readonly charges: () => ReadonlyArray<Charge>
   /** Ends the request: what was reserved for calls that were never made is free again. */
   readonly close: () => void
   /** Nano-dollars that could be spent of the budget that is nearest to its end; undefined where that is not known. */
-  readonly remaining: () => number | undefined
+  readonly remaining: (nowMs: number) => number | undefined
   /** Share of that budget that is used up, 0 to 1. */
   readonly used: () => number
 }
@@ -146,10 +146,9 @@ class OpenBudgets extends Spending implements RequestBudgets {
     this.#concerned = concerned
   }
 
-  reserveNow(wish: number): Reservation | BudgetExceeded | undefined {
-    const { accounts, clock, update, wanted } = this.#shared
+  reserveNow(wish: number, nowMs: number): Reservation | BudgetExceeded | undefined {
+    const { accounts, update, wanted } = this.#shared
     const nanoUsd = amountOf(wish)
-    const nowMs = monotonicMsUnsafe(clock)
     const reserved = accounts.reserve(this.#concerned, nanoUsd, nowMs)
     if (reserved === undefined) return undefined
     if (reserved instanceof BudgetExceeded) {
@@ -178,8 +177,7 @@ class OpenBudgets extends Spending implements RequestBudgets {
     })
   }
 
-  remaining(): number | undefined {
-    const nowMs = monotonicMsUnsafe(this.#shared.clock)
+  remaining(nowMs: number): number | undefined {
     return this.#tightest(nowMs)?.reach(nowMs)
   }
 

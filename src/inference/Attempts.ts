@@ -104,13 +104,19 @@ const make = Effect.gen(function* () {
   ): Effect.Effect<Answered<A>, ProviderError> => {
     const { recorder } = request
     const { budgets } = recorder
-    if (budgets === undefined)
-      return Effect.suspend(() => attemptWith(request, candidate, next, call, undefined))
+    if (budgets === undefined) {
+      return Effect.suspend(() =>
+        attemptWith(request, candidate, next, call, undefined, monotonicMsUnsafe(clock)),
+      )
+    }
     return Effect.suspend(() => {
-      const reserved = reservations.reserve(budgets, candidate, recorder)
+      const nowMs = monotonicMsUnsafe(clock)
+      const reserved = reservations.reserve(budgets, candidate, recorder, nowMs)
       return reserved instanceof ReservedCall
-        ? attemptWith(request, candidate, next, call, reserved)
-        : Effect.flatMap(reserved, (given) => attemptWith(request, candidate, next, call, given))
+        ? attemptWith(request, candidate, next, call, reserved, nowMs)
+        : Effect.flatMap(reserved, (given) =>
+            attemptWith(request, candidate, next, call, given, monotonicMsUnsafe(clock)),
+          )
     })
   }
 
@@ -120,6 +126,7 @@ const make = Effect.gen(function* () {
     next: Candidate | undefined,
     call: UpstreamCall<A>,
     reserved: ReservedCall | undefined,
+    startedMs: number,
   ): Effect.Effect<Answered<A>, ProviderError> => {
     const { recorder, recordIntent, deadlineAt } = request
     const last = request.failures.at(-1)
@@ -129,8 +136,7 @@ const make = Effect.gen(function* () {
       return Effect.fail(last)
     }
     reserved?.leaves()
-    const startedAt = recorder.attemptStarted()
-    const startedMs = monotonicMsUnsafe(clock)
+    const startedAt = recorder.attemptStarted(startedMs)
     const remainingMs = deadlineAt - startedAt
     const then = next ?? request.wayBack.reserve(candidate.patienceMs)
     const patienceMs = patienceWith(candidate, then, {

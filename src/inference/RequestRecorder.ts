@@ -61,7 +61,7 @@ export class RequestRecorder {
    * the clock that never steps. Differences are true to the millisecond; times of two requests are not to be compared.
    */
   now(): number {
-    return this.startedAt + Math.round(monotonicMsUnsafe(this.#clock) - this.#startedMs)
+    return this.startedAt + this.#sinceStart(monotonicMsUnsafe(this.#clock))
   }
 
   authenticated(principal: Principal): void {
@@ -74,9 +74,9 @@ export class RequestRecorder {
     this.#routeMs = this.now() - sinceMs
   }
 
-  /** Begins an attempt, and returns when that was. */
-  attemptStarted(): number {
-    const startedAt = this.now()
+  /** Begins an attempt at `monotonicMs`, and returns when that was on this request's time line. */
+  attemptStarted(nowMs: number): number {
+    const startedAt = this.startedAt + this.#sinceStart(nowMs)
     this.#underWay += 1
     this.#startsMs += startedAt
     return startedAt
@@ -116,19 +116,22 @@ export class RequestRecorder {
   /** State of a streamed request: a candidate answers once it has said something. */
   progress(): Progress {
     const { stream } = this
+    const nowMs = monotonicMsUnsafe(this.#clock)
+    const latencyMs = this.#sinceStart(nowMs)
     return {
       requestId: this.requestId,
       candidate: stream?.committed === true ? stream.candidate : undefined,
       attemptCount: this.attemptCount,
       rateLimit: this.rateLimit,
-      budgetRemaining: this.budgets?.remaining(),
+      budgetRemaining: this.budgets?.remaining(nowMs),
       tokenLimit: this.tokenLimit,
-      latencyMs: this.now() - this.startedAt,
-      timings: this.#timings(this.#underWay * this.now() - this.#startsMs),
+      latencyMs,
+      timings: this.#timings(this.#underWay * (this.startedAt + latencyMs) - this.#startsMs),
     }
   }
 
   outcome(result: Result.Result<Answer | undefined, GatewayError>): Outcome {
+    const nowMs = monotonicMsUnsafe(this.#clock)
     return {
       requestId: this.requestId,
       result,
@@ -137,9 +140,9 @@ export class RequestRecorder {
       attempts: this.attempts,
       attemptCount: this.attempts.length,
       rateLimit: this.rateLimit,
-      budgetRemaining: this.budgets?.remaining(),
+      budgetRemaining: this.budgets?.remaining(nowMs),
       tokenLimit: this.tokenLimit,
-      latencyMs: this.now() - this.startedAt,
+      latencyMs: this.#sinceStart(nowMs),
       timings: this.#timings(0),
     }
   }
@@ -197,6 +200,11 @@ export class RequestRecorder {
     const summary = stream.partial()
     const cost = costOf(stream.candidate.model.price, billed(summary.usage, summary.rawUsage), this.startedAt)
     return { candidate: stream.candidate, summary, completion: undefined, cost }
+  }
+
+  /** Returns milliseconds since the request's start, of a time by the clock that never steps. */
+  #sinceStart(nowMs: number): number {
+    return Math.round(nowMs - this.#startedMs)
   }
 
   #timings(runningMs: number): Timings {

@@ -28,12 +28,13 @@ export class Reservations {
 
   /**
    * Reserves what a call may cost at most: all of its input, and as much output as it may have. An effect: it is refused, or the
-   * database has to be asked.
+   * database has to be asked. `nowMs` as of `monotonicMs`.
    */
   reserve(
     budgets: RequestBudgets,
     candidate: Candidate,
     recorder: RequestRecorder,
+    nowMs: number,
   ): ReservedCall | Effect.Effect<ReservedCall, ProviderError> {
     const { request } = recorder
     const task = request?.task
@@ -45,7 +46,7 @@ export class Reservations {
     const call: Bounds = { candidate, task, inputTokens, outputTokens, recorder }
     const most = mostOf(call, outputTokens)
     if (most === undefined) return Effect.fail(heldBack(candidate, withoutPrice))
-    const reserved = budgets.reserveNow(most)
+    const reserved = budgets.reserveNow(most, nowMs)
     if (reserved === undefined) {
       return Effect.mapBoth(budgets.reserve(most), {
         onSuccess: (given) => new ReservedCall(given, margin, estimated),

@@ -82,10 +82,8 @@ export class Leases {
    */
   take(limits: ReadonlyArray<Limit>, amount: number, nowMs: number): RateLimited | typeof ASK | undefined {
     for (const limit of limits) {
-      const bucket = this.#bucketOf(limit, nowMs)
       // Only who comes now knows what the limit is: who came before it was changed has the former one.
-      bucket.setLimit(limit.limit, nowMs)
-      bucket.tried(amount, nowMs)
+      this.#bucketOf(limit, nowMs).tried(amount, limit.limit, nowMs)
     }
     return this.#takeAll(limits, amount, nowMs)
   }

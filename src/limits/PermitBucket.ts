@@ -44,12 +44,9 @@ export class PermitBucket implements LocalBucket {
     return this.#limit
   }
 
-  setLimit(limit: number): void {
+  tried(_: number, limit: number): void {
     if (limit !== this.#limit) this.#refusedUntilMs = Number.NEGATIVE_INFINITY
     this.#limit = limit
-  }
-
-  tried(): void {
     this.#tried += 1
   }
 

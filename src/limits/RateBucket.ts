@@ -71,21 +71,8 @@ export class RateBucket implements LocalBucket {
     return this.#limit
   }
 
-  /** Holds from now on. What is in use stays so, as far as the new limit goes. */
-  setLimit(limit: number, nowMs: number): void {
-    if (limit === this.#limit) return
-    this.#advance(nowMs)
-    if (limit < this.#limit) {
-      this.#fallTo(Math.min(this.#used, limit))
-      this.#tell(this.#lease)
-      this.#lease = 0
-    }
-    this.#limit = limit
-    this.#refillMs = WINDOW_MS / limit
-    this.#pausedUntilMs = Number.NEGATIVE_INFINITY
-  }
-
-  tried(tokens: number, nowMs: number): void {
+  tried(tokens: number, limit: number, nowMs: number): void {
+    if (limit !== this.#limit) this.#setLimit(limit, nowMs)
     this.#tried += tokens
     this.#touchedAtMs = nowMs
   }
@@ -231,6 +218,19 @@ export class RateBucket implements LocalBucket {
   // One more than rounding up: clocks and sums may stop short of the token by a fraction of a millisecond.
   waitMs(lacking: number): number {
     return wholeMs(lacking * this.#refillMs) + 1
+  }
+
+  /** `limit` holds from now on. What is in use stays so, as far as the new limit goes. */
+  #setLimit(limit: number, nowMs: number): void {
+    this.#advance(nowMs)
+    if (limit < this.#limit) {
+      this.#fallTo(Math.min(this.#used, limit))
+      this.#tell(this.#lease)
+      this.#lease = 0
+    }
+    this.#limit = limit
+    this.#refillMs = WINDOW_MS / limit
+    this.#pausedUntilMs = Number.NEGATIVE_INFINITY
   }
 
   /** Has the store hear of tokens that are no longer in use, as far as they have not been refilled, or below 0 that more are. */

@@ -16,9 +16,8 @@ export interface LocalBucket {
   readonly limit: number
   /** Requests that wait for the store to say more of it: it is not forgotten before they have gone on. */
   waiting: number
-  readonly setLimit: (limit: number, nowMs: number) => void
-  /** Takes note that a request wants so much, whatever it gets. */
-  readonly tried: (amount: number, nowMs: number) => void
+  /** Takes note that a request wants so much, whatever it gets, and of what the limit is by now. */
+  readonly tried: (amount: number, limit: number, nowMs: number) => void
   /** Returns 0 for taken, `ASK`, or how much is lacking. */
   readonly take: (amount: number, nowMs: number) => number
   /** The same without a store: never `ASK`. */

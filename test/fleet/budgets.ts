@@ -5,6 +5,7 @@ import { LeaseStore } from "../../src/budgets/LeaseStore.ts"
 import { SharedBudgets } from "../../src/budgets/SharedBudgets.ts"
 import type { Reservation } from "../../src/budgets/Spending.ts"
 import type { Budget } from "../../src/domain/Budget.ts"
+import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { ModelStore } from "../budgets/ModelStore.ts"
 import { Dice } from "../fuzz/Dice.ts"
 import { makeTimeline, virtualTime } from "./timeline.ts"
@@ -105,7 +106,7 @@ export const spendTogether = Effect.fnUntraced(
     const ask = Effect.fnUntraced(function* (replica: Replica) {
       const request = replica.budgets.of([], { tags: [] })
       if (request === undefined || request === "unread") return yield* Effect.die("it has a budget")
-      const reservation = request.reserveNow(RESERVED)
+      const reservation = request.reserveNow(RESERVED, yield* monotonicMs)
       if (reservation instanceof BudgetExceeded) refuse()
       else if (reservation !== undefined) begin(replica, request, reservation)
       else {

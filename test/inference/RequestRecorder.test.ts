@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { TestClock } from "effect/testing"
 import { RequestId } from "../../src/domain/Ids.ts"
 import { RequestRecorder } from "../../src/inference/RequestRecorder.ts"
+import { monotonicMs } from "../../src/platform/monotonic.ts"
 import { steppedClock } from "../support/stepped-clock.ts"
 
 const BEFORE_MIDNIGHT = Date.UTC(2026, 11, 31, 23, 59, 59, 500)
@@ -19,7 +20,8 @@ describe("a request's time line", () => {
     Effect.gen(function* () {
       const { recorder } = yield* begun
       yield* TestClock.adjust(700)
-      assert.strictEqual(new Date(recorder.attemptStarted()).toISOString(), "2027-01-01T00:00:00.200Z")
+      const startedAt = recorder.attemptStarted(yield* monotonicMs)
+      assert.strictEqual(new Date(startedAt).toISOString(), "2027-01-01T00:00:00.200Z")
     }),
   )
 

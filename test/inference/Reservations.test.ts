@@ -59,7 +59,7 @@ const reserve = (
   reservations = new Reservations(new InputMargins(), 8_192),
 ): ReservedCall => {
   const budgets = { reserveNow: () => reservation } as unknown as RequestBudgets
-  const given = reservations.reserve(budgets, candidateOf(model({}), of), recorderOf(of))
+  const given = reservations.reserve(budgets, candidateOf(model({}), of), recorderOf(of), 0)
   assert(given instanceof ReservedCall)
   return given
 }
@@ -78,7 +78,7 @@ const reserved = (
       return new Spending("a").reserved([], wish)
     },
   } as unknown as RequestBudgets
-  const given = reservations.reserve(budgets, candidateOf(at, of), recorderOf(of, keyId))
+  const given = reservations.reserve(budgets, candidateOf(at, of), recorderOf(of, keyId), 0)
   assert.isTrue(given instanceof ReservedCall || Effect.runSync(Effect.flip(given)) instanceof ProviderError)
   return nanoUsd === undefined ? undefined : Math.round(nanoUsd / 1_000)
 }
