@@ -22,6 +22,7 @@ import leaseBudgets from "../../migrations/0020_lease_budgets.ts"
 import sayOldestGateway from "../../migrations/0021_say_oldest_gateway.ts"
 import addOverview from "../../migrations/0022_add_overview.ts"
 import readLargeCounts from "../../migrations/0023_read_large_counts.ts"
+import keepPermits from "../../migrations/0024_keep_permits.ts"
 import { version } from "../config/version.ts"
 import { Database } from "./Database.ts"
 import { explainFailure } from "./explain-failure.ts"
@@ -57,6 +58,7 @@ export const migrations = {
   "0021_say_oldest_gateway": sayOldestGateway,
   "0022_add_overview": addOverview,
   "0023_read_large_counts": readLargeCounts,
+  "0024_keep_permits": keepPermits,
 }
 
 const known = Object.keys(migrations)

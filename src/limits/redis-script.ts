@@ -61,13 +61,15 @@ for _, ask in ipairs(cjson.decode(ARGV[4])) do
       end
     end
     local free = ask.limit - others
+    -- What it has and wants to keep, whatever may be free of the rest.
+    local kept = math.min(ask.want, own, free)
     if is_recalling then free = math.min(free, math.max(1, math.floor(ask.limit / known))) end
     if free >= ask.need then
       granted = ask.need + math.min(ask.want - ask.need, math.floor((free - ask.need) / (2 * replicas)))
     else
       granted = math.max(ask.least, math.min(ask.need, free))
     end
-    granted = math.max(granted, math.min(ask.want, own, free))
+    granted = math.max(granted, kept)
     if granted > 0 then
       redis.call("HSET", permits, holder, text(granted))
       redis.call("PEXPIRE", permits, ${WINDOW_MS})

@@ -93,7 +93,7 @@ export class ModelStore {
       free >= ask.need
         ? ask.need + Math.min(ask.want - ask.need, Math.floor((free - ask.need) / (2 * replicas)))
         : Math.max(ask.least, Math.min(ask.need, free))
-    const granted = Math.max(asFree, Math.min(ask.want, own, free))
+    const granted = Math.max(asFree, Math.min(ask.want, own, left))
     if (granted > 0) held.set(holder, granted)
     else held.delete(holder)
     this.permits.set(ask.name, held)
