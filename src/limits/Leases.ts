@@ -6,8 +6,9 @@ import { RateBucket } from "./RateBucket.ts"
 
 /** Milliseconds between two looks at what is held. */
 const ROUND_MS = 500
-/** Milliseconds after a failure in which the store is not asked. */
+/** Milliseconds after a failure in which the store is not asked; beside that once after the first one, which says little. */
 const PROBE_EVERY_MS = 1_000
+const ASK_AGAIN_MS = 50
 
 /** Milliseconds in which a request may take what another one here has left, before replicas get it that lack it. */
 const RETURN_AFTER_MS = 25
@@ -55,7 +56,10 @@ export class Leases {
   /** Replicas of the last minute, itself included. */
   #replicas = 1
   #alone: boolean
-  #lostAtMs = Number.NEGATIVE_INFINITY
+  /** While it is alone: exchanges in a row that had no answer, when the first was lost, and when the store is asked again. */
+  #lost = 0
+  #lostAtMs = 0
+  #probeAtMs = 0
   #roundAtMs = Number.NEGATIVE_INFINITY
   #sweptAtMs = Number.NEGATIVE_INFINITY
   /** The store's time at a moment of ours. */
@@ -109,7 +113,7 @@ export class Leases {
     const isWanted = this.#waiters.length > 0 || this.#urgent.size > 0
     if (!isWanted && this.#held.size === 0) return undefined
     const at = isWanted ? nowMs : Math.min(this.#roundAtMs + ROUND_MS, this.#returnsAtMs)
-    return Math.max(0, at - nowMs, this.#alone ? this.#lostAtMs + PROBE_EVERY_MS - nowMs : 0)
+    return Math.max(0, at - nowMs, this.#alone ? this.#probeAtMs - nowMs : 0)
   }
 
   /** Returns what to exchange; undefined for nothing. */
@@ -173,11 +177,12 @@ export class Leases {
   /** Notes what the store answered, and lets those go on that waited for it. */
   received(sent: Sent, exchanged: Exchanged, nowMs: number): void {
     this.#alone = false
+    this.#lost = 0
     this.#replicas = Math.max(1, exchanged.replicas)
     this.#heard = { storeMs: exchanged.nowMs, atMs: nowMs }
     for (const { ask, bucket } of sent.asks) {
       const answer = exchanged.answers.get(bucket.name)
-      if (answer === undefined) bucket.unanswered(ask)
+      if (answer === undefined) bucket.unanswered(ask, nowMs)
       else bucket.answered(ask, answer, sent.sentAtMs, nowMs)
     }
     this.#release(sent.waiters, nowMs)
@@ -186,10 +191,13 @@ export class Leases {
   /** Goes on alone: the store did not answer. */
   lost(sent: Sent, nowMs: number): void {
     this.#alone = true
-    this.#lostAtMs = nowMs
+    this.#lost += 1
+    if (this.#lost === 1) this.#lostAtMs = nowMs
+    const sinceMs = this.#lost === 2 ? this.#lostAtMs : nowMs
+    this.#probeAtMs = sinceMs + (this.#lost === 1 ? ASK_AGAIN_MS : PROBE_EVERY_MS)
     this.#heard = undefined
     for (const { ask, bucket } of sent.asks) {
-      bucket.unanswered(ask)
+      bucket.unanswered(ask, nowMs)
       this.#urgent.add(bucket)
     }
     this.#release(sent.waiters, nowMs)

@@ -7,6 +7,8 @@ const HELD_MS = HOLDER_LIFE_MS - 2_000
 /** Milliseconds after which the store is told of permits that are free again, and that those in use are. */
 const RETURN_AFTER_MS = 450
 const RENEW_AFTER_MS = 900
+/** Milliseconds after a lost answer in which another one may still come: what others have been given is not to be guessed. */
+const SURE_MS = 1_250
 /** Nobody knows when a request in flight ends. */
 const RETRY_AFTER_MS = 1_000
 
@@ -31,8 +33,8 @@ export class PermitBucket implements LocalBucket {
   #tried = 0
   #exchangedAtMs = 0
   #refusedUntilMs = Number.NEGATIVE_INFINITY
-  /** Exchanges in a row that had no answer. */
-  #lost = 0
+  /** When the first of those exchanges was lost that no answer has followed. */
+  #lostSinceMs = Number.POSITIVE_INFINITY
 
   constructor(name: string, limit: number, nowMs: number) {
     this.name = name
@@ -57,12 +59,16 @@ export class PermitBucket implements LocalBucket {
   }
 
   /**
-   * Without the store a replica has an equal share, or what it held, for as long as nobody else can have it. After one lost
-   * answer, which says little, it keeps to what it held, so that nothing is exceeded.
+   * Without the store a replica has an equal share, or what it held, for as long as nobody else can have it. At first it keeps to
+   * what it held, so that nothing is exceeded where the store only stumbled.
    */
   takeAlone(_: number, nowMs: number, replicas: number): number {
     const held = this.#heldAt(nowMs)
-    const isSure = this.#lost < 2 && replicas > 1 && nowMs < this.#heldUntilMs && (held > 0 || this.#isFull)
+    const isSure =
+      nowMs - this.#lostSinceMs < SURE_MS &&
+      replicas > 1 &&
+      nowMs < this.#heldUntilMs &&
+      (held > 0 || this.#isFull)
     const share = isSure ? 0 : Math.max(1, Math.floor(this.#limit / replicas))
     return this.#inUse < Math.min(this.#limit, Math.max(share, held)) ? this.#enter() : 1
   }
@@ -129,7 +135,7 @@ export class PermitBucket implements LocalBucket {
   }
 
   answered(ask: Ask, { granted, used }: Answer, sentAtMs: number, nowMs: number): void {
-    this.#lost = 0
+    this.#lostSinceMs = Number.POSITIVE_INFINITY
     this.#held = granted
     this.#noted = granted
     this.#isFull = used >= ask.limit
@@ -139,8 +145,8 @@ export class PermitBucket implements LocalBucket {
   }
 
   // The store has noted what it had or more.
-  unanswered(): void {
-    this.#lost += 1
+  unanswered(_: Ask, nowMs: number): void {
+    this.#lostSinceMs = Math.min(this.#lostSinceMs, nowMs)
   }
 
   state(): RateLimitState {

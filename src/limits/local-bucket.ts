@@ -39,7 +39,7 @@ export interface LocalBucket {
   readonly ask: (waiting: number, least: number, nowMs: number, replicas: number) => Ask
   readonly answered: (ask: Ask, answer: Answer, sentAtMs: number, nowMs: number) => void
   /** The store did not answer, and may have done what it was asked. */
-  readonly unanswered: (ask: Ask) => void
+  readonly unanswered: (ask: Ask, nowMs: number) => void
   readonly state: (nowMs: number) => RateLimitState
   /** Milliseconds after which what lacked is there. */
   readonly waitMs: (lacking: number) => number

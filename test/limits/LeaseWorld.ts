@@ -45,6 +45,8 @@ export class LeaseWorld {
   readonly replicas: Array<Replica>
   readonly limit: Limit
   nowMs = 1_000_000
+  /** Until then the store answers nobody. */
+  awayUntilMs = 0
   admitted = 0
   refused = 0
   exchanges = 0
@@ -130,9 +132,10 @@ export class LeaseWorld {
       const next = leases.send(this.nowMs)
       if (next === undefined) continue
       this.exchanges += 1
-      const isLost = this.#random() < this.#lost && !replica.hasLost
+      const isAway = this.nowMs < this.awayUntilMs
+      const isLost = isAway || (this.#random() < this.#lost && !replica.hasLost)
       replica.hasLost = isLost
-      const isDone = !isLost || this.#random() < 0.5
+      const isDone = !isLost || (!isAway && this.#random() < 0.5)
       // The store works through it at once, as a lock makes it; the answer takes its time.
       const answer = isDone ? this.store.exchange(next.exchange, this.nowMs + 1_000_000_000) : undefined
       replica.sent = {
