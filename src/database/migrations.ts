@@ -23,6 +23,7 @@ import sayOldestGateway from "../../migrations/0021_say_oldest_gateway.ts"
 import addOverview from "../../migrations/0022_add_overview.ts"
 import readLargeCounts from "../../migrations/0023_read_large_counts.ts"
 import keepPermits from "../../migrations/0024_keep_permits.ts"
+import splitHours from "../../migrations/0025_split_hours.ts"
 import { version } from "../config/version.ts"
 import { Database } from "./Database.ts"
 import { explainFailure } from "./explain-failure.ts"
@@ -59,6 +60,7 @@ export const migrations = {
   "0022_add_overview": addOverview,
   "0023_read_large_counts": readLargeCounts,
   "0024_keep_permits": keepPermits,
+  "0025_split_hours": splitHours,
 }
 
 const known = Object.keys(migrations)

@@ -53,6 +53,12 @@ const cases: ReadonlyArray<readonly [period: string, zone: string, at: string, s
     // Both hours from 2:00 to 3:00 of the night in which clocks are set back.
     ["hour", "Europe/Berlin", "2026-10-25T00:30:00Z", "2026-10-25T00:00:00", "2026-10-25T01:00:00"],
     ["hour", "Europe/Berlin", "2026-10-25T01:30:00Z", "2026-10-25T01:00:00", "2026-10-25T02:00:00"],
+    // Clocks are set back by half an hour at 2:00, and half a year later on.
+    ["hour", "Australia/Lord_Howe", "2026-04-04T14:59:00Z", "2026-04-04T14:00:00", "2026-04-04T15:00:00"],
+    ["hour", "Australia/Lord_Howe", "2026-04-04T15:00:00Z", "2026-04-04T15:00:00", "2026-04-04T15:30:00"],
+    ["hour", "Australia/Lord_Howe", "2026-04-04T15:30:00Z", "2026-04-04T15:30:00", "2026-04-04T16:30:00"],
+    ["hour", "Australia/Lord_Howe", "2026-10-03T15:29:00Z", "2026-10-03T14:30:00", "2026-10-03T15:30:00"],
+    ["hour", "Australia/Lord_Howe", "2026-10-03T15:30:00Z", "2026-10-03T15:30:00", "2026-10-03T16:00:00"],
     ["day", "UTC", "2026-11-29T00:00:00Z", "2026-11-29T00:00:00", "2026-11-30T00:00:00"],
     ["day", "Europe/Berlin", "2026-10-25T12:00:00Z", "2026-10-24T22:00:00", "2026-10-25T23:00:00"],
     ["day", "Europe/Berlin", "2026-03-29T12:00:00Z", "2026-03-28T23:00:00", "2026-03-29T22:00:00"],
