@@ -29,9 +29,9 @@ export class Account {
   /** The last ask has no answer, and may have been granted all the same. */
   isUnsure = false
   waiting = 0
-  /** What was reserved since it was last asked for, and in the second or so before. */
-  #reserved = 0
+  /** What was reserved in the second or so before it was last asked for, and since. */
   #demand = 0
+  #reserved = 0
   #reservedAtMs = Number.NEGATIVE_INFINITY
 
   constructor(budget: Budget) {
@@ -64,21 +64,25 @@ export class Account {
     return Math.max(0, this.left) + Math.max(0, this.leaseAt(nowMs)?.free ?? 0)
   }
 
-  /** Notes that it is asked for. What was reserved fades here alone: with each reservation it would cost those. */
+  /**
+   * Notes that it is asked for. What was reserved fades here alone, as if it had been so evenly until the last time: with each
+   * reservation it would cost those.
+   */
   asked(nowMs: number): void {
     const sinceMs = nowMs - this.#reservedAtMs
+    const spanned = (this.#reservedAtMs - this.askedAtMs) / DEMAND_MS
+    const left = spanned > 0 ? (1 - Math.exp(-spanned)) / spanned : 1
     this.#demand =
       sinceMs > 3 * DEMAND_MS
         ? 0
-        : this.#demand * Math.exp((this.askedAtMs - nowMs) / DEMAND_MS) +
-          this.#reserved * Math.exp(-sinceMs / DEMAND_MS)
+        : (this.#demand * Math.exp(-spanned) + this.#reserved * left) * Math.exp(-sinceMs / DEMAND_MS)
     this.#reserved = 0
     this.askedAtMs = nowMs
   }
 
-  /** What should be at hand. */
+  /** What should be at hand when it is asked for. */
   get wanted(): number {
-    return this.left < 0 ? 0 : Math.ceil(AMPLE * (this.#demand + this.#reserved))
+    return this.left < 0 ? 0 : Math.ceil(AMPLE * this.#demand)
   }
 
   isDue(nowMs: number): boolean {
@@ -88,7 +92,8 @@ export class Account {
     const free = this.leaseAt(nowMs)?.free
     if (free === undefined) return false
     if (this.left < 0 && free > 0) return true
-    return !this.isDry && sinceMs >= REFILL_EVERY_MS && (free < 0 || free < this.wanted / 2)
+    if (this.isDry || sinceMs < REFILL_EVERY_MS) return false
+    return free < (this.left < 0 ? 0 : Math.max(this.#demand, this.#reserved))
   }
 
   get isActive(): boolean {
