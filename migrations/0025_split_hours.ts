@@ -13,12 +13,13 @@ export default Effect.gen(function* () {
       SELECT CASE
         WHEN period = 'total' THEN '-infinity'
         -- By the clock of the hour's beginning, which was another one if that is past the full hour.
-        WHEN period = 'hour' THEN hour + (hour AT TIME ZONE time_zone - date_trunc('hour', hour AT TIME ZONE time_zone))
+        WHEN period = 'hour' THEN date_trunc('hour', at, time_zone)
+          + (date_trunc('hour', at, time_zone) AT TIME ZONE time_zone
+            - date_trunc('hour', date_trunc('hour', at, time_zone) AT TIME ZONE time_zone))
         WHEN date_trunc(period, at, time_zone) <= at THEN date_trunc(period, at, time_zone)
         ELSE ((date_trunc(period, at, time_zone) AT TIME ZONE time_zone) - ('1 ' || period)::interval)
           AT TIME ZONE time_zone
       END
-      FROM date_trunc('hour', at, time_zone) AS hour
     $$`
   yield* sql`
     CREATE OR REPLACE FUNCTION budget_window_end(period text, time_zone text, at timestamptz) RETURNS timestamptz
