@@ -74,7 +74,7 @@ export class RequestRecorder {
     this.#routeMs = this.now() - sinceMs
   }
 
-  /** Begins an attempt at `monotonicMs`, and returns when that was on this request's time line. */
+  /** Begins an attempt now, by `monotonicMs`, and returns when that is on this request's time line. */
   attemptStarted(nowMs: number): number {
     const startedAt = this.startedAt + this.#sinceStart(nowMs)
     this.#underWay += 1

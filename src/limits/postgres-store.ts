@@ -6,7 +6,7 @@ import type { Exchange, LimitStore } from "./limit-store.ts"
 /** The longest that a request waits. */
 const TIMEOUT_MS = 250
 
-/** Makes the store that is in the functions and tables of migration 0017. */
+/** Makes the store that is in the functions and tables of migrations 0017 and 0024. */
 export const makePostgresStore = Effect.fnUntraced(function* (timeoutMs: number = TIMEOUT_MS) {
   const sql = yield* SqlClient.SqlClient
   const exchange = Effect.fnUntraced(function* (asked: Exchange) {
