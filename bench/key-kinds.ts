@@ -4,9 +4,10 @@
  * and CPU a request beside the plain key's: the mean of the middle half of the rounds, with the bounds between which it is with 90 %
  * certainty.
  *
- *   node bench/key-kinds.ts [--rounds 200] [--seconds 0.25] [--max-tokens N]
+ *   node bench/key-kinds.ts [--rounds 200] [--seconds 0.25] [--max-tokens N] [--apart]
  *
- * With `--max-tokens` each request says how long its answer may be, so that the gateway need not.
+ * With `--max-tokens` each request says how long its answer may be, so that the gateway need not. With `--apart` the plain key and the
+ * one with all of them have a gateway and a database of their own: what all keys of a gateway cost that have limits, beside none.
  */
 import { mkdtempSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -15,6 +16,7 @@ import { setTimeout } from "node:timers/promises"
 import { parseArgs } from "node:util"
 import { createPostgresServer } from "../test/support/postgres-server.ts"
 import { Connection } from "./connection.ts"
+import { createDatabase } from "./database.ts"
 import { createBudgetedKey, createKey, startGateway } from "./gateway.ts"
 import { cpuNanos } from "./proc.ts"
 import { OTHERS_CORE, pin, SUBJECT_CORE, stop } from "./processes.ts"
@@ -27,11 +29,12 @@ const { values } = parseArgs({
     rounds: { type: "string", default: "200" },
     seconds: { type: "string", default: "0.25" },
     "max-tokens": { type: "string" },
+    apart: { type: "boolean", default: false },
     help: { type: "boolean", default: false },
   },
 })
 if (values.help) {
-  console.log("node bench/key-kinds.ts [--rounds 200] [--seconds 0.25] [--max-tokens N]")
+  console.log("node bench/key-kinds.ts [--rounds 200] [--seconds 0.25] [--max-tokens N] [--apart]")
   process.exit(0)
 }
 
@@ -50,30 +53,49 @@ pin(process.pid, OTHERS_CORE)
 const postgres = await createPostgresServer()
 await postgres.start()
 const mock = await startMock(OTHERS_CORE)
-const gateway = await startGateway({
-  folder,
-  mockPort: mock.port,
-  databaseUrl: postgres.url,
-  core: SUBJECT_CORE,
-})
-const make = (name: string, ...settings: ReadonlyArray<string>): string =>
-  gateway.cli("keys", "create", "--name", name, "--rpm", "1000000", ...settings).key ?? ""
+/** A gateway, and its connections that wait for its turn. */
+const startSubject = async (name: string) => {
+  const gateway = await startGateway({
+    folder: mkdtempSync(join(folder, `${name}-`)),
+    mockPort: mock.port,
+    databaseUrl: await createDatabase(postgres.url, name),
+    core: SUBJECT_CORE,
+  })
+  const waiting: Array<Connection> = []
+  return { gateway, waiting }
+}
+type Subject = Awaited<ReturnType<typeof startSubject>>
 
-gateway.cli("teams", "create", "attributed")
-/** The first is the one that the others are compared with. */
-const kinds = [
-  { name: "the plain key", key: createKey(gateway) },
-  { name: "a second plain key", key: createKey(gateway) },
-  { name: "a team and two tags", key: make("attributed", "--team", "attributed", "--tags", "prod,eu") },
-  { name: "tokens per minute", key: make("tokens", "--tpm", "1000000000") },
-  { name: "requests in flight", key: make("in flight", "--concurrency", "1000") },
-  { name: "a budget", key: make("budget", "--budget-usd", "1000000", "--budget-window", "month") },
-  { name: "all of them", key: createBudgetedKey(gateway) },
-].map(({ name, key }) => ({
+const kindOf = (subject: Subject, name: string, key: string) => ({
   name,
+  subject,
   request: chat({ path: "/v1/chat/completions", headers: { "x-api-key": key } }, BODY_BYTES, fields),
   answered: 0,
-}))
+})
+
+const first = await startSubject("kinds_plain")
+const second = values.apart ? await startSubject("kinds_all") : first
+const make = (name: string, ...settings: ReadonlyArray<string>) =>
+  kindOf(
+    first,
+    name,
+    first.gateway.cli("keys", "create", "--name", name, "--rpm", "1000000", ...settings).key ?? "",
+  )
+
+first.gateway.cli("teams", "create", "attributed")
+const others = [
+  kindOf(first, "a second plain key", createKey(first.gateway)),
+  make("a team and two tags", "--team", "attributed", "--tags", "prod,eu"),
+  make("tokens per minute", "--tpm", "1000000000"),
+  make("requests in flight", "--concurrency", "1000"),
+  make("a budget", "--budget-usd", "1000000", "--budget-window", "month"),
+]
+/** The first is the one that the others are compared with. */
+const kinds = [
+  kindOf(first, "the plain key", createKey(first.gateway)),
+  ...(values.apart ? [] : others),
+  kindOf(second, "all of them", createBudgetedKey(second.gateway)),
+]
 type Kind = (typeof kinds)[number]
 const [plain] = kinds
 if (plain === undefined) throw new Error("There is no kind of key.")
@@ -81,16 +103,20 @@ if (plain === undefined) throw new Error("There is no kind of key.")
 let asking: Kind = plain
 let failures = 0
 let isOver = false
-const run = (connection: Connection): void => {
+const run = (connection: Connection, subject: Subject): void => {
   if (isOver) {
     connection.close()
     return
   }
   const kind = asking
+  if (kind.subject !== subject) {
+    subject.waiting.push(connection)
+    return
+  }
   connection.send(kind.request, (answer) => {
     if (answer.ok) kind.answered++
     else failures++
-    run(connection.closed ? new Connection(gateway.port) : connection)
+    run(connection.closed ? new Connection(subject.gateway.port) : connection, subject)
   })
 }
 
@@ -101,6 +127,8 @@ interface Turn {
 
 const turn = async (kind: Kind): Promise<Turn> => {
   asking = kind
+  const { gateway, waiting } = kind.subject
+  for (const connection of waiting.splice(0)) run(connection, kind.subject)
   await setTimeout(CHANGE_MS)
   const before = { answered: kind.answered, nanos: cpuNanos(gateway.pid), ms: performance.now() }
   await setTimeout(Number(values.seconds) * 1_000)
@@ -138,8 +166,11 @@ const bounds = (numbers: ReadonlyArray<number>): string => {
   return `${middle(numbers).toFixed(3)} (${percentile(means, 0.05).toFixed(3)} to ${percentile(means, 0.95).toFixed(3)})`
 }
 
+const subjects = new Set([first, second])
 try {
-  for (let i = 0; i < CONNECTIONS; i++) run(new Connection(gateway.port))
+  for (const { gateway, waiting } of subjects) {
+    for (let i = 0; i < CONNECTIONS; i++) waiting.push(new Connection(gateway.port))
+  }
   const warmAtMs = performance.now() + WARM_UP_SECONDS * 1_000
   while (performance.now() < warmAtMs) await round()
   const rounds: Array<ReadonlyMap<Kind, Turn>> = []
@@ -165,7 +196,10 @@ try {
   }
 } finally {
   isOver = true
-  await stop(gateway.child)
+  for (const { gateway, waiting } of subjects) {
+    for (const connection of waiting) connection.close()
+    await stop(gateway.child)
+  }
   await stop(mock.child)
   await postgres.remove()
   rmSync(folder, { recursive: true, force: true })
