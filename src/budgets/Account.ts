@@ -71,11 +71,11 @@ export class Account {
   asked(nowMs: number): void {
     const sinceMs = nowMs - this.#reservedAtMs
     const spanned = (this.#reservedAtMs - this.askedAtMs) / DEMAND_MS
-    const left = spanned > 0 ? (1 - Math.exp(-spanned)) / spanned : 1
+    const faded = spanned > 0 ? (1 - Math.exp(-spanned)) / spanned : 1
     this.#demand =
       sinceMs > 3 * DEMAND_MS
         ? 0
-        : (this.#demand * Math.exp(-spanned) + this.#reserved * left) * Math.exp(-sinceMs / DEMAND_MS)
+        : (this.#demand * Math.exp(-spanned) + this.#reserved * faded) * Math.exp(-sinceMs / DEMAND_MS)
     this.#reserved = 0
     this.askedAtMs = nowMs
   }
