@@ -53,6 +53,7 @@ pin(process.pid, OTHERS_CORE)
 const postgres = await createPostgresServer()
 await postgres.start()
 const mock = await startMock(OTHERS_CORE)
+
 /** A gateway, and its connections that wait for its turn. */
 const startSubject = async (name: string) => {
   const gateway = await startGateway({
@@ -82,18 +83,18 @@ const make = (name: string, ...settings: ReadonlyArray<string>) =>
     first.gateway.cli("keys", "create", "--name", name, "--rpm", "1000000", ...settings).key ?? "",
   )
 
-first.gateway.cli("teams", "create", "attributed")
-const others = [
+const others = () => [
   kindOf(first, "a second plain key", createKey(first.gateway)),
   make("a team and two tags", "--team", "attributed", "--tags", "prod,eu"),
   make("tokens per minute", "--tpm", "1000000000"),
   make("requests in flight", "--concurrency", "1000"),
   make("a budget", "--budget-usd", "1000000", "--budget-window", "month"),
 ]
+if (!values.apart) first.gateway.cli("teams", "create", "attributed")
 /** The first is the one that the others are compared with. */
 const kinds = [
   kindOf(first, "the plain key", createKey(first.gateway)),
-  ...(values.apart ? [] : others),
+  ...(values.apart ? [] : others()),
   kindOf(second, "all of them", createBudgetedKey(second.gateway)),
 ]
 type Kind = (typeof kinds)[number]
