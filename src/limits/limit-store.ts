@@ -67,7 +67,10 @@ export const WINDOW_MS = 60_000
 /** Permits of a replica that was not heard of for so long are others' again. */
 export const HOLDER_LIFE_MS = 10_000
 
-/** Time after which every replica has told an empty store again what it has in flight; before, none gets more than its share, or what it has. */
+/**
+ * Time after which every replica has told an empty store again what it has in flight; before, none gets more than its share, or what
+ * it has.
+ */
 export const RECALL_MS = 2_000
 
 /** By how much the store's time may be off what a replica expects. */
