@@ -204,3 +204,58 @@ export const expectedCost = (
   const input = (inputTokens - cached) * inputNanoPer1M + cached * (cachedInputNanoPer1M ?? inputNanoPer1M)
   return (input + outputTokens * outputNanoPer1M) / 1e6 + (price.requestNano ?? 0)
 }
+
+/** Tells whether a price is stated for it, with so much input or more. */
+export const isPriced = (price: PriceRow, rate: keyof Rates): boolean =>
+  price[rate] !== undefined || price.bands?.some((band) => band[rate] !== undefined) === true
+
+/** What a call may come to, for the most that it may cost. */
+interface Bounds {
+  readonly inputTokens: number
+  readonly outputTokens: number
+  /** Whether input may be audio. */
+  readonly hasAudio: boolean
+  /** Whether input may be written to a cache for an hour. */
+  readonly isForAnHour: boolean
+  /** The service tier that is asked for, instead of which the provider may serve its usual one. */
+  readonly serviceTier: string | undefined
+}
+
+/**
+ * Returns the most that the tokens of a call may cost, and the call itself, in nano-dollars, to be rounded up: each token at the
+ * dearest that it may turn out to be. Searches and the like are not among it.
+ */
+export const mostCost = (price: PriceRow, bounds: Bounds): number => {
+  const { inputTokens, outputTokens, serviceTier } = bounds
+  let input = dearestInput(price, bounds)
+  let output = dearestOutput(price)
+  for (const band of price.bands ?? NO_BANDS) {
+    if (band.aboveTokens >= inputTokens) break
+    input = Math.max(input, dearestInput(band, bounds))
+    output = Math.max(output, dearestOutput(band))
+  }
+  const calls = price.requestNano ?? 0
+  const factor = Math.max(FACTOR_PARTS, tierFactor(price, serviceTier) ?? 0)
+  const total = inputTokens * input + outputTokens * output
+  if (factor === FACTOR_PARTS && total <= Number.MAX_SAFE_INTEGER) return total / 1e6 + calls
+  const exact = BigInt(inputTokens) * BigInt(input) + BigInt(outputTokens) * BigInt(output)
+  const per = PER * BigInt(FACTOR_PARTS)
+  return Number((exact * BigInt(factor) + per - 1n) / per) + calls
+}
+
+const NO_BANDS: NonNullable<PriceRow["bands"]> = []
+
+const dearestInput = (rates: Rates, { hasAudio, isForAnHour }: Bounds): number => {
+  const { cacheWriteNanoPer1M = 0, cachedInputNanoPer1M = 0, inputNanoPer1M } = rates
+  const dearest = Math.max(inputNanoPer1M, cachedInputNanoPer1M, cacheWriteNanoPer1M)
+  if (!hasAudio && !isForAnHour) return dearest
+  const { audioInputNanoPer1M = 0, cachedAudioInputNanoPer1M = 0, cacheWrite1hNanoPer1M = 0 } = rates
+  const audio = hasAudio ? Math.max(audioInputNanoPer1M, cachedAudioInputNanoPer1M) : 0
+  return Math.max(dearest, audio, isForAnHour ? cacheWrite1hNanoPer1M : 0)
+}
+
+const dearestOutput = ({
+  audioOutputNanoPer1M = 0,
+  imageOutputNanoPer1M = 0,
+  outputNanoPer1M,
+}: Rates): number => Math.max(outputNanoPer1M, audioOutputNanoPer1M, imageOutputNanoPer1M)

@@ -34,6 +34,16 @@ const IMAGES: ReadonlySet<string> = new Set(["image_url", "image", "input_image"
 const AUDIO: ReadonlySet<string> = new Set(["input_audio", "audio"])
 const FILES: ReadonlySet<string> = new Set(["file", "document", "input_file"])
 
+/** Tells whether a task may give a model audio to read, be it in a file: anything but texts and images in chat's words. */
+export const mayHaveAudio = (task: Task | undefined): boolean =>
+  task?._tag === "Chat" &&
+  task.request.messages.some(
+    ({ audio, content }) =>
+      audio != null ||
+      (typeof content === "object" &&
+        content?.some(({ text, type }) => text == null && !IMAGES.has(type)) === true),
+  )
+
 const hasPart = ({ messages }: ChatRequest, types: ReadonlySet<string>): boolean =>
   messages.some(({ content }) => typeof content === "object" && content?.some(({ type }) => types.has(type)))
 

@@ -1,15 +1,14 @@
-import { Effect, Struct } from "effect"
+import { Effect } from "effect"
 import { BudgetExceeded, type BudgetsUnavailable } from "../budgets/Accounts.ts"
 import type { RequestBudgets } from "../budgets/Budgets.ts"
 import type { Reservation } from "../budgets/Spending.ts"
-import { costOf, expectedCost } from "../catalog/cost.ts"
+import { isPriced, mostCost } from "../catalog/cost.ts"
 import { priceAt } from "../catalog/price-history.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
 import { choicesOf, outputBoundOf, type Task } from "../domain/Task.ts"
-import type { Usage } from "../domain/Usage.ts"
+import { mayHaveAudio } from "../domain/uses.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
-import { remembered } from "../platform/remembered.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { InputMargins, Margin } from "./InputMargins.ts"
 import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./limit-failures.ts"
@@ -125,51 +124,14 @@ const mostOf = (
 ): number | undefined => {
   const price = priceAt(model.price, startedAt)
   if (price === undefined) return undefined
-  const text = expectedCost(price, inputTokens, 0, outputTokens)
-  const dear = dearKindsOf(model)
   const tier = task?.request.service_tier
-  // Most calls can be nothing dearer, and that costs a third of what follows.
-  if (dear.length === 1 && typeof tier !== "string") return text
-  const usage = { inputTokens, outputTokens, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }
-  let most = text
-  for (const serviceTier of typeof tier === "string" ? [undefined, tier] : NO_TIER) {
-    for (const kind of dear) {
-      if (kind === "cache_write_1h" && !isCachedForAnHour(task)) continue
-      const used = kinds[kind](usage)
-      const billed = serviceTier === undefined ? used : { ...used, serviceTier }
-      most = Math.max(most, costOf(model.price, billed, startedAt).nanoUsd ?? 0)
-    }
-  }
-  return most
+  return mostCost(price, {
+    ...{ inputTokens, outputTokens },
+    hasAudio: isPriced(price, "audioInputNanoPer1M") && mayHaveAudio(task),
+    isForAnHour: isPriced(price, "cacheWrite1hNanoPer1M") && isCachedForAnHour(task),
+    serviceTier: typeof tier === "string" ? tier : undefined,
+  })
 }
-
-const NO_TIER = [undefined]
-
-/** What the tokens of a call may all turn out to be, without its client having a say in it everywhere. */
-const kinds = {
-  text: (usage: Usage): Usage => usage,
-  cache_write: (usage: Usage): Usage => ({ ...usage, cacheWriteTokens: usage.inputTokens }),
-  cache_write_1h: (usage: Usage): Usage => ({
-    ...usage,
-    cacheWriteTokens: usage.inputTokens,
-    details: { cache_write_1h_tokens: usage.inputTokens },
-  }),
-  audio: (usage: Usage): Usage => ({ ...usage, details: { audio_output_tokens: usage.outputTokens } }),
-  image: (usage: Usage): Usage => ({ ...usage, details: { image_output_tokens: usage.outputTokens } }),
-}
-type Kind = keyof typeof kinds
-
-const PROBE: Usage = {
-  ...{ inputTokens: 1_000_000, outputTokens: 1_000_000 },
-  ...{ cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
-}
-
-/** Returns text, and the kinds that cost a model more. */
-const dearKindsOf = remembered(({ price }: Candidate["model"]): ReadonlyArray<Kind> => {
-  const costs = (kind: Kind) => costOf(price, kinds[kind](PROBE), Date.now()).nanoUsd ?? 0
-  const text = costs("text")
-  return ["text", ...Struct.keys(kinds).filter((kind) => costs(kind) > text)]
-})
 
 const HOUR = Buffer.from('"1h"')
 

@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import fc from "fast-check"
-import { costOf as costAt, expectedCost, priceVersion } from "../../src/catalog/cost.ts"
+import { costOf as costAt, expectedCost, mostCost, priceVersion } from "../../src/catalog/cost.ts"
 import type { Price, PriceRow } from "../../src/catalog/model.ts"
 import { layered, priceAt, priceOf, priceOfLayers, rowsOf } from "../../src/catalog/price-history.ts"
 import { NanoUsd } from "../../src/domain/Money.ts"
@@ -358,8 +358,50 @@ describe("for any price and any usage that can get in", () => {
         const { details: _, ...plain } = used
         const billed = cost(of, { ...plain, cacheWriteTokens: 0 })
         assert(Math.abs(expected - billed) <= 1 + billed * 1e-12)
-        assert(Math.ceil(expected) >= billed, "what is reserved of a budget is rounded up")
+        const reserved = mostCost(of, {
+          ...plain,
+          hasAudio: false,
+          isForAnHour: false,
+          serviceTier: undefined,
+        })
+        assert(Math.ceil(reserved) >= billed, "what is reserved of a budget is rounded up")
       }),
+    )
+  })
+
+  it("what is reserved is not below the bill where a number cannot hold the sum", () => {
+    const of = { ...price(0, 0, 0), inputNanoPer1M: 3_999_999_985_051, outputNanoPer1M: 1_531_226_575_245 }
+    const call = { inputTokens: 746_442_837, outputTokens: 999_847_315 }
+    const none = { hasAudio: false, isForAnHour: false, serviceTier: undefined }
+    assert.isAtLeast(
+      Math.ceil(mostCost(of, { ...call, ...none })),
+      cost(of, { ...call, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }),
+    )
+  })
+
+  it("nothing that an answer may turn out to be costs more than the most that was reckoned with", () => {
+    fc.assert(
+      fc.property(
+        anyPrice,
+        anyUsage,
+        fc.nat(10),
+        fc.nat(10),
+        fc.boolean(),
+        fc.boolean(),
+        (of, used, moreInput, moreOutput, asksFlex, isFlex) => {
+          const { file_searches: _, web_searches: __, ...details } = used.details ?? {}
+          const most = mostCost(of, {
+            inputTokens: used.inputTokens + moreInput,
+            outputTokens: used.outputTokens + moreOutput,
+            hasAudio: details.audio_input_tokens !== undefined,
+            isForAnHour: details.cache_write_1h_tokens !== undefined,
+            serviceTier: asksFlex ? "flex" : undefined,
+          })
+          const billed = cost(of, { ...used, details, ...(asksFlex && isFlex && { serviceTier: "flex" }) })
+          assert(Math.ceil(most) >= billed, `${most} of ${billed}`)
+        },
+      ),
+      { numRuns: 1_000 },
     )
   })
 })

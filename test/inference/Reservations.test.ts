@@ -108,6 +108,15 @@ describe("what a call reserves", () => {
       reserved(task({ max_tokens: 0 }), model({ cacheWriteNanoPer1M: 1.25e9 })),
       Math.round(1.25 * INPUT) + 32_768,
     )
+    const spoken = model({
+      audioInputNanoPer1M: 10e9,
+      cachedAudioInputNanoPer1M: 2e9,
+      imageOutputNanoPer1M: 30e9,
+    })
+    assert.strictEqual(reserved(task({ max_tokens: 100 }), spoken), INPUT + 3_000)
+    const heard = { messages: [{ role: "user", content: [{ type: "input_audio", input_audio: {} }] }] }
+    const few = Math.ceil(504 * 1.2 + 256)
+    assert.strictEqual(reserved(task({ max_tokens: 100, ...heard } as object), spoken), 10 * few + 3_000)
     assert.strictEqual(
       reserved(task({ max_tokens: 100, service_tier: "flex" }), model({ serviceTiers: { flex: 0.5 } })),
       INPUT + 400,
