@@ -11,6 +11,7 @@ import { mayHaveAudio } from "../domain/uses.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { Candidate } from "../routing/plan.ts"
 import type { InputMargins, Margin } from "./InputMargins.ts"
+import { inputBoundOf } from "./input-bound.ts"
 import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 
@@ -41,31 +42,34 @@ export class Reservations {
     const estimated = candidate.features.inputTokens
     // What one key's requests show of a vendor is no other key's concern.
     const margin = this.#margins.of(request?.principal.keyId ?? "", candidate.key)
-    const inputTokens = margin.above(estimated)
+    const likely = margin.above(estimated)
+    const inputTokens = inputBoundOf(task, likely, candidate.model)
+    // A file says nothing of how its vendor counts texts.
+    const learns = inputTokens === likely ? margin : undefined
     const call: Bounds = { candidate, task, inputTokens, outputTokens, recorder }
     const most = mostOf(call, outputTokens)
     if (most === undefined) return Effect.fail(heldBack(candidate, withoutPrice))
     const reserved = budgets.reserveNow(most, nowMs)
     if (reserved === undefined) {
       return Effect.mapBoth(budgets.reserve(most), {
-        onSuccess: (given) => new ReservedCall(given, margin, estimated),
+        onSuccess: (given) => new ReservedCall(given, learns, estimated),
         onFailure: (refused) => refusalOf(call, refused),
       })
     }
     return reserved instanceof BudgetExceeded
       ? Effect.fail(refusalOf(call, reserved))
-      : new ReservedCall(reserved, margin, estimated)
+      : new ReservedCall(reserved, learns, estimated)
   }
 }
 
 /** A call for which is reserved what it may cost. */
 export class ReservedCall {
   readonly #reservation: Reservation
-  readonly #margin: Margin
+  readonly #margin: Margin | undefined
   /** Its input tokens. */
   readonly #estimated: number
 
-  constructor(reservation: Reservation, margin: Margin, estimated: number) {
+  constructor(reservation: Reservation, margin: Margin | undefined, estimated: number) {
     this.#reservation = reservation
     this.#margin = margin
     this.#estimated = estimated
@@ -85,7 +89,7 @@ export class ReservedCall {
   settle(record: AttemptRecord): void {
     this.#reservation.settle(chargeOf(record))
     if (record.usage === null || record.usageEstimated) return
-    this.#margin.observe(this.#estimated, record.usage.inputTokens)
+    this.#margin?.observe(this.#estimated, record.usage.inputTokens)
   }
 }
 

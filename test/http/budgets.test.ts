@@ -23,8 +23,10 @@ providers:
     kind: openai-compatible
     base_url: ${openAiBaseUrl}
     models:
-      - { name: m, price: { input_usd_per_1m: ${USD_PER_1M}, output_usd_per_1m: ${USD_PER_1M}, source: test, as_of: 2026-11-01 } }
+      - { name: m, price: { input_usd_per_1m: ${USD_PER_1M}, audio_input_usd_per_1m: ${USD_PER_1M}, output_usd_per_1m: ${USD_PER_1M}, source: test, as_of: 2026-11-01 } }
       - { name: dear, price: { input_usd_per_1m: 100, output_usd_per_1m: 100, source: test, as_of: 2026-11-01 } }
+      - name: hears
+        price: { input_usd_per_1m: 1, audio_input_usd_per_1m: ${USD_PER_1M}, output_usd_per_1m: 1, source: test, as_of: 2026-11-01 }
       - { name: unpriced }
 routes:
   either: { candidates: [fake/dear, fake/m], strategy: priority }
@@ -59,17 +61,20 @@ const setBudget = (scope: string, subject: string, usd: number, period = "total"
       ON CONFLICT (scope, subject, period) DO UPDATE SET limit_nano_usd = excluded.limit_nano_usd`,
   )
 
-const chat = (key: string, body: Record<string, unknown> = {}, headers: Record<string, string> = {}) =>
-  fetch(`${gateway.url}/v1/chat/completions`, {
+const post = (path: string, key: string, body: object, headers: Record<string, string> = {}) =>
+  fetch(`${gateway.url}${path}`, {
     method: "POST",
     headers: { "x-api-key": key, "content-type": "application/json", ...headers },
-    body: JSON.stringify({
-      model: "fake/m",
-      messages: [{ role: "user", content: "Hi" }],
-      max_tokens: 100,
-      ...body,
-    }),
+    body: JSON.stringify(body),
   })
+
+const chat = (key: string, body: Record<string, unknown> = {}, headers: Record<string, string> = {}) =>
+  post(
+    "/v1/chat/completions",
+    key,
+    { model: "fake/m", messages: [{ role: "user", content: "Hi" }], max_tokens: 100, ...body },
+    headers,
+  )
 
 /** Waits until budgets that were set are known everywhere. */
 const aSecond = () => new Promise((resolve) => setTimeout(resolve, 1_000))
@@ -225,6 +230,65 @@ describe("a budget of a key", () => {
     await new Promise((resolve) => setTimeout(resolve, 700))
     const attempts = Number(useless.headers.get("x-gateway-attempts"))
     assert.closeTo(await spentOf("key", id), attempts * 0.01, 1e-9)
+  })
+})
+
+/** A file whose vendor finds a token in each four bytes, in base64. */
+const FILE = Buffer.alloc(40_000, 7).toString("base64")
+
+const user = (...content: ReadonlyArray<object>) => ({ role: "user", content })
+
+/** All of them audio, which costs the same as text at `m`. */
+const tenThousandTokens = {
+  ...{ id: "c", object: "chat.completion", created: 1, model: "m" },
+  choices: [{ index: 0, message: { role: "assistant", content: "Read." }, finish_reason: "stop" }],
+  usage: {
+    ...{ prompt_tokens: 10_000, completion_tokens: 10, total_tokens: 10_010 },
+    prompt_tokens_details: { audio_tokens: 10_000 },
+  },
+}
+
+describe("what is no text", () => {
+  const pdf = `data:application/pdf;base64,${FILE}`
+  const base64 = { type: "base64", media_type: "application/pdf", data: FILE }
+  it.each([
+    ["a file of chat", "chat/completions", { messages: [user({ type: "file", file: { file_data: pdf } })] }],
+    ["a document of Messages", "messages", { messages: [user({ type: "document", source: base64 })] }],
+    [
+      "a document that a tool found",
+      "messages",
+      {
+        messages: [
+          { role: "user", content: "Hi" },
+          { role: "assistant", content: [{ type: "tool_use", id: "t", name: "f", input: {} }] },
+          user({ type: "tool_result", tool_use_id: "t", content: [{ type: "document", source: base64 }] }),
+        ],
+      },
+    ],
+    ["a file of Responses", "responses", { input: [user({ type: "input_file", file_data: pdf })] }],
+    [
+      "audio, which costs more than text",
+      "chat/completions",
+      {
+        model: "fake/hears",
+        messages: [user({ type: "input_audio", input_audio: { data: FILE, format: "wav" } })],
+      },
+    ],
+  ])("does not overspend a budget, though no text says what it costs: %s", async (_, path, body) => {
+    const { id, key } = await gateway.createKey()
+    await setBudget("key", id, 1)
+    await aSecond()
+    upstream.respond((exchange) => exchange.after(300, () => status(200, tenThousandTokens)(exchange)))
+    const all = await Promise.all(
+      Array.from({ length: 30 }, async () => {
+        const response = await post(`/v1/${path}`, key, { model: "fake/m", max_tokens: 100, ...body })
+        return { status: response.status, text: await response.text() }
+      }),
+    )
+    await new Promise((resolve) => setTimeout(resolve, 700))
+    const answered = all.filter(({ status }) => status === 200).length
+    assert.isAtLeast(answered, 2, all[0]?.text)
+    assert.isAtMost(await spentOf("key", id), 1)
   })
 })
 

@@ -127,6 +127,36 @@ describe("what a call reserves", () => {
     )
   })
 
+  it("is for files and whatever else is no text as for a text as long, up to what the model can read", () => {
+    const long = "x".repeat(400_000)
+    const of = (part: object, more: object = {}) =>
+      task({ max_tokens: 100, messages: [{ role: "user", content: [part] }] } as never, more)
+    const file = of({ type: "file", file: { file_data: `data:application/pdf;base64,${long}` } })
+    assert.closeTo(reserved(file, model({})) ?? 0, 100_400, 20)
+    assert.strictEqual(reserved(file, model({}, { contextWindow: 64_000 })), 64_400)
+    const vendors = of({
+      type: "document",
+      source: { type: "text", data: long },
+      citations: { enabled: true },
+    })
+    assert.closeTo(reserved(vendors, model({})) ?? 0, 100_400, 20)
+    const beyond = { body: { input: [{ type: "reasoning", encrypted_content: long }] } }
+    assert.closeTo(reserved(task({ max_tokens: 100 }, beyond), model({})) ?? 0, 100_400, 20)
+    const few = Math.ceil(504 * 1.2 + 256) + 400
+    for (const image of [
+      { type: "image_url", image_url: { url: `data:image/png;base64,${long}` } },
+      { type: "image", source: { type: "base64", media_type: "image/png", data: long } },
+    ]) {
+      assert.strictEqual(reserved(of(image), model({})), few)
+    }
+    // What a text is as long as is not looked for in one whose bytes are no more.
+    const bytes = Buffer.from(JSON.stringify({ messages: [{ role: "user", content: "x".repeat(4_000) }] }))
+    assert.strictEqual(
+      reserved(task({ max_tokens: 100 }, { source: { bytes, members: [] } }), model({})),
+      INPUT + 400,
+    )
+  })
+
   it("is nothing that could be reserved of a model without a price", () => {
     assert.isUndefined(reserved(task({}), model(undefined)))
   })
