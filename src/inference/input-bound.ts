@@ -27,11 +27,18 @@ const tokensAsText = remembered((task: Task): number => Math.ceil(sizeOf(fieldsO
 
 /** Returns the bytes of all texts within a value. An image has as many as its usual tokens stand for, however large its file. */
 const sizeOf = (value: unknown): number => {
-  if (typeof value === "string") return IMAGE.test(value) ? IMAGE_SIZE : Buffer.byteLength(value)
-  if (Array.isArray(value)) return value.reduce((sum: number, each) => sum + sizeOf(each), 0)
-  if (!isObject(value)) return 0
-  if (isImage(value)) return IMAGE_SIZE
-  return Object.values(value).reduce((sum: number, each) => sum + sizeOf(each), 0)
+  if (typeof value === "string") {
+    return value.length > IMAGE_SIZE && IMAGE.test(value) ? IMAGE_SIZE : Buffer.byteLength(value)
+  }
+  let size = 0
+  if (Array.isArray(value)) {
+    for (const each of value) size += sizeOf(each)
+  } else if (isObject(value)) {
+    if (isImage(value)) return IMAGE_SIZE
+    // `Object.values` would make a list of each.
+    for (const name in value) size += sizeOf(value[name])
+  }
+  return size
 }
 
 const IMAGE = /^data:image\//i
@@ -39,4 +46,4 @@ const IMAGE_SIZE = PART_TOKENS * BYTES_PER_TOKEN
 
 /** Tells Anthropic's `source` of an image. */
 const isImage = ({ data, media_type: type }: { readonly [name: string]: unknown }): boolean =>
-  typeof data === "string" && typeof type === "string" && /^image\//i.test(type)
+  typeof type === "string" && typeof data === "string" && /^image\//i.test(type)
