@@ -217,8 +217,8 @@ interface Bounds {
   readonly hasAudio: boolean
   /** Whether input may be written to a cache for an hour. */
   readonly isForAnHour: boolean
-  /** The service tier that is asked for, instead of which the provider may serve its usual one. */
-  readonly serviceTier: string | undefined
+  /** Tiers that may be served instead of the usual one. */
+  readonly serviceTiers: ReadonlyArray<string>
 }
 
 /**
@@ -226,7 +226,7 @@ interface Bounds {
  * dearest that it may turn out to be. Searches and the like are not among it.
  */
 export const mostCost = (price: PriceRow, bounds: Bounds): number => {
-  const { inputTokens, outputTokens, serviceTier } = bounds
+  const { inputTokens, outputTokens, serviceTiers } = bounds
   let input = dearestInput(price, bounds)
   let output = dearestOutput(price)
   for (const band of price.bands ?? NO_BANDS) {
@@ -235,7 +235,8 @@ export const mostCost = (price: PriceRow, bounds: Bounds): number => {
     output = Math.max(output, dearestOutput(band))
   }
   const calls = price.requestNano ?? 0
-  const factor = Math.max(FACTOR_PARTS, tierFactor(price, serviceTier) ?? 0)
+  let factor = FACTOR_PARTS
+  for (const tier of serviceTiers) factor = Math.max(factor, tierFactor(price, tier) ?? 0)
   const total = inputTokens * input + outputTokens * output
   if (factor === FACTOR_PARTS && total <= Number.MAX_SAFE_INTEGER) return total / 1e6 + calls
   const exact = BigInt(inputTokens) * BigInt(input) + BigInt(outputTokens) * BigInt(output)

@@ -34,15 +34,28 @@ const IMAGES: ReadonlySet<string> = new Set(["image_url", "image", "input_image"
 const AUDIO: ReadonlySet<string> = new Set(["input_audio", "audio"])
 const FILES: ReadonlySet<string> = new Set(["file", "document", "input_file"])
 
-/** Tells whether a task may give a model audio to read, be it in a file: anything but texts and images in chat's words. */
-export const mayHaveAudio = (task: Task | undefined): boolean =>
+/**
+ * Tells whether a task may give a model something else to read than texts and images, in chat's words: a file, in which may be
+ * anything, or audio.
+ */
+export const mayHaveFiles = (task: Task | undefined): boolean =>
   task?._tag === "Chat" &&
-  task.request.messages.some(
-    ({ audio, content }) =>
-      audio != null ||
-      (typeof content === "object" &&
-        content?.some(({ text, type }) => text == null && !IMAGES.has(type)) === true),
-  )
+  (task.beyond?.refused !== undefined ||
+    task.request.messages.some(
+      ({ audio, content }) =>
+        audio != null ||
+        (typeof content === "object" &&
+          content?.some((part) => !TEXTS.has(part.type) && !isImagePart(part)) === true),
+    ))
+
+const TEXTS: ReadonlySet<unknown> = new Set(["text", "refusal"])
+
+/** Tells a part that is an image: one by a URL may be data of another type. */
+export const isImagePart = ({ image_url: given, type }: { readonly [field: string]: unknown }): boolean => {
+  if (typeof type !== "string" || !IMAGES.has(type)) return false
+  const url = isObject(given) ? given.url : given
+  return typeof url !== "string" || !/^data:(?!image\/)/i.test(url)
+}
 
 const hasPart = ({ messages }: ChatRequest, types: ReadonlySet<string>): boolean =>
   messages.some(({ content }) => typeof content === "object" && content?.some(({ type }) => types.has(type)))

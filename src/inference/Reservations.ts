@@ -7,11 +7,12 @@ import { priceAt } from "../catalog/price-history.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
 import { choicesOf, outputBoundOf, type Task } from "../domain/Task.ts"
-import { mayHaveAudio } from "../domain/uses.ts"
+import { mayHaveFiles } from "../domain/uses.ts"
 import type { AttemptRecord } from "../ledger/LedgerRecord.ts"
 import type { Candidate } from "../routing/plan.ts"
+import { tiersOf } from "../routing/unpriced-tier.ts"
+import { fileTokensOf } from "./files-of.ts"
 import type { InputMargins, Margin } from "./InputMargins.ts"
-import { inputBoundOf } from "./input-bound.ts"
 import { fromBudgetExceeded, fromBudgetsUnavailable, withoutPrice } from "./limit-failures.ts"
 import type { RequestRecorder } from "./RequestRecorder.ts"
 
@@ -38,41 +39,42 @@ export class Reservations {
   ): ReservedCall | Effect.Effect<ReservedCall, ProviderError> {
     const { request } = recorder
     const task = request?.task
-    const outputTokens = task === undefined ? 0 : outputBoundOf(task, candidate.model, this.#unstatedTokens)
-    const estimated = candidate.features.inputTokens
+    const { features, model } = candidate
+    const estimated = features.inputTokens
     // What one key's requests show of a vendor is no other key's concern.
     const margin = this.#margins.of(request?.principal.keyId ?? "", candidate.key)
     const likely = margin.above(estimated)
-    const inputTokens = inputBoundOf(task, likely, candidate.model)
-    // A file says nothing of how its vendor counts texts.
-    const learns = inputTokens === likely ? margin : undefined
-    const call: Bounds = { candidate, task, inputTokens, outputTokens, recorder }
-    const most = mostOf(call, outputTokens)
+    const fileTokens = fileTokensOf(task, estimated, likely, model)
+    const call: Bounds = {
+      ...{ candidate, recorder, task, fileTokens },
+      inputTokens: likely + fileTokens,
+      outputTokens: task === undefined ? 0 : outputBoundOf(task, model, this.#unstatedTokens),
+    }
+    const most = mostOf(call, call.outputTokens)
     if (most === undefined) return Effect.fail(heldBack(candidate, withoutPrice))
     const reserved = budgets.reserveNow(most, nowMs)
     if (reserved === undefined) {
       return Effect.mapBoth(budgets.reserve(most), {
-        onSuccess: (given) => new ReservedCall(given, learns, estimated),
+        onSuccess: (given) => new ReservedCall(given, margin, call),
         onFailure: (refused) => refusalOf(call, refused),
       })
     }
     return reserved instanceof BudgetExceeded
       ? Effect.fail(refusalOf(call, reserved))
-      : new ReservedCall(reserved, learns, estimated)
+      : new ReservedCall(reserved, margin, call)
   }
 }
 
 /** A call for which is reserved what it may cost. */
 export class ReservedCall {
   readonly #reservation: Reservation
-  readonly #margin: Margin | undefined
-  /** Its input tokens. */
-  readonly #estimated: number
+  readonly #margin: Margin
+  readonly #call: Bounds
 
-  constructor(reservation: Reservation, margin: Margin | undefined, estimated: number) {
+  constructor(reservation: Reservation, margin: Margin, call: Bounds) {
     this.#reservation = reservation
     this.#margin = margin
-    this.#estimated = estimated
+    this.#call = call
   }
 
   /** Says that it leaves. */
@@ -87,9 +89,18 @@ export class ReservedCall {
 
   /** Settles what it cost, as far as anybody knows, and learns how its vendor counts. */
   settle(record: AttemptRecord): void {
-    this.#reservation.settle(chargeOf(record))
-    if (record.usage === null || record.usageEstimated) return
-    this.#margin?.observe(this.#estimated, record.usage.inputTokens)
+    const { usage, usageEstimated } = record
+    const { candidate, fileTokens } = this.#call
+    const estimated = candidate.features.inputTokens
+    const charge = chargeOf(record)
+    // Where nobody counted its input, that was estimated without its files.
+    const isShort =
+      charge !== undefined && usageEstimated && fileTokens > 0 && usage?.inputTokens === estimated
+    this.#reservation.settle(isShort ? mostOf(this.#call, usage.outputTokens) : charge)
+    if (usage === null || usageEstimated) return
+    // Files that have fewer tokens than they may have say nothing of how their vendor counts texts.
+    const counted = usage.inputTokens - fileTokens
+    if (fileTokens === 0 || counted > estimated) this.#margin.observe(estimated, counted)
   }
 }
 
@@ -117,6 +128,8 @@ interface Bounds {
   readonly candidate: Candidate
   readonly task: Task | undefined
   readonly inputTokens: number
+  /** Those of them that no text has. */
+  readonly fileTokens: number
   readonly outputTokens: number
   readonly recorder: RequestRecorder
 }
@@ -128,29 +141,38 @@ const mostOf = (
 ): number | undefined => {
   const price = priceAt(model.price, startedAt)
   if (price === undefined) return undefined
-  const tier = task?.request.service_tier
   return mostCost(price, {
-    ...{ inputTokens, outputTokens },
-    hasAudio: isPriced(price, "audioInputNanoPer1M") && mayHaveAudio(task),
+    inputTokens,
+    outputTokens: outputTokens + predictedTokens(task),
+    hasAudio: isPriced(price, "audioInputNanoPer1M") && mayHaveFiles(task),
     isForAnHour: isPriced(price, "cacheWrite1hNanoPer1M") && isCachedForAnHour(task),
-    serviceTier: typeof tier === "string" ? tier : undefined,
+    serviceTiers: task === undefined ? [] : tiersOf(task.request),
   })
 }
 
-const HOUR = Buffer.from('"1h"')
+/** Estimates the output tokens that are billed beside an answer: those that its client predicted, and the model did not say. */
+const predictedTokens = (task: Task | undefined): number => {
+  const prediction = task?.request.prediction
+  return prediction == null ? 0 : Math.ceil(JSON.stringify(prediction).length / 4)
+}
+
+/** As JSON may write it: `\u0031` and `\u0068` are its characters. */
+const HOURS = ['"1h"', String.raw`\u0031`, String.raw`\u0068`].map((text) => Buffer.from(text))
 
 /** Tells whether something of the request may be cached for an hour, as its client asked. */
-const isCachedForAnHour = (task: Task | undefined): boolean =>
-  task?.source === undefined || task.source.bytes.includes(HOUR)
+const isCachedForAnHour = (task: Task | undefined): boolean => {
+  const bytes = task?.source?.bytes
+  return bytes === undefined || HOURS.some((hour) => bytes.includes(hour))
+}
 
 const refusalOf = (call: Bounds, refused: BudgetExceeded | BudgetsUnavailable): ProviderError => {
-  const { candidate, inputTokens, outputTokens, recorder, task } = call
+  const { candidate, fileTokens, inputTokens, outputTokens, recorder, task } = call
   if (refused._tag === "BudgetsUnavailable") return heldBack(candidate, fromBudgetsUnavailable)
   const choices = task === undefined ? 1 : choicesOf(task)
   return heldBack(
     candidate,
     fromBudgetExceeded(refused, {
-      ...{ inputTokens, outputTokens },
+      ...{ fileTokens, inputTokens, outputTokens },
       fitting: Math.floor(fittingTokens(call, refused) / choices),
       keyId: recorder.request?.principal.keyId ?? "",
       nowMs: recorder.now(),

@@ -78,6 +78,8 @@ export const fromBudgetExceeded = (
   { budget, leftNanoUsd, neededNanoUsd, resetMs }: BudgetExceeded,
   asked: {
     readonly inputTokens: number
+    /** Those of them that no text has. */
+    readonly fileTokens: number
     readonly outputTokens: number
     /** Limit of each answer with which it would fit; 0: none. */
     readonly fitting: number
@@ -86,7 +88,11 @@ export const fromBudgetExceeded = (
     readonly nowMs: number
   },
 ): GatewayError => {
-  const { fitting, inputTokens, keyId, nowMs, outputTokens } = asked
+  const { fileTokens, fitting, inputTokens, keyId, nowMs, outputTokens } = asked
+  const input =
+    fileTokens > 0
+      ? `up to ${inputTokens} tokens of input, files included,`
+      : `about ${inputTokens} tokens of input`
   const window = budget.period === "total" ? "in total" : `per ${budget.period}`
   const advice =
     fitting > 0 && fitting < outputTokens ? ` With an output limit of ${fitting} tokens it would fit.` : ""
@@ -98,7 +104,7 @@ export const fromBudgetExceeded = (
     code: "budget_exceeded",
     detail:
       `${ownerOf(budget, keyId)} budget of ${dollars(budget.limitNanoUsd)} ${window} has ${dollars(leftNanoUsd)} left, and this ` +
-      `request may cost ${dollars(neededNanoUsd)}: about ${inputTokens} tokens of input and up to ${outputTokens} of output.` +
+      `request may cost ${dollars(neededNanoUsd)}: ${input} and up to ${outputTokens} of output.` +
       `${advice} ${reset}`,
     ...(resetMs !== null && { retryAfterMs: resetMs }),
   })

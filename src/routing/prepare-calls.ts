@@ -69,7 +69,7 @@ export const prepareCalls = (
     const names = { provider: target.provider.name, model: target.model.name }
     const rule =
       unavailable(target, allowed, requestedModel, task) ??
-      (bounded !== undefined && target.model.price === undefined ? UNPRICED : undefined)
+      (bounded === undefined ? undefined : unbounded(target, task))
     if (rule !== undefined) {
       excluded.push({ ...names, ...rule })
       continue
@@ -94,11 +94,13 @@ export const prepareCalls = (
     : { ready: [...ready, ...refusing], lastResorts: [], excluded }
 }
 
-const UNPRICED: ExclusionRule = {
-  rule: "unsupported",
-  param: "model",
-  text: "It has no price here, and a budget bounds what the request may cost.",
+/** Tells why a budget cannot bound what a target costs. */
+const unbounded = ({ model: { price } }: Target, task: Task): ExclusionRule | undefined => {
+  const param = price === undefined ? "model" : unpricedTier(task.request, price)
+  return param === undefined ? undefined : { rule: "unsupported", param, text: UNPRICED }
 }
+
+const UNPRICED = "It has no price here, and a budget bounds what the request may cost."
 
 /** Tells why a target is not for the key; undefined when it is. */
 const unavailable = (

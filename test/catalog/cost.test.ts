@@ -362,7 +362,7 @@ describe("for any price and any usage that can get in", () => {
           ...plain,
           hasAudio: false,
           isForAnHour: false,
-          serviceTier: undefined,
+          serviceTiers: [],
         })
         assert(Math.ceil(reserved) >= billed, "what is reserved of a budget is rounded up")
       }),
@@ -372,7 +372,7 @@ describe("for any price and any usage that can get in", () => {
   it("what is reserved is not below the bill where a number cannot hold the sum", () => {
     const of = { ...price(0, 0, 0), inputNanoPer1M: 3_999_999_985_051, outputNanoPer1M: 1_531_226_575_245 }
     const call = { inputTokens: 746_442_837, outputTokens: 999_847_315 }
-    const none = { hasAudio: false, isForAnHour: false, serviceTier: undefined }
+    const none = { hasAudio: false, isForAnHour: false, serviceTiers: [] }
     assert.isAtLeast(
       Math.ceil(mostCost(of, { ...call, ...none })),
       cost(of, { ...call, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 }),
@@ -395,7 +395,7 @@ describe("for any price and any usage that can get in", () => {
             outputTokens: used.outputTokens + moreOutput,
             hasAudio: details.audio_input_tokens !== undefined,
             isForAnHour: details.cache_write_1h_tokens !== undefined,
-            serviceTier: asksFlex ? "flex" : undefined,
+            serviceTiers: asksFlex ? ["flex"] : [],
           })
           const billed = cost(of, { ...used, details, ...(asksFlex && isFlex && { serviceTier: "flex" }) })
           assert(Math.ceil(most) >= billed, `${most} of ${billed}`)

@@ -23,9 +23,10 @@ providers:
     kind: openai-compatible
     base_url: ${openAiBaseUrl}
     models:
-      - { name: m, price: { input_usd_per_1m: ${USD_PER_1M}, audio_input_usd_per_1m: ${USD_PER_1M}, output_usd_per_1m: ${USD_PER_1M}, source: test, as_of: 2026-11-01 } }
+      - { name: m, context_window: 30000, price: { input_usd_per_1m: ${USD_PER_1M}, audio_input_usd_per_1m: ${USD_PER_1M}, output_usd_per_1m: ${USD_PER_1M}, source: test, as_of: 2026-11-01 } }
       - { name: dear, price: { input_usd_per_1m: 100, output_usd_per_1m: 100, source: test, as_of: 2026-11-01 } }
       - name: hears
+        context_window: 30000
         price: { input_usd_per_1m: 1, audio_input_usd_per_1m: ${USD_PER_1M}, output_usd_per_1m: 1, source: test, as_of: 2026-11-01 }
       - { name: unpriced }
 routes:
@@ -208,10 +209,17 @@ describe("a budget of a key", () => {
     assert.strictEqual(response.headers.get("x-gateway-attempts"), "1")
   })
 
-  it("is for models with a price", async () => {
+  it("is for models with a price of what is asked for", async () => {
     const { id, key } = await gateway.createKey()
     await setBudget("key", id, 1)
     await aSecond()
+    for (const field of ["service_tier", "speed"]) {
+      const refused = await chat(key, { [field]: "fast" })
+      assert.strictEqual(refused.status, 400)
+      const { error } = (await refused.json()) as { error: Record<string, unknown> }
+      assert.strictEqual(error.param, field)
+      assert.match(String(error.message), /no price here, and a budget bounds/)
+    }
     const refused = await chat(key, { model: "fake/unpriced" })
     assert.strictEqual(refused.status, 400)
     assert.match(await refused.text(), /no price here, and a budget bounds/)
@@ -233,7 +241,7 @@ describe("a budget of a key", () => {
   })
 })
 
-/** A file whose vendor finds a token in each four bytes, in base64. */
+/** A file in which its vendor finds ten thousand tokens. */
 const FILE = Buffer.alloc(40_000, 7).toString("base64")
 
 const user = (...content: ReadonlyArray<object>) => ({ role: "user", content })
@@ -253,6 +261,11 @@ describe("what is no text", () => {
   const base64 = { type: "base64", media_type: "application/pdf", data: FILE }
   it.each([
     ["a file of chat", "chat/completions", { messages: [user({ type: "file", file: { file_data: pdf } })] }],
+    [
+      "a file that its vendor has",
+      "chat/completions",
+      { messages: [user({ type: "file", file: { file_id: "f" } })] },
+    ],
     ["a document of Messages", "messages", { messages: [user({ type: "document", source: base64 })] }],
     [
       "a document that a tool found",

@@ -127,38 +127,109 @@ describe("what a call reserves", () => {
     )
   })
 
-  it("is for files and whatever else is no text as for a text as long, up to what the model can read", () => {
-    const long = "x".repeat(400_000)
+  it("is for files, and whatever else no text is known of, up to what the model can read", () => {
+    const long = "x".repeat(100_000)
     const of = (part: object, more: object = {}) =>
       task({ max_tokens: 100, messages: [{ role: "user", content: [part] }] } as never, more)
-    const file = of({ type: "file", file: { file_data: `data:application/pdf;base64,${long}` } })
-    assert.closeTo(reserved(file, model({})) ?? 0, 100_400, 20)
-    assert.strictEqual(reserved(file, model({}, { contextWindow: 64_000 })), 64_400)
-    const vendors = of({
-      type: "document",
-      source: { type: "text", data: long },
-      citations: { enabled: true },
-    })
-    assert.closeTo(reserved(vendors, model({})) ?? 0, 100_400, 20)
-    const beyond = { body: { input: [{ type: "reasoning", encrypted_content: long }] } }
-    assert.closeTo(reserved(task({ max_tokens: 100 }, beyond), model({})) ?? 0, 100_400, 20)
+    const most = (part: object, at = model({})) => reserved(of(part), at) ?? 0
+    // A token for each byte of a file.
+    const pdf = `data:application/pdf;base64,${long}`
     const few = Math.ceil(504 * 1.2 + 256) + 400
+    for (const file of [
+      { type: "file", file: { file_data: pdf } },
+      { type: "document", source: { type: "base64", media_type: "application/pdf", data: long } },
+      { type: "video_url", video_url: { url: `data:video/mp4;base64,${long}` } },
+      { type: "file", file: { file_data: pdf }, data: "", media_type: "image/png" },
+    ]) {
+      assert.closeTo(most(file), 100_000 + 800, 50, JSON.stringify(file).slice(0, 60))
+    }
+    // As a text as long: what is not known, and what only looks like an image.
+    const image = `data:image/png;base64,${long}`
+    for (const block of [
+      { type: "input_audio", input_audio: { data: long, format: "wav" } },
+      { type: "image_url", image_url: { url: `data:audio/ogg;base64,${long}` } },
+      { type: "document", source: { type: "text", data: image }, citations: { enabled: true } },
+      { type: "tool_search_output", tools: [{ [long]: {} }] },
+      { type: "mcp_tool_use", input: { numbers: Array.from({ length: 12_500 }, (_, n) => n) } },
+    ]) {
+      assert.closeTo(most(block), 25_000 + 800, 50, JSON.stringify(block).slice(0, 60))
+    }
+    for (const elsewhere of [
+      { type: "file", file: { file_id: "file-1" } },
+      { type: "document", source: { type: "url", url: "https://a.example/b.pdf" } },
+      { type: "document", source: { type: "file", file_id: "file-1" } },
+      { type: "video_url", video_url: { url: "https://a.example/b.mp4" } },
+    ]) {
+      assert.strictEqual(most(elsewhere, model({}, { contextWindow: 64_000 })), 64_000 - 504 + few)
+      assert.strictEqual(most(elsewhere), 1_000_000 - 504 + few)
+    }
     for (const image of [
       { type: "image_url", image_url: { url: `data:image/png;base64,${long}` } },
+      { type: "image_url", image_url: { url: "https://a.example/b.png" } },
       { type: "image", source: { type: "base64", media_type: "image/png", data: long } },
     ]) {
-      assert.strictEqual(reserved(of(image), model({})), few)
+      assert.strictEqual(most(image), few)
     }
-    // What a text is as long as is not looked for in one whose bytes are no more.
-    const bytes = Buffer.from(JSON.stringify({ messages: [{ role: "user", content: "x".repeat(4_000) }] }))
-    assert.strictEqual(
-      reserved(task({ max_tokens: 100 }, { source: { bytes, members: [] } }), model({})),
-      INPUT + 400,
-    )
+    const beyond = (item: object) =>
+      reserved(task({ max_tokens: 100, messages: [] }, { body: { input: [item] } }), model({})) ?? 0
+    assert.closeTo(beyond({ type: "reasoning", encrypted_content: long }), 25_000 + 656, 50)
+    assert.closeTo(beyond({ type: "image_generation_call", result: long }), 500 + 656, 50)
+  })
+
+  it("is for texts alone where their request has no more bytes than they", () => {
+    const of = { messages: [{ role: "user", content: "x".repeat(4_000) }] }
+    const bytes = Buffer.from(JSON.stringify(of))
+    const source = { bytes, members: [] }
+    assert.strictEqual(reserved(task({ max_tokens: 100 }, { source }), model({})), INPUT + 400)
+  })
+
+  it("is at the price of whatever tier may be served of what is asked for, and for what was predicted", () => {
+    const at = model({ serviceTiers: { priority: 2, fast: 6, us: 1.1, "priority-fast": 7, flex: 0.5 } })
+    const base = INPUT + 400
+    for (const [asked, factor] of [
+      [{ speed: "fast" }, 6],
+      [{ inference_geo: "us" }, 1.1],
+      [{ service_tier: "priority", speed: "fast" }, 7],
+      [{ service_tier: "flex" }, 1],
+      [{ service_tier: "auto", speed: "standard" }, 1],
+    ] as const) {
+      assert.strictEqual(reserved(task({ max_tokens: 100, ...asked }), at), Math.round(base * factor))
+    }
+    const predicted = task({ max_tokens: 100, prediction: "x".repeat(3_998) })
+    assert.isAtLeast(reserved(predicted, model({})) ?? 0, base + 4_000)
+  })
+
+  it("is for a cache of an hour however that is written", () => {
+    for (const [ttl, factor] of [
+      ['"1h"', 2],
+      [String.raw`"\u0031h"`, 2],
+      [String.raw`"1\u0068"`, 2],
+      ['"5m"', 1],
+    ] as const) {
+      const source = { bytes: Buffer.from(`{"ttl":${ttl}}`), members: [] }
+      const given = reserved(task({ max_tokens: 100 }, { source }), model({ cacheWrite1hNanoPer1M: 2e9 }))
+      assert.strictEqual(given, factor * INPUT + 400)
+    }
   })
 
   it("is nothing that could be reserved of a model without a price", () => {
     assert.isUndefined(reserved(task({}), model(undefined)))
+  })
+
+  it("grows with what a vendor counts beside a file, and not with what a file is less than it may be", () => {
+    const reservations = new Reservations(new InputMargins(), 8_192)
+    const part = { type: "input_audio", input_audio: { data: "x".repeat(40_000) } }
+    const of = task({ max_tokens: 1, messages: [{ role: "user", content: [part] }] } as never)
+    const settle = (inputTokens: number) =>
+      reserve(new Spending("a").reserved([], 1), of, reservations).settle({
+        ...attempt,
+        usage: { inputTokens, outputTokens: 1, cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+      })
+    const before = reserved(of, model({}), reservations) ?? 0
+    settle(100)
+    assert.strictEqual(reserved(of, model({}), reservations), before)
+    settle(before + 5_000)
+    assert.isAtLeast(reserved(of, model({}), reservations) ?? 0, before + 5_000)
   })
 
   it("grows with what a vendor counts, for the key that it was seen of", () => {
@@ -204,5 +275,26 @@ describe("what an attempt is charged", () => {
       charged({ costNanoUsd: 7, outcome: "hedged", dispatched: "unknown", usageEstimated: true }),
       99,
     )
+  })
+  it("is for all that a file may have where a stream broke off before its input was counted", () => {
+    const part = { type: "file", file: { file_data: `data:application/pdf;base64,${"x".repeat(10_000)}` } }
+    const of = task({ max_tokens: 100, messages: [{ role: "user", content: [part] }] } as never)
+    const micros = (inputTokens: number, usageEstimated: boolean) => {
+      const lease = new Lease(1, null, Number.POSITIVE_INFINITY, { granted: 1e12, returned: 0, charged: 0 })
+      lease.reserve(1e12)
+      const call = reserve(new Spending("a").reserved([lease], 1e12), of)
+      call.leaves()
+      const usage = {
+        ...{ cachedTokens: 0, cacheWriteTokens: 0, reasoningTokens: 0 },
+        inputTokens,
+        outputTokens: 50,
+      }
+      call.settle({ ...attempt, costNanoUsd: 7_000, usageEstimated, usage })
+      return Math.round(lease.charged / 1_000)
+    }
+    assert.closeTo(micros(inputTokensOf(of), true), 10_000 + 400 + 4 * 50, 50)
+    // Its vendor counted.
+    assert.strictEqual(micros(9_000, true), 7)
+    assert.strictEqual(micros(inputTokensOf(of), false), 7)
   })
 })
