@@ -38,8 +38,9 @@ const sizeOf = (value: unknown): number => {
     for (const each of value) size += sizeOf(each)
   } else if (isObject(value)) {
     const file = fileIn(value)
+    if (file !== undefined) size += file.size
     // `Object.values` would make a list of each.
-    for (const name in value) size += name.length + (name === file?.name ? file.size : sizeOf(value[name]))
+    for (const name in value) if (name !== file?.name) size += name.length + sizeOf(value[name])
   }
   return size
 }
@@ -51,7 +52,7 @@ const NUMBER_SIZE = 2 * BYTES_PER_TOKEN
 const IMAGE_SIZE = PART_TOKENS * BYTES_PER_TOKEN
 
 interface File {
-  /** The member of its part that holds it. */
+  /** The member of its part that it is in, where it does not lie elsewhere. */
   readonly name: string
   readonly size: number
 }

@@ -172,6 +172,12 @@ describe("what a call reserves", () => {
     }
     const beyond = (item: object) =>
       reserved(task({ max_tokens: 100, messages: [] }, { body: { input: [item] } }), model({})) ?? 0
+    const question = (part: object) => beyond({ role: "user", content: [part] })
+    for (const elsewhere of [{ file_url: "https://a.example/b.pdf" }, { file_id: "file-1" }]) {
+      assert.closeTo(question({ type: "input_file", ...elsewhere }), 1_000_000 + 656, 50)
+    }
+    assert.closeTo(question({ type: "input_file", file_data: pdf }), 100_000 + 656, 50)
+    assert.closeTo(question({ type: "input_image", file_id: "file-1" }), 500 + 656, 50)
     assert.closeTo(beyond({ type: "reasoning", encrypted_content: long }), 25_000 + 656, 50)
     assert.closeTo(beyond({ type: "image_generation_call", result: long }), 500 + 656, 50)
   })
