@@ -3,7 +3,8 @@ import { USUAL_TIERS } from "../domain/Usage.ts"
 
 /** Fields that ask for an answer of another price, with what an answer says that it was made so. */
 const asking = {
-  service_tier: (tier: unknown) => (USUAL_TIERS.has(tier) ? undefined : tier),
+  // Claude's usual tier has a name of its own in a request.
+  service_tier: (tier: unknown) => (USUAL_TIERS.has(tier) || tier === "standard_only" ? undefined : tier),
   // Claude's, which its usage names as tiers too.
   speed: (speed: unknown) => (speed === "standard" ? undefined : speed),
   inference_geo: (geo: unknown) => (geo === "us" ? geo : undefined),
