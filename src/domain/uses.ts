@@ -50,9 +50,11 @@ export const mayHaveFiles = (task: Task | undefined): boolean =>
 
 const TEXTS: ReadonlySet<unknown> = new Set(["text", "refusal"])
 
-/** Tells a part that is an image: one by a URL may be data of another type. */
-export const isImagePart = ({ image_url: given, type }: { readonly [field: string]: unknown }): boolean => {
-  if (typeof type !== "string" || !IMAGES.has(type)) return false
+const isImagePart = ({ image_url: url, type }: { readonly [field: string]: unknown }): boolean =>
+  typeof type === "string" && IMAGES.has(type) && isImage(url)
+
+/** Tells whether an `image_url`, in the words of any dialect, is that of an image: data may be of another type. */
+export const isImage = (given: unknown): boolean => {
   const url = isObject(given) ? given.url : given
   return typeof url !== "string" || !/^data:(?!image\/)/i.test(url)
 }

@@ -1,6 +1,6 @@
 import { PART_TOKENS } from "../domain/Chat.ts"
 import { fieldsOf, type Task } from "../domain/Task.ts"
-import { isImagePart, mayHaveFiles } from "../domain/uses.ts"
+import { isImage, mayHaveFiles } from "../domain/uses.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../platform/json.ts"
 import { remembered } from "../platform/remembered.ts"
 
@@ -61,10 +61,11 @@ interface File {
 const fileIn = (part: JsonObject): File | undefined => {
   switch (part.type) {
     case "image":
-      return { name: "source", size: IMAGE_SIZE }
+      return { name: "source" in part ? "source" : "url", size: IMAGE_SIZE }
     case "image_url":
     case "input_image":
-      return isImagePart(part) ? { name: "image_url", size: IMAGE_SIZE } : undefined
+    case "computer_screenshot":
+      return isImage(part.image_url) ? { name: "image_url", size: IMAGE_SIZE } : undefined
     case "image_generation_call":
       return { name: "result", size: IMAGE_SIZE }
     case "file":

@@ -178,6 +178,10 @@ describe("what a call reserves", () => {
     }
     assert.closeTo(question({ type: "input_file", file_data: pdf }), 100_000 + 656, 50)
     assert.closeTo(question({ type: "input_image", file_id: "file-1" }), 500 + 656, 50)
+    const output = { type: "computer_screenshot", image_url: image }
+    assert.closeTo(beyond({ type: "computer_call_output", output }), 500 + 656, 50)
+    const outputs = [{ type: "image", url: image }]
+    assert.closeTo(beyond({ type: "code_interpreter_call", outputs }), 500 + 656, 50)
     assert.closeTo(beyond({ type: "reasoning", encrypted_content: long }), 25_000 + 656, 50)
     assert.closeTo(beyond({ type: "image_generation_call", result: long }), 500 + 656, 50)
   })
