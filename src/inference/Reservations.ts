@@ -43,11 +43,10 @@ export class Reservations {
     const estimated = features.inputTokens
     // What one key's requests show of a vendor is no other key's concern.
     const margin = this.#margins.of(request?.principal.keyId ?? "", candidate.key)
-    const likely = margin.above(estimated)
-    const fileTokens = fileTokensOf(task, estimated, likely, model)
+    const fileTokens = fileTokensOf(task, estimated, model)
     const call: Bounds = {
       ...{ candidate, recorder, task, fileTokens },
-      inputTokens: likely + fileTokens,
+      inputTokens: margin.above(estimated) + fileTokens,
       outputTokens: task === undefined ? 0 : outputBoundOf(task, model, this.#unstatedTokens),
     }
     const most = mostOf(call, call.outputTokens)
@@ -90,13 +89,13 @@ export class ReservedCall {
   /** Settles what it cost, as far as anybody knows, and learns how its vendor counts. */
   settle(record: AttemptRecord): void {
     const { usage, usageEstimated } = record
-    const { candidate, fileTokens } = this.#call
+    const { candidate, fileTokens, task } = this.#call
     const estimated = candidate.features.inputTokens
     const charge = chargeOf(record)
     // Where nobody counted its input, that was estimated without its files.
-    const isShort =
-      charge !== undefined && usageEstimated && fileTokens > 0 && usage?.inputTokens === estimated
-    this.#reservation.settle(isShort ? mostOf(this.#call, usage.outputTokens) : charge)
+    const isShort = usageEstimated && usage?.inputTokens === estimated && fileTokens > 0 && mayHaveFiles(task)
+    const files = isShort ? (mostOf({ ...this.#call, inputTokens: fileTokens }, 0) ?? 0) : 0
+    this.#reservation.settle(charge === undefined ? undefined : charge + Math.ceil(files))
     if (usage === null || usageEstimated) return
     // Files that have fewer tokens than they may have say nothing of how their vendor counts texts.
     const counted = usage.inputTokens - fileTokens
@@ -172,8 +171,11 @@ const refusalOf = (call: Bounds, refused: BudgetExceeded | BudgetsUnavailable): 
   return heldBack(
     candidate,
     fromBudgetExceeded(refused, {
-      ...{ fileTokens, inputTokens, outputTokens },
-      fitting: Math.floor(fittingTokens(call, refused) / choices),
+      ...{ inputTokens, outputTokens },
+      hasFiles: fileTokens > 0 && mayHaveFiles(task),
+      // A conversation that is put in short takes no limit.
+      fitting:
+        task?._tag === "Chat" && task.isCompaction ? 0 : Math.floor(fittingTokens(call, refused) / choices),
       keyId: recorder.request?.principal.keyId ?? "",
       nowMs: recorder.now(),
     }),

@@ -11,20 +11,21 @@ const LONGEST_WINDOW = 1_000_000
 
 /**
  * Returns how many tokens a task's input may have beside those `estimated` of its texts, up to what the model can read: files,
- * audio, and blocks that only a vendor knows. `likely` is what the texts are at most.
+ * audio, and blocks that only a vendor knows.
  */
 export const fileTokensOf = (
   task: Task | undefined,
   estimated: number,
-  likely: number,
   { contextWindow = LONGEST_WINDOW }: { readonly contextWindow?: number | undefined },
 ): number => {
   if (task?._tag !== "Chat") return 0
-  // Nearly all requests: nothing more than their texts would fit in their bytes.
-  const isShort = task.source !== undefined && task.source.bytes.length <= likely * BYTES_PER_TOKEN
-  if (isShort && !mayHaveFiles(task)) return 0
+  const hasFiles = mayHaveFiles(task)
+  // Names of fields, punctuation and the like: nearly all requests have nothing more than texts that fits in their bytes.
+  const slack = hasFiles ? 0 : 0.2 * estimated + 256
+  const bytes = task.source?.bytes.length ?? Number.POSITIVE_INFINITY
+  if (!hasFiles && bytes <= (estimated + slack) * BYTES_PER_TOKEN) return 0
   const all = tokensAsText(task)
-  return all <= likely ? 0 : Math.max(0, Math.min(contextWindow, all) - estimated)
+  return all <= estimated + slack ? 0 : Math.max(0, Math.min(contextWindow, all) - estimated)
 }
 
 const tokensAsText = remembered((task: Task): number => Math.ceil(sizeOf(fieldsOf(task)) / BYTES_PER_TOKEN))
@@ -68,22 +69,42 @@ const fileIn = (part: JsonObject): File | undefined => {
       return isImage(part.image_url) ? { name: "image_url", size: IMAGE_SIZE } : undefined
     case "image_generation_call":
       return { name: "result", size: IMAGE_SIZE }
-    case "file":
-      return { name: "file", size: fileSize(stringAt(objectAt(part, "file"), "file_data")) }
+    case "file": {
+      const file = objectAt(part, "file")
+      return found("file", stringAt(file, "file_data"), typeof file?.file_id === "string")
+    }
     case "input_file":
-      return { name: "file_data", size: fileSize(stringAt(part, "file_data")) }
+      return found(
+        "file_data",
+        stringAt(part, "file_data"),
+        typeof (part.file_id ?? part.file_url) === "string",
+      )
     case "document": {
       const source = objectAt(part, "source")
-      return source?.type === "text" || source?.type === "content"
-        ? undefined
-        : { name: "source", size: fileSize(stringAt(source, "data")) }
+      const isElsewhere = source?.type === "url" || source?.type === "file"
+      return source?.type === "base64" || isElsewhere
+        ? found("source", stringAt(source, "data"), isElsewhere)
+        : undefined
     }
     case "video_url":
-      return { name: "video_url", size: fileSize(stringAt(objectAt(part, "video_url"), "url")) }
+      return found("video_url", stringAt(objectAt(part, "video_url"), "url"), false)
+    case "input_audio": {
+      const data = stringAt(objectAt(part, "input_audio"), "data")
+      return data === undefined
+        ? undefined
+        : { name: "input_audio", size: (data.length / AUDIO_BYTES_PER_TOKEN) * BYTES_PER_TOKEN }
+    }
     default:
       return undefined
   }
 }
+
+/** Speech of 8 kbit/s, at the 32 tokens a second that Gemini counts, has twice as many bytes of base64. */
+const AUDIO_BYTES_PER_TOKEN = 16
+
+/** Returns a file by its data; undefined for what is none, though its part has the type of one. */
+const found = (name: string, data: string | undefined, isElsewhere: boolean): File | undefined =>
+  data === undefined && !isElsewhere ? undefined : { name, size: fileSize(data) }
 
 /**
  * Returns the size of a file. Its text is packed, and its pages count as images as well: a token for each byte of base64 is what
@@ -91,5 +112,6 @@ const fileIn = (part: JsonObject): File | undefined => {
  */
 const fileSize = (data: string | undefined): number => {
   if (data === undefined || /^https?:/i.test(data)) return Number.POSITIVE_INFINITY
-  return /^data:image\//i.test(data) ? IMAGE_SIZE : data.length * BYTES_PER_TOKEN
+  if (/^data:image\//i.test(data)) return IMAGE_SIZE
+  return /^data:text\//i.test(data) ? data.length : data.length * BYTES_PER_TOKEN
 }

@@ -78,8 +78,7 @@ export const fromBudgetExceeded = (
   { budget, leftNanoUsd, neededNanoUsd, resetMs }: BudgetExceeded,
   asked: {
     readonly inputTokens: number
-    /** Those of them that no text has. */
-    readonly fileTokens: number
+    readonly hasFiles: boolean
     readonly outputTokens: number
     /** Limit of each answer with which it would fit; 0: none. */
     readonly fitting: number
@@ -88,11 +87,10 @@ export const fromBudgetExceeded = (
     readonly nowMs: number
   },
 ): GatewayError => {
-  const { fileTokens, fitting, inputTokens, keyId, nowMs, outputTokens } = asked
-  const input =
-    fileTokens > 0
-      ? `up to ${inputTokens} tokens of input, files included,`
-      : `about ${inputTokens} tokens of input`
+  const { fitting, hasFiles, inputTokens, keyId, nowMs, outputTokens } = asked
+  const input = hasFiles
+    ? `up to ${inputTokens} tokens of input, files included,`
+    : `about ${inputTokens} tokens of input`
   const window = budget.period === "total" ? "in total" : `per ${budget.period}`
   const advice =
     fitting > 0 && fitting < outputTokens ? ` With an output limit of ${fitting} tokens it would fit.` : ""

@@ -95,8 +95,10 @@ export const prepareCalls = (
 }
 
 /** Tells why a budget cannot bound what a target costs. */
-const unbounded = ({ model: { price } }: Target, task: Task): ExclusionRule | undefined => {
-  const param = price === undefined ? "model" : unpricedTier(task.request, price)
+const unbounded = ({ model: { price } }: Target, { request }: Task): ExclusionRule | undefined => {
+  // No vendor's flex is dearer than its usual tier, at which it is reserved.
+  const asked = request.service_tier === "flex" ? { ...request, service_tier: null } : request
+  const param = price === undefined ? "model" : unpricedTier(asked, price)
   return param === undefined ? undefined : { rule: "unsupported", param, text: UNPRICED }
 }
 

@@ -1,10 +1,12 @@
 import type { Price } from "../catalog/model.ts"
 import { USUAL_TIERS } from "../domain/Usage.ts"
 
+/** Claude's has a name of its own in a request. */
+const USUAL: ReadonlySet<unknown> = new Set([...USUAL_TIERS, "standard_only", ""])
+
 /** Fields that ask for an answer of another price, with what an answer says that it was made so. */
 const asking = {
-  // Claude's usual tier has a name of its own in a request.
-  service_tier: (tier: unknown) => (USUAL_TIERS.has(tier) || tier === "standard_only" ? undefined : tier),
+  service_tier: (tier: unknown) => (USUAL.has(tier) ? undefined : tier),
   // Claude's, which its usage names as tiers too.
   speed: (speed: unknown) => (speed === "standard" ? undefined : speed),
   inference_geo: (geo: unknown) => (geo === "us" ? geo : undefined),

@@ -213,6 +213,9 @@ describe("a budget of a key", () => {
     const { id, key } = await gateway.createKey()
     await setBudget("key", id, 1)
     await aSecond()
+    for (const service_tier of ["flex", ""]) {
+      assert.strictEqual((await chat(key, { service_tier })).status, 200)
+    }
     for (const field of ["service_tier", "speed"]) {
       const refused = await chat(key, { [field]: "fast" })
       assert.strictEqual(refused.status, 400)
@@ -284,7 +287,7 @@ describe("what is no text", () => {
       "chat/completions",
       {
         model: "fake/hears",
-        messages: [user({ type: "input_audio", input_audio: { data: FILE, format: "wav" } })],
+        messages: [user({ type: "input_audio", input_audio: { data: FILE.repeat(4), format: "wav" } })],
       },
     ],
   ])("does not overspend a budget, though no text says what it costs: %s", async (_, path, body) => {

@@ -146,7 +146,8 @@ describe("what a call reserves", () => {
     // As a text as long: what is not known, and what only looks like an image.
     const image = `data:image/png;base64,${long}`
     for (const block of [
-      { type: "input_audio", input_audio: { data: long, format: "wav" } },
+      { type: "input_audio", input_audio: { data: long.repeat(4), format: "wav" } },
+      { type: "file", file: { file_data: `data:text/csv;base64,${long}` } },
       { type: "image_url", image_url: { url: `data:audio/ogg;base64,${long}` } },
       { type: "document", source: { type: "text", data: image }, citations: { enabled: true } },
       { type: "tool_search_output", tools: [{ [long]: {} }] },
@@ -178,6 +179,11 @@ describe("what a call reserves", () => {
     }
     assert.closeTo(question({ type: "input_file", file_data: pdf }), 100_000 + 656, 50)
     assert.closeTo(question({ type: "input_image", file_id: "file-1" }), 500 + 656, 50)
+    // An argument of a tool that says it is one is none.
+    const notes = Array.from({ length: 100 }, () => ({ signature: "x".repeat(1_000) }))
+    for (const input of [{ type: "file", path: "/a" }, { filter: { type: "document" } }]) {
+      assert.closeTo(beyond({ type: "tool_use", input, notes }), 25_000 + 656, 300)
+    }
     const output = { type: "computer_screenshot", image_url: image }
     assert.closeTo(beyond({ type: "computer_call_output", output }), 500 + 656, 50)
     const outputs = [{ type: "image", url: image }]
@@ -302,7 +308,7 @@ describe("what an attempt is charged", () => {
       call.settle({ ...attempt, costNanoUsd: 7_000, usageEstimated, usage })
       return Math.round(lease.charged / 1_000)
     }
-    assert.closeTo(micros(inputTokensOf(of), true), 10_000 + 400 + 4 * 50, 50)
+    assert.closeTo(micros(inputTokensOf(of), true), 7 + 10_000 - 504, 50)
     // Its vendor counted.
     assert.strictEqual(micros(9_000, true), 7)
     assert.strictEqual(micros(inputTokensOf(of), false), 7)

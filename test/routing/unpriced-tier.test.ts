@@ -19,6 +19,7 @@ describe("a service tier", () => {
     [undefined, { service_tier: "default" }],
     [undefined, { service_tier: "standard" }],
     [undefined, { service_tier: "standard_only" }],
+    [undefined, { service_tier: "" }],
     [undefined, { service_tier: null, speed: null, inference_geo: null }],
     [undefined, {}],
     ["speed", { speed: "fast" }],
