@@ -100,6 +100,9 @@ export const maxOutputTokens = (request: ChatRequest): number | undefined =>
 /** Name of a file whose client gives it none: servers want one. */
 export const UNNAMED_FILE = "document.pdf"
 
+/** UTF-8 of a text, by the usual rule of thumb for BPE vocabularies. */
+export const BYTES_PER_TOKEN = 4
+
 /** Tokens of a part that is no text: those of an image of medium size, and a guess for the rest. */
 export const PART_TOKENS = 500
 
@@ -121,7 +124,7 @@ export const estimateInputTokens = (request: ChatRequest): number => {
       }
     }
   }
-  return Math.ceil(bytes / 4) + tokens
+  return Math.ceil(bytes / BYTES_PER_TOKEN) + tokens
 }
 
 const jsonLength = (value: unknown): number =>

@@ -4,6 +4,7 @@ import type { RequestBudgets } from "../budgets/Budgets.ts"
 import type { Reservation } from "../budgets/Spending.ts"
 import { isPriced, mostCost } from "../catalog/cost.ts"
 import { priceAt } from "../catalog/price-history.ts"
+import { BYTES_PER_TOKEN } from "../domain/Chat.ts"
 import type { GatewayError } from "../domain/GatewayError.ts"
 import { ProviderError } from "../domain/ProviderError.ts"
 import { choicesOf, outputBoundOf, type Task } from "../domain/Task.ts"
@@ -89,11 +90,11 @@ export class ReservedCall {
   /** Settles what it cost, as far as anybody knows, and learns how its vendor counts. */
   settle(record: AttemptRecord): void {
     const { usage, usageEstimated } = record
-    const { candidate, fileTokens, task } = this.#call
+    const { candidate, fileTokens } = this.#call
     const estimated = candidate.features.inputTokens
     const charge = chargeOf(record)
     // Where nobody counted its input, that was estimated without its files.
-    const isShort = usageEstimated && usage?.inputTokens === estimated && fileTokens > 0 && mayHaveFiles(task)
+    const isShort = usageEstimated && usage?.inputTokens === estimated && hasFiles(this.#call)
     const files = isShort ? (mostOf({ ...this.#call, inputTokens: fileTokens }, 0) ?? 0) : 0
     this.#reservation.settle(charge === undefined ? undefined : charge + Math.ceil(files))
     if (usage === null || usageEstimated) return
@@ -133,6 +134,9 @@ interface Bounds {
   readonly recorder: RequestRecorder
 }
 
+/** Tells files from blocks that only a vendor knows. */
+const hasFiles = ({ fileTokens, task }: Bounds): boolean => fileTokens > 0 && mayHaveFiles(task)
+
 /** Returns the most that a call may cost with so much output; undefined: it has no price on that day. */
 const mostOf = (
   { candidate: { model }, inputTokens, recorder: { startedAt }, task }: Bounds,
@@ -152,7 +156,7 @@ const mostOf = (
 /** Estimates the output tokens that are billed beside an answer: those that its client predicted, and the model did not say. */
 const predictedTokens = (task: Task | undefined): number => {
   const prediction = task?.request.prediction
-  return prediction == null ? 0 : Math.ceil(JSON.stringify(prediction).length / 4)
+  return prediction == null ? 0 : Math.ceil(JSON.stringify(prediction).length / BYTES_PER_TOKEN)
 }
 
 /** As JSON may write it: `\u0031` and `\u0068` are its characters. */
@@ -165,14 +169,14 @@ const isCachedForAnHour = (task: Task | undefined): boolean => {
 }
 
 const refusalOf = (call: Bounds, refused: BudgetExceeded | BudgetsUnavailable): ProviderError => {
-  const { candidate, fileTokens, inputTokens, outputTokens, recorder, task } = call
+  const { candidate, inputTokens, outputTokens, recorder, task } = call
   if (refused._tag === "BudgetsUnavailable") return heldBack(candidate, fromBudgetsUnavailable)
   const choices = task === undefined ? 1 : choicesOf(task)
   return heldBack(
     candidate,
     fromBudgetExceeded(refused, {
       ...{ inputTokens, outputTokens },
-      hasFiles: fileTokens > 0 && mayHaveFiles(task),
+      hasFiles: hasFiles(call),
       // A conversation that is put in short takes no limit.
       fitting:
         task?._tag === "Chat" && task.isCompaction ? 0 : Math.floor(fittingTokens(call, refused) / choices),

@@ -1,10 +1,8 @@
-import { PART_TOKENS } from "../domain/Chat.ts"
+import { BYTES_PER_TOKEN, PART_TOKENS } from "../domain/Chat.ts"
 import { fieldsOf, type Task } from "../domain/Task.ts"
 import { isImage, mayHaveFiles } from "../domain/uses.ts"
 import { isObject, type JsonObject, objectAt, stringAt } from "../platform/json.ts"
 import { remembered } from "../platform/remembered.ts"
-
-const BYTES_PER_TOKEN = 4
 
 /** The longest input that models take, where nobody says how long that of one is. */
 const LONGEST_WINDOW = 1_000_000

@@ -143,7 +143,7 @@ describe("what a call reserves", () => {
     ]) {
       assert.closeTo(most(file), 100_000 + 800, 50, JSON.stringify(file).slice(0, 60))
     }
-    // As a text as long: what is not known, and what only looks like an image.
+    // As a text as long: what is not known, and what only looks like an image; audio as a quarter of that.
     const image = `data:image/png;base64,${long}`
     for (const block of [
       { type: "input_audio", input_audio: { data: long.repeat(4), format: "wav" } },
@@ -292,6 +292,7 @@ describe("what an attempt is charged", () => {
       99,
     )
   })
+
   it("is for all that a file may have where a stream broke off before its input was counted", () => {
     const part = { type: "file", file: { file_data: `data:application/pdf;base64,${"x".repeat(10_000)}` } }
     const of = task({ max_tokens: 100, messages: [{ role: "user", content: [part] }] } as never)
